@@ -1,0 +1,361 @@
+"""Checked input: any table of numbers becomes one :class:`Data`, or an error that says what to do.
+
+Everything above this module may rely on ``Data.values`` being finite, float64, C-contiguous and read-only.
+"""
+
+import reprlib
+from collections import Counter
+from collections.abc import Iterable, Sequence, Sized
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from numbers import Complex, Real
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
+class InputError(ValueError):
+    """Bad input; the message names what is wrong, where it is and what to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A checked table of numbers, made by :func:`as_data`.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, D)
+        Finite float64, C-contiguous and read-only.
+    features : tuple of str, length D
+        Unique column names.
+    obs_id : ndarray, shape (n,)
+        Row labels: the index of a pandas frame, otherwise 0, 1, ..., n - 1.
+    """
+
+    values: np.ndarray
+    features: tuple[str, ...]
+    obs_id: np.ndarray
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows n."""
+        return self.values.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns D."""
+        return self.values.shape[1]
+
+
+def as_data(X: Any) -> Data:
+    """Check a table and read it as float64.
+
+    Parameters
+    ----------
+    X : array, data frame, series, list or Data
+        NumPy arrays and anything with ``__array__``; pandas, polars and pyarrow tables and series; lists of
+        numbers or of rows. One dimension is read as one column, booleans as 0 and 1. A ``Data`` is returned
+        unchanged.
+
+    Returns
+    -------
+    Data
+        A C-contiguous float64 array is viewed and anything else is copied once. ``X`` is never changed.
+
+    Raises
+    ------
+    InputError
+        If X is empty, sparse, lazy, ragged or has more than two dimensions, if two columns share a name, or
+        if a cell is missing, infinite or not a real number.
+
+    Examples
+    --------
+    >>> as_data([[1, 2], [3, 4]]).features
+    ('x0', 'x1')
+    >>> as_data(pd.DataFrame({"waiting": [79.0, float("nan")]}))
+    Traceback (most recent call last):
+    mixtures.data.InputError: row 1, column 'waiting' is NaN or null; drop or impute it
+    """
+    if isinstance(X, Data):
+        return X
+    if sparse.issparse(X):
+        raise InputError(f"the data are sparse ({type(X).__name__}); pass X.toarray()")
+    try:
+        frame = nw.from_native(X, allow_series=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise InputError(f"{' '.join(str(error).split())}; rename or drop the copies") from error
+    if isinstance(frame, nw.LazyFrame):
+        raise InputError(f"the data are lazy ({type(X).__name__}); collect them into a table first")
+
+    data = _read_frame(frame) if isinstance(frame, nw.DataFrame | nw.Series) else _read_array(X)
+    _refuse(np.isnan(data.values), "NaN or null", data.features, data.obs_id)
+    _refuse(np.isinf(data.values), "infinite", data.features, data.obs_id)
+    return data
+
+
+def locate(mask: np.ndarray, features: Sequence[str], obs_id: np.ndarray, limit: int = 5) -> str:
+    """Name the cells where a mask is true, by row and column.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n, D)
+        The cells to name.
+    features : sequence of str, length D
+        Column names.
+    obs_id : ndarray, shape (n,)
+        Row labels; given beside the position of a row where the two differ.
+    limit : int
+        How many cells to name; the rest are counted.
+
+    Examples
+    --------
+    >>> mask = np.array([[True, False], [True, True]])
+    >>> locate(mask, ["a", "b"], np.array(["p6", "p7"]), limit=2)
+    "row 0 (index p6), column 'a'; row 1 (index p7), column 'a'; and 1 more"
+    """
+    cells = np.argwhere(mask)
+    named = [f"{_row_name(row, obs_id)}, column {features[column]!r}" for row, column in cells[:limit]]
+    rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
+    return "; ".join(named + rest)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest known name in brackets, to follow an unknown one; empty if none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("wating", ["eruptions", "waiting"])
+    " (did you mean 'waiting'?)"
+    """
+    nearest = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
+_PARQUET = (".parquet", ".pq")
+
+
+def read_table(path: str | PathLike[str], columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : path
+        The suffix says how to read the file: ``.csv`` (commas), ``.tsv`` (tabs), ``.txt`` (white space),
+        ``.parquet`` or ``.pq`` (needs pyarrow). Text files have column names in their first line.
+    columns : str or sequence of str, optional
+        The columns to keep, in this order; all of them by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table as it is in the file; :func:`as_data` checks its cells.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, unreadable or of another kind, or lacks one of the columns.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+    if suffix not in (*_SEPARATORS, *_PARQUET):
+        kinds = ", ".join((*_SEPARATORS, *_PARQUET))
+        raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
+    try:
+        table = _read_file(path, suffix)
+    except ImportError as error:
+        raise InputError(f"reading {path} needs pyarrow; pip install 'mixtures[io]'") from error
+    except (ValueError, OSError) as error:  # pandas and pyarrow derive their parser errors from these
+        raise InputError(f"{path} cannot be read as {suffix[1:]}: {error}") from error
+    return table if columns is None else _select(table, [columns] if isinstance(columns, str) else columns)
+
+
+def _read_file(path: Path, suffix: str) -> pd.DataFrame:
+    if suffix in _PARQUET:
+        return pd.read_parquet(path, engine="pyarrow")
+    return pd.read_csv(
+        path,
+        sep=_SEPARATORS[suffix],
+        skipinitialspace=True,
+        low_memory=False,  # one type per column, however long the file
+    )
+
+
+def _select(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    available = [str(column) for column in table.columns]
+    for column in columns:
+        if column not in available:
+            hint = did_you_mean(column, available)
+            raise InputError(f"there is no column {column!r}{hint}; the columns are {', '.join(available)}")
+    return table[list(columns)]
+
+
+def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any]) -> Data:
+    if isinstance(frame, nw.Series):
+        frame = (frame.alias("x0") if frame.name in (None, "") else frame).to_frame()
+    _check_shape(frame.shape)
+
+    features = tuple(str(name) for name in frame.columns)
+    repeated = [name for name, count in Counter(features).items() if count > 1]
+    if repeated:
+        raise InputError(f"several columns are called {repeated[0]!r}; rename or drop the copies")
+
+    index = nw.maybe_get_index(frame)
+    if index is None:
+        obs_id = np.arange(len(frame))
+    elif index.nlevels > 1:
+        obs_id = index.map(str).to_numpy()  # tuples are no labels for an xarray coordinate
+    else:
+        obs_id = index.to_numpy()
+
+    values = np.empty(frame.shape)
+    for j, (feature, column) in enumerate(zip(features, frame.iter_columns(), strict=True)):
+        if column.dtype.is_nested():
+            raise InputError(f"column {feature!r} holds nested values; split it into one column a value")
+        values[:, j] = _as_floats(column.to_numpy(), feature, obs_id)
+    return Data(_read_only(values), features, _read_only(obs_id))
+
+
+def _read_array(X: Any) -> Data:
+    array = _as_array(X)
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    _check_shape(array.shape)
+
+    n, d = array.shape
+    features = tuple(f"x{j}" for j in range(d))
+    obs_id = np.arange(n)
+    if isinstance(array, np.ma.MaskedArray):
+        _refuse(np.ma.getmaskarray(array), "masked", features, obs_id)
+
+    if array.dtype.kind in "biuf":
+        values = np.ascontiguousarray(array, dtype=np.float64)
+    else:
+        values = np.empty((n, d))
+        for j, feature in enumerate(features):
+            values[:, j] = _as_floats(array[:, j], feature, obs_id)
+    return Data(_read_only(values), features, _read_only(obs_id))
+
+
+def _as_array(X: Any) -> np.ndarray:
+    if isinstance(X, np.ma.MaskedArray):  # asarray would drop the mask
+        return X
+    try:
+        array = np.asarray(X)
+        if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+            array = np.array(X, dtype=object)  # or the numbers beside a text would be text too
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(_why_no_array(X, error)) from error
+    if array.ndim == 0:
+        kind = type(X).__name__
+        raise InputError(f"expected a table, got {kind}; pass an array, a list of rows or a data frame")
+    return array
+
+
+def _why_no_array(X: Any, error: Exception) -> str:
+    if isinstance(X, list | tuple):
+        widths = [len(row) if isinstance(row, Sized) else 1 for row in X]
+        for i, width in enumerate(widths):
+            if width != widths[0]:
+                return f"row {i} has {width} values but row 0 has {widths[0]}; give every row the same number"
+    return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) > 2:
+        raise InputError(f"the data have {len(shape)} dimensions {shape}; reshape them to (rows, columns)")
+    for size, what in zip(shape, ("rows", "columns"), strict=True):
+        if size == 0:
+            raise InputError(f"the data have no {what} (shape {shape}); pass at least one row and one column")
+
+
+def _as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray) -> np.ndarray:
+    """Read one column; whatever stands for a missing number becomes NaN."""
+    if column.dtype.kind in "biuf":
+        return column
+    if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
+        raise InputError(f"column {feature!r} holds dates or times; {_ADVICE['dates or times']}")
+    cells = column.astype(object)
+    floats = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        if isinstance(cell, Real | Decimal | np.bool):
+            floats[row] = _float(cell)
+        elif cell is None or cell is pd.NA or cell is pd.NaT:
+            floats[row] = np.nan
+        else:
+            raise InputError(_why_no_number(cells, row, feature, obs_id))
+    return floats
+
+
+def _float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # an integer too large; refused later, with its place
+        return np.inf
+
+
+_ADVICE = {
+    "text": "drop the column or encode it as numbers",
+    "complex numbers": "drop the column or split it into real and imaginary parts",
+    "dates or times": "drop the column or turn it into numbers, such as days since the first",
+}
+
+
+def _why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray) -> str:
+    match cells[row]:
+        case str() | bytes():
+            what = "text"
+            # In a column of numbers spoilt by a few words, the words are what to show.
+            row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
+        case Complex():
+            what = "complex numbers"
+        case date() | time() | timedelta():
+            what = "dates or times"
+        case other:
+            what = f"{type(other).__name__} objects"
+    advice = _ADVICE.get(what, _ADVICE["text"])
+    return (
+        f"column {feature!r} holds {what} ({reprlib.repr(cells[row])} in {_row_name(row, obs_id)}); {advice}"
+    )
+
+
+def _is_word(cell: Any) -> bool:
+    if not isinstance(cell, str | bytes):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
+
+
+def _refuse(mask: np.ndarray, what: str, features: Sequence[str], obs_id: np.ndarray) -> None:
+    count = np.count_nonzero(mask)
+    if count == 1:
+        raise InputError(f"{locate(mask, features, obs_id)} is {what}; drop or impute it")
+    if count > 1:
+        raise InputError(f"{count} cells are {what}: {locate(mask, features, obs_id)}; drop or impute them")
+
+
+def _row_name(row: int, obs_id: np.ndarray) -> str:
+    label = obs_id[row]
+    return f"row {row}" if str(label) == str(row) else f"row {row} (index {label})"
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
