@@ -1,0 +1,254 @@
+"""Bernoulli components: D independent coins in every cluster (latent class analysis)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlog1py, xlogy
+
+from mixtures.data import Data, InputError, locate
+from mixtures.families.mixture import Family, Mixture, Params
+from mixtures.priors import Array, Beta
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["BMM", "Bernoulli", "BernoulliStatistics", "binary_values"]
+
+IMPOSSIBLE = -1e300
+"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN."""
+
+
+PATTERN_FEATURES = 12
+"""Features up to which all 2^D patterns are enumerated to test identifiability."""
+
+
+@dataclass(frozen=True, eq=False)
+class BernoulliStatistics:
+    """Expected rows, and expected ones in every feature, of each cluster."""
+
+    count: Array
+    ones: Array
+
+    def __add__(self, other: Self) -> Self:
+        """Statistics of both sets of rows."""
+        return replace(self, count=self.count + other.count, ones=self.ones + other.ones)
+
+
+@dataclass(frozen=True, eq=False)
+class Bernoulli(Family):
+    """Independent coins ``p_k^x (1 - p_k)^(1 - x)``, D of them; phi(x) = [1, x]."""
+
+    flat_is_proper = True
+
+    prior: Any = "default"
+
+    def __post_init__(self) -> None:
+        """Refuse a prior that is not a Beta."""
+        if not (self.prior is None or isinstance(self.prior, Beta) or str(self.prior) == "default"):
+            raise InputError(f"prior {self.prior!r} does not go with a BMM; use 'default', None or Beta")
+
+    @property
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Dims of p."""
+        return {"p": ("cluster", "feature")}
+
+    def check(self, data: Data) -> tuple[str, ...]:
+        """Refuse cells other than 0 and 1; note constant columns."""
+        values = binary_values(data)
+        constant = [repr(f) for f, c in zip(data.features, np.ptp(values, axis=0) == 0, strict=True) if c]
+        if not constant:
+            return ()
+        listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
+        return (f"constant columns ({listed}) tell the clusters nothing apart",)
+
+    def resolve(self, data: Data, n_components: int, weights: Array | None) -> Self:
+        """Beta(2, 2) on every probability by default: one extra one and one extra zero."""
+        if self.prior is None:
+            return self
+        prior = Beta(2.0, 2.0) if isinstance(self.prior, str) else self.prior
+        return replace(self, prior=prior.broadcast(data.n_features))
+
+    def for_mode(self) -> Self:
+        """Counts below 1 raised to 1."""
+        if not isinstance(self.prior, Beta):
+            return self
+        counts = np.asarray(self.prior.alpha, float), np.asarray(self.prior.beta, float)
+        if min(count.min() for count in counts) >= 1:
+            return self
+        return replace(self, prior=Beta(*(np.maximum(count, 1) for count in counts)))
+
+    def units(self, data: Data) -> tuple[Array, Array]:
+        """Zeros and ones are of order one already."""
+        return np.zeros(data.n_features), np.ones(data.n_features)
+
+    def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
+        """Shape of p."""
+        return {"p": (n_components, n_features)}
+
+    def check_params(self, params: Params) -> None:
+        """Refuse probabilities outside [0, 1]."""
+        p = params["p"]
+        if ((p < 0) | (p > 1)).any():
+            raise InputError(f"start p must lie between 0 and 1, got {p.min():g} to {p.max():g}")
+
+    def parameter_count(self, n_components: int, n_features: int) -> int:
+        """One probability a cluster and feature."""
+        return n_components * n_features
+
+    def features(self, X: Array) -> Array:
+        """phi(x) = [1, x]."""
+        return np.vstack([np.ones(X.shape[1]), X])
+
+    def natural(self, params: Params) -> Array:
+        """[sum_d log(1 - p_d), logit p]; finite for p strictly between 0 and 1."""
+        p = params["p"]
+        return np.hstack([np.log1p(-p).sum(axis=1, keepdims=True), np.log(p) - np.log1p(-p)])
+
+    def textbook_log_density(self, X: Array, params: Params) -> Array:
+        """``sum_d x_d log p_d + (1 - x_d) log (1 - p_d)`` (Bishop, PRML eq. 9.44)."""
+        p = params["p"][:, :, None]
+        return np.asarray((xlogy(X, p) + xlog1py(1 - X, -p)).sum(axis=1))
+
+    def density(self, params: Params) -> Callable[[Array], Array]:
+        """The same by two matrix products, exact at p = 0 and p = 1."""
+        with np.errstate(divide="ignore"):
+            log_one = np.maximum(np.log(params["p"]), IMPOSSIBLE)
+            log_zero = np.maximum(np.log1p(-params["p"]), IMPOSSIBLE)
+        return lambda X: log_one @ X + log_zero @ (1 - X)
+
+    def statistics(self, X: Array, r: Array) -> BernoulliStatistics:
+        """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (K, n)``."""
+        return BernoulliStatistics(r.sum(axis=1), r @ X.T)
+
+    def maximize(self, stats: BernoulliStatistics) -> dict[str, Array]:
+        """``p = (ones + a - 1) / (count + a + b - 2)``; with ``prior=None`` that of seed S6."""
+        a, b = (1.0, 1.0) if self.prior is None else (self.prior.alpha, self.prior.beta)
+        ones = stats.ones + (a - 1)
+        rows = stats.count[:, None] + (a + b - 2) + np.zeros_like(ones)
+        return {"p": np.clip(np.divide(ones, rows, out=np.full_like(ones, 0.5), where=rows > 0), 0, 1)}
+
+    def log_prior(self, params: Params) -> float:
+        """Log Beta density of every p; 0 when flat, which is Beta(1, 1)."""
+        return 0.0 if self.prior is None else self.prior.log_density(params["p"])
+
+    def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
+        """One flip of each of the cluster's coins."""
+        p = params["p"][z]
+        return (rng.random(p.shape) < p).astype(np.float64)
+
+    def distance(self, a: Params, b: Params) -> Array:
+        """``sum_d (p_a - p_b) (logit p_a - logit p_b)``."""
+        return _distance(a["p"], b["p"])
+
+    def divergence(self, a: Params, b: Params) -> Array:
+        """The same of every pair of clusters, (..., K, K)."""
+        return _distance(np.expand_dims(a["p"], -2), np.expand_dims(b["p"], -3))
+
+    def inside(self, params: Params) -> dict[str, Array]:
+        """Probabilities moved off 0 and 1."""
+        return {**params, "p": np.clip(params["p"], TOLERANCES.inside, 1 - TOLERANCES.inside)}
+
+    def on_boundary(self, params: Params) -> dict[str, np.ndarray]:
+        """Probabilities at 0 or 1."""
+        return {"p": np.minimum(params["p"], 1 - params["p"]) < TOLERANCES.boundary}
+
+    def unidentified(self, params: Params) -> str:
+        """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
+        p, alpha = params["p"], params["alpha"]
+        k, d = p.shape
+        if k == 1:
+            return ""
+        if d == 1:
+            return (
+                f"one flip a row identifies only sum_k alpha_k p_k = {float(alpha @ p[:, 0]):.4f}; alpha and p are "
+                "not identified: every point of that ridge fits alike, and only the prior tells them apart"
+            )
+        if d >= 2 * np.ceil(np.log2(k)) + 1 and d > PATTERN_FEATURES:
+            return ""  # identified for almost all parameters (Allman, Matias and Rhodes 2009)
+        if 2**d < (d + 1) * k:
+            return (
+                f"{d} features have 2^{d} - 1 = {2**d - 1} free pattern probabilities, the model has "
+                f"{k - 1 + k * d} parameters: not all are identified"
+            )
+        rank, free = _pattern_rank(alpha, p), k - 1 + k * d
+        if rank < free:
+            return (
+                f"the pattern probabilities move in {rank} directions only, the model has {free} parameters: "
+                "not all are identified at this fit"
+            )
+        return ""
+
+    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+        """None: a Bernoulli likelihood is bounded."""
+        return {}
+
+
+def binary_values(data: Data) -> Array:
+    """Values (n, D) of data that hold only zeros and ones; names the cells that do not."""
+    bad = (data.values != 0) & (data.values != 1)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{locate(bad, data.features, data.obs_id)}: not 0 or 1 (the first is {data.values[row, column]:g}); "
+            "a BMM takes binary data: recode these cells, or drop the columns"
+        )
+    return data.values
+
+
+def _pattern_rank(alpha: Array, p: Array) -> int:
+    """Rank of the Jacobian of all 2^D pattern probabilities in the inner parameters."""
+    k, d = p.shape
+    p = np.clip(p, 1e-3, 1 - 1e-3)  # the rank is that of the neighbourhood; a boundary point hides directions
+    X = (np.arange(2**d) >> np.arange(d)[:, None]) & 1
+    conditional = np.exp(Bernoulli(None).textbook_log_density(X, {"p": p}))
+    by_weight = conditional[:-1] - conditional[-1]
+    score = (X - p[:, :, None]) / (p * (1 - p))[:, :, None]
+    by_p = (alpha[:, None] * conditional)[:, None, :] * score
+    jacobian = np.vstack([by_weight, by_p.reshape(k * d, -1)])
+    norms = np.linalg.norm(jacobian, axis=1, keepdims=True)
+    singular = np.linalg.svd(jacobian / np.where(norms > 0, norms, 1), compute_uv=False)
+    return int(np.sum(singular > TOLERANCES.rank * singular[0]))
+
+
+def _distance(p: Array, q: Array) -> Array:
+    """Symmetric divergence over the features, finite as a probability reaches 0 or 1."""
+    inside = [np.clip(x, 1e-15, 1 - 1e-15) for x in (p, q)]
+    logits = [np.log(x) - np.log1p(-x) for x in inside]
+    return np.asarray(((p - q) * (logits[0] - logits[1])).sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class BMM(Mixture):
+    r"""Bernoulli mixture model, ``x ~ sum_k alpha_k prod_d Bernoulli(p_kd)``.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of clusters K.
+    prior : {"default"}, None or Beta
+        "default" is Beta(2, 2) on every probability. None is flat: the mode is
+        the maximum likelihood estimate.
+    weight_concentration : float, default 1.0
+        Concentration of the symmetric Dirichlet prior on alpha.
+
+    Raises
+    ------
+    InputError
+        If K < 1 or the prior is not a Beta.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.3.3.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.BMM(3)
+    BMM(n_components=3, prior='default', weight_concentration=1.0)
+    """
+
+    @property
+    def family(self) -> Bernoulli:
+        """Bernoulli components with this prior."""
+        return Bernoulli(self.prior)

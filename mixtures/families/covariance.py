@@ -1,0 +1,332 @@
+"""Covariance structures of a Gaussian component: full, tied, diagonal, spherical.
+
+A structure says which numbers a covariance has, how they are estimated from
+scatter, and how they whiten residuals. A scale is what whitens: lower Cholesky
+factors (..., K, D, D) where features covary, standard deviations (..., K, D)
+where they do not. Nothing else in the package asks which structure it is.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mixtures.data import InputError
+from mixtures.priors import Array, NormalInverseGamma, NormalInverseWishart, positive_definite
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["COVARIANCES", "Covariance", "Dense", "Independent", "covariance"]
+
+
+class Covariance(ABC):
+    """How the covariances of K Gaussians in D dimensions are parametrised."""
+
+    name: ClassVar[str]
+    parameter: ClassVar[str]
+    validity: ClassVar[str]
+    """What the parameter must be, in words."""
+    dims: ClassVar[tuple[str, ...]]
+    prior_type: ClassVar[type]
+    core_ndim: ClassVar[int]
+    """Axes of one cluster's scale."""
+
+    @abstractmethod
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        """Shape of the parameter."""
+
+    @abstractmethod
+    def free(self, k: int, d: int) -> int:
+        """Number of free parameters."""
+
+    @abstractmethod
+    def default_prior(self, mean: Array, cov: Array, k: int) -> Any:
+        """Prior of Fraley and Raftery (2007): kappa 0.01, scale shrunk by ``k**(2/d)``."""
+
+    @abstractmethod
+    def check_prior(self, prior: Any, d: int) -> Any:
+        """The prior with its hyperparameters checked and in full shape."""
+
+    @abstractmethod
+    def prior_scale(self, prior: Any) -> Array:
+        """Scatter that the prior adds."""
+
+    @abstractmethod
+    def valid(self, value: Array) -> bool:
+        """Whether finite numbers of the right shape are covariances."""
+
+    @abstractmethod
+    def pairs(self, d: int) -> tuple[Any, Any]:
+        """Index pairs i <= j of the features whose products are in phi(x)."""
+
+    @abstractmethod
+    def dependent(self, values: Array) -> list[int]:
+        """Columns of ``values (n, D)`` that make the covariance singular."""
+
+    @abstractmethod
+    def matrices(self, value: Array, k: int, d: int) -> Array:
+        """Covariance matrices (K, D, D), for textbooks and pictures."""
+
+    @abstractmethod
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        """What whitens residuals."""
+
+    @abstractmethod
+    def pool(self, scatter: Array) -> Array:
+        """Scatter of all clusters added up as the structure shares it."""
+
+    @abstractmethod
+    def divisor(self, count: Array, d: int) -> Array:
+        """Rows behind each entry of the pooled scatter."""
+
+    @abstractmethod
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        """What the prior of mean and covariance adds to the divisor of the mode."""
+
+    @abstractmethod
+    def outer(self, a: Array, w: Array) -> Array:
+        """Scatter ``sum_i w_ki a_ki a_ki'`` of residuals ``a (K, D, n)`` under weights ``w (K, n)``."""
+
+    @abstractmethod
+    def inverse(self, scale: Array) -> Array:
+        """Inverse of a scale."""
+
+    @abstractmethod
+    def apply(self, scale: Array, residuals: Array) -> Array:
+        """Multiply residuals (..., D, n) by a scale or its inverse."""
+
+    @abstractmethod
+    def diagonal(self, scale: Array) -> Array:
+        """Diagonal of a scale: conditional standard deviations (..., K, D)."""
+
+    @abstractmethod
+    def distance(self, a: Array, b: Array) -> Array:
+        """Symmetric Kullback-Leibler divergence of centred Gaussians from their scales.
+
+        With ``M = b^-1 a`` it is ``|M - M^-T|^2 / 2``, free of cancellation.
+        """
+
+    def unit(self, variance: Array) -> Array:
+        """Scale of every feature in which coordinates are of order one."""
+        return np.sqrt(variance)
+
+
+class Dense(Covariance):
+    """Features covary: scales are lower Cholesky factors."""
+
+    parameter = "Sigma"
+    validity = "symmetric and positive definite"
+    prior_type = NormalInverseWishart
+    core_ndim = 2
+
+    def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseWishart:
+        d = len(mean)
+        return NormalInverseWishart(mean, kappa=0.01, nu=d + 2.0, Psi=cov / k ** (2 / d))
+
+    def check_prior(self, prior: NormalInverseWishart, d: int) -> NormalInverseWishart:
+        return prior.broadcast(d)
+
+    def prior_scale(self, prior: NormalInverseWishart) -> Array:
+        return np.asarray(prior.Psi)
+
+    def valid(self, value: Array) -> bool:
+        return positive_definite(value)
+
+    def pairs(self, d: int) -> tuple[Any, Any]:
+        return np.triu_indices(d)
+
+    def dependent(self, values: Array) -> list[int]:
+        eigenvalues, vectors = np.linalg.eigh(np.atleast_2d(np.corrcoef(values.T)))
+        if eigenvalues[0] > TOLERANCES.singular * len(eigenvalues):
+            return []
+        return [int(d) for d in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-6)]
+
+    def outer(self, a: Array, w: Array) -> Array:
+        return (a * w[:, None, :]) @ a.swapaxes(-1, -2)
+
+    def inverse(self, scale: Array) -> Array:
+        return np.linalg.inv(scale)
+
+    def apply(self, scale: Array, residuals: Array) -> Array:
+        return scale @ residuals
+
+    def diagonal(self, scale: Array) -> Array:
+        return np.diagonal(scale, axis1=-2, axis2=-1)
+
+    def distance(self, a: Array, b: Array) -> Array:
+        mismatch = self.inverse(b) @ a - (self.inverse(a) @ b).swapaxes(-1, -2)
+        return (mismatch**2).sum(axis=(-2, -1)) / 2
+
+
+class Full(Dense):
+    """A covariance matrix of its own for every cluster: Sigma (K, D, D)."""
+
+    name = "full"
+    dims = ("cluster", "feature", "feature_bis")
+
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return (k, d, d)
+
+    def free(self, k: int, d: int) -> int:
+        return k * d * (d + 1) // 2
+
+    def matrices(self, value: Array, k: int, d: int) -> Array:
+        return value
+
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        return np.linalg.cholesky(value)
+
+    def pool(self, scatter: Array) -> Array:
+        return scatter
+
+    def divisor(self, count: Array, d: int) -> Array:
+        return count[:, None, None]
+
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        return nu + d + 2
+
+
+class Tied(Dense):
+    """One covariance matrix shared by all clusters: Sigma (D, D)."""
+
+    name = "tied"
+    dims = ("feature", "feature_bis")
+
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return (d, d)
+
+    def free(self, k: int, d: int) -> int:
+        return d * (d + 1) // 2
+
+    def matrices(self, value: Array, k: int, d: int) -> Array:
+        return np.broadcast_to(value, (k, d, d))
+
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        chol = np.linalg.cholesky(value)
+        return np.broadcast_to(chol[..., None, :, :], (*chol.shape[:-2], k, d, d))
+
+    def pool(self, scatter: Array) -> Array:
+        return scatter.sum(axis=0)
+
+    def divisor(self, count: Array, d: int) -> Array:
+        return count.sum()
+
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        return k + nu + d + 1
+
+
+class Independent(Covariance):
+    """Features do not covary within a cluster: scales are standard deviations."""
+
+    parameter = "sigma2"
+    validity = "positive"
+    prior_type = NormalInverseGamma
+    core_ndim = 1
+
+    def prior_scale(self, prior: NormalInverseGamma) -> Array:
+        return np.asarray(prior.psi)
+
+    def valid(self, value: Array) -> bool:
+        return bool((value > 0).all())
+
+    def pairs(self, d: int) -> tuple[Any, Any]:
+        return np.arange(d), np.arange(d)
+
+    def dependent(self, values: Array) -> list[int]:
+        return []
+
+    def outer(self, a: Array, w: Array) -> Array:
+        return np.einsum("kdn,kdn,kn->kd", a, a, w)
+
+    def inverse(self, scale: Array) -> Array:
+        return 1 / scale
+
+    def apply(self, scale: Array, residuals: Array) -> Array:
+        return scale[..., None] * residuals
+
+    def diagonal(self, scale: Array) -> Array:
+        return scale
+
+    def distance(self, a: Array, b: Array) -> Array:
+        return ((a / b - b / a) ** 2).sum(axis=-1) / 2
+
+    def matrices(self, value: Array, k: int, d: int) -> Array:
+        return self.scale(value, k, d)[..., None] ** 2 * np.eye(d)
+
+
+class Diagonal(Independent):
+    """A variance for every cluster and feature: sigma2 (K, D)."""
+
+    name = "diag"
+    dims = ("cluster", "feature")
+
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return (k, d)
+
+    def free(self, k: int, d: int) -> int:
+        return k * d
+
+    def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
+        return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=np.diag(cov) / k ** (2 / len(mean)))
+
+    def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
+        return prior.broadcast(d, n_variances=d)
+
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        return np.sqrt(value)
+
+    def pool(self, scatter: Array) -> Array:
+        return scatter
+
+    def divisor(self, count: Array, d: int) -> Array:
+        return count[:, None]
+
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        return nu + 3
+
+
+class Spherical(Independent):
+    """One variance for every cluster: sigma2 (K,)."""
+
+    name = "spherical"
+    dims = ("cluster",)
+
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return (k,)
+
+    def free(self, k: int, d: int) -> int:
+        return k
+
+    def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
+        d = len(mean)
+        return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=np.trace(cov) / d / k ** (2 / d))
+
+    def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
+        return prior.broadcast(d, n_variances=1)
+
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        sd = np.sqrt(value)[..., None]
+        return np.broadcast_to(sd, (*sd.shape[:-1], d))
+
+    def pool(self, scatter: Array) -> Array:
+        return scatter.sum(axis=-1)
+
+    def divisor(self, count: Array, d: int) -> Array:
+        return d * count
+
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        return d + nu + 2
+
+    def unit(self, variance: Array) -> Array:
+        return np.full(len(variance), np.sqrt(variance.mean()))
+
+
+COVARIANCES: dict[str, Covariance] = {c.name: c for c in (Full(), Tied(), Diagonal(), Spherical())}
+"""The structures by the name that `GMM` takes as ``covariance_type``."""
+
+
+def covariance(name: str) -> Covariance:
+    """Look a structure up by name."""
+    try:
+        return COVARIANCES[name]
+    except KeyError:
+        raise InputError(f"covariance_type {name!r} is not one of {', '.join(COVARIANCES)}") from None

@@ -1,0 +1,316 @@
+"""Gaussian components with full, tied, diagonal or spherical covariance."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtures.data import Data, InputError
+from mixtures.families.covariance import COVARIANCES, Covariance, covariance
+from mixtures.families.mixture import Family, Mixture, Params
+from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["GMM", "Gaussian", "GaussianStatistics"]
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianStatistics:
+    """Count, mean and scatter about the mean of every cluster: ``S = r phi(X)'``, centred.
+
+    Adding pools two sets of rows without cancellation (Chan, Golub and LeVeque 1983).
+    """
+
+    count: Array
+    mean: Array
+    scatter: Array
+    covariance: Covariance = field(repr=False)
+
+    def __add__(self, other: Self) -> Self:
+        """Statistics of both sets of rows."""
+        count = self.count + other.count
+        share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
+        apart = other.mean - self.mean
+        between = self.covariance.outer(apart[:, :, None], (self.count * share)[:, None])
+        return replace(
+            self,
+            count=count,
+            mean=self.mean + share[:, None] * apart,
+            scatter=self.scatter + other.scatter + between,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian(Family):
+    """Multivariate normal components ``N(x | mu_k, Sigma_k)``.
+
+    phi(x) = [1, x, upper(x x')], or [1, x, x^2] without covariances between features.
+    """
+
+    flat_is_proper = False
+
+    covariance: Covariance
+    prior: Any = "default"
+
+    def __post_init__(self) -> None:
+        """Refuse a prior that does not go with the covariance structure."""
+        expected = self.covariance.prior_type
+        if not (self.prior is None or isinstance(self.prior, expected) or str(self.prior) == "default"):
+            raise InputError(
+                f"prior {self.prior!r} does not go with covariance_type={self.covariance.name!r}; "
+                f"use 'default', None or {expected.__name__}"
+            )
+
+    @property
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Dims of mu and of Sigma or sigma2."""
+        return {"mu": ("cluster", "feature"), self.covariance.parameter: self.covariance.dims}
+
+    def check(self, data: Data) -> tuple[str, ...]:
+        """Refuse constant columns and, where features covary, linearly dependent ones."""
+        sd = data.values.std(axis=0)
+        constant = [f for f, s, m in zip(data.features, sd, abs(data.values).max(axis=0), strict=True) if s <= 1e-14 * m]
+        if constant:
+            raise InputError(
+                f"{_columns(constant)} constant; a Gaussian cannot model it, drop it "
+                "(columns=... or --exclude on the command line)"
+            )
+        dependent = self.covariance.dependent(data.values) if self.prior is None or isinstance(self.prior, str) else []
+        if dependent:
+            raise InputError(
+                f"{_columns([data.features[d] for d in dependent])} linearly dependent in these "
+                f"{data.n_rows} rows, so their covariance is singular; drop one, "
+                "use covariance_type='diag', or state a prior"
+            )
+        return ()
+
+    def resolve(self, data: Data, n_components: int, weights: Array | None) -> Self:
+        """Default prior after Fraley and Raftery (2007), from the mean and covariance (ddof 1)."""
+        if self.prior is None:
+            return self
+        if not isinstance(self.prior, str):
+            return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
+        w = np.ones(data.n_rows) if weights is None else weights
+        if not w.sum() > 1:
+            raise InputError(f"weights sum to {w.sum():g}; a row of weight 2 counts as two rows, so they sum to n")
+        mean = w @ data.values / w.sum()
+        centred = data.values - mean
+        cov = (centred * w[:, None]).T @ centred / (w.sum() - 1)
+        prior = self.covariance.default_prior(mean, cov, n_components)
+        return replace(self, prior=self.covariance.check_prior(prior, data.n_features))
+
+    def for_mode(self) -> Self:
+        """Every proper prior of a Gaussian has a mode."""
+        return self
+
+    def units(self, data: Data) -> tuple[Array, Array]:
+        """Mean and standard deviation of every feature (one common scale when spherical)."""
+        return data.values.mean(axis=0), self.covariance.unit(data.values.var(axis=0))
+
+    def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of mu and of Sigma or sigma2."""
+        shape = self.covariance.shape(n_components, n_features)
+        return {"mu": (n_components, n_features), self.covariance.parameter: shape}
+
+    def check_params(self, params: Params) -> None:
+        """Refuse covariances that are not symmetric and positive definite."""
+        name = self.covariance.parameter
+        if not self.covariance.valid(params[name]):
+            raise InputError(f"start {name} must be {self.covariance.validity}")
+
+    def parameter_count(self, n_components: int, n_features: int) -> int:
+        """Means plus the free entries of the covariances."""
+        return n_components * n_features + self.covariance.free(n_components, n_features)
+
+    def features(self, X: Array) -> Array:
+        """phi(x) = [1, x, x_i x_j for the pairs i <= j that covary]."""
+        i, j = self.covariance.pairs(len(X))
+        return np.vstack([np.ones(X.shape[1]), X, X[i] * X[j]])
+
+    def natural(self, params: Params) -> Array:
+        """[log-normaliser, P mu, -P_ij (halved on the diagonal)] with precisions P."""
+        mu, Sigma = self._means_and_matrices(params)
+        P = np.linalg.inv(Sigma)
+        linear = np.einsum("kde,ke->kd", P, mu)
+        i, j = self.covariance.pairs(mu.shape[1])
+        quadratic = -P[:, i, j] * np.where(i == j, 0.5, 1.0)
+        log_det = np.linalg.slogdet(Sigma)[1]
+        constant = -0.5 * ((linear * mu).sum(axis=1) + log_det + mu.shape[1] * LOG_2PI)
+        return np.hstack([constant[:, None], linear, quadratic])
+
+    def textbook_log_density(self, X: Array, params: Params) -> Array:
+        """``-1/2 (x - mu)' Sigma^-1 (x - mu) - 1/2 log |2 pi Sigma|`` (Bishop, PRML eq. 2.43)."""
+        mu, Sigma = self._means_and_matrices(params)
+        residuals = X - mu[:, :, None]
+        mahalanobis = (residuals * np.linalg.solve(Sigma, residuals)).sum(axis=1)
+        return -mahalanobis / 2 - np.linalg.slogdet(2 * np.pi * Sigma)[1][:, None] / 2
+
+    def density(self, params: Params) -> Callable[[Array], Array]:
+        """Whitened form: ``-|L_k^-1 (x - mu_k)|^2 / 2 - log |L_k| - D/2 log 2 pi``."""
+        mu = params["mu"]
+        inverse = self.covariance.inverse(self._scale(params))
+        constant = np.log(self.covariance.diagonal(inverse)).sum(axis=-1) - mu.shape[1] * LOG_2PI / 2
+
+        def log_density(X: Array) -> Array:
+            whitened = self.covariance.apply(inverse, X - mu[:, :, None])
+            return constant[:, None] - np.einsum("kdn,kdn->kn", whitened, whitened) / 2
+
+        return log_density
+
+    def statistics(self, X: Array, r: Array) -> GaussianStatistics:
+        """Weighted count, mean and scatter of a chunk ``X (D, n)`` under ``r (K, n)``."""
+        count = r.sum(axis=1)
+        origin = X.mean(axis=1, keepdims=True)
+        shift = np.zeros((len(r), len(X)))
+        np.divide(r @ (X - origin).T, count[:, None], out=shift, where=count[:, None] > 0)
+        mean = origin.T + shift
+        return GaussianStatistics(count, mean, self.covariance.outer(X - mean[:, :, None], r), self.covariance)
+
+    def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
+        """Posterior mode; with ``prior=None`` the weighted mean and covariance of seed S5."""
+        structure, count = self.covariance, stats.count
+        k, d = stats.mean.shape
+        if self.prior is None:
+            mu, scatter, extra = stats.mean, structure.pool(stats.scatter), 0.0
+        else:
+            prior, kappa = self.prior, self.prior.kappa
+            mu = (count[:, None] * stats.mean + kappa * prior.mean) / (count + kappa)[:, None]
+            shrink = kappa * count / (count + kappa)
+            between = structure.outer((stats.mean - prior.mean)[:, :, None], shrink[:, None])
+            scatter = structure.prior_scale(prior) + structure.pool(stats.scatter + between)
+            extra = structure.prior_divisor(prior.nu, k, d)
+        divisor = np.maximum(structure.divisor(count, d) + extra, np.finfo(float).tiny)
+        return {"mu": mu, structure.parameter: scatter / divisor}
+
+    def log_prior(self, params: Params) -> float:
+        """``sum_k log N(mu_k | m, Sigma_k / kappa)`` plus the covariances' log prior; 0 when flat."""
+        if self.prior is None:
+            return 0.0
+        mu, kappa = params["mu"], self.prior.kappa
+        inverse = self.covariance.inverse(self._scale(params))
+        whitened = self.covariance.apply(inverse, (mu - self.prior.mean)[:, :, None])
+        log_det = np.log(self.covariance.diagonal(inverse)).sum()
+        means = log_det + mu.size * (np.log(kappa) - LOG_2PI) / 2 - kappa * (whitened**2).sum() / 2
+        return float(means) + self.prior.log_variance(params[self.covariance.parameter])
+
+    def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
+        """``mu_z + L_z eps``."""
+        scale = self._scale(params)
+        noise = rng.standard_normal((len(z), params["mu"].shape[1], 1))
+        return params["mu"][z] + self.covariance.apply(scale[z], noise)[..., 0]
+
+    def distance(self, a: Params, b: Params) -> Array:
+        """Symmetric Kullback-Leibler divergence of each cluster of ``a`` from that of ``b``."""
+        return self._distance(a["mu"], self._scale(a), b["mu"], self._scale(b))
+
+    def divergence(self, a: Params, b: Params) -> Array:
+        """Symmetric Kullback-Leibler divergence of every pair of clusters, (..., K, K)."""
+        core = self.covariance.core_ndim
+        return self._distance(
+            np.expand_dims(a["mu"], -2),
+            np.expand_dims(self._scale(a), -1 - core),
+            np.expand_dims(b["mu"], -3),
+            np.expand_dims(self._scale(b), -2 - core),
+        )
+
+    def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
+        """Clusters whose covariance is more the prior's doing than the data's."""
+        if self.prior is None:
+            return ()
+        k, d = params["mu"].shape
+        structure = self.covariance
+        divisor = structure.divisor(count, d) + structure.prior_divisor(self.prior.nu, k, d)
+        share = structure.prior_scale(self.prior) / divisor
+        from_prior = structure.matrices(np.broadcast_to(share, params[structure.parameter].shape), k, d)
+        fitted = self._means_and_matrices(params)[1]
+        largest = np.linalg.eigvals(np.linalg.solve(fitted, from_prior)).real.max(axis=1)
+        return tuple(
+            f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a tighter "
+            "prior, or use prior=None"
+            for i, value in enumerate(largest)
+            if value > TOLERANCES.dominating_prior
+        )
+
+    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+        """Collapsed clusters: without a prior the likelihood is unbounded there."""
+        if self.prior is not None:
+            return {}
+        Sigma = self._means_and_matrices(params)[1] / np.outer(scale, scale)
+        sd = np.sqrt(np.maximum(np.linalg.eigvalsh(Sigma)[:, 0], 0))
+        return {
+            int(k): f"its smallest standard deviation is {sd[k]:.1g} of the data's"
+            for k in np.flatnonzero(~(sd > TOLERANCES.collapsed_sd))
+        }
+
+    def _means_and_matrices(self, params: Params) -> tuple[Array, Array]:
+        mu = params["mu"]
+        return mu, self.covariance.matrices(params[self.covariance.parameter], *mu.shape)
+
+    def _scale(self, params: Params) -> Array:
+        return self.covariance.scale(params[self.covariance.parameter], *params["mu"].shape[-2:])
+
+    def _distance(self, mu_a: Array, scale_a: Array, mu_b: Array, scale_b: Array) -> Array:
+        structure, apart = self.covariance, (mu_a - mu_b)[..., None]
+        from_a = structure.apply(structure.inverse(scale_a), apart)
+        from_b = structure.apply(structure.inverse(scale_b), apart)
+        between = ((from_a**2).sum(axis=(-2, -1)) + (from_b**2).sum(axis=(-2, -1))) / 2
+        return between + structure.distance(scale_a, scale_b)
+
+
+def _columns(names: list[str]) -> str:
+    """Word a list of columns: "column 'a' is", "columns 'a', 'b' are"."""
+    listed = ", ".join(repr(name) for name in names)
+    return f"column {listed} is" if len(names) == 1 else f"columns {listed} are"
+
+
+@dataclass(frozen=True)
+class GMM(Mixture):
+    r"""Gaussian mixture model, ``x ~ sum_k alpha_k N(mu_k, Sigma_k)``.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of clusters K.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default "full"
+        Sigma (K, D, D); one Sigma (D, D); sigma2 (K, D); sigma2 (K,).
+    prior : {"default"}, None, NormalInverseWishart or NormalInverseGamma
+        "default" follows Fraley and Raftery (2007), resolved from the data: mean
+        of the columns, kappa = 0.01, nu = D + 2 (3 for variances), scale =
+        covariance / K^(2/D). None is flat: the mode is the maximum likelihood
+        estimate. NormalInverseWishart goes with full and tied,
+        NormalInverseGamma with diag and spherical.
+    weight_concentration : float, default 1.0
+        Concentration of the symmetric Dirichlet prior on alpha.
+
+    Raises
+    ------
+    InputError
+        If K < 1, the structure is unknown, or the prior does not go with it.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2.
+    Fraley and Raftery (2007), *Journal of Classification* 24, 155-181.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.GMM(2, covariance_type="tied")
+    GMM(n_components=2, prior='default', weight_concentration=1.0, covariance_type='tied')
+    """
+
+    covariance_type: str = "full"
+
+    @classmethod
+    def variants(cls) -> Iterator[Self]:
+        """One specification for every covariance structure."""
+        return (cls(1, covariance_type=name) for name in COVARIANCES)
+
+    @property
+    def family(self) -> Gaussian:
+        """Gaussian components with this covariance structure and prior."""
+        return Gaussian(covariance(self.covariance_type), self.prior)

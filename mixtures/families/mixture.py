@@ -1,0 +1,371 @@
+"""A finite mixture: a family, a number of clusters, and a prior on their weights.
+
+The one idea: a component is an exponential family,
+``log f(x | theta_k) = h(x) + eta_k . phi(x)``, so the E-step's responsibilities
+and the sums ``S = r phi(x)'`` over rows are all that EM ever needs of the data.
+Inside, chunks of rows are feature-major: ``X (D, n)``, responsibilities ``r (K, n)``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from mixtures.data import Data, InputError, as_data
+from mixtures.priors import Array, dirichlet_log_density
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["Family", "Mixture", "Params", "Statistics", "check_weights", "recognise", "resolve"]
+
+Params = Mapping[str, Array]
+"""Parameters of a mixture by name, each with its cluster axis first."""
+
+
+class Statistics(Protocol):
+    """Sufficient statistics of rows in K clusters: an additive value."""
+
+    @property
+    def count(self) -> Array:
+        """Expected number of rows in each cluster, shape (K,)."""
+
+    def __add__(self, other: Self) -> Self:
+        """Statistics of the union of two sets of rows."""
+
+
+class Family(ABC):
+    """What a component distribution must say for EM, MAP and posterior to work.
+
+    Shapes: chunks ``X (D, n)``, responsibilities ``r (K, n)``, parameters with
+    the cluster axis first (a covariance tied over clusters has none).
+    """
+
+    prior: Any
+    """The components' prior: "default" until resolved, or None."""
+
+    @property
+    @abstractmethod
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Dims of every parameter, in reading order."""
+
+    flat_is_proper: ClassVar[bool]
+    """Whether ``prior=None`` leaves a posterior that integrates."""
+
+    @abstractmethod
+    def check(self, data: Data) -> tuple[str, ...]:
+        """Refuse data this family cannot model; return notes on what a reader should know."""
+
+    @abstractmethod
+    def resolve(self, data: Data, n_components: int, weights: Array | None) -> Self:
+        """Family with its prior made concrete: defaults from the data, shapes checked."""
+
+    @abstractmethod
+    def for_mode(self) -> Self:
+        """Family with the nearest prior under which a finite mode exists."""
+
+    @abstractmethod
+    def units(self, data: Data) -> tuple[Array, Array]:
+        """Location and scale of every feature, for coordinates of order one."""
+
+    @abstractmethod
+    def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter."""
+
+    @abstractmethod
+    def check_params(self, params: Params) -> None:
+        """Refuse parameters, finite and of the right shapes, that no component can have."""
+
+    @abstractmethod
+    def parameter_count(self, n_components: int, n_features: int) -> int:
+        """Number of free parameters of the components."""
+
+    @abstractmethod
+    def features(self, X: Array) -> Array:
+        """Features phi(x), shape (P, n): the constant 1 first."""
+
+    @abstractmethod
+    def natural(self, params: Params) -> Array:
+        """Natural parameters eta, shape (K, P), the log-normaliser with the constant feature."""
+
+    @abstractmethod
+    def textbook_log_density(self, X: Array, params: Params) -> Array:
+        """Log density (K, n) as a textbook writes it."""
+
+    @abstractmethod
+    def density(self, params: Params) -> Callable[[Array], Array]:
+        """Log density as a function of chunks, ``(D, n) -> (K, n)``, numerically sound."""
+
+    @abstractmethod
+    def statistics(self, X: Array, r: Array) -> Any:
+        """Sufficient statistics of a chunk under responsibilities."""
+
+    @abstractmethod
+    def maximize(self, stats: Any) -> dict[str, Array]:
+        """Posterior mode of the components given statistics, in closed form."""
+
+    @abstractmethod
+    def log_prior(self, params: Params) -> float:
+        """Log prior density of the components' parameters, normaliser included."""
+
+    @abstractmethod
+    def sample(self, params: Params, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Rows (n, D) of the clusters ``z (n,)``."""
+
+    @abstractmethod
+    def distance(self, a: Params, b: Params) -> Array:
+        """Symmetric Kullback-Leibler divergence of each cluster from its namesake, (..., K)."""
+
+    @abstractmethod
+    def divergence(self, a: Params, b: Params) -> Array:
+        """The same of every pair of clusters, (..., K, K)."""
+
+    def inside(self, params: Params) -> dict[str, Array]:
+        """Parameters moved off the boundary of their space, if they can reach one."""
+        return dict(params)
+
+    def on_boundary(self, params: Params) -> dict[str, np.ndarray]:
+        """Which entries of each parameter sit on the boundary of their space, if any can."""
+        return {}
+
+    def unidentified(self, params: Params) -> str:
+        """What the data can never tell about parameters like these, in words; empty if nothing."""
+        return ""
+
+    def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
+        """What a reader should know of a fit whose clusters hold ``count (K,)`` rows."""
+        return ()
+
+    @abstractmethod
+    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+        """Clusters whose parameters are degenerate, each with the reason."""
+
+
+@dataclass(frozen=True)
+class Mixture(ABC):
+    """Specification of a finite mixture model: what is fitted, not a fit.
+
+    Attributes
+    ----------
+    n_components : int
+        Number of clusters K.
+    prior : {"default"}, None or a prior of the family
+        Prior of the components: the default resolved from data, none (maximum
+        likelihood), or one of `mixtures.priors`.
+    weight_concentration : float
+        Concentration of the symmetric Dirichlet prior on the weights alpha.
+    """
+
+    n_components: int
+    _: KW_ONLY
+    prior: Any = "default"
+    weight_concentration: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no data could make right."""
+        if not isinstance(self.n_components, Integral) or isinstance(self.n_components, bool):
+            raise InputError(f"n_components must be a whole number, got {self.n_components!r}")
+        if self.n_components < 1:
+            raise InputError(f"n_components must be at least 1, got {self.n_components}")
+        concentration = self.weight_concentration
+        if not (isinstance(concentration, Real) and 0 < concentration < np.inf):
+            raise InputError(f"weight_concentration must be positive, got {concentration!r}")
+        if self.prior is None and concentration != 1:
+            raise InputError("prior=None means maximum likelihood and needs weight_concentration=1")
+        _ = self.family  # a wrong prior or covariance type is an error now, not at the first use
+
+    @property
+    @abstractmethod
+    def family(self) -> Family:
+        """The component family with its prior."""
+
+    @classmethod
+    def variants(cls) -> Iterator[Self]:
+        """One specification for every parametrisation of the model."""
+        yield cls(1)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the prior is concrete."""
+        return not isinstance(self.prior, str)
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """Dims of every parameter by name."""
+        return {"alpha": ("cluster",), **self.family.dims}
+
+    def shapes(self, n_features: int) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter by name."""
+        return {"alpha": (self.n_components,), **self.family.parameter_shapes(self.n_components, n_features)}
+
+    def parameter_count(self, n_features: int) -> int:
+        """Number of free parameters."""
+        return self.n_components - 1 + self.family.parameter_count(self.n_components, n_features)
+
+    def check(self, data: Data) -> tuple[str, ...]:
+        """Refuse data that this model cannot be fitted to; return notes for the reader."""
+        if data.n_rows < 2:
+            raise InputError("the data have one row; a mixture needs at least two")
+        if data.n_rows < self.n_components:
+            raise InputError(
+                f"{data.n_rows} rows cannot hold n_components={self.n_components} clusters; lower n_components"
+            )
+        return self.family.check(data)
+
+    def check_mode(self) -> None:
+        """Refuse priors under which the log posterior has no finite maximum."""
+        if self.for_mode() is not self:
+            raise InputError(
+                "concentrations below 1 (weight_concentration, or a Beta prior's alpha and beta) have no "
+                "finite mode; raise them to 1 or more, or use sample, which takes them"
+            )
+
+    def for_mode(self) -> Self:
+        """Nearest specification with a finite mode: concentrations raised to 1 where below; else self."""
+        family = self.family.for_mode()
+        if self.weight_concentration >= 1 and family.prior is self.prior:
+            return self
+        return replace(
+            self,
+            weight_concentration=max(self.weight_concentration, 1.0),
+            prior=family.prior,
+        )
+
+    def check_params(self, params: Params, n_features: int) -> dict[str, Array]:
+        """Copy a user's parameters into arrays of the right names and shapes."""
+        shapes = self.shapes(n_features)
+        names = list(params) if isinstance(params, Mapping) else type(params).__name__
+        if set(names) != set(shapes):
+            raise InputError(f"start has parameters {names}; this model has {list(shapes)}")
+        arrays = {}
+        for name, shape in shapes.items():
+            try:
+                arrays[name] = array = np.array(params[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"start {name} is not an array of numbers: {error}") from error
+            if array.shape != shape:
+                raise InputError(f"start {name} has shape {array.shape}; this model has {shape}")
+            if not np.isfinite(array).all():
+                raise InputError(f"start {name} is not finite")
+        alpha = arrays["alpha"]
+        if (alpha < 0).any() or not np.isclose(alpha.sum(), 1):
+            raise InputError(f"start alpha must be non-negative and sum to one, got {alpha}")
+        alpha /= alpha.sum()  # else the objective starts too high by n times what the sum is over one
+        self.family.check_params(arrays)
+        return arrays
+
+    def inside(self, params: Params) -> dict[str, Array]:
+        """Parameters moved off the boundary of their space, where unconstrained coordinates end."""
+        alpha = np.maximum(params["alpha"], TOLERANCES.inside)
+        return {**self.family.inside(params), "alpha": alpha / alpha.sum()}
+
+    def log_joint(self, params: Params) -> Callable[[Array], Array]:
+        """Log Pr(x_i, z_i = k) as a function of chunks, ``(D, n) -> (K, n)``."""
+        density = self.family.density(params)
+        with np.errstate(divide="ignore"):
+            log_alpha = np.log(params["alpha"])[:, None]
+        return lambda X: density(X) + log_alpha
+
+    def log_likelihood(self, X: Any, params: Params) -> Array:
+        """Log-likelihood of every row (n,), the hidden cluster summed out."""
+        log_joint: Array = self.log_joint(params)(as_data(X).values.T)
+        return np.asarray(logsumexp(log_joint, axis=0))
+
+    def responsibilities(self, X: Any, params: Params) -> Array:
+        """Posterior probability of each cluster for every row, shape (n, K)."""
+        log_joint: Array = self.log_joint(params)(as_data(X).values.T)
+        return np.asarray(softmax(log_joint, axis=0)).T
+
+    def log_prior(self, params: Params) -> float:
+        """Log prior density of all parameters, normalisers included."""
+        weights = dirichlet_log_density(params["alpha"], self.weight_concentration)
+        return weights + self.family.log_prior(params)
+
+    def maximize(self, stats: Any) -> dict[str, Array]:
+        """M-step: the posterior mode given sufficient statistics, in closed form."""
+        pseudo = self.weight_concentration - 1
+        alpha = (stats.count + pseudo) / (stats.count.sum() + self.n_components * pseudo)
+        return {"alpha": alpha, **self.family.maximize(stats)}
+
+    def step_length(self, a: Params, b: Params, count: Array) -> float:
+        """Distance of two parameter sets in standard deviations of the complete data.
+
+        For an exponential family the quadratic form of the complete-data
+        information is the symmetric Kullback-Leibler divergence, to second order.
+        """
+        new, old = a["alpha"], b["alpha"]
+        with np.errstate(divide="ignore", invalid="ignore"):  # a cluster that has just emptied is infinitely far
+            weights = np.where(new == old, 0, (new - old) * np.log(new / old)).sum()
+        return float(np.sqrt(count.sum() * weights + count @ self.family.distance(a, b)))
+
+    def sample(self, params: Params, n: int, rng: np.random.Generator) -> tuple[Array, np.ndarray]:
+        """Draw n rows (n, D) and their clusters (n,)."""
+        z = rng.choice(self.n_components, size=n, p=params["alpha"])
+        return self.family.sample(params, z, rng), z
+
+    def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
+        """Parameters with the clusters in another order."""
+        return {name: x[order] if "cluster" in self.dims[name] else x for name, x in params.items()}
+
+
+def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
+    """Make the "default" prior of a model concrete from the data.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        A model; returned with the same prior if that is already concrete.
+    X : array_like or frame, shape (n, D)
+        The data.
+    weights : array_like, shape (n,), optional
+        Frequency weight of each row.
+
+    Returns
+    -------
+    GMM or BMM
+        The model with every hyperparameter a number; nothing resolves it again.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be modelled, or a prior's shape does not fit them.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> spec = mx.resolve(mx.GMM(n_components=2), mx.datasets.faithful())
+    >>> spec.prior.nu
+    4.0
+    """
+    data = as_data(X)
+    spec.check(data)
+    weights = None if weights is None else check_weights(weights, data)
+    family = spec.family.resolve(data, spec.n_components, weights)
+    return replace(spec, prior=family.prior)
+
+
+def check_weights(weights: Any, data: Data) -> Array:
+    """Frequency weights as an array: one finite, non-negative number a row."""
+    try:
+        array = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"weights are not an array of numbers: {error}") from error
+    if array.shape != (data.n_rows,):
+        raise InputError(f"weights have shape {array.shape}; the data have {data.n_rows} rows")
+    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
+    if len(bad):
+        raise InputError(f"row {bad[0]}: weight is {array[bad[0]]}; weights must be finite and not negative")
+    if array.sum() <= 0:
+        raise InputError("all weights are zero")
+    return array
+
+
+def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
+    """Family whose parameters a set of variables holds, told by their names and dims; or None."""
+    for model in Mixture.__subclasses__():
+        for spec in model.variants():
+            if all(dims.get(name) == expected for name, expected in spec.family.dims.items()):
+                return spec.family
+    return None

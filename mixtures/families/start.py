@@ -1,0 +1,58 @@
+"""Starting points: random partitions of the data, turned into parameters by one M-step."""
+
+import warnings
+
+import numpy as np
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from mixtures.data import Data
+from mixtures.families.mixture import Mixture
+from mixtures.priors import Array
+
+__all__ = ["start_params"]
+
+START_ROWS = 20_000
+"""Rows at most that a start looks at."""
+
+SOFTNESS = 0.1
+"""Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
+
+
+def start_params(spec: Mixture, data: Data, rng: np.random.Generator, *, lloyd: bool) -> dict[str, Array]:
+    """Parameters from a k-means++ partition (Arthur and Vassilvitskii 2007) in standardised units.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    data : Data
+        Checked data.
+    rng : numpy.random.Generator
+        Source of randomness.
+    lloyd : bool
+        Whether k-means runs from the seeds, or their nearest neighbours are the partition.
+
+    Returns
+    -------
+    dict of ndarray
+        Parameters, the clusters in random order.
+    """
+    location, scale = spec.family.units(data)
+    rows = data.values
+    if data.n_rows > START_ROWS:
+        rows = rows[rng.choice(data.n_rows, START_ROWS, replace=False)]
+    standardised = (rows - location) / scale
+    seed = int(rng.integers(2**31))
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
+        if lloyd:
+            labels = KMeans(spec.n_components, n_init=1, random_state=seed).fit_predict(standardised)
+        else:
+            seeds, _ = kmeans_plusplus(standardised, spec.n_components, random_state=seed)
+            labels = ((standardised[:, None, :] - seeds) ** 2).sum(axis=-1).argmin(axis=1)
+    order = rng.permutation(spec.n_components)
+    r = SOFTNESS * rng.dirichlet(np.ones(spec.n_components), size=len(rows)).T
+    r[order[labels], np.arange(len(rows))] += 1 - SOFTNESS
+    return spec.maximize(spec.family.statistics(rows.T, r))

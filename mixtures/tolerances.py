@@ -1,0 +1,93 @@
+"""Every tolerance and threshold behind a verdict, in one frozen table.
+
+Docs and tests quote this table; nothing else in the package holds such a number.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["TOLERANCES", "Tolerances"]
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Thresholds of convergence, collapse, agreement and sampling verdicts.
+
+    Attributes
+    ----------
+    em_step : float
+        EM stops when the Aitken-extrapolated distance to its limit is below
+        this many complete-data standard deviations.
+    em_step_restart : float
+        The same while restarts compete; the best one goes on to ``em_step``.
+    em_step_certificate : float
+        The same for a fit that a certificate will be drawn up for.
+    em_rounding : float
+        The objective may fall by this many machine epsilons of the sum of the
+        absolute log-likelihoods of the rows and of the log prior.
+    same_optimum : float
+        Two optima are one when their log posteriors differ by less (nats).
+    collapsed_sd : float
+        A Gaussian cluster has collapsed when its smallest conditional standard
+        deviation is below this fraction of the data's.
+    empty_count : float
+        A cluster is empty when it is expected to hold fewer rows.
+    boundary : float
+        A probability this close to 0 or 1, or a weight this close to 0, is on its boundary.
+    map_gradient : float
+        Largest gradient component of a MAP estimate in unconstrained coordinates.
+    map_gradient_polish : float
+        Newton steps go on until the gradient is below this, or nothing improves.
+    logp_relative : float
+        Relative difference of the log posterior in NumPy and in PyMC.
+    gradient : float
+        Largest component of PyMC's gradient at the EM estimate, unconstrained coordinates.
+    gap_sd : float
+        Largest gap between EM and the MAP that started displaced, in posterior sds.
+    flat_curvature, flat_ratio : float
+        A direction is flat when the curvature of the log posterior there, in
+        unconstrained coordinates of order one, is below the first, or below the
+        second times the largest curvature.
+    displacement_sd : float
+        How far from EM, in posterior sds along every principal axis, the certificate's MAP starts.
+    dominating_prior : float
+        The prior dominates a covariance when its scatter is over this share of the estimate's.
+    inside : float
+        A probability or weight on its boundary enters unconstrained coordinates this far inside.
+    whitening_floor : float
+        Curvatures below this are taken for it when chains are whitened: no direction counts as
+        wider than ``1 / sqrt`` of it, in coordinates of order one.
+    rhat, ess_per_chain, bfmi : float
+        Vehtari et al. (2021) on R-hat and ESS; Betancourt (2016) on E-BFMI.
+    singular : float
+        Data are singular when the smallest eigenvalue of their correlation is below this times D.
+    rank : float
+        Singular values below this fraction of the largest count as zero in rank tests.
+    """
+
+    em_step: float = 1e-6
+    em_step_restart: float = 1e-3
+    em_step_certificate: float = 1e-9
+    em_rounding: float = 100.0
+    same_optimum: float = 1e-4
+    collapsed_sd: float = 1e-7
+    empty_count: float = 0.5
+    boundary: float = 1e-6
+    map_gradient: float = 1e-6
+    map_gradient_polish: float = 1e-9
+    logp_relative: float = 1e-8
+    gradient: float = 1e-4
+    gap_sd: float = 1e-4
+    flat_curvature: float = 1e-6
+    flat_ratio: float = 1e-11
+    displacement_sd: float = 0.5
+    dominating_prior: float = 0.2
+    inside: float = 1e-12
+    whitening_floor: float = 0.25
+    rhat: float = 1.01
+    ess_per_chain: float = 100.0
+    bfmi: float = 0.3
+    singular: float = 1e-13
+    rank: float = 1e-8
+
+
+TOLERANCES = Tolerances()
