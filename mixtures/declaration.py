@@ -1,0 +1,59 @@
+"""Declaration of a mixture as an ordinary PyMC model, hidden clusters summed out."""
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from mixtures.data import as_data
+from mixtures.distributions import declare_rows
+from mixtures.families import Mixture, resolve
+
+__all__ = ["declare"]
+
+
+def declare(spec: Mixture, X: Any) -> pm.Model:
+    """Declare a mixture as a PyMC model.
+
+    The model has free variables named as the parameters (alpha, mu, Sigma,
+    sigma2, p), one observed variable ``x`` whose log-likelihood has one value a
+    row, and dims cluster, feature, feature_bis and obs_id. Its log density with
+    ``jacobian=False`` is the objective of `fit_em`, normalisers included.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model; a "default" prior is resolved from the data.
+    X : array_like or frame, shape (n, D)
+        The data.
+
+    Returns
+    -------
+    pymc.Model
+        An ordinary model for ``pm.sample``, ``pm.find_MAP`` and all else.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be modelled.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> model = mx.declare(mx.GMM(2), mx.datasets.faithful())
+    >>> [variable.name for variable in model.free_RVs]
+    ['alpha', 'Sigma', 'mu']
+    """
+    data = as_data(X)
+    spec = resolve(spec, data)
+    coords = {
+        "cluster": np.arange(spec.n_components),
+        "feature": list(data.features),
+        "feature_bis": list(data.features),
+        "obs_id": data.obs_id,
+    }
+    with pm.Model(coords=coords) as model:
+        concentration = np.full(spec.n_components, spec.weight_concentration)
+        alpha = pm.Dirichlet("alpha", concentration, shape=(spec.n_components,), dims="cluster")
+        declare_rows(spec.family, data, alpha)
+    return model

@@ -1,0 +1,109 @@
+"""Bernoulli mixtures (latent class models) as one PyMC distribution."""
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from mixtures.data import Data
+from mixtures.distributions.components import declare_rows
+from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
+from mixtures.families.bernoulli import Bernoulli, binary_values
+
+__all__ = ["BernoulliMixture"]
+
+
+IMPOSSIBLE = np.float64(-1e300)
+"""Stands for log 0, which a matrix product would turn into NaN where it meets a 0."""
+
+
+class BernoulliMixtureRV(MarginalMixtureRV):
+    """Rows of zeros and ones, independent given the hidden cluster."""
+
+    name = "BernoulliMixture"
+    signature = "(k),(k,d)->(d)"
+    dtype = "int64"
+    _print_name = ("BernoulliMixture", "\\operatorname{BernoulliMixture}")
+
+    def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
+        """One flip for every feature."""
+        (p,) = theta
+        return (rng.random(p.shape) < p).astype(self.dtype)
+
+    @staticmethod
+    def log_density(x: Any, *theta: Any) -> Any:
+        """``sum_d x_d log p_kd + (1 - x_d) log (1 - p_kd)``, two matrix products."""
+        (p,) = theta
+        ones = x.T.astype("floatX")
+        log_one, log_zero = (pt.maximum(log_p, IMPOSSIBLE) for log_p in (pt.log(p), pt.log1p(-p)))
+        return log_one @ ones + log_zero @ (1 - ones)
+
+    @staticmethod
+    def centre(alpha: Any, *theta: Any) -> Any:
+        """Likelier value of every feature."""
+        return ((alpha[..., None] * theta[0]).sum(axis=-2) > 0.5).astype("int64")
+
+
+class BernoulliMixture(MarginalMixture):
+    r"""Mixture of K products of Bernoullis over rows of D features, the hidden cluster summed out.
+
+    .. math::
+
+       f(x \mid \alpha, p) = \sum_{k=1}^K \alpha_k
+           \prod_{d=1}^D p_{kd}^{x_d} (1 - p_{kd})^{1 - x_d}
+
+    One draw is a whole row: all features of a row share its hidden cluster,
+    unlike ``pm.Mixture`` over ``pm.Bernoulli``, which mixes each cell alone.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable.
+    alpha : tensor_like of float, shape (..., K)
+        Weights; non-negative, summing to one.
+    p : tensor_like of float, shape (..., K, D)
+        Probability of a one, by cluster and feature.
+    **kwargs
+        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ...
+
+    Raises
+    ------
+    mixtures.InputError
+        If ``observed`` has missing cells or values other than 0 and 1; names
+        their rows and columns.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.3.3.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, mixtures as mx
+    >>> X = np.random.default_rng(1).integers(0, 2, size=(20, 5))
+    >>> with pm.Model() as model:
+    ...     alpha = pm.Dirichlet("alpha", np.ones(2))
+    ...     p = pm.Beta("p", 2, 2, shape=(2, 5))
+    ...     x = mx.BernoulliMixture("x", alpha=alpha, p=p, observed=X)
+    """
+
+    rv_op = BernoulliMixtureRV()
+    observed_dtype = "int64"
+
+    @classmethod
+    def dist(cls, alpha: Any, p: Any, **kwargs: Any) -> Any:
+        """Create an unnamed Bernoulli mixture variable."""
+        return super().dist([alpha, p], **kwargs)
+
+    @classmethod
+    def check(cls, data: Any) -> np.ndarray:
+        """Zeros and ones only."""
+        return binary_values(data)
+
+
+@declare_rows.register
+def declare_bernoulli(family: Bernoulli, data: Data, alpha: Any) -> None:
+    """Independent Beta priors (uniform without a prior) and Bernoulli mixture rows."""
+    a, b = (1.0, 1.0) if family.prior is None else (family.prior.alpha, family.prior.beta)
+    p = pm.Beta("p", a, b, shape=(alpha.type.shape[0], data.n_features), dims=family.dims["p"])
+    BernoulliMixture("x", alpha, p, observed=data.values, dims=("obs_id", "feature"))

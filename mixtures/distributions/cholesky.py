@@ -1,0 +1,17 @@
+"""Symbolic algebra of Cholesky factors, written one way so that graphs share it."""
+
+from typing import Any
+
+import pytensor.tensor as pt
+
+__all__ = ["inverse_cholesky", "log_det"]
+
+
+def inverse_cholesky(chol: Any) -> Any:
+    """Inverse of lower Cholesky factors (..., D, D)."""
+    return pt.linalg.solve_triangular(chol, pt.eye(chol.shape[-1]), lower=True, b_ndim=2)
+
+
+def log_det(chol: Any) -> Any:
+    """Log determinant of a lower Cholesky factor: half that of its matrix."""
+    return pt.log(pt.diagonal(chol, axis1=-2, axis2=-1)).sum(-1)

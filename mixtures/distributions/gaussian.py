@@ -1,0 +1,242 @@
+"""Gaussian mixtures as one PyMC distribution, whatever the covariance structure."""
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions.distribution import Continuous
+from pytensor.tensor.random.op import RandomVariable
+
+from mixtures.data import Data
+from mixtures.distributions.cholesky import inverse_cholesky, log_det
+from mixtures.distributions.components import declare_rows
+from mixtures.distributions.inverse_wishart import InverseWishart
+from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
+from mixtures.distributions.transforms import Standardise, log_cholesky, log_variance
+from mixtures.families.covariance import Covariance, Dense, Independent
+from mixtures.families.gaussian import Gaussian
+from mixtures.priors import NormalInverseGamma, NormalInverseWishart
+
+__all__ = ["GaussianMixture"]
+
+
+class GaussianMixtureRV(MarginalMixtureRV):
+    """Gaussian mixture rows; ``chol`` holds lower Cholesky factors."""
+
+    name = "GaussianMixture"
+    signature = "(k),(k,d),(k,d,d)->(d)"
+    _print_name = ("GaussianMixture", "\\operatorname{GaussianMixture}")
+
+    def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
+        """``mu + L eps``."""
+        mu, chol = theta
+        return mu + (chol @ rng.standard_normal(mu.shape)[..., None])[..., 0]
+
+    @staticmethod
+    def log_density(x: Any, *theta: Any) -> Any:
+        """Whiten by one matrix product, ``L_k^-1 x - L_k^-1 mu_k`` for all k at once.
+
+        Rows are centred first, so the difference loses no more than eps times
+        the spread of the data in units of the cluster's own standard deviation.
+        """
+        mu, chol = theta
+        k, dim = mu.shape
+        centre = x.mean(axis=0)
+        inverse = inverse_cholesky(chol)
+        projected = (inverse.reshape((k * dim, dim)) @ (x - centre).T).reshape((k, dim, x.shape[0]))
+        whitened = projected - inverse @ (mu - centre)[:, :, None]
+        return _normal_log_density(whitened, log_det(chol))
+
+    @staticmethod
+    def centre(alpha: Any, *theta: Any) -> Any:
+        """Mean of the mixture."""
+        return (alpha[..., None] * theta[0]).sum(axis=-2)
+
+
+class DiagonalGaussianMixtureRV(GaussianMixtureRV):
+    """Gaussian mixture rows with independent features; ``sd`` holds standard deviations."""
+
+    signature = "(k),(k,d),(k,d)->(d)"
+
+    def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
+        """``mu + sd eps``."""
+        mu, sd = theta
+        return mu + sd * rng.standard_normal(mu.shape)
+
+    @staticmethod
+    def log_density(x: Any, *theta: Any) -> Any:
+        """Whiten by ``(x - mu_k) / sd_k``."""
+        mu, sd = theta
+        whitened = (x.T[None, :, :] - mu[:, :, None]) / sd[:, :, None]
+        return _normal_log_density(whitened, pt.log(sd).sum(-1))
+
+
+def _normal_log_density(whitened: Any, log_det: Any) -> Any:
+    """Component log densities (K, n) from whitened residuals (K, D, n) and ``log |L_k|``."""
+    constant = log_det + whitened.shape[1] * np.log(2 * np.pi) / 2
+    return -(whitened**2).sum(axis=1) / 2 - constant[:, None]
+
+
+class ConjugateNormalRV(RandomVariable):
+    """Means given their cluster's covariance, ``N(m, L L' / kappa)``."""
+
+    name = "ConjugateNormal"
+    signature = "(d),(d,d),()->(d)"
+    dtype = "floatX"
+    _print_name = ("ConjugateNormal", "\\operatorname{ConjugateNormal}")
+
+    @classmethod
+    def rng_fn(cls, rng: np.random.Generator, *args: Any) -> np.ndarray:
+        """``m + L eps / sqrt(kappa)``."""
+        mean, chol, kappa, size = args
+        batch = np.broadcast_shapes(mean.shape[:-1], chol.shape[:-2], kappa.shape) if size is None else tuple(size)
+        noise = rng.standard_normal((*batch, mean.shape[-1], 1))
+        return mean + (chol @ noise)[..., 0] / np.sqrt(kappa)[..., None]
+
+
+class ConjugateNormal(Continuous):
+    """Normal whose covariance is a known Cholesky factor's, divided by a prior count.
+
+    The same density as ``pm.MvNormal(chol=L / sqrt(kappa))``, from the inverse of
+    ``L`` that the rows and the inverse-Wishart need too.
+    """
+
+    rv_op = ConjugateNormalRV()
+
+    @classmethod
+    def dist(cls, mean: Any, chol: Any, kappa: Any, **kwargs: Any) -> Any:
+        """Create an unnamed variable."""
+        return super().dist([pt.as_tensor_variable(x) for x in (mean, chol, kappa)], **kwargs)
+
+    def support_point(rv: Any, size: Any, mean: Any, chol: Any, kappa: Any) -> Any:  # noqa: N805, D102
+        return pt.broadcast_to(mean, rv.shape)
+
+    def logp(mu: Any, mean: Any, chol: Any, kappa: Any) -> Any:  # noqa: N805, D102
+        whitened = (inverse_cholesky(chol) @ (mu - mean)[..., None])[..., 0]
+        constant = log_det(chol) + mu.shape[-1] * (np.log(2 * np.pi) - pt.log(kappa)) / 2
+        return -kappa * (whitened**2).sum(-1) / 2 - constant
+
+
+class GaussianMixture(MarginalMixture):
+    r"""Mixture of K Gaussians over rows of D features, the hidden cluster summed out.
+
+    .. math::
+
+       f(x \mid \alpha, \mu, \Sigma) = \sum_{k=1}^K \alpha_k\,
+           \mathcal N(x \mid \mu_k, \Sigma_k)
+
+    One draw is a whole row: the log-likelihood has one value a row, not one a
+    cell. Give exactly one of ``Sigma``, ``chol`` and ``sigma2``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable.
+    alpha : tensor_like of float, shape (..., K)
+        Weights; non-negative, summing to one.
+    mu : tensor_like of float, shape (..., K, D)
+        Means, in the units of the data.
+    Sigma : tensor_like of float, shape (..., K, D, D) or (D, D)
+        Covariance matrices, or one shared by all clusters.
+    chol : tensor_like of float, shape (..., K, D, D) or (D, D)
+        Lower Cholesky factors of the covariances instead.
+    sigma2 : tensor_like of float, shape (..., K, D), (K,) or ()
+        Variances instead: by cluster and feature, by cluster (spherical), or one.
+    **kwargs
+        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ...
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of the three covariances is given, or ``mu`` has no
+        feature axis.
+    mixtures.InputError
+        If ``observed`` has missing or infinite cells; names their rows and columns.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, mixtures as mx
+    >>> X = np.random.default_rng(1).normal(size=(20, 2))
+    >>> with pm.Model() as model:
+    ...     alpha = pm.Dirichlet("alpha", np.ones(2))
+    ...     mu = pm.Normal("mu", 0, 10, shape=(2, 2))
+    ...     sigma2 = pm.InverseGamma("sigma2", 2, 1, shape=(2, 2))
+    ...     x = mx.GaussianMixture("x", alpha=alpha, mu=mu, sigma2=sigma2, observed=X)
+    """
+
+    @staticmethod
+    def rv_op(alpha: Any, mu: Any, scale: Any, *, dense: bool, **kwargs: Any) -> Any:
+        """Build the random rows; ``scale`` holds Cholesky factors if dense, else standard deviations."""
+        op = GaussianMixtureRV() if dense else DiagonalGaussianMixtureRV()
+        return op(alpha, mu, scale, **kwargs)
+
+    @classmethod
+    def dist(
+        cls, alpha: Any, mu: Any, Sigma: Any = None, *, chol: Any = None, sigma2: Any = None, **kwargs: Any
+    ) -> Any:
+        """Create an unnamed Gaussian mixture variable."""
+        if sum(x is not None for x in (Sigma, chol, sigma2)) != 1:
+            raise ValueError("GaussianMixture takes exactly one of Sigma, chol and sigma2")
+        mu = pt.as_tensor_variable(mu)
+        if mu.ndim < 2:
+            raise ValueError("mu must have shape (..., K, D); with one feature pass mu[:, None]")
+        if sigma2 is not None:
+            sigma2 = pt.as_tensor_variable(sigma2)
+            by_feature = sigma2[:, None] if sigma2.ndim == 1 else sigma2
+            scale = pt.broadcast_arrays(pt.sqrt(by_feature), mu)[0]
+        else:
+            scale = pt.linalg.cholesky(Sigma) if chol is None else pt.as_tensor_variable(chol)
+            if scale.ndim == 2:
+                scale = pt.broadcast_to(scale, (mu.shape[-2], *scale.shape))
+        return super().dist([alpha, mu, scale], dense=sigma2 is None, **kwargs)
+
+
+@declare_rows.register
+def declare_gaussian(family: Gaussian, data: Data, alpha: Any) -> None:
+    """Normal-inverse-Wishart or normal-inverse-gamma priors, and Gaussian mixture rows."""
+    location, unit = family.units(data)
+    k = alpha.type.shape[0]
+    means = {"shape": (k, len(unit)), "dims": family.dims["mu"], "default_transform": Standardise(location, unit)}
+    moments = declare_moments(family.covariance, family.prior, k, unit, means)
+    GaussianMixture("x", alpha, **moments, observed=data.values, dims=("obs_id", "feature"))
+
+
+@singledispatch
+def declare_moments(structure: Covariance, prior: Any, k: int, unit: np.ndarray, means: dict[str, Any]) -> dict[str, Any]:
+    """Declare the covariance parameter and the means given it; return them as `GaussianMixture` takes them."""
+    raise NotImplementedError(f"{type(structure).__name__} is not registered with declare_moments")
+
+
+@declare_moments.register
+def declare_dense(
+    structure: Dense, prior: NormalInverseWishart | None, k: int, unit: np.ndarray, means: dict[str, Any]
+) -> dict[str, Any]:
+    """``Sigma ~ IW(nu, Psi)``, ``mu | Sigma ~ N(m, Sigma / kappa)``; both flat without a prior."""
+    shape = structure.shape(k, len(unit))
+    matrices = {"shape": shape, "dims": structure.dims, "default_transform": log_cholesky(unit)}
+    if prior is None:
+        chol = pt.linalg.cholesky(pm.Flat("Sigma", **matrices))
+        return {"mu": pm.Flat("mu", **means), "chol": chol}
+    chol = pt.linalg.cholesky(InverseWishart("Sigma", prior.nu, prior.Psi, **matrices))
+    return {"mu": ConjugateNormal("mu", prior.mean, chol, prior.kappa, **means), "chol": chol}
+
+
+@declare_moments.register
+def declare_independent(
+    structure: Independent, prior: NormalInverseGamma | None, k: int, unit: np.ndarray, means: dict[str, Any]
+) -> dict[str, Any]:
+    """``sigma2 ~ IG(nu / 2, psi / 2)``, ``mu | sigma2 ~ N(m, sigma2 / kappa)``; both flat without a prior."""
+    shape = structure.shape(k, len(unit))
+    per_cluster = int(np.prod(shape)) // k
+    variances = {"shape": shape, "dims": structure.dims, "default_transform": log_variance(unit[:per_cluster])}
+    if prior is None:
+        return {"mu": pm.Flat("mu", **means), "sigma2": pm.Flat("sigma2", **variances)}
+    sigma2 = pm.InverseGamma("sigma2", alpha=prior.nu / 2, beta=prior.psi / 2, **variances)
+    sd = pt.sqrt(sigma2.reshape((k, per_cluster)) / prior.kappa)
+    return {"mu": pm.Normal("mu", prior.mean, sd, **means), "sigma2": sigma2}

@@ -1,0 +1,136 @@
+"""What every marginalised mixture distribution shares: rows, weights, the sum over clusters.
+
+A family's distribution is one `MarginalMixtureRV` (how a row is drawn, its
+density in each cluster) and a thin `MarginalMixture` that reads the user's
+parameters. The row-wise log density is written here, once.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.distributions.dist_math import check_parameters
+from pymc.distributions.distribution import Distribution, _support_point
+from pymc.logprob.abstract import _logprob
+from pytensor.graph.basic import Variable
+from pytensor.tensor.random.op import RandomVariable
+
+from mixtures.data import as_data
+
+__all__ = ["MarginalMixture", "MarginalMixtureRV"]
+
+
+class MarginalMixtureRV(RandomVariable):
+    """Rows drawn from a mixture whose hidden clusters are summed out of the density.
+
+    The parameters are ``alpha (..., K)`` and then the family's own, each with
+    the cluster axis first among the core axes that `signature` names.
+    """
+
+    dtype = "floatX"
+
+    def rng_fn(self, rng: np.random.Generator, *args: Any) -> np.ndarray:
+        """Draw the hidden cluster of every row, then the row given its cluster."""
+        *params, size = args
+        cores = self.ndims_params
+        batches = [x.shape[: x.ndim - core] for x, core in zip(params, cores, strict=True)]
+        batch = np.broadcast_shapes(*batches) if size is None else tuple(size)
+        alpha, *theta = params
+        cumulative = np.cumsum(alpha, axis=-1)
+        z = (rng.random(batch)[..., None] * cumulative[..., -1:] < cumulative).argmax(-1)
+        return self.draw_rows(rng, *(_of_cluster(x, z, core) for x, core in zip(theta, cores[1:], strict=True)))
+
+    def lengths(self, *variables: Any) -> dict[str, int]:
+        """Static lengths of the axes of the signature; parameters, and then a value, must agree on them."""
+        known: dict[str, int] = {}
+        for x, axes in zip(variables, [*self.inputs_sig, self.output_sig], strict=False):
+            for axis, length in zip(axes, x.type.shape[x.ndim - len(axes) :], strict=True):
+                if length is not None and known.setdefault(axis, length) != length:
+                    raise ValueError(
+                        f"{self.name}: axis {axis} has length {known[axis]} here and {length} there; "
+                        f"parameters and rows have the trailing axes {self.signature}"
+                    )
+        return known
+
+    def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
+        """Draw one row for every parameter set along the leading axes."""
+        raise NotImplementedError
+
+    @staticmethod
+    def log_density(x: Any, *theta: Any) -> Any:
+        """Symbolic log density (K, n) of the rows ``x (n, D)`` in every cluster."""
+        raise NotImplementedError
+
+    @staticmethod
+    def centre(alpha: Any, *theta: Any) -> Any:
+        """Symbolic central row (..., D), where an unobserved variable starts."""
+        raise NotImplementedError
+
+
+def _of_cluster(parameter: np.ndarray, z: np.ndarray, core: int) -> np.ndarray:
+    """Pick each row's own parameter: (..., K, *rest) and z (rows) to (rows, *rest)."""
+    core_shape = parameter.shape[parameter.ndim - core :]
+    batched = np.broadcast_to(parameter, (*z.shape, *core_shape))
+    index = z.reshape(*z.shape, *(1 for _ in core_shape))
+    return np.take_along_axis(batched, index, axis=z.ndim).squeeze(z.ndim)
+
+
+@_logprob.register(MarginalMixtureRV)
+def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: Any, **_: Any) -> Any:
+    """Log density of every row, ``log sum_k alpha_k f(x | theta_k)``, shape ``value.shape[:-1]``.
+
+    Parameters shared by all rows (the usual case) take one feature-major pass;
+    parameters that vary by row, as in a regression of ``alpha`` on covariates,
+    are vectorised over the leading axes.
+    """
+    (value,) = values
+    features = op.lengths(*params, value).get("d")
+    value = pt.specify_shape(value, (..., features))  # or a single column would broadcast
+    batch_ndims = [x.ndim - core for x, core in zip(params, op.ndims_params, strict=True)]
+
+    def rows(x: Any, alpha: Any, *theta: Any) -> Any:
+        return pt.logsumexp(pt.log(alpha)[:, None] + op.log_density(x, *theta), axis=0)
+
+    def checked(density: Any) -> Any:
+        valid = [pt.ge(params[0], 0), pt.isclose(params[0].sum(axis=-1), 1)]
+        return check_parameters(density, *valid, msg="alpha >= 0, sum(alpha) = 1")
+
+    if all(set(x.type.shape[:ndim]) <= {1} for x, ndim in zip(params, batch_ndims, strict=True)):
+        shared = [x[(0,) * ndim] for x, ndim in zip(params, batch_ndims, strict=True)]
+        flat = value if value.ndim == 2 else value.reshape((-1, value.shape[-1]))
+        density = rows(flat, *shared)
+        return checked(density if value.ndim == 2 else density.reshape(value.shape[:-1]))
+    inputs, _output = op.signature.split("->")
+    one_row = pt.vectorize(lambda x, *theta: rows(x[None, :], *theta)[0], signature=f"(d),{inputs}->()")
+    return checked(one_row(value, *params))
+
+
+@_support_point.register(MarginalMixtureRV)
+def central_rows(op: MarginalMixtureRV, rv: Any, rng: Any, size: Any, *params: Any) -> Any:
+    """Start an unobserved mixture variable at its centre."""
+    return pt.broadcast_to(op.centre(*params), rv.shape)
+
+
+class MarginalMixture(Distribution):
+    """Base of the user-facing mixtures: checks observed rows before PyMC sees them."""
+
+    rv_type = MarginalMixtureRV
+    observed_dtype: ClassVar[str] = "float64"
+
+    def __new__(cls, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
+        """Register the variable; NaN in ``observed`` is an error, not a free variable."""
+        if observed is not None and not isinstance(observed, Variable):
+            observed = cls.check(as_data(observed)).astype(cls.observed_dtype)
+        return super().__new__(cls, name, *args, observed=observed, **kwargs)
+
+    @classmethod
+    def check(cls, data: Any) -> np.ndarray:
+        """Values (n, D) of checked data; a family adds its own checks."""
+        return data.values
+
+    @classmethod
+    def dist(cls, params: Any, **kwargs: Any) -> Any:
+        """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``."""
+        rv = super().dist([pt.as_tensor_variable(x) for x in params], **kwargs)
+        rv.owner.op.lengths(*rv.owner.op.dist_params(rv.owner))
+        return rv
