@@ -1,0 +1,265 @@
+"""A PyMC model's log density on JAX, with the data as arguments.
+
+PyTensor writes the graph, JAX compiles and differentiates it. The arrays of a
+model (data, hyperparameters, units) are lifted out of the graph into inputs,
+so a second model of the same form and shapes reuses what the first compiled.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+from platformdirs import user_cache_path
+from pytensor.compile.mode import JAX
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant, Variable, equal_computations
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.tensor.type import TensorType
+
+from mixtures.priors import Array
+
+__all__ = ["CompiledModel"]
+
+JaxFunction = Callable[..., Any]
+
+GRAPHS_KEPT = 64
+"""Compiled graphs remembered in a process, the oldest forgotten first."""
+
+HESSIAN_BATCH = 16
+"""Columns of a Hessian computed at once: bounds its memory."""
+
+_compiled: list[tuple[list[Variable], list[Variable], JaxFunction]] = []
+
+
+def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
+    """Turn a PyTensor graph into a JAX function of its inputs and its arrays.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of Variable
+        The graph.
+
+    Returns
+    -------
+    function : callable
+        ``function(inputs, arrays)`` gives the outputs; the same object for
+        graphs that differ in nothing but their arrays.
+    arrays : list of jax.Array
+        The arrays of this graph.
+    """
+    _use_persistent_cache()
+    held = [v for v in ancestors(outputs) if v not in set(inputs) and _is_array(v)]
+    lifted = [v.type() for v in held]
+    outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)), rebuild_strict=False)
+    arguments = [*inputs, *lifted]
+    values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]
+    for known_arguments, known_outputs, function in _compiled:
+        if _same_graph(arguments, outputs, known_arguments, known_outputs):
+            return function, values
+    graph = FunctionGraph(list(arguments), list(outputs), clone=True)
+    JAX.optimizer.rewrite(graph)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping Check")  # parameter checks have no place in XLA
+        jaxified = jax_funcify(graph)
+
+    def function(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        return jaxified(*inputs, *arrays)
+
+    _compiled.append((arguments, outputs, function))
+    del _compiled[:-GRAPHS_KEPT]
+    return function, values
+
+
+def _is_array(v: Variable) -> bool:
+    """Whether a leaf holds numbers that may change from fit to fit, rather than the graph's form."""
+    if isinstance(v, SharedVariable):
+        return isinstance(v.type, TensorType)
+    return isinstance(v, Constant) and isinstance(v.type, TensorType) and v.type.ndim > 0 and _is_data(v.data)
+
+
+def _is_data(x: np.ndarray) -> bool:
+    return x.dtype.kind == "f" or x.ndim > 1
+
+
+def _same_graph(xs: list[Variable], x_out: list[Variable], ys: list[Variable], y_out: list[Variable]) -> bool:
+    same_types = len(xs) == len(ys) and all(x.type == y.type for x, y in zip(xs, ys, strict=True))
+    return same_types and equal_computations(x_out, y_out, xs, ys)
+
+
+def _use_persistent_cache() -> None:
+    """Keep XLA's compilations on disk, unless the user has said where or the folder cannot be made."""
+    if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("mixtures") / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
+    """Let a function of value variables take one flat vector."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+
+    def of_vector(x: Any, arrays: Sequence[Any]) -> Any:
+        parts = jnp.split(x, ends)
+        return function([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)], arrays)
+
+    return of_vector
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
+def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
+    """``(x, arrays, jacobian) -> log density``; one object for models of one form and shape."""
+    flat = _flat(function, shapes)
+
+    def log_density(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
+        without, with_jacobian = flat(x, arrays)
+        return without + jacobian * (with_jacobian - without)
+
+    return log_density
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
+def _gradient(log_density: JaxFunction) -> JaxFunction:
+    return jax.jit(jax.value_and_grad(log_density))
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
+def _hessian(log_density: JaxFunction) -> JaxFunction:
+    def hessian(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
+        def column(v: Any) -> Any:
+            return jax.jvp(lambda y: jax.grad(log_density)(y, arrays, jacobian), (x,), (v,))[1]
+
+        return jax.lax.map(column, jnp.eye(x.size), batch_size=min(x.size, HESSIAN_BATCH))
+
+    return jax.jit(hessian)
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
+def _over_vectors(function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool) -> JaxFunction:
+    flat = _flat(function, shapes)
+    if sequential:
+        return jax.jit(lambda x, arrays: jax.lax.map(lambda y: flat(y, arrays), x))
+    return jax.jit(jax.vmap(flat, in_axes=(0, None)))
+
+
+class CompiledModel:
+    """Log density of a PyMC model over one flat vector of unconstrained coordinates.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model whose log density PyTensor can turn into JAX.
+
+    Attributes
+    ----------
+    log_density : callable
+        ``log_density(x, arrays, jacobian)``, traceable by JAX; ``jacobian`` 1
+        gives the density of the unconstrained coordinates (to sample), 0 that
+        of the model's own variables (whose mode is the MAP).
+    arrays : list of jax.Array
+        Data and hyperparameters.
+    """
+
+    def __init__(self, model: pm.Model) -> None:
+        self.model = model
+        self._free = list(model.free_RVs)
+        log_posteriors = [model.logp(jacobian=False), model.logp(jacobian=True)]
+        function, self.arrays = compile_graph(model.value_vars, log_posteriors)
+        self.log_density = _log_density(function, self.value_shapes)
+
+    @cached_property
+    def _unconstrain(self) -> tuple[JaxFunction, list[Any]]:
+        inputs = [rv.type() for rv in self._free]
+        outputs = []
+        for rv, value in zip(self._free, inputs, strict=True):
+            transform = self.model.rvs_to_transforms[rv]
+            outputs.append(value if transform is None else transform.forward(value, *rv.owner.inputs))
+        replace = dict(zip(self._free, inputs, strict=True))
+        function, arrays = compile_graph(inputs, clone_replace(outputs, replace, rebuild_strict=False))
+        return jax.jit(function), arrays
+
+    @cached_property
+    def rv_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every free variable by name."""
+        static = {rv.name: rv.type.shape for rv in self._free}
+        if not any(None in shape for shape in static.values()):
+            return static
+        evaluated = self.model.eval_rv_shapes()
+        return {name: tuple(int(length) for length in evaluated[name]) for name in static}
+
+    @cached_property
+    def value_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of every unconstrained variable, in the order of the model's value variables."""
+        function, arrays = self._unconstrain
+        variables = [jax.ShapeDtypeStruct(self.rv_shapes[rv.name], rv.dtype) for rv in self._free]
+        return tuple(x.shape for x in jax.eval_shape(function, variables, arrays))
+
+    @property
+    def size(self) -> int:
+        """Number of unconstrained coordinates."""
+        return sum(int(np.prod(shape)) for shape in self.value_shapes)
+
+    def coordinate_names(self) -> list[str]:
+        """Name of every unconstrained coordinate, ``variable[index]``."""
+        return [
+            f"{rv.name}{list(index)}" if shape else rv.name
+            for rv, shape in zip(self._free, self.value_shapes, strict=True)
+            for index in np.ndindex(*shape)
+        ]
+
+    def unconstrain(self, params: Mapping[str, Any]) -> Array:
+        """Flat vector of the free variables' values."""
+        function, arrays = self._unconstrain
+        values = function([jnp.asarray(params[rv.name], rv.dtype) for rv in self._free], arrays)
+        return np.concatenate([np.ravel(x) for x in values])
+
+    def unconstrain_draws(self, draws: Mapping[str, Array]) -> Array:
+        """Flat vectors (chain, draw, size) of draws (chain, draw, ...) of the free variables."""
+        function, arrays = self._unconstrain
+        values = [jnp.asarray(draws[rv.name], rv.dtype) for rv in self._free]
+        flat = jax.vmap(lambda one: jnp.concatenate([jnp.ravel(v) for v in function(one, arrays)]))
+        return np.asarray(jax.vmap(flat)(values))
+
+    def constrain(self, x: Array) -> dict[str, Array]:
+        """Free and deterministic variables at flat vectors ``x (..., size)``."""
+        named = [*self._free, *self.model.deterministics]
+        values = self._map(self.model.replace_rvs_by_values(named), x, sequential=False)
+        return {v.name: value for v, value in zip(named, values, strict=True)}
+
+    def row_log_likelihoods(self, x: Array) -> dict[str, Array]:
+        """Log-likelihood of every row of the observed variables at ``x (..., size)``."""
+        observed = self.model.observed_RVs
+        values = self._map(self.model.logp(vars=observed, sum=False), x, sequential=True)
+        return {v.name: value for v, value in zip(observed, values, strict=True)}
+
+    def log_priors(self, x: Array) -> dict[str, Array]:
+        """Log prior of every free variable at ``x (..., size)``, without the Jacobian."""
+        values = self._map(self.model.logp(vars=self._free, jacobian=False, sum=False), x, sequential=False)
+        return {v.name: value for v, value in zip(self._free, values, strict=True)}
+
+    def log_jacobian(self, x: Array) -> Array:
+        """Log Jacobian of the unconstrained coordinates at ``x (..., size)``."""
+        with_jacobian, without = (self.model.logp(vars=self._free, jacobian=j) for j in (True, False))
+        return self._map([with_jacobian - without], x, sequential=False)[0]
+
+    def _map(self, outputs: Any, x: Array, *, sequential: bool) -> list[Array]:
+        function, arrays = compile_graph(self.model.value_vars, outputs)
+        vectors = np.reshape(x, (-1, self.size))
+        mapped = _over_vectors(function, self.value_shapes, sequential)(vectors, arrays)
+        return [np.asarray(v).reshape(np.shape(x)[:-1] + v.shape[1:]) for v in mapped]
+
+    def value_and_grad(self, x: Array, *, jacobian: bool = False) -> tuple[float, Array]:
+        """Log density and its gradient at a flat vector."""
+        value, gradient = _gradient(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian))
+        return float(value), np.asarray(gradient)
+
+    def hessian(self, x: Array, *, jacobian: bool = False) -> Array:
+        """Second derivatives of the log density at a flat vector, (size, size)."""
+        return np.asarray(_hessian(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian)))
