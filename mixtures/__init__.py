@@ -1,0 +1,33 @@
+"""Finite mixtures for people who know PyMC and ArviZ: EM, MAP and posterior of one model."""
+
+from mixtures import datasets, priors
+from mixtures.agreement import crosscheck
+from mixtures.data import InputError
+from mixtures.declaration import declare
+from mixtures.diagnostics import diagnose
+from mixtures.distributions import BernoulliMixture, GaussianMixture, InverseWishart
+from mixtures.em import fit_em
+from mixtures.families import BMM, GMM, resolve
+from mixtures.labels import align, unalign
+from mixtures.modes import fit_map
+from mixtures.sampling import sample
+
+__all__ = [
+    "BMM",
+    "GMM",
+    "BernoulliMixture",
+    "GaussianMixture",
+    "InputError",
+    "InverseWishart",
+    "align",
+    "crosscheck",
+    "datasets",
+    "declare",
+    "diagnose",
+    "fit_em",
+    "fit_map",
+    "priors",
+    "resolve",
+    "sample",
+    "unalign",
+]

@@ -1,0 +1,351 @@
+"""EM, MAP and posterior of one model, side by side, and a certificate that they agree.
+
+EM and PyMC share no density code; the certificate says, with figures, whether
+they describe the same posterior and the same mode of it. Where the mode sits in
+the posterior is described, never judged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import xarray as xr
+
+from mixtures.compiled import CompiledModel
+from mixtures.data import Data
+from mixtures.diagnostics import Check, Verdict, diagnose, summarise
+from mixtures.em import EMFit, fit_em
+from mixtures.families import Mixture
+from mixtures.labels import match_params
+from mixtures.modes import MAPFit, climb, jittered_starts, model_dims, partition_starts, prepare
+from mixtures.optimise import Curvature, curvature_at
+from mixtures.priors import Array
+from mixtures.sampling import sample
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["Crosscheck", "crosscheck"]
+
+LAPLACE_DRAWS = 2000
+"""Draws of the Laplace approximation that gives sds where there is no posterior sample."""
+
+
+@dataclass(frozen=True)
+class Crosscheck:
+    """EM, MAP and posterior of one model with the certificate of their agreement.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row a parameter: EM, MAP and their gap (in posterior sds), posterior
+        mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat.
+    certificate : tuple of Check
+        Lines of the certificate, each with figure, tolerance and verdict.
+    passed : bool
+        Whether every line of the certificate holds.
+    em : EMFit or None
+        EM's fit; None for a user's own model.
+    mode : MAPFit
+        PyMC's MAP.
+    posterior : xarray.DataTree or None
+        Aligned posterior sample; None where the posterior is improper.
+    convergence : Verdict or None
+        Whether the sample can be believed.
+    notes : tuple of str
+        What else a reader should know.
+    """
+
+    table: pd.DataFrame
+    certificate: tuple[Check, ...]
+    em: EMFit | None
+    mode: MAPFit
+    posterior: xr.DataTree | None
+    convergence: Verdict | None
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every line of the certificate holds."""
+        return all(check.passed for check in self.certificate)
+
+
+def crosscheck(
+    spec: Mixture | pm.Model,
+    X: Any = None,
+    *,
+    n_init: int = 10,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 4,
+    random_seed: int | np.random.Generator | None = None,
+    sampler: str = "blackjax",
+    ci_prob: float = 0.95,
+    progressbar: bool = True,
+) -> Crosscheck:
+    """Fit a mixture by EM, MAP and posterior sampling, and certify that they agree.
+
+    Parameters
+    ----------
+    spec : GMM, BMM or pymc.Model
+        The model. On a user's own model, MAP is held against the posterior and
+        EM is left out.
+    X : array_like or frame, shape (n, D), optional
+        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    n_init : int, default 10
+        Starts of EM, and independent starts of MAP.
+    draws, tune, chains : int, default 1000, 500, 4
+        As in `sample`.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of everything.
+    sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
+        As in `sample`.
+    ci_prob : float, default 0.95
+        Probability of the equal-tailed intervals.
+    progressbar : bool, default True
+        Show the progress.
+
+    Returns
+    -------
+    Crosscheck
+        Table, certificate, and the three answers themselves.
+
+    Raises
+    ------
+    InputError
+        If the data do not fit the model, or the prior has no mode.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> cc = mx.crosscheck(mx.GMM(2), mx.datasets.faithful(), random_seed=1, progressbar=False)
+    >>> cc.passed
+    True
+    """
+    model, resolved, data = prepare(spec, X)
+    rng = np.random.default_rng(random_seed)
+    compiled = CompiledModel(model)
+    sampling = {"draws": draws, "tune": tune, "chains": chains, "sampler": sampler, "progressbar": progressbar}
+    if resolved is None or data is None:
+        return _of_model(compiled, n_init, rng, sampling, ci_prob)
+    return _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
+
+
+def _of_spec(
+    compiled: CompiledModel,
+    spec: Mixture,
+    data: Data,
+    n_init: int,
+    rng: np.random.Generator,
+    sampling: Mapping[str, Any],
+    ci_prob: float,
+) -> Crosscheck:
+    shown = bool(sampling["progressbar"])
+    tol = TOLERANCES.em_step_certificate
+    em = fit_em(spec, data, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown)
+    multi = climb(compiled, partition_starts(compiled, spec, data, n_init, rng), spec, data, progressbar=shown)
+    missed = multi.log_posterior - em.log_posterior
+    if missed > _same_height(em.log_posterior):
+        again = fit_em(spec, data, start=multi.params, tol=tol)
+        em = replace(again, restarts=em.restarts)
+
+    x = compiled.unconstrain(spec.inside(em.params))
+    bound = _bound_coordinates(compiled, spec.family.on_boundary(em.params))
+    curvature = curvature_at(compiled, x, within=~bound)
+    mode = climb(compiled, [_displaced(x, curvature, rng)], spec, data)
+    mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
+
+    posterior, notes = None, list(em.notes)
+    if spec.prior is not None or spec.family.flat_is_proper:
+        posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
+    else:
+        notes.append("prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode")
+    notes += spec.family.remarks(em.params, data.n_rows * em.params["alpha"])
+    table = _table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
+    certificate = (
+        _equal_log_posterior(compiled, spec, data, em, x),
+        *_gradient(compiled, x, bound, "EM"),
+        _curvature(curvature),
+        _identified(spec, em),
+        _returns(mode, table),
+        _independent(multi, em.log_posterior, missed),
+    )
+    convergence = None if posterior is None else diagnose(posterior)
+    if posterior is not None:
+        notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~bound))))
+    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))
+
+
+def _of_model(
+    compiled: CompiledModel, n_init: int, rng: np.random.Generator, sampling: Mapping[str, Any], ci_prob: float
+) -> Crosscheck:
+    multi = climb(compiled, jittered_starts(compiled, n_init, rng), None, None)
+    x = compiled.unconstrain(multi.params)
+    curvature = curvature_at(compiled, x)
+    mode = climb(compiled, [_displaced(x, curvature, rng)], None, None)
+    posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
+    table = _table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
+    table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
+    certificate = (
+        *_gradient(compiled, x, np.zeros(x.size, dtype=bool), "MAP"),
+        _curvature(curvature),
+        _returns(mode, table),
+        _independent(multi, multi.log_posterior, 0.0),
+    )
+    notes = ("a model of your own: MAP against posterior, without EM",)
+    notes += (_where_mode_sits(posterior, multi.log_posterior, x.size),)
+    return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
+
+
+def _same_height(log_posterior: float) -> float:
+    """Difference below which two optima are one."""
+    return TOLERANCES.same_optimum + 1e-12 * abs(log_posterior)
+
+
+def _bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Unconstrained coordinates of the entries that sit on their boundary.
+
+    Only elementwise transforms have boundaries of entries, so shapes agree.
+    """
+    parts = [
+        np.ravel(on_boundary[name]) if name in on_boundary else np.zeros(int(np.prod(shape)), dtype=bool)
+        for name, shape in zip(compiled.rv_shapes, compiled.value_shapes, strict=True)
+    ]
+    return np.concatenate(parts)
+
+
+def _displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:
+    """Half a posterior sd from ``x`` along every principal axis, to a random side."""
+    sides = rng.choice([-1.0, 1.0], size=len(curvature.values))
+    width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
+    return x + TOLERANCES.displacement_sd * (curvature.directions * width) @ sides
+
+
+def _equal_log_posterior(compiled: CompiledModel, spec: Mixture, data: Data, em: EMFit, x: Array) -> Check:
+    inside = spec.inside(em.params)
+    by_numpy = spec.log_prior(inside) + float(spec.log_likelihood(data, inside).sum())
+    by_pymc, _ = compiled.value_and_grad(x)
+    figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
+    return Check(
+        "log posterior at EM, NumPy against PyMC (relative)",
+        figure,
+        TOLERANCES.logp_relative,
+        bool(figure < TOLERANCES.logp_relative),
+        f"{by_numpy:.9g} and {by_pymc:.9g}",
+    )
+
+
+def _gradient(compiled: CompiledModel, x: Array, bound: np.ndarray, who: str) -> list[Check]:
+    """Flat where free; where bound (a probability at 0 or 1), pointing outwards (Karush-Kuhn-Tucker)."""
+    _, gradient = compiled.value_and_grad(x)
+    figure = float(np.abs(gradient[~bound]).max(initial=0))
+    checks = [
+        Check(f"PyMC's gradient at {who}, largest component", figure, TOLERANCES.gradient, figure < TOLERANCES.gradient)
+    ]
+    if bound.any():
+        slope = gradient[bound] / np.exp(-np.abs(x[bound]))  # d/dp = (d/d logit) / (p (1 - p))
+        inward = float(np.maximum(-slope * np.sign(x[bound]), 0).max())
+        tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(slope).max()))
+        note = f"{int(bound.sum())} probabilities at 0 or 1"
+        checks.append(Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note))
+    return checks
+
+
+def _curvature(curvature: Curvature) -> Check:
+    smallest = float(curvature.values.min(initial=np.inf))
+    note = "" if curvature.is_maximum else f"flat or rising along {', '.join(curvature.flat[:8])}"
+    return Check("smallest curvature there (positive: a maximum)", smallest, 0.0, curvature.is_maximum, note)
+
+
+def _identified(spec: Mixture, em: EMFit) -> Check:
+    reason = spec.family.unidentified(em.params)
+    return Check("parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason)
+
+
+def _returns(mode: MAPFit, table: pd.DataFrame) -> Check:
+    gap = float(table["gap"].max())
+    passed = mode.converged and bool(np.isfinite(gap)) and gap < TOLERANCES.gap_sd
+    note = "" if mode.converged else mode.found
+    name = f"gap after MAP starts {TOLERANCES.displacement_sd:g} sd away (posterior sds)"
+    return Check(name, gap, TOLERANCES.gap_sd, passed, note)
+
+
+def _independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
+    """Independent MAP starts: a higher one must have become EM's answer."""
+    tolerance = _same_height(log_posterior)
+    above = multi.log_posterior - log_posterior
+    reached = int(np.sum(np.abs(multi.log_posteriors - log_posterior) < tolerance))
+    note = f"{reached} of {len(multi.log_posteriors)} starts reach it"
+    if missed > tolerance:
+        note += f"; EM had missed it by {missed:.3g} and was started again there"
+    return Check("best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note)
+
+
+def _where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
+    if "log_posterior" not in posterior["sample_stats"].data_vars:
+        return ""
+    below = 2 * (log_posterior - posterior["sample_stats"]["log_posterior"].values)
+    return (
+        f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "
+        f"against {free} for chi-squared with {free} degrees of freedom"
+    )
+
+
+def _table(
+    compiled: CompiledModel,
+    em: Mapping[str, Array],
+    mode: Mapping[str, Array],
+    posterior: xr.DataTree | None,
+    x: Array,
+    curvature: Curvature,
+    rng: np.random.Generator,
+    ci_prob: float,
+) -> pd.DataFrame:
+    """One row a parameter, symmetric matrices by their lower triangle."""
+    names = list(em)
+    labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names})
+
+    def column(params: Mapping[str, Any], leading: int = 0) -> Array:
+        flat = [np.asarray(params[name]) for name in names]
+        return np.concatenate([v.reshape(*v.shape[:leading], -1) for v in flat], axis=-1)[..., rows]
+
+    table = pd.DataFrame({"EM": column(em), "MAP": column(mode)}, index=pd.Index(labels, name="parameter"))
+    if posterior is None:
+        width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
+        noise = rng.standard_normal((LAPLACE_DRAWS, len(width)))
+        sd = column(compiled.constrain(x + noise @ (curvature.directions * width).T), leading=1).std(axis=0)
+        return table.assign(gap=_in_sds(table, sd), sd=sd)
+    group = posterior["posterior"].to_dataset()
+    drawn = {name: group[name].transpose("chain", "draw", ...).values for name in names}
+    figures = summarise(column(drawn, leading=2), ci_prob)
+    low, high = f"{(1 - ci_prob) / 2:.1%}", f"{(1 + ci_prob) / 2:.1%}"
+    sd = figures["sd"]
+    table["gap"] = _in_sds(table, sd)
+    table["mean"], table["sd"], table[low], table[high] = figures["mean"], sd, figures["lower"], figures["upper"]
+    table["z"] = np.divide(table["EM"] - figures["mean"], sd, out=np.zeros_like(sd), where=sd > 0)
+    for name in ("ess_bulk", "ess_tail", "r_hat"):
+        table[name] = figures[name]
+    return table
+
+
+def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
+    gap = np.abs(table["EM"] - table["MAP"]).to_numpy()
+    return np.divide(gap, sd, out=np.where(gap > 0, np.inf, 0.0), where=sd > 0)
+
+
+def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], np.ndarray]:
+    """Names of the table's rows, and their places in the concatenated flat parameters."""
+    dims, coords = model_dims(compiled.model), compiled.model.coords
+    labels, rows, place = [], [], 0
+    for name, shape in shapes.items():
+        own = dims.get(name, ())
+        axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)] or [range(n) for n in shape]
+        symmetric = own[-2:] == ("feature", "feature_bis")
+        for index in np.ndindex(*shape):
+            if not (symmetric and index[-1] > index[-2]):
+                inside = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=True))
+                labels.append(f"{name}[{inside}]" if inside else name)
+                rows.append(place)
+            place += 1
+    return labels, np.array(rows)

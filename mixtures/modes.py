@@ -1,0 +1,224 @@
+"""MAP estimates from PyMC's log density: compiled once, started many times, polished until flat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from rich.progress import track
+
+from mixtures.compiled import CompiledModel
+from mixtures.data import Data, InputError, as_data
+from mixtures.declaration import declare
+from mixtures.families import Mixture, resolve
+from mixtures.families.start import start_params
+from mixtures.optimise import Optimum, curvature_at, find_mode
+from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import make_tree
+
+__all__ = ["MAPFit", "climb", "fit_map", "jittered_starts", "model_dims", "partition_starts", "prepare"]
+
+
+@dataclass(frozen=True)
+class MAPFit:
+    """A posterior mode found on PyMC's log density.
+
+    Attributes
+    ----------
+    spec : GMM, BMM or None
+        The resolved model; None for a user's own.
+    params : dict of ndarray
+        Free variables at the mode, and deterministics of a user's model.
+    log_posterior : float
+        Log density there, over the model's own variables (no Jacobian).
+    gradient_norm : float
+        Largest gradient component there, in unconstrained coordinates.
+    converged : bool
+        Whether the gradient is flat.
+    found : str
+        What kind of point it is: a maximum, flat in named directions, or no mode.
+    log_posteriors : ndarray, shape (n_starts,)
+        Where every start ended; NaN where it ran off to a degenerate cluster.
+    """
+
+    spec: Mixture | None
+    params: dict[str, Array]
+    log_posterior: float
+    gradient_norm: float
+    converged: bool
+    found: str
+    log_posteriors: Array
+    dims: Mapping[str, tuple[str, ...]]
+    coords: Mapping[str, Any]
+
+    @property
+    def n_best(self) -> int:
+        """Number of starts that reached this mode's height."""
+        return int(np.sum(self.log_posteriors > self.log_posterior - TOLERANCES.same_optimum))
+
+    def to_datatree(self) -> xr.DataTree:
+        """One-draw tree with named dims, so that ArviZ plots MAP beside EM and posterior."""
+        return make_tree(
+            {"posterior": {name: x[None, None] for name, x in self.params.items()}}, self.dims, self.coords
+        )
+
+
+def fit_map(
+    spec: Mixture | pm.Model,
+    X: Any = None,
+    *,
+    start: Mapping[str, Any] | None = None,
+    n_init: int = 10,
+    random_seed: int | np.random.Generator | None = None,
+    progressbar: bool = False,
+) -> MAPFit:
+    """Find the posterior mode of a mixture on PyMC's log density.
+
+    The model compiles once; every start climbs by L-BFGS and is polished by
+    Newton steps until the gradient is flat. With ``prior=None`` this is the
+    maximum likelihood estimate.
+
+    Parameters
+    ----------
+    spec : GMM, BMM or pymc.Model
+        The model. A user's own model brings its data with it.
+    X : array_like or frame, shape (n, D), optional
+        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    start : dict of ndarray, optional
+        Values of the free variables to start from, instead of ``n_init`` starts
+        (k-means partitions for a GMM or BMM, jittered initial points otherwise).
+    n_init : int, default 10
+        Number of starts.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of the starts.
+    progressbar : bool, default False
+        Show the progress over the starts.
+
+    Returns
+    -------
+    MAPFit
+        The best mode and where every start ended.
+
+    Raises
+    ------
+    InputError
+        If the data do not fit the model, or the prior has no mode.
+    RuntimeError
+        If every start ran off to a degenerate cluster.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mode = mx.fit_map(mx.GMM(2), mx.datasets.faithful(), random_seed=1)
+    >>> round(mode.log_posterior, 3), mode.found
+    (-1157.165, 'a maximum')
+    """
+    model, resolved, data = prepare(spec, X)
+    if resolved is not None:
+        resolved.check_mode()
+    if n_init < 1:
+        raise InputError(f"n_init must be at least 1, got {n_init}")
+    compiled = CompiledModel(model)
+    rng = np.random.default_rng(random_seed)
+    if start is not None:
+        if resolved is not None and data is not None:
+            start = resolved.inside(resolved.check_params(start, data.n_features))
+        missing = [name for name in compiled.rv_shapes if name not in start]
+        if missing:
+            raise InputError(f"start lacks {', '.join(missing)}")
+        starts = [compiled.unconstrain(start)]
+    elif resolved is not None and data is not None:
+        starts = partition_starts(compiled, resolved, data, n_init, rng)
+    else:
+        starts = jittered_starts(compiled, n_init, rng)
+    return climb(compiled, starts, resolved, data, progressbar=progressbar)
+
+
+def prepare(spec: Mixture | pm.Model, X: Any) -> tuple[pm.Model, Mixture | None, Data | None]:
+    """Model of a specification and its data, or a user's own model as it is."""
+    if isinstance(spec, pm.Model):
+        if X is not None:
+            raise InputError("a pymc.Model brings its own data; leave X out")
+        if not spec.free_RVs:
+            raise InputError("the model has no free variables")
+        return spec, None, None
+    if X is None:
+        raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
+    data = as_data(X)
+    resolved = resolve(spec, data)
+    return declare(resolved, data), resolved, data
+
+
+def climb(
+    compiled: CompiledModel,
+    starts: list[Array],
+    spec: Mixture | None,
+    data: Data | None,
+    *,
+    progressbar: bool = False,
+) -> MAPFit:
+    """Climb from every start and describe the best mode."""
+    optima = [
+        find_mode(compiled, start) for start in track(starts, "MAP", transient=True, disable=not progressbar)
+    ]
+    params = [compiled.constrain(optimum.x) for optimum in optima]
+    heights = np.array([o.log_density for o in optima])
+    if spec is not None and data is not None:
+        scale = spec.family.units(data)[1]
+        degenerate = [bool(spec.family.defects(p, scale)) for p in params]
+        heights[degenerate] = np.nan
+    heights[~np.isfinite(heights)] = np.nan
+    if np.isnan(heights).all():
+        raise RuntimeError(
+            f"all {len(optima)} starts ran off to a degenerate cluster; use prior='default', "
+            "fewer components or a simpler covariance_type"
+        )
+    best = int(np.nanargmax(heights))
+    mode, dims = optima[best], model_dims(compiled.model)
+    return MAPFit(
+        spec=spec,
+        params=params[best],
+        log_posterior=mode.log_density,
+        gradient_norm=mode.gradient_norm,
+        converged=mode.converged,
+        found=_describe(compiled, mode),
+        log_posteriors=heights,
+        dims=dims,
+        coords={name: values for name, values in compiled.model.coords.items() if values is not None},
+    )
+
+
+def partition_starts(
+    compiled: CompiledModel, spec: Mixture, data: Data, n: int, rng: np.random.Generator
+) -> list[Array]:
+    """Starts from k-means and k-means++ partitions in turn, independent of EM."""
+    params = [start_params(spec, data, rng, lloyd=i % 2 == 0) for i in range(n)]
+    return [compiled.unconstrain(spec.inside(p)) for p in params]
+
+
+def jittered_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:
+    """Initial points of a user's model with normal noise, which parts equal clusters."""
+    point = compiled.model.initial_point(random_seed=int(rng.integers(2**31)))
+    x = np.concatenate([np.ravel(point[v.name]) for v in compiled.model.value_vars])
+    return [x + rng.normal(size=x.size) for _ in range(n)]
+
+
+def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:
+    """Dims of every named variable that has them."""
+    named = [*model.free_RVs, *model.deterministics, *model.observed_RVs]
+    dims = {v.name: model.named_vars_to_dims.get(v.name, ()) for v in named}
+    return {name: tuple(d) for name, d in dims.items() if d and None not in d}
+
+
+def _describe(compiled: CompiledModel, mode: Optimum) -> str:
+    if not mode.converged:
+        return f"no mode: the search stopped on a slope (gradient {mode.gradient_norm:.1e})"
+    curvature = curvature_at(compiled, mode.x)
+    if curvature.is_maximum:
+        return "a maximum"
+    if curvature.is_saddle:
+        return "a saddle point"
+    return f"flat along {', '.join(curvature.flat[:6])}"

@@ -1,0 +1,311 @@
+"""Posterior sampling of a declared mixture: starts from EM, NUTS inside XLA, labels aligned."""
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mixtures.compiled import CompiledModel
+from mixtures.data import Data, InputError
+from mixtures.draw import Draws, Frame, run_nuts
+from mixtures.em import EMFit, fit_em
+from mixtures.families import Mixture
+from mixtures.labels import align
+from mixtures.modes import climb, jittered_starts, model_dims, prepare
+from mixtures.optimise import curvature_at, find_mode
+from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import make_tree
+
+__all__ = ["SAMPLERS", "sample"]
+
+KEEP_LOG_LIKELIHOOD = 20_000_000
+"""Row log-likelihoods (draws x rows) up to which they are stored unasked."""
+
+WHITEN_SIZE = 300
+"""Coordinates up to which chains are whitened by a dense Hessian."""
+
+
+def sample(
+    spec: Mixture | pm.Model,
+    X: Any = None,
+    *,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 4,
+    random_seed: int | np.random.Generator | None = None,
+    sampler: str = "blackjax",
+    target_accept: float = 0.8,
+    max_treedepth: int = 10,
+    cores: int | None = None,
+    em: EMFit | None = None,
+    pivot: Mapping[str, Any] | None = None,
+    log_likelihood: bool | None = None,
+    log_prior: bool = False,
+    progressbar: bool = True,
+) -> xr.DataTree:
+    """Draw from the posterior of a mixture and align the labels of its clusters.
+
+    Chains start from different EM restarts, each with its clusters in random
+    order. The default sampler is BlackJAX's NUTS with the whole loop inside
+    XLA, in coordinates whitened by the curvature at each start.
+
+    Parameters
+    ----------
+    spec : GMM, BMM or pymc.Model
+        The model. A user's own model brings its data with it; its labels are
+        aligned to its MAP if its variables have a dim named ``cluster`` and its
+        density does not change when clusters are exchanged.
+    X : array_like or frame, shape (n, D), optional
+        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    draws, tune, chains : int, default 1000, 500, 4
+        Draws to keep and warm-up before them, a chain; chains.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of starts and chains.
+    sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
+        What draws. nutpie needs the extra ``mixtures[nutpie]``.
+    target_accept : float, default 0.8
+        Acceptance rate that warm-up aims at.
+    max_treedepth : int, default 10
+        Trajectories have at most ``2**max_treedepth - 1`` steps.
+    cores : int, optional
+        Chains that run at once; by default the processors at hand.
+    em : EMFit, optional
+        A fit of the same model, to start from instead of fitting again.
+    pivot : dict of ndarray, optional
+        Parameters whose labels the draws are aligned to; by default those of
+        ``em``, or a user's model's MAP.
+    log_likelihood : bool, optional
+        Whether to store the log-likelihood of every row, marginal over the
+        hidden clusters; by default if there are fewer than 2e7 values.
+    log_prior : bool, default False
+        Whether to store the log prior of every variable.
+    progressbar : bool, default True
+        Show the progress.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups posterior, sample_stats (with ``lp``, the sampler's statistics
+        and ``permutation``), observed_data, and log_likelihood and log_prior
+        where stored. After an interrupt it holds what was drawn, and
+        ``tree.attrs["complete"]`` is 0.
+
+    Raises
+    ------
+    InputError
+        If the data or options do not fit, or the posterior is improper
+        (``prior=None`` for a GMM: a cluster may be empty).
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> tree = mx.sample(mx.GMM(2), mx.datasets.faithful(), random_seed=1, progressbar=False)
+    >>> tree["posterior"]["mu"].mean(("chain", "draw")).round(0).values.tolist()
+    [[4.0, 80.0], [2.0, 54.0]]
+    """
+    if sampler not in SAMPLERS:
+        raise InputError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+    if draws < 1 or tune < 0 or chains < 1:
+        raise InputError(f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}")
+    if isinstance(spec, Mixture) and spec.prior is None and not spec.family.flat_is_proper:
+        raise InputError(
+            f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
+            "use prior='default' or state a prior"
+        )
+    model, resolved, data = prepare(spec, X)
+    rng = np.random.default_rng(random_seed)
+    compiled = CompiledModel(model)
+    starts, centre = _starts(compiled, resolved, data, em, chains, rng)
+    run = {
+        "draws": draws,
+        "tune": tune,
+        "seed": int(rng.integers(2**31)),
+        "target_accept": target_accept,
+        "max_treedepth": max_treedepth,
+        "cores": cores,
+        "progressbar": progressbar,
+    }
+    x, stats, complete = SAMPLERS[sampler](compiled, starts, rng, run)
+    keep = log_likelihood
+    if keep is None:
+        rows = sum(int(np.prod(v.type.shape[:1])) for v in model.observed_RVs if None not in v.type.shape)
+        keep = rows * x.shape[0] * x.shape[1] < KEEP_LOG_LIKELIHOOD
+    tree = _tree(compiled, x, stats, keep_log_likelihood=keep, keep_log_prior=log_prior)
+    tree.attrs.update(sampler=sampler, tune=tune, complete=int(complete), model=repr(resolved or model.name))
+    return align(tree, to=pivot or centre) if _exchangeable(compiled, x[0, 0], rng) else tree
+
+
+def _starts(
+    compiled: CompiledModel,
+    spec: Mixture | None,
+    data: Data | None,
+    em: EMFit | None,
+    chains: int,
+    rng: np.random.Generator,
+) -> tuple[list[Array], Mapping[str, Array]]:
+    """Where every chain starts, and the pivot of the labels."""
+    if spec is None or data is None:
+        starts = jittered_starts(compiled, max(chains, 10), rng)
+        mode = climb(compiled, starts, None, None)
+        return [find_mode(compiled, x).x for x in starts[:chains]], mode.params
+    if em is None:
+        em = fit_em(spec.for_mode(), data, random_seed=rng)
+    best_first = em.restarts.order
+    starts = []
+    for chain in range(chains):
+        params = em.params if chain == 0 else em.restarts.params[best_first[chain % len(best_first)]]
+        relabelled = spec.relabel(params, rng.permutation(spec.n_components))
+        starts.append(compiled.unconstrain(spec.inside(relabelled)))
+    return starts, em.params
+
+
+def _frames(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
+    """Coordinates whitened by the curvature at each start's mode; jittered starts in them.
+
+    The mode is that of the density that is sampled, with the Jacobian. Where
+    the problem is large or the curvature not finite, coordinates stay as they
+    are (of order one) and warm-up adapts alone.
+    """
+    frames = []
+    for start in starts:
+        noise = rng.standard_normal(start.size)
+        plain = Frame(start, np.ones(start.size), 0.1 * noise)
+        if start.size > WHITEN_SIZE:
+            frames.append(plain)
+            continue
+        mode = find_mode(compiled, start, jacobian=True, newton_only=True).x
+        curvature = curvature_at(compiled, mode, jacobian=True)
+        if not np.isfinite(curvature.values).all():
+            return [Frame(x, np.ones(x.size), 0.1 * rng.standard_normal(x.size)) for x in starts]
+        width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
+        frames.append(Frame(mode, curvature.directions * width, noise))
+    return frames
+
+
+@contextmanager
+def _progress(total: int, shown: bool) -> Any:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not shown) as progress:
+        task = progress.add_task("NUTS", total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+Sampled = tuple[Array, dict[str, Array], bool]
+"""Unconstrained draws (chain, draw, size), sampler statistics, and whether all were drawn."""
+
+
+def _blackjax(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]) -> Sampled:
+    options = {name: value for name, value in run.items() if name != "progressbar"}
+    with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
+        drawn: Draws = run_nuts(compiled, _frames(compiled, starts, rng), on_progress=on_progress, **options)
+    saturated = drawn.statistics["tree_depth"] >= run["max_treedepth"]
+    return drawn.x, {**drawn.statistics, "reached_max_treedepth": saturated}, drawn.complete
+
+
+def _pymc(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]) -> Sampled:
+    points = [compiled.constrain(x + 0.1 * rng.standard_normal(x.size)) for x in starts]
+    free = list(compiled.rv_shapes)
+    tree = pm.sample(
+        draws=run["draws"],
+        tune=run["tune"],
+        chains=len(starts),
+        cores=run["cores"],
+        random_seed=run["seed"],
+        initvals=[{name: point[name] for name in free} for point in points],
+        nuts_sampler="pymc",
+        nuts={"target_accept": run["target_accept"], "max_treedepth": run["max_treedepth"]},
+        progressbar=run["progressbar"],
+        compute_convergence_checks=False,
+        quiet=not run["progressbar"],
+        model=compiled.model,
+    )
+    return _read_back(compiled, tree)
+
+
+def _nutpie(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]) -> Sampled:
+    try:
+        import nutpie
+    except ImportError as error:
+        raise InputError("sampler='nutpie' needs nutpie: pip install 'mixtures[nutpie]'") from error
+    point = compiled.constrain(starts[0])
+    free = list(compiled.rv_shapes)
+    program = nutpie.compile_pymc_model(
+        compiled.model,
+        backend="jax",
+        gradient_backend="jax",
+        initial_points={name: point[name] for name in free},
+    )
+    tree = nutpie.sample(
+        program,
+        draws=run["draws"],
+        tune=run["tune"],
+        chains=len(starts),
+        cores=run["cores"],
+        seed=run["seed"],
+        target_accept=run["target_accept"],
+        maxdepth=run["max_treedepth"],
+        progress_bar=run["progressbar"],
+    )
+    return _read_back(compiled, tree)
+
+
+def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> Sampled:
+    """Draws of another sampler in unconstrained coordinates, its statistics under one set of names."""
+    posterior = tree["posterior"].to_dataset()
+    x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
+    stats = tree["sample_stats"].to_dataset()
+    names = {"depth": "tree_depth", "logp": "lp", "mean_tree_accept": "acceptance_rate", "maxdepth_reached": "reached_max_treedepth"}
+    kept = ("lp", "energy", "acceptance_rate", "step_size", "tree_depth", "n_steps", "diverging", "reached_max_treedepth")
+    renamed = {names.get(str(name), str(name)): v for name, v in stats.data_vars.items()}
+    return x, {name: renamed[name].values for name in kept if name in renamed}, True
+
+
+SAMPLERS: Mapping[str, Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Sampled]] = {
+    "blackjax": _blackjax,
+    "nutpie": _nutpie,
+    "pymc": _pymc,
+}
+"""Samplers by the name that `sample` takes."""
+
+
+def _tree(
+    compiled: CompiledModel,
+    x: Array,
+    stats: Mapping[str, Array],
+    *,
+    keep_log_likelihood: bool,
+    keep_log_prior: bool,
+) -> xr.DataTree:
+    model, dims = compiled.model, model_dims(compiled.model)
+    observed = {v.name: np.asarray(model.rvs_to_values[v].eval()) for v in model.observed_RVs}
+    stats = {**stats, "log_posterior": stats["lp"] - compiled.log_jacobian(x)}
+    groups: dict[str, Mapping[str, Any]] = {"posterior": compiled.constrain(x), "sample_stats": stats}
+    if keep_log_likelihood and observed:
+        groups["log_likelihood"] = compiled.row_log_likelihoods(x)
+    if keep_log_prior:
+        groups["log_prior"] = compiled.log_priors(x)
+    coords = {name: values for name, values in model.coords.items() if values is not None}
+    tree = make_tree(groups, dims, coords)
+    if observed:
+        tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]
+    return tree
+
+
+def _exchangeable(compiled: CompiledModel, x: Array, rng: np.random.Generator) -> bool:
+    """Whether the density stays the same when the clusters of one draw are exchanged."""
+    dims = model_dims(compiled.model)
+    params = {name: value for name, value in compiled.constrain(x).items() if name in compiled.rv_shapes}
+    axes = {name: dims[name].index("cluster") for name in params if "cluster" in dims.get(name, ())}
+    if not axes:
+        return False
+    k = next(params[name].shape[axis] for name, axis in axes.items())
+    order = np.roll(np.arange(k), 1)
+    exchanged = {name: np.take(v, order, axis=axes[name]) if name in axes else v for name, v in params.items()}
+    before, _ = compiled.value_and_grad(x)
+    after, _ = compiled.value_and_grad(compiled.unconstrain(exchanged))
+    return bool(np.isclose(before, after, rtol=1e-8, atol=1e-8))
