@@ -20,7 +20,7 @@ from mixtures.diagnostics import Check, Verdict, diagnose, summarise
 from mixtures.em import EMFit, fit_em
 from mixtures.families import Mixture
 from mixtures.labels import match_params
-from mixtures.modes import MAPFit, climb, jittered_starts, model_dims, partition_starts, prepare
+from mixtures.modes import MAPFit, best_mode, jittered_starts, model_dims, partition_starts, prepare
 from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
 from mixtures.sampling import sample
@@ -126,7 +126,13 @@ def crosscheck(
     model, resolved, data = prepare(spec, X)
     rng = np.random.default_rng(random_seed)
     compiled = CompiledModel(model)
-    sampling = {"draws": draws, "tune": tune, "chains": chains, "sampler": sampler, "progressbar": progressbar}
+    sampling = {
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "sampler": sampler,
+        "progressbar": progressbar,
+    }
     if resolved is None or data is None:
         return _of_model(compiled, n_init, rng, sampling, ci_prob)
     return _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
@@ -144,7 +150,9 @@ def _of_spec(
     shown = bool(sampling["progressbar"])
     tol = TOLERANCES.em_step_certificate
     em = fit_em(spec, data, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown)
-    multi = climb(compiled, partition_starts(compiled, spec, data, n_init, rng), spec, data, progressbar=shown)
+    multi = best_mode(
+        compiled, partition_starts(compiled, spec, data, n_init, rng), spec, data, progressbar=shown
+    )
     missed = multi.log_posterior - em.log_posterior
     if missed > _same_height(em.log_posterior):
         again = fit_em(spec, data, start=multi.params, tol=tol)
@@ -153,14 +161,16 @@ def _of_spec(
     x = compiled.unconstrain(spec.inside(em.params))
     bound = _bound_coordinates(compiled, spec.family.on_boundary(em.params))
     curvature = curvature_at(compiled, x, within=~bound)
-    mode = climb(compiled, [_displaced(x, curvature, rng)], spec, data)
+    mode = best_mode(compiled, [_displaced(x, curvature, rng)], spec, data)
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
 
     posterior, notes = None, list(em.notes)
     if spec.prior is not None or spec.family.flat_is_proper:
         posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
     else:
-        notes.append("prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode")
+        notes.append(
+            "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
+        )
     notes += spec.family.remarks(em.params, data.n_rows * em.params["alpha"])
     table = _table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
     certificate = (
@@ -178,12 +188,16 @@ def _of_spec(
 
 
 def _of_model(
-    compiled: CompiledModel, n_init: int, rng: np.random.Generator, sampling: Mapping[str, Any], ci_prob: float
+    compiled: CompiledModel,
+    n_init: int,
+    rng: np.random.Generator,
+    sampling: Mapping[str, Any],
+    ci_prob: float,
 ) -> Crosscheck:
-    multi = climb(compiled, jittered_starts(compiled, n_init, rng), None, None)
+    multi = best_mode(compiled, jittered_starts(compiled, n_init, rng), None, None)
     x = compiled.unconstrain(multi.params)
     curvature = curvature_at(compiled, x)
-    mode = climb(compiled, [_displaced(x, curvature, rng)], None, None)
+    mode = best_mode(compiled, [_displaced(x, curvature, rng)], None, None)
     posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
     table = _table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
@@ -193,8 +207,10 @@ def _of_model(
         _returns(mode, table),
         _independent(multi, multi.log_posterior, 0.0),
     )
-    notes = ("a model of your own: MAP against posterior, without EM",)
-    notes += (_where_mode_sits(posterior, multi.log_posterior, x.size),)
+    notes = (
+        "a model of your own: MAP against posterior, without EM",
+        _where_mode_sits(posterior, multi.log_posterior, x.size),
+    )
     return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
 
 
@@ -241,14 +257,21 @@ def _gradient(compiled: CompiledModel, x: Array, bound: np.ndarray, who: str) ->
     _, gradient = compiled.value_and_grad(x)
     figure = float(np.abs(gradient[~bound]).max(initial=0))
     checks = [
-        Check(f"PyMC's gradient at {who}, largest component", figure, TOLERANCES.gradient, figure < TOLERANCES.gradient)
+        Check(
+            f"PyMC's gradient at {who}, largest component",
+            figure,
+            TOLERANCES.gradient,
+            figure < TOLERANCES.gradient,
+        )
     ]
     if bound.any():
         slope = gradient[bound] / np.exp(-np.abs(x[bound]))  # d/dp = (d/d logit) / (p (1 - p))
         inward = float(np.maximum(-slope * np.sign(x[bound]), 0).max())
         tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(slope).max()))
         note = f"{int(bound.sum())} probabilities at 0 or 1"
-        checks.append(Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note))
+        checks.append(
+            Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note)
+        )
     return checks
 
 
@@ -259,8 +282,13 @@ def _curvature(curvature: Curvature) -> Check:
 
 
 def _identified(spec: Mixture, em: EMFit) -> Check:
+    empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
     reason = spec.family.unidentified(em.params)
-    return Check("parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason)
+    if len(empty):
+        reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
+    return Check(
+        "parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason
+    )
 
 
 def _returns(mode: MAPFit, table: pd.DataFrame) -> Check:
@@ -279,13 +307,13 @@ def _independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
     note = f"{reached} of {len(multi.log_posteriors)} starts reach it"
     if missed > tolerance:
         note += f"; EM had missed it by {missed:.3g} and was started again there"
-    return Check("best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note)
+    return Check(
+        "best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note
+    )
 
 
 def _where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
-    if "log_posterior" not in posterior["sample_stats"].data_vars:
-        return ""
-    below = 2 * (log_posterior - posterior["sample_stats"]["log_posterior"].values)
+    below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
     return (
         f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "
         f"against {free} for chi-squared with {free} degrees of freedom"
@@ -322,7 +350,12 @@ def _table(
     low, high = f"{(1 - ci_prob) / 2:.1%}", f"{(1 + ci_prob) / 2:.1%}"
     sd = figures["sd"]
     table["gap"] = _in_sds(table, sd)
-    table["mean"], table["sd"], table[low], table[high] = figures["mean"], sd, figures["lower"], figures["upper"]
+    table["mean"], table["sd"], table[low], table[high] = (
+        figures["mean"],
+        sd,
+        figures["lower"],
+        figures["upper"],
+    )
     table["z"] = np.divide(table["EM"] - figures["mean"], sd, out=np.zeros_like(sd), where=sd > 0)
     for name in ("ess_bulk", "ess_tail", "r_hat"):
         table[name] = figures[name]
@@ -340,7 +373,9 @@ def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> t
     labels, rows, place = [], [], 0
     for name, shape in shapes.items():
         own = dims.get(name, ())
-        axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)] or [range(n) for n in shape]
+        axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)] or [
+            range(n) for n in shape
+        ]
         symmetric = own[-2:] == ("feature", "feature_bis")
         for index in np.ndindex(*shape):
             if not (symmetric and index[-1] > index[-2]):

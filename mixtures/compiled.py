@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 from platformdirs import user_cache_path
 from pytensor.compile.mode import JAX
 from pytensor.compile.sharedvalue import SharedVariable
@@ -61,10 +62,10 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     lifted = [v.type() for v in held]
     outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)), rebuild_strict=False)
     arguments = [*inputs, *lifted]
-    values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]
-    for known_arguments, known_outputs, function in _compiled:
+    values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]  # type: ignore[attr-defined]
+    for known_arguments, known_outputs, known in _compiled:
         if _same_graph(arguments, outputs, known_arguments, known_outputs):
-            return function, values
+            return known, values
     graph = FunctionGraph(list(arguments), list(outputs), clone=True)
     JAX.optimizer.rewrite(graph)
     with warnings.catch_warnings():
@@ -90,9 +91,9 @@ def _is_data(x: np.ndarray) -> bool:
     return x.dtype.kind == "f" or x.ndim > 1
 
 
-def _same_graph(xs: list[Variable], x_out: list[Variable], ys: list[Variable], y_out: list[Variable]) -> bool:
+def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
     same_types = len(xs) == len(ys) and all(x.type == y.type for x, y in zip(xs, ys, strict=True))
-    return same_types and equal_computations(x_out, y_out, xs, ys)
+    return same_types and equal_computations(x_outputs, y_outputs, xs, ys)
 
 
 def _use_persistent_cache() -> None:
@@ -100,6 +101,10 @@ def _use_persistent_cache() -> None:
     if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(user_cache_path("mixtures") / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _total(terms: Sequence[Any]) -> Any:
+    return sum((term.sum() for term in terms), start=pt.constant(0.0))
 
 
 def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
@@ -119,8 +124,8 @@ def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> 
     flat = _flat(function, shapes)
 
     def log_density(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
-        without, with_jacobian = flat(x, arrays)
-        return without + jacobian * (with_jacobian - without)
+        density, log_jacobian = flat(x, arrays)
+        return density + jacobian * log_jacobian
 
     return log_density
 
@@ -142,7 +147,9 @@ def _hessian(log_density: JaxFunction) -> JaxFunction:
 
 
 @lru_cache(maxsize=GRAPHS_KEPT)
-def _over_vectors(function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool) -> JaxFunction:
+def _over_vectors(
+    function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool
+) -> JaxFunction:
     flat = _flat(function, shapes)
     if sequential:
         return jax.jit(lambda x, arrays: jax.lax.map(lambda y: flat(y, arrays), x))
@@ -170,8 +177,12 @@ class CompiledModel:
     def __init__(self, model: pm.Model) -> None:
         self.model = model
         self._free = list(model.free_RVs)
-        log_posteriors = [model.logp(jacobian=False), model.logp(jacobian=True)]
-        function, self.arrays = compile_graph(model.value_vars, log_posteriors)
+        terms = model.logp(jacobian=False, sum=False)  # free variables, observed variables, potentials
+        self._prior_terms = terms[: len(self._free)]
+        self._row_terms = terms[len(self._free) :][: len(model.observed_RVs)]
+        with_jacobian = model.logp(vars=self._free, jacobian=True, sum=False)
+        self._log_jacobian = _total(with_jacobian) - _total(self._prior_terms)
+        function, self.arrays = compile_graph(model.value_vars, [_total(terms), self._log_jacobian])
         self.log_density = _log_density(function, self.value_shapes)
 
     @cached_property
@@ -235,19 +246,17 @@ class CompiledModel:
 
     def row_log_likelihoods(self, x: Array) -> dict[str, Array]:
         """Log-likelihood of every row of the observed variables at ``x (..., size)``."""
-        observed = self.model.observed_RVs
-        values = self._map(self.model.logp(vars=observed, sum=False), x, sequential=True)
-        return {v.name: value for v, value in zip(observed, values, strict=True)}
+        values = self._map(self._row_terms, x, sequential=True)
+        return {v.name: value for v, value in zip(self.model.observed_RVs, values, strict=True)}
 
     def log_priors(self, x: Array) -> dict[str, Array]:
         """Log prior of every free variable at ``x (..., size)``, without the Jacobian."""
-        values = self._map(self.model.logp(vars=self._free, jacobian=False, sum=False), x, sequential=False)
+        values = self._map(self._prior_terms, x, sequential=False)
         return {v.name: value for v, value in zip(self._free, values, strict=True)}
 
     def log_jacobian(self, x: Array) -> Array:
         """Log Jacobian of the unconstrained coordinates at ``x (..., size)``."""
-        with_jacobian, without = (self.model.logp(vars=self._free, jacobian=j) for j in (True, False))
-        return self._map([with_jacobian - without], x, sequential=False)[0]
+        return self._map([self._log_jacobian], x, sequential=False)[0]
 
     def _map(self, outputs: Any, x: Array, *, sequential: bool) -> list[Array]:
         function, arrays = compile_graph(self.model.value_vars, outputs)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from os import process_cpu_count
+from os import cpu_count
 from typing import Any
 
 import blackjax
@@ -21,16 +21,29 @@ import numpy as np
 from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
 from blackjax.adaptation.staged_adaptation import build_schedule
 from blackjax.adaptation.step_size import dual_averaging_adaptation
+from blackjax.mcmc.hmc import HMCState
 
 from mixtures.compiled import CompiledModel
 from mixtures.priors import Array
 
-__all__ = ["Draws", "Frame", "run_nuts"]
+__all__ = ["Draws", "Frame", "compile_nuts", "run_nuts"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
 
-STATISTICS = ("lp", "energy", "acceptance_rate", "step_size", "tree_depth", "n_steps", "diverging")
+FIRST_STEP = 0.5
+"""Step size that warm-up starts from, in coordinates of order one."""
+
+STATISTICS = {
+    "lp": float,
+    "energy": float,
+    "acceptance_rate": float,
+    "step_size": float,
+    "tree_depth": int,
+    "n_steps": int,
+    "diverging": bool,
+}
+"""Sampler statistics of every transition, with their types."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,7 @@ def run_nuts(
     Draws
         Draws and sampler statistics; fewer than asked for after an interrupt.
     """
-    start_chain, run_chunk = _transitions(compiled.log_density, target_accept, max_treedepth)
+    transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
     schedule = np.zeros((tune + draws, 3), dtype=np.int32)
     if tune:
         schedule[:tune, :2] = np.asarray(build_schedule(tune)).astype(np.int32)
@@ -121,26 +134,18 @@ def run_nuts(
     stop = threading.Event()
 
     def chain(index: int) -> list[Any]:
-        frame = frames[index]
-        frame = Frame(*(jnp.asarray(x) for x in (frame.centre, frame.basis, frame.start)))
-        geometry = (frame.centre, frame.basis)
-        carry = start_chain(frame.start, geometry, compiled.arrays)
-        key = jax.random.fold_in(jax.random.key(seed), index)
-        kept = []
+        frame, key = frames[index], jax.random.fold_in(jax.random.key(seed), index)
+        carry, kept = transitions.start(compiled, frame), []
         for i in range(0, tune + draws, CHUNK):
             if stop.is_set():
                 break
-            length = min(CHUNK, tune + draws - i)
-            stages = np.zeros((CHUNK, 3), dtype=np.int32)
-            stages[:length] = schedule[i : i + length]
-            carry, y, statistics = run_chunk(
-                carry, jax.random.fold_in(key, i), stages, length, geometry, compiled.arrays
-            )
-            kept.append(jax.tree.map(lambda x, n=length: np.asarray(x)[:n], (frame.to_x(y), statistics)))
-            on_progress(length)
+            stages = schedule[i : i + CHUNK]
+            carry, y, statistics = transitions.run(carry, jax.random.fold_in(key, i), stages, frame, compiled)
+            kept.append((frame.to_x(y), statistics))
+            on_progress(len(stages))
         return kept
 
-    with ThreadPoolExecutor(min(len(frames), cores or process_cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(len(frames), cores or cpu_count() or 1)) as pool:
         futures = [pool.submit(chain, i) for i in range(len(frames))]
         try:
             chunks = [future.result() for future in futures]
@@ -157,64 +162,106 @@ def run_nuts(
     return Draws(stacked[0], stacked[1], complete=length == draws)
 
 
-@lru_cache(maxsize=64)
-def _transitions(
-    log_density: Callable[..., Any], target_accept: float, max_treedepth: int
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compiled start of a chain, and compiled run of a chunk of transitions."""
-    kernel = blackjax.nuts.build_kernel()
-    step_init, step_update, step_final = dual_averaging_adaptation(target_accept)
-    mass_init, mass_update, mass_final = mass_matrix_adaptation(is_diagonal_matrix=True)
+def compile_nuts(compiled: CompiledModel, frame: Frame, target_accept: float, max_treedepth: int) -> None:
+    """Compile what `run_nuts` will run, ahead of it: a chunk of no transitions."""
+    transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
+    transitions.run(
+        transitions.start(compiled, frame),
+        jax.random.key(0),
+        np.zeros((0, 3), dtype=np.int32),
+        frame,
+        compiled,
+    )
 
-    def density(geometry: Any, arrays: Any) -> Callable[[Any], Any]:
+
+class Transitions:
+    """NUTS transitions with warm-up, compiled for one log density.
+
+    Parameters
+    ----------
+    log_density : callable
+        ``(x, arrays, jacobian) -> log density``.
+    target_accept : float
+        Acceptance rate that warm-up aims at.
+    max_treedepth : int
+        A trajectory has at most ``2**max_treedepth - 1`` steps.
+    """
+
+    def __init__(self, log_density: Callable[..., Any], target_accept: float, max_treedepth: int) -> None:
+        self._log_density = log_density
+        self._max_treedepth = max_treedepth
+        self._kernel = blackjax.nuts.build_kernel()
+        self._step_init, self._step_update, self._step_final = dual_averaging_adaptation(target_accept)
+        self._mass_init, self._mass_update, self._mass_final = mass_matrix_adaptation(is_diagonal_matrix=True)
+        self._run_chunk = jax.jit(self._chunk)
+
+    def start(self, compiled: CompiledModel, frame: Frame) -> Any:
+        """State of a chain before its first transition: position, step size, mass matrix."""
+        value, gradient = compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
+        in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
+        state = HMCState(jnp.asarray(frame.start), jnp.asarray(value), jnp.asarray(in_frame))
+        return state, self._step_init(FIRST_STEP), self._mass_init(frame.start.size)
+
+    def run(self, carry: Any, key: Any, stages: np.ndarray, frame: Frame, compiled: CompiledModel) -> Any:
+        """Run one transition for every row of ``stages`` (at most CHUNK); give state, positions, statistics."""
+        padded = np.zeros((CHUNK, 3), dtype=np.int32)
+        padded[: len(stages)] = stages
+        geometry = (jnp.asarray(frame.centre), jnp.asarray(frame.basis))
+        carry, *recorded = self._run_chunk(carry, key, padded, len(stages), geometry, compiled.arrays)
+        return carry, *jax.tree.map(lambda x: np.asarray(x)[: len(stages)], recorded)
+
+    def _chunk(self, carry: Any, key: Any, stages: Any, length: Any, geometry: Any, arrays: Any) -> Any:
         centre, basis = geometry
-        return lambda y: log_density(centre + (y * basis if basis.ndim == 1 else basis @ y), arrays, 1.0)
 
-    def start(y: Any, geometry: Any, arrays: Any) -> Any:
-        state = blackjax.nuts.init(y, density(geometry, arrays))
-        return state, step_init(0.5), mass_init(y.size)
-
-    def adapt(carry: Any, info: Any, stage: Any, window_ends: Any) -> Any:
-        state, step, mass = carry
-        step = step_update(step, info.acceptance_rate)
-        mass = jax.lax.cond(stage == 1, lambda m: mass_update(m, state.position), lambda m: m, mass)
-
-        def close(step: Any, mass: Any) -> Any:
-            return step_init(step_final(step)), mass_final(mass)
-
-        step, mass = jax.lax.cond(window_ends == 1, close, lambda s, m: (s, m), step, mass)
-        return state, step, mass
-
-    def run_chunk(carry: Any, key: Any, stages: Any, length: Any, geometry: Any, arrays: Any) -> Any:
-        target = density(geometry, arrays)
+        def target(y: Any) -> Any:
+            return self._log_density(centre + (y * basis if basis.ndim == 1 else basis @ y), arrays, 1.0)
 
         def transition(i: Any, loop: Any) -> Any:
             (state, step, mass), positions, statistics = loop
             stage, window_ends, tuning = stages[i]
-            step_size = jnp.where(tuning, jnp.exp(step.log_step_size), step_final(step))
-            state, info = kernel(
-                jax.random.fold_in(key, i), state, target, step_size, mass.inverse_mass_matrix, max_treedepth
-            )
-            carry = jax.lax.cond(
-                tuning == 1, lambda c: adapt(c, info, stage, window_ends), lambda c: c, (state, step, mass)
-            )
-            values = (
-                state.logdensity,
-                info.energy,
-                info.acceptance_rate,
+            step_size = jnp.where(tuning, jnp.exp(step.log_step_size), self._step_final(step))
+            state, info = self._kernel(
+                jax.random.fold_in(key, i),
+                state,
+                target,
                 step_size,
-                info.num_trajectory_expansions,
-                info.num_integration_steps,
-                info.is_divergent,
+                mass.inverse_mass_matrix,
+                self._max_treedepth,
+            )
+            step, mass = jax.lax.cond(
+                tuning == 1,
+                lambda s, m: self._adapt(s, m, state.position, info.acceptance_rate, stage, window_ends),
+                lambda s, m: (s, m),
+                step,
+                mass,
             )
             recorded = {
-                name: statistics[name].at[i].set(value) for name, value in zip(STATISTICS, values, strict=True)
+                "lp": state.logdensity,
+                "energy": info.energy,
+                "acceptance_rate": info.acceptance_rate,
+                "step_size": step_size,
+                "tree_depth": info.num_trajectory_expansions,
+                "n_steps": info.num_integration_steps,
+                "diverging": info.is_divergent,
             }
-            return carry, positions.at[i].set(state.position), recorded
+            statistics = {name: statistics[name].at[i].set(value) for name, value in recorded.items()}
+            return (state, step, mass), positions.at[i].set(state.position), statistics
 
         positions = jnp.zeros((CHUNK, carry[0].position.size))
-        dtypes = (float, float, float, float, int, int, bool)
-        statistics = {name: jnp.zeros(CHUNK, dtype) for name, dtype in zip(STATISTICS, dtypes, strict=True)}
+        statistics = {name: jnp.zeros(CHUNK, dtype) for name, dtype in STATISTICS.items()}
         return jax.lax.fori_loop(0, length, transition, (carry, positions, statistics))
 
-    return jax.jit(start), jax.jit(run_chunk)
+    def _adapt(self, step: Any, mass: Any, position: Any, accepted: Any, stage: Any, window_ends: Any) -> Any:
+        """Adapt the step size always, the mass matrix in slow windows, and restart both where one ends."""
+        step = self._step_update(step, accepted)
+        mass = jax.lax.cond(stage == 1, lambda m: self._mass_update(m, position), lambda m: m, mass)
+        return jax.lax.cond(
+            window_ends == 1,
+            lambda s, m: (self._step_init(self._step_final(s)), self._mass_final(m)),
+            lambda s, m: (s, m),
+            step,
+            mass,
+        )
+
+
+_transitions = lru_cache(maxsize=64)(Transitions)

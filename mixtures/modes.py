@@ -14,12 +14,12 @@ from mixtures.data import Data, InputError, as_data
 from mixtures.declaration import declare
 from mixtures.families import Mixture, resolve
 from mixtures.families.start import start_params
-from mixtures.optimise import Optimum, curvature_at, find_mode
+from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
-__all__ = ["MAPFit", "climb", "fit_map", "jittered_starts", "model_dims", "partition_starts", "prepare"]
+__all__ = ["MAPFit", "best_mode", "fit_map", "jittered_starts", "model_dims", "partition_starts", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def fit_map(
         starts = partition_starts(compiled, resolved, data, n_init, rng)
     else:
         starts = jittered_starts(compiled, n_init, rng)
-    return climb(compiled, starts, resolved, data, progressbar=progressbar)
+    return best_mode(compiled, starts, resolved, data, progressbar=progressbar)
 
 
 def prepare(spec: Mixture | pm.Model, X: Any) -> tuple[pm.Model, Mixture | None, Data | None]:
@@ -152,7 +152,7 @@ def prepare(spec: Mixture | pm.Model, X: Any) -> tuple[pm.Model, Mixture | None,
     return declare(resolved, data), resolved, data
 
 
-def climb(
+def best_mode(
     compiled: CompiledModel,
     starts: list[Array],
     spec: Mixture | None,
@@ -161,11 +161,9 @@ def climb(
     progressbar: bool = False,
 ) -> MAPFit:
     """Climb from every start and describe the best mode."""
-    optima = [
-        find_mode(compiled, start) for start in track(starts, "MAP", transient=True, disable=not progressbar)
-    ]
-    params = [compiled.constrain(optimum.x) for optimum in optima]
-    heights = np.array([o.log_density for o in optima])
+    ends = [climb(compiled, start) for start in track(starts, "MAP", transient=True, disable=not progressbar)]
+    params = [compiled.constrain(x) for x in ends]
+    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
     if spec is not None and data is not None:
         scale = spec.family.units(data)[1]
         degenerate = [bool(spec.family.defects(p, scale)) for p in params]
@@ -173,14 +171,14 @@ def climb(
     heights[~np.isfinite(heights)] = np.nan
     if np.isnan(heights).all():
         raise RuntimeError(
-            f"all {len(optima)} starts ran off to a degenerate cluster; use prior='default', "
+            f"all {len(ends)} starts ran off to a degenerate cluster; use prior='default', "
             "fewer components or a simpler covariance_type"
         )
     best = int(np.nanargmax(heights))
-    mode, dims = optima[best], model_dims(compiled.model)
+    mode, dims = polish(compiled, ends[best]), model_dims(compiled.model)
     return MAPFit(
         spec=spec,
-        params=params[best],
+        params=compiled.constrain(mode.x),
         log_posterior=mode.log_density,
         gradient_norm=mode.gradient_norm,
         converged=mode.converged,

@@ -9,7 +9,7 @@ from mixtures.compiled import CompiledModel
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["Curvature", "Optimum", "curvature_at", "find_mode"]
+__all__ = ["Curvature", "Optimum", "climb", "curvature_at", "find_mode", "polish"]
 
 NEWTON_STEPS = 25
 NEWTON_SIZE = 1500
@@ -69,8 +69,8 @@ class Curvature:
         return not self.flat and bool(np.isfinite(self.values).all())
 
 
-def find_mode(compiled: CompiledModel, start: Array, *, jacobian: bool = False, newton_only: bool = False) -> Optimum:
-    """Climb to a local maximum of the log density.
+def find_mode(compiled: CompiledModel, start: Array, *, jacobian: bool = False) -> Optimum:
+    """Climb to a local maximum of the log density and polish it.
 
     Parameters
     ----------
@@ -80,14 +80,17 @@ def find_mode(compiled: CompiledModel, start: Array, *, jacobian: bool = False, 
         Where to start.
     jacobian : bool, default False
         Whether to climb the density of the unconstrained coordinates.
-    newton_only : bool, default False
-        Skip the quasi-Newton search: the start is near the mode.
 
     Returns
     -------
     Optimum
         The end of the search; see ``converged``.
     """
+    return polish(compiled, climb(compiled, start, jacobian=jacobian), jacobian=jacobian)
+
+
+def climb(compiled: CompiledModel, start: Array, *, jacobian: bool = False) -> Array:
+    """Climb by L-BFGS from a start to about a local maximum."""
 
     def downhill(x: Array) -> tuple[float, Array]:
         value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
@@ -95,36 +98,33 @@ def find_mode(compiled: CompiledModel, start: Array, *, jacobian: bool = False, 
             return 1e300, np.zeros_like(x)
         return -value, -gradient
 
-    x = np.asarray(start, dtype=np.float64)
-    if not newton_only:
-        options = {"maxiter": 5000, "maxfun": 20_000, "maxcor": 20, "ftol": 1e-15, "gtol": TOLERANCES.map_gradient}
-        x = minimize(downhill, x, jac=True, method="L-BFGS-B", options=options).x
+    options = {"maxiter": 5000, "maxfun": 20_000, "maxcor": 20, "ftol": 1e-15, "gtol": TOLERANCES.map_gradient}
+    return np.asarray(minimize(downhill, start, jac=True, method="L-BFGS-B", options=options).x)
+
+
+def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Optimum:
+    """Take damped Newton steps, curvatures of the wrong sign mirrored, until the log density is flat."""
     value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
-    if x.size <= NEWTON_SIZE:
-        x, value, gradient = _newton(compiled, x, value, gradient, jacobian)
-    return Optimum(x, value, float(np.abs(gradient).max(initial=0)))
-
-
-def _newton(
-    compiled: CompiledModel, x: Array, value: float, gradient: Array, jacobian: bool
-) -> tuple[Array, float, Array]:
-    """Damped Newton steps uphill, curvatures of the wrong sign mirrored, until nothing improves."""
-    for _ in range(NEWTON_STEPS):
+    for _ in range(NEWTON_STEPS if np.size(x) <= NEWTON_SIZE else 0):
         if not np.isfinite(value) or np.abs(gradient).max(initial=0) < TOLERANCES.map_gradient_polish:
             break
-        curvature, directions = np.linalg.eigh(-compiled.hessian(x, jacobian=jacobian))
-        step = directions @ ((directions.T @ gradient) / np.maximum(np.abs(curvature), _flat_below(curvature)))
-        for damping in (1.0, 0.5, 0.25, 0.1, 0.01):
-            trial = x + damping * step
+        hessian = compiled.hessian(x, jacobian=jacobian)
+        if not np.isfinite(hessian).all():
+            break
+        curvature, directions = np.linalg.eigh(-hessian)
+        damped = np.maximum(np.abs(curvature), _flat_below(curvature))
+        step = directions @ ((directions.T @ gradient) / damped)
+        rounding = 1e3 * np.finfo(float).eps * abs(value)
+        for share in (1.0, 0.5, 0.25, 0.1, 0.01):
+            trial = x + share * step
             trial_value, trial_gradient = compiled.value_and_grad(trial, jacobian=jacobian)
-            rounding = 1e3 * np.finfo(float).eps * abs(value)
             flatter = np.abs(trial_gradient).max() < np.abs(gradient).max()
             if trial_value > value + rounding or (trial_value >= value - rounding and flatter):
                 break
         else:
             break
         x, value, gradient = trial, trial_value, trial_gradient
-    return x, value, gradient
+    return Optimum(np.asarray(x), value, float(np.abs(gradient).max(initial=0)))
 
 
 def curvature_at(
@@ -152,7 +152,9 @@ def curvature_at(
     hessian = compiled.hessian(x, jacobian=jacobian)[np.ix_(within, within)]
     directions = np.eye(x.size)[:, within]
     if not np.isfinite(hessian).all():
-        return Curvature(np.full(within.sum(), np.nan), directions, ("everywhere: the Hessian is not finite",))
+        return Curvature(
+            np.full(within.sum(), np.nan), directions, ("everywhere: the Hessian is not finite",)
+        )
     values, vectors = np.linalg.eigh(-hessian)
     directions = directions @ vectors
     weights = np.abs(directions[:, values < _flat_below(values)])

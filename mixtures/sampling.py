@@ -1,6 +1,7 @@
 """Posterior sampling of a declared mixture: starts from EM, NUTS inside XLA, labels aligned."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
-from mixtures.draw import Draws, Frame, run_nuts
+from mixtures.draw import STATISTICS, Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import EMFit, fit_em
 from mixtures.families import Mixture
 from mixtures.labels import align
-from mixtures.modes import climb, jittered_starts, model_dims, prepare
-from mixtures.optimise import curvature_at, find_mode
+from mixtures.modes import best_mode, jittered_starts, model_dims, prepare
+from mixtures.optimise import climb, curvature_at, polish
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
@@ -111,7 +112,9 @@ def sample(
     if sampler not in SAMPLERS:
         raise InputError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
     if draws < 1 or tune < 0 or chains < 1:
-        raise InputError(f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}")
+        raise InputError(
+            f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}"
+        )
     if isinstance(spec, Mixture) and spec.prior is None and not spec.family.flat_is_proper:
         raise InputError(
             f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
@@ -151,8 +154,8 @@ def _starts(
     """Where every chain starts, and the pivot of the labels."""
     if spec is None or data is None:
         starts = jittered_starts(compiled, max(chains, 10), rng)
-        mode = climb(compiled, starts, None, None)
-        return [find_mode(compiled, x).x for x in starts[:chains]], mode.params
+        mode = best_mode(compiled, starts, None, None)
+        return [climb(compiled, x) for x in starts[:chains]], mode.params
     if em is None:
         em = fit_em(spec.for_mode(), data, random_seed=rng)
     best_first = em.restarts.order
@@ -178,7 +181,7 @@ def _frames(compiled: CompiledModel, starts: list[Array], rng: np.random.Generat
         if start.size > WHITEN_SIZE:
             frames.append(plain)
             continue
-        mode = find_mode(compiled, start, jacobian=True, newton_only=True).x
+        mode = polish(compiled, start, jacobian=True).x
         curvature = curvature_at(compiled, mode, jacobian=True)
         if not np.isfinite(curvature.values).all():
             return [Frame(x, np.ones(x.size), 0.1 * rng.standard_normal(x.size)) for x in starts]
@@ -199,15 +202,25 @@ Sampled = tuple[Array, dict[str, Array], bool]
 """Unconstrained draws (chain, draw, size), sampler statistics, and whether all were drawn."""
 
 
-def _blackjax(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]) -> Sampled:
+def _blackjax(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Sampled:
     options = {name: value for name, value in run.items() if name != "progressbar"}
+    basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
+    like = Frame(starts[0], basis, np.zeros(compiled.size))
+    with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
+        compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
+        frames = _frames(compiled, starts, rng)
+        compiling.result()
     with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
-        drawn: Draws = run_nuts(compiled, _frames(compiled, starts, rng), on_progress=on_progress, **options)
+        drawn: Draws = run_nuts(compiled, frames, on_progress=on_progress, **options)
     saturated = drawn.statistics["tree_depth"] >= run["max_treedepth"]
     return drawn.x, {**drawn.statistics, "reached_max_treedepth": saturated}, drawn.complete
 
 
-def _pymc(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]) -> Sampled:
+def _pymc(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Sampled:
     points = [compiled.constrain(x + 0.1 * rng.standard_normal(x.size)) for x in starts]
     free = list(compiled.rv_shapes)
     tree = pm.sample(
@@ -227,7 +240,9 @@ def _pymc(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator
     return _read_back(compiled, tree)
 
 
-def _nutpie(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]) -> Sampled:
+def _nutpie(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Sampled:
     try:
         import nutpie
     except ImportError as error:
@@ -259,13 +274,20 @@ def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> Sampled:
     posterior = tree["posterior"].to_dataset()
     x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
     stats = tree["sample_stats"].to_dataset()
-    names = {"depth": "tree_depth", "logp": "lp", "mean_tree_accept": "acceptance_rate", "maxdepth_reached": "reached_max_treedepth"}
-    kept = ("lp", "energy", "acceptance_rate", "step_size", "tree_depth", "n_steps", "diverging", "reached_max_treedepth")
-    renamed = {names.get(str(name), str(name)): v for name, v in stats.data_vars.items()}
-    return x, {name: renamed[name].values for name in kept if name in renamed}, True
+    nutpie_names = {
+        "depth": "tree_depth",
+        "logp": "lp",
+        "mean_tree_accept": "acceptance_rate",
+        "maxdepth_reached": "reached_max_treedepth",
+    }
+    renamed = {nutpie_names.get(str(name), str(name)): v for name, v in stats.data_vars.items()}
+    kept = [name for name in (*STATISTICS, "reached_max_treedepth") if name in renamed]
+    return x, {name: renamed[name].values for name in kept}, True
 
 
-SAMPLERS: Mapping[str, Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Sampled]] = {
+Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Sampled]
+
+SAMPLERS: Mapping[str, Sampler] = {
     "blackjax": _blackjax,
     "nutpie": _nutpie,
     "pymc": _pymc,
@@ -305,7 +327,9 @@ def _exchangeable(compiled: CompiledModel, x: Array, rng: np.random.Generator) -
         return False
     k = next(params[name].shape[axis] for name, axis in axes.items())
     order = np.roll(np.arange(k), 1)
-    exchanged = {name: np.take(v, order, axis=axes[name]) if name in axes else v for name, v in params.items()}
+    exchanged = {
+        name: np.take(v, order, axis=axes[name]) if name in axes else v for name, v in params.items()
+    }
     before, _ = compiled.value_and_grad(x)
     after, _ = compiled.value_and_grad(compiled.unconstrain(exchanged))
     return bool(np.isclose(before, after, rtol=1e-8, atol=1e-8))
