@@ -9,6 +9,7 @@ from mixtures.distributions import BernoulliMixture, GaussianMixture, InverseWis
 from mixtures.em import fit_em
 from mixtures.families import BMM, GMM, resolve
 from mixtures.labels import align, unalign
+from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.sampling import sample
 
@@ -28,6 +29,7 @@ __all__ = [
     "fit_map",
     "priors",
     "resolve",
+    "responsibilities",
     "sample",
     "unalign",
 ]
