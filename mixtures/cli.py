@@ -37,11 +37,14 @@ app = typer.Typer(
 
 MODELS: dict[str, type[Mixture]] = {model.__name__.lower(): model for model in Mixture.__subclasses__()}
 
-DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=f"CSV or Parquet file, or {', '.join(datasets.NAMES)}.")]
+DataArgument = Annotated[
+    str, typer.Argument(metavar="DATA", help=f"CSV or Parquet file, or {', '.join(datasets.NAMES)}.")
+]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=f"One of {', '.join(MODELS)}.")]
 ComponentsOption = Annotated[int, typer.Option("--components", "-k", help="Number of clusters K.")]
 CovarianceOption = Annotated[
-    str | None, typer.Option("--covariance", help="full, tied, diag or spherical (GMM only).", show_default="full")
+    str | None,
+    typer.Option("--covariance", help="full, tied, diag or spherical (GMM only).", show_default="full"),
 ]
 PriorOption = Annotated[str, typer.Option(help="default, or none for maximum likelihood.")]
 ConcentrationOption = Annotated[float, typer.Option(help="Dirichlet concentration of the weights.")]
@@ -98,7 +101,9 @@ def crosscheck_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Fit by EM, MAP and posterior sampling; exit 0 if the certificate of agreement holds, 1 if not, 2 on bad input.
+    """Fit by EM, MAP and posterior sampling, and certify that they agree.
+
+    Exits with 0 if the certificate holds, 1 if not, 2 on bad input.
 
     Example: mixtures crosscheck faithful --model gmm -k 2
     """
@@ -130,7 +135,9 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
     holds = True
     for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
         Console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
-        cc = crosscheck(MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet)
+        cc = crosscheck(
+            MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
+        )
         _show(cc, rows=20)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
@@ -146,7 +153,10 @@ def _spec(model: str, k: int, covariance: str | None, prior: str, weight_concent
         raise InputError(f"--model {model!r} is not one of {', '.join(MODELS)}{did_you_mean(model, MODELS)}")
     if prior not in ("default", "none"):
         raise InputError(f"--prior {prior!r} is not one of default, none; other priors are stated in Python")
-    options: dict[str, Any] = {"prior": None if prior == "none" else prior, "weight_concentration": weight_concentration}
+    options: dict[str, Any] = {
+        "prior": None if prior == "none" else prior,
+        "weight_concentration": weight_concentration,
+    }
     if covariance is not None:
         if "covariance_type" not in {field.name for field in fields(MODELS[model])}:
             raise InputError(f"--covariance does not go with --model {model}; leave it out")
@@ -161,7 +171,9 @@ def _load(data: str, columns: str | None, exclude: str | None) -> pd.DataFrame:
     for name in [*keep, *drop]:
         if name not in frame.columns:
             listed = ", ".join(map(str, frame.columns[:20]))
-            raise InputError(f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {listed}")
+            raise InputError(
+                f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {listed}"
+            )
     return frame[[name for name in keep if name not in drop]]
 
 
@@ -193,9 +205,13 @@ def _show(cc: Crosscheck, rows: int) -> None:
         console.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}", highlight=False)
     for note in cc.notes:
         console.print(f"note: {_plain(note)}", highlight=False)
-    verdict = "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
+    verdict = (
+        "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
+    )
     reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in cc.certificate if not c.passed]
-    console.print(f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}.")
+    console.print(
+        f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}."
+    )
     for reason in reasons:
         console.print(f"  [red]because[/] {_plain(reason)}", highlight=False)
     if cc.convergence is not None and not cc.convergence.passed:
@@ -208,6 +224,7 @@ def _title(spec: Mixture) -> str:
 
 
 def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
+    table = table.drop(columns="ess_tail", errors="ignore")  # for the terminal's width; --csv and --json have it
     shown = _table(title)
     shown.add_column("parameter", overflow="fold")
     for name in table.columns:
@@ -218,23 +235,38 @@ def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
 
 
 def _cell(column: str, value: float) -> str:
     if not np.isfinite(value):
         return "-"
-    formats = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
+    formats = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "r_hat": ".3f"}
     return f"{value:{formats.get(column, '.4g')}}"
 
 
 def _checks(title: str, checks: tuple[Check, ...]) -> Table:
     shown = _table(title)
-    for name, justify in (("line", "left"), ("figure", "right"), ("tolerance", "right"), ("holds", "left"), ("note", "left")):
+    for name, justify in (
+        ("line", "left"),
+        ("figure", "right"),
+        ("tolerance", "right"),
+        ("holds", "left"),
+        ("note", "left"),
+    ):
         shown.add_column(name, justify=justify)  # type: ignore[arg-type]
     for check in checks:
         verdict = "[green]yes[/]" if check.passed else "[bold red]NO[/]"
-        shown.add_row(_plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, _plain(check.note))
+        shown.add_row(
+            _plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, _plain(check.note)
+        )
     return shown
 
 
@@ -244,7 +276,9 @@ def _jsonable(cc: Crosscheck) -> dict[str, Any]:
         "passed": cc.passed,
         "certificate": [_finite(asdict(check)) for check in cc.certificate],
         "converged": None if cc.convergence is None else cc.convergence.passed,
-        "convergence": [] if cc.convergence is None else [_finite(asdict(check)) for check in cc.convergence.checks],
+        "convergence": []
+        if cc.convergence is None
+        else [_finite(asdict(check)) for check in cc.convergence.checks],
         "restarts": None if cc.em is None else str(cc.em.restarts),
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
         "log_posterior": cc.mode.log_posterior,

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from arviz_stats.base import array_stats
 
+from mixtures.data import InputError
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
@@ -66,7 +67,11 @@ class Verdict:
 
     def __str__(self) -> str:
         """Lines that fail, or that none does."""
-        failed = [f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}" for c in self.checks if not c.passed]
+        failed = [
+            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}"
+            for c in self.checks
+            if not c.passed
+        ]
         return "converged" if not failed else "not converged: " + "; ".join(failed)
 
 
@@ -78,7 +83,7 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
     """
     tail = (1 - ci_prob) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
-    varies = np.ptp(draws, axis=(0, 1)) > 0
+    varies = np.isfinite(draws).all(axis=(0, 1)) & ~_constant(draws)
     moving = draws[..., varies]
 
     def filled(statistic: str, **kwargs: Any) -> Array:
@@ -113,6 +118,11 @@ def diagnose(tree: xr.DataTree) -> Verdict:
         R-hat and ESS of the parameters as labelled, the same of quantities that
         do not depend on labels, divergences, E-BFMI and saturated trajectories.
 
+    Raises
+    ------
+    InputError
+        If the tree has neither ``lp`` in its sample_stats nor a log_likelihood.
+
     References
     ----------
     Vehtari et al. (2021), *Bayesian Analysis* 16; Betancourt (2016), arXiv:1604.00695.
@@ -126,14 +136,17 @@ def diagnose(tree: xr.DataTree) -> Verdict:
     """
     posterior = tree["posterior"].to_dataset()
     labelled = np.concatenate([_flat(v) for v in posterior.data_vars.values()], axis=-1)
-    invariant = np.stack(list(_invariants(tree)), axis=-1)
+    invariants = list(_invariants(tree))
+    if not invariants:
+        raise InputError("without lp in sample_stats or log_likelihood, nothing here is free of labels")
+    invariant = np.stack(invariants, axis=-1)
     checks = [
         *_mixing("parameters, labels aligned", labelled, "the chains disagree: draw more"),
         *_mixing(
             "label-invariant quantities",
             invariant,
-            "slow mixing, or chains in different modes, whose weights are then unknown: draw more, lower K, or "
-            "state a prior",
+            "slow mixing, or chains in different modes, whose weights are then unknown: draw more, lower K, "
+            "or state a prior",
         ),
     ]
     stats = tree["sample_stats"].to_dataset()
@@ -142,10 +155,14 @@ def diagnose(tree: xr.DataTree) -> Verdict:
         checks.append(_check("divergences", count, 0, count == 0, "raise target_accept"))
     if "energy" in stats:
         bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
-        checks.append(_check("E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, "heavy tails: tune longer"))
+        checks.append(
+            _check("E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, "heavy tails: tune longer")
+        )
     if "reached_max_treedepth" in stats:
         count = int(stats["reached_max_treedepth"].sum())
-        checks.append(_check("saturated trajectories", count, 0, count == 0, "raise max_treedepth or tune longer"))
+        checks.append(
+            _check("saturated trajectories", count, 0, count == 0, "raise max_treedepth or tune longer")
+        )
     return Verdict(tuple(checks))
 
 
@@ -156,7 +173,9 @@ def _flat(variable: xr.DataArray) -> Array:
 
 def _invariants(tree: xr.DataTree) -> Iterator[Array]:
     """Quantities (chain, draw) that no relabelling changes."""
-    yield tree["sample_stats"]["lp"].transpose("chain", "draw").values
+    stats = tree["sample_stats"].to_dataset()
+    for name in {"lp", "logp"} & set(stats):  # the second is nutpie's name for it
+        yield stats[name].transpose("chain", "draw").values
     if "log_likelihood" in tree.children:
         for variable in tree["log_likelihood"].to_dataset().data_vars.values():
             rows = _flat(variable)
@@ -166,9 +185,14 @@ def _invariants(tree: xr.DataTree) -> Iterator[Array]:
                 yield rows[..., i]
 
 
+def _constant(draws: Array) -> np.ndarray:
+    """Which quantities are one and the same finite number in every draw; NaN is never the same."""
+    return np.asarray((np.isfinite(draws) & (draws == draws[:1, :1])).all(axis=(0, 1)))
+
+
 def _mixing(name: str, draws: Array, advice: str) -> list[Check]:
     """R-hat and ESS of the worst quantity; constants aside, a figure that is not finite fails."""
-    varying = draws[..., np.ptp(draws, axis=(0, 1)) > 0]
+    varying = draws[..., ~_constant(draws)]
     if not varying.shape[-1]:
         return []
     figures = summarise(varying, 0.9)

@@ -239,7 +239,7 @@ def _run(
     M-step only measures how far there is to go.
     """
     before = params = dict(start)
-    trace, previous = list(trace), np.nan  # one step alone says nothing about the rate
+    trace, step_before, left_before = list(trace), np.nan, np.inf
     scale = spec.family.units(data)[1]
     _refuse_collapse(spec, params, scale, params, trace)
     while True:
@@ -258,11 +258,19 @@ def _run(
         new = spec.maximize(passed.statistics)
         _refuse_collapse(spec, new, scale, params, trace)
         step = spec.step_length(new, params, passed.statistics.count)
-        rate = step / previous
-        converged = step == 0 or (rate < 1 and step / (1 - rate) < tol)
+        rate = step / step_before  # one step alone says nothing about it, two may meet on a plateau
+        left = step / (1 - rate) if rate < 1 else np.inf
+        stuck = step == 0 or (not rate < 1 and step <= _resolution(spec, new, passed.statistics))
+        converged = stuck or max(left, left_before) < tol
         if converged or len(trace) > max_iter:
             return _Run(params, passed.log_likelihood, trace, converged)
-        before, params, previous = params, new, step
+        before, params, step_before, left_before = params, new, step, left
+
+
+def _resolution(spec: Mixture, params: Params, statistics: Any) -> float:
+    """Length of a step that only rounding makes: steps so short no longer shrink."""
+    shaken = {name: x * (1 + np.finfo(float).eps) for name, x in params.items()}
+    return TOLERANCES.em_rounding * spec.step_length(shaken, params, statistics.count)
 
 
 def _refuse_collapse(spec: Mixture, params: Params, scale: Array, before: Params, trace: list[float]) -> None:
@@ -387,7 +395,9 @@ def fit_em(
                 break
             runs[winner] = best  # it collapsed on the last stretch: the next best goes on
 
-    params = best.params if start is not None else spec.relabel(best.params, np.argsort(-best.params["alpha"]))
+    params = (
+        best.params if start is not None else spec.relabel(best.params, np.argsort(-best.params["alpha"]))
+    )
     return EMFit(
         spec=spec,
         params=params,

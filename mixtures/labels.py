@@ -103,17 +103,19 @@ def align(tree: xr.DataTree, to: Mapping[str, Any], method: str = "parameters") 
     missing = [name for name in names if name not in to]
     if missing:
         raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")
-    draws = {name: _stacked(posterior[name], tied=name not in labelled) for name in names}
-    pivot = {name: np.asarray(to[name], dtype=np.float64) for name in names}
+    draws = {name: _stacked(posterior[name]) for name in names}
+    pivot = {name: _pivot(posterior[name], to[name]) for name in names}
+    sizes = [posterior.sizes[dim] for dim in ("chain", "draw", "cluster")]
+    order = np.tile(np.arange(sizes[2]), (sizes[0] * sizes[1], 1))
+    numbers = [np.isfinite(x).reshape(len(order), -1).all(axis=1) for x in draws.values()]
+    matched = np.flatnonzero(np.all(numbers, axis=0))  # a draw that is not finite keeps its own labels
     if family is None:
-        order = assign(_standardised_cost(draws, pivot))
+        order[matched] = assign(_standardised_cost({k: x[matched] for k, x in draws.items()}, pivot))
     else:
-        n = len(next(iter(draws.values())))
-        blocks = range(0, n, DRAWS_AT_ONCE)
-        order = np.concatenate(
-            [match_params(family, {k: x[i : i + DRAWS_AT_ONCE] for k, x in draws.items()}, pivot) for i in blocks]
-        )
-    return _permute(tree, order.reshape(posterior.sizes["chain"], posterior.sizes["draw"], -1))
+        for i in range(0, len(matched), DRAWS_AT_ONCE):
+            block = matched[i : i + DRAWS_AT_ONCE]
+            order[block] = match_params(family, {k: x[block] for k, x in draws.items()}, pivot)
+    return _permute(tree, order.reshape(sizes))
 
 
 def unalign(tree: xr.DataTree) -> xr.DataTree:
@@ -144,7 +146,12 @@ def unalign(tree: xr.DataTree) -> xr.DataTree:
     if stored is None:
         raise InputError("this tree is not aligned: its sample_stats hold no permutation")
     tree = _permute(tree, np.argsort(stored, axis=-1))
-    tree["sample_stats"] = xr.DataTree(tree["sample_stats"].to_dataset().drop_vars("permutation"))
+    stats = tree["sample_stats"].to_dataset().drop_vars("permutation")
+    if all("cluster" not in v.dims for v in stats.data_vars.values()):
+        stats = stats.drop_vars("cluster", errors="ignore")
+    tree["sample_stats"] = xr.DataTree(stats)
+    if not stats.data_vars:
+        del tree["sample_stats"]
     return tree
 
 
@@ -154,40 +161,53 @@ def _permutation(tree: xr.DataTree) -> np.ndarray | None:
     return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
 
 
-def _stacked(variable: xr.DataArray, *, tied: bool) -> Array:
-    """Draws along one axis, the cluster axis (unless tied) next."""
-    order = ["chain", "draw"] if tied else ["chain", "draw", "cluster"]
-    values = variable.transpose(*order, ...).values
+def _stacked(variable: xr.DataArray) -> Array:
+    """Draws along one axis, the cluster axis (if there is one) next."""
+    values = variable.transpose("chain", "draw", *_cluster_first(variable)).values
     return values.reshape(-1, *values.shape[2:]).astype(np.float64)
 
 
+def _pivot(variable: xr.DataArray, value: Any) -> Array:
+    """Value of the pivot, its axes in the order of the stacked draws."""
+    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    array = np.asarray(value, dtype=np.float64)
+    shape = tuple(variable.sizes[dim] for dim in dims)
+    if array.shape != shape:
+        raise InputError(f"the pivot's {variable.name} has shape {array.shape}; in the tree it has {shape}")
+    return array.transpose([dims.index(dim) for dim in _cluster_first(variable)])
+
+
+def _cluster_first(variable: xr.DataArray) -> list[Any]:
+    """Dims of one draw, the cluster first."""
+    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    return sorted(dims, key=lambda dim: dim != "cluster")
+
+
 def _standardised_cost(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> Array:
-    """Squared distances (draws, K, K) over all variables, each scaled by its spread over draws and clusters."""
+    """Squared distances (draws, K, K) over all variables, scaled by their spread over draws and clusters."""
     cost: Any = 0.0
     for name, x in draws.items():
-        rows = x.reshape(*x.shape[:2], -1)
+        rows = x.reshape(*x.shape[:2], int(np.prod(x.shape[2:])))
         spread = rows.std(axis=(0, 1))
         scale = np.where(spread > 0, spread, 1.0)
-        target = pivot[name].reshape(rows.shape[1], -1)
+        target = pivot[name].reshape(rows.shape[1:])
         cost = cost + (((rows[:, :, None] - target) / scale) ** 2).sum(axis=-1)
     return np.asarray(cost)
 
 
 def _permute(tree: xr.DataTree, order: np.ndarray) -> xr.DataTree:
-    """Reorder every (chain, draw, cluster) variable; compose with the permutation already there."""
+    """Reorder every (chain, draw, cluster) variable, the permutation that may be there among them."""
+    posterior = tree["posterior"].to_dataset()
     sampled = {
         name: group.to_dataset().map(_reordered, keep_attrs=True, order=order)
         for name, group in tree.children.items()
-        if {"chain", "draw"} <= set(group.to_dataset().sizes)
+        if not name.startswith(("prior", "warmup"))  # draws of their own, in labels of their own
     }
     if _permutation(tree) is None:
         stats = sampled.get("sample_stats", xr.Dataset())
-        cluster = tree["posterior"].to_dataset().coords.get("cluster", np.arange(order.shape[-1]))
-        sampled["sample_stats"] = stats.assign_coords(cluster=np.asarray(cluster)).assign(
-            permutation=(("chain", "draw", "cluster"), order)
-        )
-        for dim in ("chain", "draw"):
-            sampled["sample_stats"].coords[dim] = tree["posterior"].to_dataset()[dim]
+        dims = ("chain", "draw", "cluster")
+        coords = {dim: posterior.coords[dim].values for dim in dims if dim in posterior.coords}
+        sampled["sample_stats"] = stats.assign_coords(coords).assign(permutation=(dims, order))
     new = tree.copy()
     for name, dataset in sampled.items():
         new[name] = xr.DataTree(dataset)

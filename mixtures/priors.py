@@ -172,7 +172,7 @@ def dirichlet_log_density(alpha: Array, concentration: float) -> float:
 
 
 def positive_definite(matrices: Array) -> bool:
-    """Whether matrices (..., D, D) are symmetric and positive definite, whatever the units of the features."""
+    """Whether matrices (..., D, D) are symmetric and positive definite, in any units."""
     variances = np.diagonal(matrices, axis1=-2, axis2=-1)
     if not (variances > 0).all():
         return False
@@ -200,4 +200,4 @@ def _shaped(value: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
 
 def _positive(prior: object, name: str, value: ArrayLike) -> None:
     if not np.all(np.asarray(value) > 0):
-        raise InputError(f"{type(prior).__name__}: {name} must be positive, got {value}")
+        raise InputError(f"{type(prior).__name__}: {name} must be positive, got {np.asarray(value)}")

@@ -65,7 +65,7 @@ class Tolerances:
     """
 
     em_step: float = 1e-6
-    em_step_restart: float = 1e-3
+    em_step_restart: float = 1e-5
     em_step_certificate: float = 1e-9
     em_rounding: float = 100.0
     same_optimum: float = 1e-4

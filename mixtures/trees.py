@@ -15,14 +15,15 @@ def make_tree(
     dims: Mapping[str, Sequence[str]],
     coords: Mapping[str, Any],
 ) -> xr.DataTree:
-    """DataTree of groups of arrays; sampled groups have leading axes (chain, draw).
+    """DataTree of groups of arrays; all but observed_data have leading axes (chain, draw).
 
     Parameters
     ----------
     groups : dict of dict of ndarray
         Arrays by group and name.
     dims : dict of sequence of str
-        Dims of each variable, without chain and draw.
+        Dims of each variable, without chain and draw; a group of densities has
+        the first of them.
     coords : dict
         Coordinate values of the dims.
 
@@ -31,12 +32,14 @@ def make_tree(
     xarray.DataTree
         The tree.
     """
-    used = {dim for group in groups.values() for name in group for dim in dims.get(name, ())}
-    return az.from_dict(
-        {group: dict(variables) for group, variables in groups.items()},
-        dims={name: list(d) for name, d in dims.items() if d},
-        coords={dim: np.asarray(value) for dim, value in coords.items() if dim in used},
-    )
+    tree = xr.DataTree()
+    for group, variables in groups.items():
+        sampled = 0 if group == "observed_data" else 2  # a density lacks the last dims of its variable
+        own = {name: list(dims.get(name, ()))[: np.ndim(x) - sampled] for name, x in variables.items()}
+        used = {dim: np.asarray(coords[dim]) for d in own.values() for dim in d if dim in coords}
+        named = {name: d for name, d in own.items() if d}
+        tree[group] = az.from_dict({group: dict(variables)}, dims=named, coords=used)[group]
+    return tree
 
 
 def point_tree(
@@ -44,4 +47,6 @@ def point_tree(
 ) -> xr.DataTree:
     """One-draw tree of a point estimate, to plot beside a posterior."""
     coords = {"cluster": np.arange(len(params["alpha"])), "feature": features, "feature_bis": features}
-    return make_tree({"posterior": {name: np.asarray(x)[None, None] for name, x in params.items()}}, dims, coords)
+    return make_tree(
+        {"posterior": {name: np.asarray(x)[None, None] for name, x in params.items()}}, dims, coords
+    )

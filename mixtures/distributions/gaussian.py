@@ -10,7 +10,7 @@ from pymc.distributions.distribution import Continuous
 from pytensor.tensor.random.op import RandomVariable
 
 from mixtures.data import Data
-from mixtures.distributions.cholesky import inverse_cholesky, log_det
+from mixtures.distributions.algebra import as_floats, inverse_cholesky, log_det
 from mixtures.distributions.components import declare_rows
 from mixtures.distributions.inverse_wishart import InverseWishart
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
@@ -91,7 +91,11 @@ class ConjugateNormalRV(RandomVariable):
     def rng_fn(cls, rng: np.random.Generator, *args: Any) -> np.ndarray:
         """``m + L eps / sqrt(kappa)``."""
         mean, chol, kappa, size = args
-        batch = np.broadcast_shapes(mean.shape[:-1], chol.shape[:-2], kappa.shape) if size is None else tuple(size)
+        batch = (
+            np.broadcast_shapes(mean.shape[:-1], chol.shape[:-2], kappa.shape)
+            if size is None
+            else tuple(size)
+        )
         noise = rng.standard_normal((*batch, mean.shape[-1], 1))
         return mean + (chol @ noise)[..., 0] / np.sqrt(kappa)[..., None]
 
@@ -108,12 +112,12 @@ class ConjugateNormal(Continuous):
     @classmethod
     def dist(cls, mean: Any, chol: Any, kappa: Any, **kwargs: Any) -> Any:
         """Create an unnamed variable."""
-        return super().dist([pt.as_tensor_variable(x) for x in (mean, chol, kappa)], **kwargs)
+        return super().dist([as_floats(x) for x in (mean, chol, kappa)], **kwargs)
 
-    def support_point(rv: Any, size: Any, mean: Any, chol: Any, kappa: Any) -> Any:  # noqa: N805, D102
+    def support_point(rv: Any, size: Any, mean: Any, chol: Any, kappa: Any) -> Any:
         return pt.broadcast_to(mean, rv.shape)
 
-    def logp(mu: Any, mean: Any, chol: Any, kappa: Any) -> Any:  # noqa: N805, D102
+    def logp(mu: Any, mean: Any, chol: Any, kappa: Any) -> Any:
         whitened = (inverse_cholesky(chol) @ (mu - mean)[..., None])[..., 0]
         constant = log_det(chol) + mu.shape[-1] * (np.log(2 * np.pi) - pt.log(kappa)) / 2
         return -kappa * (whitened**2).sum(-1) / 2 - constant
@@ -171,10 +175,11 @@ class GaussianMixture(MarginalMixture):
     """
 
     @staticmethod
-    def rv_op(alpha: Any, mu: Any, scale: Any, *, dense: bool, **kwargs: Any) -> Any:
+    def rv_op(alpha: Any, mu: Any, scale: Any, *, dense: bool, rng: Any = None, **kwargs: Any) -> Any:
         """Build the random rows; ``scale`` holds Cholesky factors if dense, else standard deviations."""
         op = GaussianMixtureRV() if dense else DiagonalGaussianMixtureRV()
-        return op(alpha, mu, scale, **kwargs)
+        rng = pt.random.shared_rng(seed=None) if rng is None else rng
+        return op(alpha, mu, scale, rng=rng, return_next_rng=True, **kwargs)[1]
 
     @classmethod
     def dist(
@@ -187,13 +192,13 @@ class GaussianMixture(MarginalMixture):
         if mu.ndim < 2:
             raise ValueError("mu must have shape (..., K, D); with one feature pass mu[:, None]")
         if sigma2 is not None:
-            sigma2 = pt.as_tensor_variable(sigma2)
+            sigma2 = as_floats(sigma2)
             by_feature = sigma2[:, None] if sigma2.ndim == 1 else sigma2
-            scale = pt.broadcast_arrays(pt.sqrt(by_feature), mu)[0]
+            scale, _ = pt.broadcast_arrays(pt.sqrt(by_feature), mu)
         else:
             scale = pt.linalg.cholesky(Sigma) if chol is None else pt.as_tensor_variable(chol)
             if scale.ndim == 2:
-                scale = pt.broadcast_to(scale, (mu.shape[-2], *scale.shape))
+                scale, _ = pt.broadcast_arrays(scale, mu[..., None])
         return super().dist([alpha, mu, scale], dense=sigma2 is None, **kwargs)
 
 
@@ -202,14 +207,20 @@ def declare_gaussian(family: Gaussian, data: Data, alpha: Any) -> None:
     """Normal-inverse-Wishart or normal-inverse-gamma priors, and Gaussian mixture rows."""
     location, unit = family.units(data)
     k = alpha.type.shape[0]
-    means = {"shape": (k, len(unit)), "dims": family.dims["mu"], "default_transform": Standardise(location, unit)}
+    means = {
+        "shape": (k, len(unit)),
+        "dims": family.dims["mu"],
+        "default_transform": Standardise(location, unit),
+    }
     moments = declare_moments(family.covariance, family.prior, k, unit, means)
     GaussianMixture("x", alpha, **moments, observed=data.values, dims=("obs_id", "feature"))
 
 
 @singledispatch
-def declare_moments(structure: Covariance, prior: Any, k: int, unit: np.ndarray, means: dict[str, Any]) -> dict[str, Any]:
-    """Declare the covariance parameter and the means given it; return them as `GaussianMixture` takes them."""
+def declare_moments(
+    structure: Covariance, prior: Any, k: int, unit: np.ndarray, means: dict[str, Any]
+) -> dict[str, Any]:
+    """Declare the covariance parameter and the means given it, for `GaussianMixture`."""
     raise NotImplementedError(f"{type(structure).__name__} is not registered with declare_moments")
 
 
@@ -234,9 +245,13 @@ def declare_independent(
     """``sigma2 ~ IG(nu / 2, psi / 2)``, ``mu | sigma2 ~ N(m, sigma2 / kappa)``; both flat without a prior."""
     shape = structure.shape(k, len(unit))
     per_cluster = int(np.prod(shape)) // k
-    variances = {"shape": shape, "dims": structure.dims, "default_transform": log_variance(unit[:per_cluster])}
+    variances = {
+        "shape": shape,
+        "dims": structure.dims,
+        "default_transform": log_variance(unit[:per_cluster]),
+    }
     if prior is None:
         return {"mu": pm.Flat("mu", **means), "sigma2": pm.Flat("sigma2", **variances)}
-    sigma2 = pm.InverseGamma("sigma2", alpha=prior.nu / 2, beta=prior.psi / 2, **variances)
+    sigma2 = pm.InverseGamma("sigma2", as_floats(prior.nu / 2), prior.psi / 2, **variances)
     sd = pt.sqrt(sigma2.reshape((k, per_cluster)) / prior.kappa)
     return {"mu": pm.Normal("mu", prior.mean, sd, **means), "sigma2": sigma2}

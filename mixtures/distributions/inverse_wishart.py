@@ -9,7 +9,7 @@ from pymc.distributions.distribution import Continuous
 from pymc.distributions.transforms import CholeskyCovTransform, _default_transform
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.distributions.cholesky import inverse_cholesky, log_det
+from mixtures.distributions.algebra import as_floats, inverse_cholesky, log_det
 from mixtures.distributions.transforms import LogCholesky
 
 __all__ = ["InverseWishart"]
@@ -79,18 +79,20 @@ class InverseWishart(Continuous):
     @classmethod
     def dist(cls, nu: Any, Psi: Any, **kwargs: Any) -> Any:
         """Create an unnamed inverse-Wishart variable."""
-        return super().dist([pt.as_tensor_variable(nu), pt.as_tensor_variable(Psi)], **kwargs)
+        return super().dist([as_floats(nu), as_floats(Psi)], **kwargs)
 
-    def support_point(rv: Any, size: Any, nu: Any, Psi: Any) -> Any:  # noqa: N805, D102 (PyMC's convention)
+    def support_point(rv: Any, size: Any, nu: Any, Psi: Any) -> Any:  # noqa: D102 (PyMC's convention)
         mode = Psi / (nu[..., None, None] + Psi.shape[-1] + 1)
         return pt.broadcast_to(mode, rv.shape)
 
-    def logp(Sigma: Any, nu: Any, Psi: Any) -> Any:  # noqa: N805, D102
+    def logp(Sigma: Any, nu: Any, Psi: Any) -> Any:  # noqa: D102
         dim = Psi.shape[-1]
         chol = pt.linalg.cholesky(Sigma)
         inverse = inverse_cholesky(chol)
         trace = (inverse * (inverse @ Psi)).sum(axis=(-2, -1))
-        multigammaln = pt.gammaln(nu[..., None] / 2 - pt.arange(dim) / 2).sum(-1) + dim * (dim - 1) * np.log(np.pi) / 4
+        multigammaln = (
+            pt.gammaln(nu[..., None] / 2 - pt.arange(dim) / 2).sum(-1) + dim * (dim - 1) * np.log(np.pi) / 4
+        )
         density = (
             nu * log_det(pt.linalg.cholesky(Psi))
             - (nu + dim + 1) * log_det(chol)
@@ -98,11 +100,15 @@ class InverseWishart(Continuous):
             - nu * dim * np.log(2) / 2
             - multigammaln
         )
-        return check_parameters(density, nu > dim - 1, msg="nu > D - 1")
+        positive_definite = pt.switch(pt.isnan(log_det(chol)), -np.inf, density)
+        return check_parameters(positive_definite, nu > dim - 1, msg="nu > D - 1")
 
 
 @_default_transform.register(InverseWishartRV)
 def inverse_wishart_default_transform(op: InverseWishartRV, rv: Any) -> CholeskyCovTransform:
     """Sample the log-Cholesky factor."""
     dim = rv.type.shape[-1]
-    return CholeskyCovTransform(rv.shape[-1]) if dim is None else LogCholesky(dim)
+    if dim is not None:
+        return LogCholesky(dim)
+    _nu, Psi = op.dist_params(rv.owner)
+    return CholeskyCovTransform(Psi.shape[-1])

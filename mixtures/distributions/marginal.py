@@ -38,7 +38,9 @@ class MarginalMixtureRV(RandomVariable):
         alpha, *theta = params
         cumulative = np.cumsum(alpha, axis=-1)
         z = (rng.random(batch)[..., None] * cumulative[..., -1:] < cumulative).argmax(-1)
-        return self.draw_rows(rng, *(_of_cluster(x, z, core) for x, core in zip(theta, cores[1:], strict=True)))
+        return self.draw_rows(
+            rng, *(_of_cluster(x, z, core) for x, core in zip(theta, cores[1:], strict=True))
+        )
 
     def lengths(self, *variables: Any) -> dict[str, int]:
         """Static lengths of the axes of the signature; parameters, and then a value, must agree on them."""

@@ -161,8 +161,9 @@ class Bernoulli(Family):
             return ""
         if d == 1:
             return (
-                f"one flip a row identifies only sum_k alpha_k p_k = {float(alpha @ p[:, 0]):.4f}; alpha and p are "
-                "not identified: every point of that ridge fits alike, and only the prior tells them apart"
+                f"one flip a row identifies only sum_k alpha_k p_k = {float(alpha @ p[:, 0]):.4f}; alpha "
+                "and p are not identified: every point of that ridge fits alike, and only the prior tells "
+                "them apart"
             )
         if d >= 2 * np.ceil(np.log2(k)) + 1 and d > PATTERN_FEATURES:
             return ""  # identified for almost all parameters (Allman, Matias and Rhodes 2009)
@@ -190,8 +191,9 @@ def binary_values(data: Data) -> Array:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise InputError(
-            f"{locate(bad, data.features, data.obs_id)}: not 0 or 1 (the first is {data.values[row, column]:g}); "
-            "a BMM takes binary data: recode these cells, or drop the columns"
+            f"{locate(bad, data.features, data.obs_id)}: not 0 or 1 "
+            f"(the first is {data.values[row, column]:g}); a BMM takes binary data: recode these cells, "
+            "or drop the columns"
         )
     return data.values
 
@@ -200,7 +202,7 @@ def _pattern_rank(alpha: Array, p: Array) -> int:
     """Rank of the Jacobian of all 2^D pattern probabilities in the inner parameters."""
     k, d = p.shape
     p = np.clip(p, 1e-3, 1 - 1e-3)  # the rank is that of the neighbourhood; a boundary point hides directions
-    X = (np.arange(2**d) >> np.arange(d)[:, None]) & 1
+    X = ((np.arange(2**d) >> np.arange(d)[:, None]) & 1).astype(np.float64)
     conditional = np.exp(Bernoulli(None).textbook_log_density(X, {"p": p}))
     by_weight = conditional[:-1] - conditional[-1]
     score = (X - p[:, :, None]) / (p * (1 - p))[:, :, None]

@@ -59,8 +59,8 @@ class Covariance(ABC):
         """Index pairs i <= j of the features whose products are in phi(x)."""
 
     @abstractmethod
-    def dependent(self, values: Array) -> list[int]:
-        """Columns of ``values (n, D)`` that make the covariance singular."""
+    def dependent(self, scatter: Array) -> list[int]:
+        """Columns that make a scatter, (D, D) or (D,), singular."""
 
     @abstractmethod
     def matrices(self, value: Array, k: int, d: int) -> Array:
@@ -134,8 +134,9 @@ class Dense(Covariance):
     def pairs(self, d: int) -> tuple[Any, Any]:
         return np.triu_indices(d)
 
-    def dependent(self, values: Array) -> list[int]:
-        eigenvalues, vectors = np.linalg.eigh(np.atleast_2d(np.corrcoef(values.T)))
+    def dependent(self, scatter: Array) -> list[int]:
+        sd = np.sqrt(scatter.diagonal())
+        eigenvalues, vectors = np.linalg.eigh(scatter / sd[:, None] / sd)
         if eigenvalues[0] > TOLERANCES.singular * len(eigenvalues):
             return []
         return [int(d) for d in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-6)]
@@ -208,7 +209,7 @@ class Tied(Dense):
         return scatter.sum(axis=0)
 
     def divisor(self, count: Array, d: int) -> Array:
-        return count.sum()
+        return np.asarray(count.sum())
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return k + nu + d + 1
@@ -231,7 +232,7 @@ class Independent(Covariance):
     def pairs(self, d: int) -> tuple[Any, Any]:
         return np.arange(d), np.arange(d)
 
-    def dependent(self, values: Array) -> list[int]:
+    def dependent(self, scatter: Array) -> list[int]:
         return []
 
     def outer(self, a: Array, w: Array) -> Array:

@@ -15,6 +15,9 @@ from mixtures.tolerances import TOLERANCES
 
 __all__ = ["GMM", "Gaussian", "GaussianStatistics"]
 
+MOMENT_VALUES = 2**16
+"""Numbers that a chunk holds while the moments of the columns are taken."""
+
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -29,6 +32,12 @@ class GaussianStatistics:
     mean: Array
     scatter: Array
     covariance: Covariance = field(repr=False)
+
+    @property
+    def variance(self) -> Array:
+        """Variance of every feature over all clusters' rows about their own means, shape (D,)."""
+        scatter = self.scatter if self.scatter.ndim == 2 else np.diagonal(self.scatter, axis1=1, axis2=2)
+        return scatter.sum(axis=0) / self.count.sum()
 
     def __add__(self, other: Self) -> Self:
         """Statistics of both sets of rows."""
@@ -72,14 +81,18 @@ class Gaussian(Family):
 
     def check(self, data: Data) -> tuple[str, ...]:
         """Refuse constant columns and, where features covary, linearly dependent ones."""
-        sd = data.values.std(axis=0)
-        constant = [f for f, s, m in zip(data.features, sd, abs(data.values).max(axis=0), strict=True) if s <= 1e-14 * m]
+        moments = _moments(self.covariance, data)
+        variance = moments.variance
+        constant = [
+            f for f, c in zip(data.features, variance <= (1e-14 * moments.mean[0]) ** 2, strict=True) if c
+        ]
         if constant:
             raise InputError(
                 f"{_columns(constant)} constant; a Gaussian cannot model it, drop it "
                 "(columns=... or --exclude on the command line)"
             )
-        dependent = self.covariance.dependent(data.values) if self.prior is None or isinstance(self.prior, str) else []
+        stated = self.prior is not None and self.prior != "default"
+        dependent = [] if stated else self.covariance.dependent(moments.scatter[0])
         if dependent:
             raise InputError(
                 f"{_columns([data.features[d] for d in dependent])} linearly dependent in these "
@@ -94,13 +107,11 @@ class Gaussian(Family):
             return self
         if not isinstance(self.prior, str):
             return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
-        w = np.ones(data.n_rows) if weights is None else weights
-        if not w.sum() > 1:
-            raise InputError(f"weights sum to {w.sum():g}; a row of weight 2 counts as two rows, so they sum to n")
-        mean = w @ data.values / w.sum()
-        centred = data.values - mean
-        cov = (centred * w[:, None]).T @ centred / (w.sum() - 1)
-        prior = self.covariance.default_prior(mean, cov, n_components)
+        moments = _moments(covariance("full"), data, weights)
+        n = moments.count[0]
+        if not n > 1:
+            raise InputError(f"weights sum to {n:g}; a row of weight 2 counts as two rows, so they sum to n")
+        prior = self.covariance.default_prior(moments.mean[0], moments.scatter[0] / (n - 1), n_components)
         return replace(self, prior=self.covariance.check_prior(prior, data.n_features))
 
     def for_mode(self) -> Self:
@@ -109,7 +120,8 @@ class Gaussian(Family):
 
     def units(self, data: Data) -> tuple[Array, Array]:
         """Mean and standard deviation of every feature (one common scale when spherical)."""
-        return data.values.mean(axis=0), self.covariance.unit(data.values.var(axis=0))
+        moments = _moments(covariance("diag"), data)
+        return moments.mean[0], self.covariance.unit(moments.variance)
 
     def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
         """Shapes of mu and of Sigma or sigma2."""
@@ -163,12 +175,7 @@ class Gaussian(Family):
 
     def statistics(self, X: Array, r: Array) -> GaussianStatistics:
         """Weighted count, mean and scatter of a chunk ``X (D, n)`` under ``r (K, n)``."""
-        count = r.sum(axis=1)
-        origin = X.mean(axis=1, keepdims=True)
-        shift = np.zeros((len(r), len(X)))
-        np.divide(r @ (X - origin).T, count[:, None], out=shift, where=count[:, None] > 0)
-        mean = origin.T + shift
-        return GaussianStatistics(count, mean, self.covariance.outer(X - mean[:, :, None], r), self.covariance)
+        return _statistics(self.covariance, X, r)
 
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
         """Posterior mode; with ``prior=None`` the weighted mean and covariance of seed S5."""
@@ -229,8 +236,8 @@ class Gaussian(Family):
         fitted = self._means_and_matrices(params)[1]
         largest = np.linalg.eigvals(np.linalg.solve(fitted, from_prior)).real.max(axis=1)
         return tuple(
-            f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a tighter "
-            "prior, or use prior=None"
+            f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a "
+            "tighter prior, or use prior=None"
             for i, value in enumerate(largest)
             if value > TOLERANCES.dominating_prior
         )
@@ -259,6 +266,28 @@ class Gaussian(Family):
         from_b = structure.apply(structure.inverse(scale_b), apart)
         between = ((from_a**2).sum(axis=(-2, -1)) + (from_b**2).sum(axis=(-2, -1))) / 2
         return between + structure.distance(scale_a, scale_b)
+
+
+def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics:
+    count = r.sum(axis=1)
+    origin = X.mean(axis=1, keepdims=True)
+    shift = np.zeros((len(r), len(X)))
+    np.divide(r @ (X - origin).T, count[:, None], out=shift, where=count[:, None] > 0)
+    mean = origin.T + shift
+    return GaussianStatistics(count, mean, structure.outer(X - mean[:, :, None], r), structure)
+
+
+def _moments(structure: Covariance, data: Data, weights: Array | None = None) -> GaussianStatistics:
+    """Statistics of all rows as one cluster, chunk by chunk: no copy of the data."""
+    size = max(256, MOMENT_VALUES // data.n_features)
+    total = None
+    for i in range(0, data.n_rows, size):
+        X = data.values[i : i + size].T
+        r = np.ones((1, X.shape[1])) if weights is None else weights[None, i : i + size]
+        part = _statistics(structure, X, r)
+        total = part if total is None else total + part
+    assert total is not None  # data have rows
+    return total
 
 
 def _columns(names: list[str]) -> str:

@@ -210,7 +210,8 @@ class Mixture(ABC):
             raise InputError("the data have one row; a mixture needs at least two")
         if data.n_rows < self.n_components:
             raise InputError(
-                f"{data.n_rows} rows cannot hold n_components={self.n_components} clusters; lower n_components"
+                f"{data.n_rows} rows cannot hold n_components={self.n_components} clusters; "
+                "lower n_components"
             )
         return self.family.check(data)
 
@@ -296,7 +297,7 @@ class Mixture(ABC):
         information is the symmetric Kullback-Leibler divergence, to second order.
         """
         new, old = a["alpha"], b["alpha"]
-        with np.errstate(divide="ignore", invalid="ignore"):  # a cluster that has just emptied is infinitely far
+        with np.errstate(divide="ignore", invalid="ignore"):  # one that has just emptied is infinitely far
             weights = np.where(new == old, 0, (new - old) * np.log(new / old)).sum()
         return float(np.sqrt(count.sum() * weights + count @ self.family.distance(a, b)))
 

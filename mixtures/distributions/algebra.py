@@ -1,10 +1,15 @@
-"""Symbolic algebra of Cholesky factors, written one way so that graphs share it."""
+"""Symbolic algebra, written one way so that graphs share it."""
 
 from typing import Any
 
 import pytensor.tensor as pt
 
-__all__ = ["inverse_cholesky", "log_det"]
+__all__ = ["as_floats", "inverse_cholesky", "log_det"]
+
+
+def as_floats(x: Any) -> Any:
+    """Tensor of ``x`` in full precision: PyTensor reads 1.5 as float32, and has its log-gamma in float32 too."""
+    return pt.as_tensor_variable(x).astype("floatX")
 
 
 def inverse_cholesky(chol: Any) -> Any:
