@@ -1,0 +1,79 @@
+"""What several test files share: every model there is, and data and parameters that suit it."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from mixtures.data import InputError, as_data
+from mixtures.families import Mixture, resolve
+from mixtures.families.covariance import COVARIANCES
+
+settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("mixtures")
+
+
+def subclasses(cls):
+    for child in cls.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def all_specs(n_components=3, **keywords):
+    """One specification of every family and covariance structure."""
+    for cls in subclasses(Mixture):
+        spec = cls(n_components, **keywords)
+        if "covariance_type" in {field.name for field in fields(cls)}:
+            yield from (replace(spec, covariance_type=name) for name in COVARIANCES)
+        else:
+            yield spec
+
+
+def spec_id(spec):
+    return f"{type(spec).__name__} {getattr(spec, 'covariance_type', '')}".strip()
+
+
+every_spec = pytest.mark.parametrize("spec", list(all_specs()), ids=spec_id)
+
+
+def make_rows(spec, n_rows=150, n_features=2, seed=0, apart=3.0):
+    """Rows (n, D) in K groups, of the first kind that the family takes, and their groups."""
+    rng = np.random.default_rng(seed)
+    z = np.arange(n_rows) % spec.n_components
+    centre = apart * rng.normal(size=(spec.n_components, n_features))
+    stretch = rng.normal(size=(spec.n_components, n_features, n_features)) / 2 + np.eye(n_features)
+    noise = np.einsum("nde,ne->nd", stretch[z], rng.normal(size=(n_rows, n_features)))
+    kinds = (
+        centre[z] + noise,
+        rng.poisson(np.exp(np.clip(centre / 2, -2, 2))[z]).astype(float),
+        (rng.random((n_rows, n_features)) < 1 / (1 + np.exp(-centre))[z]).astype(float),
+    )
+    for X in kinds:
+        try:
+            spec.check(as_data(X))
+        except InputError:
+            continue
+        return X, z
+    raise AssertionError(f"no kind of data here suits {spec_id(spec)}: add one")
+
+
+def soft(z, n_components, seed=0, softness=0.3):
+    """Responsibilities (K, n) that lean to the groups ``z`` without being sure."""
+    r = softness * np.random.default_rng(seed).dirichlet(np.ones(n_components), size=len(z)).T
+    r[z, np.arange(len(z))] += 1 - softness
+    return r
+
+
+def make_params(spec, n_features=2, seed=0, apart=3.0):
+    """Parameters of a model: one M-step from groups of rows made for it."""
+    X, z = make_rows(spec, 60 * spec.n_components, n_features, seed, apart)
+    resolved = resolve(spec, X)
+    return resolved.maximize(resolved.family.statistics(X.T, soft(z, spec.n_components, seed)))
+
+
+def simulate(spec, n_rows=300, n_features=2, seed=0, apart=3.0):
+    """Parameters, and rows drawn from the model at them."""
+    params = make_params(spec, n_features, seed, apart)
+    X, z = spec.sample(params, n_rows, np.random.default_rng(seed + 1))
+    return params, X, z
