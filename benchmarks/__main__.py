@@ -59,7 +59,7 @@ def em() -> None:
 
     import mixtures as mx
     from mixtures.data import as_data
-    from mixtures.em import e_step
+    from mixtures.estep import e_step
     from mixtures.families.start import start_params
 
     for n, k, d in ((1_000_000, 4, 2), (200_000, 10, 10), (50_000, 10, 30), (272, 4, 2)):

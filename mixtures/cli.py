@@ -224,7 +224,9 @@ def _title(spec: Mixture) -> str:
 
 
 def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
-    table = table.drop(columns="ess_tail", errors="ignore")  # for the terminal's width; --csv and --json have it
+    table = table.drop(
+        columns="ess_tail", errors="ignore"
+    )  # for the terminal's width; --csv and --json have it
     shown = _table(title)
     shown.add_column("parameter", overflow="fold")
     for name in table.columns:

@@ -203,7 +203,7 @@ class Transitions:
         return state, self._step_init(FIRST_STEP), self._mass_init(frame.start.size)
 
     def run(self, carry: Any, key: Any, stages: np.ndarray, frame: Frame, compiled: CompiledModel) -> Any:
-        """Run one transition for every row of ``stages`` (at most CHUNK); give state, positions, statistics."""
+        """Run a transition for every row of ``stages`` (at most CHUNK); give state, positions, statistics."""
         padded = np.zeros((CHUNK, 3), dtype=np.int32)
         padded[: len(stages)] = stages
         geometry = (jnp.asarray(frame.centre), jnp.asarray(frame.basis))

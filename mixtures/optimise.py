@@ -98,7 +98,13 @@ def climb(compiled: CompiledModel, start: Array, *, jacobian: bool = False) -> A
             return 1e300, np.zeros_like(x)
         return -value, -gradient
 
-    options = {"maxiter": 5000, "maxfun": 20_000, "maxcor": 20, "ftol": 1e-15, "gtol": TOLERANCES.map_gradient}
+    options = {
+        "maxiter": 5000,
+        "maxfun": 20_000,
+        "maxcor": 20,
+        "ftol": 1e-15,
+        "gtol": TOLERANCES.map_gradient,
+    }
     return np.asarray(minimize(downhill, start, jac=True, method="L-BFGS-B", options=options).x)
 
 

@@ -23,7 +23,8 @@ class Tolerances:
         The same for a fit that a certificate will be drawn up for.
     em_rounding : float
         The objective may fall by this many machine epsilons of the sum of the
-        absolute log-likelihoods of the rows and of the log prior.
+        absolute log-likelihoods of the rows and of the log prior; a step is
+        rounding when it is this many times what one epsilon in every parameter makes.
     same_optimum : float
         Two optima are one when their log posteriors differ by less (nats).
     collapsed_sd : float

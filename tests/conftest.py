@@ -1,6 +1,8 @@
 """What several test files share: every model there is, and data and parameters that suit it."""
 
 from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +37,15 @@ def spec_id(spec):
 
 
 every_spec = pytest.mark.parametrize("spec", list(all_specs()), ids=spec_id)
+
+
+ORACLES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("oracle_*.py"))]
+
+
+def oracle(spec):
+    """What an independent source says of the family: a module ``oracle_*.py`` each."""
+    (found,) = [module for module in ORACLES if type(spec.family) is module.FAMILY]
+    return found
 
 
 def make_rows(spec, n_rows=150, n_features=2, seed=0, apart=3.0):

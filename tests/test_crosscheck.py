@@ -11,6 +11,7 @@ from mixtures import BMM, GMM, InputError, agreement, crosscheck, modes, priors
 from mixtures.tolerances import TOLERANCES
 
 SHORT = {"n_init": 4, "draws": 200, "tune": 200, "chains": 2, "random_seed": 1, "progressbar": False}
+QUICK = SHORT | {"n_init": 2, "draws": 20, "tune": 20}
 LINES = (
     "log posterior at EM, NumPy against PyMC (relative)",
     "PyMC's gradient at EM, largest component",
@@ -117,7 +118,7 @@ def test_the_seed_decides_the_table(faithful):
 
 
 def test_intervals_have_the_probability_asked_for():
-    cc = crosscheck(GMM(2), FAITHFUL, ci_prob=0.5, **SHORT)
+    cc = crosscheck(GMM(2), FAITHFUL, ci_prob=0.5, **QUICK)
     assert "25.0%" in cc.table.columns
     drawn = cc.posterior["posterior"]["alpha"].values[..., 0]
     assert cc.table.loc["alpha[0]", "75.0%"] == pytest.approx(np.quantile(drawn, 0.75))
@@ -192,7 +193,7 @@ def test_an_em_beside_the_mode_is_caught(monkeypatch, faithful, prior):
         return replace(em, params=em.params | {"mu": mu})
 
     patched_em(monkeypatch, shifted)
-    cc = crosscheck(GMM(2, prior=prior), FAITHFUL, **SHORT)
+    cc = crosscheck(GMM(2, prior=prior), FAITHFUL, **QUICK)
     assert not cc.passed
     assert failed(cc) == {GRADIENT, GAP}
     assert lines(cc)[GAP].figure == pytest.approx(0.01, rel=0.2)
@@ -207,7 +208,7 @@ def test_a_pymc_with_another_prior_is_caught(monkeypatch):
         return declare(replace(spec, prior=changed), X)
 
     monkeypatch.setattr(modes, "declare", another)
-    cc = crosscheck(GMM(2), FAITHFUL, **SHORT)
+    cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert not cc.passed
     assert {EQUAL, GRADIENT, GAP} <= failed(cc)
 
@@ -218,14 +219,14 @@ def test_an_optimum_that_em_missed_is_taken_up(monkeypatch, faithful):
         return replace(em, params=em.params | away, log_posterior=em.log_posterior - 5)
 
     calls = patched_em(monkeypatch, worse)
-    cc = crosscheck(GMM(2), FAITHFUL, **SHORT)
+    cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert len(calls) == 2
     assert set(calls[1]["start"]) == {"alpha", "mu", "Sigma"}
     assert cc.passed
     assert cc.em.log_posterior == pytest.approx(faithful.em.log_posterior, rel=1e-12)
     assert np.sort(cc.em.params["alpha"]) == pytest.approx(np.sort(faithful.em.params["alpha"]), abs=1e-7)
     assert "EM had missed it by 5 and was started again there" in lines(cc)[ABOVE].note
-    assert len(cc.em.restarts.log_posterior) == SHORT["n_init"]
+    assert len(cc.em.restarts.log_posterior) == QUICK["n_init"]
 
 
 def test_an_optimum_that_em_misses_twice_fails(monkeypatch, faithful):
@@ -234,7 +235,7 @@ def test_an_optimum_that_em_misses_twice_fails(monkeypatch, faithful):
 
     fit_em = agreement.fit_em
     monkeypatch.setattr(agreement, "fit_em", lambda *args, **kwargs: worse(fit_em(*args, **kwargs)))
-    cc = crosscheck(GMM(2), FAITHFUL, **SHORT)
+    cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert ABOVE in failed(cc)
     assert lines(cc)[ABOVE].figure == pytest.approx(5)
 
@@ -302,4 +303,4 @@ def test_bad_input_is_refused_before_anything_compiles(monkeypatch, spec, option
 
     monkeypatch.setattr("mixtures.compiled.compile_graph", compiled)
     with pytest.raises(InputError, match=words):
-        crosscheck(spec, FAITHFUL, **SHORT | options)
+        crosscheck(spec, FAITHFUL, **QUICK | options)

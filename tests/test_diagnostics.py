@@ -58,6 +58,10 @@ def test_independent_draws_pass():
     assert all(check.note == "" for check in verdict.checks)
     worst = max(float(x.max()) for x in az.rhat(tree_of(groups)).data_vars.values())
     assert lines(groups)[LABELLED[0]].figure == pytest.approx(worst)
+    tree = tree_of(groups)
+    sizes = az.ess(tree, method="bulk"), az.ess(tree, method="tail", prob=(0.05, 0.95))
+    fewest = min(float(x.min()) for size in sizes for x in size.data_vars.values())
+    assert lines(groups)[LABELLED[1]].figure == pytest.approx(fewest)
     assert lines(groups)[LABELLED[1]].tolerance == TOLERANCES.ess_per_chain * CHAINS
 
 

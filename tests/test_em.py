@@ -16,7 +16,8 @@ from sklearn.mixture import GaussianMixture
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, fit_em, priors, resolve
 from mixtures.data import as_data
-from mixtures.em import CollapseError, NonMonotoneError, e_step
+from mixtures.em import CollapseError, NonMonotoneError
+from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
 
 every_gmm = pytest.mark.parametrize("structure", COVARIANCES)

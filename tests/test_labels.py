@@ -135,8 +135,9 @@ def test_a_relabelled_pivot_gives_its_own_labels(spec):
     np.testing.assert_array_equal(match_params(spec.family, pivot, spec.relabel(pivot, order)), order)
 
 
+@pytest.mark.parametrize("own_names", [False, True], ids=["this package's names", "the user's names"])
 @pytest.mark.parametrize("structure", COVARIANCES)
-def test_units_do_not_change_the_labels(structure):
+def test_units_do_not_change_the_labels(structure, own_names):
     """With clusters that overlap, so that many draws are close calls; spherical clusters share one unit."""
     spec = mx.GMM(4, covariance_type=structure)
     scale = np.full(3, 1e3) if structure == "spherical" else np.array([1e-3, 1.0, 1e3])
@@ -144,7 +145,9 @@ def test_units_do_not_change_the_labels(structure):
     for unit in (1.0, scale, 1 / scale):
         pivot, draws = draws_about(spec, apart=0.5, scale=unit)
         raw, _ = shuffled(draws, cluster_axes(spec.dims))
-        orders.append(align(tree_of(raw, spec.dims), to=pivot)["sample_stats"]["permutation"].values)
+        name = str.upper if own_names else str
+        dims, pivot, raw = ({name(key): x for key, x in each.items()} for each in (spec.dims, pivot, raw))
+        orders.append(align(tree_of(raw, dims), to=pivot)["sample_stats"]["permutation"].values)
     assert len(np.unique(orders[0].reshape(-1, 4), axis=0)) > 4
     np.testing.assert_array_equal(orders[1], orders[0])
     np.testing.assert_array_equal(orders[2], orders[0])

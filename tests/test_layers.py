@@ -14,7 +14,7 @@ ROOT = Path(mixtures.__file__).parent
 LAYERS = [
     [("tolerances", "data", "datasets", "trees")],
     [("priors", "families")],
-    [("em",), ("distributions", "declaration", "compiled", "optimise", "draw")],
+    [("estep", "em"), ("distributions", "declaration", "compiled", "optimise", "draw")],
     [("labels", "diagnostics", "membership")],
     [("modes", "sampling", "agreement", "select")],
     [("plot",)],

@@ -367,7 +367,7 @@ def test_pymc_draws_the_same_posterior():
         mode="FAST_COMPILE"
     ):  # in numba, which PyMC prefers, it compiles for minutes
         tree = sample(
-            COINS, COIN_ROWS, sampler="pymc", cores=1, **LONG | {"draws": 150, "tune": 100, "chains": 2}
+            COINS, COIN_ROWS, sampler="pymc", cores=1, **LONG | {"draws": 100, "tune": 60, "chains": 2}
         )
     assert_unified(tree, "pymc")
     post = arrays(tree)

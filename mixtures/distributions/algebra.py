@@ -8,7 +8,7 @@ __all__ = ["as_floats", "inverse_cholesky", "log_det"]
 
 
 def as_floats(x: Any) -> Any:
-    """Tensor of ``x`` in full precision: PyTensor reads 1.5 as float32, and has its log-gamma in float32 too."""
+    """Tensor of ``x`` in full precision: PyTensor reads 1.5 as float32, its log-gamma too."""
     return pt.as_tensor_variable(x).astype("floatX")
 
 

@@ -93,7 +93,7 @@ class BernoulliMixture(MarginalMixture):
     @classmethod
     def dist(cls, alpha: Any, p: Any, **kwargs: Any) -> Any:
         """Create an unnamed Bernoulli mixture variable."""
-        return super().dist([alpha, p], **kwargs)
+        return super().dist(alpha, p, **kwargs)
 
     @classmethod
     def check(cls, data: Any) -> np.ndarray:

@@ -199,7 +199,7 @@ class GaussianMixture(MarginalMixture):
             scale = pt.linalg.cholesky(Sigma) if chol is None else pt.as_tensor_variable(chol)
             if scale.ndim == 2:
                 scale, _ = pt.broadcast_arrays(scale, mu[..., None])
-        return super().dist([alpha, mu, scale], dense=sigma2 is None, **kwargs)
+        return super().dist(alpha, mu, scale, dense=sigma2 is None, **kwargs)
 
 
 @declare_rows.register
@@ -252,6 +252,6 @@ def declare_independent(
     }
     if prior is None:
         return {"mu": pm.Flat("mu", **means), "sigma2": pm.Flat("sigma2", **variances)}
-    sigma2 = pm.InverseGamma("sigma2", as_floats(prior.nu / 2), prior.psi / 2, **variances)
+    sigma2 = pm.InverseGamma("sigma2", as_floats(prior.nu / 2), np.asarray(prior.psi) / 2, **variances)
     sd = pt.sqrt(sigma2.reshape((k, per_cluster)) / prior.kappa)
     return {"mu": pm.Normal("mu", prior.mean, sd, **means), "sigma2": sigma2}

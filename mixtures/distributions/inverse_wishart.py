@@ -110,5 +110,5 @@ def inverse_wishart_default_transform(op: InverseWishartRV, rv: Any) -> Cholesky
     dim = rv.type.shape[-1]
     if dim is not None:
         return LogCholesky(dim)
-    _nu, Psi = op.dist_params(rv.owner)
+    *_, Psi = rv.owner.inputs
     return CholeskyCovTransform(Psi.shape[-1])

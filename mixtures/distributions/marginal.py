@@ -27,6 +27,7 @@ class MarginalMixtureRV(RandomVariable):
     the cluster axis first among the core axes that `signature` names.
     """
 
+    signature: str
     dtype = "floatX"
 
     def rng_fn(self, rng: np.random.Generator, *args: Any) -> np.ndarray:
@@ -131,7 +132,7 @@ class MarginalMixture(Distribution):
         return data.values
 
     @classmethod
-    def dist(cls, params: Any, **kwargs: Any) -> Any:
+    def dist(cls, *params: Any, **kwargs: Any) -> Any:
         """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``."""
         rv = super().dist([pt.as_tensor_variable(x) for x in params], **kwargs)
         rv.owner.op.lengths(*rv.owner.op.dist_params(rv.owner))
