@@ -15,15 +15,23 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.compiled import CompiledModel
-from mixtures.data import Data
+from mixtures.data import Data, InputError
 from mixtures.diagnostics import Check, Verdict, diagnose, summarise
 from mixtures.em import EMFit, fit_em
 from mixtures.families import Mixture
-from mixtures.labels import match_params
-from mixtures.modes import MAPFit, best_mode, jittered_starts, model_dims, partition_starts, prepare
+from mixtures.labels import align, match_params
+from mixtures.modes import (
+    MAPFit,
+    best_mode,
+    is_exchangeable,
+    model_dims,
+    model_starts,
+    partition_starts,
+    prepare,
+)
 from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
-from mixtures.sampling import sample
+from mixtures.sampling import check_options, sample
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Crosscheck", "crosscheck"]
@@ -123,6 +131,11 @@ def crosscheck(
     >>> cc.passed
     True
     """
+    check_options(sampler, draws, tune, chains)
+    if n_init < 1 or not 0 < ci_prob < 1:
+        raise InputError(f"n_init must be at least 1 and ci_prob between 0 and 1, got {n_init}, {ci_prob}")
+    if isinstance(spec, Mixture):
+        spec.check_mode()
     model, resolved, data = prepare(spec, X)
     rng = np.random.default_rng(random_seed)
     compiled = CompiledModel(model)
@@ -194,10 +207,13 @@ def _of_model(
     sampling: Mapping[str, Any],
     ci_prob: float,
 ) -> Crosscheck:
-    multi = best_mode(compiled, jittered_starts(compiled, n_init, rng), None, None)
+    multi = best_mode(compiled, model_starts(compiled, n_init, rng), None, None)
     x = compiled.unconstrain(multi.params)
     curvature = curvature_at(compiled, x)
     mode = best_mode(compiled, [_displaced(x, curvature, rng)], None, None)
+    if is_exchangeable(compiled, x):
+        returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
+        mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
     posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
     table = _table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})

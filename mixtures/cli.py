@@ -108,6 +108,10 @@ def crosscheck_command(
     Example: mixtures crosscheck faithful --model gmm -k 2
     """
     spec = _spec(model, k, covariance, prior, weight_concentration)
+    if seed is not None and seed < 0:
+        raise InputError(f"--seed must not be negative, got {seed}")
+    if csv is not None and not csv.parent.is_dir():
+        raise InputError(f"--csv: there is no folder {str(csv.parent)!r}")
     cc = crosscheck(
         spec,
         _load(data, columns, exclude),
@@ -165,7 +169,7 @@ def _spec(model: str, k: int, covariance: str | None, prior: str, weight_concent
 
 
 def _load(data: str, columns: str | None, exclude: str | None) -> pd.DataFrame:
-    frame = datasets.load(data) if data in datasets.NAMES else _read(data)
+    frame = (datasets.load(data) if data in datasets.NAMES else _read(data)).rename(columns=str)
     keep = frame.columns if columns is None else [name.strip() for name in columns.split(",")]
     drop = [] if exclude is None else [name.strip() for name in exclude.split(",")]
     for name in [*keep, *drop]:
@@ -224,9 +228,7 @@ def _title(spec: Mixture) -> str:
 
 
 def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
-    table = table.drop(
-        columns="ess_tail", errors="ignore"
-    )  # for the terminal's width; --csv and --json have it
+    table = table.drop(columns="ess_tail", errors="ignore")  # too wide for most terminals
     shown = _table(title)
     shown.add_column("parameter", overflow="fold")
     for name in table.columns:

@@ -63,8 +63,9 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)), rebuild_strict=False)
     arguments = [*inputs, *lifted]
     values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]  # type: ignore[attr-defined]
-    for known_arguments, known_outputs, known in _compiled:
+    for i, (known_arguments, known_outputs, known) in enumerate(_compiled):
         if _same_graph(arguments, outputs, known_arguments, known_outputs):
+            _compiled.append(_compiled.pop(i))  # the latest used is the last forgotten
             return known, values
     graph = FunctionGraph(list(arguments), list(outputs), clone=True)
     JAX.optimizer.rewrite(graph)
@@ -88,11 +89,13 @@ def _is_array(v: Variable) -> bool:
 
 
 def _is_data(x: np.ndarray) -> bool:
-    return x.dtype.kind == "f" or x.ndim > 1
+    return x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim > 1)
 
 
 def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
-    same_types = len(xs) == len(ys) and all(x.type == y.type for x, y in zip(xs, ys, strict=True))
+    if (len(xs), len(x_outputs)) != (len(ys), len(y_outputs)):
+        return False
+    same_types = all(x.type == y.type for x, y in zip(xs, ys, strict=True))
     return same_types and equal_computations(x_outputs, y_outputs, xs, ys)
 
 
@@ -154,6 +157,17 @@ def _over_vectors(
     if sequential:
         return jax.jit(lambda x, arrays: jax.lax.map(lambda y: flat(y, arrays), x))
     return jax.jit(jax.vmap(flat, in_axes=(0, None)))
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
+def _first_array_as_input(function: JaxFunction) -> JaxFunction:
+    """Function whose last input comes first among the arrays; without a Jacobian."""
+
+    def with_array(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        (density,) = function([*inputs, arrays[0]], arrays[1:])
+        return density, 0.0
+
+    return with_array
 
 
 class CompiledModel:
@@ -268,6 +282,42 @@ class CompiledModel:
         """Log density and its gradient at a flat vector."""
         value, gradient = _gradient(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian))
         return float(value), np.asarray(gradient)
+
+    def initial_point(self, seed: int) -> Array:
+        """PyMC's initial point as a flat vector."""
+        point = self.model.initial_point(random_seed=seed)
+        return np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars])
+
+    def complete(self, rows: Any, r: Array) -> Callable[[Array], tuple[float, Array]]:
+        """Log density, and gradient, as if the hidden clusters of a mixture's rows were known.
+
+        Parameters
+        ----------
+        rows : TensorVariable
+            An observed marginalised mixture of this model, its parameters shared by all rows.
+        r : ndarray, shape (K, n)
+            Responsibilities: how much each row belongs to each cluster.
+
+        Returns
+        -------
+        callable
+            Q of the EM algorithm plus the log prior, as a function of flat vectors.
+        """
+        known = pt.matrix("r")
+        op = rows.owner.op
+        theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(rows.owner)))
+        log_joint = op.log_joint(self.model.rvs_to_values[rows], *theta)
+        function, arrays = compile_graph(
+            [*self.model.value_vars, known], [(known * log_joint).sum() + _total(self._prior_terms)]
+        )
+        gradient = _gradient(_log_density(_first_array_as_input(function), self.value_shapes))
+        arrays = [jnp.asarray(r), *arrays]
+
+        def value_and_grad(x: Array) -> tuple[float, Array]:
+            value, slope = gradient(jnp.asarray(x), arrays, 0.0)
+            return float(value), np.asarray(slope)
+
+        return value_and_grad
 
     def hessian(self, x: Array, *, jacobian: bool = False) -> Array:
         """Second derivatives of the log density at a flat vector, (size, size)."""

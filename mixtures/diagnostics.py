@@ -90,7 +90,8 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
         values = np.full(draws.shape[-1], np.nan)
         if moving.shape[-1] and draws.shape[1] >= 4:
             function = getattr(array_stats, statistic)
-            values[varies] = function(moving, chain_axis=0, draw_axis=1, **kwargs)
+            with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+                values[varies] = function(moving, chain_axis=0, draw_axis=1, **kwargs)
         return values
 
     return {
@@ -154,7 +155,8 @@ def diagnose(tree: xr.DataTree) -> Verdict:
         count = int(stats["diverging"].sum())
         checks.append(_check("divergences", count, 0, count == 0, "raise target_accept"))
     if "energy" in stats:
-        bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
+        with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+            bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
         checks.append(
             _check("E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, "heavy tails: tune longer")
         )

@@ -12,14 +12,25 @@ from rich.progress import track
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError, as_data
 from mixtures.declaration import declare
+from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.em import CollapseError
 from mixtures.families import Mixture, resolve
-from mixtures.families.start import start_params
+from mixtures.families.start import random_partition, start_params
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
-__all__ = ["MAPFit", "best_mode", "fit_map", "jittered_starts", "model_dims", "partition_starts", "prepare"]
+__all__ = [
+    "MAPFit",
+    "best_mode",
+    "fit_map",
+    "is_exchangeable",
+    "model_dims",
+    "model_starts",
+    "partition_starts",
+    "prepare",
+]
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ def fit_map(
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
     start : dict of ndarray, optional
         Values of the free variables to start from, instead of ``n_init`` starts
-        (k-means partitions for a GMM or BMM, jittered initial points otherwise).
+        (from k-means partitions).
     n_init : int, default 10
         Number of starts.
     random_seed : int or numpy.random.Generator, optional
@@ -106,7 +117,7 @@ def fit_map(
     ------
     InputError
         If the data do not fit the model, or the prior has no mode.
-    RuntimeError
+    CollapseError
         If every start ran off to a degenerate cluster.
 
     Examples
@@ -133,7 +144,7 @@ def fit_map(
     elif resolved is not None and data is not None:
         starts = partition_starts(compiled, resolved, data, n_init, rng)
     else:
-        starts = jittered_starts(compiled, n_init, rng)
+        starts = model_starts(compiled, n_init, rng)
     return best_mode(compiled, starts, resolved, data, progressbar=progressbar)
 
 
@@ -161,7 +172,10 @@ def best_mode(
     progressbar: bool = False,
 ) -> MAPFit:
     """Climb from every start and describe the best mode."""
-    ends = [climb(compiled, start) for start in track(starts, "MAP", transient=True, disable=not progressbar)]
+    ends = [
+        climb(compiled.value_and_grad, start)
+        for start in track(starts, "MAP", transient=True, disable=not progressbar)
+    ]
     params = [compiled.constrain(x) for x in ends]
     heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
     if spec is not None and data is not None:
@@ -170,9 +184,11 @@ def best_mode(
         heights[degenerate] = np.nan
     heights[~np.isfinite(heights)] = np.nan
     if np.isnan(heights).all():
-        raise RuntimeError(
+        raise CollapseError(
             f"all {len(ends)} starts ran off to a degenerate cluster; use prior='default', "
-            "fewer components or a simpler covariance_type"
+            "fewer components or a simpler covariance_type",
+            params[0],
+            [],
         )
     best = int(np.nanargmax(heights))
     mode, dims = polish(compiled, ends[best]), model_dims(compiled.model)
@@ -197,11 +213,42 @@ def partition_starts(
     return [compiled.unconstrain(spec.inside(p)) for p in params]
 
 
-def jittered_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:
-    """Initial points of a user's model with normal noise, which parts equal clusters."""
-    point = compiled.model.initial_point(random_seed=int(rng.integers(2**31)))
-    x = np.concatenate([np.ravel(point[v.name]) for v in compiled.model.value_vars])
-    return [x + rng.normal(size=x.size) for _ in range(n)]
+def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:
+    """Starts for a user's model: where it would be, were the clusters of a k-means partition known.
+
+    From PyMC's initial point, where clusters are equal and no gradient parts
+    them, each climbs the complete-data log density of one of our mixtures. A
+    model without one, or whose rows each have their own parameters, starts
+    from the initial point with normal noise.
+    """
+    model = compiled.model
+    origin = compiled.initial_point(int(rng.integers(2**31)))
+    mixtures = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
+    shared = [v for v in mixtures if v.ndim == 2 and v.owner.op.shared(v.owner.op.dist_params(v.owner))]
+    if not shared:
+        return [origin + rng.normal(size=origin.size) for _ in range(n)]
+    rows = shared[0]
+    X = np.asarray(model.rvs_to_values[rows].eval(), dtype=np.float64)
+    standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    k = rows.owner.op.lengths(*rows.owner.op.dist_params(rows.owner))["k"]
+    starts = []
+    for i in range(n):
+        r = random_partition(standardised, k, rng, lloyd=i % 2 == 0)
+        starts.append(climb(compiled.complete(rows, r), origin))
+    return starts
+
+
+def is_exchangeable(compiled: CompiledModel, x: Array) -> bool:
+    """Whether the density at ``x`` stays the same when the clusters are exchanged."""
+    dims = model_dims(compiled.model)
+    params = {name: value for name, value in compiled.constrain(x).items() if name in compiled.rv_shapes}
+    axes = {name: dims[name].index("cluster") for name in params if "cluster" in dims.get(name, ())}
+    if not axes:
+        return False
+    exchanged = {name: np.roll(v, 1, axis=axes[name]) if name in axes else v for name, v in params.items()}
+    before, _ = compiled.value_and_grad(x)
+    after, _ = compiled.value_and_grad(compiled.unconstrain(exchanged))
+    return bool(np.isclose(before, after, rtol=1e-8, atol=1e-8))
 
 
 def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,8 @@
 """Modes of a compiled log density: a quasi-Newton search, then Newton steps until it is flat."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -86,14 +88,15 @@ def find_mode(compiled: CompiledModel, start: Array, *, jacobian: bool = False) 
     Optimum
         The end of the search; see ``converged``.
     """
-    return polish(compiled, climb(compiled, start, jacobian=jacobian), jacobian=jacobian)
+    near = climb(partial(compiled.value_and_grad, jacobian=jacobian), start)
+    return polish(compiled, near, jacobian=jacobian)
 
 
-def climb(compiled: CompiledModel, start: Array, *, jacobian: bool = False) -> Array:
-    """Climb by L-BFGS from a start to about a local maximum."""
+def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
+    """Climb a function by L-BFGS from a start to about a local maximum."""
 
     def downhill(x: Array) -> tuple[float, Array]:
-        value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
+        value, gradient = value_and_grad(x)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return 1e300, np.zeros_like(x)
         return -value, -gradient

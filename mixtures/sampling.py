@@ -16,16 +16,19 @@ from mixtures.draw import STATISTICS, Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import EMFit, fit_em
 from mixtures.families import Mixture
 from mixtures.labels import align
-from mixtures.modes import best_mode, jittered_starts, model_dims, prepare
+from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at, polish
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
-__all__ = ["SAMPLERS", "sample"]
+__all__ = ["SAMPLERS", "check_options", "sample"]
 
 KEEP_LOG_LIKELIHOOD = 20_000_000
 """Row log-likelihoods (draws x rows) up to which they are stored unasked."""
+
+MODEL_STARTS = 10
+"""Starts from which the modes of a user's model are sought; chains start at the highest."""
 
 WHITEN_SIZE = 300
 """Coordinates up to which chains are whitened by a dense Hessian."""
@@ -109,12 +112,7 @@ def sample(
     >>> tree["posterior"]["mu"].mean(("chain", "draw")).round(0).values.tolist()
     [[4.0, 80.0], [2.0, 54.0]]
     """
-    if sampler not in SAMPLERS:
-        raise InputError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
-    if draws < 1 or tune < 0 or chains < 1:
-        raise InputError(
-            f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}"
-        )
+    check_options(sampler, draws, tune, chains)
     if isinstance(spec, Mixture) and spec.prior is None and not spec.family.flat_is_proper:
         raise InputError(
             f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
@@ -140,7 +138,17 @@ def sample(
         keep = rows * x.shape[0] * x.shape[1] < KEEP_LOG_LIKELIHOOD
     tree = _tree(compiled, x, stats, keep_log_likelihood=keep, keep_log_prior=log_prior)
     tree.attrs.update(sampler=sampler, tune=tune, complete=int(complete), model=repr(resolved or model.name))
-    return align(tree, to=pivot or centre) if _exchangeable(compiled, x[0, 0], rng) else tree
+    return align(tree, to=pivot or centre) if is_exchangeable(compiled, x[0, 0]) else tree
+
+
+def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
+    """Refuse options that no sampler takes."""
+    if sampler not in SAMPLERS:
+        raise InputError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+    if draws < 1 or tune < 0 or chains < 1:
+        raise InputError(
+            f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}"
+        )
 
 
 def _starts(
@@ -153,9 +161,12 @@ def _starts(
 ) -> tuple[list[Array], Mapping[str, Array]]:
     """Where every chain starts, and the pivot of the labels."""
     if spec is None or data is None:
-        starts = jittered_starts(compiled, max(chains, 10), rng)
-        mode = best_mode(compiled, starts, None, None)
-        return [climb(compiled, x) for x in starts[:chains]], mode.params
+        ends = [
+            climb(compiled.value_and_grad, x) for x in model_starts(compiled, max(chains, MODEL_STARTS), rng)
+        ]
+        heights = np.nan_to_num([compiled.value_and_grad(x)[0] for x in ends], nan=-np.inf)
+        highest = [ends[i] for i in np.argsort(-heights)]
+        return highest[:chains], compiled.constrain(highest[0])
     if em is None:
         em = fit_em(spec.for_mode(), data, random_seed=rng)
     best_first = em.restarts.order
@@ -316,20 +327,3 @@ def _tree(
     if observed:
         tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]
     return tree
-
-
-def _exchangeable(compiled: CompiledModel, x: Array, rng: np.random.Generator) -> bool:
-    """Whether the density stays the same when the clusters of one draw are exchanged."""
-    dims = model_dims(compiled.model)
-    params = {name: value for name, value in compiled.constrain(x).items() if name in compiled.rv_shapes}
-    axes = {name: dims[name].index("cluster") for name in params if "cluster" in dims.get(name, ())}
-    if not axes:
-        return False
-    k = next(params[name].shape[axis] for name, axis in axes.items())
-    order = np.roll(np.arange(k), 1)
-    exchanged = {
-        name: np.take(v, order, axis=axes[name]) if name in axes else v for name, v in params.items()
-    }
-    before, _ = compiled.value_and_grad(x)
-    after, _ = compiled.value_and_grad(compiled.unconstrain(exchanged))
-    return bool(np.isclose(before, after, rtol=1e-8, atol=1e-8))

@@ -155,6 +155,25 @@ def test_constants_are_no_failure():
     assert not set(LABELLED) & set(lines(groups))
 
 
+def test_a_chain_that_never_moves_fails():
+    groups = good()
+    for arrays in (groups["posterior"], groups["sample_stats"], groups["log_likelihood"]):
+        for x in arrays.values():
+            x[...] = x[:, :1]
+    assert {LABELLED[0], INVARIANT[0], "E-BFMI"} <= failed(groups)
+
+
+def test_tails_visited_in_one_long_stay_have_too_few_effective_draws():
+    """Centred draws whose spread is wide in one half of every chain: only the ESS of the tails sees it."""
+    groups = good()
+    groups["sample_stats"]["lp"][:, : DRAWS // 2] *= 0.01
+    tree = tree_of(groups)
+    bulk = float(az.ess(tree, group="sample_stats", var_names="lp", method="bulk")["lp"])
+    tail = float(az.ess(tree, group="sample_stats", var_names="lp", method="tail", prob=(0.05, 0.95))["lp"])
+    assert tail < TOLERANCES.ess_per_chain * CHAINS < bulk
+    assert lines(groups)[INVARIANT[1]].figure == pytest.approx(tail)
+
+
 def test_three_draws_cannot_be_believed():
     groups = {group: {name: x[:2, :3] for name, x in arrays.items()} for group, arrays in good().items()}
     assert set(LABELLED + INVARIANT) <= failed(groups)

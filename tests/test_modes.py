@@ -64,15 +64,6 @@ def test_a_start_decides_the_labels():
     np.testing.assert_allclose(swapped.params["mu"], em.params["mu"][::-1], atol=1e-4)
 
 
-def test_without_a_prior_the_mode_is_the_maximum_likelihood_estimate():
-    X, spec = rows(GMM(2)), GMM(2, prior=None)
-    em = fit_em(spec, X, n_init=4, random_seed=1, tol=1e-9)
-    mode = fit_map(spec, X, start=em.params)
-    assert mode.found == "a maximum"
-    assert mode.log_posterior == pytest.approx(em.log_likelihood, rel=1e-12)
-    assert spec.step_length(mode.params, em.params, len(X) * em.params["alpha"]) < 1e-6
-
-
 def test_probabilities_at_zero_and_one_converge():
     """At a boundary the gradient of p does not vanish but points outwards (Karush-Kuhn-Tucker)."""
     rng = np.random.default_rng(3)

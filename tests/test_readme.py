@@ -37,7 +37,7 @@ def session():
             with redirect_stdout(StringIO()) as out:
                 exec(compile(block, "README.md", "exec"), names)
             after.append((out.getvalue(), names.copy()))
-            short = partial(crosscheck, n_init=2, draws=200, tune=200, chains=2)
+            short = partial(crosscheck, draws=200, tune=200, chains=2)
             patch.setattr("mixtures.crosscheck", short)  # all but the first block may be less than sure
     yield after
     plt.close("all")

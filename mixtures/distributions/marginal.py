@@ -64,6 +64,17 @@ class MarginalMixtureRV(RandomVariable):
         """Symbolic log density (K, n) of the rows ``x (n, D)`` in every cluster."""
         raise NotImplementedError
 
+    def shared(self, params: Any) -> list[Any] | None:
+        """Parameters without batch axes, if all rows share them; else None."""
+        batch_ndims = [x.ndim - core for x, core in zip(params, self.ndims_params, strict=True)]
+        if not all(set(x.type.shape[:ndim]) <= {1} for x, ndim in zip(params, batch_ndims, strict=True)):
+            return None
+        return [x[(0,) * ndim] for x, ndim in zip(params, batch_ndims, strict=True)]
+
+    def log_joint(self, x: Any, alpha: Any, *theta: Any) -> Any:
+        """Symbolic log Pr(x_i, z_i = k), shape (K, n), of rows that share the parameters."""
+        return pt.log(alpha)[:, None] + self.log_density(x, *theta)
+
     @staticmethod
     def centre(alpha: Any, *theta: Any) -> Any:
         """Symbolic central row (..., D), where an unobserved variable starts."""
@@ -89,17 +100,16 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
     (value,) = values
     features = op.lengths(*params, value).get("d")
     value = pt.specify_shape(value, (..., features))  # or a single column would broadcast
-    batch_ndims = [x.ndim - core for x, core in zip(params, op.ndims_params, strict=True)]
 
-    def rows(x: Any, alpha: Any, *theta: Any) -> Any:
-        return pt.logsumexp(pt.log(alpha)[:, None] + op.log_density(x, *theta), axis=0)
+    def rows(x: Any, *theta: Any) -> Any:
+        return pt.logsumexp(op.log_joint(x, *theta), axis=0)
 
     def checked(density: Any) -> Any:
         valid = [pt.ge(params[0], 0), pt.isclose(params[0].sum(axis=-1), 1)]
         return check_parameters(density, *valid, msg="alpha >= 0, sum(alpha) = 1")
 
-    if all(set(x.type.shape[:ndim]) <= {1} for x, ndim in zip(params, batch_ndims, strict=True)):
-        shared = [x[(0,) * ndim] for x, ndim in zip(params, batch_ndims, strict=True)]
+    shared = op.shared(params)
+    if shared is not None:
         flat = value if value.ndim == 2 else value.reshape((-1, value.shape[-1]))
         density = rows(flat, *shared)
         return checked(density if value.ndim == 2 else density.reshape(value.shape[:-1]))

@@ -11,7 +11,7 @@ from mixtures.data import Data
 from mixtures.families.mixture import Mixture
 from mixtures.priors import Array
 
-__all__ = ["start_params"]
+__all__ = ["random_partition", "start_params"]
 
 START_ROWS = 20_000
 """Rows at most that a start looks at."""
@@ -43,16 +43,21 @@ def start_params(spec: Mixture, data: Data, rng: np.random.Generator, *, lloyd: 
     rows = data.values
     if data.n_rows > START_ROWS:
         rows = rows[rng.choice(data.n_rows, START_ROWS, replace=False)]
-    standardised = (rows - location) / scale
+    r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd)
+    return spec.maximize(spec.family.statistics(rows.T, r))
+
+
+def random_partition(rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool) -> Array:
+    """Responsibilities (K, n) that lean to a k-means++ partition of rows, clusters in random order."""
     seed = int(rng.integers(2**31))
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         if lloyd:
-            labels = KMeans(spec.n_components, n_init=1, random_state=seed).fit_predict(standardised)
+            labels = KMeans(k, n_init=1, random_state=seed).fit_predict(rows)
         else:
-            seeds, _ = kmeans_plusplus(standardised, spec.n_components, random_state=seed)
-            labels = ((standardised[:, None, :] - seeds) ** 2).sum(axis=-1).argmin(axis=1)
-    order = rng.permutation(spec.n_components)
-    r = SOFTNESS * rng.dirichlet(np.ones(spec.n_components), size=len(rows)).T
+            seeds, _ = kmeans_plusplus(rows, k, random_state=seed)
+            labels = ((rows[:, None, :] - seeds) ** 2).sum(axis=-1).argmin(axis=1)
+    order = rng.permutation(k)
+    r = SOFTNESS * rng.dirichlet(np.ones(k), size=len(rows)).T
     r[order[labels], np.arange(len(rows))] += 1 - SOFTNESS
-    return spec.maximize(spec.family.statistics(rows.T, r))
+    return r
