@@ -16,7 +16,7 @@ import xarray as xr
 
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
-from mixtures.diagnostics import Check, Verdict, diagnose, summarise
+from mixtures.diagnostics import Check, Verdict, diagnose
 from mixtures.em import EMFit, fit_em
 from mixtures.families import Mixture
 from mixtures.labels import align, match_params
@@ -24,7 +24,6 @@ from mixtures.modes import (
     MAPFit,
     best_mode,
     is_exchangeable,
-    model_dims,
     model_starts,
     partition_starts,
     prepare,
@@ -32,12 +31,10 @@ from mixtures.modes import (
 from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
 from mixtures.sampling import check_options, sample
+from mixtures.table import parameter_table
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Crosscheck", "crosscheck"]
-
-LAPLACE_DRAWS = 2000
-"""Draws of the Laplace approximation that gives sds where there is no posterior sample."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,7 @@ def _of_spec(
             "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
         )
     notes += spec.family.remarks(em.params, data.n_rows * em.params["alpha"])
-    table = _table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
+    table = parameter_table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
     certificate = (
         _equal_log_posterior(compiled, spec, data, em, x),
         *_gradient(compiled, x, bound, "EM"),
@@ -215,7 +212,7 @@ def _of_model(
         returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
         mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
     posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
-    table = _table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
+    table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
     certificate = (
         *_gradient(compiled, x, np.zeros(x.size, dtype=bool), "MAP"),
@@ -334,69 +331,3 @@ def _where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) ->
         f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "
         f"against {free} for chi-squared with {free} degrees of freedom"
     )
-
-
-def _table(
-    compiled: CompiledModel,
-    em: Mapping[str, Array],
-    mode: Mapping[str, Array],
-    posterior: xr.DataTree | None,
-    x: Array,
-    curvature: Curvature,
-    rng: np.random.Generator,
-    ci_prob: float,
-) -> pd.DataFrame:
-    """One row a parameter, symmetric matrices by their lower triangle."""
-    names = list(em)
-    labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names})
-
-    def column(params: Mapping[str, Any], leading: int = 0) -> Array:
-        flat = [np.asarray(params[name]) for name in names]
-        return np.concatenate([v.reshape(*v.shape[:leading], -1) for v in flat], axis=-1)[..., rows]
-
-    table = pd.DataFrame({"EM": column(em), "MAP": column(mode)}, index=pd.Index(labels, name="parameter"))
-    if posterior is None:
-        width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
-        noise = rng.standard_normal((LAPLACE_DRAWS, len(width)))
-        sd = column(compiled.constrain(x + noise @ (curvature.directions * width).T), leading=1).std(axis=0)
-        return table.assign(gap=_in_sds(table, sd), sd=sd)
-    group = posterior["posterior"].to_dataset()
-    drawn = {name: group[name].transpose("chain", "draw", ...).values for name in names}
-    figures = summarise(column(drawn, leading=2), ci_prob)
-    low, high = f"{(1 - ci_prob) / 2:.1%}", f"{(1 + ci_prob) / 2:.1%}"
-    sd = figures["sd"]
-    table["gap"] = _in_sds(table, sd)
-    table["mean"], table["sd"], table[low], table[high] = (
-        figures["mean"],
-        sd,
-        figures["lower"],
-        figures["upper"],
-    )
-    table["z"] = np.divide(table["EM"] - figures["mean"], sd, out=np.zeros_like(sd), where=sd > 0)
-    for name in ("ess_bulk", "ess_tail", "r_hat"):
-        table[name] = figures[name]
-    return table
-
-
-def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
-    gap = np.abs(table["EM"] - table["MAP"]).to_numpy()
-    return np.divide(gap, sd, out=np.where(gap > 0, np.inf, 0.0), where=sd > 0)
-
-
-def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], np.ndarray]:
-    """Names of the table's rows, and their places in the concatenated flat parameters."""
-    dims, coords = model_dims(compiled.model), compiled.model.coords
-    labels, rows, place = [], [], 0
-    for name, shape in shapes.items():
-        own = dims.get(name, ())
-        axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)] or [
-            range(n) for n in shape
-        ]
-        symmetric = own[-2:] == ("feature", "feature_bis")
-        for index in np.ndindex(*shape):
-            if not (symmetric and index[-1] > index[-2]):
-                inside = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=True))
-                labels.append(f"{name}[{inside}]" if inside else name)
-                rows.append(place)
-            place += 1
-    return labels, np.array(rows)

@@ -16,7 +16,7 @@ LAYERS = [
     [("priors", "families")],
     [("estep", "em"), ("distributions", "declaration", "compiled", "optimise", "draw")],
     [("labels", "diagnostics", "membership")],
-    [("modes", "sampling", "agreement", "select")],
+    [("modes", "sampling", "table", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],
 ]
