@@ -169,6 +169,8 @@ def _starts(
         return highest[:chains], compiled.constrain(highest[0])
     if em is None:
         em = fit_em(spec.for_mode(), data, random_seed=rng)
+    elif {name: x.shape for name, x in em.params.items()} != spec.shapes(data.n_features):
+        raise InputError("em is a fit of another model: its parameters have other names or shapes")
     best_first = em.restarts.order
     starts = []
     for chain in range(chains):

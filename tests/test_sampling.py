@@ -266,14 +266,14 @@ def test_the_seed_decides_every_draw():
 
 
 def test_chains_start_with_labels_of_their_own():
-    """Clusters this far apart never change places, so every chain keeps the order it started with."""
+    """Even from one start; clusters this far apart never change places, so chains keep the order they got."""
     apart = 20 * LINE_ROWS
-    tree = sample(LINE, apart, **SHORT | {"chains": 6})
+    em = fit_em(LINE, apart, start=fit_em(LINE, apart, random_seed=1).params)
+    tree = sample(LINE, apart, em=em, **SHORT | {"chains": 6})
     permutation = tree["sample_stats"]["permutation"].values
     assert (permutation == permutation[:, :1]).all()
     assert len(np.unique(permutation[:, 0], axis=0)) == 2
     aligned, raw = tree["posterior"]["mu"], unalign(tree)["posterior"]["mu"]
-    em = fit_em(LINE, apart, random_seed=1)
     assert (np.sign(aligned) == np.sign(em.params["mu"])).all()
     assert not (np.sign(raw) == np.sign(em.params["mu"])).all()
 
@@ -437,3 +437,9 @@ def test_what_cannot_be_sampled_is_refused():
         sample(users_model([1.0, 1.0]), COIN_ROWS)
     with pytest.raises(InputError, match="not 0 or 1"):
         sample(COINS, LINE_ROWS)
+
+
+def test_a_fit_of_another_model_is_refused():
+    em = fit_em(LINE, LINE_ROWS, n_init=1, random_seed=1)
+    with pytest.raises(InputError, match="fit of another model"):
+        sample(GMM(3), LINE_ROWS, em=em, **SHORT)
