@@ -208,7 +208,7 @@ def _of_model(
     x = compiled.unconstrain(multi.params)
     curvature = curvature_at(compiled, x)
     mode = best_mode(compiled, [_displaced(x, curvature, rng)], None, None)
-    if is_exchangeable(compiled, x):
+    if is_exchangeable(compiled, multi.params):
         returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
         mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
     posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)

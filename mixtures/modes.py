@@ -238,15 +238,16 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     return starts
 
 
-def is_exchangeable(compiled: CompiledModel, x: Array) -> bool:
-    """Whether the density at ``x`` stays the same when the clusters are exchanged."""
+def is_exchangeable(compiled: CompiledModel, params: Mapping[str, Array]) -> bool:
+    """Whether the density at the free variables' values stays the same when the clusters are exchanged."""
     dims = model_dims(compiled.model)
-    params = {name: value for name, value in compiled.constrain(x).items() if name in compiled.rv_shapes}
-    axes = {name: dims[name].index("cluster") for name in params if "cluster" in dims.get(name, ())}
+    axes = {
+        name: dims[name].index("cluster") for name in compiled.rv_shapes if "cluster" in dims.get(name, ())
+    }
     if not axes:
         return False
     exchanged = {name: np.roll(v, 1, axis=axes[name]) if name in axes else v for name, v in params.items()}
-    before, _ = compiled.value_and_grad(x)
+    before, _ = compiled.value_and_grad(compiled.unconstrain(params))
     after, _ = compiled.value_and_grad(compiled.unconstrain(exchanged))
     return bool(np.isclose(before, after, rtol=1e-8, atol=1e-8))
 

@@ -137,7 +137,12 @@ def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Opti
 
 
 def curvature_at(
-    compiled: CompiledModel, x: Array, *, jacobian: bool = False, within: np.ndarray | None = None
+    compiled: CompiledModel,
+    x: Array,
+    *,
+    jacobian: bool = False,
+    exact: bool = True,
+    within: np.ndarray | None = None,
 ) -> Curvature:
     """Eigenvalues and directions of minus the Hessian at ``x``; names what is flat.
 
@@ -149,6 +154,8 @@ def curvature_at(
         The point.
     jacobian : bool, default False
         Whether to look at the density of the unconstrained coordinates.
+    exact : bool, default True
+        Whether to differentiate twice, or take differences of the gradient.
     within : ndarray of bool, shape (size,), optional
         Coordinates to look at, the others held fixed; by default all.
 
@@ -158,7 +165,7 @@ def curvature_at(
         With one value and direction for every coordinate looked at.
     """
     within = np.ones(x.size, dtype=bool) if within is None else within
-    hessian = compiled.hessian(x, jacobian=jacobian)[np.ix_(within, within)]
+    hessian = compiled.hessian(x, jacobian=jacobian, exact=exact)[np.ix_(within, within)]
     directions = np.eye(x.size)[:, within]
     if not np.isfinite(hessian).all():
         return Curvature(

@@ -17,7 +17,7 @@ from mixtures.em import EMFit, fit_em
 from mixtures.families import Mixture
 from mixtures.labels import align
 from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
-from mixtures.optimise import climb, curvature_at, polish
+from mixtures.optimise import climb, curvature_at
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
@@ -29,6 +29,9 @@ KEEP_LOG_LIKELIHOOD = 20_000_000
 
 MODEL_STARTS = 10
 """Starts from which the modes of a user's model are sought; chains start at the highest."""
+
+DIFFERENCES_SIZE = 64
+"""Coordinates up to which whitening takes differences of the gradient: near enough, and less to compile."""
 
 WHITEN_SIZE = 300
 """Coordinates up to which chains are whitened by a dense Hessian."""
@@ -138,7 +141,8 @@ def sample(
         keep = rows * x.shape[0] * x.shape[1] < KEEP_LOG_LIKELIHOOD
     tree = _tree(compiled, x, stats, keep_log_likelihood=keep, keep_log_prior=log_prior)
     tree.attrs.update(sampler=sampler, tune=tune, complete=int(complete), model=repr(resolved or model.name))
-    return align(tree, to=pivot or centre) if is_exchangeable(compiled, x[0, 0]) else tree
+    first = {name: np.asarray(tree["posterior"][name])[0, 0] for name in compiled.rv_shapes}
+    return align(tree, to=pivot or centre) if is_exchangeable(compiled, first) else tree
 
 
 def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
@@ -181,11 +185,11 @@ def _starts(
 
 
 def _frames(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
-    """Coordinates whitened by the curvature at each start's mode; jittered starts in them.
+    """Coordinates whitened by the curvature at each start; jittered starts in them.
 
-    The mode is that of the density that is sampled, with the Jacobian. Where
-    the problem is large or the curvature not finite, coordinates stay as they
-    are (of order one) and warm-up adapts alone.
+    The curvature is that of the density that is sampled, with the Jacobian.
+    Where the problem is large or the curvature not finite, coordinates stay as
+    they are (of order one) and warm-up adapts alone.
     """
     frames = []
     for start in starts:
@@ -194,12 +198,12 @@ def _frames(compiled: CompiledModel, starts: list[Array], rng: np.random.Generat
         if start.size > WHITEN_SIZE:
             frames.append(plain)
             continue
-        mode = polish(compiled, start, jacobian=True).x
-        curvature = curvature_at(compiled, mode, jacobian=True)
+        exact = start.size > DIFFERENCES_SIZE
+        curvature = curvature_at(compiled, start, jacobian=True, exact=exact)
         if not np.isfinite(curvature.values).all():
             return [Frame(x, np.ones(x.size), 0.1 * rng.standard_normal(x.size)) for x in starts]
         width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
-        frames.append(Frame(mode, curvature.directions * width, noise))
+        frames.append(Frame(start, curvature.directions * width, noise))
     return frames
 
 
@@ -318,8 +322,9 @@ def _tree(
 ) -> xr.DataTree:
     model, dims = compiled.model, model_dims(compiled.model)
     observed = {v.name: np.asarray(model.rvs_to_values[v].eval()) for v in model.observed_RVs}
-    stats = {**stats, "log_posterior": stats["lp"] - compiled.log_jacobian(x)}
-    groups: dict[str, Mapping[str, Any]] = {"posterior": compiled.constrain(x), "sample_stats": stats}
+    params, log_jacobian = compiled.constrain_with_jacobian(x)
+    stats = {**stats, "log_posterior": stats["lp"] - log_jacobian}
+    groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}
     if keep_log_likelihood and observed:
         groups["log_likelihood"] = compiled.row_log_likelihoods(x)
     if keep_log_prior:

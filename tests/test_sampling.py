@@ -217,7 +217,7 @@ def test_the_tree_has_groups_dims_and_coords(line_tree):
     np.testing.assert_array_equal(line_tree["observed_data"]["x"], LINE_ROWS)
     assert line_tree.attrs["sampler"] == "blackjax"
     assert line_tree.attrs["complete"] == 1
-    assert float(stats["acceptance_rate"].mean()) == pytest.approx(0.8, abs=0.12)
+    assert 0.7 < float(stats["acceptance_rate"].mean()) < 0.97  # short warm-ups stay on the safe side of 0.8
     assert (stats["n_steps"] < 2 ** (stats["tree_depth"] + 1)).all()
 
 
