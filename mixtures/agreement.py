@@ -32,7 +32,7 @@ from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
 from mixtures.sampling import check_options, sample
 from mixtures.table import parameter_table
-from mixtures.tolerances import TOLERANCES
+from mixtures.tolerances import TOLERANCES, same_height
 
 __all__ = ["Crosscheck", "crosscheck"]
 
@@ -164,7 +164,7 @@ def _of_spec(
         compiled, partition_starts(compiled, spec, data, n_init, rng), spec, data, progressbar=shown
     )
     missed = multi.log_posterior - em.log_posterior
-    if missed > _same_height(em.log_posterior):
+    if missed > same_height(em.log_posterior):
         again = fit_em(spec, data, start=multi.params, tol=tol)
         em = replace(again, restarts=em.restarts)
 
@@ -225,11 +225,6 @@ def _of_model(
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
-
-
-def _same_height(log_posterior: float) -> float:
-    """Difference below which two optima are one."""
-    return TOLERANCES.same_optimum + 1e-12 * abs(log_posterior)
 
 
 def _bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -314,7 +309,7 @@ def _returns(mode: MAPFit, table: pd.DataFrame) -> Check:
 
 def _independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
     """Independent MAP starts: a higher one must have become EM's answer."""
-    tolerance = _same_height(log_posterior)
+    tolerance = same_height(log_posterior)
     above = multi.log_posterior - log_posterior
     reached = int(np.sum(np.abs(multi.log_posteriors - log_posterior) < tolerance))
     note = f"{reached} of {len(multi.log_posteriors)} starts reach it"

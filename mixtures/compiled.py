@@ -100,7 +100,7 @@ def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: l
 
 
 def _use_persistent_cache() -> None:
-    """Keep XLA's compilations on disk, unless the user has said where or the folder cannot be made."""
+    """Keep XLA's compilations on disk, where the user has said or in the user's cache folder."""
     if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(user_cache_path("mixtures") / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
@@ -289,20 +289,19 @@ class CompiledModel:
         point = self.model.initial_point(random_seed=seed)
         return np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars])
 
-    def complete(self, rows: Any, r: Array) -> Callable[[Array], tuple[float, Array]]:
+    def complete(self, rows: Any) -> Callable[[Array, Array], tuple[float, Array]]:
         """Log density, and gradient, as if the hidden clusters of a mixture's rows were known.
 
         Parameters
         ----------
         rows : TensorVariable
             An observed marginalised mixture of this model, its parameters shared by all rows.
-        r : ndarray, shape (K, n)
-            Responsibilities: how much each row belongs to each cluster.
 
         Returns
         -------
         callable
-            Q of the EM algorithm plus the log prior, as a function of flat vectors.
+            Q of the EM algorithm plus the log prior, as a function of the
+            responsibilities ``r (K, n)`` and a flat vector.
         """
         known = pt.matrix("r")
         op = rows.owner.op
@@ -312,10 +311,9 @@ class CompiledModel:
             [*self.model.value_vars, known], [(known * log_joint).sum() + _total(self._prior_terms)]
         )
         gradient = _gradient(_log_density(_first_array_as_input(function), self.value_shapes))
-        arrays = [jnp.asarray(r), *arrays]
 
-        def value_and_grad(x: Array) -> tuple[float, Array]:
-            value, slope = gradient(jnp.asarray(x), arrays, 0.0)
+        def value_and_grad(r: Array, x: Array) -> tuple[float, Array]:
+            value, slope = gradient(jnp.asarray(x), [jnp.asarray(r), *arrays], 0.0)
             return float(value), np.asarray(slope)
 
         return value_and_grad

@@ -152,9 +152,8 @@ def run_nuts(
         except KeyboardInterrupt:
             stop.set()
             chunks = [future.result() for future in futures]
-        except BaseException:
-            stop.set()  # one chain failed: do not run the others to their end
-            raise
+        finally:
+            stop.set()  # if a chain failed, the others need not run to their end
     chains = [
         jax.tree.map(lambda *parts: np.concatenate(parts)[tune:], *kept) if kept else None for kept in chunks
     ]

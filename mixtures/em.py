@@ -17,7 +17,7 @@ from mixtures.estep import e_step
 from mixtures.families.mixture import Mixture, Params, check_weights, resolve
 from mixtures.families.start import start_params
 from mixtures.priors import Array
-from mixtures.tolerances import TOLERANCES
+from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.trees import point_tree
 
 __all__ = ["CollapseError", "EMFit", "NonMonotoneError", "Restarts", "fit_em"]
@@ -51,7 +51,7 @@ class Restarts:
     def n_best(self) -> int:
         """Number of starts that reached the best optimum."""
         best = np.nanmax(self.log_posterior)
-        return int(np.sum(self.log_posterior > best - TOLERANCES.same_optimum - 1e-9 * abs(best)))
+        return int(np.sum(self.log_posterior > best - same_height(best)))
 
     def __str__(self) -> str:
         """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""

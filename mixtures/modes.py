@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mixtures.families import Mixture, resolve
 from mixtures.families.start import random_partition, start_params
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
-from mixtures.tolerances import TOLERANCES
+from mixtures.tolerances import same_height
 from mixtures.trees import make_tree
 
 __all__ = [
@@ -68,7 +69,7 @@ class MAPFit:
     @property
     def n_best(self) -> int:
         """Number of starts that reached this mode's height."""
-        return int(np.sum(self.log_posteriors > self.log_posterior - TOLERANCES.same_optimum))
+        return int(np.sum(self.log_posteriors > self.log_posterior - same_height(self.log_posterior)))
 
     def to_datatree(self) -> xr.DataTree:
         """One-draw tree with named dims, so that ArviZ plots MAP beside EM and posterior."""
@@ -231,11 +232,9 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     X = np.asarray(model.rvs_to_values[rows].eval(), dtype=np.float64)
     standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
     k = rows.owner.op.lengths(*rows.owner.op.dist_params(rows.owner))["k"]
-    starts = []
-    for i in range(n):
-        r = random_partition(standardised, k, rng, lloyd=i % 2 == 0)
-        starts.append(climb(compiled.complete(rows, r), origin))
-    return starts
+    complete = compiled.complete(rows)
+    partitions = [random_partition(standardised, k, rng, lloyd=i % 2 == 0) for i in range(n)]
+    return [climb(partial(complete, r), origin) for r in partitions]
 
 
 def is_exchangeable(compiled: CompiledModel, params: Mapping[str, Array]) -> bool:

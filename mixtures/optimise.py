@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -11,7 +10,7 @@ from mixtures.compiled import CompiledModel
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["Curvature", "Optimum", "climb", "curvature_at", "find_mode", "polish"]
+__all__ = ["Curvature", "Optimum", "climb", "curvature_at", "polish"]
 
 NEWTON_STEPS = 25
 NEWTON_SIZE = 1500
@@ -69,27 +68,6 @@ class Curvature:
     def is_maximum(self) -> bool:
         """Whether the log density curves down in every direction."""
         return not self.flat and bool(np.isfinite(self.values).all())
-
-
-def find_mode(compiled: CompiledModel, start: Array, *, jacobian: bool = False) -> Optimum:
-    """Climb to a local maximum of the log density and polish it.
-
-    Parameters
-    ----------
-    compiled : CompiledModel
-        The log density.
-    start : ndarray, shape (size,)
-        Where to start.
-    jacobian : bool, default False
-        Whether to climb the density of the unconstrained coordinates.
-
-    Returns
-    -------
-    Optimum
-        The end of the search; see ``converged``.
-    """
-    near = climb(partial(compiled.value_and_grad, jacobian=jacobian), start)
-    return polish(compiled, near, jacobian=jacobian)
 
 
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:

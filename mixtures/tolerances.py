@@ -5,7 +5,7 @@ Docs and tests quote this table; nothing else in the package holds such a number
 
 from dataclasses import dataclass
 
-__all__ = ["TOLERANCES", "Tolerances"]
+__all__ = ["TOLERANCES", "Tolerances", "same_height"]
 
 
 @dataclass(frozen=True)
@@ -92,3 +92,8 @@ class Tolerances:
 
 
 TOLERANCES = Tolerances()
+
+
+def same_height(log_posterior: float) -> float:
+    """Difference of log posteriors, about this high, below which two optima are one."""
+    return TOLERANCES.same_optimum + 1e-12 * abs(log_posterior)
