@@ -2,12 +2,13 @@
 
 from mixtures import datasets, priors
 from mixtures.agreement import crosscheck
+from mixtures.bound import entropy, lower_bound, q_function
 from mixtures.data import InputError
 from mixtures.declaration import declare
 from mixtures.diagnostics import diagnose
 from mixtures.distributions import BernoulliMixture, GaussianMixture, InverseWishart
-from mixtures.em import fit_em
-from mixtures.families import BMM, GMM, resolve
+from mixtures.em import em_step, fit_em
+from mixtures.families import BMM, GMM, IdentifiabilityWarning, resolve
 from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
@@ -18,6 +19,7 @@ __all__ = [
     "GMM",
     "BernoulliMixture",
     "GaussianMixture",
+    "IdentifiabilityWarning",
     "InputError",
     "InverseWishart",
     "align",
@@ -25,9 +27,13 @@ __all__ = [
     "datasets",
     "declare",
     "diagnose",
+    "em_step",
+    "entropy",
     "fit_em",
     "fit_map",
+    "lower_bound",
     "priors",
+    "q_function",
     "resolve",
     "responsibilities",
     "sample",

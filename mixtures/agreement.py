@@ -17,7 +17,8 @@ import xarray as xr
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
 from mixtures.diagnostics import Check, Verdict, diagnose
-from mixtures.em import EMFit, fit_em
+from mixtures.em import fit_em
+from mixtures.emfit import EMFit
 from mixtures.families import Mixture
 from mixtures.labels import align, match_params
 from mixtures.modes import (

@@ -1,6 +1,7 @@
 """The command line: ``mixtures crosscheck`` and ``mixtures demo``."""
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import wraps
@@ -18,8 +19,8 @@ from mixtures import datasets
 from mixtures.agreement import Crosscheck, crosscheck
 from mixtures.data import InputError, did_you_mean, read_table
 from mixtures.diagnostics import Check
-from mixtures.em import CollapseError, NonMonotoneError
-from mixtures.families import Mixture
+from mixtures.emfit import CollapseError, NonMonotoneError
+from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.sampling import SAMPLERS
 
 __all__ = ["main"]
@@ -67,6 +68,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        warnings.simplefilter("ignore", IdentifiabilityWarning)  # the certificate has a line for it
         try:
             command(*args, **kwargs)
         except InputError as error:

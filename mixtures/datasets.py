@@ -45,6 +45,23 @@ def blobs() -> pd.DataFrame:
     return pd.DataFrame(X[:, ::-1], columns=["x", "y"])
 
 
+def squares() -> pd.DataFrame:
+    """Two squares of uniform points in the plane, for K-means: clusters that are not Gaussian.
+
+    Returns
+    -------
+    DataFrame, shape (100, 2)
+        ``x`` and ``y``: 50 rows on [-2, 0] x [-2, 0], then 50 on [1, 3] x [1, 3].
+
+    References
+    ----------
+    A usual first example of K-means. Simulated here.
+    """
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.uniform(-2, 0, size=(50, 2)), rng.uniform(1, 3, size=(50, 2))])
+    return pd.DataFrame(X, columns=["x", "y"])
+
+
 def coins() -> pd.DataFrame:
     """One flip a row of a coin picked unseen from two: a Bernoulli mixture that the data cannot identify.
 
@@ -103,7 +120,7 @@ def iris() -> pd.DataFrame:
 
 
 _LOADERS: dict[str, Callable[[], pd.DataFrame]] = {
-    loader.__name__: loader for loader in (faithful, blobs, coins, digits, iris)
+    loader.__name__: loader for loader in (faithful, blobs, squares, coins, digits, iris)
 }
 NAMES = tuple(_LOADERS)
 

@@ -1,5 +1,7 @@
 """Declaration of a mixture as an ordinary PyMC model, hidden clusters summed out."""
 
+import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import pymc as pm
 
 from mixtures.data import as_data
 from mixtures.distributions import declare_rows
-from mixtures.families import Mixture, resolve
+from mixtures.families import IdentifiabilityWarning, Mixture, resolve
 
 __all__ = ["declare"]
 
@@ -37,6 +39,12 @@ def declare(spec: Mixture, X: Any) -> pm.Model:
     InputError
         If the data cannot be modelled.
 
+    Warns
+    -----
+    IdentifiabilityWarning
+        If no data of this shape identify the parameters, such as one coin flip
+        a row: it says what they do identify. A check at a fit is in `crosscheck`.
+
     Examples
     --------
     >>> import mixtures as mx
@@ -46,6 +54,9 @@ def declare(spec: Mixture, X: Any) -> pm.Model:
     """
     data = as_data(X)
     spec = resolve(spec, data)
+    if unidentified := spec.family.never_identified(spec.n_components, data):
+        here = os.path.dirname(__file__)
+        warnings.warn(unidentified, IdentifiabilityWarning, skip_file_prefixes=(here,))
     coords = {
         "cluster": np.arange(spec.n_components),
         "feature": list(data.features),

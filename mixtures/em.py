@@ -4,135 +4,85 @@ One pass over the rows (see `estep`) gives responsibilities and, with them, the
 sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from mixtures.data import Data, InputError, as_data
-from mixtures.estep import e_step
+from mixtures.data import Data, InputError, as_data, did_you_mean
+from mixtures.emfit import CollapseError, EMFit, NonMonotoneError, Restarts
+from mixtures.estep import Assign, EStep, e_step, hard_assignment, soft_assignment
 from mixtures.families.mixture import Mixture, Params, check_weights, resolve
 from mixtures.families.start import start_params
 from mixtures.priors import Array
-from mixtures.tolerances import TOLERANCES, same_height
-from mixtures.trees import point_tree
+from mixtures.tolerances import TOLERANCES
 
-__all__ = ["CollapseError", "EMFit", "NonMonotoneError", "Restarts", "fit_em"]
-
-
-@dataclass(frozen=True)
-class Restarts:
-    """What became of every start of EM.
-
-    Attributes
-    ----------
-    log_posterior : ndarray, shape (n_init,)
-        Objective each start reached; NaN where it collapsed.
-    params : tuple of dict
-        Parameters each start reached (the last before a collapse).
-    collapsed : dict of int to str
-        Starts that collapsed, with the cluster and the reason.
-    """
-
-    log_posterior: Array
-    params: tuple[dict[str, Array], ...]
-    collapsed: dict[int, str]
-
-    @property
-    def order(self) -> np.ndarray:
-        """Starts that did not collapse, best first."""
-        order = np.argsort(-self.log_posterior)
-        return order[np.isfinite(self.log_posterior[order])]
-
-    @property
-    def n_best(self) -> int:
-        """Number of starts that reached the best optimum."""
-        best = np.nanmax(self.log_posterior)
-        return int(np.sum(self.log_posterior > best - same_height(best)))
-
-    def __str__(self) -> str:
-        """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
-        text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
-        return text + (f", {len(self.collapsed)} collapsed" if self.collapsed else "")
+__all__ = ["em_step", "fit_em"]
 
 
 @dataclass(frozen=True)
-class EMFit:
-    """A posterior mode (or maximum likelihood estimate) found by EM.
-
-    Attributes
-    ----------
-    spec : GMM or BMM
-        The resolved model.
-    params : dict of ndarray
-        alpha (K,) and the family's: mu (K, D) with Sigma or sigma2, or p (K, D).
-    log_likelihood : float
-        Log-likelihood of the data at ``params``, without the prior.
-    log_posterior : float
-        Objective: log-likelihood plus log prior with its normaliser.
-    objective_trace : ndarray, shape (n_iter + 1,)
-        Objective at the start and after every iteration; never falls.
-    converged : bool
-        Whether the distance left to the limit is below the tolerance.
-    n_iter : int
-        Iterations of the winning start.
-    restarts : Restarts
-        What became of every start.
-    notes : tuple of str
-        What a reader should know: empty clusters, constant columns.
-    """
+class _Problem:
+    """What is maximised: a model on data, with parameters held and rows shared out softly or not."""
 
     spec: Mixture
-    params: dict[str, Array]
-    log_likelihood: float
-    log_posterior: float
-    objective_trace: Array
-    converged: bool
-    n_iter: int
-    restarts: Restarts
-    notes: tuple[str, ...]
-    features: tuple[str, ...]
+    data: Data
+    scale: Array
+    weights: Array | None
+    held: dict[str, Array]
+    assign: Assign
 
-    def to_datatree(self) -> xr.DataTree:
-        """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
-        return point_tree(self.params, self.spec.dims, self.features)
+    @property
+    def may_collapse(self) -> bool:
+        """A likelihood is unbounded only while all the components' parameters are free."""
+        return not self.held.keys() & set(self.spec.family.dims)
 
+    def e_step(self, params: Params) -> EStep:
+        return e_step(self.spec, self.data, params, self.weights, self.assign)
 
-class NonMonotoneError(RuntimeError):
-    """The objective fell by more than rounding; carries the last state.
+    def m_step(self, statistics: Any) -> dict[str, Array]:
+        return {**self.spec.maximize(statistics), **self.held}
 
-    Attributes
-    ----------
-    params : dict of ndarray
-        Parameters before the fall.
-    objective_trace : ndarray
-        Objective up to and including the fall.
-    """
-
-    def __init__(self, message: str, params: Params, trace: list[float]) -> None:
-        super().__init__(message)
-        self.params = dict(params)
-        self.objective_trace = np.array(trace)
+    def check(self, params: Params) -> dict[str, Array]:
+        merged = {**params, **self.held} if isinstance(params, Mapping) else params
+        return self.spec.check_params(merged, self.data.n_features)
 
 
-class CollapseError(RuntimeError):
-    """A cluster became degenerate: the likelihood is unbounded there; carries the last state.
+def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> _Problem:
+    """Check what is asked for, and resolve the prior."""
+    data = as_data(X)
+    spec = resolve(spec, data, weights=weights)
+    spec.check_mode()
+    return _Problem(
+        spec=spec,
+        data=data,
+        scale=spec.family.units(data)[1],
+        weights=None if weights is None else check_weights(weights, data),
+        held=_held(spec, hold or {}, data.n_features),
+        assign=hard_assignment if hard else soft_assignment,
+    )
 
-    Attributes
-    ----------
-    params : dict of ndarray
-        Parameters before the collapse.
-    objective_trace : ndarray
-        Objective up to the collapse.
-    """
 
-    def __init__(self, message: str, params: Params, trace: list[float]) -> None:
-        super().__init__(message)
-        self.params = dict(params)
-        self.objective_trace = np.array(trace)
+def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, Array]:
+    """Values to hold, in full shape; refuses a choice under which an M-step is not a maximum."""
+    shapes, own, held = spec.shapes(n_features), list(spec.family.dims), {}
+    for name, value in hold.items():
+        if name not in shapes:
+            hint = did_you_mean(name, shapes)
+            raise InputError(f"hold has {name!r}{hint}; the parameters are {', '.join(shapes)}")
+        try:
+            held[name] = np.broadcast_to(np.asarray(value, dtype=np.float64), shapes[name])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"hold {name} does not fit shape {shapes[name]}: {error}") from error
+    for first, after in pairwise(own):
+        if first in held and after not in held:
+            raise InputError(
+                f"hold {after} too: its update in closed form needs that of {first}, which is held"
+            )
+    return held
 
 
 @dataclass(frozen=True)
@@ -145,26 +95,18 @@ class _Run:
     converged: bool
 
 
-def _run(
-    spec: Mixture,
-    data: Data,
-    start: Params,
-    weights: Array | None,
-    tol: float,
-    max_iter: int,
-    trace: list[float],
-) -> _Run:
+def _run(problem: _Problem, start: Params, tol: float, max_iter: int, trace: list[float]) -> _Run:
     """Iterate from one start until the distance left is below ``tol``, extending ``trace``.
 
     Params, log-likelihood and the end of the trace belong together: the last
     M-step only measures how far there is to go.
     """
+    spec = problem.spec
     before = params = dict(start)
     trace, step_before, left_before = list(trace), np.nan, np.inf
-    scale = spec.family.units(data)[1]
-    _refuse_collapse(spec, params, scale, params, trace)
+    _refuse_collapse(problem, params, params, trace)
     while True:
-        passed = e_step(spec, data, params, weights)
+        passed = problem.e_step(params)
         log_prior = spec.log_prior(params)
         objective = passed.log_likelihood + log_prior
         rounding = TOLERANCES.em_rounding * np.finfo(float).eps * (passed.magnitude + abs(log_prior))
@@ -176,8 +118,8 @@ def _run(
                 before,
                 trace,
             )
-        new = spec.maximize(passed.statistics)
-        _refuse_collapse(spec, new, scale, params, trace)
+        new = problem.m_step(passed.statistics)
+        _refuse_collapse(problem, new, params, trace)
         step = spec.step_length(new, params, passed.statistics.count)
         rate = step / step_before  # one step alone says nothing about it, two may meet on a plateau
         left = step / (1 - rate) if rate < 1 else np.inf
@@ -194,11 +136,66 @@ def _resolution(spec: Mixture, params: Params, statistics: Any) -> float:
     return TOLERANCES.em_rounding * spec.step_length(shaken, params, statistics.count)
 
 
-def _refuse_collapse(spec: Mixture, params: Params, scale: Array, before: Params, trace: list[float]) -> None:
-    defects = spec.family.defects(params, scale)
+def _refuse_collapse(problem: _Problem, params: Params, before: Params, trace: list[float]) -> None:
+    if not problem.may_collapse:
+        return
+    defects = problem.spec.family.defects(params, problem.scale)
     if defects:
         k, reason = next(iter(defects.items()))
         raise CollapseError(f"cluster {k} collapsed: {reason}", before, trace)
+
+
+def em_step(
+    spec: Mixture,
+    X: Any,
+    params: Params,
+    *,
+    weights: Any = None,
+    hard: bool = False,
+    hold: Mapping[str, Any] | None = None,
+) -> dict[str, Array]:
+    """One iteration of EM: responsibilities at ``params``, then the parameters that they make best.
+
+    A pure function: `fit_em` is this step, repeated until it stands still.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data.
+    params : dict of ndarray
+        Current parameters, left as they are.
+    weights, hard, hold
+        As in `fit_em`.
+
+    Returns
+    -------
+    dict of ndarray
+        The next parameters; the objective is at least as high there.
+
+    Raises
+    ------
+    InputError
+        If the data or the parameters do not fit the model.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2.2.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()[["waiting"]]
+    >>> params = {"alpha": [0.5, 0.5], "mu": [[50], [90]], "Sigma": [[[100]], [[100]]]}
+    >>> spec = mx.GMM(2, prior=None)
+    >>> for _ in range(3):
+    ...     params = mx.em_step(spec, X, params)
+    >>> params["mu"].ravel().round(1).tolist()
+    [55.5, 80.5]
+    """
+    problem = _problem(spec, X, weights, hold, hard)
+    return problem.m_step(problem.e_step(problem.check(params)).statistics)
 
 
 def fit_em(
@@ -209,6 +206,8 @@ def fit_em(
     random_seed: int | np.random.Generator | None = None,
     start: Params | None = None,
     weights: Any = None,
+    hard: bool = False,
+    hold: Mapping[str, Any] | None = None,
     tol: float = TOLERANCES.em_step,
     max_iter: int = 10_000,
     progressbar: bool = False,
@@ -235,6 +234,13 @@ def fit_em(
         Parameters to start from, instead of ``n_init`` random starts.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
+    hard : bool, default False
+        Classification EM: every row goes wholly to its likeliest cluster. The
+        objective is then the classification log-likelihood; with covariances
+        held at a multiple of the identity this is K-means.
+    hold : dict of array_like, optional
+        Parameters that stay at these values, broadcast to their shapes, such as
+        ``{"sigma2": 0.1}``. Means can be held only together with covariances.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
     max_iter : int, default 10000
@@ -259,6 +265,7 @@ def fit_em(
     References
     ----------
     Dempster, Laird and Rubin (1977), *JRSS B* 39; Bishop, *PRML* (2006), ch. 9.
+    Celeux and Govaert (1992), *Computational Statistics & Data Analysis* 14 (``hard``).
 
     Examples
     --------
@@ -267,29 +274,27 @@ def fit_em(
     >>> round(em.log_likelihood, 4)
     -1130.264
     """
-    data = as_data(X)
-    spec = resolve(spec, data, weights=weights)
-    spec.check_mode()
+    problem = _problem(spec, X, weights, hold, hard)
+    spec, data = problem.spec, problem.data
     if n_init < 1 or max_iter < 1 or not tol > 0:
         raise InputError(
             f"n_init and max_iter must be at least 1 and tol positive, got {n_init}, {max_iter}, {tol}"
         )
-    weights = None if weights is None else check_weights(weights, data)
     rng = np.random.default_rng(random_seed)
     if start is not None:
-        starts = [spec.check_params(start, data.n_features)]
+        starts = [problem.check(start)]
     else:
-        starts = [start_params(spec, data, rng, lloyd=i % 2 == 0) for i in range(n_init)]
+        starts = [problem.check(start_params(spec, data, rng, lloyd=i % 2 == 0)) for i in range(n_init)]
 
     runs: list[_Run] = []
     collapsed: dict[int, CollapseError] = {}
 
     def run(i: int, params: Params, tol: float, trace: list[float]) -> _Run:
         try:
-            return _run(spec, data, params, weights, tol, max_iter, trace)
+            return _run(problem, params, tol, max_iter, trace)
         except CollapseError as error:
             collapsed[i] = error
-            return _Run(error.params, np.nan, [np.nan], False)
+            return _Run(error.params, np.nan, [*error.objective_trace, np.nan], False)
 
     loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
     with threadpool_limits(1):
@@ -305,6 +310,7 @@ def fit_em(
                 )
             restarts = Restarts(
                 log_posterior=np.array([run.trace[-1] for run in runs]),
+                traces=tuple(np.array(run.trace) for run in runs),
                 params=tuple(run.params for run in runs),
                 collapsed={i: str(error) for i, error in sorted(collapsed.items())},
             )
@@ -316,19 +322,24 @@ def fit_em(
                 break
             runs[winner] = best  # it collapsed on the last stretch: the next best goes on
 
-    params = (
-        best.params if start is not None else spec.relabel(best.params, np.argsort(-best.params["alpha"]))
-    )
+    params = best.params
+    if start is None and not problem.held:
+        params = spec.relabel(params, np.argsort(-params["alpha"]))
+    log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
+    if hard:  # so far that of rows and their clusters, not of the mixture
+        log_likelihood = e_step(spec, data, params, problem.weights).log_likelihood
+        log_posterior = log_likelihood + spec.log_prior(params)
+    n = data.n_rows if problem.weights is None else problem.weights.sum()
     return EMFit(
         spec=spec,
         params=params,
-        log_likelihood=best.log_likelihood,
-        log_posterior=best.trace[-1],
+        log_likelihood=log_likelihood,
+        log_posterior=log_posterior,
         objective_trace=np.array(best.trace),
         converged=best.converged,
         n_iter=len(best.trace) - 1,
         restarts=restarts,
-        notes=spec.check(data) + _empty_clusters(params, data.n_rows if weights is None else weights.sum()),
+        notes=spec.check(data) + _empty_clusters(params, n),
         features=data.features,
     )
 

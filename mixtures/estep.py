@@ -3,7 +3,7 @@
 Rows are read in feature-major chunks, so memory beyond the data does not grow with n.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from mixtures.data import Data
 from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array
 
-__all__ = ["EStep", "e_step"]
+__all__ = ["Assign", "EStep", "chunks", "e_step", "hard_assignment", "soft_assignment"]
+
+Assign = Callable[[Array], tuple[Array, Array]]
+"""Log joint (K, n) to responsibilities (K, n) and each row's part of the objective (n,)."""
 
 CHUNK_VALUES = 2**17
 """Numbers (rows x clusters x features) that a chunk works on: a few hundred KiB, near the cache."""
@@ -29,9 +32,10 @@ class EStep:
     statistics : Statistics
         Expected sufficient statistics, all the M-step needs.
     log_likelihood : float
-        Log-likelihood of all rows, the hidden clusters summed out.
+        Sum of the rows' parts of the objective: the log-likelihood when
+        assignments are soft, the classification log-likelihood when hard.
     magnitude : float
-        Sum of the absolute log-likelihoods of the rows: the scale of rounding.
+        Sum of the absolute values of the rows' parts: the scale of rounding.
     """
 
     statistics: Any
@@ -47,7 +51,23 @@ class EStep:
         )
 
 
-def e_step(spec: Mixture, data: Data, params: Params, weights: Array | None = None) -> EStep:
+def soft_assignment(log_joint: Array) -> tuple[Array, Array]:
+    """Posterior probability of every cluster, and the row's log-likelihood: the bound touches it."""
+    log_likelihood = logsumexp(log_joint, axis=0)
+    return np.exp(log_joint - log_likelihood), log_likelihood
+
+
+def hard_assignment(log_joint: Array) -> tuple[Array, Array]:
+    """All of a row to its likeliest cluster, and their joint log probability."""
+    winner = log_joint.argmax(axis=0)
+    r = np.zeros_like(log_joint)
+    r[winner, np.arange(log_joint.shape[1])] = 1
+    return r, log_joint.max(axis=0)
+
+
+def e_step(
+    spec: Mixture, data: Data, params: Params, weights: Array | None = None, assign: Assign = soft_assignment
+) -> EStep:
     """Responsibilities, and the sufficient statistics under them, in one pass over the rows.
 
     Parameters
@@ -60,6 +80,9 @@ def e_step(spec: Mixture, data: Data, params: Params, weights: Array | None = No
         Current parameters.
     weights : ndarray, shape (n,), optional
         Frequency weights.
+    assign : callable
+        How rows are shared out: `soft_assignment`, or `hard_assignment` for
+        classification EM (Celeux and Govaert 1992).
 
     Returns
     -------
@@ -67,16 +90,18 @@ def e_step(spec: Mixture, data: Data, params: Params, weights: Array | None = No
         Statistics, log-likelihood and its scale.
     """
     log_joint = spec.log_joint(params)
-    passes = (_e_step_chunk(spec, X, log_joint(X), w) for X, w in _chunks(data, spec.n_components, weights))
+    passes = (
+        _e_step_chunk(spec, X, assign(log_joint(X)), None if weights is None else weights[rows])
+        for rows, X in chunks(data, spec.n_components)
+    )
     total = next(passes)
     for part in passes:
         total = total + part
     return total
 
 
-def _e_step_chunk(spec: Mixture, X: Array, log_joint: Array, w: Array | None) -> EStep:
-    log_likelihood = logsumexp(log_joint, axis=0)
-    r = np.exp(log_joint - log_likelihood)
+def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Array | None) -> EStep:
+    r, log_likelihood = assigned
     if w is not None:
         r *= w
         log_likelihood = w * log_likelihood
@@ -84,11 +109,9 @@ def _e_step_chunk(spec: Mixture, X: Array, log_joint: Array, w: Array | None) ->
     return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))
 
 
-def _chunks(data: Data, k: int, weights: Array | None) -> Iterator[tuple[Array, Array | None]]:
-    """Feature-major chunks of rows with their weights."""
+def chunks(data: Data, k: int) -> Iterator[tuple[slice, Array]]:
+    """Feature-major chunks (D, n) of the data, each with the rows that it holds."""
     size = max(256, CHUNK_VALUES // (k * data.n_features))
     for i in range(0, data.n_rows, size):
-        yield (
-            np.ascontiguousarray(data.values[i : i + size].T),
-            None if weights is None else weights[i : i + size],
-        )
+        rows = slice(i, i + size)
+        yield rows, np.ascontiguousarray(data.values[rows].T)

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
 from mixtures.draw import STATISTICS, Draws, Frame, compile_nuts, run_nuts
-from mixtures.em import EMFit, fit_em
+from mixtures.em import fit_em
+from mixtures.emfit import EMFit
 from mixtures.families import Mixture
 from mixtures.labels import align
 from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare

@@ -338,5 +338,5 @@ def test_the_program_says_what_it_can_do():
     assert code == 0
     for option in ("--model", "--components", "-k", "--covariance", "--prior", "--csv", "--json", "--seed"):
         assert option in out
-    assert "faithful, blobs, coins, digits, iris" in " ".join(out.split())
+    assert "faithful, blobs, squares, coins, digits, iris" in " ".join(out.split())
     assert "Exits with 0" in out

@@ -8,7 +8,14 @@ from sklearn.datasets import load_digits, load_iris, make_blobs
 from mixtures import datasets
 from mixtures.data import InputError, as_data
 
-SHAPES = {"faithful": (272, 2), "blobs": (400, 2), "coins": (300, 1), "digits": (1797, 64), "iris": (150, 4)}
+SHAPES = {
+    "faithful": (272, 2),
+    "blobs": (400, 2),
+    "squares": (100, 2),
+    "coins": (300, 1),
+    "digits": (1797, 64),
+    "iris": (150, 4),
+}
 
 
 @pytest.mark.parametrize("name", datasets.NAMES)
@@ -63,3 +70,11 @@ def test_an_unknown_name_is_refused_with_a_suggestion():
         InputError, match=r"no data set 'fathful' \(did you mean 'faithful'\?\); the data sets are"
     ):
         datasets.load("fathful")
+
+
+def test_squares_are_two_squares():
+    X = datasets.squares().to_numpy()
+    assert ((X[:50] >= -2) & (X[:50] <= 0)).all()
+    assert ((X[50:] >= 1) & (X[50:] <= 3)).all()
+    np.testing.assert_allclose(X[:50].mean(axis=0), -1, atol=0.3)
+    np.testing.assert_allclose(X[50:].mean(axis=0), 2, atol=0.3)

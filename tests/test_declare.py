@@ -1,5 +1,6 @@
 """The declared PyMC model is the NumPy model: its density, its coordinates, its names."""
 
+import warnings
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
@@ -10,7 +11,7 @@ import pytensor
 import pytest
 from conftest import all_specs, every_spec, make_params, make_rows, soft, spec_id
 
-from mixtures import BMM, GMM, datasets, declare, fit_em, resolve
+from mixtures import BMM, GMM, IdentifiabilityWarning, datasets, declare, fit_em, resolve
 from mixtures.compiled import CompiledModel
 from mixtures.data import InputError, as_data
 from mixtures.families import Mixture
@@ -279,3 +280,25 @@ def test_coords_are_the_users_labels(spec):
 def test_data_that_cannot_be_modelled_are_named():
     with pytest.raises(InputError, match="row 1, column 'x0' is NaN or null"):
         declare(GMM(1), [[1.0], [np.nan], [2.0]])
+
+
+# What no data of this shape can tell
+
+
+def test_coins_flipped_once_are_declared_with_a_warning():
+    """On the user's own line, with what is identified."""
+    heads = datasets.coins().to_numpy().mean()
+    told = rf"identifies only sum_k alpha_k p_k = {heads:.4f}"
+    with pytest.warns(IdentifiabilityWarning, match=told) as caught:
+        declare(BMM(2), datasets.coins())
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(("k", "d", "told"), [(2, 2, True), (3, 3, True), (2, 3, False), (1, 1, False)])
+def test_too_few_patterns_are_declared_with_a_warning(k, d, told):
+    X, _ = make_rows(BMM(k), 60, d)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        declare(BMM(k), X)
+    assert [w.category for w in caught] == [IdentifiabilityWarning] * told
+    assert all("not all are identified" in str(w.message) for w in caught)

@@ -14,9 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 import mixtures as mx
-from mixtures import BMM, GMM, InputError, fit_em, priors, resolve
+from mixtures import BMM, GMM, InputError, em_step, fit_em, priors, resolve
 from mixtures.data import as_data
-from mixtures.em import CollapseError, NonMonotoneError
+from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
 
@@ -329,11 +329,11 @@ def test_a_collapse_on_the_last_stretch_leaves_the_next_best(monkeypatch):
     X = mx.datasets.iris()
     run, best = module._run, []
 
-    def collapse_once(spec, data, start, weights, tol, max_iter, trace):
+    def collapse_once(problem, start, tol, max_iter, trace):
         if trace and not best:
             best.append(start)
             raise CollapseError("cluster 0 collapsed: on purpose", start, trace)
-        return run(spec, data, start, weights, tol, max_iter, trace)
+        return run(problem, start, tol, max_iter, trace)
 
     monkeypatch.setattr(module, "_run", collapse_once)
     em = fit_em(GMM(3), X, n_init=3, random_seed=0)
@@ -428,19 +428,19 @@ def test_constant_columns_of_binary_data_are_noted():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alpha": [0.5, 0.6]}, "start alpha must be non-negative and sum to one"),
-        ({"alpha": [1.5, -0.5]}, "start alpha must be non-negative and sum to one"),
-        ({"alpha": [0.5, np.nan]}, "start alpha is not finite"),
-        ({"alpha": [1.0]}, r"start alpha has shape \(1,\); this model has \(2,\)"),
-        ({"mu": np.zeros((2, 3))}, r"start mu has shape \(2, 3\); this model has \(2, 2\)"),
-        ({"mu": [["a", "b"], ["c", "d"]]}, "start mu is not an array of numbers"),
-        ({"Sigma": np.eye(2)}, "start Sigma has shape"),
+        ({"alpha": [0.5, 0.6]}, "parameter alpha must be non-negative and sum to one"),
+        ({"alpha": [1.5, -0.5]}, "parameter alpha must be non-negative and sum to one"),
+        ({"alpha": [0.5, np.nan]}, "parameter alpha is not finite"),
+        ({"alpha": [1.0]}, r"parameter alpha has shape \(1,\); this model has \(2,\)"),
+        ({"mu": np.zeros((2, 3))}, r"parameter mu has shape \(2, 3\); this model has \(2, 2\)"),
+        ({"mu": [["a", "b"], ["c", "d"]]}, "parameter mu is not an array of numbers"),
+        ({"Sigma": np.eye(2)}, "parameter Sigma has shape"),
         (
             {"Sigma": np.stack([np.eye(2), np.ones((2, 2))])},
-            "start Sigma must be symmetric and positive definite",
+            "parameter Sigma must be symmetric and positive definite",
         ),
-        ({"Sigma": np.stack([np.eye(2), [[1, 0.5], [0, 1]]])}, "start Sigma must be symmetric"),
-        ({"weights": [0.5, 0.5]}, "start has parameters .*'weights'.*; this model has .*'Sigma'"),
+        ({"Sigma": np.stack([np.eye(2), [[1, 0.5], [0, 1]]])}, "parameter Sigma must be symmetric"),
+        ({"weights": [0.5, 0.5]}, "parameters .*'weights'.* were given; this model has .*'Sigma'"),
     ],
 )
 def test_starts_that_do_not_fit_are_refused(change, message):
@@ -451,14 +451,14 @@ def test_starts_that_do_not_fit_are_refused(change, message):
 
 def test_more_starts_that_do_not_fit():
     X = mx.datasets.faithful()
-    with pytest.raises(InputError, match="start has parameters list"):
+    with pytest.raises(InputError, match="parameters list were given"):
         fit_em(GMM(2), X, start=[0.5, 0.5])
     with pytest.raises(InputError, match="this model has"):
         fit_em(GMM(2), X, start={"alpha": [0.5, 0.5]})
     start = {"alpha": [0.5, 0.5], "mu": np.zeros((2, 2)), "sigma2": [1.0, -1.0]}
-    with pytest.raises(InputError, match="start sigma2 must be positive"):
+    with pytest.raises(InputError, match="parameter sigma2 must be positive"):
         fit_em(GMM(2, covariance_type="spherical"), X, start=start)
-    with pytest.raises(InputError, match="start p must lie between 0 and 1"):
+    with pytest.raises(InputError, match="parameter p must lie between 0 and 1"):
         fit_em(BMM(1), np.eye(2), start={"alpha": [1.0], "p": [[0.5, 1.5]]})
 
 
@@ -574,3 +574,34 @@ def test_memory_beyond_the_data_is_a_few_chunks():
     tracemalloc.stop()
     assert peak_pass < 6e6  # an (n, K) array would be 12.8e6
     assert peak_fit < 9e6  # the start draws its 20,000 rows from a list of all
+
+
+# One iteration in public
+
+
+@every_spec
+def test_one_step_is_the_m_step_of_the_responsibilities_and_leaves_its_arguments_alone(spec):
+    start, X, _ = simulate(spec)
+    spec = resolve(spec, X)
+    before = {name: x.copy() for name, x in start.items()}
+    expected = spec.maximize(spec.family.statistics(X.T, spec.responsibilities(X, start).T))
+    assert_params_close(em_step(spec, X, start), expected, rtol=1e-10, atol=1e-12)
+    assert_params_close(start, before, rtol=0)
+
+
+def test_steps_are_the_fit():
+    X = mx.datasets.faithful()
+    start = fit_em(GMM(2), X, random_seed=0, n_init=1, max_iter=1).params
+    fit = fit_em(GMM(2), X, start=start, max_iter=5, tol=1e-30)
+    params = start
+    for _ in range(fit.n_iter):
+        params = em_step(GMM(2), X, params)
+    assert_params_close(fit.params, params, rtol=1e-12)
+
+
+def test_every_start_has_its_trace():
+    X = np.random.default_rng(3).normal(size=(20, 2))
+    restarts = fit_em(GMM(3, prior=None), X, n_init=10, random_seed=0).restarts
+    assert len(restarts.traces) == 10
+    np.testing.assert_array_equal([trace[-1] for trace in restarts.traces], restarts.log_posterior)
+    assert all((np.diff(trace[:-1]) > -1e-9).all() for trace in restarts.traces)

@@ -677,6 +677,20 @@ def test_numpy_numbers_and_single_numbers_are_taken():
         np.testing.assert_array_equal(prior.Psi, [[2.0]])
 
 
+@every_spec
+def test_moments_are_those_of_rows_drawn(spec):
+    params = make_params(spec)
+    X, z = spec.sample(params, 60_000, np.random.default_rng(0))
+    mean, covariance = spec.family.moments(params)
+    for k in range(spec.n_components):
+        rows = X[z == k]
+        sd = np.sqrt(np.diagonal(covariance[k]))
+        np.testing.assert_allclose(rows.mean(axis=0), mean[k], atol=6 * sd.max() / np.sqrt(len(rows)))
+        np.testing.assert_allclose(
+            np.cov(rows.T) / np.outer(sd, sd), covariance[k] / np.outer(sd, sd), atol=0.1
+        )
+
+
 # What the data cannot tell
 
 

@@ -2,6 +2,17 @@
 
 from mixtures.families.bernoulli import BMM, Bernoulli
 from mixtures.families.gaussian import GMM, Gaussian
-from mixtures.families.mixture import Family, Mixture, Params, recognise, resolve
+from mixtures.families.mixture import Family, IdentifiabilityWarning, Mixture, Params, recognise, resolve
 
-__all__ = ["BMM", "GMM", "Bernoulli", "Family", "Gaussian", "Mixture", "Params", "recognise", "resolve"]
+__all__ = [
+    "BMM",
+    "GMM",
+    "Bernoulli",
+    "Family",
+    "Gaussian",
+    "IdentifiabilityWarning",
+    "Mixture",
+    "Params",
+    "recognise",
+    "resolve",
+]

@@ -90,7 +90,7 @@ class Bernoulli(Family):
         """Refuse probabilities outside [0, 1]."""
         p = params["p"]
         if ((p < 0) | (p > 1)).any():
-            raise InputError(f"start p must lie between 0 and 1, got {p.min():g} to {p.max():g}")
+            raise InputError(f"parameter p must lie between 0 and 1, got {p.min():g} to {p.max():g}")
 
     def parameter_count(self, n_components: int, n_features: int) -> int:
         """One probability a cluster and feature."""
@@ -137,6 +137,11 @@ class Bernoulli(Family):
         p = params["p"][z]
         return (rng.random(p.shape) < p).astype(np.float64)
 
+    def moments(self, params: Params) -> tuple[Array, Array]:
+        """``p`` and ``p (1 - p)``: coins of one cluster do not covary."""
+        p = params["p"]
+        return p, (p * (1 - p))[..., None] * np.eye(p.shape[1])
+
     def distance(self, a: Params, b: Params) -> Array:
         """``sum_d (p_a - p_b) (logit p_a - logit p_b)``."""
         return _distance(a["p"], b["p"])
@@ -153,6 +158,12 @@ class Bernoulli(Family):
         """Probabilities at 0 or 1."""
         return {"p": np.minimum(params["p"], 1 - params["p"]) < TOLERANCES.boundary}
 
+    def never_identified(self, n_components: int, data: Data) -> str:
+        """One flip a row, or fewer patterns than parameters."""
+        if n_components > 1 and data.n_features == 1:
+            return _one_flip(float(data.values.mean()), "the share of ones in the data")
+        return _too_few_patterns(n_components, data.n_features)
+
     def unidentified(self, params: Params) -> str:
         """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
         p, alpha = params["p"], params["alpha"]
@@ -160,18 +171,11 @@ class Bernoulli(Family):
         if k == 1:
             return ""
         if d == 1:
-            return (
-                f"one flip a row identifies only sum_k alpha_k p_k = {float(alpha @ p[:, 0]):.4f}; alpha "
-                "and p are not identified: every point of that ridge fits alike, and only the prior tells "
-                "them apart"
-            )
+            return _one_flip(float(alpha @ p[:, 0]), "at this fit")
         if d >= 2 * np.ceil(np.log2(k)) + 1 and d > PATTERN_FEATURES:
             return ""  # identified for almost all parameters (Allman, Matias and Rhodes 2009)
-        if 2**d < (d + 1) * k:
-            return (
-                f"{d} features have 2^{d} - 1 = {2**d - 1} free pattern probabilities, the model has "
-                f"{k - 1 + k * d} parameters: not all are identified"
-            )
+        if too_few := _too_few_patterns(k, d):
+            return too_few
         rank, free = _pattern_rank(alpha, p), k - 1 + k * d
         if rank < free:
             return (
@@ -196,6 +200,22 @@ def binary_values(data: Data) -> Array:
             "or drop the columns"
         )
     return data.values
+
+
+def _one_flip(heads: float, where: str) -> str:
+    return (
+        f"one flip a row identifies only sum_k alpha_k p_k = {heads:.4f} ({where}); alpha and p are not "
+        "identified: every point of that ridge fits alike, and only the prior tells them apart"
+    )
+
+
+def _too_few_patterns(k: int, d: int) -> str:
+    if k == 1 or 2**d >= (d + 1) * k:
+        return ""
+    return (
+        f"{d} features have 2^{d} - 1 = {2**d - 1} free pattern probabilities, the model has "
+        f"{k - 1 + k * d} parameters: not all are identified"
+    )
 
 
 def _pattern_rank(alpha: Array, p: Array) -> int:

@@ -132,7 +132,7 @@ class Gaussian(Family):
         """Refuse covariances that are not symmetric and positive definite."""
         name = self.covariance.parameter
         if not self.covariance.valid(params[name]):
-            raise InputError(f"start {name} must be {self.covariance.validity}")
+            raise InputError(f"parameter {name} must be {self.covariance.validity}")
 
     def parameter_count(self, n_components: int, n_features: int) -> int:
         """Means plus the free entries of the covariances."""
@@ -209,6 +209,10 @@ class Gaussian(Family):
         scale = self._scale(params)
         noise = rng.standard_normal((len(z), params["mu"].shape[1], 1))
         return params["mu"][z] + self.covariance.apply(scale[z], noise)[..., 0]
+
+    def moments(self, params: Params) -> tuple[Array, Array]:
+        """The parameters themselves, covariances written out as matrices."""
+        return self._means_and_matrices(params)
 
     def distance(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence of each cluster of ``a`` from that of ``b``."""

@@ -19,10 +19,23 @@ from mixtures.data import Data, InputError, as_data
 from mixtures.priors import Array, dirichlet_log_density
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["Family", "Mixture", "Params", "Statistics", "check_weights", "recognise", "resolve"]
+__all__ = [
+    "Family",
+    "IdentifiabilityWarning",
+    "Mixture",
+    "Params",
+    "Statistics",
+    "check_weights",
+    "recognise",
+    "resolve",
+]
 
 Params = Mapping[str, Array]
 """Parameters of a mixture by name, each with its cluster axis first."""
+
+
+class IdentifiabilityWarning(UserWarning):
+    """Some parameters are told apart by the prior alone: no data of this shape could do it."""
 
 
 class Statistics(Protocol):
@@ -49,7 +62,7 @@ class Family(ABC):
     @property
     @abstractmethod
     def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Dims of every parameter, in reading order."""
+        """Dims of every parameter, in reading order: each update needs only those before it."""
 
     flat_is_proper: ClassVar[bool]
     """Whether ``prior=None`` leaves a posterior that integrates."""
@@ -115,6 +128,10 @@ class Family(ABC):
         """Rows (n, D) of the clusters ``z (n,)``."""
 
     @abstractmethod
+    def moments(self, params: Params) -> tuple[Array, Array]:
+        """Mean (K, D) and covariance (K, D, D) of every cluster's rows."""
+
+    @abstractmethod
     def distance(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence of each cluster from its namesake, (..., K)."""
 
@@ -129,6 +146,10 @@ class Family(ABC):
     def on_boundary(self, params: Params) -> dict[str, np.ndarray]:
         """Which entries of each parameter sit on the boundary of their space, if any can."""
         return {}
+
+    def never_identified(self, n_components: int, data: Data) -> str:
+        """What data of this shape can never tell, whatever the parameters, in words; empty if nothing."""
+        return ""
 
     def unidentified(self, params: Params) -> str:
         """What the data can never tell about parameters like these, in words; empty if nothing."""
@@ -239,20 +260,20 @@ class Mixture(ABC):
         shapes = self.shapes(n_features)
         names = list(params) if isinstance(params, Mapping) else type(params).__name__
         if set(names) != set(shapes):
-            raise InputError(f"start has parameters {names}; this model has {list(shapes)}")
+            raise InputError(f"parameters {names} were given; this model has {list(shapes)}")
         arrays = {}
         for name, shape in shapes.items():
             try:
                 arrays[name] = array = np.array(params[name], dtype=np.float64)
             except (TypeError, ValueError) as error:
-                raise InputError(f"start {name} is not an array of numbers: {error}") from error
+                raise InputError(f"parameter {name} is not an array of numbers: {error}") from error
             if array.shape != shape:
-                raise InputError(f"start {name} has shape {array.shape}; this model has {shape}")
+                raise InputError(f"parameter {name} has shape {array.shape}; this model has {shape}")
             if not np.isfinite(array).all():
-                raise InputError(f"start {name} is not finite")
+                raise InputError(f"parameter {name} is not finite")
         alpha = arrays["alpha"]
         if (alpha < 0).any() or not np.isclose(alpha.sum(), 1):
-            raise InputError(f"start alpha must be non-negative and sum to one, got {alpha}")
+            raise InputError(f"parameter alpha must be non-negative and sum to one, got {alpha}")
         alpha /= alpha.sum()  # else the objective starts too high by n times what the sum is over one
         self.family.check_params(arrays)
         return arrays

@@ -1,0 +1,130 @@
+"""What EM found: the fit, the record of its starts, and the errors that carry the last state."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from mixtures.families.mixture import Mixture, Params
+from mixtures.priors import Array
+from mixtures.tolerances import same_height
+from mixtures.trees import point_tree
+
+__all__ = ["CollapseError", "EMFit", "NonMonotoneError", "Restarts"]
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """What became of every start of EM.
+
+    Attributes
+    ----------
+    log_posterior : ndarray, shape (n_init,)
+        Objective each start reached; NaN where it collapsed.
+    traces : tuple of ndarray
+        Objective of each start, iteration by iteration.
+    params : tuple of dict
+        Parameters each start reached (the last before a collapse).
+    collapsed : dict of int to str
+        Starts that collapsed, with the cluster and the reason.
+    """
+
+    log_posterior: Array
+    traces: tuple[Array, ...]
+    params: tuple[dict[str, Array], ...]
+    collapsed: dict[int, str]
+
+    @property
+    def order(self) -> np.ndarray:
+        """Starts that did not collapse, best first."""
+        order = np.argsort(-self.log_posterior)
+        return order[np.isfinite(self.log_posterior[order])]
+
+    @property
+    def n_best(self) -> int:
+        """Number of starts that reached the best optimum."""
+        best = np.nanmax(self.log_posterior)
+        return int(np.sum(self.log_posterior > best - same_height(best)))
+
+    def __str__(self) -> str:
+        """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
+        text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
+        return text + (f", {len(self.collapsed)} collapsed" if self.collapsed else "")
+
+
+@dataclass(frozen=True)
+class EMFit:
+    """A posterior mode (or maximum likelihood estimate) found by EM.
+
+    Attributes
+    ----------
+    spec : GMM or BMM
+        The resolved model.
+    params : dict of ndarray
+        alpha (K,) and the family's: mu (K, D) with Sigma or sigma2, or p (K, D).
+    log_likelihood : float
+        Log-likelihood of the data at ``params``, without the prior.
+    log_posterior : float
+        Log-likelihood plus log prior with its normaliser: the objective.
+    objective_trace : ndarray, shape (n_iter + 1,)
+        Objective at the start and after every iteration; never falls. With
+        ``hard=True`` the objective is the classification log-likelihood, the
+        joint one of rows and their clusters, plus the log prior.
+    converged : bool
+        Whether the distance left to the limit is below the tolerance.
+    n_iter : int
+        Iterations of the winning start.
+    restarts : Restarts
+        What became of every start.
+    notes : tuple of str
+        What a reader should know: empty clusters, constant columns.
+    """
+
+    spec: Mixture
+    params: dict[str, Array]
+    log_likelihood: float
+    log_posterior: float
+    objective_trace: Array
+    converged: bool
+    n_iter: int
+    restarts: Restarts
+    notes: tuple[str, ...]
+    features: tuple[str, ...]
+
+    def to_datatree(self) -> xr.DataTree:
+        """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
+        return point_tree(self.params, self.spec.dims, self.features)
+
+
+class NonMonotoneError(RuntimeError):
+    """The objective fell by more than rounding; carries the last state.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        Parameters before the fall.
+    objective_trace : ndarray
+        Objective up to and including the fall.
+    """
+
+    def __init__(self, message: str, params: Params, trace: list[float]) -> None:
+        super().__init__(message)
+        self.params = dict(params)
+        self.objective_trace = np.array(trace)
+
+
+class CollapseError(RuntimeError):
+    """A cluster became degenerate: the likelihood is unbounded there; carries the last state.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        Parameters before the collapse.
+    objective_trace : ndarray
+        Objective up to the collapse.
+    """
+
+    def __init__(self, message: str, params: Params, trace: list[float]) -> None:
+        super().__init__(message)
+        self.params = dict(params)
+        self.objective_trace = np.array(trace)
