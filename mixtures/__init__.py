@@ -1,6 +1,6 @@
 """Finite mixtures for people who know PyMC and ArviZ: EM, MAP and posterior of one model."""
 
-from mixtures import datasets, priors
+from mixtures import datasets, plot, priors
 from mixtures.agreement import crosscheck
 from mixtures.bound import entropy, lower_bound, q_function
 from mixtures.data import InputError
@@ -32,6 +32,7 @@ __all__ = [
     "fit_em",
     "fit_map",
     "lower_bound",
+    "plot",
     "priors",
     "q_function",
     "resolve",

@@ -133,6 +133,11 @@ def load(name: str) -> pd.DataFrame:
     name : str
         One of ``NAMES``.
 
+    Returns
+    -------
+    DataFrame
+        As the function of that name returns it.
+
     Raises
     ------
     InputError

@@ -9,6 +9,7 @@ import xarray as xr
 from mixtures.data import Data, InputError, as_data
 from mixtures.families import Mixture
 from mixtures.priors import Array
+from mixtures.trees import flat_draws
 
 __all__ = ["responsibilities"]
 
@@ -63,11 +64,7 @@ def responsibilities(
         arrays = {name: np.asarray(params[name], dtype=np.float64) for name in spec.dims}
         _check_features(spec, arrays, data)
         return xr.Dataset({"responsibilities": (dims, spec.responsibilities(data, arrays))}, coords)
-    posterior = params["posterior"].to_dataset()
-    stacked = {
-        name: posterior[name].transpose("chain", "draw", *spec.dims[name]).values for name in spec.dims
-    }
-    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in stacked.items()}
+    draws = flat_draws(params, spec.dims)
     _check_features(spec, {name: x[0] for name, x in draws.items()}, data)
     n_draws = len(draws["alpha"])
     step = max(1, BLOCK // (n_draws * spec.n_components))

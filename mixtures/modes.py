@@ -54,6 +54,8 @@ class MAPFit:
         What kind of point it is: a maximum, flat in named directions, or no mode.
     log_posteriors : ndarray, shape (n_starts,)
         Where every start ended; NaN where it ran off to a degenerate cluster.
+    dims, coords : dict
+        Dims of every variable and coordinates of every dim, for `to_datatree`.
     """
 
     spec: Mixture | None

@@ -13,6 +13,7 @@ from mixtures.modes import model_dims
 from mixtures.optimise import Curvature
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
+from mixtures.trees import entries
 
 __all__ = ["parameter_table"]
 
@@ -69,18 +70,11 @@ def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
 
 def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], np.ndarray]:
     """Names of the table's rows, and their places in the concatenated flat parameters."""
-    dims, coords = model_dims(compiled.model), compiled.model.coords
-    labels, rows, place = [], [], 0
-    for name, shape in shapes.items():
-        own = dims.get(name, ())
-        axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)] or [
-            range(n) for n in shape
-        ]
-        symmetric = own[-2:] == ("feature", "feature_bis")
-        for index in np.ndindex(*shape):
-            if not (symmetric and index[-1] > index[-2]):
-                inside = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=True))
-                labels.append(f"{name}[{inside}]" if inside else name)
-                rows.append(place)
-            place += 1
-    return labels, np.array(rows)
+    found = entries(shapes, model_dims(compiled.model), compiled.model.coords)
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    offset = dict(zip(shapes, np.cumsum([0, *sizes]), strict=False))
+    places = [
+        offset[name] + np.ravel_multi_index(index, shapes[name]) if index else offset[name]
+        for name, index in found.values()
+    ]
+    return list(found), np.array(places)

@@ -7,7 +7,7 @@ import arviz as az
 import numpy as np
 import xarray as xr
 
-__all__ = ["make_tree", "point_tree"]
+__all__ = ["entries", "flat_draws", "make_tree", "point_tree"]
 
 
 def make_tree(
@@ -50,3 +50,36 @@ def point_tree(
     return make_tree(
         {"posterior": {name: np.asarray(x)[None, None] for name, x in params.items()}}, dims, coords
     )
+
+
+def flat_draws(tree: xr.DataTree, dims: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Posterior draws of all chains in one axis, then the parameters' own: name to (draws, ...)."""
+    posterior = tree["posterior"].to_dataset()
+    ordered = {name: posterior[name].transpose("chain", "draw", *own).values for name, own in dims.items()}
+    return {name: x.reshape(-1, *x.shape[2:]) for name, x in ordered.items()}
+
+
+def entries(
+    shapes: Mapping[str, tuple[int, ...]],
+    dims: Mapping[str, Sequence[str]],
+    coords: Mapping[str, Sequence[Any]],
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Every entry of the parameters by its label, symmetric matrices by their lower triangle.
+
+    Examples
+    --------
+    >>> shapes, dims = {"alpha": (2,), "p": (2, 1)}, {"alpha": ["cluster"], "p": ["cluster", "feature"]}
+    >>> list(entries(shapes, dims, {"feature": ["heads"]}))
+    ['alpha[0]', 'alpha[1]', 'p[0, heads]', 'p[1, heads]']
+    """
+    found = {}
+    for name, shape in shapes.items():
+        own = tuple(dims.get(name, ()))
+        axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)]
+        axes = axes or [range(n) for n in shape]
+        symmetric = own[-2:] == ("feature", "feature_bis")
+        for index in np.ndindex(*shape):
+            if not (symmetric and index[-1] > index[-2]):
+                inside = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=True))
+                found[f"{name}[{inside}]" if inside else name] = (name, index)
+    return found

@@ -69,7 +69,7 @@ class BernoulliMixture(MarginalMixture):
 
     Raises
     ------
-    mixtures.InputError
+    InputError
         If ``observed`` has missing cells or values other than 0 and 1; names
         their rows and columns.
 

@@ -156,7 +156,7 @@ class GaussianMixture(MarginalMixture):
     ValueError
         If not exactly one of the three covariances is given, or ``mu`` has no
         feature axis.
-    mixtures.InputError
+    InputError
         If ``observed`` has missing or infinite cells; names their rows and columns.
 
     References

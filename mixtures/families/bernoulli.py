@@ -122,7 +122,7 @@ class Bernoulli(Family):
         return BernoulliStatistics(r.sum(axis=1), r @ X.T)
 
     def maximize(self, stats: BernoulliStatistics) -> dict[str, Array]:
-        """``p = (ones + a - 1) / (count + a + b - 2)``; with ``prior=None`` that of seed S6."""
+        """``p = (ones + a - 1) / (count + a + b - 2)``; with ``prior=None`` that of the tutorial's S6."""
         a, b = (1.0, 1.0) if self.prior is None else (self.prior.alpha, self.prior.beta)
         ones = stats.ones + (a - 1)
         rows = stats.count[:, None] + (a + b - 2) + np.zeros_like(ones)

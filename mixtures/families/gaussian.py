@@ -178,7 +178,7 @@ class Gaussian(Family):
         return _statistics(self.covariance, X, r)
 
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
-        """Posterior mode; with ``prior=None`` the weighted mean and covariance of seed S5."""
+        """Posterior mode; with ``prior=None`` the weighted mean and covariance of the tutorial's S5."""
         structure, count = self.covariance, stats.count
         k, d = stats.mean.shape
         if self.prior is None:
@@ -326,7 +326,7 @@ class GMM(Mixture):
 
     References
     ----------
-    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2.
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2;
     Fraley and Raftery (2007), *Journal of Classification* 24, 155-181.
 
     Examples

@@ -1,0 +1,18 @@
+"""Pictures of mixtures on matplotlib: each takes axes and returns them; a cluster has one colour in all."""
+
+from mixtures.plot.clusters import clusters, responsibilities, scatter
+from mixtures.plot.fitting import surface, trace
+from mixtures.plot.parameters import forest, heatmap, images
+from mixtures.plot.style import cluster_colour
+
+__all__ = [
+    "cluster_colour",
+    "clusters",
+    "forest",
+    "heatmap",
+    "images",
+    "responsibilities",
+    "scatter",
+    "surface",
+    "trace",
+]

@@ -1,0 +1,271 @@
+"""Data and clusters in the plane or on a line; with a posterior sample, how sure the clusters are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Ellipse
+from scipy.special import entr
+
+from mixtures.data import Data, InputError, as_data
+from mixtures.families import Mixture
+from mixtures.membership import responsibilities as membership
+from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, name_cluster
+from mixtures.priors import Array
+from mixtures.trees import flat_draws
+
+__all__ = ["clusters", "responsibilities", "scatter"]
+
+GRID = 400
+"""Points at which a density over one feature is drawn."""
+
+
+def scatter(
+    X: Any, *, labels: Any = None, features: tuple[str, ...] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the data: points over two features, a histogram over one.
+
+    Parameters
+    ----------
+    X : array_like or frame, shape (n, D)
+        The data.
+    labels : array_like of int, shape (n,), optional
+        Cluster of every row, shown by its colour.
+    features : tuple of str, optional
+        One or two of the columns; the first two by default.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If a column is not there, or the labels do not fit the rows.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> ax = mx.plot.scatter(mx.datasets.faithful())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('eruptions', 'waiting')
+    """
+    data, ax = as_data(X), axes_or_new(ax)
+    places = columns(data, features)
+    labels = np.full(data.n_rows, -1) if labels is None else np.asarray(labels)
+    if labels.shape != (data.n_rows,) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"labels must be {data.n_rows} whole numbers, got {labels.dtype} {labels.shape}")
+    groups = np.unique(labels)
+    colours = [INK if k < 0 else cluster_colour(k) for k in groups]
+    ax.set_xlabel(data.features[places[0]])
+    values = data.values[:, places]
+    if len(places) == 1:
+        parts = [values[labels == k, 0] for k in groups]
+        ax.hist(parts, bins="auto" if len(parts) == 1 else 30, color=colours, stacked=True, alpha=0.6)
+        ax.set_ylabel("rows")
+        return ax
+    for k, colour in zip(groups, colours, strict=True):
+        x, y = values[labels == k].T
+        ax.scatter(x, y, s=14, color=colour, alpha=0.7, linewidths=0)
+    ax.set_ylabel(data.features[places[1]])
+    return ax
+
+
+def clusters(
+    spec: Mixture,
+    X: Any,
+    params: Mapping[str, Any] | xr.DataTree,
+    *,
+    features: tuple[str, ...] | None = None,
+    sds: Sequence[float] | None = None,
+    n_draws: int = 50,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the data with their clusters: ellipses over two features, densities over one.
+
+    A cluster's opacity follows its weight alpha. With a posterior sample the
+    clusters of ``n_draws`` draws lie over one another: what is blurred is unsure.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data.
+    params : dict of ndarray or xarray.DataTree
+        Parameters, such as ``em.params``, or an aligned posterior sample.
+    features : tuple of str, optional
+        One or two of the columns; the first two by default.
+    sds : sequence of float, optional
+        Standard deviations at which ellipses are drawn: 1, 2 and 3 for
+        parameters, 2 for a sample.
+    n_draws : int, default 50
+        Draws of a sample to show, evenly spaced.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If a column is not there, or the parameters are of other features.
+
+    References
+    ----------
+    VanderPlas (2016), *Python Data Science Handbook*, "In Depth: Gaussian Mixture Models".
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> ax = mx.plot.clusters(em.spec, X, em.params)
+    >>> len(ax.patches)  # two clusters at 1, 2 and 3 standard deviations
+    6
+    """
+    data, ax = as_data(X), axes_or_new(ax)
+    places = columns(data, features)
+    r = membership(spec, data, params)["responsibilities"].values
+    sample = isinstance(params, xr.DataTree)
+    if isinstance(params, xr.DataTree):
+        draws = flat_draws(params, spec.dims)
+    else:
+        draws = {name: np.asarray(x, dtype=np.float64)[None] for name, x in params.items()}
+    n = len(draws["alpha"])
+    chosen = np.unique(np.linspace(0, n - 1, min(n, n_draws)).astype(int))
+    shown = [{name: x[s] for name, x in draws.items()} for s in chosen]
+    if len(places) == 1:
+        return _densities(spec, data, shown, draws["alpha"].mean(axis=0), places[0], ax)
+
+    scatter(data, labels=r.argmax(axis=1), features=tuple(data.features[d] for d in places), ax=ax)
+    moments = [spec.family.moments(one) for one in shown]
+    means = np.array([mean[:, places] for mean, _ in moments])
+    covariances = np.array([covariance[:, places][:, :, places] for _, covariance in moments])
+    weights = np.array([one["alpha"] for one in shown])
+    for k in range(spec.n_components):
+        for sd in sds or ((2,) if sample else (1, 2, 3)):
+            for mean, covariance, alpha in zip(means[:, k], covariances[:, k], weights, strict=True):
+                style = _lines(k, len(shown)) if sample else _fill(k, alpha)
+                ax.add_patch(_ellipse(mean, covariance, sd, style))
+        name_cluster(ax, k, *means[:, k].mean(axis=0))
+    ax.autoscale_view()
+    return ax
+
+
+def _fill(k: int, alpha: Array) -> dict[str, Any]:
+    return {"facecolor": cluster_colour(k), "alpha": 0.22 * alpha[k] / alpha.max(), "linewidth": 0}
+
+
+def _lines(k: int, n: int) -> dict[str, Any]:
+    return {"fill": False, "edgecolor": cluster_colour(k), "alpha": min(1, 10 / n), "linewidth": 1}
+
+
+def _ellipse(mean: Array, covariance: Array, sd: float, style: Mapping[str, Any]) -> Ellipse:
+    """Curve of points ``sd`` standard deviations from the mean of a Gaussian."""
+    variances, axes = np.linalg.eigh(covariance)
+    width, height = 2 * sd * np.sqrt(variances)
+    return Ellipse(tuple(mean), width, height, angle=np.degrees(np.arctan2(axes[1, 0], axes[0, 0])), **style)
+
+
+def _densities(
+    spec: Mixture, data: Data, shown: list[dict[str, Array]], weights: Array, place: int, ax: Axes
+) -> Axes:
+    """Every cluster's weighted density, and the mixture's, over a histogram of the rows."""
+    if data.n_features != 1:
+        raise InputError("densities over one feature are drawn of data with one column; name two features")
+    values = data.values[:, place]
+    margin = 0.1 * np.ptp(values)
+    x = np.linspace(values.min() - margin, values.max() + margin, GRID)
+    ax.hist(values, bins="auto", density=True, color=INK, alpha=0.15)
+    opacity = max(0.08, 1 / len(shown))
+    for one in shown:
+        density = np.exp(spec.log_joint(one)(x[None, :]))
+        ax.plot(x, density.sum(axis=0), color=INK, lw=1, alpha=opacity)
+        for k, part in enumerate(density):
+            ax.plot(x, part, color=cluster_colour(k), lw=2, alpha=opacity)
+    parts = np.mean([np.exp(spec.log_joint(one)(x[None, :])) for one in shown], axis=0)
+    for k, part in enumerate(parts):
+        ax.fill_between(x, part, color=cluster_colour(k), alpha=0.3 * weights[k] / weights.max(), lw=0)
+        name_cluster(ax, k, x[part.argmax()], part.max() / 2)
+    ax.set(xlabel=data.features[place], ylabel="density")
+    return ax
+
+
+def responsibilities(
+    spec: Mixture,
+    X: Any,
+    params: Mapping[str, Any] | xr.DataTree,
+    *,
+    features: tuple[str, ...] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which cluster every row belongs to, and how sure that is.
+
+    Over two features a point's colour is the mixture of its clusters' colours,
+    and it is the larger the less sure. Over one, the probability of every
+    cluster is drawn against the feature, with its interval from a sample.
+
+    Parameters
+    ----------
+    spec, X, params, features, ax
+        As in `clusters`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If a column is not there, or the parameters are of other features.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> ax = mx.plot.responsibilities(em.spec, X, em.params)
+    >>> ax.get_ylabel()
+    'waiting'
+    """
+    data, ax = as_data(X), axes_or_new(ax)
+    places = columns(data, features)
+    assigned = membership(spec, data, params)
+    r = assigned["responsibilities"].values
+    ax.set_xlabel(data.features[places[0]])
+    if len(places) == 1:
+        order = np.argsort(data.values[:, places[0]])
+        x = data.values[order, places[0]]
+        for k in range(spec.n_components):
+            if "lower" in assigned:
+                bounds = [assigned[bound].values[order, k] for bound in ("lower", "upper")]
+                ax.fill_between(x, *bounds, color=cluster_colour(k), alpha=0.25, lw=0)
+            ax.plot(x, r[order, k], ".-", color=cluster_colour(k), lw=1, label=f"cluster {k}")
+        ax.set_ylabel("probability")
+        ax.legend()
+        return ax
+    doubt = entr(r).sum(axis=1) / np.log(max(2, spec.n_components))
+    colours = np.array([to_rgb(cluster_colour(k)) for k in range(spec.n_components)])
+    order = np.argsort(doubt)  # the unsure on top
+    x, y = data.values[np.ix_(order, places)].T
+    ax.scatter(
+        x,
+        y,
+        s=14 + 90 * doubt[order],
+        c=np.clip(r @ colours, 0, 1)[order],
+        edgecolors=[(*to_rgb(INK), d) for d in doubt[order]],
+        linewidths=1,
+    )
+    ax.set_ylabel(data.features[places[1]])
+    return ax

@@ -1,0 +1,248 @@
+"""Parameters by cluster and feature, and EM, MAP and posterior in one forest."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import arviz as az
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from mixtures.data import InputError
+from mixtures.emfit import EMFit
+from mixtures.modes import MAPFit
+from mixtures.plot.style import INK, axes_or_new, cluster_colour
+from mixtures.priors import Array
+
+__all__ = ["forest", "heatmap", "images"]
+
+GREYS, MARKERS = ("#000000", "#000000", "#717581"), ("*", "D", "o")
+"""Of EM, MAP and posterior in a forest, where colours would be taken for clusters'."""
+
+WRITTEN = 80
+"""Cells up to which a heat map has its values written in."""
+
+
+def heatmap(
+    params: Mapping[str, Any] | xr.DataTree,
+    name: str = "p",
+    *,
+    features: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a parameter of every cluster and feature as a heat map.
+
+    Parameters
+    ----------
+    params : dict of ndarray or xarray.DataTree
+        Parameters, or an aligned posterior sample: then means, with standard
+        deviations where values are written.
+    name : str, default "p"
+        A parameter with dims (cluster, feature).
+    features : sequence of str, optional
+        Names of the features; a sample knows them.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If there is no such parameter.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> ax = mx.plot.heatmap({"alpha": [0.4, 0.6], "p": [[0.2, 0.9], [0.7, 0.1]]})
+    >>> [text.get_text() for text in ax.texts]
+    ['0.20', '0.90', '0.70', '0.10']
+    """
+    mean, sd, known = _mean_and_sd(params, name)
+    ax = axes_or_new(ax)
+    scale = _scale(mean)
+    image = ax.imshow(mean, norm=scale, cmap="cividis", aspect="auto")
+    plt.colorbar(image, ax=ax, label=name)
+    names = list(features if features is not None else known)
+    ax.set(xlabel="feature", ylabel="cluster")
+    ax.set_yticks(range(len(mean)))
+    for tick, k in zip(ax.get_yticklabels(), range(len(mean)), strict=True):
+        tick.set(color=cluster_colour(k), weight="bold")
+    if len(names) <= WRITTEN / 4:
+        ax.set_xticks(range(len(names)), names, rotation=0 if len("".join(names)) < 60 else 90)
+    if mean.size <= WRITTEN:
+        for (k, d), value in np.ndenumerate(mean):
+            text = f"{value:.2f}" if sd is None else f"{value:.2f}\n± {sd[k, d]:.2f}"
+            colour = "white" if scale(value) < 0.5 else INK
+            ax.text(d, k, text, ha="center", va="center", color=colour, fontsize="small")
+    return ax
+
+
+def images(
+    params: Mapping[str, Any] | xr.DataTree,
+    shape: tuple[int, int],
+    name: str = "p",
+    *,
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw a parameter of every cluster as an image: features are pixels, row by row.
+
+    Parameters
+    ----------
+    params : dict of ndarray or xarray.DataTree
+        Parameters, or an aligned posterior sample: then means, and below them
+        their posterior standard deviations.
+    shape : tuple of int
+        Rows and columns of pixels.
+    name : str, default "p"
+        A parameter with dims (cluster, feature).
+    axes : array of matplotlib.axes.Axes, shape (1 or 2, K), optional
+        Where to draw: two rows for a sample; a new figure by default.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (1 or 2, K)
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If the pixels are not as many as the features, or the axes do not fit.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.digits()
+    >>> em = mx.fit_em(mx.BMM(10), X, n_init=2, random_seed=1)
+    >>> mx.plot.images(em.params, (8, 8)).shape
+    (1, 10)
+    """
+    mean, sd, _ = _mean_and_sd(params, name)
+    k, d = mean.shape
+    if shape[0] * shape[1] != d:
+        raise InputError(f"{shape[0]} x {shape[1]} pixels are not the {d} features of {name}")
+    rows = 1 if sd is None else 2
+    if axes is None:
+        axes = plt.subplots(
+            rows, k, figsize=(1.0 * k + 1, 1.15 * rows + 0.3), layout="constrained", squeeze=False
+        )[1]
+    axes = np.asarray(axes, dtype=object).reshape(-1, k)
+    if len(axes) != rows:
+        raise InputError(f"axes must be {rows} rows of {k}, got {axes.shape}")
+    for row, (values, label) in enumerate([(mean, name), (sd, f"sd of {name}")][:rows]):
+        assert values is not None  # a second row is there only for a sample
+        scale = _scale(values) if row == 0 else Normalize(0, values.max())
+        for i, ax in enumerate(axes[row]):
+            ax.imshow(values[i].reshape(shape), norm=scale, cmap="cividis")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_color(cluster_colour(i))
+            ax.spines[:].set_linewidth(3)
+            if row == 0:
+                ax.set_title(str(i), fontsize="medium", color=INK)
+        plt.colorbar(ScalarMappable(scale, "cividis"), ax=list(axes[row]), label=label, shrink=0.9, pad=0.01)
+    return axes
+
+
+def forest(
+    em: EMFit | None,
+    mode: MAPFit | None,
+    posterior: xr.DataTree,
+    *,
+    var_names: Sequence[str] | None = None,
+    standardise: bool = True,
+) -> Any:
+    """Draw EM, MAP and the posterior's intervals of every parameter in one forest, through ArviZ.
+
+    Parameters
+    ----------
+    em : EMFit or None
+        What `fit_em` returned.
+    mode : MAPFit or None
+        What `fit_map` returned.
+    posterior : xarray.DataTree
+        Aligned posterior sample.
+    var_names : sequence of str, optional
+        Parameters to draw; by default all that the three have in common.
+    standardise : bool, default True
+        Draw all in posterior standard deviations from the posterior mean, so
+        that parameters of all scales can be read; else in their own units.
+
+    Returns
+    -------
+    arviz.PlotCollection
+        ArviZ's record of the figure; the figure itself is ``.viz["figure"].item()``.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
+    >>> picture = mx.plot.forest(cc.em, cc.mode, cc.posterior, var_names=["mu"])
+    >>> picture.viz["figure"].item().savefig("mu.svg")  # doctest: +SKIP
+    """
+    sample = posterior["posterior"].to_dataset()
+    given = {"EM": em, "MAP": mode}
+    points = {
+        name: fit.to_datatree()["posterior"].to_dataset() for name, fit in given.items() if fit is not None
+    }
+    names = var_names or [str(name) for name in sample if all(name in point for point in points.values())]
+    sample = sample[list(names)]
+    drawn = {name: _repeated(point[list(names)], sample) for name, point in points.items()}
+    drawn["posterior"] = sample
+    if standardise:
+        mean, sd = sample.mean(("chain", "draw")), sample.std(("chain", "draw"))
+        drawn = {name: (x - mean) / sd for name, x in drawn.items()}
+    trees = {name: xr.DataTree.from_dict({"posterior": x}) for name, x in drawn.items()}
+    picture = az.plot_forest(
+        trees,
+        combined=True,
+        ci_kind="eti",
+        ci_probs=(0.5, 0.95),
+        aes={"color": ["model"], "marker": ["model"]},
+        color=list(GREYS[-len(trees) :]),
+        marker=list(MARKERS[-len(trees) :]),
+        aes_by_visuals={
+            "point_estimate": ["y", "color", "marker"],
+            "credible_interval": ["y", "color"],
+        },
+    )
+    picture.add_legend("model", title="")
+    unit = "posterior sds from the posterior mean" if standardise else "value"
+    picture.viz["plot"].sel(column="forest").item().set_xlabel(f"{unit} (intervals: 50% and 95%)")
+    return picture
+
+
+def _repeated(point: xr.Dataset, sample: xr.Dataset) -> xr.Dataset:
+    """A point as a sample of the same size: ArviZ aligns what it draws side by side."""
+    one = point.isel(chain=0, draw=0, drop=True)
+    return one.expand_dims({dim: sample[dim].values for dim in ("chain", "draw")})
+
+
+def _mean_and_sd(params: Mapping[str, Any] | xr.DataTree, name: str) -> tuple[Array, Array | None, list[str]]:
+    """A parameter (K, D), its posterior sd from a sample, and the names of its features."""
+    holder = params["posterior"] if isinstance(params, xr.DataTree) else params
+    if name not in holder:
+        raise InputError(f"there is no parameter {name!r}; there are {', '.join(map(str, holder))}")
+    if not isinstance(params, xr.DataTree):
+        mean = np.asarray(params[name], dtype=np.float64)
+        if mean.ndim != 2:
+            raise InputError(f"{name} has shape {mean.shape}; a picture needs (clusters, features)")
+        return mean, None, [str(d) for d in range(mean.shape[1])]
+    drawn = holder[name]
+    if set(drawn.dims) != {"chain", "draw", "cluster", "feature"}:
+        raise InputError(f"{name} has dims {drawn.dims}; a picture needs cluster and feature")
+    drawn = drawn.transpose("chain", "draw", "cluster", "feature")
+    mean, sd = (f(("chain", "draw")).values for f in (drawn.mean, drawn.std))
+    return mean, sd, [str(f) for f in drawn["feature"].values]
+
+
+def _scale(values: Array) -> Normalize:
+    """Probabilities on all of 0 to 1, anything else on its own range."""
+    inside = values.min() >= 0 and values.max() <= 1
+    return Normalize(0, 1) if inside else Normalize(values.min(), values.max())

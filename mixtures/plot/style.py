@@ -1,0 +1,74 @@
+"""What every picture shares: a colour for each cluster, and axes to draw on."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+
+from mixtures.data import Data, InputError, did_you_mean
+
+__all__ = ["COLOURS", "INK", "axes_or_new", "cluster_colour", "columns", "name_cluster"]
+
+COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#832db6",
+    "#92dadd",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#94a4a2",
+)
+"""Ten colours that people tell apart, colour-blind or not (Petroff 2021, arXiv:2107.02270), greys last."""
+
+INK = "#222222"
+"""Colour of what belongs to no cluster: text, outlines, the mixture as a whole."""
+
+
+def cluster_colour(k: int) -> str:
+    """Colour of cluster ``k``: the same in every figure; beyond ten they come round again.
+
+    Parameters
+    ----------
+    k : int
+        Number of the cluster.
+
+    Returns
+    -------
+    str
+        Colour as hexadecimal RGB.
+
+    Examples
+    --------
+    >>> from mixtures.plot import cluster_colour
+    >>> cluster_colour(0), cluster_colour(10)
+    ('#3f90da', '#3f90da')
+    """
+    return COLOURS[k % len(COLOURS)]
+
+
+def axes_or_new(ax: Axes | None) -> Axes:
+    """The axes given, or those of a new figure."""
+    return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def columns(data: Data, features: tuple[str, ...] | None) -> list[int]:
+    """Places of the features to draw: those asked for, or the first two."""
+    if features is None:
+        return list(range(min(2, data.n_features)))
+    for name in features:
+        if name not in data.features:
+            hint = did_you_mean(name, data.features)
+            raise InputError(
+                f"there is no feature {name!r}{hint}; the features are {', '.join(data.features)}"
+            )
+    if len(features) not in (1, 2):
+        raise InputError(f"a picture has one feature or two, got {len(features)}")
+    return [data.features.index(name) for name in features]
+
+
+def name_cluster(ax: Axes, k: int, x: float, y: float) -> None:
+    """Write the number of a cluster where it lies, so that colour is not all there is."""
+    halo = [withStroke(linewidth=3, foreground="white")]
+    ax.text(x, y, str(k), ha="center", va="center", weight="bold", color=INK, path_effects=halo, zorder=5)
