@@ -5,7 +5,7 @@ sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from mixtures.data import Data, InputError, as_data, did_you_mean
 from mixtures.emfit import CollapseError, EMFit, NonMonotoneError, Restarts
-from mixtures.estep import Assign, EStep, e_step, hard_assignment, soft_assignment
+from mixtures.estep import Assign, EStep, e_step, hard_assignment, soft_assignment, worst_rows
 from mixtures.families.mixture import Mixture, Params, check_weights, resolve
 from mixtures.families.start import start_params
 from mixtures.priors import Array
@@ -41,10 +41,36 @@ class _Problem:
         return not self.held.keys() & set(self.spec.family.dims)
 
     def e_step(self, params: Params) -> EStep:
-        return e_step(self.spec, self.data, params, self.weights, self.assign)
+        passed = e_step(self.spec, self.data, params, self.weights, self.assign)
+        if self.assign is hard_assignment and not passed.statistics.count.all():
+            return self._without_empty_clusters(passed, params)
+        return passed
 
     def m_step(self, statistics: Any) -> dict[str, Array]:
         return {**self.spec.maximize(statistics), **self.held}
+
+    def height(self, passed: EStep, params: Params) -> float:
+        return passed.log_likelihood + self.spec.log_prior(params)
+
+    def defects(self, params: Params) -> dict[int, str]:
+        return self.spec.family.defects(params, self.scale) if self.may_collapse else {}
+
+    def _without_empty_clusters(self, passed: EStep, params: Params) -> EStep:
+        """Move the row that is explained worst into every empty cluster, as K-means does, if it is a gain."""
+        family, statistics = self.spec.family, passed.statistics
+        empty = np.flatnonzero(statistics.count == 0)
+        worst = worst_rows(self.spec, self.data, params, self.weights, len(empty))
+        for cluster, (row, winner) in zip(empty, worst, strict=False):
+            move = np.zeros((self.spec.n_components, 1))
+            move[cluster] = 1 if self.weights is None else self.weights[row]
+            move[winner] = -move[cluster]
+            statistics = statistics + family.statistics(self.data.values[[row]].T, move)
+        new = self.m_step(statistics)
+        if self.defects(new):
+            return passed
+        after = e_step(self.spec, self.data, new, self.weights, self.assign)
+        is_gain = self.height(after, new) > self.height(passed, params)
+        return replace(passed, statistics=statistics) if is_gain else passed
 
     def check(self, params: Params) -> dict[str, Array]:
         merged = {**params, **self.held} if isinstance(params, Mapping) else params
@@ -137,10 +163,7 @@ def _resolution(spec: Mixture, params: Params, statistics: Any) -> float:
 
 
 def _refuse_collapse(problem: _Problem, params: Params, before: Params, trace: list[float]) -> None:
-    if not problem.may_collapse:
-        return
-    defects = problem.spec.family.defects(params, problem.scale)
-    if defects:
+    if defects := problem.defects(params):
         k, reason = next(iter(defects.items()))
         raise CollapseError(f"cluster {k} collapsed: {reason}", before, trace)
 
@@ -237,7 +260,8 @@ def fit_em(
     hard : bool, default False
         Classification EM: every row goes wholly to its likeliest cluster. The
         objective is then the classification log-likelihood; with covariances
-        held at a multiple of the identity this is K-means.
+        held at a multiple of the identity this is K-means. A cluster left
+        without rows takes over the one that is explained worst.
     hold : dict of array_like, optional
         Parameters that stay at these values, broadcast to their shapes, such as
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.

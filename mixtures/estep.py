@@ -14,7 +14,7 @@ from mixtures.data import Data
 from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array
 
-__all__ = ["Assign", "EStep", "chunks", "e_step", "hard_assignment", "soft_assignment"]
+__all__ = ["Assign", "EStep", "chunks", "e_step", "hard_assignment", "soft_assignment", "worst_rows"]
 
 Assign = Callable[[Array], tuple[Array, Array]]
 """Log joint (K, n) to responsibilities (K, n) and each row's part of the objective (n,)."""
@@ -107,6 +107,21 @@ def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Arr
         log_likelihood = w * log_likelihood
     statistics = spec.family.statistics(X, r)
     return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))
+
+
+def worst_rows(
+    spec: Mixture, data: Data, params: Params, weights: Array | None, n: int
+) -> list[tuple[int, int]]:
+    """The n rows that their likeliest cluster explains worst, each with that cluster, the worst first."""
+    log_joint = spec.log_joint(params)
+    best = [
+        (joint.max(axis=0), joint.argmax(axis=0))
+        for joint in (log_joint(X) for _, X in chunks(data, spec.n_components))
+    ]
+    height, winner = (np.concatenate(part) for part in zip(*best, strict=True))
+    if weights is not None:
+        height[weights == 0] = np.inf  # such rows are not there
+    return [(int(row), int(winner[row])) for row in np.argsort(height, kind="stable")[:n]]
 
 
 def chunks(data: Data, k: int) -> Iterator[tuple[slice, Array]]:

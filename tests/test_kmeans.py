@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import make_rows
+from conftest import make_params, make_rows
 from scipy.special import softmax
 from sklearn.cluster import KMeans
 
@@ -57,6 +57,36 @@ def test_soft_assignments_become_kmeans_as_the_variance_vanishes(name, k, seed):
     np.testing.assert_allclose(ours.params["alpha"], np.bincount(theirs.labels_, minlength=k) / len(X))
     r = ours.spec.responsibilities(X, ours.params)
     assert np.minimum(r, 1 - r).max() < 1e-12
+
+
+@every_data
+@pytest.mark.parametrize("seed", range(10))
+def test_a_centre_without_rows_takes_the_worst_one_as_in_scikit_learn(name, k, seed):
+    X = mx.datasets.load(name).to_numpy()
+    start = centres(X, k, seed)
+    start[-1] = X.max(axis=0) + 10  # nobody's nearest
+    theirs = kmeans(X, start)
+    ours = fit_em(
+        GMM(k, **ROUND), X, hard=True, start={"mu": start}, hold={"sigma2": 0.7, "alpha": np.full(k, 1 / k)}
+    )
+    np.testing.assert_array_equal(labels(ours, X), theirs.labels_)
+    np.testing.assert_allclose(ours.params["mu"], theirs.cluster_centers_, rtol=0, atol=1e-8)
+    assert (np.diff(ours.objective_trace) > -1e-9).all()
+
+
+@pytest.mark.parametrize(
+    "spec", [GMM(3), GMM(3, covariance_type="tied"), BMM(3), BMM(3, prior=None)], ids=repr
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_empty_cluster_is_refilled_only_for_a_gain(spec, weighted):
+    X, _ = make_rows(spec, 90, 4)
+    weights = np.random.default_rng(0).integers(0, 3, len(X)) if weighted else None
+    start = make_params(spec, 4)
+    location = next(name for name in ("mu", "p") if name in start)
+    start[location][2] = X.max(axis=0) + 100 if location == "mu" else 1e-9
+    em = fit_em(spec, X, hard=True, start=start, weights=weights)
+    assert (np.diff(em.objective_trace) > -1e-9).all()
+    assert em.converged
 
 
 def test_the_weights_are_idle_in_the_limit():
