@@ -70,7 +70,7 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     graph = FunctionGraph(list(arguments), list(outputs), clone=True)
     JAX.optimizer.rewrite(graph)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipping Check")  # parameter checks have no place in XLA
+        warnings.filterwarnings("ignore", "Skipping (Check|Assert)")  # checks have no place in XLA
         jaxified = jax_funcify(graph)
 
     def function(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
