@@ -78,6 +78,8 @@ class EMFit:
         What became of every start.
     notes : tuple of str
         What a reader should know: empty clusters, constant columns.
+    features : tuple of str
+        Names of the columns fitted.
     """
 
     spec: Mixture

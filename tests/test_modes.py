@@ -207,6 +207,14 @@ def test_data_go_with_a_spec_and_not_with_a_model():
         fit_map(BMM(2), X, n_init=0)
 
 
+def test_priors_that_broadcast_compile_in_silence():
+    """PyMC checks such shapes by an assertion, which XLA leaves out; warnings are errors here."""
+    with pm.Model(coords={"cluster": range(2), "feature": ["a", "b"]}) as model:
+        mu = pm.Normal("mu", np.array([[-1.0], [1.0]]), 1.0, dims=("cluster", "feature"))
+        mx.GaussianMixture("x", alpha=[0.5, 0.5], mu=mu, sigma2=np.ones((2, 2)), observed=np.eye(2) * 3)
+    assert fit_map(model, n_init=1, random_seed=0).converged
+
+
 def test_starts_that_do_not_fit_are_refused():
     X, start = rows(BMM(2)), {"alpha": [0.5, 0.5], "p": np.full((2, 3), 0.5)}
     for broken, words in [

@@ -109,7 +109,7 @@ class Family(ABC):
 
     @abstractmethod
     def density(self, params: Params) -> Callable[[Array], Array]:
-        """Log density as a function of chunks, ``(D, n) -> (K, n)``, numerically sound."""
+        """Log density as a function of chunks, ``(D, n) -> (K, n)``, right to a few eps of itself."""
 
     @abstractmethod
     def statistics(self, X: Array, r: Array) -> Any:
@@ -240,7 +240,7 @@ class Mixture(ABC):
         """Refuse priors under which the log posterior has no finite maximum."""
         if self.for_mode() is not self:
             raise InputError(
-                "concentrations below 1 (weight_concentration, or a Beta prior's alpha and beta) have no "
+                "concentrations below 1 (weight_concentration, or those of a prior such as Beta) have no "
                 "finite mode; raise them to 1 or more, or use sample, which takes them"
             )
 
