@@ -209,9 +209,10 @@ def test_data_go_with_a_spec_and_not_with_a_model():
 
 def test_priors_that_broadcast_compile_in_silence():
     """PyMC checks such shapes by an assertion, which XLA leaves out; warnings are errors here."""
-    with pm.Model(coords={"cluster": range(2), "feature": ["a", "b"]}) as model:
-        mu = pm.Normal("mu", np.array([[-1.0], [1.0]]), 1.0, dims=("cluster", "feature"))
-        mx.GaussianMixture("x", alpha=[0.5, 0.5], mu=mu, sigma2=np.ones((2, 2)), observed=np.eye(2) * 3)
+    with pm.Model(coords={"cluster": range(2), "feature": ["a"]}) as model:
+        mu = pm.Normal("mu", np.array([[-1.0], [1.0]]), 0.2, dims=("cluster", "feature"))
+        sigma2 = pm.InverseGamma("sigma2", 5, 0.6, dims=("cluster", "feature"))
+        mx.GaussianMixture("x", alpha=[0.5, 0.5], mu=mu, sigma2=sigma2, observed=[[-1.0], [1.0], [2.0]])
     assert fit_map(model, n_init=1, random_seed=0).converged
 
 
