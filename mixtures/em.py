@@ -5,6 +5,7 @@ sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,7 @@ from mixtures.emfit import CollapseError, EMFit, NonMonotoneError, Restarts
 from mixtures.estep import Assign, EStep, e_step, hard_assignment, soft_assignment, worst_rows
 from mixtures.families.mixture import Mixture, Params, check_weights, resolve
 from mixtures.families.start import start_params
+from mixtures.kernel import Kernel
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
@@ -40,7 +42,10 @@ class _Problem:
         """A likelihood is unbounded only while all the components' parameters are free."""
         return not self.held.keys() & set(self.spec.family.dims)
 
-    def e_step(self, params: Params) -> EStep:
+    def e_step(self, params: Params, kernel: Kernel | None = None, tol: float = 0.0) -> EStep:
+        passed = None if kernel is None else kernel.e_step(params, tol)
+        if passed is not None:
+            return passed
         passed = e_step(self.spec, self.data, params, self.weights, self.assign)
         if self.assign is hard_assignment and not passed.statistics.count.all():
             return self._without_empty_clusters(passed, params)
@@ -121,7 +126,9 @@ class _Run:
     converged: bool
 
 
-def _run(problem: _Problem, start: Params, tol: float, max_iter: int, trace: list[float]) -> _Run:
+def _run(
+    problem: _Problem, kernel: Kernel | None, start: Params, tol: float, max_iter: int, trace: list[float]
+) -> _Run:
     """Iterate from one start until the distance left is below ``tol``, extending ``trace``.
 
     Params, log-likelihood and the end of the trace belong together: the last
@@ -132,7 +139,7 @@ def _run(problem: _Problem, start: Params, tol: float, max_iter: int, trace: lis
     trace, step_before, left_before = list(trace), np.nan, np.inf
     _refuse_collapse(problem, params, params, trace)
     while True:
-        passed = problem.e_step(params)
+        passed = problem.e_step(params, kernel, tol)
         log_prior = spec.log_prior(params)
         objective = passed.log_likelihood + log_prior
         rounding = TOLERANCES.em_rounding * np.finfo(float).eps * (passed.magnitude + abs(log_prior))
@@ -315,13 +322,14 @@ def fit_em(
 
     def run(i: int, params: Params, tol: float, trace: list[float]) -> _Run:
         try:
-            return _run(problem, params, tol, max_iter, trace)
+            return _run(problem, kernel, params, tol, max_iter, trace)
         except CollapseError as error:
             collapsed[i] = error
             return _Run(error.params, np.nan, [*error.objective_trace, np.nan], False)
 
     loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
-    with threadpool_limits(1):
+    soft = None if hard else Kernel(spec, data, problem.weights)
+    with threadpool_limits(1), soft or nullcontext() as kernel:
         for i, params in enumerate(track(starts, "EM", transient=True, disable=not progressbar)):
             runs.append(run(i, params, loose, []))
         while True:

@@ -25,6 +25,9 @@ class Tolerances:
         The objective may fall by this many machine epsilons of the sum of the
         absolute log-likelihoods of the rows and of the log prior; a step is
         rounding when it is this many times what one epsilon in every parameter makes.
+    natural_loss : float
+        The natural form of a density is used while it loses less than this of each
+        row's log density, and moves EM by less than a tenth of what it converges to.
     same_optimum : float
         Two optima are one when their log posteriors differ by less (nats).
     collapsed_sd : float
@@ -69,6 +72,7 @@ class Tolerances:
     em_step_restart: float = 1e-5
     em_step_certificate: float = 1e-9
     em_rounding: float = 100.0
+    natural_loss: float = 1e-9
     same_optimum: float = 1e-4
     collapsed_sd: float = 1e-7
     empty_count: float = 0.5

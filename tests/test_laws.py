@@ -61,6 +61,7 @@ def test_the_density_written_four_ways(spec, n_features):
     other = make_params(spec, n_features, seed=5)
     again = spec.family.density(other)(X.T) - spec.family.natural(other) @ features
     np.testing.assert_allclose(again, base, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(spec.family.base_measure(X.T), base[0], rtol=1e-9, atol=1e-9)
 
 
 @every_gmm

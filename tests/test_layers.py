@@ -14,7 +14,10 @@ ROOT = Path(mixtures.__file__).parent
 LAYERS = [
     [("tolerances", "data", "datasets", "trees")],
     [("priors", "families")],
-    [("estep", "bound", "emfit", "em"), ("distributions", "declaration", "compiled", "optimise", "draw")],
+    [
+        ("estep", "kernel", "bound", "emfit", "em"),
+        ("distributions", "declaration", "compiled", "optimise", "draw"),
+    ],
     [("labels", "diagnostics", "membership")],
     [("modes", "sampling", "table", "agreement", "select")],
     [("plot",)],

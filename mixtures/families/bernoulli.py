@@ -96,9 +96,9 @@ class Bernoulli(Family):
         """One probability a cluster and feature."""
         return n_components * n_features
 
-    def features(self, X: Array) -> Array:
+    def features(self, X: Array, out: Array | None = None) -> Array:
         """phi(x) = [1, x]."""
-        return np.vstack([np.ones(X.shape[1]), X])
+        return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
 
     def natural(self, params: Params) -> Array:
         """[sum_d log(1 - p_d), logit p]; finite for p strictly between 0 and 1."""
@@ -120,6 +120,10 @@ class Bernoulli(Family):
     def statistics(self, X: Array, r: Array) -> BernoulliStatistics:
         """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (K, n)``."""
         return BernoulliStatistics(r.sum(axis=1), r @ X.T)
+
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> BernoulliStatistics:
+        """The sums themselves: zeros and ones are not rescaled."""
+        return BernoulliStatistics(sums[:, 0], sums[:, 1:])
 
     def maximize(self, stats: BernoulliStatistics) -> dict[str, Array]:
         """``p = (ones + a - 1) / (count + a + b - 2)``; with ``prior=None`` that of the tutorial's S6."""

@@ -7,6 +7,7 @@ where they do not. Nothing else in the package asks which structure it is.
 """
 
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,6 +58,22 @@ class Covariance(ABC):
     @abstractmethod
     def pairs(self, d: int) -> tuple[Any, Any]:
         """Index pairs i <= j of the features whose products are in phi(x)."""
+
+    @abstractmethod
+    def products(self, X: Array, out: Array) -> None:
+        """Write those products of the rows of ``X (D, n)``, pair by pair."""
+
+    @abstractmethod
+    def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
+        """Scatter about the mean from the sums (K, P) of those products."""
+
+    @abstractmethod
+    def squares(self, scale: Array) -> Array:
+        """What scatter is multiplied by when feature d is multiplied by ``scale (D,)``."""
+
+    @abstractmethod
+    def rescaled(self, value: Array, scale: Array) -> Array:
+        """The parameter when every feature is divided by its scale."""
 
     @abstractmethod
     def dependent(self, scatter: Array) -> list[int]:
@@ -132,7 +149,27 @@ class Dense(Covariance):
         return positive_definite(value)
 
     def pairs(self, d: int) -> tuple[Any, Any]:
-        return np.triu_indices(d)
+        return _upper(d)
+
+    def products(self, X: Array, out: Array) -> None:
+        first = 0
+        for i in range(len(X)):
+            last = first + len(X) - i
+            np.multiply(X[i], X[i:], out=out[first:last])
+            first = last
+
+    def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
+        k, d = mean.shape
+        i, j = self.pairs(d)
+        scatter = np.empty((k, d, d))
+        scatter[:, i, j] = scatter[:, j, i] = sums - count[:, None] * mean[:, i] * mean[:, j]
+        return scatter
+
+    def squares(self, scale: Array) -> Array:
+        return np.outer(scale, scale)
+
+    def rescaled(self, value: Array, scale: Array) -> Array:
+        return value / np.outer(scale, scale)
 
     def dependent(self, scatter: Array) -> list[int]:
         sd = np.sqrt(scatter.diagonal())
@@ -232,6 +269,18 @@ class Independent(Covariance):
     def pairs(self, d: int) -> tuple[Any, Any]:
         return np.arange(d), np.arange(d)
 
+    def products(self, X: Array, out: Array) -> None:
+        np.multiply(X, X, out=out)
+
+    def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
+        return np.maximum(sums - count[:, None] * mean**2, 0)
+
+    def squares(self, scale: Array) -> Array:
+        return scale**2
+
+    def rescaled(self, value: Array, scale: Array) -> Array:
+        return value / scale**2
+
     def dependent(self, scatter: Array) -> list[int]:
         return []
 
@@ -319,6 +368,15 @@ class Spherical(Independent):
 
     def unit(self, variance: Array) -> Array:
         return np.full(len(variance), np.sqrt(variance.mean()))
+
+    def rescaled(self, value: Array, scale: Array) -> Array:
+        return value / scale[0] ** 2
+
+
+@cache
+def _upper(d: int) -> tuple[Any, Any]:
+    """Index pairs i <= j; asked for at every iteration."""
+    return np.triu_indices(d)
 
 
 COVARIANCES: dict[str, Covariance] = {c.name: c for c in (Full(), Tied(), Diagonal(), Spherical())}

@@ -138,10 +138,14 @@ class Gaussian(Family):
         """Means plus the free entries of the covariances."""
         return n_components * n_features + self.covariance.free(n_components, n_features)
 
-    def features(self, X: Array) -> Array:
+    def features(self, X: Array, out: Array | None = None) -> Array:
         """phi(x) = [1, x, x_i x_j for the pairs i <= j that covary]."""
-        i, j = self.covariance.pairs(len(X))
-        return np.vstack([np.ones(X.shape[1]), X, X[i] * X[j]])
+        d, n = X.shape
+        phi = np.empty((1 + d + len(self.covariance.pairs(d)[0]), n)) if out is None else out
+        phi[0] = 1
+        phi[1 : 1 + d] = X
+        self.covariance.products(X, phi[1 + d :])
+        return phi
 
     def natural(self, params: Params) -> Array:
         """[log-normaliser, P mu, -P_ij (halved on the diagonal)] with precisions P."""
@@ -176,6 +180,29 @@ class Gaussian(Family):
     def statistics(self, X: Array, r: Array) -> GaussianStatistics:
         """Weighted count, mean and scatter of a chunk ``X (D, n)`` under ``r (K, n)``."""
         return _statistics(self.covariance, X, r)
+
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> GaussianStatistics:
+        """Count, mean and scatter; the scatter is a difference, as good as the natural form is."""
+        d = len(location)
+        count, first = sums[:, 0], sums[:, 1 : 1 + d]
+        mean = np.divide(first, count[:, None], out=np.zeros_like(first), where=count[:, None] > 0)
+        scatter = self.covariance.about_mean(sums[:, 1 + d :], count, mean)
+        return GaussianStatistics(
+            count, location + scale * mean, scatter * self.covariance.squares(scale), self.covariance
+        )
+
+    def affine_units(self, data: Data) -> tuple[Array, Array]:
+        """Standardised features: a Gaussian stays one under any affine map."""
+        return self.units(data)
+
+    def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
+        """Means shifted and divided by the scale, covariances divided by its square."""
+        name = self.covariance.parameter
+        return {
+            **params,
+            "mu": (params["mu"] - location) / scale,
+            name: self.covariance.rescaled(params[name], scale),
+        }
 
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
         """Posterior mode; with ``prior=None`` the weighted mean and covariance of the tutorial's S5."""

@@ -96,8 +96,12 @@ class Family(ABC):
         """Number of free parameters of the components."""
 
     @abstractmethod
-    def features(self, X: Array) -> Array:
-        """Features phi(x), shape (P, n): the constant 1 first."""
+    def features(self, X: Array, out: Array | None = None) -> Array:
+        """Features phi(x), shape (P, n), the constant 1 first; monomials, written to ``out`` if given."""
+
+    def base_measure(self, X: Array) -> Array:
+        """Log of h(x), shape (n,): what of the density no parameter touches."""
+        return np.zeros(X.shape[1])
 
     @abstractmethod
     def natural(self, params: Params) -> Array:
@@ -114,6 +118,18 @@ class Family(ABC):
     @abstractmethod
     def statistics(self, X: Array, r: Array) -> Any:
         """Sufficient statistics of a chunk under responsibilities."""
+
+    def affine_units(self, data: Data) -> tuple[Array, Array]:
+        """Location and scale of features that the family lets one shift and scale; none by default."""
+        return np.zeros(data.n_features), np.ones(data.n_features)
+
+    def rescaled(self, params: Params, location: Array, scale: Array) -> Params:
+        """Parameters of the rows ``(x - location) / scale`` in such units."""
+        return params
+
+    @abstractmethod
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> Any:
+        """Statistics from ``S = r phi(z)'``, shape (K, P), over rows ``z = (x - location) / scale``."""
 
     @abstractmethod
     def maximize(self, stats: Any) -> dict[str, Array]:

@@ -1,0 +1,197 @@
+"""The E-step in natural form: two matrix products and one exponential a chunk of rows.
+
+With ``L = eta Phi`` the responsibilities are a softmax of L, and the sums
+``S = r Phi'`` are all that the M-step needs. Rows are standardised and chunks
+sized to the cache; threads take a stretch of rows each, and nothing is
+allocated from one iteration to the next.
+
+The form loses digits where clusters are far tighter than the data, because
+large terms of ``eta . phi`` cancel. A guard, in `Kernel.e_step`, takes it only
+while that loss is below what the caller can notice; the whitened form of
+`estep` does the rest.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from mixtures.data import Data
+from mixtures.estep import EStep
+from mixtures.families.mixture import Mixture, Params
+from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["Kernel"]
+
+SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
+"""Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
+
+THREAD_VALUES = 1_000_000
+"""Numbers (rows x features and clusters) below which another thread costs more than it brings."""
+
+COPIED_BYTES = 2**31
+"""Data up to this size are standardised once, in a copy; larger ones chunk by chunk, in every pass."""
+
+FACTORS = 16
+"""Densities multiplied before a logarithm is taken of them: one logarithm is as dear as many products."""
+
+SAFE, POSSIBLE = 1e18, 1e290
+"""A density, or its inverse, up to which so many can be multiplied, and up to which it is a number at all."""
+
+
+class Scratch(NamedTuple):
+    """What a thread works in, allocated once."""
+
+    phi: Array
+    joint: Array
+    density: Array
+    sums: Array
+    rows: Array
+
+
+class Kernel:
+    """Data made ready for many E-steps; a context manager, for it may hold threads.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    data : Data
+        Checked data.
+    weights : ndarray, shape (n,), optional
+        Frequency weights.
+    """
+
+    def __init__(self, spec: Mixture, data: Data, weights: Array | None = None) -> None:
+        self.spec, self.data, self.weights = spec, data, weights
+        self.location, self.scale = spec.family.affine_units(data)
+        self.log_scale = float(np.log(self.scale).sum())
+        n, d = data.values.shape
+        p = len(spec.family.features(np.zeros((d, 1))))
+        k = spec.n_components
+        self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
+        threads = max(1, min(os.cpu_count() or 1, n * (k + p) // THREAD_VALUES))
+        self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
+        self.scratch = [
+            Scratch(
+                *(
+                    np.empty(shape)
+                    for shape in ((p, self.chunk), (k, self.chunk), self.chunk, (k, p), (d, self.chunk))
+                )
+            )
+            for _ in self.spans
+        ]
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.standardised: Array | None = None
+        if data.values.nbytes <= COPIED_BYTES and not isinstance(data.values, np.memmap):
+            self.standardised = np.empty((d, n))
+            np.subtract(data.values.T, self.location[:, None], out=self.standardised)
+            self.standardised /= self.scale[:, None]
+        self.largest, self.base = self._survey()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def e_step(self, params: Params, tol: float) -> EStep | None:
+        """One pass over the data, or None where rounding would show.
+
+        Parameters
+        ----------
+        params : dict of ndarray
+            Current parameters.
+        tol : float
+            Error that the caller can notice, in standard deviations of the complete data.
+
+        Returns
+        -------
+        EStep or None
+            As of `estep.e_step`.
+        """
+        family = self.spec.family
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            eta = family.natural(family.rescaled(params, self.location, self.scale))
+            eta[:, 0] += np.log(params["alpha"]) - self.log_scale
+            terms = float((np.abs(eta) @ self.largest).max())
+        loss = np.finfo(float).eps * terms
+        n = self.data.n_rows
+        if not loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
+            return None
+        stretch = partial(self._stretch, eta)
+        parts = list((self.pool.map if self.pool else map)(stretch, self.spans, self.scratch))
+        sums = np.sum([s for s, _ in parts], axis=0)
+        log_likelihood = self.base + sum(height for _, height in parts)
+        magnitude = abs(log_likelihood) + n * terms / TOLERANCES.em_rounding
+        return EStep(family.from_sums(sums, self.location, self.scale), log_likelihood, magnitude)
+
+    def _rows(self, first: int, last: int, scratch: Scratch) -> Array:
+        """Standardised rows (D, n) of a chunk."""
+        if self.standardised is not None:
+            return self.standardised[:, first:last]
+        rows = scratch.rows[:, : last - first]
+        np.subtract(self.data.values[first:last].T, self.location[:, None], out=rows)
+        rows /= self.scale[:, None]
+        return rows
+
+    def _survey(self) -> tuple[Array, float]:
+        """Largest value that each feature of phi reaches, and the sum of ``log h(x)``: once for all."""
+        family, scratch = self.spec.family, self.scratch[0]
+        furthest, base = np.zeros((self.data.n_features, 1)), 0.0
+        for first in range(0, self.data.n_rows, self.chunk):
+            rows = self._rows(first, min(first + self.chunk, self.data.n_rows), scratch)
+            np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
+            h = family.base_measure(rows)
+            base += float(h.sum() if self.weights is None else self.weights[first : first + self.chunk] @ h)
+        return np.abs(family.features(furthest))[:, 0], base
+
+    def _stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> tuple[Array, float]:
+        """``S`` and the log-likelihood of a stretch of rows."""
+        total, log_likelihood = np.zeros_like(eta), 0.0
+        ones = np.ones(len(eta))
+        for begin in range(*span, self.chunk):
+            end = min(begin + self.chunk, span[1])
+            phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
+            self.spec.family.features(self._rows(begin, end, scratch), out=phi)
+            np.matmul(eta, phi, out=joint)
+            highest = None
+            np.exp(joint, out=joint)
+            np.dot(ones, joint, out=density)
+            low, high = float(density.min()), float(density.max())
+            if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
+                np.matmul(eta, phi, out=joint)
+                highest = joint.max(axis=0)
+                joint -= highest
+                np.exp(joint, out=joint)
+                np.dot(ones, joint, out=density)
+                low, high = 1.0, float(len(eta))
+            w = None if self.weights is None else self.weights[begin:end]
+            log_likelihood += _sum_of_logs(density, low, high, w)
+            if highest is not None:
+                log_likelihood += float(highest.sum() if w is None else w @ highest)
+            np.reciprocal(density, out=density)
+            if w is not None:
+                density *= w
+            joint *= density
+            np.matmul(joint, phi.T, out=scratch.sums)
+            total += scratch.sums
+        return total, log_likelihood
+
+
+def _sum_of_logs(x: Array, low: float, high: float, weights: Array | None) -> float:
+    """``sum_i w_i log x_i``; unweighted by the logarithms of products, where those stay numbers."""
+    if weights is not None:
+        return float(weights @ np.log(x))
+    if not (low > 1 / SAFE and high < SAFE):
+        return float(np.log(x).sum())
+    whole = len(x) // FACTORS * FACTORS
+    products = np.multiply.reduce(x[:whole].reshape(FACTORS, -1), axis=0)
+    return float(np.log(products).sum() + np.log(x[whole:]).sum())
