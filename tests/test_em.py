@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import every_spec, make_params, make_rows, simulate
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import chi2
 from sklearn.exceptions import ConvergenceWarning
@@ -327,15 +329,15 @@ def test_a_collapse_on_the_last_stretch_leaves_the_next_best(monkeypatch):
     from mixtures import em as module
 
     X = mx.datasets.iris()
-    run, best = module._run, []
+    run, best = module.ascend, []
 
-    def collapse_once(problem, kernel, start, tol, max_iter, trace):
+    def collapse_once(problem, kernel, start, tol, max_iter, trace, **options):
         if trace and not best:
             best.append(start)
             raise CollapseError("cluster 0 collapsed: on purpose", start, trace)
-        return run(problem, kernel, start, tol, max_iter, trace)
+        return run(problem, kernel, start, tol, max_iter, trace, **options)
 
-    monkeypatch.setattr(module, "_run", collapse_once)
+    monkeypatch.setattr(module, "ascend", collapse_once)
     em = fit_em(GMM(3), X, n_init=3, random_seed=0)
     assert em.converged
     assert list(em.restarts.collapsed.values()) == ["cluster 0 collapsed: on purpose"]
@@ -606,3 +608,59 @@ def test_every_start_has_its_trace():
     assert len(restarts.traces) == 10
     np.testing.assert_array_equal([trace[-1] for trace in restarts.traces], restarts.log_posterior)
     assert all((np.diff(trace[:-1]) > -1e-9).all() for trace in restarts.traces)
+
+
+# Acceleration
+
+
+def overlapping(spec, seed=0):
+    """Rows of clusters so close that EM crawls."""
+    rng = np.random.default_rng(seed)
+    z = rng.integers(0, 2, 3000)
+    if isinstance(spec, BMM):
+        return (rng.random((3000, 6)) < np.array([0.4, 0.6])[z][:, None]).astype(float)
+    return np.array([[0.0, 0.0], [1.8, 0.0]])[z] + rng.normal(size=(3000, 2))
+
+
+@pytest.mark.parametrize(
+    "spec", [GMM(2, covariance_type="spherical"), GMM(2, covariance_type="tied"), BMM(2)], ids=repr
+)
+def test_squarem_needs_a_fifth_of_the_iterations_where_clusters_overlap(spec):
+    X = overlapping(spec)
+    plain = fit_em(spec, X, n_init=1, random_seed=1)
+    fast = fit_em(spec, X, n_init=1, random_seed=1, accelerate="squarem")
+    assert plain.converged
+    assert fast.converged
+    assert fast.n_iter * 5 <= plain.n_iter
+    assert fast.log_posterior == pytest.approx(plain.log_posterior, abs=1e-9)
+    assert spec.step_length(fast.params, plain.params, 3000 * plain.params["alpha"]) < 1e-4
+    assert (np.diff(fast.objective_trace) > -1e-9).all()
+
+
+@every_spec
+@given(seed=st.integers(0, 2**16), apart=st.floats(0.3, 3.0), n_features=st.integers(1, 4))
+def test_squarem_never_falls_and_ends_where_nothing_is_left(spec, seed, apart, n_features):
+    X, _ = make_rows(spec, 80, n_features, seed, apart)
+    em = fit_em(spec, X, n_init=1, random_seed=seed, accelerate="squarem")
+    assert em.converged
+    assert (np.diff(em.objective_trace) > -1e-9 * (1 + abs(em.log_posterior))).all()
+    step = em_step(em.spec, X, em.params)
+    assert em.spec.step_length(step, em.params, 80 * em.params["alpha"]) < 1e-6
+
+
+def test_squarem_holds_what_is_held_and_takes_weights():
+    X = overlapping(GMM(2))
+    weights = np.random.default_rng(0).integers(1, 3, len(X))
+    options = {"hold": {"alpha": [0.4, 0.6]}, "weights": weights, "n_init": 1, "random_seed": 0}
+    plain = fit_em(GMM(2), X, **options)
+    fast = fit_em(GMM(2), X, accelerate="squarem", **options)
+    np.testing.assert_array_equal(fast.params["alpha"], [0.4, 0.6])
+    assert fast.log_posterior == pytest.approx(plain.log_posterior, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"accelerate": "anderson"}, {"accelerate": "squarem", "hard": True}], ids=str
+)
+def test_accelerations_that_are_not_there(keywords):
+    with pytest.raises(InputError, match=r"accelerate='.*': it is None or 'squarem'"):
+        fit_em(GMM(2), mx.datasets.faithful(), **keywords)

@@ -15,7 +15,7 @@ LAYERS = [
     [("tolerances", "data", "datasets", "trees")],
     [("priors", "families")],
     [
-        ("estep", "kernel", "bound", "emfit", "em"),
+        ("estep", "kernel", "bound", "emfit", "ascent", "em"),
         ("distributions", "declaration", "compiled", "optimise", "draw"),
     ],
     [("labels", "diagnostics", "membership")],
