@@ -81,6 +81,7 @@ def crosscheck(
     spec: Mixture | pm.Model,
     X: Any = None,
     *,
+    weights: Any = None,
     n_init: int = 10,
     draws: int = 1000,
     tune: int = 500,
@@ -99,6 +100,9 @@ def crosscheck(
         EM is left out.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows. Refused with a
+        ``pymc.Model``.
     n_init : int, default 10
         Starts of EM, and independent starts of MAP.
     draws, tune, chains : int, default 1000, 500, 4
@@ -134,9 +138,9 @@ def crosscheck(
         raise InputError(f"n_init must be at least 1 and ci_prob between 0 and 1, got {n_init}, {ci_prob}")
     if isinstance(spec, Mixture):
         spec.check_mode()
-    model, resolved, data = prepare(spec, X)
+    model, twin, resolved, data = prepare(spec, X, weights)
     rng = np.random.default_rng(random_seed)
-    compiled = CompiledModel(model)
+    compiled = CompiledModel(model, twin)
     sampling = {
         "draws": draws,
         "tune": tune,
@@ -182,7 +186,7 @@ def _of_spec(
         notes.append(
             "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
         )
-    notes += spec.family.remarks(em.params, data.n_rows * em.params["alpha"])
+    notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
     table = parameter_table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
     certificate = (
         _equal_log_posterior(compiled, spec, data, em, x),
@@ -249,7 +253,8 @@ def _displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Arra
 
 def _equal_log_posterior(compiled: CompiledModel, spec: Mixture, data: Data, em: EMFit, x: Array) -> Check:
     inside = spec.inside(em.params)
-    by_numpy = spec.log_prior(inside) + float(spec.log_likelihood(data, inside).sum())
+    rows = spec.log_likelihood(data, inside)
+    by_numpy = spec.log_prior(inside) + float(rows.sum() if data.weights is None else data.weights @ rows)
     by_pymc, _ = compiled.value_and_grad(x)
     figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
     return Check(

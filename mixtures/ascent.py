@@ -27,7 +27,6 @@ class Problem:
     spec: Mixture
     data: Data
     scale: Array
-    weights: Array | None
     held: dict[str, Array]
     assign: Assign
 
@@ -46,7 +45,7 @@ class Problem:
         passed = None if kernel is None else kernel.e_step(params, tol)
         if passed is not None:
             return passed
-        passed = e_step(self.spec, self.data, params, self.weights, self.assign)
+        passed = e_step(self.spec, self.data, params, self.assign)
         if self.assign is hard_assignment and not passed.statistics.count.all():
             return self._without_empty_clusters(passed, params)
         return passed
@@ -67,16 +66,16 @@ class Problem:
         """Move the row that is explained worst into every empty cluster, as K-means does, if it is a gain."""
         family, statistics = self.spec.family, passed.statistics
         empty = np.flatnonzero(statistics.count == 0)
-        worst = worst_rows(self.spec, self.data, params, self.weights, len(empty))
+        worst = worst_rows(self.spec, self.data, params, len(empty))
         for cluster, (row, winner) in zip(empty, worst, strict=False):
             move = np.zeros((self.spec.n_components, 1))
-            move[cluster] = 1 if self.weights is None else self.weights[row]
+            move[cluster] = 1 if self.data.weights is None else self.data.weights[row]
             move[winner] = -move[cluster]
             statistics = statistics + family.statistics(self.data.values[[row]].T, move)
         new = self.m_step(statistics)
         if self.defects(new):
             return passed
-        after = e_step(self.spec, self.data, new, self.weights, self.assign)
+        after = e_step(self.spec, self.data, new, self.assign)
         is_gain = self.height(after, new) > self.height(passed, params)
         return replace(passed, statistics=statistics) if is_gain else passed
 

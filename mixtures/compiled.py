@@ -121,6 +121,13 @@ def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunc
     return of_vector
 
 
+def _terms(model: pm.Model) -> tuple[list[Any], Any]:
+    """Log densities of free variables, observed variables and potentials, and the log Jacobian."""
+    terms = model.logp(jacobian=False, sum=False)
+    with_jacobian = model.logp(vars=list(model.free_RVs), jacobian=True, sum=False)
+    return terms, _total(with_jacobian) - _total(terms[: len(model.free_RVs)])
+
+
 @lru_cache(maxsize=GRAPHS_KEPT)
 def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
     """``(x, arrays, jacobian) -> log density``; one object for models of one form and shape."""
@@ -177,6 +184,9 @@ class CompiledModel:
     ----------
     model : pymc.Model
         Any model whose log density PyTensor can turn into JAX.
+    twin : pymc.Model, optional
+        A model with the same free variables and log density, cheaper to
+        compute, which takes its place where only the density is asked for.
 
     Attributes
     ----------
@@ -188,16 +198,30 @@ class CompiledModel:
         Data and hyperparameters.
     """
 
-    def __init__(self, model: pm.Model) -> None:
-        self.model = model
+    def __init__(self, model: pm.Model, twin: pm.Model | None = None) -> None:
+        self.model, self.source = model, twin or model
         self._free = list(model.free_RVs)
-        terms = model.logp(jacobian=False, sum=False)  # free variables, observed variables, potentials
-        self._prior_terms = terms[: len(self._free)]
-        self._row_terms = terms[len(self._free) :][: len(model.observed_RVs)]
-        with_jacobian = model.logp(vars=self._free, jacobian=True, sum=False)
-        self._log_jacobian = _total(with_jacobian) - _total(self._prior_terms)
-        function, self.arrays = compile_graph(model.value_vars, [_total(terms), self._log_jacobian])
+        terms, log_jacobian = _terms(self.source)
+        function, self.arrays = compile_graph(self.source.value_vars, [_total(terms), log_jacobian])
         self.log_density = _log_density(function, self.value_shapes)
+        self._of_source = (terms, log_jacobian)
+
+    @cached_property
+    def _own(self) -> tuple[list[Any], Any]:
+        """Terms and log Jacobian in the model's own variables."""
+        return self._of_source if self.source is self.model else _terms(self.model)
+
+    @property
+    def _prior_terms(self) -> list[Any]:
+        return self._own[0][: len(self._free)]
+
+    @property
+    def _row_terms(self) -> list[Any]:
+        return self._own[0][len(self._free) :][: len(self.model.observed_RVs)]
+
+    @property
+    def _log_jacobian(self) -> Any:
+        return self._own[1]
 
     @cached_property
     def _unconstrain(self) -> tuple[JaxFunction, list[Any]]:

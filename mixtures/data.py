@@ -6,10 +6,11 @@ Everything above this module may rely on ``Data.values`` being finite, float64, 
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cached_property
 from numbers import Complex, Real
 from os import PathLike
 from pathlib import Path
@@ -37,11 +38,14 @@ class Data:
         Unique column names.
     obs_id : ndarray, shape (n,)
         Row labels: the index of a pandas frame, otherwise 0, 1, ..., n - 1.
+    weights : ndarray, shape (n,), or None
+        Frequency weights: a row of weight 2 counts as two rows.
     """
 
     values: np.ndarray
     features: tuple[str, ...]
     obs_id: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -53,8 +57,33 @@ class Data:
         """Number of columns D."""
         return self.values.shape[1]
 
+    @property
+    def total(self) -> float:
+        """Number of rows that they count as: n, or the sum of the weights."""
+        return float(self.n_rows if self.weights is None else self.weights.sum())
 
-def as_data(X: Any) -> Data:
+    @cached_property
+    def compressed(self) -> "Data":
+        """Distinct rows, weighted by how often they occur; the data themselves where few rows repeat.
+
+        Sums over rows are the same, up to rounding, and cost what the distinct rows cost.
+        """
+        probe = pd.DataFrame(self.values[:: max(1, self.n_rows // PROBED)])
+        if probe.duplicated().mean() < WORTH_COMPRESSING:
+            return self
+        codes = (
+            pd.DataFrame(self.values).groupby(list(range(self.n_features)), sort=False).ngroup().to_numpy()
+        )
+        first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
+        counts = np.bincount(codes, self.weights)
+        return Data(_read_only(self.values[first]), self.features, self.obs_id[first], counts)
+
+
+PROBED, WORTH_COMPRESSING = 4096, 0.1
+"""Rows looked at for repeats, and the share of repeats among them from which counting is worth it."""
+
+
+def as_data(X: Any, weights: Any = None) -> Data:
     """Check a table and read it as float64.
 
     Parameters
@@ -63,6 +92,8 @@ def as_data(X: Any) -> Data:
         NumPy arrays and anything with ``__array__``; pandas, polars and pyarrow tables and series; lists of
         numbers or of rows. One dimension is read as one column, booleans as 0 and 1. A ``Data`` is returned
         unchanged.
+    weights : array_like, shape (n,), optional
+        Frequency weights; those of a ``Data`` stay where none are given.
 
     Returns
     -------
@@ -83,6 +114,9 @@ def as_data(X: Any) -> Data:
     Traceback (most recent call last):
     mixtures.data.InputError: row 1, column 'waiting' is NaN or null; drop or impute it
     """
+    if weights is not None:
+        data = as_data(X)
+        return replace(data, weights=_check_weights(weights, data))
     if isinstance(X, Data):
         return X
     if sparse.issparse(X):
@@ -98,6 +132,22 @@ def as_data(X: Any) -> Data:
     _refuse(np.isnan(data.values), "NaN or null", data.features, data.obs_id)
     _refuse(np.isinf(data.values), "infinite", data.features, data.obs_id)
     return data
+
+
+def _check_weights(weights: Any, data: Data) -> np.ndarray:
+    """One finite, non-negative number a row."""
+    try:
+        array = np.array(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"weights are not an array of numbers: {error}") from error
+    if array.shape != (data.n_rows,):
+        raise InputError(f"weights have shape {array.shape}; the data have {data.n_rows} rows")
+    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
+    if len(bad):
+        raise InputError(f"row {bad[0]}: weight is {array[bad[0]]}; weights must be finite and not negative")
+    if array.sum() <= 0:
+        raise InputError("all weights are zero")
+    return _read_only(array)
 
 
 def locate(mask: np.ndarray, features: Sequence[str], obs_id: np.ndarray, limit: int = 5) -> str:

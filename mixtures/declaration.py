@@ -14,7 +14,7 @@ from mixtures.families import IdentifiabilityWarning, Mixture, resolve
 __all__ = ["declare"]
 
 
-def declare(spec: Mixture, X: Any) -> pm.Model:
+def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     """Declare a mixture as a PyMC model.
 
     The model has free variables named as the parameters (alpha, mu, Sigma,
@@ -28,6 +28,9 @@ def declare(spec: Mixture, X: Any) -> pm.Model:
         The model; a "default" prior is resolved from the data.
     X : array_like or frame, shape (n, D)
         The data.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows. They enter as a
+        potential, so that pointwise log-likelihoods stay those of single rows.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def declare(spec: Mixture, X: Any) -> pm.Model:
     >>> [variable.name for variable in model.free_RVs]
     ['alpha', 'Sigma', 'mu']
     """
-    data = as_data(X)
+    data = as_data(X, weights)
     spec = resolve(spec, data)
     if unidentified := spec.family.never_identified(spec.n_components, data):
         here = os.path.dirname(__file__)
@@ -67,4 +70,7 @@ def declare(spec: Mixture, X: Any) -> pm.Model:
         concentration = np.full(spec.n_components, spec.weight_concentration)
         alpha = pm.Dirichlet("alpha", concentration, shape=(spec.n_components,), dims="cluster")
         declare_rows(spec.family, data, alpha)
+        if data.weights is not None:
+            (rows,) = model.observed_RVs
+            pm.Potential("weights", ((data.weights - 1) * pm.logp(rows, model.rvs_to_values[rows])).sum())
     return model

@@ -17,7 +17,7 @@ from mixtures.ascent import Problem, Run, ascend
 from mixtures.data import InputError, as_data, did_you_mean
 from mixtures.emfit import CollapseError, EMFit, Restarts
 from mixtures.estep import e_step, hard_assignment, soft_assignment
-from mixtures.families.mixture import Mixture, Params, check_weights, resolve
+from mixtures.families.mixture import Mixture, Params, resolve
 from mixtures.families.start import start_params
 from mixtures.kernel import Kernel
 from mixtures.priors import Array
@@ -28,14 +28,14 @@ __all__ = ["em_step", "fit_em"]
 
 def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
     """Check what is asked for, and resolve the prior."""
-    data = as_data(X)
-    spec = resolve(spec, data, weights=weights)
+    data = as_data(X, weights)
+    spec = resolve(spec, data)
     spec.check_mode()
+    data = data if hard else data.compressed  # K-means moves single rows into empty clusters
     return Problem(
         spec=spec,
         data=data,
         scale=spec.family.units(data)[1],
-        weights=None if weights is None else check_weights(weights, data),
         held=_held(spec, hold or {}, data.n_features),
         assign=hard_assignment if hard else soft_assignment,
     )
@@ -196,7 +196,8 @@ def fit_em(
     >>> round(em.log_likelihood, 4)
     -1130.264
     """
-    problem = _problem(spec, X, weights, hold, hard)
+    rows = as_data(X, weights)
+    problem = _problem(spec, rows, None, hold, hard)
     spec, data = problem.spec, problem.data
     if n_init < 1 or max_iter < 1 or not tol > 0:
         raise InputError(
@@ -210,7 +211,7 @@ def fit_em(
     if start is not None:
         starts = [problem.check(start)]
     else:
-        starts = [problem.check(start_params(spec, data, rng, lloyd=i % 2 == 0)) for i in range(n_init)]
+        starts = [problem.check(start_params(spec, rows, rng, lloyd=i % 2 == 0)) for i in range(n_init)]
 
     runs: list[Run] = []
     collapsed: dict[int, CollapseError] = {}
@@ -223,7 +224,7 @@ def fit_em(
             return Run(error.params, np.nan, [*error.objective_trace, np.nan], False)
 
     loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
-    soft = None if hard else Kernel(spec, data, problem.weights)
+    soft = None if hard else Kernel(spec, data)
     with threadpool_limits(1), soft or nullcontext() as kernel:
         for i, params in enumerate(track(starts, "EM", transient=True, disable=not progressbar)):
             runs.append(run(i, params, loose, []))
@@ -254,9 +255,8 @@ def fit_em(
         params = spec.relabel(params, np.argsort(-params["alpha"]))
     log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
     if hard:  # so far that of rows and their clusters, not of the mixture
-        log_likelihood = e_step(spec, data, params, problem.weights).log_likelihood
+        log_likelihood = e_step(spec, data, params).log_likelihood
         log_posterior = log_likelihood + spec.log_prior(params)
-    n = data.n_rows if problem.weights is None else problem.weights.sum()
     return EMFit(
         spec=spec,
         params=params,
@@ -266,7 +266,7 @@ def fit_em(
         converged=best.converged,
         n_iter=len(best.trace) - 1,
         restarts=restarts,
-        notes=spec.check(data) + _empty_clusters(params, n),
+        notes=spec.check(rows) + _empty_clusters(params, data.total),
         features=data.features,
     )
 

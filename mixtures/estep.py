@@ -65,9 +65,7 @@ def hard_assignment(log_joint: Array) -> tuple[Array, Array]:
     return r, log_joint.max(axis=0)
 
 
-def e_step(
-    spec: Mixture, data: Data, params: Params, weights: Array | None = None, assign: Assign = soft_assignment
-) -> EStep:
+def e_step(spec: Mixture, data: Data, params: Params, assign: Assign = soft_assignment) -> EStep:
     """Responsibilities, and the sufficient statistics under them, in one pass over the rows.
 
     Parameters
@@ -75,11 +73,9 @@ def e_step(
     spec : Mixture
         The model.
     data : Data
-        Checked data.
+        Checked data, with their weights.
     params : dict of ndarray
         Current parameters.
-    weights : ndarray, shape (n,), optional
-        Frequency weights.
     assign : callable
         How rows are shared out: `soft_assignment`, or `hard_assignment` for
         classification EM (Celeux and Govaert 1992).
@@ -91,7 +87,7 @@ def e_step(
     """
     log_joint = spec.log_joint(params)
     passes = (
-        _e_step_chunk(spec, X, assign(log_joint(X)), None if weights is None else weights[rows])
+        _e_step_chunk(spec, X, assign(log_joint(X)), None if data.weights is None else data.weights[rows])
         for rows, X in chunks(data, spec.n_components)
     )
     total = next(passes)
@@ -109,9 +105,7 @@ def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Arr
     return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))
 
 
-def worst_rows(
-    spec: Mixture, data: Data, params: Params, weights: Array | None, n: int
-) -> list[tuple[int, int]]:
+def worst_rows(spec: Mixture, data: Data, params: Params, n: int) -> list[tuple[int, int]]:
     """The n rows that their likeliest cluster explains worst, each with that cluster, the worst first."""
     log_joint = spec.log_joint(params)
     best = [
@@ -119,8 +113,8 @@ def worst_rows(
         for joint in (log_joint(X) for _, X in chunks(data, spec.n_components))
     ]
     height, winner = (np.concatenate(part) for part in zip(*best, strict=True))
-    if weights is not None:
-        height[weights == 0] = np.inf  # such rows are not there
+    if data.weights is not None:
+        height[data.weights == 0] = np.inf  # such rows are not there
     return [(int(row), int(winner[row])) for row in np.argsort(height, kind="stable")[:n]]
 
 

@@ -61,13 +61,11 @@ class Kernel:
     spec : Mixture
         A resolved model.
     data : Data
-        Checked data.
-    weights : ndarray, shape (n,), optional
-        Frequency weights.
+        Checked data, with their weights.
     """
 
-    def __init__(self, spec: Mixture, data: Data, weights: Array | None = None) -> None:
-        self.spec, self.data, self.weights = spec, data, weights
+    def __init__(self, spec: Mixture, data: Data) -> None:
+        self.spec, self.data, self.weights = spec, data, data.weights
         self.location, self.scale = spec.family.affine_units(data)
         self.log_scale = float(np.log(self.scale).sum())
         n, d = data.values.shape

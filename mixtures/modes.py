@@ -1,5 +1,6 @@
 """MAP estimates from PyMC's log density: compiled once, started many times, polished until flat."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +15,8 @@ from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError, as_data
 from mixtures.declaration import declare
 from mixtures.distributions.marginal import MarginalMixtureRV
-from mixtures.em import CollapseError
-from mixtures.families import Mixture, resolve
+from mixtures.emfit import CollapseError
+from mixtures.families import IdentifiabilityWarning, Mixture, resolve
 from mixtures.families.start import random_partition, start_params
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
@@ -84,6 +85,7 @@ def fit_map(
     spec: Mixture | pm.Model,
     X: Any = None,
     *,
+    weights: Any = None,
     start: Mapping[str, Any] | None = None,
     n_init: int = 10,
     random_seed: int | np.random.Generator | None = None,
@@ -101,6 +103,9 @@ def fit_map(
         The model. A user's own model brings its data with it.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows. Refused with a
+        ``pymc.Model``.
     start : dict of ndarray, optional
         Values of the free variables to start from, instead of ``n_init`` starts
         (from k-means partitions).
@@ -130,12 +135,12 @@ def fit_map(
     >>> round(mode.log_posterior, 3), mode.found
     (-1157.165, 'a maximum')
     """
-    model, resolved, data = prepare(spec, X)
+    model, twin, resolved, data = prepare(spec, X, weights)
     if resolved is not None:
         resolved.check_mode()
     if n_init < 1:
         raise InputError(f"n_init must be at least 1, got {n_init}")
-    compiled = CompiledModel(model)
+    compiled = CompiledModel(model, twin)
     rng = np.random.default_rng(random_seed)
     if start is not None:
         if resolved is not None and data is not None:
@@ -151,19 +156,28 @@ def fit_map(
     return best_mode(compiled, starts, resolved, data, progressbar=progressbar)
 
 
-def prepare(spec: Mixture | pm.Model, X: Any) -> tuple[pm.Model, Mixture | None, Data | None]:
+Prepared = tuple[pm.Model, pm.Model | None, Mixture | None, Data | None]
+"""A model; its twin over distinct rows, if rows repeat; the specification and data, unless it is a user's."""
+
+
+def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
     """Model of a specification and its data, or a user's own model as it is."""
     if isinstance(spec, pm.Model):
-        if X is not None:
-            raise InputError("a pymc.Model brings its own data; leave X out")
+        if X is not None or weights is not None:
+            raise InputError("a pymc.Model brings its own data; leave X and weights out")
         if not spec.free_RVs:
             raise InputError("the model has no free variables")
-        return spec, None, None
+        return spec, None, None, None
     if X is None:
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
-    data = as_data(X)
+    data = as_data(X, weights)
     resolved = resolve(spec, data)
-    return declare(resolved, data), resolved, data
+    model, distinct = declare(resolved, data), data.compressed
+    if distinct is data:
+        return model, None, resolved, data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IdentifiabilityWarning)  # said of the model itself
+        return model, declare(resolved, distinct), resolved, data
 
 
 def best_mode(

@@ -42,6 +42,7 @@ def sample(
     spec: Mixture | pm.Model,
     X: Any = None,
     *,
+    weights: Any = None,
     draws: int = 1000,
     tune: int = 500,
     chains: int = 4,
@@ -70,6 +71,9 @@ def sample(
         density does not change when clusters are exchanged.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows. Refused with a
+        ``pymc.Model``.
     draws, tune, chains : int, default 1000, 500, 4
         Draws to keep and warm-up before them, a chain; chains.
     random_seed : int or numpy.random.Generator, optional
@@ -122,9 +126,9 @@ def sample(
             f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
             "use prior='default' or state a prior"
         )
-    model, resolved, data = prepare(spec, X)
+    model, twin, resolved, data = prepare(spec, X, weights)
     rng = np.random.default_rng(random_seed)
-    compiled = CompiledModel(model)
+    compiled = CompiledModel(model, twin)
     starts, centre = _starts(compiled, resolved, data, em, chains, rng)
     run = {
         "draws": draws,
@@ -138,7 +142,7 @@ def sample(
     x, stats, complete = SAMPLERS[sampler](compiled, starts, rng, run)
     keep = log_likelihood
     if keep is None:
-        rows = sum(int(np.prod(v.type.shape[:1])) for v in model.observed_RVs if None not in v.type.shape)
+        rows = sum(int(np.prod(x.shape[:1])) for x in _observed(model).values())
         keep = rows * x.shape[0] * x.shape[1] < KEEP_LOG_LIKELIHOOD
     tree = _tree(compiled, x, stats, keep_log_likelihood=keep, keep_log_prior=log_prior)
     tree.attrs.update(sampler=sampler, tune=tune, complete=int(complete), model=repr(resolved or model.name))
@@ -253,7 +257,7 @@ def _pymc(
         progressbar=run["progressbar"],
         compute_convergence_checks=False,
         quiet=not run["progressbar"],
-        model=compiled.model,
+        model=compiled.source,
     )
     return _read_back(compiled, tree)
 
@@ -268,7 +272,7 @@ def _nutpie(
     point = compiled.constrain(starts[0])
     free = list(compiled.rv_shapes)
     program = nutpie.compile_pymc_model(
-        compiled.model,
+        compiled.source,
         backend="jax",
         gradient_backend="jax",
         initial_points={name: point[name] for name in free},
@@ -313,6 +317,10 @@ SAMPLERS: Mapping[str, Sampler] = {
 """Samplers by the name that `sample` takes."""
 
 
+def _observed(model: pm.Model) -> dict[str, np.ndarray]:
+    return {v.name: np.asarray(model.rvs_to_values[v].eval()) for v in model.observed_RVs}
+
+
 def _tree(
     compiled: CompiledModel,
     x: Array,
@@ -322,7 +330,7 @@ def _tree(
     keep_log_prior: bool,
 ) -> xr.DataTree:
     model, dims = compiled.model, model_dims(compiled.model)
-    observed = {v.name: np.asarray(model.rvs_to_values[v].eval()) for v in model.observed_RVs}
+    observed = _observed(model)
     params, log_jacobian = compiled.constrain_with_jacobian(x)
     stats = {**stats, "log_posterior": stats["lp"] - log_jacobian}
     groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}

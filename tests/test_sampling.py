@@ -443,3 +443,14 @@ def test_a_fit_of_another_model_is_refused():
     em = fit_em(LINE, LINE_ROWS, n_init=1, random_seed=1)
     with pytest.raises(InputError, match="fit of another model"):
         sample(GMM(3), LINE_ROWS, em=em, **SHORT)
+
+
+def test_pointwise_values_too_many_to_keep_are_left_out(monkeypatch):
+    """A model's rows are counted in its data: their number is no part of the variable's type."""
+    X = mx.datasets.faithful()
+    quick = {"draws": 20, "tune": 20, "chains": 1, "random_seed": 0, "progressbar": False}
+    monkeypatch.setattr("mixtures.sampling.KEEP_LOG_LIKELIHOOD", 272 * 20)
+    assert "log_likelihood" not in sample(GMM(2), X, **quick)
+    assert sample(GMM(2), X, log_likelihood=True, **quick)["log_likelihood"]["x"].shape == (1, 20, 272)
+    monkeypatch.setattr("mixtures.sampling.KEEP_LOG_LIKELIHOOD", 272 * 20 + 1)
+    assert "log_likelihood" in sample(GMM(2), X, **quick)

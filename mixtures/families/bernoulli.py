@@ -62,7 +62,7 @@ class Bernoulli(Family):
         listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
         return (f"constant columns ({listed}) tell the clusters nothing apart",)
 
-    def resolve(self, data: Data, n_components: int, weights: Array | None) -> Self:
+    def resolve(self, data: Data, n_components: int) -> Self:
         """Beta(2, 2) on every probability by default: one extra one and one extra zero."""
         if self.prior is None:
             return self
@@ -165,7 +165,10 @@ class Bernoulli(Family):
     def never_identified(self, n_components: int, data: Data) -> str:
         """One flip a row, or fewer patterns than parameters."""
         if n_components > 1 and data.n_features == 1:
-            return _one_flip(float(data.values.mean()), "the share of ones in the data")
+            return _one_flip(
+                float(np.average(data.values, weights=data.weights, axis=0)[0]),
+                "the share of ones in the data",
+            )
         return _too_few_patterns(n_components, data.n_features)
 
     def unidentified(self, params: Params) -> str:

@@ -101,13 +101,13 @@ class Gaussian(Family):
             )
         return ()
 
-    def resolve(self, data: Data, n_components: int, weights: Array | None) -> Self:
+    def resolve(self, data: Data, n_components: int) -> Self:
         """Default prior after Fraley and Raftery (2007), from the mean and covariance (ddof 1)."""
         if self.prior is None:
             return self
         if not isinstance(self.prior, str):
             return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
-        moments = _moments(covariance("full"), data, weights)
+        moments = _moments(covariance("full"), data)
         n = moments.count[0]
         if not n > 1:
             raise InputError(f"weights sum to {n:g}; a row of weight 2 counts as two rows, so they sum to n")
@@ -308,13 +308,13 @@ def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics
     return GaussianStatistics(count, mean, structure.outer(X - mean[:, :, None], r), structure)
 
 
-def _moments(structure: Covariance, data: Data, weights: Array | None = None) -> GaussianStatistics:
+def _moments(structure: Covariance, data: Data) -> GaussianStatistics:
     """Statistics of all rows as one cluster, chunk by chunk: no copy of the data."""
     size = max(256, MOMENT_VALUES // data.n_features)
     total = None
     for i in range(0, data.n_rows, size):
         X = data.values[i : i + size].T
-        r = np.ones((1, X.shape[1])) if weights is None else weights[None, i : i + size]
+        r = np.ones((1, X.shape[1])) if data.weights is None else data.weights[None, i : i + size]
         part = _statistics(structure, X, r)
         total = part if total is None else total + part
     assert total is not None  # data have rows

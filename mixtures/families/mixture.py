@@ -25,7 +25,6 @@ __all__ = [
     "Mixture",
     "Params",
     "Statistics",
-    "check_weights",
     "recognise",
     "resolve",
 ]
@@ -72,7 +71,7 @@ class Family(ABC):
         """Refuse data this family cannot model; return notes on what a reader should know."""
 
     @abstractmethod
-    def resolve(self, data: Data, n_components: int, weights: Array | None) -> Self:
+    def resolve(self, data: Data, n_components: int) -> Self:
         """Family with its prior made concrete: defaults from the data, shapes checked."""
 
     @abstractmethod
@@ -377,27 +376,10 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
     >>> spec.prior.nu
     4.0
     """
-    data = as_data(X)
+    data = as_data(X, weights)
     spec.check(data)
-    weights = None if weights is None else check_weights(weights, data)
-    family = spec.family.resolve(data, spec.n_components, weights)
+    family = spec.family.resolve(data, spec.n_components)
     return replace(spec, prior=family.prior)
-
-
-def check_weights(weights: Any, data: Data) -> Array:
-    """Frequency weights as an array: one finite, non-negative number a row."""
-    try:
-        array = np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"weights are not an array of numbers: {error}") from error
-    if array.shape != (data.n_rows,):
-        raise InputError(f"weights have shape {array.shape}; the data have {data.n_rows} rows")
-    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
-    if len(bad):
-        raise InputError(f"row {bad[0]}: weight is {array[bad[0]]}; weights must be finite and not negative")
-    if array.sum() <= 0:
-        raise InputError("all weights are zero")
-    return array
 
 
 def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:

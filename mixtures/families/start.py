@@ -40,22 +40,26 @@ def start_params(spec: Mixture, data: Data, rng: np.random.Generator, *, lloyd: 
         Parameters, the clusters in random order.
     """
     location, scale = spec.family.units(data)
-    rows = data.values
+    rows, weights = data.values, data.weights
     if data.n_rows > START_ROWS:
-        rows = rows[rng.choice(data.n_rows, START_ROWS, replace=False)]
-    r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd)
-    return spec.maximize(spec.family.statistics(rows.T, r))
+        share = None if weights is None else weights / weights.sum()
+        chosen = rng.choice(data.n_rows, START_ROWS, replace=share is not None, p=share)
+        rows, weights = rows[chosen], None
+    r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd, weights=weights)
+    return spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
 
 
-def random_partition(rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool) -> Array:
+def random_partition(
+    rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool, weights: Array | None = None
+) -> Array:
     """Responsibilities (K, n) that lean to a k-means++ partition of rows, clusters in random order."""
     seed = int(rng.integers(2**31))
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         if lloyd:
-            labels = KMeans(k, n_init=1, random_state=seed).fit_predict(rows)
+            labels = KMeans(k, n_init=1, random_state=seed).fit(rows, sample_weight=weights).predict(rows)
         else:
-            seeds, _ = kmeans_plusplus(rows, k, random_state=seed)
+            seeds, _ = kmeans_plusplus(rows, k, sample_weight=weights, random_state=seed)
             labels = ((rows[:, None, :] - seeds) ** 2).sum(axis=-1).argmin(axis=1)
     order = rng.permutation(k)
     r = SOFTNESS * rng.dirichlet(np.ones(k), size=len(rows)).T
