@@ -3,9 +3,10 @@
 Everything above this module may rely on ``Data.values`` being finite, float64, C-contiguous and read-only.
 """
 
+import mmap
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -62,13 +63,48 @@ class Data:
         """Number of rows that they count as: n, or the sum of the weights."""
         return float(self.n_rows if self.weights is None else self.weights.sum())
 
+    def blocks(self, size: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Stretches of at most ``size`` rows, one after the other, each with its place.
+
+        A memory map gives its pages back as they are read, so that data larger than memory can be.
+        """
+        for first in range(0, self.n_rows, size):
+            rows = slice(first, first + size)
+            yield rows, self.values[rows]
+            self.release()
+
+    @cached_property
+    def mapping(self) -> mmap.mmap | None:
+        """What a memory map is a view of, if its pages can be read again from the file."""
+        array: Any = self.values
+        shared = False
+        while isinstance(array, np.ndarray):
+            shared = shared or (isinstance(array, np.memmap) and array.mode in ("r", "r+", "w+"))
+            array = array.base
+        return array if shared and isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Copy rows, in ascending order."""
+        if self.mapping is None:
+            return self.values[rows]
+        ends = np.searchsorted(rows, np.arange(0, self.n_rows + BLOCK_ROWS, BLOCK_ROWS))
+        blocks = zip(ends, ends[1:], self.blocks(BLOCK_ROWS), strict=False)
+        return np.concatenate([block[rows[i:j] - place.start] for i, j, (place, block) in blocks])
+
+    def release(self) -> None:
+        """Let go of the pages of a memory map; nothing otherwise."""
+        if self.mapping is not None:
+            self.mapping.madvise(mmap.MADV_DONTNEED)
+
     @cached_property
     def compressed(self) -> "Data":
         """Distinct rows, weighted by how often they occur; the data themselves where few rows repeat.
 
         Sums over rows are the same, up to rounding, and cost what the distinct rows cost.
         """
-        probe = pd.DataFrame(self.values[:: max(1, self.n_rows // PROBED)])
+        places = np.linspace(0, max(0, self.n_rows - PROBED), PROBES).astype(int)
+        rows = np.unique(places[:, None] + np.arange(min(PROBED, self.n_rows)))
+        probe = pd.DataFrame(self.take(rows))
         if probe.duplicated().mean() < WORTH_COMPRESSING:
             return self
         codes = (
@@ -79,8 +115,11 @@ class Data:
         return Data(_read_only(self.values[first]), self.features, self.obs_id[first], counts)
 
 
-PROBED, WORTH_COMPRESSING = 4096, 0.1
-"""Rows looked at for repeats, and the share of repeats among them from which counting is worth it."""
+BLOCK_ROWS = 65_536
+"""Rows checked at once."""
+
+PROBES, PROBED, WORTH_COMPRESSING = 16, 256, 0.1
+"""Stretches looked at for repeats, their rows, and the share of repeats from which counting is worth it."""
 
 
 def as_data(X: Any, weights: Any = None) -> Data:
@@ -98,7 +137,8 @@ def as_data(X: Any, weights: Any = None) -> Data:
     Returns
     -------
     Data
-        A C-contiguous float64 array is viewed and anything else is copied once. ``X`` is never changed.
+        A C-contiguous float64 array, or memory map, is viewed and anything else is copied once. ``X`` is
+        never changed.
 
     Raises
     ------
@@ -129,8 +169,9 @@ def as_data(X: Any, weights: Any = None) -> Data:
         raise InputError(f"the data are lazy ({type(X).__name__}); collect them into a table first")
 
     data = _read_frame(frame) if isinstance(frame, nw.DataFrame | nw.Series) else _read_array(X)
-    _refuse(np.isnan(data.values), "NaN or null", data.features, data.obs_id)
-    _refuse(np.isinf(data.values), "infinite", data.features, data.obs_id)
+    if not all(np.isfinite(block).all() for _, block in data.blocks(BLOCK_ROWS)):
+        _refuse(np.isnan(data.values), "NaN or null", data.features, data.obs_id)
+        _refuse(np.isinf(data.values), "infinite", data.features, data.obs_id)
     return data
 
 

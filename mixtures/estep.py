@@ -121,6 +121,5 @@ def worst_rows(spec: Mixture, data: Data, params: Params, n: int) -> list[tuple[
 def chunks(data: Data, k: int) -> Iterator[tuple[slice, Array]]:
     """Feature-major chunks (D, n) of the data, each with the rows that it holds."""
     size = max(256, CHUNK_VALUES // (k * data.n_features))
-    for i in range(0, data.n_rows, size):
-        rows = slice(i, i + size)
-        yield rows, np.ascontiguousarray(data.values[rows].T)
+    for rows, block in data.blocks(size):
+        yield rows, np.ascontiguousarray(block.T)

@@ -85,7 +85,7 @@ class Kernel:
         ]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.standardised: Array | None = None
-        if data.values.nbytes <= COPIED_BYTES and not isinstance(data.values, np.memmap):
+        if data.values.nbytes <= COPIED_BYTES and data.mapping is None:
             self.standardised = np.empty((d, n))
             np.subtract(data.values.T, self.location[:, None], out=self.standardised)
             self.standardised /= self.scale[:, None]
@@ -138,6 +138,7 @@ class Kernel:
         rows = scratch.rows[:, : last - first]
         np.subtract(self.data.values[first:last].T, self.location[:, None], out=rows)
         rows /= self.scale[:, None]
+        self.data.release()
         return rows
 
     def _survey(self) -> tuple[Array, float]:

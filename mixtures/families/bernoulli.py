@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-from mixtures.data import Data, InputError, locate
+from mixtures.data import BLOCK_ROWS, Data, InputError, locate
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array, Beta
 from mixtures.tolerances import TOLERANCES
@@ -55,8 +55,9 @@ class Bernoulli(Family):
 
     def check(self, data: Data) -> tuple[str, ...]:
         """Refuse cells other than 0 and 1; note constant columns."""
-        values = binary_values(data)
-        constant = [repr(f) for f, c in zip(data.features, np.ptp(values, axis=0) == 0, strict=True) if c]
+        binary_values(data)
+        ones = sum(np.count_nonzero(block, axis=0) for _, block in data.blocks(BLOCK_ROWS))
+        constant = [repr(f) for f, n in zip(data.features, ones, strict=True) if n in (0, data.n_rows)]
         if not constant:
             return ()
         listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
@@ -198,8 +199,8 @@ class Bernoulli(Family):
 
 def binary_values(data: Data) -> Array:
     """Values (n, D) of data that hold only zeros and ones; names the cells that do not."""
-    bad = (data.values != 0) & (data.values != 1)
-    if bad.any():
+    if not all(((block == 0) | (block == 1)).all() for _, block in data.blocks(BLOCK_ROWS)):
+        bad = (data.values != 0) & (data.values != 1)
         row, column = np.argwhere(bad)[0]
         raise InputError(
             f"{locate(bad, data.features, data.obs_id)}: not 0 or 1 "

@@ -312,10 +312,9 @@ def _moments(structure: Covariance, data: Data) -> GaussianStatistics:
     """Statistics of all rows as one cluster, chunk by chunk: no copy of the data."""
     size = max(256, MOMENT_VALUES // data.n_features)
     total = None
-    for i in range(0, data.n_rows, size):
-        X = data.values[i : i + size].T
-        r = np.ones((1, X.shape[1])) if data.weights is None else data.weights[None, i : i + size]
-        part = _statistics(structure, X, r)
+    for rows, block in data.blocks(size):
+        r = np.ones((1, len(block))) if data.weights is None else data.weights[None, rows]
+        part = _statistics(structure, block.T, r)
         total = part if total is None else total + part
     assert total is not None  # data have rows
     return total

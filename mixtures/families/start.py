@@ -44,7 +44,7 @@ def start_params(spec: Mixture, data: Data, rng: np.random.Generator, *, lloyd: 
     if data.n_rows > START_ROWS:
         share = None if weights is None else weights / weights.sum()
         chosen = rng.choice(data.n_rows, START_ROWS, replace=share is not None, p=share)
-        rows, weights = rows[chosen], None
+        rows, weights = data.take(np.sort(chosen)), None
     r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd, weights=weights)
     return spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
 
