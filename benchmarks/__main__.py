@@ -1,107 +1,58 @@
-"""Timings as ratios taken in one run: ``python -m benchmarks`` (use an otherwise idle machine).
+"""Speed as ratios taken in one run: ``python -m benchmarks [em density patterns posterior]``.
 
-``posterior``: blobs (400 x 2, K=4), 4 chains x 1000 draws: from cold caches in
-a new process, from warm ones, and again in the same process on other data.
-``em``: one EM iteration against scikit-learn's, nanoseconds per row and cluster.
+Use an otherwise idle machine. Prints a table, and writes it with the machine and the
+versions to ``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
 """
 
 import json
 import os
-import subprocess
+import platform
 import sys
-import tempfile
-import time
-import warnings
+from importlib.metadata import version
+from pathlib import Path
 
-import numpy as np
+from benchmarks import density, em, patterns, posterior
+from benchmarks.rounds import markdown
 
-POSTERIOR = """
-import json, time
-began = time.perf_counter()
-import mixtures as mx
-imported = time.perf_counter()
-X = mx.datasets.blobs()
-times = {"import": imported - began}
-for name, shift in (("first", 0.0), ("same shapes again", 1.0), ("and again", 2.0)):
-    t = time.perf_counter()
-    tree = mx.sample(mx.GMM(4), X + shift, random_seed=1, progressbar=False)
-    times[name] = time.perf_counter() - t
-times["verdict"] = str(mx.diagnose(tree))
-print(json.dumps(times))
+BENCHMARKS = {"em": em.run, "density": density.run, "patterns": patterns.run, "posterior": posterior.run}
+PACKAGES = ("mixtures", "numpy", "scikit-learn", "pymc", "pytensor", "jax", "blackjax", "numba")
+ROOT = Path(__file__).parents[1]
+
+PAGE = """# Benchmarks
+
+Written by `python -m benchmarks --write`, which times ours and the peers in turn, so that a slow moment is
+slow for all. A ratio above 1 says that the peer takes so many times as long; its range is that of the
+rounds. Absolute times are those of one machine: {machine}. Versions: {versions}.
+
+{table}
+
+The floor is the work that no form of EM can do without on one thread: two matrix products and one
+exponential of the same shape.
 """
-
-
-def posterior() -> None:
-    """Time to 4 x 1000 draws, compiling included."""
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {
-            **os.environ,
-            "JAX_COMPILATION_CACHE_DIR": f"{cache}/jax",
-            "PYTENSOR_FLAGS": f"base_compiledir={cache}/pytensor",
-            "NUMBA_CACHE_DIR": f"{cache}/numba",
-        }
-        for name in ("cold caches", "warm caches"):
-            began = time.perf_counter()
-            run = subprocess.run(
-                [sys.executable, "-c", POSTERIOR], env=environment, capture_output=True, text=True, check=True
-            )
-            times = json.loads(run.stdout)
-            listed = ", ".join(
-                f"{k} {v:.2f} s" if isinstance(v, float) else f"{k}: {v}" for k, v in times.items()
-            )
-            print(f"{name}: process {time.perf_counter() - began:.2f} s ({listed})")
-
-
-def em() -> None:
-    """One EM iteration against scikit-learn's from the same start, the fastest of several rounds."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    import mixtures as mx
-    from mixtures.data import as_data
-    from mixtures.estep import e_step
-    from mixtures.families.start import start_params
-
-    for n, k, d in ((1_000_000, 4, 2), (200_000, 10, 10), (50_000, 10, 30), (272, 4, 2)):
-        rng = np.random.default_rng(1)
-        X = rng.normal(size=(n, d)) + 3 * rng.integers(0, k, size=(n, 1))
-        data = as_data(X)
-        spec = mx.resolve(mx.GMM(k), data)
-        params = start_params(spec, data, rng, lloyd=False)
-        ours, theirs = [], []
-        for _ in range(3):
-            began = time.perf_counter()
-            repeats = max(1, 20_000 // n)
-            for _ in range(repeats):
-                spec.maximize(e_step(spec, data, params).statistics)
-            ours.append((time.perf_counter() - began) / repeats)
-            peer = GaussianMixture(
-                k,
-                tol=0,
-                means_init=params["mu"],
-                weights_init=params["alpha"],
-                init_params="random",
-                random_state=1,
-            )
-            times = []
-            for iterations in (1, 4):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    began = time.perf_counter()
-                    peer.set_params(max_iter=iterations).fit(X)
-                    times.append(time.perf_counter() - began)
-            theirs.append((times[1] - times[0]) / 3)
-        ns = [1e9 * min(t) / (n * k) for t in (ours, theirs)]
-        shape = f"n={n:>8} K={k:>2} D={d:>2}"
-        print(f"{shape}: ours {ns[0]:7.1f}, scikit-learn {ns[1]:7.1f} ns, ratio {ns[1] / ns[0]:.1f}")
 
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
-    benchmarks = {"posterior": posterior, "em": em}
-    for name in sys.argv[1:] or benchmarks:
-        print(f"== {name}")
-        benchmarks[name]()
+    write = "--write" in sys.argv
+    named = [name for name in sys.argv[1:] if not name.startswith("--")] or list(BENCHMARKS)
+    rows = []
+    for name in named:
+        for row in BENCHMARKS[name]():
+            rows.append(row)
+            print(markdown([row]).splitlines()[-1], flush=True)
+    table = markdown(rows)
+    print(table)
+    if write:
+        versions = {package: version(package) for package in PACKAGES}
+        system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        machine = f"{os.cpu_count()} cores, {system}"
+        found = {"machine": machine, "versions": versions, "rows": [row.figures() for row in rows]}
+        (ROOT / "benchmarks" / "results.json").write_text(
+            json.dumps(found, indent=1) + "\n", encoding="utf-8"
+        )
+        listed = ", ".join(f"{package} {v}" for package, v in versions.items())
+        page = PAGE.format(machine=machine, versions=listed, table=table)
+        (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""Log density with its gradient against the plain model: ``pm.Mixture`` of multivariate normals."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+
+import mixtures as mx
+from benchmarks.rounds import Row, compare
+from mixtures.compiled import CompiledModel, _gradient
+
+SHAPES = ((400, 4, 2), (10_000, 4, 2), (10_000, 5, 10), (100_000, 4, 2))
+
+
+def plain(X: np.ndarray, k: int) -> pm.Model:
+    """What the documentation of PyMC would have one write."""
+    d = X.shape[1]
+    with pm.Model() as model:
+        alpha = pm.Dirichlet("alpha", np.ones(k))
+        mu = [pm.Normal(f"mu_{j}", 0, 10, shape=d) for j in range(k)]
+        chol = [
+            pm.LKJCholeskyCov(f"chol_{j}", n=d, eta=2, sd_dist=pm.HalfNormal.dist(3, shape=d))[0]
+            for j in range(k)
+        ]
+        components = [pm.MvNormal.dist(mu[j], chol=chol[j]) for j in range(k)]
+        pm.Mixture("x", w=alpha, comp_dists=components, observed=X)
+    return model
+
+
+def timed(call: Any, repeats: int) -> float:
+    """Seconds a call, after one to warm up."""
+    call()
+    began = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - began) / repeats
+
+
+def run() -> Iterator[Row]:
+    """Every shape in turn, on PyMC's default (numba)."""
+    warnings.filterwarnings("ignore", category=UserWarning)
+    for n, k, d in SHAPES:
+        rng = np.random.default_rng(1)
+        X = rng.normal(size=(n, d)) + 3 * rng.integers(0, k, size=(n, 1))
+        repeats = max(5, 200_000 // (n * k))
+        compiled = CompiledModel(mx.declare(mx.GMM(k), X))
+        gradient, x = _gradient(compiled.log_density), jnp.asarray(compiled.initial_point(0))
+
+        def ours(gradient=gradient, x=x, compiled=compiled, repeats=repeats) -> float:
+            return timed(lambda: gradient(x, compiled.arrays, 1.0)[1].block_until_ready(), repeats)
+
+        model = plain(X, k)
+        function = model.logp_dlogp_function(ravel_inputs=True)
+        function.set_extra_values({})
+        point = np.concatenate([np.ravel(v) for v in model.initial_point().values()])
+
+        def theirs(function=function, point=point, repeats=repeats) -> float:
+            return timed(lambda: function(point), repeats)
+
+        name = f"log density and gradient, n={n:,} K={k} D={d}"
+        yield compare(name, "ns a row and cluster", 1e-9 * n * k, {"ours": ours, "plain pm.Mixture": theirs})
