@@ -26,6 +26,9 @@ rounds. Absolute times are those of one machine: {machine}. Versions: {versions}
 
 {table}
 
+Densities are timed as each sampler calls them: ours in a loop inside XLA, PyMC's as a compiled function. The
+posteriors are one round each, caches being cold only once; a second round is another run.
+
 The floor is the work that no form of EM can do without on one thread: two matrix products and one
 exponential of the same shape.
 """
@@ -39,9 +42,7 @@ def main() -> None:
     for name in named:
         for row in BENCHMARKS[name]():
             rows.append(row)
-            print(markdown([row]).splitlines()[-1], flush=True)
-    table = markdown(rows)
-    print(table)
+            print("\n".join(markdown([row]).splitlines()[2:]), flush=True)
     if write:
         versions = {package: version(package) for package in PACKAGES}
         system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -51,7 +52,7 @@ def main() -> None:
             json.dumps(found, indent=1) + "\n", encoding="utf-8"
         )
         listed = ", ".join(f"{package} {v}" for package, v in versions.items())
-        page = PAGE.format(machine=machine, versions=listed, table=table)
+        page = PAGE.format(machine=machine, versions=listed, table=markdown(rows))
         (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
 

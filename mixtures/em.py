@@ -154,7 +154,8 @@ def fit_em(
         Classification EM: every row goes wholly to its likeliest cluster. The
         objective is then the classification log-likelihood; with covariances
         held at a multiple of the identity this is K-means. A cluster left
-        without rows takes over the one that is explained worst.
+        without rows takes over the one that is explained worst. Free variances
+        without a prior favour clusters of a few rows that lie close together.
     hold : dict of array_like, optional
         Parameters that stay at these values, broadcast to their shapes, such as
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.

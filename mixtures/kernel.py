@@ -53,6 +53,10 @@ class Scratch(NamedTuple):
     rows: Array
 
 
+def _allocate(k: int, p: int, d: int, n: int) -> Scratch:
+    return Scratch(np.empty((p, n)), np.empty((k, n)), np.empty(n), np.empty((k, p)), np.empty((d, n)))
+
+
 class Kernel:
     """Data made ready for many E-steps; a context manager, for it may hold threads.
 
@@ -74,15 +78,7 @@ class Kernel:
         self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
         threads = max(1, min(os.cpu_count() or 1, n * (k + p) // THREAD_VALUES))
         self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
-        self.scratch = [
-            Scratch(
-                *(
-                    np.empty(shape)
-                    for shape in ((p, self.chunk), (k, self.chunk), self.chunk, (k, p), (d, self.chunk))
-                )
-            )
-            for _ in self.spans
-        ]
+        self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.standardised: Array | None = None
         if data.values.nbytes <= COPIED_BYTES and data.mapping is None:

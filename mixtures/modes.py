@@ -156,6 +156,9 @@ def fit_map(
     return best_mode(compiled, starts, resolved, data, progressbar=progressbar)
 
 
+WORTH_A_TWIN = 2000
+"""Rows that a twin must save, to be worth compiling."""
+
 Prepared = tuple[pm.Model, pm.Model | None, Mixture | None, Data | None]
 """A model; its twin over distinct rows, if rows repeat; the specification and data, unless it is a user's."""
 
@@ -173,7 +176,7 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
     data = as_data(X, weights)
     resolved = resolve(spec, data)
     model, distinct = declare(resolved, data), data.compressed
-    if distinct is data:
+    if data.n_rows - distinct.n_rows < WORTH_A_TWIN:
         return model, None, resolved, data
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IdentifiabilityWarning)  # said of the model itself

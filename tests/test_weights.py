@@ -13,6 +13,12 @@ from mixtures.compiled import CompiledModel
 from mixtures.data import as_data
 from mixtures.modes import prepare
 
+
+@pytest.fixture
+def _always_twins(monkeypatch):
+    monkeypatch.setattr("mixtures.modes.WORTH_A_TWIN", 1)
+
+
 QUICK = {"draws": 400, "tune": 300, "chains": 2, "random_seed": 1, "progressbar": False}
 
 
@@ -77,6 +83,7 @@ def test_em_over_distinct_rows_is_em_over_all(spec, monkeypatch):
 # PyMC
 
 
+@pytest.mark.usefixtures("_always_twins")
 @every_spec
 @pytest.mark.parametrize("jacobian", [0.0, 1.0])
 def test_the_twin_over_distinct_rows_has_the_density_of_the_model(spec, jacobian):
@@ -129,6 +136,13 @@ def test_the_posterior_of_counts_is_the_conjugate_one():
     assert p.std() == pytest.approx(exact.std(), rel=0.1)
 
 
+def test_few_rows_are_not_worth_a_twin():
+    X = np.random.default_rng(0).integers(0, 2, (5000, 3))
+    assert prepare(BMM(2), X[:500])[1] is None
+    assert prepare(BMM(2), X)[1] is not None
+
+
+@pytest.mark.usefixtures("_always_twins")
 def test_a_sample_over_distinct_rows_keeps_every_row():
     X = np.random.default_rng(0).integers(0, 2, (300, 3))
     tree = sample(BMM(2, prior=priors.Beta(2, 2)), X, **QUICK)
