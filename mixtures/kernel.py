@@ -30,8 +30,8 @@ __all__ = ["Kernel"]
 SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 """Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
 
-THREAD_VALUES = 1_000_000
-"""Numbers (rows x features and clusters) below which another thread costs more than it brings."""
+THREADS, THREAD_VALUES = 16, 1_000_000
+"""Threads at most, and numbers (rows x features and clusters) below which another costs more than it brings."""
 
 COPIED_BYTES = 2**31
 """Data up to this size are standardised once, in a copy; larger ones chunk by chunk, in every pass."""
@@ -76,7 +76,7 @@ class Kernel:
         p = len(spec.family.features(np.zeros((d, 1))))
         k = spec.n_components
         self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
-        threads = max(1, min(os.cpu_count() or 1, n * (k + p) // THREAD_VALUES))
+        threads = max(1, min(os.cpu_count() or 1, THREADS, n * (k + p) // THREAD_VALUES))
         self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
         self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
