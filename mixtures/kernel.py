@@ -31,7 +31,7 @@ SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 """Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
 
 THREADS, THREAD_VALUES = 16, 1_000_000
-"""Threads at most, and numbers (rows x features and clusters) below which another costs more than it brings."""
+"""Threads at most, and numbers (rows x features and clusters) below which one more does not pay."""
 
 COPIED_BYTES = 2**31
 """Data up to this size are standardised once, in a copy; larger ones chunk by chunk, in every pass."""
