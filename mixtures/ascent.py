@@ -120,8 +120,8 @@ def ascend(
     trace : list of float
         Objective so far, without that at the start.
     leap : bool, default False
-        After every two plain steps, leap to where they point (SQUAREM); a leap
-        that does not raise the objective is not taken.
+        After every three steps, leap to where the last two point (SQUAREM); a
+        leap that does not raise the objective is not taken.
 
     Returns
     -------

@@ -17,10 +17,11 @@ from rich.table import Table
 
 from mixtures import datasets
 from mixtures.agreement import Crosscheck, crosscheck
-from mixtures.data import InputError, did_you_mean, read_table
+from mixtures.data import InputError, did_you_mean
 from mixtures.diagnostics import Check
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
+from mixtures.files import read_table
 from mixtures.sampling import SAMPLERS
 
 __all__ = ["main"]
@@ -68,9 +69,10 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
-        warnings.simplefilter("ignore", IdentifiabilityWarning)  # the certificate has a line for it
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", IdentifiabilityWarning)  # the certificate has a line for it
+                command(*args, **kwargs)
         except InputError as error:
             _complain(error)
             raise typer.Exit(BAD_INPUT) from error

@@ -160,9 +160,9 @@ def fit_em(
         Parameters that stay at these values, broadcast to their shapes, such as
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.
     accelerate : {None, "squarem"}, default None
-        "squarem" leaps ahead after every two iterations, to where they point, and
-        takes no leap that does not raise the objective: far fewer iterations
-        where clusters overlap.
+        "squarem" leaps ahead after every three iterations, to where the last two
+        point, and takes no leap that does not raise the objective: far fewer
+        iterations where clusters overlap.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
     max_iter : int, default 10000

@@ -69,7 +69,7 @@ class Kernel:
     """
 
     def __init__(self, spec: Mixture, data: Data) -> None:
-        self.spec, self.data, self.weights = spec, data, data.weights
+        self.spec, self.data = spec, data
         self.location, self.scale = spec.family.affine_units(data)
         self.log_scale = float(np.log(self.scale).sum())
         n, d = data.values.shape
@@ -145,7 +145,9 @@ class Kernel:
             rows = self._rows(first, min(first + self.chunk, self.data.n_rows), scratch)
             np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
             h = family.base_measure(rows)
-            base += float(h.sum() if self.weights is None else self.weights[first : first + self.chunk] @ h)
+            base += float(
+                h.sum() if self.data.weights is None else self.data.weights[first : first + self.chunk] @ h
+            )
         return np.abs(family.features(furthest))[:, 0], base
 
     def _stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> tuple[Array, float]:
@@ -168,7 +170,7 @@ class Kernel:
                 np.exp(joint, out=joint)
                 np.dot(ones, joint, out=density)
                 low, high = 1.0, float(len(eta))
-            w = None if self.weights is None else self.weights[begin:end]
+            w = None if self.data.weights is None else self.data.weights[begin:end]
             log_likelihood += _sum_of_logs(density, low, high, w)
             if highest is not None:
                 log_likelihood += float(highest.sum() if w is None else w @ highest)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from mixtures.data import Data, InputError, as_data, did_you_mean, locate, read_table
+from mixtures.data import Data, InputError, as_data, did_you_mean, locate
+from mixtures.files import read_table
 
 NUMBERS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 COLUMNS = {"a": [1.0, 3.0, 5.0], "b": [2.0, 4.0, 6.0]}
