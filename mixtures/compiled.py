@@ -1,12 +1,5 @@
-"""A PyMC model's log density on JAX, with the data as arguments.
+"""A PyMC model's log density, gradient and curvature on JAX, over one flat vector."""
 
-PyTensor writes the graph, JAX compiles and differentiates it. The arrays of a
-model (data, hyperparameters, units) are lifted out of the graph into inputs,
-so a second model of the same form and shapes reuses what the first compiled.
-"""
-
-import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,94 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from platformdirs import user_cache_path
-from pytensor.compile.mode import JAX
-from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant, Variable, equal_computations
-from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import ancestors
-from pytensor.link.jax.dispatch import jax_funcify
-from pytensor.tensor.type import TensorType
 
+from mixtures.distributions.marginal import natural_form
+from mixtures.lowering import GRAPHS_KEPT, JaxFunction, compile_graph
 from mixtures.priors import Array
 
 __all__ = ["CompiledModel"]
 
-JaxFunction = Callable[..., Any]
-
-GRAPHS_KEPT = 64
-"""Compiled graphs remembered in a process, the oldest forgotten first."""
-
 HESSIAN_BATCH = 16
 """Columns of a Hessian computed at once: bounds its memory."""
-
-_compiled: list[tuple[list[Variable], list[Variable], JaxFunction]] = []
-
-
-def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
-    """Turn a PyTensor graph into a JAX function of its inputs and its arrays.
-
-    Parameters
-    ----------
-    inputs, outputs : sequence of Variable
-        The graph.
-
-    Returns
-    -------
-    function : callable
-        ``function(inputs, arrays)`` gives the outputs; the same object for
-        graphs that differ in nothing but their arrays.
-    arrays : list of jax.Array
-        The arrays of this graph.
-    """
-    _use_persistent_cache()
-    held = [v for v in ancestors(outputs) if v not in set(inputs) and _is_array(v)]
-    lifted = [v.type() for v in held]
-    outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)), rebuild_strict=False)
-    arguments = [*inputs, *lifted]
-    values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]  # type: ignore[attr-defined]
-    for i, (known_arguments, known_outputs, known) in enumerate(_compiled):
-        if _same_graph(arguments, outputs, known_arguments, known_outputs):
-            _compiled.append(_compiled.pop(i))  # the latest used is the last forgotten
-            return known, values
-    graph = FunctionGraph(list(arguments), list(outputs), clone=True)
-    JAX.optimizer.rewrite(graph)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipping (Check|Assert)")  # checks have no place in XLA
-        jaxified = jax_funcify(graph)
-
-    def function(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
-        return jaxified(*inputs, *arrays)
-
-    _compiled.append((arguments, outputs, function))
-    del _compiled[:-GRAPHS_KEPT]
-    return function, values
-
-
-def _is_array(v: Variable) -> bool:
-    """Whether a leaf holds numbers that may change from fit to fit, rather than the graph's form."""
-    if isinstance(v, SharedVariable):
-        return isinstance(v.type, TensorType)
-    return isinstance(v, Constant) and isinstance(v.type, TensorType) and v.type.ndim > 0 and _is_data(v.data)
-
-
-def _is_data(x: np.ndarray) -> bool:
-    return x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim > 1)
-
-
-def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
-    if (len(xs), len(x_outputs)) != (len(ys), len(y_outputs)):
-        return False
-    same_types = all(x.type == y.type for x, y in zip(xs, ys, strict=True))
-    return same_types and equal_computations(x_outputs, y_outputs, xs, ys)
-
-
-def _use_persistent_cache() -> None:
-    """Keep XLA's compilations on disk, where the user has said or in the user's cache folder."""
-    if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("mixtures") / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _total(terms: Sequence[Any]) -> Any:
@@ -123,7 +38,8 @@ def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunc
 
 def _terms(model: pm.Model) -> tuple[list[Any], Any]:
     """Log densities of free variables, observed variables and potentials, and the log Jacobian."""
-    terms = model.logp(jacobian=False, sum=False)
+    with natural_form():
+        terms = model.logp(jacobian=False, sum=False)
     with_jacobian = model.logp(vars=list(model.free_RVs), jacobian=True, sum=False)
     return terms, _total(with_jacobian) - _total(terms[: len(model.free_RVs)])
 
@@ -330,7 +246,8 @@ class CompiledModel:
         known = pt.matrix("r")
         op = rows.owner.op
         theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(rows.owner)))
-        log_joint = op.log_joint(self.model.rvs_to_values[rows], *theta)
+        with natural_form():
+            log_joint = op.log_joint(self.model.rvs_to_values[rows], *theta)
         function, arrays = compile_graph(
             [*self.model.value_vars, known], [(known * log_joint).sum() + _total(self._prior_terms)]
         )

@@ -16,7 +16,7 @@ LAYERS = [
     [("priors", "families")],
     [
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
-        ("distributions", "declaration", "compiled", "optimise", "draw"),
+        ("distributions", "declaration", "lowering", "compiled", "optimise", "draw"),
     ],
     [("labels", "diagnostics", "membership")],
     [("modes", "sampling", "table", "agreement", "select")],

@@ -22,6 +22,10 @@ from mixtures.priors import NormalInverseGamma, NormalInverseWishart
 __all__ = ["GaussianMixture"]
 
 
+MANY_PRODUCTS = 8
+"""Features a cluster, less 3, from which there are so many products of two that whitening is faster."""
+
+
 class GaussianMixtureRV(MarginalMixtureRV):
     """Gaussian mixture rows; ``chol`` holds lower Cholesky factors."""
 
@@ -50,6 +54,22 @@ class GaussianMixtureRV(MarginalMixtureRV):
         return _normal_log_density(whitened, log_det(chol))
 
     @staticmethod
+    def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any] | None:
+        """``P mu`` on ``z`` and entries of ``-P`` on ``z_i z_j``, in standardised units; ``P = Sigma^-1``."""
+        mu, chol = theta
+        k, dim = mu.type.shape
+        if None in (k, dim) or dim + 3 > MANY_PRODUCTS * k:
+            return None
+        z, mu, unit = _standardised(x, mu)
+        i, j = np.triu_indices(dim)
+        inverse = inverse_cholesky(chol) * unit
+        precision = inverse.mT @ inverse
+        linear = (precision @ mu[..., None])[..., 0]
+        quadratic = -precision[:, i, j] * np.where(i == j, 0.5, 1.0)
+        eta, phi = pt.concatenate([linear, quadratic], axis=1), pt.concatenate([z, z[i] * z[j]])
+        return _log_normaliser(linear, mu, log_det(chol)), eta, phi
+
+    @staticmethod
     def centre(alpha: Any, *theta: Any) -> Any:
         """Mean of the mixture."""
         return (alpha[..., None] * theta[0]).sum(axis=-2)
@@ -71,6 +91,27 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
         mu, sd = theta
         whitened = (x.T[None, :, :] - mu[:, :, None]) / sd[:, :, None]
         return _normal_log_density(whitened, pt.log(sd).sum(-1))
+
+    @staticmethod
+    def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any]:
+        """``mu / sd^2`` on ``z`` and ``-1 / (2 sd^2)`` on ``z^2``, in standardised units."""
+        mu, sd = theta
+        z, mu, unit = _standardised(x, mu)
+        precision = (unit / sd) ** 2
+        eta = pt.concatenate([precision * mu, -precision / 2], axis=1)
+        return _log_normaliser(precision * mu, mu, pt.log(sd).sum(-1)), eta, pt.concatenate([z, z**2])
+
+
+def _standardised(x: Any, mu: Any) -> tuple[Any, Any, Any]:
+    """Rows (D, n) and means (K, D) in standard deviations from the mean, and those deviations (D,)."""
+    centre, unit = x.mean(axis=0), x.std(axis=0)
+    unit = pt.switch(unit > 0, unit, 1.0)
+    return ((x - centre) / unit).T, (mu - centre) / unit, unit
+
+
+def _log_normaliser(linear: Any, mu: Any, log_det: Any) -> Any:
+    """What of a normal log density no row touches (K,): ``-mu' P mu / 2 - log |L| - D/2 log 2 pi``."""
+    return -(linear * mu).sum(-1) / 2 - log_det - mu.shape[1] * np.log(2 * np.pi) / 2
 
 
 def _normal_log_density(whitened: Any, log_det: Any) -> Any:

@@ -1,0 +1,167 @@
+"""From PyTensor graphs to JAX functions, compiled once for all graphs of one form.
+
+PyTensor writes the graph, JAX compiles and differentiates it. The arrays of a
+graph (data, hyperparameters, units) are lifted out into inputs, so a second
+graph of the same form and shapes reuses what the first compiled; what depends
+on them alone is computed once, not at every call.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from platformdirs import user_cache_path
+from pytensor.compile.mode import JAX
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.conditional import LazyIfElse
+from pytensor.graph.basic import Constant, Variable, equal_computations
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.tensor.special import LogSumExp
+from pytensor.tensor.type import TensorType
+
+__all__ = ["GRAPHS_KEPT", "JaxFunction", "compile_graph"]
+
+JaxFunction = Callable[..., Any]
+
+GRAPHS_KEPT = 64
+"""Compiled graphs remembered in a process, the oldest forgotten first."""
+
+PREPARED_BYTES = 2**28
+"""Size up to which something that depends on the arrays alone is kept, rather than computed at every call."""
+
+SMALL = 4096
+"""Numbers up to which an array travels with others in one: a call costs by the number of its arguments."""
+
+_compiled: list[tuple[list[Variable], list[Variable], JaxFunction, JaxFunction]] = []
+
+
+def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
+    """Turn a PyTensor graph into a JAX function of its inputs and its arrays.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of Variable
+        The graph.
+
+    Returns
+    -------
+    function : callable
+        ``function(inputs, arrays)`` gives the outputs; the same object for
+        graphs that differ in nothing but their arrays.
+    arrays : list of jax.Array
+        The arrays of this graph, and what follows from them alone.
+    """
+    _use_persistent_cache()
+    held = [v for v in ancestors(outputs) if v not in set(inputs) and _is_array(v)]
+    lifted = [v.type() for v in held]
+    outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)), rebuild_strict=False)
+    arguments = [*inputs, *lifted]
+    values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]  # type: ignore[attr-defined]
+    for i, (known_arguments, known_outputs, known, prepare) in enumerate(_compiled):
+        if _same_graph(arguments, outputs, known_arguments, known_outputs):
+            _compiled.append(_compiled.pop(i))  # the latest used is the last forgotten
+            return known, prepare(values)
+    function, prepare = _lower(arguments, outputs, len(inputs))
+    _compiled.append((arguments, outputs, function, prepare))
+    del _compiled[:-GRAPHS_KEPT]
+    return function, prepare(values)
+
+
+def _lower(
+    arguments: Sequence[Variable], outputs: Sequence[Variable], n_inputs: int
+) -> tuple[JaxFunction, JaxFunction]:
+    """Function of inputs and prepared arrays, and the one that prepares them."""
+    graph = FunctionGraph(list(arguments), list(outputs), clone=True)
+    JAX.excluding("inline_ofg").optimizer.rewrite(graph)  # so that JAX finds operations that it has whole
+    inputs, lifted = graph.inputs[:n_inputs], graph.inputs[n_inputs:]
+    prepared = _of_arrays_alone(graph, lifted)
+    small = [v for v in prepared if _is_float(v) and _size(v) <= SMALL]
+    large = [v for v in prepared if v not in small]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping (Check|Assert)")  # checks have no place in XLA
+        jaxified = jax_funcify(FunctionGraph([*inputs, *small, *large], graph.outputs, clone=True))
+        preparing = jax_funcify(FunctionGraph(lifted, [*small, *large], clone=True))
+    shapes = [v.type.shape for v in small]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+
+    def prepare(values: Sequence[Any]) -> list[Any]:
+        arrays = preparing(*values) or ()
+        packed = [jnp.ravel(x) for x in arrays[: len(small)]]
+        return [jnp.concatenate(packed) if packed else jnp.zeros(0), *arrays[len(small) :]]
+
+    def function(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        parts = jnp.split(arrays[0], ends) if small else []
+        unpacked = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return jaxified(*inputs, *unpacked, *arrays[1:])
+
+    return function, jax.jit(prepare)
+
+
+def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[Variable]:
+    """Variables, each as late in the graph as may be, that nothing but the arrays decides."""
+    fixed = dict.fromkeys(lifted)
+    for node in graph.toposort():
+        known = all(isinstance(v, Constant) or v in fixed for v in node.inputs)
+        if known and all(_is_float(v) and 8 * _size(v) <= PREPARED_BYTES for v in node.outputs):
+            fixed.update(dict.fromkeys(node.outputs))
+    last = set(graph.outputs)
+    for node in graph.apply_nodes:
+        if not fixed.keys() >= set(node.outputs):
+            last.update(node.inputs)
+    return [v for v in fixed if v in last]
+
+
+def _is_float(v: Variable) -> bool:
+    """Integers may be shapes, which JAX must know when it compiles."""
+    return getattr(v.type, "dtype", None) == "float64"
+
+
+def _size(v: Variable) -> float:
+    """Static number of entries; infinite if unknown."""
+    shape: tuple[Any, ...] = getattr(v.type, "shape", (None,))
+    return np.inf if None in shape else float(np.prod(shape))
+
+
+@jax_funcify.register(LogSumExp)
+def jax_log_sum_exp(op: LogSumExp, **_: Any) -> JaxFunction:
+    """By JAX, whose gradient does not pass through the largest."""
+    return lambda x: jax.scipy.special.logsumexp(x, axis=op.axis)
+
+
+@jax_funcify.register(LazyIfElse)
+def jax_lazy_if_else(op: LazyIfElse, **kwargs: Any) -> JaxFunction:
+    """By JAX, which is not to keep what the gradient of the branch not taken would need."""
+    branches = [jax.checkpoint(jax_funcify(branch, **kwargs)) for branch in (op.true_branch, op.false_branch)]
+    return lambda condition, *args: jax.lax.cond(condition, *branches, *args)
+
+
+def _is_array(v: Variable) -> bool:
+    """Whether a leaf holds numbers that may change from fit to fit, rather than the graph's form."""
+    if isinstance(v, SharedVariable):
+        return isinstance(v.type, TensorType)
+    return isinstance(v, Constant) and isinstance(v.type, TensorType) and v.type.ndim > 0 and _is_data(v.data)
+
+
+def _is_data(x: np.ndarray) -> bool:
+    return x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim > 1)
+
+
+def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
+    if (len(xs), len(x_outputs)) != (len(ys), len(y_outputs)):
+        return False
+    same_types = all(x.type == y.type for x, y in zip(xs, ys, strict=True))
+    return same_types and equal_computations(x_outputs, y_outputs, xs, ys)
+
+
+def _use_persistent_cache() -> None:
+    """Keep XLA's compilations on disk, where the user has said or in the user's cache folder."""
+    if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("mixtures") / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
