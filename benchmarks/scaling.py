@@ -1,0 +1,105 @@
+"""How time and memory grow with rows, clusters, features and workers: a figure, and its numbers."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import mixtures as mx
+from benchmarks.em import scikit_learn
+from benchmarks.rounds import Row
+from mixtures.data import as_data
+from mixtures.families.start import start_params
+from mixtures.kernel import Kernel
+from mixtures.plot.style import COLOURS
+
+AXES: dict[str, Sequence[tuple[int, int, int]]] = {
+    "rows n (K=4, D=2)": [(n, 4, 2) for n in (300, 1_000, 10_000, 100_000, 1_000_000)],
+    "clusters K (n=50,000, D=4)": [(50_000, k, 4) for k in (1, 2, 5, 10, 20, 40)],
+    "features D (n=20,000, K=4)": [(20_000, 4, d) for d in (1, 2, 5, 10, 20, 40)],
+}
+ROUNDS = 3
+FIGURE = Path(__file__).parents[1] / "docs" / "images" / "scaling.svg"
+
+MEMORY = """
+import resource, sys
+import numpy as np
+import mixtures as mx
+from mixtures.datasets import faithful
+n = int(sys.argv[1])
+mx.fit_em(mx.GMM(2), faithful(), n_init=1, max_iter=3, random_seed=1)
+X = np.random.default_rng(0).normal(size=(n, 4))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+mx.fit_em(mx.GMM(4), X, n_init=1, max_iter=3, random_seed=1)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, X.nbytes / 2**20)
+"""
+
+
+def ways(n: int, k: int, d: int) -> tuple[Callable[[], float], Callable[[], float]]:
+    """An iteration of ours and of scikit-learn's from the same start, in seconds."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, d)) + 3 * rng.integers(0, k, size=(n, 1))
+    data = as_data(X)
+    spec = mx.resolve(mx.GMM(k), data)
+    start = start_params(spec, data, rng, lloyd=False)
+    iterations = max(2, 20_000 // n)
+
+    def ours() -> float:
+        with threadpool_limits(1), Kernel(spec, data) as kernel:
+            began = time.perf_counter()
+            for _ in range(iterations):
+                passed = kernel.e_step(start, 1e-6)
+                assert passed is not None
+                spec.maximize(passed.statistics)
+            return (time.perf_counter() - began) / iterations
+
+    return ours, scikit_learn(X, start, iterations)
+
+
+def curves(axes: Sequence[plt.Axes]) -> Iterator[Row]:
+    """One panel an axis: nanoseconds a row, medians over the rounds."""
+    for axis, (label, shapes) in zip(axes, AXES.items(), strict=True):
+        rows = []
+        for n, k, d in shapes:
+            ours, theirs = ways(n, k, d)
+            seconds = [(ours(), theirs()) for _ in range(ROUNDS)]
+            both = {"ours": [s[0] for s in seconds], "scikit-learn": [s[1] for s in seconds]}
+            rows.append(Row(f"EM iteration, n={n:,} K={k} D={d}", "ns a row", 1e-9 * n, both))
+            yield rows[-1]
+        along = [shape[label[0] == "c" or 2 * (label[0] == "f")] for shape in shapes]
+        for name, colour in zip(("ours", "scikit-learn"), COLOURS, strict=False):
+            axis.loglog(along, [row.figures()[name] for row in rows], "o-", color=colour, label=name)
+        axis.set(xlabel=label, ylabel="EM iteration, ns a row")
+        axis.legend(frameon=False)
+
+
+def memory(axis: plt.Axes) -> None:
+    """Peak memory that a fit adds to the data."""
+    sizes, peaks, data = (10_000, 100_000, 1_000_000, 4_000_000), [], []
+    for n in sizes:
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(n)], capture_output=True, text=True, check=True
+        )
+        peak, own = (float(x) for x in done.stdout.split())
+        peaks.append(max(peak, 0.1))
+        data.append(own)
+    axis.loglog(sizes, peaks, "o-", color=COLOURS[0], label="peak memory of a fit beyond the data")
+    axis.loglog(sizes, data, "o--", color=COLOURS[1], label="the data")
+    axis.set(xlabel="rows n (K=4, D=4)", ylabel="MiB")
+    axis.legend(frameon=False)
+
+
+def run() -> Iterator[Row]:
+    """All curves; the figure goes to the docs."""
+    figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+    yield from curves(axes.ravel()[:3])
+    memory(axes[1, 1])
+    figure.savefig(FIGURE)
