@@ -20,7 +20,7 @@ from mixtures.diagnostics import Check, Verdict, diagnose
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
-from mixtures.labels import align, match_params
+from mixtures.labels import align
 from mixtures.modes import (
     MAPFit,
     best_mode,
@@ -31,6 +31,7 @@ from mixtures.modes import (
 )
 from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
+from mixtures.relabelling import match_params
 from mixtures.sampling import check_options, sample
 from mixtures.table import parameter_table
 from mixtures.tolerances import TOLERANCES, same_height

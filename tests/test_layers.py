@@ -18,7 +18,7 @@ LAYERS = [
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
         ("distributions", "declaration", "compiled", "optimise", "draw"),
     ],
-    [("labels", "diagnostics", "membership")],
+    [("relabelling", "labels", "mixing", "switching", "verdict", "trust", "diagnostics", "membership")],
     [("modes", "sampling", "table", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],
