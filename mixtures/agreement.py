@@ -197,7 +197,7 @@ def _of_spec(
         _returns(mode, table),
         _independent(multi, em.log_posterior, missed),
     )
-    convergence = None if posterior is None else diagnose(posterior)
+    convergence = None if posterior is None else diagnose(posterior, spec=spec, X=data, em=em)
     if posterior is not None:
         notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~bound))))
     return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))

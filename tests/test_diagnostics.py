@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mixtures import GMM, InputError, align, diagnose
-from mixtures.diagnostics import summarise
+from mixtures.mixing import summarise
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 

@@ -1,0 +1,299 @@
+"""What good draws still cannot tell: labels that overlap, empty clusters, ridges, a prior that speaks louder.
+
+A question names what it needs to be answered; the verdict names the questions
+that were not answered for want of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats import psense
+
+from mixtures.data import Data
+from mixtures.emfit import EMFit
+from mixtures.families import Mixture, Params
+from mixtures.labels import permutation
+from mixtures.priors import Array
+from mixtures.switching import Switching, compare_labellings, switching, thinned
+from mixtures.tolerances import TOLERANCES, same_height
+from mixtures.trees import entries, flat_draws
+from mixtures.verdict import Check, check
+
+__all__ = ["QUESTIONS", "Case", "Question"]
+
+COMPARED_DRAWS, COMPARED_ROWS = 200, 2000
+"""Draws and rows on which relabelling methods are compared."""
+
+SCALED_DRAWS = 1000
+"""Draws on which the prior is scaled, and looked at for collapsed clusters."""
+
+NEEDS = {
+    "spec": "spec",
+    "data": "X",
+    "em": "em",
+    "switches": "an aligned tree",
+    "log_densities": "log_prior and log_likelihood, or spec",
+}
+"""What a question may need, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A posterior sample with what is known of its model; each is None where it is not."""
+
+    tree: xr.DataTree
+    spec: Mixture | None
+    data: Data | None
+    em: EMFit | None
+
+    @cached_property
+    def switches(self) -> Switching | None:
+        """Report of label switching."""
+        return None if permutation(self.tree) is None else switching(self.tree)
+
+    @cached_property
+    def few(self) -> xr.DataTree:
+        """The tree with few draws."""
+        return thinned(self.tree, SCALED_DRAWS)
+
+    @cached_property
+    def log_densities(self) -> tuple[Array, Array] | None:
+        """Log prior and log-likelihood (chain, draw) of few draws."""
+        prior = _total(self.few, "log_prior")
+        if prior is None and self.spec is not None:
+            by_draw = _each(self.few, self.spec)
+            prior = np.reshape([self.spec.log_prior(params) for params in by_draw], self._few_shape)
+        if prior is None:
+            return None
+        stats = self.few["sample_stats"].to_dataset()
+        if "log_posterior" in stats:  # counts the weights of the rows, which log_likelihood does not
+            return prior, stats["log_posterior"].transpose("chain", "draw").values - prior
+        likelihood = _total(self.few, "log_likelihood")
+        return None if likelihood is None else (prior, likelihood)
+
+    @property
+    def _few_shape(self) -> tuple[int, int]:
+        sizes = self.few["posterior"].sizes
+        return sizes["chain"], sizes["draw"]
+
+    @cached_property
+    def point(self) -> Params:
+        """Parameters at which clusters are judged one by one: EM's, or the posterior mean."""
+        if self.em is not None:
+            return self.em.params
+        assert self.spec is not None
+        return {name: x.mean(axis=0) for name, x in flat_draws(self.tree, self.spec.dims).items()}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A check that takes more than the draws: its name, what it needs, and how it is answered from that."""
+
+    name: str
+    needs: tuple[str, ...]
+    check: Callable[..., Check | None]
+
+    def lacks(self, case: Case) -> str:
+        """What is missing to answer it, in words; empty if nothing."""
+        return ", ".join(NEEDS[need] for need in self.needs if getattr(case, need) is None)
+
+    def answer(self, case: Case) -> Check | None:
+        """Line of the verdict; None where there is nothing to check."""
+        return self.check(case, *(getattr(case, need) for need in self.needs))
+
+
+def _switches(case: Case, report: Switching) -> Check:
+    return check(
+        "label switches within chains",
+        sum(report.within),
+        np.inf,
+        True,
+        "",
+        source="Jasra, Holmes and Stephens (2005)",
+        judged=False,
+        remark=str(report),
+    )
+
+
+def _methods(case: Case, spec: Mixture, data: Data) -> Check:
+    step = -(-data.n_rows // COMPARED_ROWS)
+    rows = Data(
+        data.values[::step],
+        data.features,
+        data.obs_id[::step],
+        None if data.weights is None else data.weights[::step],
+    )
+    table = compare_labellings(case.tree, case.point, spec=spec, X=rows, draws=COMPARED_DRAWS)
+    least = float(table.to_numpy().min())
+    a, b = np.unravel_index(table.to_numpy().argmin(), table.shape)
+    return check(
+        "draws that relabelling methods label alike",
+        least,
+        TOLERANCES.labelled_alike,
+        least >= TOLERANCES.labelled_alike,
+        f"{table.index[a]} and {table.index[b]} part: clusters overlap, and summaries of single clusters are "
+        "conditional on the relabelling rule; lower n_components",
+        source="Stephens (2000); Papastamoulis (2016)",
+        remark=f"on about {COMPARED_DRAWS} draws and {rows.n_rows} rows",
+    )
+
+
+def _empty(case: Case, spec: Mixture, data: Data) -> Check:
+    """By ``E[alpha_k | x] = (E[n_k | x] + a) / (n + K a)``."""
+    alpha, a = flat_draws(case.tree, {"alpha": ("cluster",)})["alpha"], spec.weight_concentration
+    rows = alpha.mean(axis=0) * (data.total + spec.n_components * a) - a
+    fewest = float(rows.min())
+    return check(
+        "rows of the smallest cluster, expected",
+        fewest,
+        TOLERANCES.empty_count,
+        fewest >= TOLERANCES.empty_count,
+        f"cluster {int(rows.argmin())} is empty: only the prior speaks of its parameters; lower n_components",
+        source="Rousseau and Mengersen (2011)",
+    )
+
+
+def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
+    flat = replace(spec, prior=None, weight_concentration=1.0).family
+    scale = flat.units(data)[1]
+    found = [defects for params in _each(case.few, spec) if (defects := flat.defects(params, scale))]
+    cluster, reason = next(iter(found[0].items())) if found else (0, "")
+    return check(
+        "draws with a collapsed cluster",
+        len(found),
+        0,
+        not found,
+        f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
+        source="Bishop (2006), section 9.2.1",
+    )
+
+
+def _identified(case: Case, spec: Mixture, data: Data) -> Check:
+    family = spec.family
+    reason = family.never_identified(spec.n_components, data) or family.unidentified(case.point)
+    return check(
+        "reasons why parameters are not identified",
+        bool(reason),
+        0,
+        not reason,
+        reason,
+        source="Goodman (1974); Allman, Matias and Rhodes (2009)",
+    )
+
+
+def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
+    bound = spec.family.on_boundary(em.params)
+    count = sum(int(x.sum()) for x in bound.values())
+    if not bound:
+        return None  # a family without boundaries
+    return check(
+        "probabilities at 0 or 1 at the mode",
+        count,
+        0,
+        count == 0,
+        "the posterior does not surround the mode there: read intervals, not standard deviations",
+        source="Galindo Garre and Vermunt (2006)",
+        judged=False,
+    )
+
+
+def _restarts(case: Case, em: EMFit) -> Check:
+    best = em.objective_trace[-1]
+    share = float(np.mean(em.restarts.log_posterior > best - same_height(best)))
+    return check(
+        "EM restarts that reach the best optimum, share",
+        share,
+        TOLERANCES.restarts_alike,
+        share >= TOLERANCES.restarts_alike,
+        "a better optimum may be left: raise n_init",
+        source="Linzer and Lewis (2011)",
+        judged=False,
+        remark=str(em.restarts),
+    )
+
+
+def _dominated(case: Case, spec: Mixture, data: Data) -> Check:
+    remarks = spec.family.remarks(case.point, data.total * case.point["alpha"])
+    return check(
+        "clusters that the prior dominates",
+        len(remarks),
+        0,
+        not remarks,
+        remarks[0] if remarks else "",
+        source="Fraley and Raftery (2007)",
+        judged=False,
+    )
+
+
+def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
+    """How fast each parameter's posterior moves as the prior is raised to a power near one."""
+    prior, likelihood = log_densities
+    posterior = case.few["posterior"].to_dataset()
+    by_prior, by_likelihood = (_power_scaled(posterior, density) for density in (prior, likelihood))
+    if not by_prior:
+        return None  # nothing varies
+    label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
+    figure, rival = by_prior[label], by_likelihood[label]
+    kind = "the prior and the data conflict" if rival > TOLERANCES.sensitivity else "the data say little"
+    return check(
+        "prior sensitivity, largest",
+        figure,
+        TOLERANCES.sensitivity,
+        figure < TOLERANCES.sensitivity,
+        f"{kind}: {label} moves with the prior (with the likelihood {rival:.2g}); state and defend the prior",
+        source="Kallioinen et al. (2024)",
+        judged=False,
+    )
+
+
+QUESTIONS = (
+    Question("label switches", ("switches",), _switches),
+    Question("agreement of relabelling methods", ("spec", "data"), _methods),
+    Question("empty clusters", ("spec", "data"), _empty),
+    Question("collapsed clusters", ("spec", "data"), _collapsed),
+    Question("identification", ("spec", "data"), _identified),
+    Question("probabilities on the boundary", ("spec", "em"), _boundary),
+    Question("restarts of EM", ("em",), _restarts),
+    Question("a prior that dominates", ("spec", "data"), _dominated),
+    Question("prior sensitivity", ("log_densities",), _sensitivity),
+)
+"""Every check of labels, clusters and prior, in reading order."""
+
+
+def _each(tree: xr.DataTree, spec: Mixture) -> list[dict[str, Array]]:
+    """Parameters of every draw."""
+    draws = flat_draws(tree, spec.dims)
+    return [{name: x[s] for name, x in draws.items()} for s in range(len(draws["alpha"]))]
+
+
+def _total(tree: xr.DataTree, group: str) -> Array | None:
+    """Sum (chain, draw) of all densities of a group."""
+    if group not in tree.children:
+        return None
+    variables = tree[group].to_dataset().data_vars.values()
+    sums = [v.sum([dim for dim in v.dims if dim not in ("chain", "draw")]) for v in variables]
+    return np.asarray(sum(total.transpose("chain", "draw").values for total in sums))
+
+
+def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
+    """ArviZ's power-scaling sensitivity of every entry that varies, by its label."""
+    dims = ("chain", "draw", "term")
+    scaled = xr.Dataset({"total": (dims, log_density[..., None])}, {d: posterior[d] for d in dims[:2]})
+    tree = xr.DataTree.from_dict({"posterior": posterior, "log_prior": scaled})
+    figures = psense(tree, group="prior").data_vars
+    own: Mapping[str, tuple[Any, ...]] = {str(name): v.dims for name, v in figures.items()}
+    labels = entries(
+        {str(name): v.shape for name, v in figures.items()},
+        own,
+        {str(d): list(posterior[d].values) for dims in own.values() for d in dims if d in posterior.coords},
+    )
+    varying = {str(name): np.ptp(v.values, axis=(0, 1)) != 0 for name, v in posterior.data_vars.items()}
+    return {
+        label: float(figures[name].values[index])
+        for label, (name, index) in labels.items()
+        if varying[name][index]
+    }
