@@ -4,28 +4,28 @@ A question names what it needs to be answered; the verdict names the questions
 that were not answered for want of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from arviz_stats import psense
+from arviz_stats.base import array_stats
 
 from mixtures.data import Data
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, Params
 from mixtures.labels import permutation
 from mixtures.priors import Array
-from mixtures.switching import Switching, compare_labellings, switching, thinned
+from mixtures.switching import Switches, compare_labellings, count_switches, thinned
 from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.trees import entries, flat_draws
 from mixtures.verdict import Check, check
 
 __all__ = ["QUESTIONS", "Case", "Question"]
 
-COMPARED_DRAWS, COMPARED_ROWS = 200, 2000
+COMPARED_DRAWS, COMPARED_ROWS = 200, 500
 """Draws and rows on which relabelling methods are compared."""
 
 SCALED_DRAWS = 1000
@@ -51,9 +51,10 @@ class Case:
     em: EMFit | None
 
     @cached_property
-    def switches(self) -> Switching | None:
-        """Report of label switching."""
-        return None if permutation(self.tree) is None else switching(self.tree)
+    def switches(self) -> Switches | None:
+        """Label switches within and between chains."""
+        stored = permutation(self.tree)
+        return None if stored is None else count_switches(stored)
 
     @cached_property
     def few(self) -> xr.DataTree:
@@ -106,16 +107,16 @@ class Question:
         return self.check(case, *(getattr(case, need) for need in self.needs))
 
 
-def _switches(case: Case, report: Switching) -> Check:
+def _switches(case: Case, switches: Switches) -> Check:
     return check(
         "label switches within chains",
-        sum(report.within),
+        sum(switches.within),
         np.inf,
         True,
         "",
         source="Jasra, Holmes and Stephens (2005)",
         judged=False,
-        remark=str(report),
+        remark=str(switches),
     )
 
 
@@ -231,20 +232,22 @@ def _dominated(case: Case, spec: Mixture, data: Data) -> Check:
 
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
     """How fast each parameter's posterior moves as the prior is raised to a power near one."""
-    prior, likelihood = log_densities
     posterior = case.few["posterior"].to_dataset()
-    by_prior, by_likelihood = (_power_scaled(posterior, density) for density in (prior, likelihood))
+    by_prior, by_likelihood = (_power_scaled(posterior, density) for density in log_densities)
     if not by_prior:
         return None  # nothing varies
     label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
     figure, rival = by_prior[label], by_likelihood[label]
-    kind = "the prior and the data conflict" if rival > TOLERANCES.sensitivity else "the data say little"
+    weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little of it"
+    advice = f"{label} moves with the prior{weak}: state and defend the prior"
+    if not np.isfinite(figure):
+        advice = "too few effective draws to scale the prior: draw more"
     return check(
         "prior sensitivity, largest",
         figure,
         TOLERANCES.sensitivity,
         figure < TOLERANCES.sensitivity,
-        f"{kind}: {label} moves with the prior (with the likelihood {rival:.2g}); state and defend the prior",
+        advice,
         source="Kallioinen et al. (2024)",
         judged=False,
     )
@@ -280,20 +283,18 @@ def _total(tree: xr.DataTree, group: str) -> Array | None:
 
 
 def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
-    """ArviZ's power-scaling sensitivity of every entry that varies, by its label."""
+    """ArviZ's power-scaling sensitivity of every entry that varies, by its label; NaN on too few draws."""
+    varying = {str(name): np.ptp(v.values, axis=(0, 1)) > 0 for name, v in posterior.data_vars.items()}
+    inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
+    coords = {str(d): list(posterior[d].values) for d in posterior.coords}
+    labels = entries({name: x.shape for name, x in varying.items()}, inner, coords)
+    moving = {label: place for label, place in labels.items() if varying[place[0]][place[1]]}
+    if np.ptp(log_density) == 0:  # to any power, a flat prior is as flat
+        return dict.fromkeys(moving, 0.0)
+    ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
+    if not (np.isfinite(ess) and ess > TOLERANCES.scaled_ess):
+        return dict.fromkeys(moving, np.nan)
     dims = ("chain", "draw", "term")
-    scaled = xr.Dataset({"total": (dims, log_density[..., None])}, {d: posterior[d] for d in dims[:2]})
-    tree = xr.DataTree.from_dict({"posterior": posterior, "log_prior": scaled})
-    figures = psense(tree, group="prior").data_vars
-    own: Mapping[str, tuple[Any, ...]] = {str(name): v.dims for name, v in figures.items()}
-    labels = entries(
-        {str(name): v.shape for name, v in figures.items()},
-        own,
-        {str(d): list(posterior[d].values) for dims in own.values() for d in dims if d in posterior.coords},
-    )
-    varying = {str(name): np.ptp(v.values, axis=(0, 1)) != 0 for name, v in posterior.data_vars.items()}
-    return {
-        label: float(figures[name].values[index])
-        for label, (name, index) in labels.items()
-        if varying[name][index]
-    }
+    density = xr.Dataset({"total": (dims, log_density[..., None])}, {d: posterior[d] for d in dims[:2]})
+    figures = psense(xr.DataTree.from_dict({"posterior": posterior, "log_prior": density}), group="prior")
+    return {label: float(figures[name].values[index]) for label, (name, index) in moving.items()}

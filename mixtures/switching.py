@@ -13,11 +13,11 @@ from mixtures.families import Mixture
 from mixtures.labels import find_orders, permutation, unalign
 from mixtures.mixing import invariants, parameters, worst
 
-__all__ = ["Switching", "compare_labellings", "switching", "thinned"]
+__all__ = ["Switches", "Switching", "compare_labellings", "count_switches", "switching", "thinned"]
 
 
 @dataclass(frozen=True)
-class Switching:
+class Switches:
     """How the labels of a posterior sample switched before they were aligned.
 
     Attributes
@@ -29,15 +29,11 @@ class Switching:
         1 if all chains have the same labels.
     shares : dict of tuple of int to float
         Share of the draws under each permutation, most frequent first.
-    mixing : pandas.DataFrame
-        Highest R-hat and lowest ESS of the parameters with raw and with aligned
-        labels, and of quantities that no relabelling changes.
     """
 
     within: tuple[int, ...]
     between: int
     shares: dict[tuple[int, ...], float]
-    mixing: pd.DataFrame
 
     def __str__(self) -> str:
         """Word the record: "12 label switches within chains, 2 labellings among 4 chains"."""
@@ -45,6 +41,22 @@ class Switching:
             f"{sum(self.within)} label switches within chains, "
             f"{self.between} labelling{'s' * (self.between > 1)} among {len(self.within)} chains"
         )
+
+
+@dataclass(frozen=True)
+class Switching(Switches):
+    """Label switches, and what they do to R-hat and ESS.
+
+    Attributes
+    ----------
+    within, between, shares
+        As in `Switches`.
+    mixing : pandas.DataFrame
+        Highest R-hat and lowest ESS of the parameters with raw and with aligned
+        labels, and of quantities that no relabelling changes.
+    """
+
+    mixing: pd.DataFrame
 
 
 def switching(tree: xr.DataTree) -> Switching:
@@ -92,11 +104,16 @@ def switching(tree: xr.DataTree) -> Switching:
         **invariants(tree),
     }
     figures = {name: worst(draws) or {} for name, draws in quantities.items()}
-    return Switching(
+    mixing = pd.DataFrame.from_dict(figures, orient="index", columns=["r_hat", "ess_bulk", "ess_tail"])
+    return Switching(**vars(count_switches(stored)), mixing=mixing)
+
+
+def count_switches(stored: np.ndarray) -> Switches:
+    """Switches of permutations (chain, draw, cluster)."""
+    return Switches(
         within=tuple((stored[:, 1:] != stored[:, :-1]).any(axis=-1).sum(axis=1).tolist()),
         between=len({next(iter(_shares(chain))) for chain in stored}),
         shares=_shares(stored.reshape(-1, stored.shape[-1])),
-        mixing=pd.DataFrame.from_dict(figures, orient="index", columns=["r_hat", "ess_bulk", "ess_tail"]),
     )
 
 

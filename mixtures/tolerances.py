@@ -68,6 +68,8 @@ class Tolerances:
         Restarts of EM disagree when fewer than this share of them reach the best optimum.
     sensitivity : float
         A posterior is sensitive to its prior above this (Kallioinen et al. 2024).
+    scaled_ess : float
+        A density is raised to a power on more effective draws than these, by its tails.
     singular : float
         Data are singular when the smallest eigenvalue of their correlation is below this times D.
     rank : float
@@ -100,6 +102,7 @@ class Tolerances:
     labelled_alike: float = 0.95
     restarts_alike: float = 0.2
     sensitivity: float = 0.05
+    scaled_ess: float = 225.0
     singular: float = 1e-13
     rank: float = 1e-8
 

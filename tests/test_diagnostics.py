@@ -72,7 +72,7 @@ def test_a_chain_elsewhere_fails():
     assert not verdict.passed
     assert LABELLED[0] in failed(groups)
     assert not set(INVARIANT) & failed(groups)
-    assert str(verdict).startswith("not converged: R-hat of parameters")
+    assert str(verdict).startswith("not to be trusted: R-hat of parameters")
     assert "draw more" in str(verdict)
 
     groups = good()
