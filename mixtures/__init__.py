@@ -13,7 +13,7 @@ from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.sampling import sample
-from mixtures.switching import compare_labellings, switching
+from mixtures.switches import compare_labellings, switching
 
 __all__ = [
     "BMM",

@@ -18,7 +18,7 @@ from mixtures.emfit import EMFit
 from mixtures.families import Mixture, Params
 from mixtures.labels import permutation
 from mixtures.priors import Array
-from mixtures.switching import Switches, compare_labellings, count_switches, thinned
+from mixtures.switches import Switches, compare_labellings, count_switches, thinned
 from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.trees import entries, flat_draws
 from mixtures.verdict import Check, check
@@ -284,17 +284,19 @@ def _total(tree: xr.DataTree, group: str) -> Array | None:
 
 def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
     """ArviZ's power-scaling sensitivity of every entry that varies, by its label; NaN on too few draws."""
-    varying = {str(name): np.ptp(v.values, axis=(0, 1)) > 0 for name, v in posterior.data_vars.items()}
+    values = {str(name): v.values for name, v in posterior.data_vars.items()}
     inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
     coords = {str(d): list(posterior[d].values) for d in posterior.coords}
-    labels = entries({name: x.shape for name, x in varying.items()}, inner, coords)
-    moving = {label: place for label, place in labels.items() if varying[place[0]][place[1]]}
-    if np.ptp(log_density) == 0:  # to any power, a flat prior is as flat
+    labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, coords)
+    every = {label: values[name][:, :, *index] for label, (name, index) in labels.items()}
+    moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
+    if not moving or np.ptp(log_density) == 0:  # to any power, a flat prior is as flat
         return dict.fromkeys(moving, 0.0)
     ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
     if not (np.isfinite(ess) and ess > TOLERANCES.scaled_ess):
         return dict.fromkeys(moving, np.nan)
-    dims = ("chain", "draw", "term")
-    density = xr.Dataset({"total": (dims, log_density[..., None])}, {d: posterior[d] for d in dims[:2]})
-    figures = psense(xr.DataTree.from_dict({"posterior": posterior, "log_prior": density}), group="prior")
-    return {label: float(figures[name].values[index]) for label, (name, index) in moving.items()}
+    dims, index = ("chain", "draw", "entry"), {dim: posterior[dim].values for dim in ("chain", "draw")}
+    density = xr.Dataset({"total": (dims, log_density[..., None])}, index)
+    entry = xr.Dataset({"entry": (dims, np.stack(list(moving.values()), axis=-1))}, index)
+    figures = psense(xr.DataTree.from_dict({"posterior": entry, "log_prior": density}), group="prior")
+    return dict(zip(moving, figures["entry"].values.tolist(), strict=True))

@@ -24,7 +24,7 @@ LAYERS = [
         ("membership",),
         ("mixing",),
     ],
-    [("switching", "checks", "diagnostics")],
+    [("switches", "checks", "diagnostics")],
     [("modes", "sampling", "table", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],

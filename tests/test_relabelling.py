@@ -191,9 +191,10 @@ def test_the_tree_knows_its_model_and_its_data(method):
 
 @pytest.mark.parametrize("method", ["ecr", "stephens"])
 def test_weights_are_repeated_rows(method):
-    spec, X, weights, pivot, draws = overlapping(3, seed=5)
+    spec, X, _, pivot, draws = overlapping(3, seed=5)
+    weights = np.where(X[:, 0] > 1, 40, 1)
     tree = tree_of(spec, draws)
-    repeated = np.repeat(X, weights.astype(int), axis=0)
+    repeated = np.repeat(X, weights, axis=0)
     weighed = find_orders(tree, pivot, method, X=X, weights=weights)
     np.testing.assert_array_equal(weighed, find_orders(tree, pivot, method, X=repeated))
     assert (weighed != find_orders(tree, pivot, method, X=X)).any()  # else weights could be lost
