@@ -7,6 +7,7 @@ that were not answered for want of it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -284,11 +285,11 @@ def _total(tree: xr.DataTree, group: str) -> Array | None:
 
 def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
     """ArviZ's power-scaling sensitivity of every entry that varies, by its label; NaN on too few draws."""
-    values = {str(name): v.values for name, v in posterior.data_vars.items()}
+    values: dict[str, Any] = {str(name): v.values for name, v in posterior.data_vars.items()}
     inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
     coords = {str(d): list(posterior[d].values) for d in posterior.coords}
     labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, coords)
-    every = {label: values[name][:, :, *index] for label, (name, index) in labels.items()}
+    every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
     moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
     if not moving or np.ptp(log_density) == 0:  # to any power, a flat prior is as flat
         return dict.fromkeys(moving, 0.0)
@@ -297,6 +298,6 @@ def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]
         return dict.fromkeys(moving, np.nan)
     dims, index = ("chain", "draw", "entry"), {dim: posterior[dim].values for dim in ("chain", "draw")}
     density = xr.Dataset({"total": (dims, log_density[..., None])}, index)
-    entry = xr.Dataset({"entry": (dims, np.stack(list(moving.values()), axis=-1))}, index)
-    figures = psense(xr.DataTree.from_dict({"posterior": entry, "log_prior": density}), group="prior")
-    return dict(zip(moving, figures["entry"].values.tolist(), strict=True))
+    moved = xr.Dataset({"moved": (dims, np.stack(list(moving.values()), axis=-1))}, index)
+    figures = psense(xr.DataTree.from_dict({"posterior": moved, "log_prior": density}), group="prior")
+    return dict(zip(moving, figures["moved"].values.tolist(), strict=True))

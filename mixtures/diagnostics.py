@@ -83,12 +83,12 @@ def diagnose(
     converged
     """
     spec = em.spec if spec is None and em is not None else spec
-    data = None if X is None else as_data(X, weights)
-    if spec is not None and not spec.resolved:
-        spec = None if data is None else resolve(spec, data)
     missing = [name for name in (spec.dims if spec else ()) if name not in tree["posterior"].data_vars]
     if missing:
         raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
+    data = None if X is None else as_data(X, weights)
+    if spec is not None and not spec.resolved:
+        spec = None if data is None else resolve(spec, data)
     case = Case(tree, spec, data, em)
     checks = [*_chains(tree), *_sampler(tree["sample_stats"].to_dataset())]
     unchecked = []

@@ -112,7 +112,7 @@ def test_too_many_clusters_are_labelled_by_the_rule(three):
 
 
 def test_agreement_is_up_to_one_global_permutation(monkeypatch):
-    """By hand: the second rule turns the first one's labels in three draws of four, one way; the third all."""
+    """By hand: the second rule turns labels one way in three draws of four, the third in all."""
     orders = {
         "parameters": [[0, 1, 2], [1, 0, 2], [2, 1, 0], [0, 1, 2]],
         "ecr": [[1, 2, 0], [0, 2, 1], [1, 0, 2], [0, 1, 2]],
