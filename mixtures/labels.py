@@ -200,7 +200,7 @@ def align(
     [[[0, 1]]]
     >>> by_waiting = mx.align(tree, to="mu[waiting]", method="order")
     >>> by_waiting["posterior"]["mu"].sel(feature="waiting").values.round().tolist()
-    [[[55.0, 80.0]]]
+    [[[54.0, 80.0]]]
     >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
     """
     return _permute(tree, find_orders(tree, to, method, spec=spec, X=X, weights=weights))
