@@ -18,6 +18,7 @@ from mixtures.data import Data
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, Params
 from mixtures.labels import permutation
+from mixtures.mixing import sampler_stats
 from mixtures.priors import Array
 from mixtures.switches import Switches, compare_labellings, count_switches, thinned
 from mixtures.tolerances import TOLERANCES, same_height
@@ -37,7 +38,8 @@ NEEDS = {
     "data": "X",
     "em": "em",
     "switches": "an aligned tree",
-    "log_densities": "log_prior and log_likelihood, or spec",
+    "log_densities": "log_prior and log_likelihood, or spec and X",
+    "point": "finite draws",
 }
 """What a question may need, in words."""
 
@@ -66,29 +68,27 @@ class Case:
     def log_densities(self) -> tuple[Array, Array] | None:
         """Log prior and log-likelihood (chain, draw) of few draws."""
         prior = _total(self.few, "log_prior")
-        if prior is None and self.spec is not None:
-            by_draw = _each(self.few, self.spec)
-            prior = np.reshape([self.spec.log_prior(params) for params in by_draw], self._few_shape)
+        if prior is None and self.spec is not None and self.spec.resolved:
+            draws, finite = _finite(self.few, self.spec)
+            prior = np.full(finite.shape, np.nan)
+            prior[finite] = [self.spec.log_prior(params) for params in draws]
         if prior is None:
             return None
-        stats = self.few["sample_stats"].to_dataset()
+        stats = sampler_stats(self.few)
         if "log_posterior" in stats:  # counts the weights of the rows, which log_likelihood does not
             return prior, stats["log_posterior"].transpose("chain", "draw").values - prior
         likelihood = _total(self.few, "log_likelihood")
         return None if likelihood is None else (prior, likelihood)
 
-    @property
-    def _few_shape(self) -> tuple[int, int]:
-        sizes = self.few["posterior"].sizes
-        return sizes["chain"], sizes["draw"]
-
     @cached_property
-    def point(self) -> Params:
-        """Parameters at which clusters are judged one by one: EM's, or the posterior mean."""
+    def point(self) -> Params | None:
+        """Parameters at which clusters are judged one by one: EM's, or the mean of the finite draws."""
         if self.em is not None:
             return self.em.params
-        assert self.spec is not None
-        return {name: x.mean(axis=0) for name, x in flat_draws(self.tree, self.spec.dims).items()}
+        if self.spec is None:
+            return {}  # it is the model that is lacking
+        draws, _ = _finite(self.tree, self.spec)
+        return {name: np.mean([x[name] for x in draws], axis=0) for name in self.spec.dims} if draws else None
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _switches(case: Case, switches: Switches) -> Check:
     )
 
 
-def _methods(case: Case, spec: Mixture, data: Data) -> Check:
+def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     step = -(-data.n_rows // COMPARED_ROWS)
     rows = Data(
         data.values[::step],
@@ -129,7 +129,7 @@ def _methods(case: Case, spec: Mixture, data: Data) -> Check:
         data.obs_id[::step],
         None if data.weights is None else data.weights[::step],
     )
-    table = compare_labellings(case.tree, case.point, spec=spec, X=rows, draws=COMPARED_DRAWS)
+    table = compare_labellings(case.tree, point, spec=spec, X=rows, draws=COMPARED_DRAWS)
     least = float(table.to_numpy().min())
     a, b = np.unravel_index(table.to_numpy().argmin(), table.shape)
     return check(
@@ -162,11 +162,12 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
 def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
     flat = replace(spec, prior=None, weight_concentration=1.0).family
     scale = flat.units(data)[1]
-    found = [defects for params in _each(case.few, spec) if (defects := flat.defects(params, scale))]
-    cluster, reason = next(iter(found[0].items())) if found else (0, "")
+    draws, _ = _finite(case.few, spec)
+    found = [defects for params in draws if (defects := flat.defects(params, scale))]
+    cluster, reason = next(iter(found[0].items())) if found else (0, "no draw is finite")
     return check(
         "draws with a collapsed cluster",
-        len(found),
+        len(found) if draws else np.nan,
         0,
         not found,
         f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
@@ -174,9 +175,9 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
     )
 
 
-def _identified(case: Case, spec: Mixture, data: Data) -> Check:
+def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     family = spec.family
-    reason = family.never_identified(spec.n_components, data) or family.unidentified(case.point)
+    reason = family.never_identified(spec.n_components, data) or family.unidentified(point)
     return check(
         "reasons why parameters are not identified",
         bool(reason),
@@ -218,8 +219,8 @@ def _restarts(case: Case, em: EMFit) -> Check:
     )
 
 
-def _dominated(case: Case, spec: Mixture, data: Data) -> Check:
-    remarks = spec.family.remarks(case.point, data.total * case.point["alpha"])
+def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    remarks = spec.family.remarks(point, data.total * point["alpha"])
     return check(
         "clusters that the prior dominates",
         len(remarks),
@@ -256,22 +257,26 @@ def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None
 
 QUESTIONS = (
     Question("label switches", ("switches",), _switches),
-    Question("agreement of relabelling methods", ("spec", "data"), _methods),
+    Question("agreement of relabelling methods", ("spec", "data", "point"), _methods),
     Question("empty clusters", ("spec", "data"), _empty),
     Question("collapsed clusters", ("spec", "data"), _collapsed),
-    Question("identification", ("spec", "data"), _identified),
+    Question("identification", ("spec", "data", "point"), _identified),
     Question("probabilities on the boundary", ("spec", "em"), _boundary),
     Question("restarts of EM", ("em",), _restarts),
-    Question("a prior that dominates", ("spec", "data"), _dominated),
+    Question("a prior that dominates", ("spec", "data", "point"), _dominated),
     Question("prior sensitivity", ("log_densities",), _sensitivity),
 )
 """Every check of labels, clusters and prior, in reading order."""
 
 
-def _each(tree: xr.DataTree, spec: Mixture) -> list[dict[str, Array]]:
-    """Parameters of every draw."""
+def _finite(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
+    """Parameters of every draw that is finite, and which draws (chain, draw) are."""
     draws = flat_draws(tree, spec.dims)
-    return [{name: x[s] for name, x in draws.items()} for s in range(len(draws["alpha"]))]
+    numbers = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in draws.values()]
+    finite = np.all(numbers, axis=0)
+    params = [{name: x[s] for name, x in draws.items()} for s in np.flatnonzero(finite)]
+    sizes = tree["posterior"].sizes
+    return params, finite.reshape(sizes["chain"], sizes["draw"])
 
 
 def _total(tree: xr.DataTree, group: str) -> Array | None:
@@ -291,7 +296,8 @@ def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]
     labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, coords)
     every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
     moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
-    if not moving or np.ptp(log_density) == 0:  # to any power, a flat prior is as flat
+    flat = np.allclose(log_density, log_density[0, 0], rtol=1e-12, atol=1e-12)
+    if flat or not moving:  # a flat density is as flat to any power
         return dict.fromkeys(moving, 0.0)
     ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
     if not (np.isfinite(ess) and ess > TOLERANCES.scaled_ess):

@@ -17,7 +17,7 @@ from mixtures.checks import QUESTIONS, Case
 from mixtures.data import InputError, as_data
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, resolve
-from mixtures.mixing import invariants, parameters, worst
+from mixtures.mixing import invariants, parameters, sampler_stats, worst
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.verdict import Check, Verdict, check
@@ -87,10 +87,10 @@ def diagnose(
     if missing:
         raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
     data = None if X is None else as_data(X, weights)
-    if spec is not None and not spec.resolved:
-        spec = None if data is None else resolve(spec, data)
+    if spec is not None and data is not None and not spec.resolved:
+        spec = resolve(spec, data)
     case = Case(tree, spec, data, em)
-    checks = [*_chains(tree), *_sampler(tree["sample_stats"].to_dataset())]
+    checks = [*_chains(tree), *_sampler(sampler_stats(tree))]
     unchecked = []
     for question in QUESTIONS:
         if lacking := question.lacks(case):

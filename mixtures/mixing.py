@@ -8,7 +8,7 @@ from arviz_stats.base import array_stats
 
 from mixtures.priors import Array
 
-__all__ = ["constant", "invariants", "parameters", "summarise", "worst"]
+__all__ = ["constant", "invariants", "parameters", "sampler_stats", "summarise", "worst"]
 
 PROBES = 5
 """Fixed rows at which the density is followed over the chains."""
@@ -70,9 +70,9 @@ def parameters(tree: xr.DataTree) -> Array:
 
 def invariants(tree: xr.DataTree) -> dict[str, Array]:
     """Quantities (chain, draw, quantity) that no relabelling changes, by kind, where the tree holds them."""
-    stats = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
+    stats = sampler_stats(tree)
     density = [stats[name].transpose("chain", "draw").values for name in ("lp", "logp") if name in stats]
-    probes = []  # logp is nutpie's name for lp
+    probes = []  # logp above is nutpie's name for lp
     if "log_likelihood" in tree.children:
         for variable in tree["log_likelihood"].to_dataset().data_vars.values():
             rows = _flat(variable)
@@ -92,6 +92,11 @@ def invariants(tree: xr.DataTree) -> dict[str, Array]:
     if weights:
         found["sorted weights"] = np.concatenate(weights, axis=-1)
     return found
+
+
+def sampler_stats(tree: xr.DataTree) -> xr.Dataset:
+    """What the sampler recorded; empty where it recorded nothing."""
+    return tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
 
 
 def _flat(variable: xr.DataArray) -> Array:

@@ -253,7 +253,9 @@ def test_what_is_not_given_is_named(rows):
     assert not any("prior sensitivity" in line for line in diagnose(tree, spec=em.spec).unchecked)
     assert "empty clusters (needs spec)" in diagnose(tree, X=X).unchecked
     assert diagnose(tree, X=X, em=em).unchecked == ("label switches (needs an aligned tree)",)
-    assert "prior sensitivity (needs log_prior and log_likelihood, or spec)" in diagnose(tree).unchecked
+    for spec in (None, SPEC):  # a default prior is no number before it has seen the data
+        last = diagnose(tree, spec=spec).unchecked[-1]
+        assert last == "prior sensitivity (needs log_prior and log_likelihood, or spec and X)"
     with pytest.raises(InputError, match="the posterior lacks p"):
         diagnose(tree, spec=BMM(2), X=X)
 
@@ -397,6 +399,23 @@ def test_a_prior_that_cannot_be_scaled_never_passes(rows, broken):
     assert not check.passed
     assert np.isnan(check.figure)
     assert "draw more" in check.note
+
+
+@pytest.mark.parametrize("which", [(0, 4), slice(None)], ids=["one", "all"])
+@pytest.mark.parametrize("name", ["alpha", "mu", "sigma2"])
+def test_draws_that_are_not_finite_are_judged_without_an_error(rows, name, which):
+    groups = good()
+    groups["posterior"][name][which] = np.nan
+    X, em = rows
+    for fit in (None, em):
+        verdict = diagnose(tree_of(groups), spec=SPEC, X=X, em=fit)
+        found = {check.name: check for check in verdict.checks}
+        assert not verdict.passed
+        assert not found[SENSITIVE].passed
+        assert found[SMALLEST].passed is (name != "alpha")
+        assert found[COLLAPSED].passed is (which == (0, 4))
+    unanswered = "identification (needs finite draws)" in diagnose(tree_of(groups), spec=SPEC, X=X).unchecked
+    assert unanswered is (which != (0, 4))
 
 
 def test_the_prior_in_numpy_is_the_prior_that_was_stored(rows):
