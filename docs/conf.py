@@ -52,6 +52,7 @@ numpydoc_xref_aliases = {name: name for name in DEFAULT_LINKS} | {
     "EMFit": "mixtures.emfit.EMFit",
     "MAPFit": "mixtures.modes.MAPFit",
     "Restarts": "mixtures.emfit.Restarts",
+    "Switching": "mixtures.switches.Switching",
     "Verdict": "mixtures.diagnostics.Verdict",
     "CollapseError": "mixtures.emfit.CollapseError",
     "IdentifiabilityWarning": "mixtures.IdentifiabilityWarning",

@@ -13,6 +13,7 @@ from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.sampling import sample
+from mixtures.switches import compare_labellings, switching
 
 __all__ = [
     "BMM",
@@ -23,6 +24,7 @@ __all__ = [
     "InputError",
     "InverseWishart",
     "align",
+    "compare_labellings",
     "crosscheck",
     "datasets",
     "declare",
@@ -38,5 +40,6 @@ __all__ = [
     "resolve",
     "responsibilities",
     "sample",
+    "switching",
     "unalign",
 ]

@@ -20,7 +20,7 @@ from mixtures.diagnostics import Check, Verdict, diagnose
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
-from mixtures.labels import align, match_params
+from mixtures.labels import align
 from mixtures.modes import (
     MAPFit,
     best_mode,
@@ -31,6 +31,7 @@ from mixtures.modes import (
 )
 from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
+from mixtures.relabelling import match_params
 from mixtures.sampling import check_options, sample
 from mixtures.table import parameter_table
 from mixtures.tolerances import TOLERANCES, same_height
@@ -196,7 +197,7 @@ def _of_spec(
         _returns(mode, table),
         _independent(multi, em.log_posterior, missed),
     )
-    convergence = None if posterior is None else diagnose(posterior)
+    convergence = None if posterior is None else diagnose(posterior, spec=spec, X=data, em=em)
     if posterior is not None:
         notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~bound))))
     return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))

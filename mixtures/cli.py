@@ -223,7 +223,7 @@ def _show(cc: Crosscheck, rows: int) -> None:
     for reason in reasons:
         console.print(f"  [red]because[/] {_plain(reason)}", highlight=False)
     if cc.convergence is not None and not cc.convergence.passed:
-        console.print("[bold yellow]The posterior sample has not converged[/]: do not trust its columns yet.")
+        console.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
 
 
 def _title(spec: Mixture) -> str:
@@ -271,7 +271,8 @@ def _checks(title: str, checks: tuple[Check, ...]) -> Table:
     ):
         shown.add_column(name, justify=justify)  # type: ignore[arg-type]
     for check in checks:
-        verdict = "[green]yes[/]" if check.passed else "[bold red]NO[/]"
+        fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
+        verdict = "[green]yes[/]" if check.passed else fails
         shown.add_row(
             _plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, _plain(check.note)
         )

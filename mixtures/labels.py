@@ -1,72 +1,177 @@
-"""Labels of clusters: which cluster of one answer is which of another.
+"""Labels of clusters: which cluster of one draw is which of another.
 
 A mixture's likelihood does not know the labels of its clusters, so EM, MAP and
-every posterior draw carry their own. Here they are matched to a pivot, by
-assignment on a divergence that does not change with the units of the data.
-Plain arrays first, then the DataTree shell: `align` and `unalign`.
+every posterior draw carry their own. `align` gives the draws of a DataTree one
+set of labels, by any of the rules in `mixtures.relabelling` or by a key;
+`unalign` gives them back the ones they were drawn with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import linear_sum_assignment
 
-from mixtures.data import InputError
-from mixtures.families import Family, Params, recognise
+from mixtures.data import Data, InputError, as_data, did_you_mean
+from mixtures.families import Mixture, Params, recognise, recognise_mixture
 from mixtures.priors import Array
+from mixtures.relabelling import Classified, by_allocations, by_parameters, by_probabilities
+from mixtures.trees import entries
 
-__all__ = ["align", "assign", "match_params", "unalign"]
-
-DRAWS_AT_ONCE = 256
-"""Draws whose pairwise divergences are held in memory at once."""
-
-
-def assign(cost: Array) -> np.ndarray:
-    """Cheapest assignment of clusters to pivot clusters.
-
-    Parameters
-    ----------
-    cost : ndarray, shape (..., K, K)
-        ``cost[..., i, j]`` of calling cluster ``i`` by the pivot's label ``j``.
-
-    Returns
-    -------
-    ndarray of int, shape (..., K)
-        ``order[..., j]``: the cluster that gets label ``j``; ``x[order]`` relabels.
-    """
-    k = cost.shape[-1]
-    flat = cost.reshape(-1, k, k)
-    order = flat.argmin(axis=1)
-    clashes = (np.sort(order, axis=1) != np.arange(k)).any(axis=1)  # elsewhere each minimum is its own
-    for s in np.flatnonzero(clashes):
-        order[s] = linear_sum_assignment(flat[s].T)[1]
-    return order.reshape(cost.shape[:-1])
+__all__ = ["METHODS", "align", "find_orders", "permutation", "unalign"]
 
 
-def match_params(family: Family, params: Params, pivot: Params) -> np.ndarray:
-    """Order of clusters that makes ``params (..., K, ...)`` closest to ``pivot``, shape (..., K)."""
-    return assign(family.divergence(params, pivot))
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A posterior sample to relabel, with what a method may ask of its model."""
+
+    tree: xr.DataTree
+    spec: Mixture | None
+    X: Any
+    weights: Any
+
+    @cached_property
+    def posterior(self) -> xr.Dataset:
+        """The draws."""
+        return self.tree["posterior"].to_dataset()
+
+    @cached_property
+    def labelled(self) -> list[str]:
+        """Variables that have clusters."""
+        return [str(name) for name, v in self.posterior.data_vars.items() if "cluster" in v.dims]
+
+    @cached_property
+    def dims(self) -> dict[str, tuple[Any, ...]]:
+        """Dims of every variable, without chain and draw."""
+        return {str(name): v.dims[2:] for name, v in self.posterior.data_vars.items()}
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Chains, draws, clusters."""
+        chains, draws, clusters = (self.posterior.sizes[dim] for dim in ("chain", "draw", "cluster"))
+        return chains, draws, clusters
+
+    def classified(self) -> tuple[Mixture, Data]:
+        """Model and rows, for methods that look at how the rows are classified."""
+        spec = self.spec or recognise_mixture(self.dims, self.sizes[2])
+        if spec is None:
+            raise InputError("this posterior is not of a GMM or BMM: give the model, spec=...")
+        if spec.n_components != self.sizes[2] or any(self.dims.get(n) != d for n, d in spec.dims.items()):
+            raise InputError(f"the tree does not hold draws of {spec!r}; give the model that was sampled")
+        data = as_data(_observed(self.tree) if self.X is None else self.X, self.weights).compressed
+        for name, shape in spec.shapes(data.n_features).items():
+            if self.posterior[name].shape[2:] != shape:
+                raise InputError(f"X has {data.n_features} columns; the tree's {name} is of others")
+        return spec, data
 
 
-def align(tree: xr.DataTree, to: Mapping[str, Any], method: str = "parameters") -> xr.DataTree:
-    """Relabel the clusters of every posterior draw to agree with a pivot.
+def _observed(tree: xr.DataTree) -> np.ndarray:
+    """Rows that the tree itself holds."""
+    group = tree["observed_data"].to_dataset() if "observed_data" in tree.children else xr.Dataset()
+    tables = [v for v in group.data_vars.values() if v.ndim == 2]
+    if len(tables) != 1:
+        raise InputError("the tree's observed_data hold no one table of rows: give the data, X=...")
+    return np.asarray(tables[0].values)
 
-    Each draw of each chain is assigned to the pivot by the least total symmetric
-    Kullback-Leibler divergence between components, which no change of units
-    alters. Every variable with a ``cluster`` dim is permuted. A model that is
-    not one of this package's is matched on standardised distances of all its
-    variables with a ``cluster`` dim instead.
+
+def _by_parameters(sample: Sample, to: Any) -> np.ndarray:
+    family = recognise(sample.dims)
+    draws, pivot = _draws_and_pivot(sample, sample.labelled if family is None else list(family.dims), to)
+    return _where_finite(draws, sample.sizes[2], lambda finite: by_parameters(family, finite, pivot))
+
+
+def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
+    """Method by a rule that looks at how draws and pivot classify the rows."""
+
+    def method(sample: Sample, to: Any) -> np.ndarray:
+        spec, data = sample.classified()
+        draws, pivot = _draws_and_pivot(sample, list(spec.dims), to)
+        return _where_finite(
+            draws, spec.n_components, lambda finite: rule(Classified(spec, data, finite), pivot)
+        )
+
+    return method
+
+
+def _by_key(sample: Sample, to: Any) -> np.ndarray:
+    key = to(sample.posterior) if callable(to) else _entry(sample, to)
+    if not isinstance(key, xr.DataArray) or set(key.dims) != {"chain", "draw", "cluster"}:
+        raise InputError("a key must give one number a cluster: a DataArray with dims chain, draw, cluster")
+    return _where_finite(
+        {"key": _stacked(key)}, sample.sizes[2], lambda finite: finite["key"].argsort(axis=1, kind="stable")
+    )
+
+
+Method = Callable[[Sample, Any], np.ndarray]
+
+METHODS: Mapping[str, Method] = {
+    "parameters": _by_parameters,
+    "ecr": _by_rows(by_allocations),
+    "stephens": _by_rows(by_probabilities),
+    "order": _by_key,
+}
+"""Orders (draws, K) of the clusters of every draw, by the name that `align` takes."""
+
+
+def find_orders(
+    tree: xr.DataTree,
+    to: Any,
+    method: str,
+    *,
+    spec: Mixture | None = None,
+    X: Any = None,
+    weights: Any = None,
+) -> np.ndarray:
+    """Order (chain, draw, cluster) that relabels every draw, by a method of `align`."""
+    if method not in METHODS:
+        known = ", ".join(map(repr, METHODS))
+        raise InputError(f"method {method!r} is not known{did_you_mean(method, METHODS)}; use {known}")
+    sample = Sample(tree, spec, X, weights)
+    if not sample.labelled:
+        raise InputError("no posterior variable has a dim named 'cluster'; give the cluster axis that name")
+    return METHODS[method](sample, to).reshape(sample.sizes)
+
+
+def align(
+    tree: xr.DataTree,
+    to: Mapping[str, Any] | str | Callable[[xr.Dataset], xr.DataArray],
+    method: str = "parameters",
+    *,
+    spec: Mixture | None = None,
+    X: Any = None,
+    weights: Any = None,
+) -> xr.DataTree:
+    """Relabel the clusters of every posterior draw, so that a label means one cluster throughout.
+
+    Every variable with a ``cluster`` dim is permuted. Where clusters are well
+    apart all methods give the same labels; where they overlap, summaries of
+    clusters depend on the method (see `compare_labellings`).
 
     Parameters
     ----------
     tree : xarray.DataTree
         A posterior with dims (chain, draw, ...) and ``cluster``.
-    to : dict of ndarray
-        Parameters of the pivot, such as ``em.params``.
-    method : {"parameters"}
-        How draws are matched.
+    to : dict of ndarray, str or callable
+        What the labels agree with. Parameters of the pivot, such as
+        ``em.params``; with ``method="order"`` a key: the name of a quantity with
+        one number a cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
+        ``"mu[0]"`` where features have no names), or a function of the posterior
+        Dataset that returns such a DataArray.
+    method : {"parameters", "ecr", "stephens", "order"}, default "parameters"
+        How draws are matched. By parameters: least total symmetric
+        Kullback-Leibler divergence between components, which no change of units
+        alters (standardised distances in a model that is not one of this
+        package's). ECR: most rows stay in the cluster where the pivot has them.
+        Stephens: the rows' classification probabilities come closest to their
+        mean over the draws. Order: the key ascends with the label.
+    spec : GMM or BMM, optional
+        The model, for ECR and Stephens; told from the tree where it is this package's.
+    X : array_like or frame, shape (n, D), optional
+        The data, for ECR and Stephens; by default the tree's ``observed_data``.
+    weights : array_like, shape (n,), optional
+        Frequency weights of the rows.
 
     Returns
     -------
@@ -77,11 +182,13 @@ def align(tree: xr.DataTree, to: Mapping[str, Any], method: str = "parameters") 
     Raises
     ------
     InputError
-        If no variable has a ``cluster`` dim, or the pivot lacks a variable.
+        If no variable has a ``cluster`` dim, the pivot lacks a variable, the key
+        is not one number a cluster, or the model or the data are missing.
 
     References
     ----------
-    Stephens (2000), *JRSS B* 62; Papastamoulis (2016), *J. Stat. Software* 69.
+    Stephens (2000), *JRSS B* 62; Papastamoulis and Iliopoulos (2010), *J. Comput.
+    Graph. Stat.* 19; Papastamoulis (2016), *J. Stat. Software* 69.
 
     Examples
     --------
@@ -91,31 +198,12 @@ def align(tree: xr.DataTree, to: Mapping[str, Any], method: str = "parameters") 
     >>> tree = mx.align(em.to_datatree(), to=em.params)
     >>> tree["sample_stats"]["permutation"].values.tolist()
     [[[0, 1]]]
+    >>> by_waiting = mx.align(tree, to="mu[waiting]", method="order")
+    >>> by_waiting["posterior"]["mu"].sel(feature="waiting").values.round().tolist()
+    [[[54.0, 80.0]]]
+    >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
     """
-    if method != "parameters":
-        raise InputError(f"method {method!r} is not known; use 'parameters'")
-    posterior = tree["posterior"].to_dataset()
-    labelled = [str(name) for name, v in posterior.data_vars.items() if "cluster" in v.dims]
-    if not labelled:
-        raise InputError("no posterior variable has a dim named 'cluster'; give the cluster axis that name")
-    family = recognise({str(name): v.dims[2:] for name, v in posterior.data_vars.items()})
-    names = labelled if family is None else list(family.dims)
-    missing = [name for name in names if name not in to]
-    if missing:
-        raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")
-    draws = {name: _stacked(posterior[name]) for name in names}
-    pivot = {name: _pivot(posterior[name], to[name]) for name in names}
-    sizes = [posterior.sizes[dim] for dim in ("chain", "draw", "cluster")]
-    order = np.tile(np.arange(sizes[2]), (sizes[0] * sizes[1], 1))
-    numbers = [np.isfinite(x).reshape(len(order), -1).all(axis=1) for x in draws.values()]
-    matched = np.flatnonzero(np.all(numbers, axis=0))  # a draw that is not finite keeps its own labels
-    if family is None:
-        order[matched] = assign(_standardised_cost({k: x[matched] for k, x in draws.items()}, pivot))
-    else:
-        for i in range(0, len(matched), DRAWS_AT_ONCE):
-            block = matched[i : i + DRAWS_AT_ONCE]
-            order[block] = match_params(family, {k: x[block] for k, x in draws.items()}, pivot)
-    return _permute(tree, order.reshape(sizes))
+    return _permute(tree, find_orders(tree, to, method, spec=spec, X=X, weights=weights))
 
 
 def unalign(tree: xr.DataTree) -> xr.DataTree:
@@ -142,7 +230,7 @@ def unalign(tree: xr.DataTree) -> xr.DataTree:
     >>> em = mx.fit_em(mx.GMM(2), mx.datasets.faithful(), random_seed=1)
     >>> raw = mx.unalign(mx.align(em.to_datatree(), to=em.params))
     """
-    stored = _permutation(tree)
+    stored = permutation(tree)
     if stored is None:
         raise InputError("this tree is not aligned: its sample_stats hold no permutation")
     tree = _permute(tree, np.argsort(stored, axis=-1))
@@ -155,10 +243,54 @@ def unalign(tree: xr.DataTree) -> xr.DataTree:
     return tree
 
 
-def _permutation(tree: xr.DataTree) -> np.ndarray | None:
+def permutation(tree: xr.DataTree) -> np.ndarray | None:
+    """Raw label behind each aligned one (chain, draw, cluster); None if the tree is not aligned."""
     if "sample_stats" not in tree.children or "permutation" not in tree["sample_stats"].data_vars:
         return None
     return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
+
+
+def _draws_and_pivot(sample: Sample, names: list[str], to: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Draws along one axis, and the pivot, of some variables."""
+    if not isinstance(to, Mapping):
+        raise InputError(f"to must be parameters of a pivot, such as em.params, got {type(to).__name__}")
+    missing = [name for name in names if name not in to]
+    if missing:
+        raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")
+    posterior = sample.posterior
+    draws = {name: _stacked(posterior[name]) for name in names}
+    return draws, {name: _pivot(posterior[name], to[name]) for name in names}
+
+
+def _where_finite(
+    draws: Mapping[str, Array], n_components: int, relabel: Callable[[dict[str, Array]], np.ndarray]
+) -> np.ndarray:
+    """Orders of the draws that are finite; one that is not keeps its own labels."""
+    n_draws = len(next(iter(draws.values())))
+    numbers = [np.isfinite(x).reshape(n_draws, -1).all(axis=1) for x in draws.values()]
+    matched = np.flatnonzero(np.all(numbers, axis=0))
+    order = np.tile(np.arange(n_components), (n_draws, 1))
+    if len(matched):
+        order[matched] = relabel({name: x[matched] for name, x in draws.items()})
+    return order
+
+
+def _entry(sample: Sample, key: Any) -> xr.DataArray:
+    """Quantity that a key names: "alpha", "mu[waiting]"."""
+    inner = {name: tuple(dim for dim in dims if dim != "cluster") for name, dims in sample.dims.items()}
+    posterior, coords = sample.posterior, sample.posterior.coords
+    found = entries(
+        {name: tuple(posterior.sizes[dim] for dim in inner[name]) for name in sample.labelled},
+        inner,
+        {str(dim): list(coords[dim].values) for dims in inner.values() for dim in dims if dim in coords},
+    )
+    if key not in found:
+        raise InputError(
+            f"no key {key!r}{did_you_mean(str(key), found)}; keys are {', '.join(list(found)[:8])}, "
+            "or a function of the posterior"
+        )
+    name, index = found[key]
+    return posterior[name].isel(dict(zip(inner[name], index, strict=True)))
 
 
 def _stacked(variable: xr.DataArray) -> Array:
@@ -183,18 +315,6 @@ def _cluster_first(variable: xr.DataArray) -> list[Any]:
     return sorted(dims, key=lambda dim: dim != "cluster")
 
 
-def _standardised_cost(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> Array:
-    """Squared distances (draws, K, K) over all variables, scaled by their spread over draws and clusters."""
-    cost: Any = 0.0
-    for name, x in draws.items():
-        rows = x.reshape(*x.shape[:2], int(np.prod(x.shape[2:])))
-        spread = rows.std(axis=(0, 1))
-        scale = np.where(spread > 0, spread, 1.0)
-        target = pivot[name].reshape(rows.shape[1:])
-        cost = cost + (((rows[:, :, None] - target) / scale) ** 2).sum(axis=-1)
-    return np.asarray(cost)
-
-
 def _permute(tree: xr.DataTree, order: np.ndarray) -> xr.DataTree:
     """Reorder every (chain, draw, cluster) variable, the permutation that may be there among them."""
     posterior = tree["posterior"].to_dataset()
@@ -203,7 +323,7 @@ def _permute(tree: xr.DataTree, order: np.ndarray) -> xr.DataTree:
         for name, group in tree.children.items()
         if not name.startswith(("prior", "warmup"))  # draws of their own, in labels of their own
     }
-    if _permutation(tree) is None:
+    if permutation(tree) is None:
         stats = sampled.get("sample_stats", xr.Dataset())
         dims = ("chain", "draw", "cluster")
         coords = {dim: posterior.coords[dim].values for dim in dims if dim in posterior.coords}

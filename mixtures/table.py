@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.compiled import CompiledModel
-from mixtures.diagnostics import summarise
+from mixtures.mixing import summarise
 from mixtures.modes import model_dims
 from mixtures.optimise import Curvature
 from mixtures.priors import Array

@@ -62,6 +62,14 @@ class Tolerances:
         wider than ``1 / sqrt`` of it, in coordinates of order one.
     rhat, ess_per_chain, bfmi : float
         Vehtari et al. (2021) on R-hat and ESS; Betancourt (2016) on E-BFMI.
+    labelled_alike : float
+        Clusters overlap when relabelling methods label fewer than this share of the draws alike.
+    restarts_alike : float
+        Restarts of EM disagree when fewer than this share of them reach the best optimum.
+    sensitivity : float
+        A posterior is sensitive to its prior above this (Kallioinen et al. 2024).
+    scaled_ess : float
+        A density is raised to a power on more effective draws than these, by its tails.
     singular : float
         Data are singular when the smallest eigenvalue of their correlation is below this times D.
     rank : float
@@ -91,6 +99,10 @@ class Tolerances:
     rhat: float = 1.01
     ess_per_chain: float = 100.0
     bfmi: float = 0.3
+    labelled_alike: float = 0.95
+    restarts_alike: float = 0.2
+    sensitivity: float = 0.05
+    scaled_ess: float = 225.0
     singular: float = 1e-13
     rank: float = 1e-8
 

@@ -1,11 +1,15 @@
 """Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
 
+from dataclasses import replace
+
 import arviz as az
 import numpy as np
 import pytest
+import xarray as xr
 
-from mixtures import GMM, InputError, align, diagnose
-from mixtures.diagnostics import summarise
+from mixtures import BMM, GMM, InputError, align, diagnose, fit_em, resolve
+from mixtures.checks import QUESTIONS
+from mixtures.mixing import summarise
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -72,7 +76,7 @@ def test_a_chain_elsewhere_fails():
     assert not verdict.passed
     assert LABELLED[0] in failed(groups)
     assert not set(INVARIANT) & failed(groups)
-    assert str(verdict).startswith("not converged: R-hat of parameters")
+    assert str(verdict).startswith("not to be trusted: R-hat of parameters")
     assert "draw more" in str(verdict)
 
     groups = good()
@@ -189,6 +193,241 @@ def test_trees_of_other_samplers():
     groups["sample_stats"] = {"energy": random_walk((CHAINS, DRAWS))}
     with pytest.raises(InputError, match="free of labels"):
         diagnose(tree_of(groups))
+
+
+# What takes the model, the data or EM to check
+
+SPEC = GMM(2, covariance_type="diag")
+SWITCHES = "label switches within chains"
+ALIKE = "draws that relabelling methods label alike"
+SMALLEST = "rows of the smallest cluster, expected"
+COLLAPSED = "draws with a collapsed cluster"
+IDENTIFIED = "reasons why parameters are not identified"
+BOUNDARY = "probabilities at 0 or 1 at the mode"
+RESTARTS = "EM restarts that reach the best optimum, share"
+DOMINATED = "clusters that the prior dominates"
+SENSITIVE = "prior sensitivity, largest"
+INFORMS = {SWITCHES, BOUNDARY, RESTARTS, DOMINATED, SENSITIVE}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows of the model at the pivot, and EM's fit."""
+    X, _ = SPEC.sample(PIVOT, 200, np.random.default_rng(1))
+    return X, fit_em(SPEC, X, n_init=4, random_seed=1)
+
+
+def asked(groups, rows, spec=SPEC, **given):
+    """Verdict with model, data and EM, and its lines."""
+    tree = tree_of(groups)
+    tree = align(tree, to={name: x[0, 0] for name, x in groups["posterior"].items()})
+    X, em = rows
+    verdict = diagnose(tree, **({"spec": spec, "X": X, "em": em} | given))
+    return verdict, {check.name: check for check in verdict.checks}
+
+
+def test_every_check_is_made_and_holds(rows):
+    verdict, found = asked(good(), rows)
+    assert verdict.passed
+    assert verdict.unchecked == ()
+    assert str(verdict) == "converged"
+    extra = [SWITCHES, ALIKE, SMALLEST, COLLAPSED, IDENTIFIED, RESTARTS, DOMINATED, SENSITIVE]
+    assert list(found)[7:] == extra  # a Gaussian has no boundary
+    assert all(check.passed for check in verdict.checks)
+    assert {check.name for check in verdict.checks if not check.judged} == INFORMS - {BOUNDARY}
+    assert all(check.source for check in verdict.checks)
+    assert "200 draws and 200 rows" in found[ALIKE].note
+    frame = verdict.to_frame()
+    assert list(frame.index) == list(found)
+    assert list(frame.columns) == ["figure", "tolerance", "passed", "judged", "source", "note"]
+    assert frame.loc["E-BFMI", "tolerance"] == TOLERANCES.bfmi
+
+
+def test_what_is_not_given_is_named(rows):
+    X, em = rows
+    tree = tree_of(good())
+    names = [question.name for question in QUESTIONS]
+    assert [line.split(" (needs")[0] for line in diagnose(tree).unchecked] == names
+    assert diagnose(tree).unchecked[0] == "label switches (needs an aligned tree)"
+    assert "empty clusters (needs X)" in diagnose(tree, spec=em.spec).unchecked
+    assert not any("prior sensitivity" in line for line in diagnose(tree, spec=em.spec).unchecked)
+    assert "empty clusters (needs spec)" in diagnose(tree, X=X).unchecked
+    assert diagnose(tree, X=X, em=em).unchecked == ("label switches (needs an aligned tree)",)
+    for spec in (None, SPEC):  # a default prior is no number before it has seen the data
+        last = diagnose(tree, spec=spec).unchecked[-1]
+        assert last == "prior sensitivity (needs log_prior and log_likelihood, or spec and X)"
+    with pytest.raises(InputError, match="the posterior lacks p"):
+        diagnose(tree, spec=BMM(2), X=X)
+
+
+def test_label_switches_are_counted_and_fail_nothing(rows):
+    groups = good()
+    for x in groups["posterior"].values():
+        x[1, 10:20] = x[1, 10:20, ::-1].copy()
+        x[2] = x[2, :, ::-1].copy()
+    verdict, found = asked(groups, rows)
+    assert verdict.passed
+    assert found[SWITCHES].figure == 2
+    assert "2 labellings among 4 chains" in found[SWITCHES].note
+
+
+def test_clusters_that_overlap_are_labelled_by_the_rule(rows):
+    groups, rng = good(), np.random.default_rng(1)
+    shape = (CHAINS, DRAWS, 2, 1)
+    groups["posterior"]["mu"] = 4 + 2 * rng.normal(size=shape)
+    groups["posterior"]["sigma2"] = np.exp(rng.normal(size=shape))
+    verdict, found = asked(groups, rows)
+    assert not found[ALIKE].passed
+    assert found[ALIKE].figure < 0.9
+    assert "conditional on the relabelling rule" in str(verdict)
+
+
+def test_an_empty_cluster_fails(rows):
+    """With no row the weight's posterior is the prior's share: a / (n + K a) on average."""
+    groups = good()
+    rng = np.random.default_rng(1)
+    groups["posterior"]["alpha"] = rng.dirichlet([201, 1], size=(CHAINS, DRAWS))
+    found = asked(groups, rows)[1]
+    assert not found[SMALLEST].passed
+    assert found[SMALLEST].figure == pytest.approx(0, abs=0.1)
+    assert "cluster 1 is empty" in found[SMALLEST].note
+    groups["posterior"]["alpha"] = rng.dirichlet([200, 2], size=(CHAINS, DRAWS))
+    one = asked(groups, rows)[1][SMALLEST]
+    assert one.passed
+    assert one.figure == pytest.approx(1, abs=0.1)
+
+
+def test_a_collapsed_cluster_fails_in_units_of_the_data(rows):
+    X, _ = rows
+    for unit in (1e-6, 1.0):  # variances below 1e-12 are none the worse where the data's are as small
+        groups = good()
+        groups["posterior"]["mu"] *= unit
+        groups["posterior"]["sigma2"] *= unit**2
+        scaled = unit * X, None
+        assert asked(groups, scaled)[1][COLLAPSED].passed
+        groups["posterior"]["sigma2"][1, :, 0] = 1e-16 * unit**2
+        check = asked(groups, scaled)[1][COLLAPSED]
+        assert not check.passed
+        assert check.figure == 250  # a chain, of the thousand draws looked at
+        assert "cluster 0" in check.note
+
+
+def test_one_flip_a_row_identifies_nothing():
+    rng = np.random.default_rng(1)
+    groups = good()
+    del groups["posterior"]["mu"], groups["posterior"]["sigma2"]
+    for d in (1, 3):
+        groups["posterior"]["p"] = rng.uniform(0.2, 0.3, size=(CHAINS, DRAWS, 2, d)) + np.array([[0], [0.5]])
+        coords = {"cluster": range(2), "feature": range(d)}
+        tree = make_tree(groups, {**BMM(2).dims, "x": ("obs_id",)}, coords)
+        verdict = diagnose(tree, spec=BMM(2), X=rng.integers(0, 2, size=(50, d)))
+        check = {check.name: check for check in verdict.checks}[IDENTIFIED]
+        assert check.passed is (d == 3)
+    assert not check.note
+    assert any("restarts of EM (needs em)" in line for line in verdict.unchecked)
+
+
+def test_probabilities_on_the_boundary_are_counted():
+    X = np.random.default_rng(1).integers(0, 2, size=(50, 4))
+    X[:, 0] = 0
+    groups = good()
+    groups["posterior"] = {
+        "alpha": np.ones((CHAINS, DRAWS, 1)),
+        "p": np.random.default_rng(0).uniform(0.1, 0.9, size=(CHAINS, DRAWS, 1, 4)),
+    }
+    tree = make_tree(groups, {**BMM(1).dims, "x": ("obs_id",)}, {"cluster": [0], "feature": range(4)})
+    for prior, count in ((None, 1), ("default", 0)):
+        verdict = diagnose(tree, X=X, em=fit_em(BMM(1, prior=prior), X))
+        check = {check.name: check for check in verdict.checks}[BOUNDARY]
+        assert check.figure == count
+        assert check.passed is (count == 0)
+        assert verdict.passed
+
+
+def test_restarts_that_disagree_are_told(rows):
+    _, em = rows
+    reached = np.array([em.log_posterior, *[em.log_posterior - 3.0] * 9])
+    lonely = replace(em, restarts=replace(em.restarts, log_posterior=reached))
+    verdict, found = asked(good(), rows, em=lonely)
+    assert found[RESTARTS].figure == pytest.approx(0.1)
+    assert not found[RESTARTS].passed
+    assert found[RESTARTS].note == "a better optimum may be left: raise n_init; " + str(lonely.restarts)
+    assert verdict.passed
+    all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:]))
+    assert asked(good(), rows, em=all_missed)[1][RESTARTS].figure == 0
+
+
+def test_a_prior_that_dominates_is_told(rows):
+    X = np.array([0.0, 8.0])[np.arange(40) % 2, None] + 1e-3 * np.random.default_rng(1).normal(size=(40, 1))
+    _, found = asked(good(), (X, fit_em(SPEC, X, random_seed=1)))
+    assert found[DOMINATED].figure == 2
+    assert not found[DOMINATED].passed
+    assert "the prior makes up" in found[DOMINATED].note
+
+
+def test_a_posterior_that_moves_with_its_prior_is_told(rows):
+    groups = good()
+    mu = groups["posterior"]["mu"][..., 1, 0]
+    pull = 10 * (mu - mu.mean()) / mu.std()
+    groups["log_prior"] = {"mu": pull}
+    groups["log_likelihood"]["x"] += 0.01 * np.random.default_rng(2).normal(size=(CHAINS, DRAWS, ROWS))
+    verdict, found = asked(groups, rows)
+    check = found[SENSITIVE]
+    assert not check.passed
+    assert check.note.startswith("mu[1, f] moves with the prior")
+    assert verdict.passed
+    fewer = {group: {name: x[:, :250] for name, x in arrays.items()} for group, arrays in groups.items()}
+    tree = tree_of(fewer)  # of as many draws as are scaled: the figure is ArviZ's
+    lines = {check.name: check for check in diagnose(tree).checks}
+    tree["log_prior"] = xr.DataTree(tree["log_prior"].to_dataset().expand_dims(term=1, axis=-1))
+    theirs = az.psense(tree, group="prior")
+    assert lines[SENSITIVE].figure == pytest.approx(max(float(x.max()) for x in theirs.data_vars.values()))
+
+
+def test_a_flat_prior_moves_nothing(rows):
+    groups = good()
+    groups["log_prior"] = {"mu": np.full((CHAINS, DRAWS), -3.0)}
+    assert asked(groups, rows)[1][SENSITIVE].figure == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, "slow"])
+def test_a_prior_that_cannot_be_scaled_never_passes(rows, broken):
+    groups = good()
+    slow = random_walk((1, CHAINS * DRAWS)).reshape(CHAINS, DRAWS)
+    groups["log_prior"] = {"mu": slow if broken == "slow" else np.full((CHAINS, DRAWS), broken)}
+    check = asked(groups, rows)[1][SENSITIVE]
+    assert not check.passed
+    assert np.isnan(check.figure)
+    assert "draw more" in check.note
+
+
+@pytest.mark.parametrize("which", [(0, 4), slice(None)], ids=["one", "all"])
+@pytest.mark.parametrize("name", ["alpha", "mu", "sigma2"])
+def test_draws_that_are_not_finite_are_judged_without_an_error(rows, name, which):
+    groups = good()
+    groups["posterior"][name][which] = np.nan
+    X, em = rows
+    for fit in (None, em):
+        verdict = diagnose(tree_of(groups), spec=SPEC, X=X, em=fit)
+        found = {check.name: check for check in verdict.checks}
+        assert not verdict.passed
+        assert not found[SENSITIVE].passed
+        assert found[SMALLEST].passed is (name != "alpha")
+        assert found[COLLAPSED].passed is (which == (0, 4))
+    unanswered = "identification (needs finite draws)" in diagnose(tree_of(groups), spec=SPEC, X=X).unchecked
+    assert unanswered is (which != (0, 4))
+
+
+def test_the_prior_in_numpy_is_the_prior_that_was_stored(rows):
+    """Where the tree holds no log_prior, the model's own is taken."""
+    groups, spec = good(), resolve(SPEC, rows[0])
+    without = asked(groups, rows)[1][SENSITIVE].figure
+    draws = groups["posterior"]
+    total = [
+        spec.log_prior({name: x[c, d] for name, x in draws.items()}) for c, d in np.ndindex(CHAINS, DRAWS)
+    ]
+    groups["log_prior"] = {"mu": np.reshape(total, (CHAINS, DRAWS))}
+    assert asked(groups, rows)[1][SENSITIVE].figure == pytest.approx(without, rel=1e-6)
 
 
 # The figures

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import mixtures as mx
 from mixtures import InputError, align, fit_em, resolve, unalign
 from mixtures.families.covariance import COVARIANCES
-from mixtures.labels import assign, match_params
+from mixtures.relabelling import assign, match_params
 from mixtures.trees import make_tree
 
 CHAINS, DRAWS = 3, 15

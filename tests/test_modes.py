@@ -11,8 +11,8 @@ from scipy import stats
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, fit_em, fit_map, priors
 from mixtures.compiled import CompiledModel
-from mixtures.labels import match_params
 from mixtures.optimise import climb, curvature_at, polish
+from mixtures.relabelling import match_params
 from mixtures.tolerances import TOLERANCES
 
 two_clusters = pytest.mark.parametrize("spec", list(all_specs(2)), ids=spec_id)

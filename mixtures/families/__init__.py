@@ -2,7 +2,15 @@
 
 from mixtures.families.bernoulli import BMM, Bernoulli
 from mixtures.families.gaussian import GMM, Gaussian
-from mixtures.families.mixture import Family, IdentifiabilityWarning, Mixture, Params, recognise, resolve
+from mixtures.families.mixture import (
+    Family,
+    IdentifiabilityWarning,
+    Mixture,
+    Params,
+    recognise,
+    recognise_mixture,
+    resolve,
+)
 
 __all__ = [
     "BMM",
@@ -14,5 +22,6 @@ __all__ = [
     "Mixture",
     "Params",
     "recognise",
+    "recognise_mixture",
     "resolve",
 ]

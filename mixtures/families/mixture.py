@@ -26,6 +26,7 @@ __all__ = [
     "Params",
     "Statistics",
     "recognise",
+    "recognise_mixture",
     "resolve",
 ]
 
@@ -382,10 +383,16 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
     return replace(spec, prior=family.prior)
 
 
-def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
-    """Family whose parameters a set of variables holds, told by their names and dims; or None."""
+def recognise_mixture(dims: Mapping[str, tuple[Any, ...]], n_components: int) -> Mixture | None:
+    """Model, its prior aside, whose components' parameters a set of variables holds; or None."""
     for model in Mixture.__subclasses__():
         for spec in model.variants():
             if all(dims.get(name) == expected for name, expected in spec.family.dims.items()):
-                return spec.family
+                return replace(spec, n_components=n_components)
     return None
+
+
+def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
+    """Family whose parameters a set of variables holds, told by their names and dims; or None."""
+    found = recognise_mixture(dims, 1)
+    return None if found is None else found.family

@@ -1,0 +1,309 @@
+"""What good draws still cannot tell: labels that overlap, empty clusters, ridges, a prior that speaks louder.
+
+A question names what it needs to be answered; the verdict names the questions
+that were not answered for want of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats import psense
+from arviz_stats.base import array_stats
+
+from mixtures.data import Data
+from mixtures.emfit import EMFit
+from mixtures.families import Mixture, Params
+from mixtures.labels import permutation
+from mixtures.mixing import sampler_stats
+from mixtures.priors import Array
+from mixtures.switches import Switches, compare_labellings, count_switches, thinned
+from mixtures.tolerances import TOLERANCES, same_height
+from mixtures.trees import entries, flat_draws
+from mixtures.verdict import Check, check
+
+__all__ = ["QUESTIONS", "Case", "Question"]
+
+COMPARED_DRAWS, COMPARED_ROWS = 200, 500
+"""Draws and rows on which relabelling methods are compared."""
+
+SCALED_DRAWS = 1000
+"""Draws on which the prior is scaled, and looked at for collapsed clusters."""
+
+NEEDS = {
+    "spec": "spec",
+    "data": "X",
+    "em": "em",
+    "switches": "an aligned tree",
+    "log_densities": "log_prior and log_likelihood, or spec and X",
+    "point": "finite draws",
+}
+"""What a question may need, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A posterior sample with what is known of its model; each is None where it is not."""
+
+    tree: xr.DataTree
+    spec: Mixture | None
+    data: Data | None
+    em: EMFit | None
+
+    @cached_property
+    def switches(self) -> Switches | None:
+        """Label switches within and between chains."""
+        stored = permutation(self.tree)
+        return None if stored is None else count_switches(stored)
+
+    @cached_property
+    def few(self) -> xr.DataTree:
+        """The tree with few draws."""
+        return thinned(self.tree, SCALED_DRAWS)
+
+    @cached_property
+    def log_densities(self) -> tuple[Array, Array] | None:
+        """Log prior and log-likelihood (chain, draw) of few draws."""
+        prior = _total(self.few, "log_prior")
+        if prior is None and self.spec is not None and self.spec.resolved:
+            draws, finite = _finite(self.few, self.spec)
+            prior = np.full(finite.shape, np.nan)
+            prior[finite] = [self.spec.log_prior(params) for params in draws]
+        if prior is None:
+            return None
+        stats = sampler_stats(self.few)
+        if "log_posterior" in stats:  # counts the weights of the rows, which log_likelihood does not
+            return prior, stats["log_posterior"].transpose("chain", "draw").values - prior
+        likelihood = _total(self.few, "log_likelihood")
+        return None if likelihood is None else (prior, likelihood)
+
+    @cached_property
+    def point(self) -> Params | None:
+        """Parameters at which clusters are judged one by one: EM's, or the mean of the finite draws."""
+        if self.em is not None:
+            return self.em.params
+        if self.spec is None:
+            return {}  # it is the model that is lacking
+        draws, _ = _finite(self.tree, self.spec)
+        return {name: np.mean([x[name] for x in draws], axis=0) for name in self.spec.dims} if draws else None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A check that takes more than the draws: its name, what it needs, and how it is answered from that."""
+
+    name: str
+    needs: tuple[str, ...]
+    check: Callable[..., Check | None]
+
+    def lacks(self, case: Case) -> str:
+        """What is missing to answer it, in words; empty if nothing."""
+        return ", ".join(NEEDS[need] for need in self.needs if getattr(case, need) is None)
+
+    def answer(self, case: Case) -> Check | None:
+        """Line of the verdict; None where there is nothing to check."""
+        return self.check(case, *(getattr(case, need) for need in self.needs))
+
+
+def _switches(case: Case, switches: Switches) -> Check:
+    return check(
+        "label switches within chains",
+        sum(switches.within),
+        np.inf,
+        True,
+        "",
+        source="Jasra, Holmes and Stephens (2005)",
+        judged=False,
+        remark=str(switches),
+    )
+
+
+def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    step = -(-data.n_rows // COMPARED_ROWS)
+    rows = Data(
+        data.values[::step],
+        data.features,
+        data.obs_id[::step],
+        None if data.weights is None else data.weights[::step],
+    )
+    table = compare_labellings(case.tree, point, spec=spec, X=rows, draws=COMPARED_DRAWS)
+    least = float(table.to_numpy().min())
+    a, b = np.unravel_index(table.to_numpy().argmin(), table.shape)
+    return check(
+        "draws that relabelling methods label alike",
+        least,
+        TOLERANCES.labelled_alike,
+        least >= TOLERANCES.labelled_alike,
+        f"{table.index[a]} and {table.index[b]} part: clusters overlap, and summaries of single clusters are "
+        "conditional on the relabelling rule; lower n_components",
+        source="Stephens (2000); Papastamoulis (2016)",
+        remark=f"on about {COMPARED_DRAWS} draws and {rows.n_rows} rows",
+    )
+
+
+def _empty(case: Case, spec: Mixture, data: Data) -> Check:
+    """By ``E[alpha_k | x] = (E[n_k | x] + a) / (n + K a)``."""
+    alpha, a = flat_draws(case.tree, {"alpha": ("cluster",)})["alpha"], spec.weight_concentration
+    rows = alpha.mean(axis=0) * (data.total + spec.n_components * a) - a
+    fewest = float(rows.min())
+    return check(
+        "rows of the smallest cluster, expected",
+        fewest,
+        TOLERANCES.empty_count,
+        fewest >= TOLERANCES.empty_count,
+        f"cluster {int(rows.argmin())} is empty: only the prior speaks of its parameters; lower n_components",
+        source="Rousseau and Mengersen (2011)",
+    )
+
+
+def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
+    flat = replace(spec, prior=None, weight_concentration=1.0).family
+    scale = flat.units(data)[1]
+    draws, _ = _finite(case.few, spec)
+    found = [defects for params in draws if (defects := flat.defects(params, scale))]
+    cluster, reason = next(iter(found[0].items())) if found else (0, "no draw is finite")
+    return check(
+        "draws with a collapsed cluster",
+        len(found) if draws else np.nan,
+        0,
+        not found,
+        f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
+        source="Bishop (2006), section 9.2.1",
+    )
+
+
+def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    family = spec.family
+    reason = family.never_identified(spec.n_components, data) or family.unidentified(point)
+    return check(
+        "reasons why parameters are not identified",
+        bool(reason),
+        0,
+        not reason,
+        reason,
+        source="Goodman (1974); Allman, Matias and Rhodes (2009)",
+    )
+
+
+def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
+    bound = spec.family.on_boundary(em.params)
+    count = sum(int(x.sum()) for x in bound.values())
+    if not bound:
+        return None  # a family without boundaries
+    return check(
+        "probabilities at 0 or 1 at the mode",
+        count,
+        0,
+        count == 0,
+        "the posterior does not surround the mode there: read intervals, not standard deviations",
+        source="Galindo Garre and Vermunt (2006)",
+        judged=False,
+    )
+
+
+def _restarts(case: Case, em: EMFit) -> Check:
+    best = em.objective_trace[-1]
+    share = float(np.mean(em.restarts.log_posterior > best - same_height(best)))
+    return check(
+        "EM restarts that reach the best optimum, share",
+        share,
+        TOLERANCES.restarts_alike,
+        share >= TOLERANCES.restarts_alike,
+        "a better optimum may be left: raise n_init",
+        source="Linzer and Lewis (2011)",
+        judged=False,
+        remark=str(em.restarts),
+    )
+
+
+def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    remarks = spec.family.remarks(point, data.total * point["alpha"])
+    return check(
+        "clusters that the prior dominates",
+        len(remarks),
+        0,
+        not remarks,
+        remarks[0] if remarks else "",
+        source="Fraley and Raftery (2007)",
+        judged=False,
+    )
+
+
+def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
+    """How fast each parameter's posterior moves as the prior is raised to a power near one."""
+    posterior = case.few["posterior"].to_dataset()
+    by_prior, by_likelihood = (_power_scaled(posterior, density) for density in log_densities)
+    if not by_prior:
+        return None  # nothing varies
+    label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
+    figure, rival = by_prior[label], by_likelihood[label]
+    weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little of it"
+    advice = f"{label} moves with the prior{weak}: state and defend the prior"
+    if not np.isfinite(figure):
+        advice = "too few effective draws to scale the prior: draw more"
+    return check(
+        "prior sensitivity, largest",
+        figure,
+        TOLERANCES.sensitivity,
+        figure < TOLERANCES.sensitivity,
+        advice,
+        source="Kallioinen et al. (2024)",
+        judged=False,
+    )
+
+
+QUESTIONS = (
+    Question("label switches", ("switches",), _switches),
+    Question("agreement of relabelling methods", ("spec", "data", "point"), _methods),
+    Question("empty clusters", ("spec", "data"), _empty),
+    Question("collapsed clusters", ("spec", "data"), _collapsed),
+    Question("identification", ("spec", "data", "point"), _identified),
+    Question("probabilities on the boundary", ("spec", "em"), _boundary),
+    Question("restarts of EM", ("em",), _restarts),
+    Question("a prior that dominates", ("spec", "data", "point"), _dominated),
+    Question("prior sensitivity", ("log_densities",), _sensitivity),
+)
+"""Every check of labels, clusters and prior, in reading order."""
+
+
+def _finite(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
+    """Parameters of every draw that is finite, and which draws (chain, draw) are."""
+    draws = flat_draws(tree, spec.dims)
+    numbers = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in draws.values()]
+    finite = np.all(numbers, axis=0)
+    params = [{name: x[s] for name, x in draws.items()} for s in np.flatnonzero(finite)]
+    sizes = tree["posterior"].sizes
+    return params, finite.reshape(sizes["chain"], sizes["draw"])
+
+
+def _total(tree: xr.DataTree, group: str) -> Array | None:
+    """Sum (chain, draw) of all densities of a group."""
+    if group not in tree.children:
+        return None
+    variables = tree[group].to_dataset().data_vars.values()
+    sums = [v.sum([dim for dim in v.dims if dim not in ("chain", "draw")]) for v in variables]
+    return np.asarray(sum(total.transpose("chain", "draw").values for total in sums))
+
+
+def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
+    """ArviZ's power-scaling sensitivity of every entry that varies, by its label; NaN on too few draws."""
+    values: dict[str, Any] = {str(name): v.values for name, v in posterior.data_vars.items()}
+    inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
+    coords = {str(d): list(posterior[d].values) for d in posterior.coords}
+    labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, coords)
+    every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
+    moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
+    flat = np.allclose(log_density, log_density[0, 0], rtol=1e-12, atol=1e-12)
+    if flat or not moving:  # a flat density is as flat to any power
+        return dict.fromkeys(moving, 0.0)
+    ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
+    if not (np.isfinite(ess) and ess > TOLERANCES.scaled_ess):
+        return dict.fromkeys(moving, np.nan)
+    dims, index = ("chain", "draw", "entry"), {dim: posterior[dim].values for dim in ("chain", "draw")}
+    density = xr.Dataset({"total": (dims, log_density[..., None])}, index)
+    moved = xr.Dataset({"moved": (dims, np.stack(list(moving.values()), axis=-1))}, index)
+    figures = psense(xr.DataTree.from_dict({"posterior": moved, "log_prior": density}), group="prior")
+    return dict(zip(moving, figures["moved"].values.tolist(), strict=True))

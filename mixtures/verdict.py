@@ -1,0 +1,91 @@
+"""A verdict: checks, each with figure, threshold, source and advice."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Check", "Verdict", "check"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of a verdict.
+
+    Attributes
+    ----------
+    name : str
+        What is checked.
+    figure : float
+        What was measured.
+    tolerance : float
+        What it is held against.
+    passed : bool
+        The line's verdict.
+    note : str
+        What the figure means, and what to do when it fails.
+    source : str
+        Where the check comes from.
+    judged : bool
+        Whether the verdict falls with this line; if not, the line only informs.
+    """
+
+    name: str
+    figure: float
+    tolerance: float
+    passed: bool
+    note: str = ""
+    source: str = ""
+    judged: bool = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Checks of a posterior sample, all of them.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+        The lines.
+    unchecked : tuple of str
+        What was not checked, each with what it would have taken.
+    """
+
+    checks: tuple[Check, ...]
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every judged line holds."""
+        return all(check.passed for check in self.checks if check.judged)
+
+    def __str__(self) -> str:
+        """Judged lines that fail, or that none does."""
+        failed = [
+            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}"
+            for c in self.checks
+            if c.judged and not c.passed
+        ]
+        return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Table of the lines, one a row: figure, tolerance, passed, judged, source and note by name."""
+        frame = pd.DataFrame([asdict(check) for check in self.checks]).set_index("name")
+        return frame[["figure", "tolerance", "passed", "judged", "source", "note"]]
+
+
+def check(
+    name: str,
+    figure: float,
+    tolerance: float,
+    within: bool,
+    advice: str,
+    *,
+    source: str,
+    judged: bool = True,
+    remark: str = "",
+) -> Check:
+    """Line that holds if the figure is finite and within its tolerance; advice only where it does not."""
+    passed = bool(np.isfinite(figure) and within)
+    note = "; ".join(part for part in ("" if passed else advice, remark) if part)
+    return Check(name, float(figure), float(tolerance), passed, note, source, judged)
