@@ -12,6 +12,7 @@ from mixtures.families import BMM, GMM, IdentifiabilityWarning, resolve
 from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
+from mixtures.partitions import coclustering, point_partition
 from mixtures.sampling import sample
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "InputError",
     "InverseWishart",
     "align",
+    "coclustering",
     "crosscheck",
     "datasets",
     "declare",
@@ -33,6 +35,7 @@ __all__ = [
     "fit_map",
     "lower_bound",
     "plot",
+    "point_partition",
     "priors",
     "q_function",
     "resolve",

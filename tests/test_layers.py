@@ -18,7 +18,7 @@ LAYERS = [
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
         ("distributions", "declaration", "compiled", "optimise", "draw"),
     ],
-    [("labels", "diagnostics", "membership")],
+    [("labels", "diagnostics", "membership", "partitions")],
     [("modes", "sampling", "table", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],
