@@ -14,6 +14,7 @@ from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.partitions import coclustering, point_partition
 from mixtures.sampling import sample
+from mixtures.standard_errors import uncertainty
 
 __all__ = [
     "BMM",
@@ -42,4 +43,5 @@ __all__ = [
     "responsibilities",
     "sample",
     "unalign",
+    "uncertainty",
 ]

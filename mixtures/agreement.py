@@ -21,6 +21,7 @@ from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
 from mixtures.labels import align, match_params
+from mixtures.laplace import bound_coordinates
 from mixtures.modes import (
     MAPFit,
     best_mode,
@@ -174,7 +175,7 @@ def _of_spec(
         em = replace(again, restarts=em.restarts)
 
     x = compiled.unconstrain(spec.inside(em.params))
-    bound = _bound_coordinates(compiled, spec.family.on_boundary(em.params))
+    bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
     curvature = curvature_at(compiled, x, within=~bound)
     mode = best_mode(compiled, [_displaced(x, curvature, rng)], spec, data)
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
@@ -230,18 +231,6 @@ def _of_model(
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
-
-
-def _bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Unconstrained coordinates of the entries that sit on their boundary.
-
-    Only elementwise transforms have boundaries of entries, so shapes agree.
-    """
-    parts = [
-        np.ravel(on_boundary[name]) if name in on_boundary else np.zeros(int(np.prod(shape)), dtype=bool)
-        for name, shape in zip(compiled.rv_shapes, compiled.value_shapes, strict=True)
-    ]
-    return np.concatenate(parts)
 
 
 def _displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:

@@ -16,10 +16,10 @@ LAYERS = [
     [("priors", "families")],
     [
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
-        ("distributions", "declaration", "compiled", "optimise", "draw"),
+        ("distributions", "declaration", "compiled", "optimise", "laplace", "draw"),
     ],
-    [("labels", "diagnostics", "membership", "partitions")],
-    [("modes", "sampling", "table", "agreement", "select")],
+    [("labels", "diagnostics", "membership", "partitions", "bootstrap")],
+    [("modes", "sampling", "table", "standard_errors", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],
 ]
