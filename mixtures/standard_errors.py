@@ -9,6 +9,7 @@ overlapping clusters, a prior that matters, or a model that is wrong.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import norm
 
-from mixtures.bootstrap import Replicates, bootstrap, simulated, weighted
+from mixtures.bootstrap import Resample, bootstrap, simulated, weighted
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError, did_you_mean
 from mixtures.em import fit_em
@@ -138,12 +139,12 @@ def uncertainty(
     >>> u.table.loc["mu[0, waiting]"].round(2).to_dict()
     {'EM': 79.97, 'information': 0.46, 'laplace': 0.46}
     """
-    chosen = check_methods(methods)
+    chosen = check_methods(methods, n_resamples)
     check_options(sampler, draws, tune, chains)
-    if n_resamples < 2 or not 0 < ci_prob < 1:
-        raise InputError(
-            f"n_resamples must be at least 2 and ci_prob between 0 and 1, got {n_resamples}, {ci_prob}"
-        )
+    if not isinstance(spec, Mixture):
+        raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
+    if not 0 < ci_prob < 1:
+        raise InputError(f"ci_prob must lie between 0 and 1, got {ci_prob}")
     spec.check_mode()
     model, twin, resolved, data = prepare(spec, X, weights)
     assert resolved is not None  # a specification, not a model of the user's own
@@ -164,8 +165,10 @@ def uncertainty(
     return _side_by_side(em, data, answers)
 
 
-def check_methods(methods: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of methods, those of "all", in the order of the table; refuses unknown ones."""
+def check_methods(methods: str | Sequence[str], n_resamples: int) -> tuple[str, ...]:
+    """Names of methods, those of "all", in the order of the table; refuses what cannot be done."""
+    if n_resamples < 2:
+        raise InputError(f"n_resamples must be at least 2, got {n_resamples}")
     if isinstance(methods, str):
         methods = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
     for name in methods:
@@ -245,16 +248,17 @@ def _laplace(task: _Task, rng: np.random.Generator) -> _Answer:
     return _from_draws(task, align(_tree(task, drawn, what), to=task.em.params))
 
 
-def _simulated(task: _Task, rng: np.random.Generator) -> _Answer:
-    """Parametric bootstrap of EM."""
-    return _of_replicates(task, "bootstrap", simulated(task.em, task.data), "parametric bootstrap of EM", rng)
-
-
-def _weighted(task: _Task, rng: np.random.Generator) -> _Answer:
-    """Weighted likelihood bootstrap of EM."""
-    return _of_replicates(
-        task, "weighted", weighted(task.em, task.data), "weighted likelihood bootstrap of EM", rng
-    )
+def _replicates(
+    name: str, how: Callable[[EMFit, Data], Resample], what: str, task: _Task, rng: np.random.Generator
+) -> _Answer:
+    """One of the bootstraps of EM."""
+    resample = how(task.em, task.data)
+    made = bootstrap(task.em, task.data, resample, task.n_resamples, rng, progressbar=task.progressbar)
+    notes = tuple(f"{name}: {note}" for note in made.notes)
+    if made.tree is None:
+        return _Answer(notes=notes)
+    made.tree.attrs["method"] = what
+    return _from_draws(task, made.tree, notes)
 
 
 def _nuts(task: _Task, rng: np.random.Generator) -> _Answer:
@@ -279,22 +283,11 @@ def _nuts(task: _Task, rng: np.random.Generator) -> _Answer:
 METHODS: Mapping[str, Callable[[_Task, np.random.Generator], _Answer]] = {
     "information": _information,
     "laplace": _laplace,
-    "bootstrap": _simulated,
-    "weighted": _weighted,
+    "bootstrap": partial(_replicates, "bootstrap", simulated, "parametric bootstrap of EM"),
+    "weighted": partial(_replicates, "weighted", weighted, "weighted likelihood bootstrap of EM"),
     "nuts": _nuts,
 }
 """Methods by the name that `uncertainty` takes, in the order of the table."""
-
-
-def _of_replicates(task: _Task, name: str, resample: Any, what: str, rng: np.random.Generator) -> _Answer:
-    replicates: Replicates = bootstrap(
-        task.em, task.data, resample, task.n_resamples, rng, progressbar=task.progressbar
-    )
-    notes = tuple(f"{name}: {note}" for note in replicates.notes)
-    if replicates.tree is None:
-        return _Answer(notes=notes)
-    replicates.tree.attrs["method"] = what
-    return _from_draws(task, replicates.tree, notes)
 
 
 def _tree(task: _Task, drawn: Mapping[str, Array], what: str) -> xr.DataTree:
