@@ -104,7 +104,7 @@ def bootstrap(
     *,
     progressbar: bool = False,
 ) -> Replicates:
-    """Fit resampled data again and again.
+    """Fit resampled data again and again, by EM with leaps (SQUAREM).
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def bootstrap(
     Newton and Raftery (1994), *JRSS B* 56, 3-48 (weights); McLachlan and Peel (2000), *Finite Mixture
     Models*, section 2.16; O'Hagan, Murphy, Scrucca and Gormley (2019), *Computational Statistics* 34.
     """
-    scale = em.spec.family.units(data)[1]
+    scale, tol = em.spec.family.units(data)[1], TOLERANCES.em_step_bootstrap
     fitted: list[dict[str, Array]] = []
     collapsed = unfinished = 0
     with threadpool_limits(1):
@@ -139,7 +139,7 @@ def bootstrap(
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:
                 with Kernel(em.spec, problem.data) as kernel:
-                    run = ascend(problem, kernel, em.params, TOLERANCES.em_step_bootstrap, MAX_ITER, [])
+                    run = ascend(problem, kernel, em.params, tol, MAX_ITER, [], leap=True)
             except CollapseError:
                 collapsed += 1
                 continue
