@@ -293,7 +293,7 @@ def test_collapsed_replicates_are_counted_and_left_out(em, monkeypatch):
     assert "5 of 20 replicates collapsed" in made.notes[0]
     assert "5 of 20 replicates did not converge" in made.notes[1]
 
-    def hopeless(*_):
+    def hopeless(*_, **__):
         raise CollapseError("collapsed", em.params, [])
 
     monkeypatch.setattr(boot, "ascend", hopeless)
