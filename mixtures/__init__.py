@@ -12,7 +12,9 @@ from mixtures.families import BMM, GMM, IdentifiabilityWarning, resolve
 from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
+from mixtures.partitions import coclustering, point_partition
 from mixtures.sampling import sample
+from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "InputError",
     "InverseWishart",
     "align",
+    "coclustering",
     "compare_labellings",
     "crosscheck",
     "datasets",
@@ -35,6 +38,7 @@ __all__ = [
     "fit_map",
     "lower_bound",
     "plot",
+    "point_partition",
     "priors",
     "q_function",
     "resolve",
@@ -42,4 +46,5 @@ __all__ = [
     "sample",
     "switching",
     "unalign",
+    "uncertainty",
 ]

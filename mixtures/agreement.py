@@ -5,7 +5,7 @@ they describe the same posterior and the same mode of it. Where the mode sits in
 the posterior is described, never judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
 from mixtures.labels import align
+from mixtures.laplace import bound_coordinates
 from mixtures.modes import (
     MAPFit,
     best_mode,
@@ -33,6 +34,8 @@ from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
 from mixtures.relabelling import match_params
 from mixtures.sampling import check_options, sample
+from mixtures.standard_errors import Uncertainty, check_methods
+from mixtures.standard_errors import uncertainty as side_by_side
 from mixtures.table import parameter_table
 from mixtures.tolerances import TOLERANCES, same_height
 
@@ -62,6 +65,8 @@ class Crosscheck:
         Whether the sample can be believed.
     notes : tuple of str
         What else a reader should know.
+    uncertainty : Uncertainty or None
+        Sds by several methods side by side, if they were asked for.
     """
 
     table: pd.DataFrame
@@ -71,6 +76,7 @@ class Crosscheck:
     posterior: xr.DataTree | None
     convergence: Verdict | None
     notes: tuple[str, ...]
+    uncertainty: Uncertainty | None = None
 
     @property
     def passed(self) -> bool:
@@ -90,6 +96,8 @@ def crosscheck(
     random_seed: int | np.random.Generator | None = None,
     sampler: str = "blackjax",
     ci_prob: float = 0.95,
+    uncertainty: str | Sequence[str] | None = None,
+    n_resamples: int = 1000,
     progressbar: bool = True,
 ) -> Crosscheck:
     """Fit a mixture by EM, MAP and posterior sampling, and certify that they agree.
@@ -114,6 +122,11 @@ def crosscheck(
         As in `sample`.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
+    uncertainty : "all" or sequence of str, optional
+        Methods whose standard deviations to put side by side, as in `uncertainty`;
+        refused with a ``pymc.Model``.
+    n_resamples : int, default 1000
+        Replicates of the bootstraps among them.
     progressbar : bool, default True
         Show the progress.
 
@@ -137,12 +150,15 @@ def crosscheck(
     check_options(sampler, draws, tune, chains)
     if n_init < 1 or not 0 < ci_prob < 1:
         raise InputError(f"n_init must be at least 1 and ci_prob between 0 and 1, got {n_init}, {ci_prob}")
+    methods = () if uncertainty is None else check_methods(uncertainty, n_resamples)
     if isinstance(spec, Mixture):
         spec.check_mode()
+    elif methods:
+        raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
     model, twin, resolved, data = prepare(spec, X, weights)
     rng = np.random.default_rng(random_seed)
     compiled = CompiledModel(model, twin)
-    sampling = {
+    sampling: dict[str, Any] = {
         "draws": draws,
         "tune": tune,
         "chains": chains,
@@ -151,7 +167,21 @@ def crosscheck(
     }
     if resolved is None or data is None:
         return _of_model(compiled, n_init, rng, sampling, ci_prob)
-    return _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
+    cc = _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
+    if not methods:
+        return cc
+    beside = side_by_side(
+        resolved,
+        data,
+        em=cc.em,
+        posterior=cc.posterior,
+        methods=methods,
+        n_resamples=n_resamples,
+        ci_prob=ci_prob,
+        random_seed=rng,
+        **sampling,
+    )
+    return replace(cc, uncertainty=beside)
 
 
 def _of_spec(
@@ -175,7 +205,7 @@ def _of_spec(
         em = replace(again, restarts=em.restarts)
 
     x = compiled.unconstrain(spec.inside(em.params))
-    bound = _bound_coordinates(compiled, spec.family.on_boundary(em.params))
+    bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
     curvature = curvature_at(compiled, x, within=~bound)
     mode = best_mode(compiled, [_displaced(x, curvature, rng)], spec, data)
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
@@ -231,18 +261,6 @@ def _of_model(
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
-
-
-def _bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Unconstrained coordinates of the entries that sit on their boundary.
-
-    Only elementwise transforms have boundaries of entries, so shapes agree.
-    """
-    parts = [
-        np.ravel(on_boundary[name]) if name in on_boundary else np.zeros(int(np.prod(shape)), dtype=bool)
-        for name, shape in zip(compiled.rv_shapes, compiled.value_shapes, strict=True)
-    ]
-    return np.concatenate(parts)
 
 
 def _displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:

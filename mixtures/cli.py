@@ -23,6 +23,7 @@ from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.files import read_table
 from mixtures.sampling import SAMPLERS
+from mixtures.standard_errors import METHODS, Uncertainty
 
 __all__ = ["main"]
 
@@ -58,6 +59,11 @@ TuneOption = Annotated[int, typer.Option(help="Warm-up a chain.")]
 ChainsOption = Annotated[int, typer.Option(help="Chains.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of everything.")]
 SamplerOption = Annotated[str, typer.Option(help=f"One of {', '.join(SAMPLERS)}.")]
+UncertaintyOption = Annotated[
+    str | None,
+    typer.Option(help=f"Standard deviations side by side: all, or some of {', '.join(METHODS)}, by commas."),
+]
+ResamplesOption = Annotated[int, typer.Option(help="Replicates of each bootstrap.")]
 RowsOption = Annotated[int, typer.Option(help="Rows of the table to print at most.")]
 CsvOption = Annotated[Path | None, typer.Option(help="Write the whole table to this CSV file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
@@ -100,6 +106,8 @@ def crosscheck_command(
     chains: ChainsOption = 4,
     seed: SeedOption = None,
     sampler: SamplerOption = "blackjax",
+    uncertainty: UncertaintyOption = None,
+    n_resamples: ResamplesOption = 1000,
     rows: RowsOption = 60,
     csv: CsvOption = None,
     as_json: JsonOption = False,
@@ -125,6 +133,8 @@ def crosscheck_command(
         chains=chains,
         random_seed=seed,
         sampler=sampler,
+        uncertainty=uncertainty,
+        n_resamples=n_resamples,
         progressbar=not (quiet or as_json),
     )
     if csv is not None:
@@ -211,7 +221,9 @@ def _show(cc: Crosscheck, rows: int) -> None:
         console.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
     if cc.em is not None:
         console.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}", highlight=False)
-    for note in cc.notes:
+    if cc.uncertainty is not None:
+        console.print(_parameters(cc.uncertainty.table, rows, "Standard deviations side by side"))
+    for note in (*cc.notes, *_notes(cc.uncertainty)):
         console.print(f"note: {_plain(note)}", highlight=False)
     verdict = (
         "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
@@ -224,6 +236,10 @@ def _show(cc: Crosscheck, rows: int) -> None:
         console.print(f"  [red]because[/] {_plain(reason)}", highlight=False)
     if cc.convergence is not None and not cc.convergence.passed:
         console.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
+
+
+def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
+    return () if beside is None else beside.notes
 
 
 def _title(spec: Mixture) -> str:
@@ -291,9 +307,14 @@ def _jsonable(cc: Crosscheck) -> dict[str, Any]:
         "restarts": None if cc.em is None else str(cc.em.restarts),
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
         "log_posterior": cc.mode.log_posterior,
-        "notes": list(cc.notes),
-        "table": [_finite({"parameter": label, **row}) for label, row in cc.table.to_dict("index").items()],
+        "notes": [*cc.notes, *_notes(cc.uncertainty)],
+        "table": _records(cc.table),
+        "uncertainty": None if cc.uncertainty is None else _records(cc.uncertainty.table),
     }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [_finite({"parameter": label, **row}) for label, row in table.to_dict("index").items()]
 
 
 def _finite(row: dict[Any, Any]) -> dict[str, Any]:

@@ -83,6 +83,11 @@ def _over_vectors(
 
 
 @lru_cache(maxsize=GRAPHS_KEPT)
+def _slopes(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
+    return jax.jit(jax.jacfwd(_flat(function, shapes)))
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
 def _first_array_as_input(function: JaxFunction) -> JaxFunction:
     """Function whose last input comes first among the arrays; without a Jacobian."""
 
@@ -202,6 +207,13 @@ class CompiledModel:
         outputs = [*self.model.replace_rvs_by_values(named), self._log_jacobian]
         *values, log_jacobian = self._map(outputs, x, sequential=False)
         return {v.name: value for v, value in zip(named, values, strict=True)}, log_jacobian
+
+    def constrain_slopes(self, x: Array) -> dict[str, Array]:
+        """Derivatives of the free variables in the coordinates at a flat vector, (..., size) by name."""
+        outputs = self.model.replace_rvs_by_values(self._free)
+        function, arrays = compile_graph(self.model.value_vars, outputs)
+        slopes = _slopes(function, self.value_shapes)(jnp.asarray(x), arrays)
+        return {rv.name: np.asarray(slope) for rv, slope in zip(self._free, slopes, strict=True)}
 
     def row_log_likelihoods(self, x: Array) -> dict[str, Array]:
         """Log-likelihood of every row of the observed variables at ``x (..., size)``."""

@@ -1,26 +1,43 @@
 """Which cluster a row belongs to, and how sure that is."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
+from rich.progress import track
+from scipy.special import softmax
 
-from mixtures.data import Data, InputError, as_data
-from mixtures.families import Mixture
+from mixtures.data import BLOCK_ROWS, Data, InputError, as_data
+from mixtures.estep import chunks
+from mixtures.families import Mixture, Params
 from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
 from mixtures.trees import flat_draws
 
-__all__ = ["responsibilities"]
+__all__ = ["Draws", "responsibilities"]
 
-BLOCK = 20_000_000
-"""Responsibilities (draws x rows x clusters) held in memory at once."""
+BLOCK, WHITENED_BLOCK = 2**18, 2**23
+"""Responsibilities (draws x rows x clusters) held in memory at once: near the cache; and where
+draws have to be gone through one by one, so many that the rows are worth the overhead."""
+
+UNIT_ROWS = 256
+"""Rows simulated to see in which units the data are of order one."""
 
 
 def responsibilities(
-    spec: Mixture, X: Any, params: Mapping[str, Any] | xr.DataTree, *, ci_prob: float = 0.95
+    spec: Mixture,
+    X: Any,
+    params: Mapping[str, Any] | xr.DataTree,
+    *,
+    ci_prob: float = 0.95,
+    progressbar: bool = False,
 ) -> xr.Dataset:
     """Posterior probability of every cluster for every row, of old or new data.
+
+    A sample is gone through in blocks of rows, all draws of a block at once, so
+    that the memory it takes does not grow with the rows.
 
     Parameters
     ----------
@@ -32,17 +49,22 @@ def responsibilities(
         Parameters, such as ``em.params``, or an aligned posterior sample.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals from a sample.
+    progressbar : bool, default False
+        Show the progress over the rows.
 
     Returns
     -------
     xarray.Dataset
         ``responsibilities (obs_id, cluster)``; from a sample it is the mean over
-        the draws, and ``lower`` and ``upper`` bound the interval.
+        the draws, and ``lower`` and ``upper`` bound the interval. ``label
+        (obs_id)`` is the likeliest cluster, the choice that errs least often,
+        and ``label_probability (obs_id)`` the probability that it is right.
 
     Raises
     ------
     InputError
-        If the columns are not as many as the model's features.
+        If the columns are not as many as the model's features, a draw is not
+        finite, or ``ci_prob`` is not between 0 and 1.
 
     References
     ----------
@@ -56,35 +78,130 @@ def responsibilities(
     >>> r = mx.responsibilities(em.spec, X, em.params)
     >>> r["responsibilities"].sel(obs_id=0).round(3).values.tolist()
     [1.0, 0.0]
+    >>> r["label"].values[:5].tolist()
+    [0, 1, 0, 1, 0]
     """
+    if not 0 < ci_prob < 1:
+        raise InputError(f"ci_prob must lie between 0 and 1, got {ci_prob}")
     data = as_data(X)
-    coords = {"obs_id": data.obs_id, "cluster": np.arange(spec.n_components)}
-    dims = ("obs_id", "cluster")
-    if not isinstance(params, xr.DataTree):
-        arrays = {name: np.asarray(params[name], dtype=np.float64) for name in spec.dims}
-        _check_features(spec, arrays, data)
-        return xr.Dataset({"responsibilities": (dims, spec.responsibilities(data, arrays))}, coords)
-    draws = flat_draws(params, spec.dims)
-    _check_features(spec, {name: x[0] for name, x in draws.items()}, data)
-    n_draws = len(draws["alpha"])
-    step = max(1, BLOCK // (n_draws * spec.n_components))
-    tail = (1 - ci_prob) / 2
-    blocks = [
-        _summary(spec, Data(data.values[i : i + step], data.features, data.obs_id[i : i + step]), draws, tail)
-        for i in range(0, data.n_rows, step)
-    ]
-    mean, lower, upper = np.concatenate(blocks, axis=1)
+    names: tuple[str, ...] = ("responsibilities",)
+    if isinstance(params, xr.DataTree):
+        names += ("lower", "upper")
+        values = _from_draws(Draws.of(spec, data, params), data, (1 - ci_prob) / 2, progressbar)
+    else:
+        values = _at_point(spec, data, params)[None]
+    label = values[0].argmax(axis=1)
     return xr.Dataset(
-        {"responsibilities": (dims, mean), "lower": (dims, lower), "upper": (dims, upper)}, coords
+        {
+            **{name: (("obs_id", "cluster"), x) for name, x in zip(names, values, strict=True)},
+            "label": ("obs_id", label),
+            "label_probability": ("obs_id", np.take_along_axis(values[0], label[:, None], axis=1)[:, 0]),
+        },
+        {"obs_id": data.obs_id, "cluster": np.arange(spec.n_components)},
     )
 
 
-def _summary(spec: Mixture, data: Data, draws: Mapping[str, Array], tail: float) -> Array:
-    """Mean and interval bounds (3, rows, K) over the draws."""
-    r = np.stack(
-        [spec.responsibilities(data, {k: x[s] for k, x in draws.items()}) for s in range(len(draws["alpha"]))]
-    )
-    return np.stack([r.mean(axis=0), *np.quantile(r, [tail, 1 - tail], axis=0)])
+def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
+    """Responsibilities (n, K) at one set of parameters."""
+    arrays = {name: np.asarray(params[name], dtype=np.float64) for name in spec.dims}
+    _check_features(spec, arrays, data)
+    log_joint = spec.log_joint(arrays)
+    r = np.empty((data.n_rows, spec.n_components))
+    for rows, X in chunks(data, spec.n_components):
+        r[rows] = softmax(log_joint(X), axis=0).T
+    return r
+
+
+def _from_draws(draws: "Draws", data: Data, tail: float, progressbar: bool) -> Array:
+    """Mean and interval bounds (3, n, K) over the draws."""
+    k = draws.spec.n_components
+    summary = np.empty((3, data.n_rows, k))
+    size = max(1, (WHITENED_BLOCK if draws.whitened else BLOCK) // (draws.n_draws * k))
+    shown = {"total": -(-data.n_rows // size), "transient": True, "disable": not progressbar}
+    for rows, block in track(data.blocks(size), "Responsibilities", **shown):  # type: ignore[arg-type]
+        r = draws.responsibilities(block)
+        summary[0, rows] = r.mean(axis=-1).T
+        bounds = np.quantile(r, [tail, 1 - tail], axis=-1, overwrite_input=True)
+        summary[1:, rows] = bounds.swapaxes(-1, -2)
+    return summary
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Many sets of parameters of one mixture, ready to share out rows among the clusters of each.
+
+    In natural form all draws are one matrix product, ``L = eta phi(x)``. A draw
+    under which that would lose digits (see `kernel`) keeps the whitened form.
+
+    Attributes
+    ----------
+    spec : GMM or BMM
+        The model.
+    location, scale : ndarray, shape (D,)
+        Units in which the natural parameters are.
+    eta : ndarray, shape (K, P, S)
+        Natural parameters of every draw, the weights' logarithms in them.
+    whitened : dict of int to callable
+        Log joint of the draws that need the whitened form, by their place.
+    """
+
+    spec: Mixture
+    location: Array
+    scale: Array
+    eta: Array
+    whitened: Mapping[int, Callable[[Array], Array]]
+
+    @classmethod
+    def of(cls, spec: Mixture, data: Data, tree: xr.DataTree) -> Self:
+        """All draws of a sample, the form of each chosen for these data."""
+        return cls.build(spec, data, checked_draws(spec, data, tree))
+
+    @classmethod
+    def build(cls, spec: Mixture, data: Data, draws: Params) -> Self:
+        """Draws (S, ...) by name, the form of each chosen for these data."""
+        family, n_draws = spec.family, len(draws["alpha"])
+        sets = [{name: x[s] for name, x in draws.items()} for s in range(n_draws)]
+        simulated, _ = spec.sample(sets[n_draws // 2], UNIT_ROWS, np.random.default_rng(0))
+        location, scale = family.affine_units(as_data(simulated))
+        furthest = np.zeros(data.n_features)
+        for _, block in data.blocks(BLOCK_ROWS):
+            np.maximum(furthest, np.abs((block - location) / scale).max(axis=0), out=furthest)
+        largest = np.abs(family.features(furthest[:, None]))[:, 0]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            eta = np.stack([family.natural(family.rescaled(one, location, scale)) for one in sets], axis=-1)
+            eta[:, 0] += np.log(draws["alpha"].T)
+            terms = np.einsum("kps,p->ks", np.abs(eta), largest).max(axis=0)
+        safe = np.finfo(float).eps * terms < TOLERANCES.natural_loss
+        eta[..., ~safe] = 0
+        whitened = {int(s): spec.log_joint(sets[s]) for s in np.flatnonzero(~safe)}
+        return cls(spec, location, scale, eta, whitened)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws S."""
+        return self.eta.shape[-1]
+
+    def responsibilities(self, rows: Array) -> Array:
+        """Responsibilities (K, n, S) of rows (n, D) under every draw."""
+        phi = self.spec.family.features(np.ascontiguousarray(((rows - self.location) / self.scale).T))
+        joint: Array = phi.T @ self.eta
+        for s, log_joint in self.whitened.items():
+            joint[..., s] = log_joint(rows.T)
+        joint -= joint.max(axis=0)
+        np.exp(joint, out=joint)
+        joint /= joint.sum(axis=0)
+        return joint
+
+
+def checked_draws(spec: Mixture, data: Data, tree: xr.DataTree) -> dict[str, Array]:
+    """Draws (S, ...) of a sample by name; refuses those of other features, or that are not numbers."""
+    draws = flat_draws(tree, spec.dims)
+    _check_features(spec, {name: x[0] for name, x in draws.items()}, data)
+    for name, x in draws.items():
+        bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
+        if len(bad):
+            raise InputError(f"{name} is not finite in {len(bad)} draws, the first is {bad[0]}; drop them")
+    return draws
 
 
 def _check_features(spec: Mixture, params: Mapping[str, Array], data: Data) -> None:

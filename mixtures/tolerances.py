@@ -21,6 +21,8 @@ class Tolerances:
         The same while restarts compete; the best one goes on to ``em_step``.
     em_step_certificate : float
         The same for a fit that a certificate will be drawn up for.
+    em_step_bootstrap : float
+        The same for a bootstrap replicate, whose own scatter is of the order of one.
     em_rounding : float
         The objective may fall by this many machine epsilons of the sum of the
         absolute log-likelihoods of the rows and of the log prior; a step is
@@ -79,6 +81,7 @@ class Tolerances:
     em_step: float = 1e-6
     em_step_restart: float = 1e-5
     em_step_certificate: float = 1e-9
+    em_step_bootstrap: float = 1e-3
     em_rounding: float = 100.0
     natural_loss: float = 1e-9
     same_optimum: float = 1e-4

@@ -7,7 +7,7 @@ import arviz as az
 import numpy as np
 import xarray as xr
 
-__all__ = ["entries", "flat_draws", "make_tree", "point_tree"]
+__all__ = ["draws_tree", "entries", "flat_draws", "make_tree", "point_tree"]
 
 
 def make_tree(
@@ -46,10 +46,16 @@ def point_tree(
     params: Mapping[str, Any], dims: Mapping[str, Sequence[str]], features: Sequence[str]
 ) -> xr.DataTree:
     """One-draw tree of a point estimate, to plot beside a posterior."""
-    coords = {"cluster": np.arange(len(params["alpha"])), "feature": features, "feature_bis": features}
-    return make_tree(
-        {"posterior": {name: np.asarray(x)[None, None] for name, x in params.items()}}, dims, coords
-    )
+    return draws_tree({name: np.asarray(x)[None, None] for name, x in params.items()}, dims, features)
+
+
+def draws_tree(
+    draws: Mapping[str, Any], dims: Mapping[str, Sequence[str]], features: Sequence[str]
+) -> xr.DataTree:
+    """Tree of a mixture's parameters (chain, draw, ...)."""
+    clusters = np.arange(draws["alpha"].shape[2])
+    coords = {"cluster": clusters, "feature": features, "feature_bis": features}
+    return make_tree({"posterior": draws}, dims, coords)
 
 
 def flat_draws(tree: xr.DataTree, dims: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -75,6 +75,23 @@ def test_what_a_person_reads(faithful):
     assert "The posterior sample is not to be trusted" in out  # two chains of a hundred draws cannot
 
 
+def test_sds_side_by_side_for_people_and_machines():
+    code, out, _ = run("crosscheck", "faithful", "-k", 2, *SHORT, "--uncertainty", "information,nuts")
+    assert code == 0
+    assert "Standard deviations side by side" in out
+    assert "note: sds differ most for" in out
+    code, out, _ = run("crosscheck", "faithful", "-k", 2, *SHORT, "--uncertainty", "information", "--json")
+    rows = json.loads(out)["uncertainty"]
+    assert rows[0].keys() == {"parameter", "EM", "information"}
+    assert all(row["information"] > 0 for row in rows)
+
+
+def test_an_unknown_method_is_refused(uncompiled):
+    code, _, err = run("crosscheck", "faithful", "-k", 2, "--uncertainty", "jackknife")
+    assert code == 2
+    assert "'jackknife' is not one of all, information, laplace, bootstrap, weighted, nuts" in err
+
+
 def test_long_tables_are_cut_and_say_so(monkeypatch, faithful):
     again(monkeypatch, faithful[-1])
     code, out, _ = run("crosscheck", "faithful", "-k", 2, "--rows", 3)

@@ -16,16 +16,16 @@ LAYERS = [
     [("priors", "families")],
     [
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
-        ("distributions", "declaration", "lowering", "compiled", "optimise", "draw"),
+        ("distributions", "declaration", "lowering", "compiled", "optimise", "laplace", "draw"),
     ],
     [
-        ("relabelling", "labels"),
+        ("relabelling", "labels", "bootstrap"),
         ("verdict",),
-        ("membership",),
+        ("membership", "partitions"),
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "agreement", "select")],
+    [("modes", "sampling", "table", "standard_errors", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],
 ]

@@ -274,6 +274,23 @@ def test_a_forest_has_em_map_and_posterior(posterior, standardise):
     assert list(alone.viz["point_estimate"].data_vars) == ["alpha"]
 
 
+def test_a_forest_lays_samples_of_any_size_side_by_side(posterior):
+    few = xr.DataTree.from_dict(
+        {"posterior": posterior["posterior"].to_dataset().isel(chain=[0], draw=slice(7))}
+    )
+    picture = plot.forest(EM, None, {"few": few, "many": posterior}, var_names=["alpha"], standardise=False)
+    points = picture.viz["point_estimate"]["alpha"]
+    assert list(points["model"].values) == ["EM", "few", "many"]
+    colours = [
+        to_hex(points.sel(model=name, cluster=0).item().get_edgecolors()[0]) for name in ("few", "many")
+    ]
+    assert len(set(colours)) == 2
+    assert not set(colours) & {plot.cluster_colour(k) for k in range(10)}
+    line = picture.viz["twig"]["alpha"].sel(model="many", cluster=0).item()
+    expected = posterior["posterior"]["alpha"].sel(cluster=0).quantile([0.025, 0.975])
+    np.testing.assert_allclose(line.get_xdata(), expected, atol=1e-3)
+
+
 # What is refused
 
 
@@ -293,6 +310,7 @@ def test_a_forest_has_em_map_and_posterior(posterior, standardise):
         (lambda: plot.surface(EM.spec, X, EM.params, over=("alpha[0]", "alpha[1]")), "needs limits"),
         (lambda: plot.heatmap(EM.params), "no parameter 'p'; there are alpha, mu, Sigma"),
         (lambda: plot.heatmap(EM.params, "alpha"), r"alpha has shape \(2,\)"),
+        (lambda: plot.forest(EM, None, {}), "there is no sample to draw"),
         (lambda: plot.images(EM.params, (3, 3), "mu"), "3 x 3 pixels are not the 2 features of mu"),
         (
             lambda: plot.images(EM.params, (1, 2), "mu", axes=plt.subplots(2, 2)[1]),

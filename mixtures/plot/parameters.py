@@ -7,9 +7,10 @@ import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_hex
 
 from mixtures.data import InputError
 from mixtures.emfit import EMFit
@@ -19,8 +20,14 @@ from mixtures.priors import Array
 
 __all__ = ["forest", "heatmap", "images"]
 
-GREYS, MARKERS = ("#000000", "#000000", "#717581"), ("*", "D", "o")
-"""Of EM, MAP and posterior in a forest, where colours would be taken for clusters'."""
+GREY = "#717581"
+"""Of the posterior in a forest, where colours would be taken for clusters'."""
+
+POINT_MARKERS, SAMPLE_MARKERS = {"EM": "*", "MAP": "D"}, "os^vPXdph"
+"""Of points and of samples in a forest."""
+
+QUANTILES = 1000
+"""Quantiles that stand for a sample in a forest, which shows nothing but marginals."""
 
 WRITTEN = 80
 """Cells up to which a heat map has its values written in."""
@@ -152,7 +159,7 @@ def images(
 def forest(
     em: EMFit | None,
     mode: MAPFit | None,
-    posterior: xr.DataTree,
+    posterior: xr.DataTree | Mapping[str, xr.DataTree],
     *,
     var_names: Sequence[str] | None = None,
     standardise: bool = True,
@@ -165,13 +172,15 @@ def forest(
         What `fit_em` returned.
     mode : MAPFit or None
         What `fit_map` returned.
-    posterior : xarray.DataTree
-        Aligned posterior sample.
+    posterior : xarray.DataTree or dict of xarray.DataTree
+        Aligned posterior sample; or several samples by name, such as the trees
+        of `mixtures.uncertainty`, to put side by side.
     var_names : sequence of str, optional
-        Parameters to draw; by default all that the three have in common.
+        Parameters to draw; by default all that they have in common.
     standardise : bool, default True
-        Draw all in posterior standard deviations from the posterior mean, so
-        that parameters of all scales can be read; else in their own units.
+        Draw all in standard deviations from the mean, of the posterior or of the
+        last of several samples, so that parameters of all scales can be read;
+        else in their own units.
 
     Returns
     -------
@@ -186,42 +195,46 @@ def forest(
     >>> picture = mx.plot.forest(cc.em, cc.mode, cc.posterior, var_names=["mu"])
     >>> picture.viz["figure"].item().savefig("mu.svg")  # doctest: +SKIP
     """
-    sample = posterior["posterior"].to_dataset()
-    given = {"EM": em, "MAP": mode}
-    points = {
-        name: fit.to_datatree()["posterior"].to_dataset() for name, fit in given.items() if fit is not None
-    }
-    names = var_names or [str(name) for name in sample if all(name in point for point in points.values())]
-    sample = sample[list(names)]
-    drawn = {name: _repeated(point[list(names)], sample) for name, point in points.items()}
-    drawn["posterior"] = sample
+    samples = {"posterior": posterior} if isinstance(posterior, xr.DataTree) else dict(posterior)
+    if not samples:
+        raise InputError("there is no sample to draw")
+    points = {name: fit.to_datatree() for name, fit in {"EM": em, "MAP": mode}.items() if fit is not None}
+    drawn = {name: tree["posterior"].to_dataset() for name, tree in {**points, **samples}.items()}
+    reference = list(drawn)[-1]
+    names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     if standardise:
-        mean, sd = sample.mean(("chain", "draw")), sample.std(("chain", "draw"))
+        mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
         drawn = {name: (x - mean) / sd for name, x in drawn.items()}
-    trees = {name: xr.DataTree.from_dict({"posterior": x}) for name, x in drawn.items()}
+    trees = {name: xr.DataTree.from_dict({"posterior": _marginals(x[names])}) for name, x in drawn.items()}
     picture = az.plot_forest(
         trees,
         combined=True,
         ci_kind="eti",
         ci_probs=(0.5, 0.95),
         aes={"color": ["model"], "marker": ["model"]},
-        color=list(GREYS[-len(trees) :]),
-        marker=list(MARKERS[-len(trees) :]),
+        color=[INK] * len(points) + _shades(len(samples)),
+        marker=[POINT_MARKERS[name] for name in points] + list(SAMPLE_MARKERS[: len(samples)]),
         aes_by_visuals={
             "point_estimate": ["y", "color", "marker"],
             "credible_interval": ["y", "color"],
         },
     )
     picture.add_legend("model", title="")
-    unit = "posterior sds from the posterior mean" if standardise else "value"
+    unit = f"{reference} sds from the {reference} mean" if standardise else "value"
     picture.viz["plot"].sel(column="forest").item().set_xlabel(f"{unit} (intervals: 50% and 95%)")
     return picture
 
 
-def _repeated(point: xr.Dataset, sample: xr.Dataset) -> xr.Dataset:
-    """A point as a sample of the same size: ArviZ aligns what it draws side by side."""
-    one = point.isel(chain=0, draw=0, drop=True)
-    return one.expand_dims({dim: sample[dim].values for dim in ("chain", "draw")})
+def _marginals(sample: xr.Dataset) -> xr.Dataset:
+    """Quantiles of every entry as if they were draws, equally many of all that ArviZ lays side by side."""
+    levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    marginals = sample.quantile(levels, ("chain", "draw")).rename(quantile="draw")
+    return marginals.assign_coords(draw=np.arange(QUANTILES)).expand_dims(chain=[0])
+
+
+def _shades(n: int) -> list[str]:
+    """Grey for one sample; for several, shades that no cluster has."""
+    return [GREY] if n == 1 else [to_hex(c) for c in colormaps["cividis"](np.linspace(0, 0.85, n))]
 
 
 def _mean_and_sd(params: Mapping[str, Any] | xr.DataTree, name: str) -> tuple[Array, Array | None, list[str]]:
