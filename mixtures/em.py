@@ -14,7 +14,8 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from mixtures.ascent import Problem, Run, ascend
-from mixtures.data import InputError, as_data, did_you_mean
+from mixtures.chunks import as_rows
+from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, EMFit, Restarts
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.mixture import Mixture, Params, resolve
@@ -28,7 +29,7 @@ __all__ = ["em_step", "fit_em"]
 
 def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
     """Check what is asked for, and resolve the prior."""
-    data = as_data(X, weights)
+    data = as_rows(X, weights)
     spec = resolve(spec, data)
     spec.check_mode()
     data = data if hard else data.compressed  # K-means moves single rows into empty clusters
@@ -197,7 +198,7 @@ def fit_em(
     >>> round(em.log_likelihood, 4)
     -1130.264
     """
-    rows = as_data(X, weights)
+    rows = as_rows(X, weights)
     problem = _problem(spec, rows, None, hold, hard)
     spec, data = problem.spec, problem.data
     if n_init < 1 or max_iter < 1 or not tol > 0:

@@ -1,0 +1,215 @@
+"""Rows on the workers of a cluster, or on Dask's local scheduler.
+
+The blocks are read, checked and kept where they are. Functions travel to them,
+with the parameters they carry; answers are added in one tree and its root comes
+back. If a worker is lost, Dask makes its blocks again from where they came from.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mixtures.data import Data, InputError, as_data, check_total, check_weights, labels_from
+from mixtures.rows import Blocks, check_alike
+
+__all__ = ["DaskRows", "dask_rows"]
+
+FAN_IN = 8
+"""Answers that one task of the tree adds."""
+
+
+@dataclass(frozen=True, eq=False)
+class DaskRows(Blocks):
+    """Blocks of rows kept by Dask.
+
+    Attributes
+    ----------
+    blocks : tuple of dask.delayed.Delayed
+        A checked `Data` each, persisted.
+    distinct : bool
+        Whether rows that repeat within a block are counted once.
+    """
+
+    side_by_side: ClassVar[bool] = True
+
+    blocks: tuple[Any, ...]
+    distinct: bool = False
+
+    @property
+    def compressed(self) -> "DaskRows":
+        """Distinct rows of every block, weighted by how often they occur; all rows where few repeat."""
+        if self.distinct:
+            return self
+        sizes = np.array(self.each(_n_distinct, [True] * len(self.blocks)))
+        if (sizes == self.sizes).all():
+            return self
+        totals = self.sizes if self.totals is None else self.totals
+        return replace(self, sizes=sizes, totals=totals, distinct=True)
+
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the blocks, added where they are in a tree of fixed shape."""
+        dask = import_dask()
+        answer, added = dask.delayed(_answer, pure=False), dask.delayed(_added, pure=False)
+        level = [answer(block, f, self.distinct) for block in self.blocks]
+        while len(level) > 1:
+            level = [added(add, level[i : i + FAN_IN]) for i in range(0, len(level), FAN_IN)]
+        (total,) = dask.compute(level[0])
+        if isinstance(total, InputError):
+            raise total
+        return total
+
+    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
+        """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
+        dask = import_dask()
+        task = dask.delayed(_answer_to, pure=False)
+        pairs = zip(self.blocks, given, strict=True)
+        return list(dask.compute(*(task(b, f, x, self.distinct) for b, x in pairs if x is not None)))
+
+
+def import_dask() -> Any:
+    """Dask, which is not needed for anything else."""
+    try:
+        import dask
+        import dask.delayed
+    except ImportError as error:
+        raise InputError(f"Dask is missing ({error}); pip install 'mixtures[dask]'") from error
+    return dask
+
+
+def dask_rows(X: Any, weights: Any = None) -> DaskRows:
+    """Read and check a Dask collection where it is.
+
+    Parameters
+    ----------
+    X : Dask array, DataFrame or Series
+        The data, in blocks of rows. They are kept by the workers of the
+        ``dask.distributed`` client where there is one, else in this process.
+    weights : array_like or Dask array, shape (n,), optional
+        Frequency weights; a Dask array or Series in the same blocks stays where it is.
+
+    Returns
+    -------
+    DaskRows
+        The rows.
+
+    Raises
+    ------
+    InputError
+        As of `mixtures.chunks.as_rows`.
+    """
+    dask = import_dask()
+    tables = _tables(X)
+    read, reported = dask.delayed(_read, pure=False), dask.delayed(_report, pure=False)
+    blocks = dask.persist(*(read(table) for table in tables))
+    reports = dask.compute(*(reported(block) for block in blocks))
+    firsts = np.cumsum([0] + [n for n, _, _ in reports])
+    for i, (_, _, is_bad) in enumerate(reports):
+        if is_bad:  # read it again, now that the rows before it are counted
+            (error,) = dask.compute(read(tables[i], int(firsts[i])))
+            raise InputError(f"partition {i}: {error}")
+    kept = [i for i, (n, _, _) in enumerate(reports) if n > 0]
+    if not kept:
+        raise InputError("the partitions hold no rows; pass at least one row")
+    features = reports[kept[0]][1]
+    for i in kept:
+        check_alike("partition", i, reports[i][1], features)
+    sizes = np.array([reports[i][0] for i in kept])
+
+    placed = dask.delayed(_placed, pure=False)
+    w = _weights_of_blocks(weights, [n for n, _, _ in reports])
+    blocks = dask.persist(*(placed(blocks[i], int(firsts[i]), w[i]) for i in kept))
+    if weights is None:
+        return DaskRows(features, sizes, None, blocks)
+    weighed = dask.delayed(_weighed, pure=False)
+    totals = dask.compute(*(weighed(block) for block in blocks))
+    for i, total in zip(kept, totals, strict=True):
+        if isinstance(total, InputError):
+            raise InputError(f"partition {i}: {total}")
+    return DaskRows(features, sizes, check_total(np.array(totals)), blocks)
+
+
+def _tables(X: Any) -> list[Any]:
+    """Delayed blocks of rows of a Dask collection."""
+    if not hasattr(X, "to_delayed") or not hasattr(X, "ndim"):
+        raise InputError(f"a Dask {type(X).__name__} is no table; pass a Dask array or DataFrame")
+    if X.ndim > 2:
+        raise InputError(f"the data have {X.ndim} dimensions; reshape them to (rows, columns)")
+    if X.ndim == 2 and hasattr(X, "rechunk") and X.numblocks[1] > 1:
+        X = X.rechunk({1: -1})
+    return _delayed(X)
+
+
+def _delayed(X: Any) -> list[Any]:
+    blocks = X.to_delayed()  # of an array an array of them
+    return list(blocks.ravel()) if isinstance(blocks, np.ndarray) else list(blocks)
+
+
+def _weights_of_blocks(weights: Any, sizes: Sequence[int]) -> list[Any]:
+    """Weights of every block: None, a slice of an array, or a delayed block of a Dask collection."""
+    if weights is None:
+        return [None] * len(sizes)
+    if not hasattr(weights, "to_delayed"):
+        return np.split(check_weights(weights, sum(sizes)), np.cumsum(sizes)[:-1])
+    blocks = _delayed(weights)
+    if weights.ndim != 1 or len(blocks) != len(sizes):
+        raise InputError(
+            f"the weights are {weights.ndim}-dimensional in {len(blocks)} blocks; the data have {len(sizes)} "
+            "blocks of rows: rechunk one like the other"
+        )
+    return blocks
+
+
+# What runs where the blocks are. Bad input comes back as a value, so that the first block's is reported.
+
+
+def _read(table: Any, first: int = 0) -> Data | InputError | None:
+    if len(table) == 0:
+        return None
+    try:
+        return as_data(table, first=first)
+    except InputError as error:
+        return error
+
+
+def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool]:
+    """Rows, columns, and whether they are bad."""
+    if isinstance(block, Data):
+        return block.n_rows, block.features, False
+    return 0, (), block is not None
+
+
+def _placed(data: Data, first: int, weights: Any) -> Data | InputError:
+    """A block with its place in the whole, and its weights."""
+    try:
+        checked = None if weights is None else check_weights(weights, data.n_rows, first)
+    except InputError as error:
+        return error
+    return replace(data, first=first, obs_id=labels_from(data.obs_id, first), weights=checked)
+
+
+def _weighed(block: Data | InputError) -> float | InputError:
+    return block.total if isinstance(block, Data) else block
+
+
+def _n_distinct(block: Data, _: Any) -> int:
+    return block.compressed.n_rows
+
+
+def _answer(block: Data, f: Callable[[Data], Any], distinct: bool) -> Any:
+    try:
+        return f(block.compressed if distinct else block)
+    except InputError as error:
+        return error
+
+
+def _answer_to(block: Data, f: Callable[[Data, Any], Any], x: Any, distinct: bool) -> Any:
+    return f(block.compressed if distinct else block, x)
+
+
+def _added(add: Callable[[Any, Any], Any], answers: Sequence[Any]) -> Any:
+    refused = next((x for x in answers if isinstance(x, InputError)), None)
+    return reduce(add, answers) if refused is None else refused
