@@ -134,13 +134,18 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
 
 def _tables(X: Any) -> list[Any]:
     """Delayed blocks of rows of a Dask collection."""
-    if not hasattr(X, "to_delayed") or not hasattr(X, "ndim"):
+    if not _has_blocks(X):
         raise InputError(f"a Dask {type(X).__name__} is no table; pass a Dask array or DataFrame")
     if X.ndim > 2:
         raise InputError(f"the data have {X.ndim} dimensions; reshape them to (rows, columns)")
     if X.ndim == 2 and hasattr(X, "rechunk") and X.numblocks[1] > 1:
         X = X.rechunk({1: -1})
     return _delayed(X)
+
+
+def _has_blocks(X: Any) -> bool:
+    """Whether X is a Dask array, DataFrame or Series: a Delayed has every attribute, but no numbers."""
+    return hasattr(X, "to_delayed") and isinstance(X.ndim, int)
 
 
 def _delayed(X: Any) -> list[Any]:
@@ -152,7 +157,7 @@ def _weights_of_blocks(weights: Any, sizes: Sequence[int]) -> list[Any]:
     """Weights of every block: None, a slice of an array, or a delayed block of a Dask collection."""
     if weights is None:
         return [None] * len(sizes)
-    if not hasattr(weights, "to_delayed"):
+    if not _has_blocks(weights):
         return np.split(check_weights(weights, sum(sizes)), np.cumsum(sizes)[:-1])
     blocks = _delayed(weights)
     if weights.ndim != 1 or len(blocks) != len(sizes):
