@@ -7,7 +7,7 @@ import mmap
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
@@ -81,7 +81,11 @@ class Data:
         """Name the cells where a mask is true, by row and column."""
         return locate(mask, self.features, self.obs_id, first=self.first)
 
-    def __sizeof__(self) -> int:
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: nothing worked out on the way, such as a map of memory."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __sizeof__(self) -> int:  # by which Dask knows what moving the rows would cost
         return object.__sizeof__(self) + self.values.nbytes + self.obs_id.nbytes
 
     def blocks(self, size: int) -> Iterator[tuple[slice, np.ndarray]]:

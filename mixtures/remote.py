@@ -52,22 +52,22 @@ class DaskRows(Blocks):
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
         """Sum of ``f(block)`` over the blocks, added where they are in a tree of fixed shape."""
-        dask = import_dask()
-        answer, added = dask.delayed(_answer, pure=False), dask.delayed(_added, pure=False)
-        level = [answer(block, f, self.distinct) for block in self.blocks]
+        n = len(self.blocks)
+        level = _tasks(_answer, self.blocks, [f] * n, [self.distinct] * n)
         while len(level) > 1:
-            level = [added(add, level[i : i + FAN_IN]) for i in range(0, len(level), FAN_IN)]
-        (total,) = dask.compute(level[0])
+            groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
+            level = _tasks(_added, [add] * len(groups), groups)
+        (total,) = import_dask().compute(level[0])
         if isinstance(total, InputError):
             raise total
         return total
 
     def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
         """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
-        dask = import_dask()
-        task = dask.delayed(_answer_to, pure=False)
-        pairs = zip(self.blocks, given, strict=True)
-        return list(dask.compute(*(task(b, f, x, self.distinct) for b, x in pairs if x is not None)))
+        asked = [(block, x) for block, x in zip(self.blocks, given, strict=True) if x is not None]
+        blocks, xs = zip(*asked, strict=True)
+        n = len(asked)
+        return list(import_dask().compute(*_tasks(_answer_to, blocks, [f] * n, xs, [self.distinct] * n)))
 
 
 def import_dask() -> Any:
@@ -103,33 +103,43 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     """
     dask = import_dask()
     tables = _tables(X)
-    read, reported = dask.delayed(_read, pure=False), dask.delayed(_report, pure=False)
-    blocks = dask.persist(*(read(table) for table in tables))
-    reports = dask.compute(*(reported(block) for block in blocks))
-    firsts = np.cumsum([0] + [n for n, _, _ in reports])
-    for i, (_, _, is_bad) in enumerate(reports):
-        if is_bad:  # read it again, now that the rows before it are counted
-            (error,) = dask.compute(read(tables[i], int(firsts[i])))
-            raise InputError(f"partition {i}: {error}")
-    kept = [i for i, (n, _, _) in enumerate(reports) if n > 0]
-    if not kept:
-        raise InputError("the partitions hold no rows; pass at least one row")
-    features = reports[kept[0]][1]
-    for i in kept:
-        check_alike("partition", i, reports[i][1], features)
-    sizes = np.array([reports[i][0] for i in kept])
+    read = dask.persist(*_tasks(_read, tables))
+    reports = dask.compute(*_tasks(_report, read))
+    sizes = [n for n, _, _ in reports]
+    firsts = [int(n) for n in np.cumsum([0, *sizes[:-1]])]
+    _refuse_bad(tables, reports, firsts)
+    kept = [i for i, n in enumerate(sizes) if n > 0]
+    all_weights = _weights_of_blocks(weights, sizes)
+    given = ([of[i] for i in kept] for of in (read, firsts, all_weights))
+    blocks = dask.persist(*_tasks(_placed, *given))
+    totals = None
+    if weights is not None:
+        weighed = dask.compute(*_tasks(_weighed, blocks))
+        for i, total in zip(kept, weighed, strict=True):
+            if isinstance(total, InputError):
+                raise InputError(f"partition {i}: {total}")
+        totals = check_total(np.array(weighed))
+    return DaskRows(reports[kept[0]][1], np.array(sizes)[kept], totals, blocks)
 
-    placed = dask.delayed(_placed, pure=False)
-    w = _weights_of_blocks(weights, [n for n, _, _ in reports])
-    blocks = dask.persist(*(placed(blocks[i], int(firsts[i]), w[i]) for i in kept))
-    if weights is None:
-        return DaskRows(features, sizes, None, blocks)
-    weighed = dask.delayed(_weighed, pure=False)
-    totals = dask.compute(*(weighed(block) for block in blocks))
-    for i, total in zip(kept, totals, strict=True):
-        if isinstance(total, InputError):
-            raise InputError(f"partition {i}: {total}")
-    return DaskRows(features, sizes, check_total(np.array(totals)), blocks)
+
+def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
+    """``f`` of the first of every column, of the second of every column, and so on; later."""
+    task = import_dask().delayed(f, pure=False)
+    return [task(*row) for row in zip(*columns, strict=True)]
+
+
+def _refuse_bad(tables: Sequence[Any], reports: Sequence[Any], firsts: Sequence[int]) -> None:
+    """Refuse the first block that is not a table, or not one like those before it."""
+    expected: tuple[str, ...] = ()
+    for i, (_, features, is_bad) in enumerate(reports):
+        if is_bad:  # read it again, now that the rows before it are counted
+            (error,) = import_dask().compute(*_tasks(_read, [tables[i]], [firsts[i]]))
+            raise InputError(f"partition {i}: {error}")
+        if features:
+            expected = expected or features
+            check_alike("partition", i, features, expected)
+    if not expected:
+        raise InputError("the partitions hold no rows; pass at least one row")
 
 
 def _tables(X: Any) -> list[Any]:
