@@ -206,6 +206,8 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
         raise InputError(f"the data are sparse ({type(X).__name__}); pass X.toarray()")
     try:
         frame = nw.from_native(X, allow_series=True, pass_through=True)
+        if frame is X and hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema"):  # a batch of a file
+            frame = nw.from_arrow(X, backend="pyarrow")
     except nw.exceptions.DuplicateError as error:
         raise InputError(f"{' '.join(str(error).split())}; rename or drop the copies") from error
     if isinstance(frame, nw.LazyFrame):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow.parquet as parquet
 import pytest
 from conftest import every_spec, make_rows, simulate
 
@@ -129,6 +130,15 @@ def test_frames_keep_their_names():
     assert em.features == ("eruptions", "waiting")
     assert_same_fit(fit_em(GMM(2), [pl.from_pandas(x) for x in tables], random_seed=0), em)
     assert "waiting" in em.to_datatree()["posterior"]["feature"]
+
+
+def test_a_parquet_file_batch_by_batch(tmp_path):
+    X = mx.datasets.faithful()
+    X.to_parquet(tmp_path / "rows.parquet")
+    file = parquet.ParquetFile(tmp_path / "rows.parquet")
+    em = fit_em(GMM(2), lambda: file.iter_batches(batch_size=100), n_init=1, random_seed=0)
+    assert em.features == ("eruptions", "waiting")
+    assert_same_fit(em, fit_em(GMM(2), X, n_init=1, random_seed=0))
 
 
 def test_a_list_of_rows_is_still_a_table():

@@ -43,7 +43,7 @@ def client():
 
 @pytest.fixture
 def _local():
-    """Dask without a client; blocks one after the other, so that errors are easy to read."""
+    """Dask without a client: threads of this process."""
     with dask.config.set(scheduler="threads"):
         yield
 
