@@ -3,6 +3,7 @@
 The blocks are read, checked and kept where they are. Functions travel to them,
 with the parameters they carry; answers are added in one tree and its root comes
 back. If a worker is lost, Dask makes its blocks again from where they came from.
+Workers need this package installed.
 """
 
 import operator

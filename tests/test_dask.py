@@ -28,12 +28,8 @@ BRIEF = {"max_iter": 25}
 @pytest.fixture(scope="module")
 def client():
     """Two worker processes with one thread each."""
-    settings = {
-        "distributed.comm.timeouts.connect": PATIENCE,
-        "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
-    }
     with (
-        dask.config.set(settings),
+        dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}),
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster, timeout=PATIENCE) as client,
     ):
