@@ -65,7 +65,7 @@ def run() -> Iterator[Row]:
         spec = mx.resolve(mx.GMM(k), data)
         start = start_params(spec, data, rng, lloyd=False)
         with threadpool_limits(1), Kernel(spec, data) as kernel:
-            chunk = kernel.chunk
+            chunk = kernel.table.chunk
 
         def ours(spec=spec, data=data, start=start, n=n) -> float:
             with threadpool_limits(1), Kernel(spec, data) as kernel:

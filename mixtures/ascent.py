@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mixtures.data import Data, InputError
+from mixtures.data import InputError
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.estep import Assign, EStep, e_step, hard_assignment, worst_rows
 from mixtures.families.mixture import Mixture, Params
 from mixtures.kernel import Kernel
 from mixtures.priors import Array
+from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Problem", "Run", "ascend"]
@@ -25,7 +26,7 @@ class Problem:
     """What is maximised: a model on data, with parameters held and rows shared out softly or not."""
 
     spec: Mixture
-    data: Data
+    data: Rows
     scale: Array
     held: dict[str, Array]
     assign: Assign
@@ -67,11 +68,10 @@ class Problem:
         family, statistics = self.spec.family, passed.statistics
         empty = np.flatnonzero(statistics.count == 0)
         worst = worst_rows(self.spec, self.data, params, len(empty))
-        for cluster, (row, winner) in zip(empty, worst, strict=False):
+        for cluster, row in zip(empty, worst, strict=False):
             move = np.zeros((self.spec.n_components, 1))
-            move[cluster] = 1 if self.data.weights is None else self.data.weights[row]
-            move[winner] = -move[cluster]
-            statistics = statistics + family.statistics(self.data.values[[row]].T, move)
+            move[cluster], move[row.cluster] = row.weight, -row.weight
+            statistics = statistics + family.statistics(row.values[:, None], move)
         new = self.m_step(statistics)
         if self.defects(new):
             return passed

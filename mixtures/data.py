@@ -4,21 +4,22 @@ Everything above this module may rely on ``Data.values`` being finite, float64, 
 """
 
 import mmap
-import reprlib
+import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, replace
-from datetime import date, time, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
-from numbers import Complex, Real
+from numbers import Real
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from mixtures.wording import ADVICE, locate, why_no_array, why_no_number
 
 
 class InputError(ValueError):
@@ -39,12 +40,15 @@ class Data:
         Row labels: the index of a pandas frame, otherwise 0, 1, ..., n - 1.
     weights : ndarray, shape (n,), or None
         Frequency weights: a row of weight 2 counts as two rows.
+    first : int
+        Position of the first row in the whole, of which these may be a block.
     """
 
     values: np.ndarray
     features: tuple[str, ...]
     obs_id: np.ndarray
     weights: np.ndarray | None = None
+    first: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -60,6 +64,29 @@ class Data:
     def total(self) -> float:
         """Number of rows that they count as: n, or the sum of the weights."""
         return float(self.n_rows if self.weights is None else self.weights.sum())
+
+    def sum_over[T](self, f: Callable[["Data"], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f`` over blocks of the rows, as every `mixtures.rows.Rows` has it: here there is one."""
+        return f(self)
+
+    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """All rows and weights if there are no more than ``size``; else so many, drawn by weight."""
+        if self.n_rows <= size:
+            return self.values, self.weights
+        share = None if self.weights is None else self.weights / self.weights.sum()
+        chosen = rng.choice(self.n_rows, size, replace=share is not None, p=share)
+        return self.take(np.sort(chosen)), None
+
+    def locate(self, mask: np.ndarray) -> str:
+        """Name the cells where a mask is true, by row and column."""
+        return locate(mask, self.features, self.obs_id, first=self.first)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: nothing worked out on the way, such as a map of memory."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __sizeof__(self) -> int:  # by which Dask knows what moving the rows would cost
+        return object.__sizeof__(self) + self.values.nbytes + self.obs_id.nbytes
 
     def blocks(self, size: int) -> Iterator[tuple[slice, np.ndarray]]:
         """Stretches of at most ``size`` rows, one after the other, each with its place.
@@ -120,7 +147,17 @@ PROBES, PROBED, WORTH_COMPRESSING = 16, 256, 0.1
 """Stretches looked at for repeats, their rows, and the share of repeats from which counting is worth it."""
 
 
-def as_data(X: Any, weights: Any = None) -> Data:
+def elsewhere(X: Any) -> str:
+    """Word for data that are not in memory at once; empty for a table."""
+    if type(X).__module__.split(".")[0] == "dask":  # told without importing it
+        return f"a Dask {type(X).__name__}"
+    if callable(X) and not hasattr(X, "__array__"):
+        return "a function"
+    is_chunked = isinstance(X, list | tuple) and X and all(len(getattr(c, "shape", ())) == 2 for c in X)
+    return f"a {type(X).__name__} of tables" if is_chunked else ""
+
+
+def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     """Check a table and read it as float64.
 
     Parameters
@@ -131,6 +168,8 @@ def as_data(X: Any, weights: Any = None) -> Data:
         unchanged.
     weights : array_like, shape (n,), optional
         Frequency weights; those of a ``Data`` stay where none are given.
+    first : int, default 0
+        Position of the first row, where X is a chunk of something larger.
 
     Returns
     -------
@@ -141,8 +180,9 @@ def as_data(X: Any, weights: Any = None) -> Data:
     Raises
     ------
     InputError
-        If X is empty, sparse, lazy, ragged or has more than two dimensions, if two columns share a name, or
-        if a cell is missing, infinite or not a real number.
+        If X is empty, sparse, lazy, ragged or has more than two dimensions, if two columns share a name, if
+        a cell is missing, infinite or not a real number, or if X is a Dask collection or comes in chunks,
+        which `mixtures.chunks.as_rows` reads.
 
     Examples
     --------
@@ -153,66 +193,60 @@ def as_data(X: Any, weights: Any = None) -> Data:
     mixtures.data.InputError: row 1, column 'waiting' is NaN or null; drop or impute it
     """
     if weights is not None:
-        data = as_data(X)
-        return replace(data, weights=_check_weights(weights, data))
+        data = as_data(X, first=first)
+        return replace(data, weights=check_total(check_weights(weights, data.n_rows, first)))
     if isinstance(X, Data):
         return X
+    if what := elsewhere(X):
+        raise InputError(
+            f"the data are {what}, which only fit_em takes; everything else takes one table in memory: "
+            "pass an array or a data frame, of a subsample if need be"
+        )
     if sparse.issparse(X):
         raise InputError(f"the data are sparse ({type(X).__name__}); pass X.toarray()")
     try:
         frame = nw.from_native(X, allow_series=True, pass_through=True)
+        if frame is X and hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema"):  # a batch of a file
+            frame = nw.from_arrow(X, backend="pyarrow")
     except nw.exceptions.DuplicateError as error:
         raise InputError(f"{' '.join(str(error).split())}; rename or drop the copies") from error
     if isinstance(frame, nw.LazyFrame):
         raise InputError(f"the data are lazy ({type(X).__name__}); collect them into a table first")
 
-    data = _read_frame(frame) if isinstance(frame, nw.DataFrame | nw.Series) else _read_array(X)
+    is_frame = isinstance(frame, nw.DataFrame | nw.Series)
+    data = _read_frame(frame, first) if is_frame else _read_array(X, first)
     if not all(np.isfinite(block).all() for _, block in data.blocks(BLOCK_ROWS)):
-        _refuse(np.isnan(data.values), "NaN or null", data.features, data.obs_id)
-        _refuse(np.isinf(data.values), "infinite", data.features, data.obs_id)
+        _refuse(np.isnan(data.values), "NaN or null", data)
+        _refuse(np.isinf(data.values), "infinite", data)
     return data
 
 
-def _check_weights(weights: Any, data: Data) -> np.ndarray:
+def check_weights(weights: Any, n_rows: int, first: int = 0) -> np.ndarray:
     """One finite, non-negative number a row."""
     try:
         array = np.array(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"weights are not an array of numbers: {error}") from error
-    if array.shape != (data.n_rows,):
-        raise InputError(f"weights have shape {array.shape}; the data have {data.n_rows} rows")
+    if array.shape != (n_rows,):
+        raise InputError(f"weights have shape {array.shape}; the data have {n_rows} rows")
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(bad):
-        raise InputError(f"row {bad[0]}: weight is {array[bad[0]]}; weights must be finite and not negative")
-    if array.sum() <= 0:
-        raise InputError("all weights are zero")
+        place, value = first + bad[0], array[bad[0]]
+        raise InputError(f"row {place}: weight is {value}; weights must be finite and not negative")
     return _read_only(array)
 
 
-def locate(mask: np.ndarray, features: Sequence[str], obs_id: np.ndarray, limit: int = 5) -> str:
-    """Name the cells where a mask is true, by row and column.
+def check_total(weights: np.ndarray) -> np.ndarray:
+    """Weights, or totals of weights, that are not all zero."""
+    if weights.sum() <= 0:
+        raise InputError("all weights are zero")
+    return weights
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (n, D)
-        The cells to name.
-    features : sequence of str, length D
-        Column names.
-    obs_id : ndarray, shape (n,)
-        Row labels; given beside the position of a row where the two differ.
-    limit : int
-        How many cells to name; the rest are counted.
 
-    Examples
-    --------
-    >>> mask = np.array([[True, False], [True, True]])
-    >>> locate(mask, ["a", "b"], np.array(["p6", "p7"]), limit=2)
-    "row 0 (index p6), column 'a'; row 1 (index p7), column 'a'; and 1 more"
-    """
-    cells = np.argwhere(mask)
-    named = [f"{_row_name(row, obs_id)}, column {features[column]!r}" for row, column in cells[:limit]]
-    rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
-    return "; ".join(named + rest)
+def labels_from(labels: np.ndarray, first: int) -> np.ndarray:
+    """Row labels of a block; counted on from ``first`` where they just count from 0."""
+    counted = first and labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels)))
+    return _read_only(labels + first if counted else labels)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -227,7 +261,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 
-def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any]) -> Data:
+def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     if isinstance(frame, nw.Series):
         frame = (frame.alias("x0") if frame.name in (None, "") else frame).to_frame()
     _check_shape(frame.shape)
@@ -245,15 +279,16 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any]) -> Data:
     else:
         obs_id = index.to_numpy()
 
+    obs_id = labels_from(obs_id, first)
     values = np.empty(frame.shape)
     for j, (feature, column) in enumerate(zip(features, frame.iter_columns(), strict=True)):
         if column.dtype.is_nested():
             raise InputError(f"column {feature!r} holds nested values; split it into one column a value")
-        values[:, j] = _as_floats(column.to_numpy(), feature, obs_id)
-    return Data(_read_only(values), features, _read_only(obs_id))
+        values[:, j] = _as_floats(column.to_numpy(), feature, obs_id, first)
+    return Data(_read_only(values), features, obs_id, first=first)
 
 
-def _read_array(X: Any) -> Data:
+def _read_array(X: Any, first: int) -> Data:
     array = _as_array(X)
     if array.ndim == 1:
         array = array[:, np.newaxis]
@@ -261,17 +296,17 @@ def _read_array(X: Any) -> Data:
 
     n, d = array.shape
     features = tuple(f"x{j}" for j in range(d))
-    obs_id = np.arange(n)
+    obs_id = _read_only(np.arange(first, first + n))
     if isinstance(array, np.ma.MaskedArray):
-        _refuse(np.ma.getmaskarray(array), "masked", features, obs_id)
+        _refuse(np.ma.getmaskarray(array), "masked", Data(array, features, obs_id, first=first))
 
     if array.dtype.kind in "biuf":
         values = np.ascontiguousarray(array, dtype=np.float64)
     else:
         values = np.empty((n, d))
         for j, feature in enumerate(features):
-            values[:, j] = _as_floats(array[:, j], feature, obs_id)
-    return Data(_read_only(values), features, _read_only(obs_id))
+            values[:, j] = _as_floats(array[:, j], feature, obs_id, first)
+    return Data(_read_only(values), features, obs_id, first=first)
 
 
 def _as_array(X: Any) -> np.ndarray:
@@ -282,20 +317,11 @@ def _as_array(X: Any) -> np.ndarray:
         if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
             array = np.array(X, dtype=object)  # or the numbers beside a text would be text too
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(_why_no_array(X, error)) from error
+        raise InputError(why_no_array(X, error)) from error
     if array.ndim == 0:
         kind = type(X).__name__
         raise InputError(f"expected a table, got {kind}; pass an array, a list of rows or a data frame")
     return array
-
-
-def _why_no_array(X: Any, error: Exception) -> str:
-    if isinstance(X, list | tuple):
-        widths = [len(row) if isinstance(row, Sized) else 1 for row in X]
-        for i, width in enumerate(widths):
-            if width != widths[0]:
-                return f"row {i} has {width} values but row 0 has {widths[0]}; give every row the same number"
-    return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
@@ -306,12 +332,12 @@ def _check_shape(shape: tuple[int, ...]) -> None:
             raise InputError(f"the data have no {what} (shape {shape}); pass at least one row and one column")
 
 
-def _as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray) -> np.ndarray:
+def _as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) -> np.ndarray:
     """Read one column; whatever stands for a missing number becomes NaN."""
     if column.dtype.kind in "biuf":
         return column
     if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
-        raise InputError(f"column {feature!r} holds dates or times; {_ADVICE['dates or times']}")
+        raise InputError(f"column {feature!r} holds dates or times; {ADVICE['dates or times']}")
     cells = column.astype(object)
     floats = np.empty(len(cells))
     for row, cell in enumerate(cells):
@@ -320,7 +346,7 @@ def _as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray) -> np.ndarr
         elif cell is None or cell is pd.NA or cell is pd.NaT:
             floats[row] = np.nan
         else:
-            raise InputError(_why_no_number(cells, row, feature, obs_id))
+            raise InputError(why_no_number(cells, row, feature, obs_id, first))
     return floats
 
 
@@ -331,52 +357,12 @@ def _float(number: Any) -> float:
         return np.inf
 
 
-_ADVICE = {
-    "text": "drop the column or encode it as numbers",
-    "complex numbers": "drop the column or split it into real and imaginary parts",
-    "dates or times": "drop the column or turn it into numbers, such as days since the first",
-}
-
-
-def _why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray) -> str:
-    match cells[row]:
-        case str() | bytes():
-            what = "text"
-            # In a column of numbers spoilt by a few words, the words are what to show.
-            row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
-        case Complex():
-            what = "complex numbers"
-        case date() | time() | timedelta():
-            what = "dates or times"
-        case other:
-            what = f"{type(other).__name__} objects"
-    advice = _ADVICE.get(what, _ADVICE["text"])
-    return (
-        f"column {feature!r} holds {what} ({reprlib.repr(cells[row])} in {_row_name(row, obs_id)}); {advice}"
-    )
-
-
-def _is_word(cell: Any) -> bool:
-    if not isinstance(cell, str | bytes):
-        return False
-    try:
-        float(cell)
-    except ValueError:
-        return True
-    return False
-
-
-def _refuse(mask: np.ndarray, what: str, features: Sequence[str], obs_id: np.ndarray) -> None:
+def _refuse(mask: np.ndarray, what: str, data: Data) -> None:
     count = np.count_nonzero(mask)
     if count == 1:
-        raise InputError(f"{locate(mask, features, obs_id)} is {what}; drop or impute it")
+        raise InputError(f"{data.locate(mask)} is {what}; drop or impute it")
     if count > 1:
-        raise InputError(f"{count} cells are {what}: {locate(mask, features, obs_id)}; drop or impute them")
-
-
-def _row_name(row: int, obs_id: np.ndarray) -> str:
-    label = obs_id[row]
-    return f"row {row}" if str(label) == str(row) else f"row {row} (index {label})"
+        raise InputError(f"{count} cells are {what}: {data.locate(mask)}; drop or impute them")
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from mixtures.ascent import Problem, Run, ascend
-from mixtures.data import InputError, as_data, did_you_mean
+from mixtures.chunks import as_rows
+from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, EMFit, Restarts
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.mixture import Mixture, Params, resolve
@@ -28,7 +29,7 @@ __all__ = ["em_step", "fit_em"]
 
 def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
     """Check what is asked for, and resolve the prior."""
-    data = as_data(X, weights)
+    data = as_rows(X, weights)
     spec = resolve(spec, data)
     spec.check_mode()
     data = data if hard else data.compressed  # K-means moves single rows into empty clusters
@@ -78,7 +79,7 @@ def em_step(
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        The data.
+        The data; chunks and Dask collections as in `fit_em`.
     params : dict of ndarray
         Current parameters, left as they are.
     weights, hard, hold
@@ -136,12 +137,24 @@ def fit_em(
     extrapolated after Aitken, is below ``tol`` standard deviations of the
     complete data.
 
+    All that EM asks of the data is sums over rows, so they need not be in
+    memory at once. Chunks are read anew in every pass and give the answer of
+    the whole, up to rounding.
+
     Parameters
     ----------
     spec : GMM or BMM
         The model.
-    X : array_like or frame, shape (n, D)
-        The data.
+    X : array_like, frame, list of either, function, Dask array or DataFrame, shape (n, D)
+        The data, or chunks of their rows:
+
+        - a list of arrays or frames, or a function without arguments that
+          returns an iterator of them: it is called once a pass, and one chunk
+          is in memory at a time;
+        - a Dask array or DataFrame, such as ``dask.dataframe.read_parquet(path)``.
+          It stays with the workers of the ``dask.distributed`` client where
+          there is one, else in this process; parameters and sums travel, and
+          a subsample for each start. ``pip install 'mixtures[dask]'``.
     n_init : int, default 10
         Number of starts: k-means and k-means++ partitions in turn.
     random_seed : int or numpy.random.Generator, optional
@@ -149,7 +162,8 @@ def fit_em(
     start : dict of ndarray, optional
         Parameters to start from, instead of ``n_init`` random starts.
     weights : array_like, shape (n,), optional
-        Frequency weights: a row of weight 2 counts as two rows.
+        Frequency weights: a row of weight 2 counts as two rows. Beside Dask
+        data, a Dask array or Series in the same blocks stays where it is.
     hard : bool, default False
         Classification EM: every row goes wholly to its likeliest cluster. The
         objective is then the classification log-likelihood; with covariances
@@ -178,7 +192,8 @@ def fit_em(
     Raises
     ------
     InputError
-        If the data or the start do not fit the model, or the prior has no mode.
+        If the data or the start do not fit the model, the prior has no mode, or
+        chunks can be read once only or differ in their columns.
     CollapseError
         If every start collapsed onto a degenerate cluster (only without a prior).
     NonMonotoneError
@@ -196,8 +211,15 @@ def fit_em(
     >>> em = mx.fit_em(mx.GMM(2, prior=None), mx.datasets.faithful(), random_seed=1)
     >>> round(em.log_likelihood, 4)
     -1130.264
+
+    In chunks:
+
+    >>> rows = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2, prior=None), lambda: (rows[i::4] for i in range(4)), random_seed=1)
+    >>> round(em.log_likelihood, 4)
+    -1130.264
     """
-    rows = as_data(X, weights)
+    rows = as_rows(X, weights)
     problem = _problem(spec, rows, None, hold, hard)
     spec, data = problem.spec, problem.data
     if n_init < 1 or max_iter < 1 or not tol > 0:

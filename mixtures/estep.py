@@ -5,7 +5,8 @@ Rows are read in feature-major chunks, so memory beyond the data does not grow w
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -13,8 +14,9 @@ from scipy.special import logsumexp
 from mixtures.data import Data
 from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array
+from mixtures.rows import Rows
 
-__all__ = ["Assign", "EStep", "chunks", "e_step", "hard_assignment", "soft_assignment", "worst_rows"]
+__all__ = ["Assign", "EStep", "Poor", "chunks", "e_step", "hard_assignment", "soft_assignment", "worst_rows"]
 
 Assign = Callable[[Array], tuple[Array, Array]]
 """Log joint (K, n) to responsibilities (K, n) and each row's part of the objective (n,)."""
@@ -65,14 +67,14 @@ def hard_assignment(log_joint: Array) -> tuple[Array, Array]:
     return r, log_joint.max(axis=0)
 
 
-def e_step(spec: Mixture, data: Data, params: Params, assign: Assign = soft_assignment) -> EStep:
+def e_step(spec: Mixture, data: Rows, params: Params, assign: Assign = soft_assignment) -> EStep:
     """Responsibilities, and the sufficient statistics under them, in one pass over the rows.
 
     Parameters
     ----------
     spec : Mixture
         The model.
-    data : Data
+    data : Rows
         Checked data, with their weights.
     params : dict of ndarray
         Current parameters.
@@ -85,6 +87,10 @@ def e_step(spec: Mixture, data: Data, params: Params, assign: Assign = soft_assi
     EStep
         Statistics, log-likelihood and its scale.
     """
+    return data.sum_over(partial(_e_step_block, spec, params, assign))
+
+
+def _e_step_block(spec: Mixture, params: Params, assign: Assign, data: Data) -> EStep:
     log_joint = spec.log_joint(params)
     passes = (
         _e_step_chunk(spec, X, assign(log_joint(X)), None if data.weights is None else data.weights[rows])
@@ -105,17 +111,38 @@ def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Arr
     return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))
 
 
-def worst_rows(spec: Mixture, data: Data, params: Params, n: int) -> list[tuple[int, int]]:
-    """The n rows that their likeliest cluster explains worst, each with that cluster, the worst first."""
+class Poor(NamedTuple):
+    """A row that its likeliest cluster explains poorly."""
+
+    height: float
+    place: int
+    cluster: int
+    weight: float
+    values: Array
+
+
+def worst_rows(spec: Mixture, data: Rows, params: Params, n: int) -> list[Poor]:
+    """The n rows that their likeliest cluster explains worst, the worst first."""
+    return data.sum_over(partial(_worst_of_block, spec, params, n), partial(_worst_of_both, n))
+
+
+def _worst_of_block(spec: Mixture, params: Params, n: int, data: Data) -> list[Poor]:
     log_joint = spec.log_joint(params)
     best = [
         (joint.max(axis=0), joint.argmax(axis=0))
         for joint in (log_joint(X) for _, X in chunks(data, spec.n_components))
     ]
     height, winner = (np.concatenate(part) for part in zip(*best, strict=True))
-    if data.weights is not None:
-        height[data.weights == 0] = np.inf  # such rows are not there
-    return [(int(row), int(winner[row])) for row in np.argsort(height, kind="stable")[:n]]
+    weights = np.ones(data.n_rows) if data.weights is None else data.weights
+    height[weights == 0] = np.inf  # such rows are not there
+    return [
+        Poor(height[i], data.first + int(i), int(winner[i]), float(weights[i]), data.values[i])
+        for i in np.argsort(height, kind="stable")[:n]
+    ]
+
+
+def _worst_of_both(n: int, a: list[Poor], b: list[Poor]) -> list[Poor]:
+    return sorted(a + b, key=lambda poor: poor[:2])[:n]
 
 
 def chunks(data: Data, k: int) -> Iterator[tuple[slice, Array]]:

@@ -12,8 +12,11 @@ while that loss is below what the caller can notice; the whitened form of
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from operator import methodcaller
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -23,9 +26,10 @@ from mixtures.data import Data
 from mixtures.estep import EStep
 from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array
+from mixtures.rows import Blocks, Rows
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["Kernel"]
+__all__ = ["Kernel", "Table"]
 
 SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 """Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
@@ -57,35 +61,62 @@ def _allocate(k: int, p: int, d: int, n: int) -> Scratch:
     return Scratch(np.empty((p, n)), np.empty((k, n)), np.empty(n), np.empty((k, p)), np.empty((d, n)))
 
 
+@dataclass(frozen=True)
+class Standard:
+    """How rows are read: of which model, and in which units, those of all rows."""
+
+    spec: Mixture
+    location: Array
+    scale: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Largest value of every column (D, 1), standardised, and the sum of ``log h(x)``."""
+
+    furthest: Array
+    base: float
+
+    def __add__(self, other: "Survey") -> "Survey":
+        """Survey of both sets of rows."""
+        return Survey(np.maximum(self.furthest, other.furthest), self.base + other.base)
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """``S = r phi'`` (K, P) and the log-likelihood, less the part that ``h(x)`` has in it."""
+
+    features: Array
+    log_likelihood: float
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Sums over both sets of rows."""
+        return Sums(self.features + other.features, self.log_likelihood + other.log_likelihood)
+
+
 class Kernel:
     """Data made ready for many E-steps; a context manager, for it may hold threads.
+
+    A table in memory is made ready once. Blocks that are elsewhere are made
+    ready in every pass, which costs a buffer the size of the cache each; the
+    guard is that of all rows together.
 
     Parameters
     ----------
     spec : Mixture
         A resolved model.
-    data : Data
+    rows : Rows
         Checked data, with their weights.
     """
 
-    def __init__(self, spec: Mixture, data: Data) -> None:
-        self.spec, self.data = spec, data
-        self.location, self.scale = spec.family.affine_units(data)
-        self.log_scale = float(np.log(self.scale).sum())
-        n, d = data.values.shape
-        p = len(spec.family.features(np.zeros((d, 1))))
-        k = spec.n_components
-        self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
-        threads = max(1, min(os.cpu_count() or 1, THREADS, n * (k + p) // THREAD_VALUES))
-        self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
-        self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
-        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self.standardised: Array | None = None
-        if data.values.nbytes <= COPIED_BYTES and data.mapping is None:
-            self.standardised = np.empty((d, n))
-            np.subtract(data.values.T, self.location[:, None], out=self.standardised)
-            self.standardised /= self.scale[:, None]
-        self.largest, self.base = self._survey()
+    def __init__(self, spec: Mixture, rows: Rows) -> None:
+        self.rows = rows
+        self.standard = Standard(spec, *spec.family.affine_units(rows))
+        self.log_scale = float(np.log(self.standard.scale).sum())
+        self.table = Table(self.standard, rows, copied=True) if isinstance(rows, Data) else None
+        survey = self._sum(methodcaller("survey"))
+        self.largest = np.abs(spec.family.features(survey.furthest))[:, 0]
+        self.base = survey.base
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +124,8 @@ class Kernel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.pool is not None:
-            self.pool.shutdown()
+        if self.table is not None:
+            self.table.close()
 
     def e_step(self, params: Params, tol: float) -> EStep | None:
         """One pass over the data, or None where rounding would show.
@@ -111,21 +142,92 @@ class Kernel:
         EStep or None
             As of `estep.e_step`.
         """
-        family = self.spec.family
+        family, location, scale = self.standard.spec.family, self.standard.location, self.standard.scale
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            eta = family.natural(family.rescaled(params, self.location, self.scale))
+            eta = family.natural(family.rescaled(params, location, scale))
             eta[:, 0] += np.log(params["alpha"]) - self.log_scale
             terms = float((np.abs(eta) @ self.largest).max())
         loss = np.finfo(float).eps * terms
-        n = self.data.n_rows
+        n = self.rows.n_rows
         if not loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
             return None
+        sums = self._sum(methodcaller("sums", eta))
+        log_likelihood = self.base + sums.log_likelihood
+        magnitude = abs(log_likelihood) + n * terms / TOLERANCES.em_rounding
+        return EStep(family.from_sums(sums.features, location, scale), log_likelihood, magnitude)
+
+    def _sum[T](self, f: Callable[["Table"], T]) -> T:
+        """Sum of ``f`` over the table, or over those that the blocks are made for the time of a pass."""
+        if self.table is not None:
+            return f(self.table)
+        alone = isinstance(self.rows, Blocks) and self.rows.side_by_side
+        return self.rows.sum_over(partial(_of_block, self.standard, 1 if alone else THREADS, f))
+
+
+def _of_block[T](standard: Standard, threads: int, f: Callable[["Table"], T], block: Data) -> T:
+    table = Table(standard, block, threads=threads)
+    try:
+        return f(table)
+    finally:
+        table.close()
+
+
+class Table:
+    """One table of rows made ready for passes.
+
+    Parameters
+    ----------
+    standard : Standard
+        How rows are read.
+    data : Data
+        The rows.
+    threads : int
+        Threads at most.
+    copied : bool
+        Whether rows are standardised once, in a copy, where that is not too large.
+    """
+
+    def __init__(
+        self, standard: Standard, data: Data, *, threads: int = THREADS, copied: bool = False
+    ) -> None:
+        self.spec, self.data = standard.spec, data
+        self.location, self.scale = standard.location, standard.scale
+        n, d = data.values.shape
+        p = len(self.spec.family.features(np.zeros((d, 1))))
+        k = self.spec.n_components
+        self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
+        threads = max(1, min(os.cpu_count() or 1, threads, n * (k + p) // THREAD_VALUES))
+        self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
+        self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.standardised: Array | None = None
+        if copied and data.values.nbytes <= COPIED_BYTES and data.mapping is None:
+            self.standardised = np.empty((d, n))
+            np.subtract(data.values.T, self.location[:, None], out=self.standardised)
+            self.standardised /= self.scale[:, None]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def survey(self) -> Survey:
+        """How far rows reach, and what of their log-likelihood no parameter touches."""
+        furthest, base = np.zeros((self.data.n_features, 1)), 0.0
+        for first in range(0, self.data.n_rows, self.chunk):
+            rows = self._rows(first, min(first + self.chunk, self.data.n_rows), self.scratch[0])
+            np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
+            h = self.spec.family.base_measure(rows)
+            base += float(
+                h.sum() if self.data.weights is None else self.data.weights[first : first + self.chunk] @ h
+            )
+        return Survey(furthest, base)
+
+    def sums(self, eta: Array) -> Sums:
+        """One pass at natural parameters (K, P)."""
         stretch = partial(self._stretch, eta)
         parts = list((self.pool.map if self.pool else map)(stretch, self.spans, self.scratch))
-        sums = np.sum([s for s, _ in parts], axis=0)
-        log_likelihood = self.base + sum(height for _, height in parts)
-        magnitude = abs(log_likelihood) + n * terms / TOLERANCES.em_rounding
-        return EStep(family.from_sums(sums, self.location, self.scale), log_likelihood, magnitude)
+        return Sums(np.sum([s for s, _ in parts], axis=0), sum(height for _, height in parts))
 
     def _rows(self, first: int, last: int, scratch: Scratch) -> Array:
         """Standardised rows (D, n) of a chunk."""
@@ -136,19 +238,6 @@ class Kernel:
         rows /= self.scale[:, None]
         self.data.release()
         return rows
-
-    def _survey(self) -> tuple[Array, float]:
-        """Largest value that each feature of phi reaches, and the sum of ``log h(x)``: once for all."""
-        family, scratch = self.spec.family, self.scratch[0]
-        furthest, base = np.zeros((self.data.n_features, 1)), 0.0
-        for first in range(0, self.data.n_rows, self.chunk):
-            rows = self._rows(first, min(first + self.chunk, self.data.n_rows), scratch)
-            np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
-            h = family.base_measure(rows)
-            base += float(
-                h.sum() if self.data.weights is None else self.data.weights[first : first + self.chunk] @ h
-            )
-        return np.abs(family.features(furthest))[:, 0], base
 
     def _stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> tuple[Array, float]:
         """``S`` and the log-likelihood of a stretch of rows."""

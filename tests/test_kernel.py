@@ -57,9 +57,9 @@ def test_chunks_threads_and_streaming_do_not_matter(spec, monkeypatch):
     for copied in (2**31, 0):
         monkeypatch.setattr(kernel, "COPIED_BYTES", copied)
         with Kernel(spec, data) as fast:
-            assert len(fast.spans) == 3
-            assert fast.chunk == 10
-            assert (fast.standardised is None) == (copied == 0)
+            assert len(fast.table.spans) == 3
+            assert fast.table.chunk == 10
+            assert (fast.table.standardised is None) == (copied == 0)
             assert_same_pass(fast.e_step(params, LOOSE), expected)
 
 

@@ -12,7 +12,7 @@ ROOT = Path(mixtures.__file__).parent
 # From the bottom up. A group may import every group of the rows below it and, within itself, only
 # what stands to the left; groups side by side in one row never import each other.
 LAYERS = [
-    [("tolerances", "data", "files", "datasets", "trees")],
+    [("tolerances", "wording", "data", "rows", "remote", "chunks", "files", "datasets", "trees")],
     [("priors", "families")],
     [
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),

@@ -1,5 +1,6 @@
 """Data on disk, larger than what memory is to hold: read in stretches, and let go of."""
 
+import pickle
 import subprocess
 import sys
 
@@ -54,6 +55,17 @@ def test_em_over_a_map_is_em_in_memory(on_disk, spec, monkeypatch):
     held = fit_em(spec, X, n_init=2, random_seed=0)
     assert mapped.log_posterior == pytest.approx(held.log_posterior, rel=1e-12)
     np.testing.assert_allclose(mapped.params["mu"], held.params["mu"], rtol=1e-8)
+
+
+def test_a_map_can_be_sent_elsewhere(on_disk):
+    X, path = on_disk
+    data = as_data(np.load(path, mmap_mode="r"), np.arange(5000))
+    assert data.mapping is not None
+    sent = pickle.loads(pickle.dumps(data))
+    assert sent.mapping is None
+    np.testing.assert_array_equal(sent.values, X)
+    np.testing.assert_array_equal(sent.weights, data.weights)
+    assert sys.getsizeof(sent) > X.nbytes
 
 
 def test_coins_on_disk(on_disk, tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-from mixtures.data import BLOCK_ROWS, Data, InputError, locate
+from mixtures.data import BLOCK_ROWS, Data, InputError
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array, Beta
+from mixtures.rows import Rows, means
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["BMM", "Bernoulli", "BernoulliStatistics", "binary_values"]
@@ -53,17 +54,16 @@ class Bernoulli(Family):
         """Dims of p."""
         return {"p": ("cluster", "feature")}
 
-    def check(self, data: Data) -> tuple[str, ...]:
+    def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse cells other than 0 and 1; note constant columns."""
-        binary_values(data)
-        ones = sum(np.count_nonzero(block, axis=0) for _, block in data.blocks(BLOCK_ROWS))
+        ones = data.sum_over(_ones)
         constant = [repr(f) for f, n in zip(data.features, ones, strict=True) if n in (0, data.n_rows)]
         if not constant:
             return ()
         listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
         return (f"constant columns ({listed}) tell the clusters nothing apart",)
 
-    def resolve(self, data: Data, n_components: int) -> Self:
+    def resolve(self, data: Rows, n_components: int) -> Self:
         """Beta(2, 2) on every probability by default: one extra one and one extra zero."""
         if self.prior is None:
             return self
@@ -79,7 +79,7 @@ class Bernoulli(Family):
             return self
         return replace(self, prior=Beta(*(np.maximum(count, 1) for count in counts)))
 
-    def units(self, data: Data) -> tuple[Array, Array]:
+    def units(self, data: Rows) -> tuple[Array, Array]:
         """Zeros and ones are of order one already."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
@@ -163,13 +163,10 @@ class Bernoulli(Family):
         """Probabilities at 0 or 1."""
         return {"p": np.minimum(params["p"], 1 - params["p"]) < TOLERANCES.boundary}
 
-    def never_identified(self, n_components: int, data: Data) -> str:
+    def never_identified(self, n_components: int, data: Rows) -> str:
         """One flip a row, or fewer patterns than parameters."""
         if n_components > 1 and data.n_features == 1:
-            return _one_flip(
-                float(np.average(data.values, weights=data.weights, axis=0)[0]),
-                "the share of ones in the data",
-            )
+            return _one_flip(float(means(data)[0]), "the share of ones in the data")
         return _too_few_patterns(n_components, data.n_features)
 
     def unidentified(self, params: Params) -> str:
@@ -203,11 +200,17 @@ def binary_values(data: Data) -> Array:
         bad = (data.values != 0) & (data.values != 1)
         row, column = np.argwhere(bad)[0]
         raise InputError(
-            f"{locate(bad, data.features, data.obs_id)}: not 0 or 1 "
+            f"{data.locate(bad)}: not 0 or 1 "
             f"(the first is {data.values[row, column]:g}); a BMM takes binary data: recode these cells, "
             "or drop the columns"
         )
     return data.values
+
+
+def _ones(data: Data) -> Array:
+    """Number of ones in every column of data that hold only zeros and ones."""
+    binary_values(data)
+    return sum((np.count_nonzero(x, axis=0) for _, x in data.blocks(BLOCK_ROWS)), np.zeros(data.n_features))
 
 
 def _one_flip(heads: float, where: str) -> str:

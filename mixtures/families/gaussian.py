@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from mixtures.data import Data, InputError
 from mixtures.families.covariance import COVARIANCES, Covariance, covariance
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array
+from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["GMM", "Gaussian", "GaussianStatistics"]
@@ -79,7 +81,7 @@ class Gaussian(Family):
         """Dims of mu and of Sigma or sigma2."""
         return {"mu": ("cluster", "feature"), self.covariance.parameter: self.covariance.dims}
 
-    def check(self, data: Data) -> tuple[str, ...]:
+    def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse constant columns and, where features covary, linearly dependent ones."""
         moments = _moments(self.covariance, data)
         variance = moments.variance
@@ -101,7 +103,7 @@ class Gaussian(Family):
             )
         return ()
 
-    def resolve(self, data: Data, n_components: int) -> Self:
+    def resolve(self, data: Rows, n_components: int) -> Self:
         """Default prior after Fraley and Raftery (2007), from the mean and covariance (ddof 1)."""
         if self.prior is None:
             return self
@@ -118,7 +120,7 @@ class Gaussian(Family):
         """Every proper prior of a Gaussian has a mode."""
         return self
 
-    def units(self, data: Data) -> tuple[Array, Array]:
+    def units(self, data: Rows) -> tuple[Array, Array]:
         """Mean and standard deviation of every feature (one common scale when spherical)."""
         moments = _moments(covariance("diag"), data)
         return moments.mean[0], self.covariance.unit(moments.variance)
@@ -191,7 +193,7 @@ class Gaussian(Family):
             count, location + scale * mean, scatter * self.covariance.squares(scale), self.covariance
         )
 
-    def affine_units(self, data: Data) -> tuple[Array, Array]:
+    def affine_units(self, data: Rows) -> tuple[Array, Array]:
         """Standardised features: a Gaussian stays one under any affine map."""
         return self.units(data)
 
@@ -308,8 +310,13 @@ def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics
     return GaussianStatistics(count, mean, structure.outer(X - mean[:, :, None], r), structure)
 
 
-def _moments(structure: Covariance, data: Data) -> GaussianStatistics:
-    """Statistics of all rows as one cluster, chunk by chunk: no copy of the data."""
+def _moments(structure: Covariance, data: Rows) -> GaussianStatistics:
+    """Statistics of all rows as one cluster."""
+    return data.sum_over(partial(_block_moments, structure))
+
+
+def _block_moments(structure: Covariance, data: Data) -> GaussianStatistics:
+    """The same of one block, chunk by chunk: no copy of the data."""
     size = max(256, MOMENT_VALUES // data.n_features)
     total = None
     for rows, block in data.blocks(size):

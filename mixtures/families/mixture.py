@@ -15,8 +15,10 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from mixtures.data import Data, InputError, as_data
+from mixtures.chunks import as_rows
+from mixtures.data import InputError, as_data
 from mixtures.priors import Array, dirichlet_log_density
+from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES
 
 __all__ = [
@@ -68,11 +70,11 @@ class Family(ABC):
     """Whether ``prior=None`` leaves a posterior that integrates."""
 
     @abstractmethod
-    def check(self, data: Data) -> tuple[str, ...]:
+    def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse data this family cannot model; return notes on what a reader should know."""
 
     @abstractmethod
-    def resolve(self, data: Data, n_components: int) -> Self:
+    def resolve(self, data: Rows, n_components: int) -> Self:
         """Family with its prior made concrete: defaults from the data, shapes checked."""
 
     @abstractmethod
@@ -80,7 +82,7 @@ class Family(ABC):
         """Family with the nearest prior under which a finite mode exists."""
 
     @abstractmethod
-    def units(self, data: Data) -> tuple[Array, Array]:
+    def units(self, data: Rows) -> tuple[Array, Array]:
         """Location and scale of every feature, for coordinates of order one."""
 
     @abstractmethod
@@ -119,7 +121,7 @@ class Family(ABC):
     def statistics(self, X: Array, r: Array) -> Any:
         """Sufficient statistics of a chunk under responsibilities."""
 
-    def affine_units(self, data: Data) -> tuple[Array, Array]:
+    def affine_units(self, data: Rows) -> tuple[Array, Array]:
         """Location and scale of features that the family lets one shift and scale; none by default."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
@@ -163,7 +165,7 @@ class Family(ABC):
         """Which entries of each parameter sit on the boundary of their space, if any can."""
         return {}
 
-    def never_identified(self, n_components: int, data: Data) -> str:
+    def never_identified(self, n_components: int, data: Rows) -> str:
         """What data of this shape can never tell, whatever the parameters, in words; empty if nothing."""
         return ""
 
@@ -241,7 +243,7 @@ class Mixture(ABC):
         """Number of free parameters."""
         return self.n_components - 1 + self.family.parameter_count(self.n_components, n_features)
 
-    def check(self, data: Data) -> tuple[str, ...]:
+    def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse data that this model cannot be fitted to; return notes for the reader."""
         if data.n_rows < 2:
             raise InputError("the data have one row; a mixture needs at least two")
@@ -356,7 +358,7 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
     spec : GMM or BMM
         A model; returned with the same prior if that is already concrete.
     X : array_like or frame, shape (n, D)
-        The data.
+        The data; chunks and Dask collections as in `fit_em`.
     weights : array_like, shape (n,), optional
         Frequency weight of each row.
 
@@ -377,7 +379,7 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
     >>> spec.prior.nu
     4.0
     """
-    data = as_data(X, weights)
+    data = as_rows(X, weights)
     spec.check(data)
     family = spec.family.resolve(data, spec.n_components)
     return replace(spec, prior=family.prior)

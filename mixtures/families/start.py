@@ -7,9 +7,9 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from mixtures.data import Data
 from mixtures.families.mixture import Mixture
 from mixtures.priors import Array
+from mixtures.rows import Rows
 
 __all__ = ["random_partition", "start_params"]
 
@@ -20,14 +20,14 @@ SOFTNESS = 0.1
 """Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
 
 
-def start_params(spec: Mixture, data: Data, rng: np.random.Generator, *, lloyd: bool) -> dict[str, Array]:
+def start_params(spec: Mixture, data: Rows, rng: np.random.Generator, *, lloyd: bool) -> dict[str, Array]:
     """Parameters from a k-means++ partition (Arthur and Vassilvitskii 2007) in standardised units.
 
     Parameters
     ----------
     spec : Mixture
         A resolved model.
-    data : Data
+    data : Rows
         Checked data.
     rng : numpy.random.Generator
         Source of randomness.
@@ -40,11 +40,7 @@ def start_params(spec: Mixture, data: Data, rng: np.random.Generator, *, lloyd: 
         Parameters, the clusters in random order.
     """
     location, scale = spec.family.units(data)
-    rows, weights = data.values, data.weights
-    if data.n_rows > START_ROWS:
-        share = None if weights is None else weights / weights.sum()
-        chosen = rng.choice(data.n_rows, START_ROWS, replace=share is not None, p=share)
-        rows, weights = data.take(np.sort(chosen)), None
+    rows, weights = data.subsample(START_ROWS, rng)
     r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd, weights=weights)
     return spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
 

@@ -1,0 +1,91 @@
+"""What is wrong with a table, in words: which cell, what it holds and what to do about it."""
+
+import reprlib
+from collections.abc import Sequence, Sized
+from datetime import date, time, timedelta
+from numbers import Complex
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ADVICE", "locate", "why_no_array", "why_no_number"]
+
+
+def locate(
+    mask: np.ndarray, features: Sequence[str], obs_id: np.ndarray, limit: int = 5, *, first: int = 0
+) -> str:
+    """Name the cells where a mask is true, by row and column.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n, D)
+        The cells to name.
+    features : sequence of str, length D
+        Column names.
+    obs_id : ndarray, shape (n,)
+        Row labels; given beside the position of a row where the two differ.
+    limit : int
+        How many cells to name; the rest are counted.
+    first : int
+        Position of the first of these rows in the whole of the data.
+
+    Examples
+    --------
+    >>> mask = np.array([[True, False], [True, True]])
+    >>> locate(mask, ["a", "b"], np.array(["p6", "p7"]), limit=2)
+    "row 0 (index p6), column 'a'; row 1 (index p7), column 'a'; and 1 more"
+    """
+    cells = np.argwhere(mask)
+    named = [f"{_row_name(row, obs_id, first)}, column {features[column]!r}" for row, column in cells[:limit]]
+    rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
+    return "; ".join(named + rest)
+
+
+def why_no_array(X: Any, error: Exception) -> str:
+    """Word why something cannot be made an array."""
+    if isinstance(X, list | tuple):
+        widths = [len(row) if isinstance(row, Sized) else 1 for row in X]
+        for i, width in enumerate(widths):
+            if width != widths[0]:
+                return f"row {i} has {width} values but row 0 has {widths[0]}; give every row the same number"
+    return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
+
+
+ADVICE = {
+    "text": "drop the column or encode it as numbers",
+    "complex numbers": "drop the column or split it into real and imaginary parts",
+    "dates or times": "drop the column or turn it into numbers, such as days since the first",
+}
+
+
+def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray, first: int = 0) -> str:
+    """Word a cell of a column that is not a number."""
+    match cells[row]:
+        case str() | bytes():
+            what = "text"
+            # In a column of numbers spoilt by a few words, the words are what to show.
+            row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
+        case Complex():
+            what = "complex numbers"
+        case date() | time() | timedelta():
+            what = "dates or times"
+        case other:
+            what = f"{type(other).__name__} objects"
+    advice = ADVICE.get(what, ADVICE["text"])
+    where = f"{reprlib.repr(cells[row])} in {_row_name(row, obs_id, first)}"
+    return f"column {feature!r} holds {what} ({where}); {advice}"
+
+
+def _is_word(cell: Any) -> bool:
+    if not isinstance(cell, str | bytes):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
+
+
+def _row_name(row: int, obs_id: np.ndarray, first: int) -> str:
+    place, label = first + row, obs_id[row]
+    return f"row {place}" if str(label) == str(place) else f"row {place} (index {label})"

@@ -1,0 +1,255 @@
+"""Rows on the workers of a cluster: the fit in memory, with nothing large on the way, whoever dies."""
+
+import os
+import pickle
+import signal
+import sys
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import every_spec, make_rows, simulate
+from distributed import Client, LocalCluster, wait
+
+from mixtures import BMM, GMM, InputError, fit_em, sample
+from mixtures.chunks import as_rows
+from mixtures.remote import DaskRows
+
+PATIENCE = 120
+"""Seconds that a slow machine is given."""
+
+BRIEF = {"max_iter": 25}
+"""Enough to see a difference, and few enough that rounding has no time to grow."""
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two worker processes with one thread each."""
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}),
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        Client(cluster, timeout=PATIENCE) as client,
+    ):
+        client.wait_for_workers(2, timeout=PATIENCE)
+        yield client
+
+
+@pytest.fixture
+def _local():
+    """Dask without a client: threads of this process."""
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+def assert_same_fit(ours, expected):
+    assert ours.n_iter == expected.n_iter
+    assert ours.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
+    np.testing.assert_allclose(ours.objective_trace, expected.objective_trace, rtol=1e-9)
+    for name, x in expected.params.items():
+        np.testing.assert_allclose(ours.params[name], x, rtol=1e-9, atol=1e-9 * np.abs(x).max(), err_msg=name)
+
+
+# On Dask's local scheduler
+
+
+@every_spec
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.usefixtures("_local")
+def test_a_fit_over_blocks_is_the_fit(spec, weighted):
+    start, X, _ = simulate(spec, 300, 3)
+    weights = np.random.default_rng(0).uniform(0, 3, 300) if weighted else None
+    blocks = da.from_array(X, chunks=(70, 2))  # cut along the columns too
+    there = da.from_array(weights, chunks=70) if weighted else None
+    expected = fit_em(spec, X, start=start, weights=weights, **BRIEF)
+    assert_same_fit(fit_em(spec, blocks, start=start, weights=weights, **BRIEF), expected)
+    assert_same_fit(fit_em(spec, blocks, start=start, weights=there, **BRIEF), expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.usefixtures("_local")
+def test_a_seed_draws_the_same_starts(weighted, monkeypatch):
+    monkeypatch.setattr("mixtures.families.start.START_ROWS", 120)
+    X, _ = make_rows(GMM(3), 300, 2)
+    weights = np.random.default_rng(0).uniform(0, 3, 300) if weighted else None
+    options = {"n_init": 2, "random_seed": 3, "weights": weights, **BRIEF}
+    assert_same_fit(fit_em(GMM(3), da.from_array(X, chunks=(70, 2)), **options), fit_em(GMM(3), X, **options))
+
+
+@pytest.mark.usefixtures("_local")
+def test_the_answer_of_a_seed_is_the_same_to_the_last_bit():
+    blocks = da.from_array(make_rows(GMM(3), 300, 2)[0], chunks=(11, 2))  # a tree of three levels
+    first, again = (fit_em(GMM(3), blocks, n_init=2, random_seed=0, **BRIEF) for _ in range(2))
+    for name, x in first.params.items():
+        np.testing.assert_array_equal(again.params[name], x)
+
+
+@pytest.mark.usefixtures("_local")
+def test_classification_finds_the_worst_row_of_any_block():
+    X, _ = make_rows(GMM(2), 300)
+    X[250] = 40.0
+    spec = GMM(3, covariance_type="spherical")
+    start = {"alpha": [0.4, 0.4, 0.2], "mu": [[0, 0], [3, 3], [-500, 500]], "sigma2": [1, 1, 1]}
+    ours = fit_em(spec, da.from_array(X, chunks=(70, 2)), start=start, hard=True)
+    assert_same_fit(ours, fit_em(spec, X, start=start, hard=True))
+
+
+@pytest.mark.usefixtures("_local")
+def test_rows_that_repeat_are_counted_where_they_are():
+    X = np.random.default_rng(0).integers(0, 2, (2000, 4)) * 1.0
+    rows = as_rows(da.from_array(X, chunks=(500, 4)))
+    distinct = rows.compressed
+    assert list(distinct.sizes) == [16] * 4
+    assert distinct.total == 2000
+    counted = distinct.sum_over(lambda block: block.weights @ block.values)
+    np.testing.assert_array_equal(counted, X.sum(axis=0))
+    assert distinct.compressed is distinct
+    normal = as_rows(da.from_array(np.random.default_rng(0).normal(size=(2000, 2)), chunks=(500, 2)))
+    assert normal.compressed is normal
+
+
+@pytest.mark.usefixtures("_local")
+def test_blocks_of_a_frame_and_those_without_rows():
+    X = pd.DataFrame(make_rows(GMM(2), 300)[0], columns=["a", "b"])
+    frame = dd.from_pandas(X, npartitions=4)
+    chosen = frame[frame["a"] > X["a"].median()]  # some partitions may be left without rows
+    expected = fit_em(GMM(2), X[X["a"] > X["a"].median()], random_seed=0, n_init=2, **BRIEF)
+    assert (
+        expected.features == fit_em(GMM(2), chosen, random_seed=0, n_init=2, **BRIEF).features == ("a", "b")
+    )
+    assert_same_fit(fit_em(GMM(2), chosen, random_seed=0, n_init=2, **BRIEF), expected)
+    sorted_frame = dd.from_pandas(pd.DataFrame({"a": np.arange(300.0)}), npartitions=4)
+    few = as_rows(sorted_frame[sorted_frame["a"] >= 150])
+    assert few.n_rows == 150
+    assert len(few.blocks) == 2
+    one = as_rows(sorted_frame["a"])
+    assert one.n_features == 1
+
+
+# What is refused
+
+
+def refused(X, match, spec=GMM(2), **options):  # noqa: B008 (a frozen value)
+    with pytest.raises(InputError, match=match):
+        fit_em(spec, X, random_seed=0, **options)
+
+
+@pytest.mark.usefixtures("_local")
+def test_bad_cells_are_named_by_their_place_in_the_whole():
+    X, _ = make_rows(GMM(2), 300)
+    X[[241, 299], 1] = np.nan
+    refused(da.from_array(X, chunks=(70, 2)), "partition 3: row 241, column 'x1' is NaN or null")
+    frame = dd.from_delayed([dask.delayed(pd.DataFrame)(x, columns=["a", "b"]) for x in np.split(X, 3)])
+    refused(frame, "partition 2: 2 cells are NaN or null: row 241, column 'b'; row 299, column 'b'")
+    coins = np.arange(600).reshape(300, 2) % 3 % 2 * 1.0
+    coins[[180, 250], 0] = 2
+    refused(da.from_array(coins, chunks=(70, 2)), "row 180, column 'x0': not 0 or 1", BMM(2))
+    constant = np.column_stack([X[:, :1], np.ones(300)])
+    refused(da.from_array(constant, chunks=(70, 2)), "column 'x1' is constant")
+
+
+@pytest.mark.usefixtures("_local")
+def test_tables_that_are_none():
+    refused(da.ones((4, 3, 2)), "3 dimensions")
+    refused(da.ones((0, 2)), "hold no rows")
+    refused(dask.delayed(np.ones)((4, 2)), "a Dask Delayed is no table")
+    a, b = (dask.delayed(pd.DataFrame)({name: np.arange(9.0)}) for name in "ab")
+    frame = dd.from_delayed([a, b], meta=pd.DataFrame({"a": [0.0]}), verify_meta=False)
+    refused(frame, "partition 1 has columns b, those before it a")
+
+
+@pytest.mark.usefixtures("_local")
+def test_weights_must_fit():
+    X = da.from_array(make_rows(GMM(2), 300)[0], chunks=(70, 2))
+    refused(X, r"weights have shape \(41,\); the data have 300 rows", weights=np.ones(41))
+    refused(X, "in 3 blocks; the data have 5", weights=da.ones(300, chunks=100))
+    refused(X, r"partition 0: weights have shape \(60,\); the data have 70", weights=da.ones(300, chunks=60))
+    weights = np.ones(300)
+    weights[[241, 290]] = -1
+    refused(X, "partition 3: row 241: weight is -1", weights=da.from_array(weights, chunks=70))
+    refused(X, "all weights are zero", weights=da.zeros(300, chunks=70))
+
+
+def test_without_dask_the_extra_is_named(monkeypatch):
+    X = da.ones((4, 2))
+    monkeypatch.setitem(sys.modules, "dask", None)
+    refused(X, r"pip install 'mixtures\[dask\]'")
+
+
+def test_what_needs_a_table_in_memory_says_so():
+    with pytest.raises(InputError, match=r"a Dask Array, which only fit_em takes; .*a subsample"):
+        sample(GMM(2), da.ones((4, 2)))
+
+
+# On a cluster
+
+
+@pytest.fixture
+def travelling(monkeypatch):
+    """Bytes of every function sent to the blocks and of every answer that comes back."""
+    seen = []
+    sum_over = DaskRows.sum_over
+
+    def measured(self, f, *add):
+        answer = sum_over(self, f, *add)
+        seen.append((len(pickle.dumps(f)), len(pickle.dumps(answer))))
+        return answer
+
+    monkeypatch.setattr(DaskRows, "sum_over", measured)
+    return seen
+
+
+def sent(client):
+    """Bytes that the workers have sent to one another and to the client."""
+    return sum(client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total).values())
+
+
+def test_only_parameters_and_sums_travel(client, travelling, monkeypatch):
+    monkeypatch.setattr("mixtures.families.start.START_ROWS", 1000)
+    X = da.random.default_rng(0).normal(size=(40_000, 4), chunks=(5_000, 4))
+    X = (X + 2 * (X[:, :1] > 0.5)).persist()
+    wait(X)
+    before = sent(client)
+    ours = fit_em(GMM(3), X, n_init=2, random_seed=0, **BRIEF)
+    on_the_way = sent(client) - before
+    assert on_the_way < X.nbytes / 4  # two subsamples are 64,000 bytes of 1,280,000
+    assert len(travelling) > 25
+    assert max(max(sizes) for sizes in travelling) < 5_000
+    assert_same_fit(ours, fit_em(GMM(3), X.compute(), n_init=2, random_seed=0, **BRIEF))
+
+
+def test_parquet_files(client, tmp_path):
+    X = pd.DataFrame(make_rows(GMM(2), 300)[0], columns=["a", "b"])
+    for i, rows in enumerate(np.split(np.arange(300), [90, 200])):
+        X.iloc[rows].to_parquet(tmp_path / f"part-{i}.parquet")
+    frame = dd.read_parquet(tmp_path)
+    assert_same_fit(
+        fit_em(GMM(2), frame, n_init=2, random_seed=0, **BRIEF),
+        fit_em(GMM(2), X, n_init=2, random_seed=0, **BRIEF),
+    )
+
+
+def test_a_worker_killed_in_mid_fit_changes_nothing(client, monkeypatch):
+    X = da.random.default_rng(0).normal(size=(4_000, 2), chunks=(500, 2))
+    X = X + 2 * (X[:, :1] > 0.5)
+    rows = as_rows(X)
+    wait(list(rows.blocks))
+    passes = []
+    processes = client.run(os.getpid)
+    holding = [worker for worker, keys in client.has_what().items() if keys]
+    assert len(holding) == 2
+    sum_over = DaskRows.sum_over
+
+    def deadly(self, f, *add):
+        passes.append(1)
+        if len(passes) == 12:
+            os.kill(processes[holding[0]], signal.SIGKILL)
+        return sum_over(self, f, *add)
+
+    monkeypatch.setattr(DaskRows, "sum_over", deadly)
+    ours = fit_em(GMM(3), rows, n_init=1, random_seed=0, **BRIEF)
+    assert len(passes) > 20
+    assert holding[0] not in client.scheduler_info()["workers"]
+    assert_same_fit(ours, fit_em(GMM(3), X.compute(), n_init=1, random_seed=0, **BRIEF))
