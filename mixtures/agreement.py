@@ -30,8 +30,7 @@ from mixtures.modes import (
     partition_starts,
     prepare,
 )
-from mixtures.optimise import Curvature, curvature_at
-from mixtures.priors import Array
+from mixtures.optimise import curvature_at
 from mixtures.relabelling import match_params
 from mixtures.sampling import check_options, sample
 from mixtures.standard_errors import Uncertainty, check_methods
@@ -207,7 +206,7 @@ def _of_spec(
     x = compiled.unconstrain(spec.inside(em.params))
     bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
     curvature = curvature_at(compiled, x, within=~bound)
-    mode = best_mode(compiled, [_displaced(x, curvature, rng)], spec, data)
+    mode = best_mode(compiled, [displaced(x, curvature, rng)], spec, data)
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
 
     posterior, notes = None, list(em.notes)
@@ -220,12 +219,12 @@ def _of_spec(
     notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
     table = parameter_table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
     certificate = (
-        _equal_log_posterior(compiled, spec, data, em, x),
-        *_gradient(compiled, x, bound, "EM"),
-        _curvature(curvature),
-        _identified(spec, em),
-        _returns(mode, table),
-        _independent(multi, em.log_posterior, missed),
+        equal_log_posterior(compiled, spec, data, em, x),
+        *slopes(compiled, x, bound, "EM"),
+        maximum(curvature),
+        identified(spec, em),
+        returns(mode, table),
+        independent(multi, em.log_posterior, missed),
     )
     convergence = None if posterior is None else diagnose(posterior, spec=spec, X=data, em=em)
     if posterior is not None:
@@ -243,7 +242,7 @@ def _of_model(
     multi = best_mode(compiled, model_starts(compiled, n_init, rng), None, None)
     x = compiled.unconstrain(multi.params)
     curvature = curvature_at(compiled, x)
-    mode = best_mode(compiled, [_displaced(x, curvature, rng)], None, None)
+    mode = best_mode(compiled, [displaced(x, curvature, rng)], None, None)
     if is_exchangeable(compiled, multi.params):
         returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
         mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
@@ -251,98 +250,16 @@ def _of_model(
     table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
     certificate = (
-        *_gradient(compiled, x, np.zeros(x.size, dtype=bool), "MAP"),
-        _curvature(curvature),
-        _returns(mode, table),
-        _independent(multi, multi.log_posterior, 0.0),
+        *slopes(compiled, x, np.zeros(x.size, dtype=bool), "MAP"),
+        maximum(curvature),
+        returns(mode, table),
+        independent(multi, multi.log_posterior, 0.0),
     )
     notes = (
         "a model of your own: MAP against posterior, without EM",
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
-
-
-def _displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:
-    """Half a posterior sd from ``x`` along every principal axis, to a random side."""
-    sides = rng.choice([-1.0, 1.0], size=len(curvature.values))
-    width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
-    return x + TOLERANCES.displacement_sd * (curvature.directions * width) @ sides
-
-
-def _equal_log_posterior(compiled: CompiledModel, spec: Mixture, data: Data, em: EMFit, x: Array) -> Check:
-    inside = spec.inside(em.params)
-    rows = spec.log_likelihood(data, inside)
-    by_numpy = spec.log_prior(inside) + float(rows.sum() if data.weights is None else data.weights @ rows)
-    by_pymc, _ = compiled.value_and_grad(x)
-    figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
-    return Check(
-        "log posterior at EM, NumPy against PyMC (relative)",
-        figure,
-        TOLERANCES.logp_relative,
-        bool(figure < TOLERANCES.logp_relative),
-        f"{by_numpy:.9g} and {by_pymc:.9g}",
-    )
-
-
-def _gradient(compiled: CompiledModel, x: Array, bound: np.ndarray, who: str) -> list[Check]:
-    """Flat where free; where bound (a probability at 0 or 1), pointing outwards (Karush-Kuhn-Tucker)."""
-    _, gradient = compiled.value_and_grad(x)
-    figure = float(np.abs(gradient[~bound]).max(initial=0))
-    checks = [
-        Check(
-            f"PyMC's gradient at {who}, largest component",
-            figure,
-            TOLERANCES.gradient,
-            figure < TOLERANCES.gradient,
-        )
-    ]
-    if bound.any():
-        slope = gradient[bound] / np.exp(-np.abs(x[bound]))  # d/dp = (d/d logit) / (p (1 - p))
-        inward = float(np.maximum(-slope * np.sign(x[bound]), 0).max())
-        tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(slope).max()))
-        note = f"{int(bound.sum())} probabilities at 0 or 1"
-        checks.append(
-            Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note)
-        )
-    return checks
-
-
-def _curvature(curvature: Curvature) -> Check:
-    smallest = float(curvature.values.min(initial=np.inf))
-    note = "" if curvature.is_maximum else f"flat or rising along {', '.join(curvature.flat[:8])}"
-    return Check("smallest curvature there (positive: a maximum)", smallest, 0.0, curvature.is_maximum, note)
-
-
-def _identified(spec: Mixture, em: EMFit) -> Check:
-    empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
-    reason = spec.family.unidentified(em.params)
-    if len(empty):
-        reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
-    return Check(
-        "parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason
-    )
-
-
-def _returns(mode: MAPFit, table: pd.DataFrame) -> Check:
-    gap = float(table["gap"].max())
-    passed = mode.converged and bool(np.isfinite(gap)) and gap < TOLERANCES.gap_sd
-    note = "" if mode.converged else mode.found
-    name = f"gap after MAP starts {TOLERANCES.displacement_sd:g} sd away (posterior sds)"
-    return Check(name, gap, TOLERANCES.gap_sd, passed, note)
-
-
-def _independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
-    """Independent MAP starts: a higher one must have become EM's answer."""
-    tolerance = same_height(log_posterior)
-    above = multi.log_posterior - log_posterior
-    reached = int(np.sum(np.abs(multi.log_posteriors - log_posterior) < tolerance))
-    note = f"{reached} of {len(multi.log_posteriors)} starts reach it"
-    if missed > tolerance:
-        note += f"; EM had missed it by {missed:.3g} and was started again there"
-    return Check(
-        "best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note
-    )
 
 
 def _where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:

@@ -25,7 +25,7 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "agreement", "select")],
+    [("modes", "sampling", "table", "standard_errors", "certificate", "agreement", "select")],
     [("plot",)],
     [("cli", "report", "__main__")],
 ]

@@ -1,0 +1,110 @@
+"""Lines of the certificate that EM and PyMC agree: one question each, with its figure and tolerance."""
+
+import numpy as np
+import pandas as pd
+
+from mixtures.compiled import CompiledModel
+from mixtures.emfit import EMFit
+from mixtures.estep import e_step
+from mixtures.families import Mixture
+from mixtures.modes import MAPFit
+from mixtures.optimise import Curvature
+from mixtures.priors import Array
+from mixtures.rows import Rows
+from mixtures.tolerances import TOLERANCES, same_height
+from mixtures.verdict import Check
+
+__all__ = [
+    "displaced",
+    "equal_log_posterior",
+    "identified",
+    "independent",
+    "maximum",
+    "returns",
+    "slopes",
+]
+
+
+def displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:
+    """Half a posterior sd from ``x`` along every principal axis, to a random side."""
+    sides = rng.choice([-1.0, 1.0], size=len(curvature.values))
+    width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
+    return x + TOLERANCES.displacement_sd * (curvature.directions * width) @ sides
+
+
+def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
+    """One number, by NumPy and by PyMC."""
+    inside = spec.inside(em.params)
+    by_numpy = spec.log_prior(inside) + e_step(spec, rows, inside).log_likelihood
+    by_pymc, _ = compiled.value_and_grad(x)
+    figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
+    return Check(
+        "log posterior at EM, NumPy against PyMC (relative)",
+        figure,
+        TOLERANCES.logp_relative,
+        bool(figure < TOLERANCES.logp_relative),
+        f"{by_numpy:.9g} and {by_pymc:.9g}",
+    )
+
+
+def slopes(compiled: CompiledModel, x: Array, bound: np.ndarray, who: str) -> list[Check]:
+    """Flat where free; where bound (a probability at 0 or 1), pointing outwards (Karush-Kuhn-Tucker)."""
+    _, gradient = compiled.value_and_grad(x)
+    figure = float(np.abs(gradient[~bound]).max(initial=0))
+    checks = [
+        Check(
+            f"PyMC's gradient at {who}, largest component",
+            figure,
+            TOLERANCES.gradient,
+            figure < TOLERANCES.gradient,
+        )
+    ]
+    if bound.any():
+        slope = gradient[bound] / np.exp(-np.abs(x[bound]))  # d/dp = (d/d logit) / (p (1 - p))
+        inward = float(np.maximum(-slope * np.sign(x[bound]), 0).max())
+        tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(slope).max()))
+        note = f"{int(bound.sum())} probabilities at 0 or 1"
+        checks.append(
+            Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note)
+        )
+    return checks
+
+
+def maximum(curvature: Curvature) -> Check:
+    """Curving down in every direction."""
+    smallest = float(curvature.values.min(initial=np.inf))
+    note = "" if curvature.is_maximum else f"flat or rising along {', '.join(curvature.flat[:8])}"
+    return Check("smallest curvature there (positive: a maximum)", smallest, 0.0, curvature.is_maximum, note)
+
+
+def identified(spec: Mixture, em: EMFit) -> Check:
+    """Nothing that the data can never tell."""
+    empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
+    reason = spec.family.unidentified(em.params)
+    if len(empty):
+        reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
+    return Check(
+        "parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason
+    )
+
+
+def returns(mode: MAPFit, table: pd.DataFrame) -> Check:
+    """MAP comes back from half a posterior sd away."""
+    gap = float(table["gap"].max())
+    passed = mode.converged and bool(np.isfinite(gap)) and gap < TOLERANCES.gap_sd
+    note = "" if mode.converged else mode.found
+    name = f"gap after MAP starts {TOLERANCES.displacement_sd:g} sd away (posterior sds)"
+    return Check(name, gap, TOLERANCES.gap_sd, passed, note)
+
+
+def independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
+    """Independent MAP starts: a higher one must have become EM's answer."""
+    tolerance = same_height(log_posterior)
+    above = multi.log_posterior - log_posterior
+    reached = int(np.sum(np.abs(multi.log_posteriors - log_posterior) < tolerance))
+    note = f"{reached} of {len(multi.log_posteriors)} starts reach it"
+    if missed > tolerance:
+        note += f"; EM had missed it by {missed:.3g} and was started again there"
+    return Check(
+        "best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note
+    )
