@@ -62,6 +62,12 @@ class Tolerances:
         wider than ``1 / sqrt`` of it, in coordinates of order one.
     rhat, ess_per_chain, bfmi : float
         Vehtari et al. (2021) on R-hat and ESS; Betancourt (2016) on E-BFMI.
+    evidence_se : float
+        A marginal likelihood is doubtful when its standard error is over this (nats).
+    pareto_k_share : float
+        LOO is doubtful when more than this share of the rows has a Pareto k that is not good.
+    indistinguishable_se : float
+        Two figures that differ by less than so many standard errors of their difference are not told apart.
     singular : float
         Data are singular when the smallest eigenvalue of their correlation is below this times D.
     rank : float
@@ -91,6 +97,9 @@ class Tolerances:
     rhat: float = 1.01
     ess_per_chain: float = 100.0
     bfmi: float = 0.3
+    evidence_se: float = 0.5
+    pareto_k_share: float = 0.0
+    indistinguishable_se: float = 2.0
     singular: float = 1e-13
     rank: float = 1e-8
 

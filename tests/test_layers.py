@@ -19,7 +19,7 @@ LAYERS = [
         ("distributions", "declaration", "compiled", "optimise", "draw"),
     ],
     [("labels", "diagnostics", "membership")],
-    [("modes", "sampling", "table", "agreement", "select")],
+    [("modes", "sampling", "table", "agreement", "smc", "evidence", "occupied", "selection")],
     [("plot",)],
     [("cli", "report", "__main__")],
 ]
