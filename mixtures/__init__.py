@@ -8,11 +8,14 @@ from mixtures.declaration import declare
 from mixtures.diagnostics import diagnose
 from mixtures.distributions import BernoulliMixture, GaussianMixture, InverseWishart
 from mixtures.em import em_step, fit_em
+from mixtures.evidence import marginal_likelihood
 from mixtures.families import BMM, GMM, IdentifiabilityWarning, resolve
 from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
+from mixtures.occupied import occupied_clusters
 from mixtures.sampling import sample
+from mixtures.selection import select
 
 __all__ = [
     "BMM",
@@ -32,11 +35,14 @@ __all__ = [
     "fit_em",
     "fit_map",
     "lower_bound",
+    "marginal_likelihood",
+    "occupied_clusters",
     "plot",
     "priors",
     "q_function",
     "resolve",
     "responsibilities",
     "sample",
+    "select",
     "unalign",
 ]

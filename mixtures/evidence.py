@@ -18,7 +18,8 @@ from scipy.special import logsumexp
 
 from mixtures.compiled import CompiledModel
 from mixtures.data import InputError
-from mixtures.families import Mixture
+from mixtures.em import fit_em
+from mixtures.families import GMM, Mixture
 from mixtures.labels import match_params
 from mixtures.modes import prepare
 from mixtures.priors import Array
@@ -30,6 +31,9 @@ __all__ = ["Evidence", "marginal_likelihood"]
 
 ALL_LABELLINGS = 5
 """Clusters up to which all K! labellings are gone through."""
+
+PROPOSAL_COMPONENTS, DRAWS_PER_COORDINATE, PROPOSAL_TOLERANCE = 12, 8, 1e-2
+"""Gaussians of a proposal at most, the draws that each must have for every coordinate, and EM's tolerance."""
 
 BRIDGE_STEPS = 1000
 BRIDGE_CLOSE = 1e-10
@@ -138,6 +142,7 @@ def marginal_likelihood(
         )
     model, twin, resolved, data = prepare(spec, X, weights)
     assert resolved is not None
+    assert data is not None
     compiled, rng = CompiledModel(model, twin), np.random.default_rng(random_seed)
     if method == "smc":
         logs = smc_log_evidence(compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
@@ -195,7 +200,7 @@ def _bridge(
     x = compiled.unconstrain_draws({name: v[None] for name, v in first.items()})[0]
     best = int(np.argmax(compiled.log_densities(x)))
     labellings = _Labellings(compiled, spec, {name: v[best] for name, v in first.items()})
-    proposal = _Gaussian.fitted(compiled.unconstrain_draws(_leading(labellings.aligned(first)))[0])
+    proposal = _Proposal.fitted(compiled.unconstrain_draws(_leading(labellings.aligned(first)))[0], rng)
 
     chains = draws["alpha"].shape[0]
     drawn = compiled.constrain(proposal.draw(len(second["alpha"]), rng))
@@ -213,28 +218,26 @@ def _leading(params: Mapping[str, Array]) -> dict[str, Array]:
 
 
 @dataclass(frozen=True)
-class _Gaussian:
-    """Normal distribution in unconstrained coordinates."""
+class _Proposal:
+    """A Gaussian mixture in unconstrained coordinates, fitted by this package's own EM."""
 
-    mean: Array
-    chol: Array
+    spec: Mixture
+    params: Mapping[str, Array]
 
     @classmethod
-    def fitted(cls, x: Array) -> "_Gaussian":
-        """Moments of draws (N, size), the covariance floored where a coordinate hardly moves."""
-        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(x.T)))
-        floored = np.maximum(values, np.finfo(float).eps * max(values.max(initial=0), 1e-300))
-        return cls(x.mean(axis=0), vectors * np.sqrt(floored))
+    def fitted(cls, x: Array, rng: np.random.Generator) -> "_Proposal":
+        """To draws (N, size): as many components as they can bear, so that tails and modes are covered."""
+        k = int(np.clip(len(x) // (DRAWS_PER_COORDINATE * x.shape[1]), 1, PROPOSAL_COMPONENTS))
+        em = fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE)
+        return cls(em.spec, em.params)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Vectors (n, size)."""
-        return self.mean + rng.standard_normal((n, self.mean.size)) @ self.chol.T
+        return self.spec.sample(self.params, n, rng)[0]
 
     def log_density(self, x: Array) -> Array:
         """At vectors (n, size)."""
-        whitened = np.linalg.solve(self.chol, (x - self.mean).T)
-        log_det = np.linalg.slogdet(self.chol)[1]
-        return -(whitened**2).sum(axis=0) / 2 - log_det - self.mean.size * np.log(2 * np.pi) / 2
+        return self.spec.log_likelihood(x, self.params)
 
 
 class _Labellings:
@@ -278,7 +281,7 @@ class _Labellings:
         chosen = self.orders[rng.integers(len(self.orders), size=len(params["alpha"]))]
         return self.relabelled(params, chosen)
 
-    def log_ratio(self, params: Mapping[str, Array], proposal: _Gaussian) -> Array:
+    def log_ratio(self, params: Mapping[str, Array], proposal: _Proposal) -> Array:
         """Log of target over proposal, both held to the set of labellings."""
         logs = []
         for order in self.orders:
