@@ -114,11 +114,11 @@ def occupied_clusters(
         r = spec.responsibilities(data, {name: x[s] for name, x in draws.items()})
         dealt = rng.multinomial(counts.astype(np.int64), r / r.sum(axis=1, keepdims=True))
         numbers[s] = np.count_nonzero(dealt.any(axis=0))
-    numbers = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
-    shares = np.bincount(numbers.ravel(), minlength=k + 1)[1:] / numbers.size
+    by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
+    shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size
     index = pd.RangeIndex(1, k + 1, name="occupied clusters")
-    verdict = Verdict((*_mixing(numbers), *_geometry(tree)))
-    return OccupiedClusters(pd.Series(shares, index, name="probability"), numbers, verdict)
+    verdict = Verdict((*_mixing(by_chain), *_geometry(tree)))
+    return OccupiedClusters(pd.Series(shares, index, name="probability"), by_chain, verdict)
 
 
 def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -19,26 +19,11 @@ from mixtures.emfit import CollapseError, EMFit, NonMonotoneError
 from mixtures.evidence import marginal_likelihood
 from mixtures.families import Mixture, resolve
 from mixtures.families.start import split_starts
+from mixtures.recommendation import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
 from mixtures.sampling import check_options, sample
 from mixtures.tolerances import TOLERANCES, same_height
 
-__all__ = ["CRITERIA", "Selection", "select"]
-
-POINT, SAMPLED = ("aic", "bic", "icl"), ("loo", "evidence")
-
-CRITERIA = (*POINT, *SAMPLED)
-"""Criteria by the names that `select` takes."""
-
-COLUMNS = {
-    "aic": ("aic",),
-    "bic": ("bic",),
-    "icl": ("icl",),
-    "loo": ("elpd_loo", "elpd_loo_se", "p_loo", "bad_pareto_k"),
-    "evidence": ("log_evidence", "log_evidence_se"),
-}
-"""Columns of the table by criterion; the first is what is compared."""
-
-HIGHER_IS_BETTER = {"aic": False, "bic": False, "icl": False, "loo": True, "evidence": True}
+__all__ = ["Selection", "select"]
 
 
 @dataclass(frozen=True)
@@ -162,7 +147,7 @@ def select(
     >>> selection.recommended
     2
     >>> selection.table["bic"].round(1).tolist()
-    [2613.3, 2322.2, 2332.6]
+    [2607.8, 2322.7, 2341.5]
     """
     asked = _check_criteria(criteria)
     ks = _check_numbers(n_components)
@@ -182,10 +167,10 @@ def select(
         if not rows:
             raise
         notes.append(f"interrupted: of K = {', '.join(map(str, ks))} only those in the table were done")
-    table = _table(rows, asked)
-    best = {name: found for name in asked if (found := _best(table, name)) is not None}
-    recommended, rule = _recommend(table, best)
-    notes += _remarks(run.fits, data, asked)
+    table = criteria_table(rows, asked)
+    best = {name: found for name in asked if (found := best_by(table, name)) is not None}
+    recommended, rule = recommend(table, best)
+    notes += remarks(run.fits, asked)
     return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes))
 
 
@@ -231,7 +216,7 @@ class _Run:
     data: Data
     criteria: tuple[str, ...]
     n_init: int
-    sampling: Mapping[str, int]
+    sampling: Mapping[str, Any]
     rng: np.random.Generator
     progressbar: bool
     fits: dict[int, EMFit] = field(default_factory=dict)
@@ -261,23 +246,22 @@ class _Run:
     def _fit(self, k: int) -> tuple[EMFit, list[str]]:
         """EM from random starts and from splits of one cluster fewer; the best of all."""
         spec = resolve(replace(self.spec, n_components=k), self.data)
-        em, collapsed = None, None
+        fewer = self.fits.get(k - 1)
         try:
             em = fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng, accelerate="squarem")
         except CollapseError as error:
-            collapsed = error
-        found = self._from_splits(spec, self.fits.get(k - 1), floor=em is not None)
-        if found is None or (em and found.log_posterior <= em.log_posterior):
-            if em is None:
-                raise collapsed or AssertionError
+            found = self._from_splits(spec, fewer, floor=False)
+            if found is None:
+                raise
+            return found, [*_fit_notes(found), f"only a split of K = {k - 1} was fitted: {error}"]
+        found = self._from_splits(spec, fewer, floor=True)
+        if found is None or found.log_posterior <= em.log_posterior:
             return em, _fit_notes(em)
-        if em is None:
-            return found, [*_fit_notes(found), f"only a split of K = {k - 1} was fitted: {collapsed}"]
         above = found.log_posterior - em.log_posterior
-        notes = [f"a split of K = {k - 1} is {above:.2g} nats above every restart"]
-        notes = notes if above > same_height(em.log_posterior) else []
         found = replace(found, restarts=em.restarts)
-        return found, [*_fit_notes(found), *notes]
+        if above <= same_height(em.log_posterior):
+            return found, _fit_notes(found)
+        return found, [*_fit_notes(found), f"a split of K = {k - 1} is {above:.2g} nats above every restart"]
 
     def _from_splits(self, spec: Mixture, fewer: EMFit | None, *, floor: bool) -> EMFit | None:
         """Best fit started from K - 1 clusters, each split in turn; with K - 1 itself as the floor or not."""
@@ -311,7 +295,8 @@ class _Run:
             **self.sampling,
         )
         self.samples[em.spec.n_components] = tree
-        figures, notes = {}, []
+        figures: dict[str, float] = {}
+        notes: list[str] = []
         verdict = diagnose(tree)
         if not verdict.passed:
             failed = ", ".join(check.name for check in verdict.checks if not check.passed)
@@ -357,84 +342,3 @@ def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
         notes.append(f"LOO: Pareto k of {bad} of {k.size} rows is over {found.good_k:.2f}: do not trust it")
     figures = {"elpd_loo": found.elpd, "elpd_loo_se": found.se, "p_loo": found.p, "bad_pareto_k": bad}
     return {name: float(value) for name, value in figures.items()}, notes
-
-
-def _table(rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, ...]) -> pd.DataFrame:
-    own = [column for name in criteria for column in COLUMNS[name]]
-    columns = ["log_likelihood", "n_parameters", *own, "n_best", "n_init", "notes"]
-    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
-    table.index.name = "n_components"
-    counts = [c for c in ("n_parameters", "n_best", "n_init", "bad_pareto_k") if c in table]
-    return table.astype(
-        dict.fromkeys(counts, "Int64") | dict.fromkeys(own, float) | dict.fromkeys(counts, "Int64")
-    )
-
-
-def _best(table: pd.DataFrame, criterion: str) -> int | None:
-    """K that a criterion takes by itself."""
-    figures = table[COLUMNS[criterion][0]].astype(float)
-    figures = figures[np.isfinite(figures)]
-    if figures.empty:
-        return None
-    return int(figures.idxmax() if HIGHER_IS_BETTER[criterion] else figures.idxmin())
-
-
-def _recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None, str]:
-    """The K to take, and the rule in words."""
-    if not best:
-        return None, "no number of clusters could be fitted: see the notes of each"
-    decides = next((name for name in ("evidence", "bic") if name in best), next(iter(best)))
-    k = best[decides]
-    if decides == "evidence":
-        k, rule = _by_evidence(table, k)
-    else:
-        sense = "highest" if HIGHER_IS_BETTER[decides] else "lowest"
-        rule = f"{sense} {decides.upper()}: K = {k}"
-    others = {name: other for name, other in best.items() if name != decides and other != k}
-    if others:
-        rule += "; " + ", ".join(f"{name.upper()} would take {other}" for name, other in others.items())
-    elif len(best) > 1:
-        rule += "; the other criteria agree"
-    return k, rule
-
-
-def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
-    """The fewest clusters whose evidence is not told apart from the highest."""
-    log, error = table["log_evidence"], table["log_evidence_se"]
-    apart = TOLERANCES.indistinguishable_se * np.hypot(error, error[best])
-    close = [int(k) for k in table.index if k != best and log[best] - log[k] < apart[k]]
-    if not close:
-        return best, f"highest log marginal likelihood: K = {best}"
-    k = min([best, *close])
-    listed = ", ".join(map(str, sorted([best, *close])))
-    return k, (
-        f"highest log marginal likelihood: K = {best}, but K = {listed} are indistinguishable within "
-        f"{TOLERANCES.indistinguishable_se:g} standard errors of their difference, and the fewest clusters "
-        f"are taken: K = {k}"
-    )
-
-
-def _remarks(fits: Mapping[int, EMFit], data: Data, criteria: tuple[str, ...]) -> list[str]:
-    """What the prior means for the comparison."""
-    specs = [em.spec for em in fits.values()]
-    notes = []
-    if any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs) and set(
-        criteria
-    ) & set(POINT):
-        notes.append(
-            "the fits are posterior modes: AIC, BIC and ICL take the likelihood there (Fraley and Raftery "
-            "2007), not at its maximum; use prior=None for the maximum"
-        )
-    if "evidence" in criteria and any(not _same(specs[0].prior, spec.prior) for spec in specs[1:]):
-        notes.append(
-            "every K has its own default prior, made from the data: the evidence compares clusters and "
-            "priors together, and sees the data twice; state a prior to compare K under one"
-        )
-    return notes
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two priors have the same hyperparameters."""
-    if not is_dataclass(a) or type(a) is not type(b):
-        return bool(a == b)
-    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))

@@ -19,9 +19,10 @@ LAYERS = [
         ("distributions", "declaration", "compiled", "optimise", "draw"),
     ],
     [("labels", "diagnostics", "membership")],
-    [("modes", "sampling", "table", "agreement", "smc", "evidence", "occupied", "selection")],
+    [("modes", "sampling", "table", "agreement")],
+    [("smc", "evidence", "occupied", "recommendation", "selection")],
     [("plot",)],
-    [("cli", "report", "__main__")],
+    [("printing", "cli", "report", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

@@ -71,9 +71,10 @@ def split_starts(
         Parameters, the parts of the split cluster last.
     """
     k = spec.n_components - 1
-    halves = spec.relabel(fewer, np.array([*range(k), np.argmax(fewer["alpha"])]))
+    largest = int(np.argmax(fewer["alpha"]))
+    halves = spec.relabel(fewer, np.array([*range(k), largest]))
     alpha = halves["alpha"].copy()
-    alpha[[np.argmax(fewer["alpha"]), -1]] /= 2
+    alpha[largest] = alpha[-1] = alpha[largest] / 2
     yield {**halves, "alpha": alpha}
     location, scale = spec.family.units(data)
     rows, weights = _some_rows(data, rng)
