@@ -80,19 +80,23 @@ def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None,
 
 
 def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
-    """The fewest clusters whose evidence is not told apart from the highest."""
+    """The fewest clusters whose evidence is not told apart from the highest (Kass and Raftery 1995)."""
     log, error = table["log_evidence"], table["log_evidence_se"]
-    apart = TOLERANCES.indistinguishable_se * np.hypot(error, error[best])
-    close = [int(k) for k in table.index if k != best and log[best] - log[k] < apart[k]]
-    if not close:
-        return best, f"highest log marginal likelihood: K = {best}"
-    k = min([best, *close])
-    listed = ", ".join(map(str, sorted([best, *close])))
-    return k, (
-        f"highest log marginal likelihood: K = {best}, but K = {listed} are indistinguishable within "
-        f"{TOLERANCES.indistinguishable_se:g} standard errors of their difference, and the fewest clusters "
-        f"are taken: K = {k}"
-    )
+    by_error = TOLERANCES.indistinguishable_se * np.hypot(error, error[best])
+    apart = np.maximum(by_error, TOLERANCES.log_bayes_factor)
+    close = [int(k) for k in table.index if k == best or log[best] - log[k] < apart[k]]
+    k = min(close)
+    rule = f"highest log marginal likelihood: K = {best}"
+    if len(close) > 1:
+        rule += (
+            f"; K = {', '.join(map(str, close))} are indistinguishable (within "
+            f"{TOLERANCES.log_bayes_factor:g} nat, or {TOLERANCES.indistinguishable_se:g} standard errors) "
+            f"and the fewest are taken: K = {k}"
+        )
+    doubtful = [str(i) for i, note in table["notes"].items() if "evidence: " in note]
+    if doubtful:
+        rule += f"; the evidence of K = {', '.join(doubtful)} is doubtful, see the notes"
+    return k, rule
 
 
 def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:

@@ -123,8 +123,8 @@ def select(
     -------
     Selection
         Table, fits and a recommendation that states its rule: the evidence
-        decides where it was computed, else the BIC, else the first criterion
-        asked for. After an interrupt it holds the K that were done.
+        decides where it was computed (of those that it does not tell apart, the
+        fewest clusters), else the BIC, else the first criterion asked for. After an interrupt it holds the K that were done.
 
     Raises
     ------
@@ -137,7 +137,8 @@ def select(
     Fraley and Raftery (2007), *Journal of Classification* 24 (BIC at the mode);
     Biernacki, Celeux and Govaert (2000), *IEEE PAMI* 22 (ICL); Vehtari, Gelman
     and Gabry (2017), *Statistics and Computing* 27 (LOO); Frühwirth-Schnatter
-    (2004), *Econometrics Journal* 7 (evidence).
+    (2004), *Econometrics Journal* 7 (evidence); Kass and Raftery (1995), *JASA*
+    90 (what its differences mean).
 
     Examples
     --------

@@ -66,6 +66,9 @@ class Tolerances:
         A marginal likelihood is doubtful when its standard error is over this (nats).
     pareto_k_share : float
         LOO is doubtful when more than this share of the rows has a Pareto k that is not good.
+    log_bayes_factor : float
+        Marginal likelihoods that differ by less (nats) are not told apart: "not worth more
+        than a bare mention" (Kass and Raftery 1995).
     indistinguishable_se : float
         Two figures that differ by less than so many standard errors of their difference are not told apart.
     singular : float
@@ -99,6 +102,7 @@ class Tolerances:
     bfmi: float = 0.3
     evidence_se: float = 0.5
     pareto_k_share: float = 0.0
+    log_bayes_factor: float = 1.0
     indistinguishable_se: float = 2.0
     singular: float = 1e-13
     rank: float = 1e-8
