@@ -124,7 +124,8 @@ def select(
     Selection
         Table, fits and a recommendation that states its rule: the evidence
         decides where it was computed (of those that it does not tell apart, the
-        fewest clusters), else the BIC, else the first criterion asked for. After an interrupt it holds the K that were done.
+        fewest clusters), else the BIC, else the first criterion asked for.
+        After an interrupt it holds the K that were done.
 
     Raises
     ------

@@ -204,10 +204,15 @@ def test_a_pareto_k_that_is_no_number_is_bad():
 
 
 def rows(**figures):
-    return {
-        k + 1: dict(zip(keys, values, strict=True))
-        for k, values in enumerate(zip(*figures.values(), strict=True))
-    }
+    """Rows of K = 1, 2, 3 from columns."""
+    return pd.DataFrame({**figures, "notes": ""}, index=[1, 2, 3]).to_dict("index")
+
+
+def test_evidence_to_doubt_is_said_in_the_rule():
+    figures = rows(log_evidence=[-9.0, -1.0, -8.0], log_evidence_se=[0.1] * 3)
+    figures[3]["notes"] = "evidence: R-hat"
+    table = criteria_table(figures, ("evidence",))
+    assert "the evidence of K = 3 is doubtful" in recommend(table, {"evidence": 2})[1]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +306,7 @@ def test_the_picture_shows_every_criterion(sampled):
         "AIC",
         "BIC",
         "ICL",
-        "expected log predictive density",
+        "LOO elpd",
         "log marginal likelihood",
     ]
     for name, column, ax in zip(

@@ -15,10 +15,10 @@ __all__ = ["selection"]
 LINE, TAKEN = COLOURS[0], COLOURS[2]
 
 NAMES = {
-    "aic": "AIC",
-    "bic": "BIC",
-    "icl": "ICL",
-    "loo": "expected log predictive density (LOO, nats)",
+    "aic": "AIC (twice nats)",
+    "bic": "BIC (twice nats)",
+    "icl": "ICL (twice nats)",
+    "loo": "LOO elpd (nats)",
     "evidence": "log marginal likelihood (nats)",
 }
 
@@ -48,7 +48,7 @@ def selection(selection: Selection, *, axes: Any = None) -> np.ndarray:
     >>> X = mx.datasets.faithful()
     >>> selection = mx.select(mx.GMM(1), X, range(1, 4), random_seed=1, progressbar=False)
     >>> [ax.get_ylabel() for ax in mx.plot.selection(selection)]
-    ['AIC', 'BIC', 'ICL']
+    ['AIC (twice nats)', 'BIC (twice nats)', 'ICL (twice nats)']
     """
     criteria, table = selection.criteria, selection.table
     if axes is None:
@@ -79,12 +79,14 @@ def selection(selection: Selection, *, axes: Any = None) -> np.ndarray:
         ax.set_title(f"{sense} is better{chosen}", fontsize="medium")
         ax.set(xlabel="number of clusters K", ylabel=NAMES[name])
     if selection.recommended is not None:
+        on_the_right = 2 * selection.recommended > table.index.min() + table.index.max()
         axes[0].annotate(
             f"recommended: {selection.recommended}",
             (selection.recommended, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(4, -4),
+            xytext=(-4 if on_the_right else 4, -4),
             textcoords="offset points",
+            ha="right" if on_the_right else "left",
             va="top",
             fontsize="small",
             color=INK,
