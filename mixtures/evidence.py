@@ -129,7 +129,7 @@ def marginal_likelihood(
     >>> X = mx.datasets.faithful()
     >>> evidence = mx.marginal_likelihood(mx.GMM(2), X, random_seed=1, progressbar=False)
     >>> round(evidence.log_marginal_likelihood)
-    -1169
+    -1168
     """
     if method not in METHODS:
         raise InputError(f"method {method!r} is not one of {', '.join(METHODS)}")
