@@ -27,7 +27,10 @@ from mixtures.sampling import sample
 from mixtures.smc import smc_log_evidence
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["Evidence", "marginal_likelihood"]
+__all__ = ["FEWEST_DRAWS", "Evidence", "marginal_likelihood"]
+
+FEWEST_DRAWS = 100
+"""Draws a chain that a bridge needs: half of them fit its proposal."""
 
 ALL_LABELLINGS = 5
 """Clusters up to which all K! labellings are gone through."""
@@ -77,11 +80,11 @@ def marginal_likelihood(
 ) -> Evidence:
     """Estimate the marginal likelihood of a mixture, with its standard error.
 
-    ``"bridge"`` goes from posterior draws to Gaussians fitted to them in
-    unconstrained coordinates, one for each labelling of the clusters: all K! up
-    to five clusters; above, the labelling of a pivot and those that exchange
-    two of its clusters, the posterior held to the same labellings, of which it
-    is the same in each. ``"smc"`` tempers particles from the prior to the
+    ``"bridge"`` goes from posterior draws to a Gaussian mixture that EM fits to
+    them in unconstrained coordinates, repeated for every labelling of the
+    clusters: all K! up to five clusters; above, the labelling of a pivot and
+    those that exchange two of its clusters, with the posterior held to the same
+    labellings, in each of which it has the same share. ``"smc"`` tempers particles from the prior to the
     posterior and needs no draws; it is slower and sees all labellings by itself.
 
     Parameters
@@ -182,8 +185,8 @@ def _draws(tree: xr.DataTree, spec: Mixture, n_features: int) -> dict[str, Array
     for name, shape in spec.shapes(n_features).items():
         if draws[name].shape[2:] != shape:
             raise InputError(f"{name} in the tree has shape {draws[name].shape[2:]}; this model has {shape}")
-    if draws["alpha"].shape[1] < 100:
-        raise InputError("a bridge needs at least 100 draws a chain, half of them to fit its proposal")
+    if draws["alpha"].shape[1] < FEWEST_DRAWS:
+        raise InputError(f"a bridge needs at least {FEWEST_DRAWS} draws a chain, half to fit its proposal")
     return draws
 
 

@@ -46,9 +46,7 @@ def criteria_table(rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, .
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
     table.index.name = "n_components"
     counts = [c for c in ("n_parameters", "n_best", "n_init", "bad_pareto_k") if c in table]
-    return table.astype(
-        dict.fromkeys(counts, "Int64") | dict.fromkeys(own, float) | dict.fromkeys(counts, "Int64")
-    )
+    return table.astype(dict.fromkeys(own, float) | dict.fromkeys(counts, "Int64"))
 
 
 def best_by(table: pd.DataFrame, criterion: str) -> int | None:
@@ -103,9 +101,8 @@ def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
     """What the prior means for the comparison."""
     specs = [em.spec for em in fits.values()]
     notes = []
-    if any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs) and set(
-        criteria
-    ) & set(POINT):
+    informed = any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs)
+    if informed and set(criteria) & set(POINT):
         notes.append(
             "the fits are posterior modes: AIC, BIC and ICL take the likelihood there (Fraley and Raftery "
             "2007), not at its maximum; use prior=None for the maximum"

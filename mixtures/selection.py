@@ -16,7 +16,7 @@ from mixtures.data import Data, InputError, as_data, did_you_mean
 from mixtures.diagnostics import diagnose
 from mixtures.em import fit_em
 from mixtures.emfit import CollapseError, EMFit, NonMonotoneError
-from mixtures.evidence import marginal_likelihood
+from mixtures.evidence import FEWEST_DRAWS, marginal_likelihood
 from mixtures.families import Mixture, resolve
 from mixtures.families.start import split_starts
 from mixtures.recommendation import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
@@ -156,6 +156,8 @@ def select(
     check_options("blackjax", draws, tune, chains)
     if n_init < 1:
         raise InputError(f"n_init must be at least 1, got {n_init}")
+    if "evidence" in asked and draws < FEWEST_DRAWS:
+        raise InputError(f"evidence needs draws={FEWEST_DRAWS} a chain at least, got {draws}")
     data = as_data(X, weights)
     _check_fitting(spec, data, asked)
     rng = np.random.default_rng(random_seed)

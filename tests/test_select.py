@@ -158,6 +158,7 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
         (GMM(1), {"n_components": [0, 1]}, "at least 1"),
         (GMM(1), {"n_components": 3}, "range"),
         (GMM(1), {"n_init": 0}, "n_init"),
+        (GMM(1), {"criteria": "all", "draws": 50}, "draws=100"),
         (GMM(1, prior=None), {"criteria": "all"}, "no loo or evidence"),
         (GMM(1), {"criteria": "loo", "weights": np.full(272, 2.0)}, "LOO leaves out single rows"),
         (GMM(1, weight_concentration=0.1), {}, "no finite mode"),
