@@ -8,12 +8,15 @@ from mixtures.declaration import declare
 from mixtures.diagnostics import diagnose
 from mixtures.distributions import BernoulliMixture, GaussianMixture, InverseWishart
 from mixtures.em import em_step, fit_em
+from mixtures.evidence import marginal_likelihood
 from mixtures.families import BMM, GMM, IdentifiabilityWarning, resolve
 from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
+from mixtures.occupied import occupied_clusters
 from mixtures.partitions import coclustering, point_partition
 from mixtures.sampling import sample
+from mixtures.selection import select
 from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
 
@@ -37,6 +40,8 @@ __all__ = [
     "fit_em",
     "fit_map",
     "lower_bound",
+    "marginal_likelihood",
+    "occupied_clusters",
     "plot",
     "point_partition",
     "priors",
@@ -44,6 +49,7 @@ __all__ = [
     "resolve",
     "responsibilities",
     "sample",
+    "select",
     "switching",
     "unalign",
     "uncertainty",

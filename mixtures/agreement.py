@@ -14,6 +14,15 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
+from mixtures.certificate import (
+    displaced,
+    equal_log_posterior,
+    identified,
+    independent,
+    maximum,
+    returns,
+    slopes,
+)
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
 from mixtures.diagnostics import Check, Verdict, diagnose

@@ -1,4 +1,4 @@
-"""The command line: ``mixtures crosscheck`` and ``mixtures demo``."""
+"""The command line: ``mixtures crosscheck``, ``mixtures select`` and ``mixtures demo``."""
 
 import json
 import warnings
@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +21,10 @@ from mixtures.diagnostics import Check
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.files import read_table
+from mixtures.printing import finite, plain, ruled_table, selection_as_json, show_selection
+from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
+from mixtures.selection import select
 from mixtures.standard_errors import METHODS, Uncertainty
 
 __all__ = ["main"]
@@ -45,6 +47,12 @@ DataArgument = Annotated[
 ]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=f"One of {', '.join(MODELS)}.")]
 ComponentsOption = Annotated[int, typer.Option("--components", "-k", help="Number of clusters K.")]
+MinOption = Annotated[int, typer.Option("--min-k", help="Fewest clusters.")]
+MaxOption = Annotated[int, typer.Option("--max-k", help="Most clusters.")]
+CriteriaOption = Annotated[
+    str,
+    typer.Option(help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+]
 CovarianceOption = Annotated[
     str | None,
     typer.Option("--covariance", help="full, tied, diag or spherical (GMM only).", show_default="full"),
@@ -120,10 +128,7 @@ def crosscheck_command(
     Example: mixtures crosscheck faithful --model gmm -k 2
     """
     spec = _spec(model, k, covariance, prior, weight_concentration)
-    if seed is not None and seed < 0:
-        raise InputError(f"--seed must not be negative, got {seed}")
-    if csv is not None and not csv.parent.is_dir():
-        raise InputError(f"--csv: there is no folder {str(csv.parent)!r}")
+    _check_outputs(seed, csv)
     cc = crosscheck(
         spec,
         _load(data, columns, exclude),
@@ -146,6 +151,59 @@ def crosscheck_command(
     raise typer.Exit(HOLDS if cc.passed else FAILS)
 
 
+@app.command(name="select")
+@reports_errors
+def select_command(
+    data: DataArgument,
+    model: ModelOption = "gmm",
+    min_k: MinOption = 1,
+    max_k: MaxOption = 6,
+    criteria: CriteriaOption = "aic,bic,icl",
+    covariance: CovarianceOption = None,
+    prior: PriorOption = "default",
+    weight_concentration: ConcentrationOption = 1.0,
+    columns: ColumnsOption = None,
+    exclude: ExcludeOption = None,
+    n_init: StartsOption = 10,
+    draws: DrawsOption = 1000,
+    tune: TuneOption = 500,
+    chains: ChainsOption = 4,
+    seed: SeedOption = None,
+    csv: CsvOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fit several numbers of clusters, compare them, and recommend one by a rule that is stated.
+
+    Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
+
+    Example: mixtures select faithful --model gmm --max-k 6 --criteria all
+    """
+    spec = _spec(model, 1, covariance, prior, weight_concentration)
+    _check_outputs(seed, csv)
+    if not 1 <= min_k <= max_k:
+        raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
+    selection = select(
+        spec,
+        _load(data, columns, exclude),
+        range(min_k, max_k + 1),
+        criteria="all" if criteria == "all" else [name.strip() for name in criteria.split(",")],
+        n_init=n_init,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=seed,
+        progressbar=not (quiet or as_json),
+    )
+    if csv is not None:
+        selection.table.to_csv(csv)
+    if as_json:
+        typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
+    else:
+        show_selection(selection)
+    raise typer.Exit(HOLDS if selection.recommended is not None else FAILS)
+
+
 @app.command()
 @reports_errors
 def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = False) -> None:
@@ -164,6 +222,13 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
 def main() -> None:
     """Run the command line."""
     app()
+
+
+def _check_outputs(seed: int | None, csv: Path | None) -> None:
+    if seed is not None and seed < 0:
+        raise InputError(f"--seed must not be negative, got {seed}")
+    if csv is not None and not csv.parent.is_dir():
+        raise InputError(f"--csv: there is no folder {str(csv.parent)!r}")
 
 
 def _spec(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
@@ -202,12 +267,7 @@ def _read(data: str) -> pd.DataFrame:
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
-
-
-def _plain(text: str) -> str:
-    """Text that came from data, safe for rich's markup."""
-    return text.replace("[", r"\[")
+    Console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
 
 
 def _show(cc: Crosscheck, rows: int) -> None:
@@ -224,7 +284,7 @@ def _show(cc: Crosscheck, rows: int) -> None:
     if cc.uncertainty is not None:
         console.print(_parameters(cc.uncertainty.table, rows, "Standard deviations side by side"))
     for note in (*cc.notes, *_notes(cc.uncertainty)):
-        console.print(f"note: {_plain(note)}", highlight=False)
+        console.print(f"note: {plain(note)}", highlight=False)
     verdict = (
         "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
     )
@@ -233,7 +293,7 @@ def _show(cc: Crosscheck, rows: int) -> None:
         f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}."
     )
     for reason in reasons:
-        console.print(f"  [red]because[/] {_plain(reason)}", highlight=False)
+        console.print(f"  [red]because[/] {plain(reason)}", highlight=False)
     if cc.convergence is not None and not cc.convergence.passed:
         console.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
 
@@ -244,29 +304,18 @@ def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
 
 def _title(spec: Mixture) -> str:
     shown = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.name != "prior"]
-    return _plain(f"{type(spec).__name__}({', '.join(shown)})")
+    return plain(f"{type(spec).__name__}({', '.join(shown)})")
 
 
 def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
     table = table.drop(columns="ess_tail", errors="ignore")  # too wide for most terminals
-    shown = _table(title)
+    shown = ruled_table(title)
     shown.add_column("parameter", overflow="fold")
     for name in table.columns:
         shown.add_column(str(name), justify="right", no_wrap=True)
     for label, row in table.head(rows).iterrows():
-        shown.add_row(_plain(str(label)), *(_cell(str(name), value) for name, value in row.items()))
+        shown.add_row(plain(str(label)), *(_cell(str(name), value) for name, value in row.items()))
     return shown
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
 
 
 def _cell(column: str, value: float) -> str:
@@ -277,7 +326,7 @@ def _cell(column: str, value: float) -> str:
 
 
 def _checks(title: str, checks: tuple[Check, ...]) -> Table:
-    shown = _table(title)
+    shown = ruled_table(title)
     for name, justify in (
         ("line", "left"),
         ("figure", "right"),
@@ -290,7 +339,7 @@ def _checks(title: str, checks: tuple[Check, ...]) -> Table:
         fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
         verdict = "[green]yes[/]" if check.passed else fails
         shown.add_row(
-            _plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, _plain(check.note)
+            plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, plain(check.note)
         )
     return shown
 
@@ -299,11 +348,11 @@ def _jsonable(cc: Crosscheck) -> dict[str, Any]:
     return {
         "model": None if cc.mode.spec is None else _title(cc.mode.spec),
         "passed": cc.passed,
-        "certificate": [_finite(asdict(check)) for check in cc.certificate],
+        "certificate": [finite(asdict(check)) for check in cc.certificate],
         "converged": None if cc.convergence is None else cc.convergence.passed,
         "convergence": []
         if cc.convergence is None
-        else [_finite(asdict(check)) for check in cc.convergence.checks],
+        else [finite(asdict(check)) for check in cc.convergence.checks],
         "restarts": None if cc.em is None else str(cc.em.restarts),
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
         "log_posterior": cc.mode.log_posterior,
@@ -314,9 +363,4 @@ def _jsonable(cc: Crosscheck) -> dict[str, Any]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_finite({"parameter": label, **row}) for label, row in table.to_dict("index").items()]
-
-
-def _finite(row: dict[Any, Any]) -> dict[str, Any]:
-    """Row with numbers JSON knows: null for NaN and infinities."""
-    return {str(k): None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
+    return [finite({"parameter": label, **row}) for label, row in table.to_dict("index").items()]

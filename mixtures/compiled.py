@@ -88,6 +88,16 @@ def _slopes(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFu
 
 
 @lru_cache(maxsize=GRAPHS_KEPT)
+def _at_vectors(log_density: JaxFunction) -> JaxFunction:
+    """The density at one vector after the other: memory for one."""
+
+    def at_vectors(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
+        return jax.lax.map(lambda y: log_density(y, arrays, jacobian), x)
+
+    return jax.jit(at_vectors)
+
+
+@lru_cache(maxsize=GRAPHS_KEPT)
 def _first_array_as_input(function: JaxFunction) -> JaxFunction:
     """Function whose last input comes first among the arrays; without a Jacobian."""
 
@@ -224,6 +234,19 @@ class CompiledModel:
         """Log prior of every free variable at ``x (..., size)``, without the Jacobian."""
         values = self._map(self._prior_terms, x, sequential=False)
         return {v.name: value for v, value in zip(self._free, values, strict=True)}
+
+    def log_densities(self, x: Array, *, jacobian: bool = False) -> Array:
+        """Log density at flat vectors ``x (..., size)``."""
+        vectors = jnp.reshape(jnp.asarray(x), (-1, self.size))
+        values = _at_vectors(self.log_density)(vectors, self.arrays, float(jacobian))
+        return np.asarray(values).reshape(np.shape(x)[:-1])
+
+    @cached_property
+    def log_prior(self) -> tuple[JaxFunction, list[Any]]:
+        """``log_prior(x, arrays, jacobian)``, traceable by JAX, and its arrays."""
+        outputs = [_total(self._prior_terms), self._log_jacobian]
+        function, arrays = compile_graph(self.model.value_vars, outputs)
+        return _log_density(function, self.value_shapes), arrays
 
     def _map(self, outputs: Any, x: Array, *, sequential: bool) -> list[Array]:
         function, arrays = compile_graph(self.model.value_vars, outputs)

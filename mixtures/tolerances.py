@@ -72,6 +72,15 @@ class Tolerances:
         A posterior is sensitive to its prior above this (Kallioinen et al. 2024).
     scaled_ess : float
         A density is raised to a power on more effective draws than these, by its tails.
+    evidence_se : float
+        A marginal likelihood is doubtful when its standard error is over this (nats).
+    pareto_k_share : float
+        LOO is doubtful when more than this share of the rows has a Pareto k that is not good.
+    log_bayes_factor : float
+        Marginal likelihoods that differ by less (nats) are not told apart: "not worth more
+        than a bare mention" (Kass and Raftery 1995).
+    indistinguishable_se : float
+        Two figures that differ by less than so many standard errors of their difference are not told apart.
     singular : float
         Data are singular when the smallest eigenvalue of their correlation is below this times D.
     rank : float
@@ -106,6 +115,10 @@ class Tolerances:
     restarts_alike: float = 0.2
     sensitivity: float = 0.05
     scaled_ess: float = 225.0
+    evidence_se: float = 0.5
+    pareto_k_share: float = 0.0
+    log_bayes_factor: float = 1.0
+    indistinguishable_se: float = 2.0
     singular: float = 1e-13
     rank: float = 1e-8
 

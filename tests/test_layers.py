@@ -25,9 +25,10 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "certificate", "agreement", "select")],
+    [("modes", "sampling", "table", "standard_errors", "certificate", "agreement")],
+    [("smc", "evidence", "occupied", "recommendation", "selection")],
     [("plot",)],
-    [("cli", "report", "__main__")],
+    [("printing", "cli", "report", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

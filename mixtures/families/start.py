@@ -1,17 +1,18 @@
 """Starting points: random partitions of the data, turned into parameters by one M-step."""
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from mixtures.families.mixture import Mixture
+from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array
 from mixtures.rows import Rows
 
-__all__ = ["random_partition", "start_params"]
+__all__ = ["random_partition", "split_starts", "start_params"]
 
 START_ROWS = 20_000
 """Rows at most that a start looks at."""
@@ -43,6 +44,48 @@ def start_params(spec: Mixture, data: Rows, rng: np.random.Generator, *, lloyd: 
     rows, weights = data.subsample(START_ROWS, rng)
     r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd, weights=weights)
     return spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
+
+
+def split_starts(
+    spec: Mixture, fewer: Params, data: Rows, rng: np.random.Generator
+) -> Iterator[dict[str, Array]]:
+    """Parameters of K clusters from K - 1, each of which is split in turn.
+
+    The first is one with two clusters in the place of one: no better and no
+    worse than K - 1, whatever EM makes of it.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model of K clusters.
+    fewer : dict of ndarray
+        Parameters of K - 1 clusters of the same family.
+    data : Data
+        Checked data.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Yields
+    ------
+    dict of ndarray
+        Parameters, the parts of the split cluster last.
+    """
+    k = spec.n_components - 1
+    largest = int(np.argmax(fewer["alpha"]))
+    halves = spec.relabel(fewer, np.array([*range(k), largest]))
+    alpha = halves["alpha"].copy()
+    alpha[largest] = alpha[-1] = alpha[largest] / 2
+    yield {**halves, "alpha": alpha}
+    location, scale = spec.family.units(data)
+    rows, weights = data.subsample(START_ROWS, rng)
+    r = spec.responsibilities(rows, fewer).T
+    r = r if weights is None else r * weights
+    for cluster in range(k):
+        if np.count_nonzero(r[cluster] > SOFTNESS) < 2:
+            continue  # nothing to split
+        parts = random_partition((rows - location) / scale, 2, rng, lloyd=True, weights=r[cluster])
+        split = np.vstack([np.delete(r, cluster, axis=0), r[cluster] * parts])
+        yield spec.maximize(spec.family.statistics(rows.T, split))
 
 
 def random_partition(

@@ -1,6 +1,7 @@
 """Pictures of mixtures on matplotlib: each takes axes and returns them; a cluster has one colour in all."""
 
 from mixtures.plot.clusters import clusters, responsibilities, scatter
+from mixtures.plot.criteria import selection
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.parameters import forest, heatmap, images
 from mixtures.plot.style import cluster_colour
@@ -13,6 +14,7 @@ __all__ = [
     "images",
     "responsibilities",
     "scatter",
+    "selection",
     "surface",
     "trace",
 ]

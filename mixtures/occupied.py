@@ -1,0 +1,141 @@
+"""How many clusters of an overfitted mixture hold rows: a posterior of their number."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixtures.data import InputError, as_data
+from mixtures.diagnostics import Check, Verdict, diagnose
+from mixtures.families import Mixture
+from mixtures.mixing import summarise
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import flat_draws
+
+__all__ = ["OccupiedClusters", "occupied_clusters"]
+
+
+@dataclass(frozen=True)
+class OccupiedClusters:
+    """Posterior of the number of clusters that hold at least one row.
+
+    Attributes
+    ----------
+    probabilities : pandas.Series
+        Probability of every number from 1 to K.
+    draws : ndarray of int, shape (chains, draws)
+        The number in every draw.
+    verdict : Verdict
+        Whether the chains mixed: over this number, and over all that does not
+        depend on labels. Labelled parameters are left out, since empty clusters
+        have no label that means anything.
+    """
+
+    probabilities: pd.Series
+    draws: np.ndarray
+    verdict: Verdict
+
+    @property
+    def most_probable(self) -> int:
+        """The number of highest probability."""
+        return int(self.probabilities.idxmax())
+
+    def __str__(self) -> str:
+        """Word the answer, and whether to believe it."""
+        k = self.most_probable
+        text = f"{k} occupied clusters with probability {self.probabilities[k]:.2f}"
+        return text if self.verdict.passed else f"{text}, but the chains did not mix: {self.verdict}"
+
+
+def occupied_clusters(
+    tree: xr.DataTree,
+    spec: Mixture,
+    X: Any,
+    *,
+    weights: Any = None,
+    random_seed: int | np.random.Generator | None = None,
+) -> OccupiedClusters:
+    """Count the clusters that hold rows, in every posterior draw of an overfitted mixture.
+
+    With a concentration of the weights well below half the number of parameters
+    of a cluster, such as ``GMM(10, weight_concentration=0.01)``, a mixture with
+    too many clusters empties those it does not need. Rows are dealt to clusters
+    at random, by each draw's responsibilities; no threshold on alpha is needed.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Posterior sample of the model; labels do not matter.
+    spec : GMM or BMM
+        The model, its number of clusters an upper bound.
+    X : array_like or frame, shape (n, D)
+        The data that were fitted.
+    weights : array_like of int, shape (n,), optional
+        Frequency weights, whole numbers.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of the dealing.
+
+    Returns
+    -------
+    OccupiedClusters
+        Probability of every number, and whether the chains mixed.
+
+    Raises
+    ------
+    InputError
+        If the tree is not a sample of this model, or weights are not whole.
+
+    References
+    ----------
+    Rousseau and Mengersen (2011), *JRSS B* 73; Malsiner-Walli,
+    Frühwirth-Schnatter and Grün (2016), *Statistics and Computing* 26.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> spec = mx.GMM(2)
+    >>> tree = mx.sample(spec, X, draws=100, random_seed=1, progressbar=False)
+    >>> mx.occupied_clusters(tree, spec, X, random_seed=1).most_probable
+    2
+    """
+    data, k = as_data(X, weights), spec.n_components
+    posterior = tree["posterior"]
+    missing = [name for name in spec.dims if name not in posterior.data_vars]
+    if missing or posterior["alpha"].sizes["cluster"] != k:
+        raise InputError(f"the tree is not a sample of this model: it needs {', '.join(spec.dims)}, K = {k}")
+    counts = np.ones(data.n_rows) if data.weights is None else data.weights
+    if (counts != np.round(counts)).any():
+        raise InputError("weights must be whole numbers here: a row is dealt as often as it counts")
+    rng, draws = np.random.default_rng(random_seed), flat_draws(tree, spec.dims)
+    numbers = np.empty(len(draws["alpha"]), dtype=int)
+    for s in range(len(numbers)):
+        r = spec.responsibilities(data, {name: x[s] for name, x in draws.items()})
+        dealt = rng.multinomial(counts.astype(np.int64), r / r.sum(axis=1, keepdims=True))
+        numbers[s] = np.count_nonzero(dealt.any(axis=0))
+    by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
+    shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size
+    index = pd.RangeIndex(1, k + 1, name="occupied clusters")
+    verdict = Verdict((*_mixing(by_chain), *_geometry(tree)))
+    return OccupiedClusters(pd.Series(shares, index, name="probability"), by_chain, verdict)
+
+
+def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:
+    """R-hat and ESS of the number itself; one that never changes in any chain has mixed."""
+    if (numbers == numbers[0, 0]).all():
+        return ()
+    figures = summarise(numbers[..., None].astype(float), 0.9)
+    r_hat = float(figures["r_hat"][0])
+    ess, enough = float(figures["ess_bulk"][0]), TOLERANCES.ess_per_chain * len(numbers)
+    advice = "the number moves slowly between its values: draw more, raise target_accept, or compare select"
+    return (
+        Check("R-hat of the number", r_hat, TOLERANCES.rhat, bool(r_hat < TOLERANCES.rhat), advice),
+        Check("ESS of the number", ess, enough, bool(ess > enough), advice),
+    )
+
+
+def _geometry(tree: xr.DataTree) -> tuple[Check, ...]:
+    """The sampler's own checks, and mixing of what does not depend on labels."""
+    return tuple(check for check in diagnose(tree).checks if "labels aligned" not in check.name)
