@@ -14,23 +14,15 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
-from mixtures.certificate import (
-    displaced,
-    equal_log_posterior,
-    identified,
-    independent,
-    maximum,
-    returns,
-    slopes,
-)
+from mixtures.certificate import displaced, find_modes, independent, maximum, returns, slopes
+from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
 from mixtures.diagnostics import Check, Verdict, diagnose
-from mixtures.em import fit_em
 from mixtures.emfit import EMFit
-from mixtures.families import Mixture
+from mixtures.families import Mixture, resolve
 from mixtures.labels import align
-from mixtures.laplace import bound_coordinates
+from mixtures.laplace import NoApproximation, laplace_draws
 from mixtures.modes import (
     MAPFit,
     best_mode,
@@ -39,15 +31,19 @@ from mixtures.modes import (
     partition_starts,
     prepare,
 )
-from mixtures.optimise import curvature_at
-from mixtures.relabelling import match_params
+from mixtures.optimise import climb, curvature_at
+from mixtures.priors import Array
+from mixtures.rows import Blocks
 from mixtures.sampling import check_options, sample
 from mixtures.standard_errors import Uncertainty, check_methods
 from mixtures.standard_errors import uncertainty as side_by_side
+from mixtures.streaming import StreamedModel
 from mixtures.table import parameter_table
-from mixtures.tolerances import TOLERANCES, same_height
+from mixtures.trees import draws_tree
 
 __all__ = ["Crosscheck", "crosscheck"]
+
+LAPLACE = "Laplace approximation in unconstrained coordinates; its mode is not the MAP"
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,11 @@ class Crosscheck:
     mode : MAPFit
         PyMC's MAP.
     posterior : xarray.DataTree or None
-        Aligned posterior sample; None where the posterior is improper.
+        Aligned posterior sample; None where the posterior is improper. For rows
+        that are never in memory at once it is a Laplace approximation, and
+        ``attrs["method"]`` says so.
     convergence : Verdict or None
-        Whether the sample can be believed.
+        Whether the sample can be believed (that of some rows, where not all are in memory).
     notes : tuple of str
         What else a reader should know.
     uncertainty : Uncertainty or None
@@ -116,7 +114,9 @@ def crosscheck(
         The model. On a user's own model, MAP is held against the posterior and
         EM is left out.
     X : array_like or frame, shape (n, D), optional
-        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+        The data; needed with a GMM or BMM, refused with a ``pymc.Model``. Rows
+        that are never in memory at once, as `fit_em` takes them, are certified all;
+        their posterior is a Laplace approximation, held against NUTS on some rows.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
         ``pymc.Model``.
@@ -163,9 +163,7 @@ def crosscheck(
         spec.check_mode()
     elif methods:
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
-    model, twin, resolved, data = prepare(spec, X, weights)
     rng = np.random.default_rng(random_seed)
-    compiled = CompiledModel(model, twin)
     sampling: dict[str, Any] = {
         "draws": draws,
         "tune": tune,
@@ -173,6 +171,16 @@ def crosscheck(
         "sampler": sampler,
         "progressbar": progressbar,
     }
+    if isinstance(spec, Mixture) and X is not None:
+        X, weights = as_rows(X, weights), None
+        if isinstance(X, Blocks) and methods:
+            raise InputError(
+                "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"
+            )
+        if isinstance(X, Blocks):
+            return _of_blocks(spec, X, n_init, rng, sampling, ci_prob)
+    model, twin, resolved, data = prepare(spec, X, weights)
+    compiled = CompiledModel(model, twin)
     if resolved is None or data is None:
         return _of_model(compiled, n_init, rng, sampling, ci_prob)
     cc = _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
@@ -201,23 +209,16 @@ def _of_spec(
     sampling: Mapping[str, Any],
     ci_prob: float,
 ) -> Crosscheck:
-    shown = bool(sampling["progressbar"])
-    tol = TOLERANCES.em_step_certificate
-    em = fit_em(spec, data, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown)
-    multi = best_mode(
-        compiled, partition_starts(compiled, spec, data, n_init, rng), spec, data, progressbar=shown
+    found = find_modes(
+        compiled,
+        spec,
+        data,
+        lambda: partition_starts(compiled, spec, data, n_init, rng),
+        n_init,
+        rng,
+        bool(sampling["progressbar"]),
     )
-    missed = multi.log_posterior - em.log_posterior
-    if missed > same_height(em.log_posterior):
-        again = fit_em(spec, data, start=multi.params, tol=tol)
-        em = replace(again, restarts=em.restarts)
-
-    x = compiled.unconstrain(spec.inside(em.params))
-    bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
-    curvature = curvature_at(compiled, x, within=~bound)
-    mode = best_mode(compiled, [displaced(x, curvature, rng)], spec, data)
-    mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
-
+    em, mode, curvature = found.em, found.mode, found.curvature
     posterior, notes = None, list(em.notes)
     if spec.prior is not None or spec.family.flat_is_proper:
         posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
@@ -226,19 +227,79 @@ def _of_spec(
             "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
         )
     notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
-    table = parameter_table(compiled, em.params, mode.params, posterior, x, curvature, rng, ci_prob)
-    certificate = (
-        equal_log_posterior(compiled, spec, data, em, x),
-        *slopes(compiled, x, bound, "EM"),
-        maximum(curvature),
-        identified(spec, em),
-        returns(mode, table),
-        independent(multi, em.log_posterior, missed),
-    )
+    table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
     convergence = None if posterior is None else diagnose(posterior, spec=spec, X=data, em=em)
     if posterior is not None:
-        notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~bound))))
+        notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
+    certificate = found.certificate(compiled, spec, data, table)
     return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))
+
+
+def _of_blocks(
+    spec: Mixture,
+    rows: Blocks,
+    n_init: int,
+    rng: np.random.Generator,
+    sampling: Mapping[str, Any],
+    ci_prob: float,
+) -> Crosscheck:
+    """Rows that are never in memory at once: Laplace for all of them, NUTS for some."""
+    spec = resolve(spec, rows)
+    compiled = StreamedModel(spec, rows, rng)
+    some = compiled.sub
+
+    def starts() -> list[Array]:
+        ends = [climb(compiled.of_table, x) for x in partition_starts(compiled, spec, some, n_init, rng)]
+        return list({round(compiled.of_table(x)[0], 3): x for x in ends}.values())
+
+    found = find_modes(compiled, spec, rows, starts, n_init, rng, bool(sampling["progressbar"]))
+    em, mode, notes = found.em, found.mode, list(found.em.notes)
+    notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
+    posterior, table, convergence = None, None, None
+    if spec.prior is None and not spec.family.flat_is_proper:
+        notes.append("prior=None: the posterior is improper; sds are Laplace's at the mode")
+    else:
+        try:
+            posterior = _laplace_tree(compiled, spec, em, rng, sampling)
+        except NoApproximation as error:
+            notes.append(f"no Laplace approximation: the log density is {error}")
+    table = parameter_table(
+        compiled, em.params, mode.params, posterior, found.x, found.curvature, rng, ci_prob
+    )
+    if posterior is not None:
+        notes.append(
+            f"the posterior of all {rows.n_rows:,} rows is a Laplace approximation from their observed "
+            "information: independent draws of a normal in unconstrained coordinates"
+        )
+        drawn = sample(spec, some, pivot=em.params, random_seed=rng, **sampling)
+        convergence = diagnose(drawn, spec=spec, X=some)
+        width = parameter_table(
+            compiled, em.params, mode.params, drawn, found.x, found.curvature, rng, ci_prob
+        )["sd"] * np.sqrt(some.total / rows.total)
+        table["sd_nuts"], ratio = width, width / table["sd"]
+        notes.append(
+            f"sd_nuts: NUTS on {some.n_rows:,} rows drawn at random, its sds times "
+            f"{np.sqrt(some.total / rows.total):.3g}, the root of their share; "
+            f"{ratio.min():.2f} to {ratio.max():.2f} of Laplace's"
+        )
+    certificate = found.certificate(compiled, spec, rows, table)
+    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))
+
+
+def _laplace_tree(
+    compiled: CompiledModel,
+    spec: Mixture,
+    em: EMFit,
+    rng: np.random.Generator,
+    sampling: Mapping[str, Any],
+) -> xr.DataTree:
+    """Draws of Laplace's approximation, as many as of a sample, labelled as what they are."""
+    chains, draws = sampling["chains"], sampling["draws"]
+    drawn = laplace_draws(compiled, spec.inside(em.params), chains * draws, rng)
+    by_chain = {name: x.reshape(chains, draws, *x.shape[1:]) for name, x in drawn.items()}
+    tree = align(draws_tree(by_chain, spec.dims, em.features), to=em.params)
+    tree.attrs["method"] = LAPLACE
+    return tree
 
 
 def _of_model(

@@ -1,22 +1,33 @@
-"""Lines of the certificate that EM and PyMC agree: one question each, with its figure and tolerance."""
+"""The modes that EM and MAP find, and the certificate that they agree.
+
+A line of the certificate is one question, with its figure and tolerance.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from mixtures.compiled import CompiledModel
+from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.estep import e_step
 from mixtures.families import Mixture
-from mixtures.modes import MAPFit
-from mixtures.optimise import Curvature
+from mixtures.laplace import bound_coordinates
+from mixtures.modes import MAPFit, best_mode
+from mixtures.optimise import Curvature, curvature_at
 from mixtures.priors import Array
+from mixtures.relabelling import match_params
 from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.verdict import Check
 
 __all__ = [
+    "Modes",
     "displaced",
     "equal_log_posterior",
+    "find_modes",
     "identified",
     "independent",
     "maximum",
@@ -108,3 +119,54 @@ def independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
     return Check(
         "best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note
     )
+
+
+@dataclass(frozen=True)
+class Modes:
+    """EM, the best of independent MAP starts, and the MAP that came back from beside EM."""
+
+    em: EMFit
+    multi: MAPFit
+    missed: float
+    mode: MAPFit
+    x: Array
+    bound: np.ndarray
+    curvature: Curvature
+
+    def certificate(
+        self, compiled: CompiledModel, spec: Mixture, rows: Rows, table: pd.DataFrame
+    ) -> tuple[Check, ...]:
+        """Whether they agree, line by line."""
+        return (
+            equal_log_posterior(compiled, spec, rows, self.em, self.x),
+            *slopes(compiled, self.x, self.bound, "EM"),
+            maximum(self.curvature),
+            identified(spec, self.em),
+            returns(self.mode, table),
+            independent(self.multi, self.em.log_posterior, self.missed),
+        )
+
+
+def find_modes(
+    compiled: CompiledModel,
+    spec: Mixture,
+    rows: Rows,
+    starts: Callable[[], list[Array]],
+    n_init: int,
+    rng: np.random.Generator,
+    shown: bool,
+) -> Modes:
+    """Search by EM and by MAP; where MAP is higher, EM goes on from there."""
+    tol = TOLERANCES.em_step_certificate
+    em = fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown)
+    multi = best_mode(compiled, starts(), spec, rows, progressbar=shown)
+    missed = multi.log_posterior - em.log_posterior
+    if missed > same_height(em.log_posterior):
+        again = fit_em(spec, rows, start=multi.params, tol=tol)
+        em = replace(again, restarts=em.restarts)
+    x = compiled.unconstrain(spec.inside(em.params))
+    bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
+    curvature = curvature_at(compiled, x, within=~bound)
+    mode = best_mode(compiled, [displaced(x, curvature, rng)], spec, rows)
+    mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
+    return Modes(em, multi, missed, mode, x, bound, curvature)

@@ -15,7 +15,7 @@ from mixtures.distributions.marginal import natural_form
 from mixtures.lowering import GRAPHS_KEPT, JaxFunction, compile_graph
 from mixtures.priors import Array
 
-__all__ = ["CompiledModel"]
+__all__ = ["CompiledModel", "gradient_of", "hessian_of"]
 
 HESSIAN_BATCH = 16
 """Columns of a Hessian computed at once: bounds its memory."""
@@ -57,12 +57,15 @@ def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> 
 
 
 @lru_cache(maxsize=GRAPHS_KEPT)
-def _gradient(log_density: JaxFunction) -> JaxFunction:
+def gradient_of(log_density: JaxFunction) -> JaxFunction:
+    """Value and gradient, compiled."""
     return jax.jit(jax.value_and_grad(log_density))
 
 
 @lru_cache(maxsize=GRAPHS_KEPT)
-def _hessian(log_density: JaxFunction) -> JaxFunction:
+def hessian_of(log_density: JaxFunction) -> JaxFunction:
+    """Second derivatives, compiled."""
+
     def hessian(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
         def column(v: Any) -> Any:
             return jax.jvp(lambda y: jax.grad(log_density)(y, arrays, jacobian), (x,), (v,))[1]
@@ -98,14 +101,14 @@ def _at_vectors(log_density: JaxFunction) -> JaxFunction:
 
 
 @lru_cache(maxsize=GRAPHS_KEPT)
-def _first_array_as_input(function: JaxFunction) -> JaxFunction:
-    """Function whose last input comes first among the arrays; without a Jacobian."""
+def _arrays_as_inputs(function: JaxFunction, n: int) -> JaxFunction:
+    """Function whose last ``n`` inputs come first among the arrays; without a Jacobian."""
 
-    def with_array(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
-        (density,) = function([*inputs, arrays[0]], arrays[1:])
+    def with_arrays(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        (density,) = function([*inputs, *arrays[:n]], arrays[n:])
         return density, 0.0
 
-    return with_array
+    return with_arrays
 
 
 class CompiledModel:
@@ -256,7 +259,7 @@ class CompiledModel:
 
     def value_and_grad(self, x: Array, *, jacobian: bool = False) -> tuple[float, Array]:
         """Log density and its gradient at a flat vector."""
-        value, gradient = _gradient(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian))
+        value, gradient = gradient_of(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian))
         return float(value), np.asarray(gradient)
 
     def initial_point(self, seed: int) -> Array:
@@ -286,13 +289,25 @@ class CompiledModel:
         function, arrays = compile_graph(
             [*self.model.value_vars, known], [(known * log_joint).sum() + _total(self._prior_terms)]
         )
-        gradient = _gradient(_log_density(_first_array_as_input(function), self.value_shapes))
+        gradient = gradient_of(_log_density(_arrays_as_inputs(function, 1), self.value_shapes))
 
         def value_and_grad(r: Array, x: Array) -> tuple[float, Array]:
             value, slope = gradient(jnp.asarray(x), [jnp.asarray(r), *arrays], 0.0)
             return float(value), np.asarray(slope)
 
         return value_and_grad
+
+    def of_other_rows(self) -> tuple[JaxFunction, list[Any]]:
+        """Weighted log-likelihood of other rows, as many as a mixture's own, and its arrays.
+
+        ``log_likelihood(x, [rows, weights, *arrays], 0.0)``, traceable by JAX.
+        """
+        (observed,), (terms,) = self.model.observed_RVs, self._row_terms
+        own = self.model.rvs_to_values[observed]
+        rows, weights = own.type(), pt.vector("weights", shape=terms.type.shape)
+        (moved,) = clone_replace([(weights * terms).sum()], {own: rows})
+        function, arrays = compile_graph([*self.model.value_vars, rows, weights], [moved])
+        return _log_density(_arrays_as_inputs(function, 2), self.value_shapes), arrays
 
     def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
         """Second derivatives of the log density at a flat vector, (size, size).
@@ -308,4 +323,4 @@ class CompiledModel:
             )
             slopes = (forward - backward) / (2 * steps.max(initial=0))
             return (slopes + slopes.T) / 2
-        return np.asarray(_hessian(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian)))
+        return np.asarray(hessian_of(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian)))

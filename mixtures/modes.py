@@ -20,6 +20,7 @@ from mixtures.families import IdentifiabilityWarning, Mixture, resolve
 from mixtures.families.start import random_partition, start_params
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
+from mixtures.rows import Rows
 from mixtures.tolerances import same_height
 from mixtures.trees import make_tree
 
@@ -187,7 +188,7 @@ def best_mode(
     compiled: CompiledModel,
     starts: list[Array],
     spec: Mixture | None,
-    data: Data | None,
+    data: Rows | None,
     *,
     progressbar: bool = False,
 ) -> MAPFit:

@@ -14,9 +14,11 @@ import pytest
 from conftest import every_spec, make_rows, simulate
 from distributed import Client, LocalCluster, wait
 
-from mixtures import BMM, GMM, InputError, fit_em, sample
+from mixtures import BMM, GMM, InputError, declare, fit_em, resolve, sample
 from mixtures.chunks import as_rows
+from mixtures.compiled import CompiledModel
 from mixtures.remote import DaskRows
+from mixtures.streaming import StreamedModel
 
 PATIENCE = 120
 """Seconds that a slow machine is given."""
@@ -253,3 +255,18 @@ def test_a_worker_killed_in_mid_fit_changes_nothing(client, monkeypatch):
     assert len(passes) > 20
     assert holding[0] not in client.scheduler_info()["workers"]
     assert_same_fit(ours, fit_em(GMM(3), X.compute(), n_init=1, random_seed=0, **BRIEF))
+
+
+def test_pymcs_density_is_summed_where_the_blocks_are(client):
+    """Compiled on every worker from what travels there: a model, a small table and a vector."""
+    X, _ = make_rows(GMM(2), 500, 2)
+    spec = resolve(GMM(2), X)
+    whole = CompiledModel(declare(spec, X))
+    streamed = StreamedModel(spec, as_rows(da.from_array(X, chunks=(200, 2))), np.random.default_rng(0))
+    x = streamed.initial_point(1)
+    expected, _ = whole.value_and_grad(whole.unconstrain(streamed.constrain(x)))
+    value, slope = streamed.value_and_grad(x)
+    assert value == pytest.approx(expected, rel=1e-12)
+    step = 1e-5 * np.eye(x.size)[0]
+    change = streamed.value_and_grad(x + step)[0] - streamed.value_and_grad(x - step)[0]
+    assert slope[0] == pytest.approx(change / 2e-5, rel=1e-5, abs=1e-4)

@@ -25,7 +25,7 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "certificate", "agreement")],
+    [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
     [("smc", "evidence", "occupied", "recommendation", "selection")],
     [("plot",)],
     [("printing", "cli", "report", "__main__")],
