@@ -1,7 +1,9 @@
-"""Speed as ratios taken in one run: ``python -m benchmarks [em density patterns posterior]``.
+"""Speed as ratios taken in one run: ``python -m benchmarks``, or with names to run some.
 
-Use an otherwise idle machine. Prints a table, and writes it with the machine and the
-versions to ``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
+The names are em, density, patterns, optimum, posterior, effective and scaling. Use an
+otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
+Prints a table, and writes it with the machine and the versions to
+``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
 """
 
 import json
@@ -11,11 +13,30 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import density, em, patterns, posterior
+from benchmarks import density, effective, em, optimum, patterns, posterior, scaling
 from benchmarks.rounds import markdown
 
-BENCHMARKS = {"em": em.run, "density": density.run, "patterns": patterns.run, "posterior": posterior.run}
-PACKAGES = ("mixtures", "numpy", "scikit-learn", "pymc", "pytensor", "jax", "blackjax", "numba")
+BENCHMARKS = {
+    "em": em.run,
+    "density": density.run,
+    "patterns": patterns.run,
+    "optimum": optimum.run,
+    "posterior": posterior.run,
+    "effective": effective.run,
+    "scaling": scaling.run,
+}
+PACKAGES = (
+    "mixtures",
+    "numpy",
+    "scikit-learn",
+    "pymc",
+    "pytensor",
+    "jax",
+    "blackjax",
+    "numba",
+    "numpyro",
+    "stepmix",
+)
 ROOT = Path(__file__).parents[1]
 
 PAGE = """# Benchmarks

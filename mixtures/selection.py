@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -191,8 +192,8 @@ def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
 
 def _check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
     try:
-        ks = tuple(sorted({int(k) for k in n_components if k == int(k)}))
-    except (TypeError, ValueError) as error:
+        ks = tuple(sorted({index(k) for k in n_components}))
+    except TypeError as error:
         raise InputError(f"n_components must be whole numbers such as range(1, 7): {error}") from error
     if not ks or ks[0] < 1:
         raise InputError(f"n_components must be at least 1, got {list(ks)}")

@@ -217,9 +217,8 @@ def asked(monkeypatch, faithful):
 
 
 def test_options_reach_the_model(asked):
-    options = (
-        "--covariance diag --prior none --n-init 3 --draws 7 --tune 8 --chains 9 --seed 5 --sampler nutpie"
-    )
+    options = "--covariance diag --prior none --n-init 3 --draws 7 --tune 8 --chains 9 --seed 5 --sampler nutpie"
+        " --uncertainty laplace --n-resamples 30"
     assert (
         run("crosscheck", "iris", "-k", 3, "--columns", "petal_width, sepal_width", *options.split())[0] == 0
     )
@@ -227,6 +226,7 @@ def test_options_reach_the_model(asked):
     assert spec == mx.GMM(3, covariance_type="diag", prior=None)
     assert list(X.columns) == ["petal_width", "sepal_width"]
     expected = {"n_init": 3, "draws": 7, "tune": 8, "chains": 9, "random_seed": 5, "sampler": "nutpie"}
+    expected |= {"uncertainty": "laplace", "n_resamples": 30}
     assert passed == expected | {"progressbar": True}
     run("crosscheck", "iris", "-k", 2, "--exclude", "petal_width", "--weight-concentration", 2, "--quiet")
     spec, X, passed = asked[1]

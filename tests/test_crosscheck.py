@@ -7,7 +7,7 @@ import pymc as pm
 import pytest
 
 import mixtures as mx
-from mixtures import BMM, GMM, InputError, agreement, crosscheck, modes, priors
+from mixtures import BMM, GMM, InputError, agreement, certificate, crosscheck, modes, priors
 from mixtures.tolerances import TOLERANCES
 
 SHORT = {"n_init": 4, "draws": 200, "tune": 200, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -39,14 +39,14 @@ def faithful():
 
 def patched_em(monkeypatch, change):
     """Let crosscheck see another answer at EM's first call than EM gave."""
-    fit_em, calls = agreement.fit_em, []
+    fit_em, calls = certificate.fit_em, []
 
     def patched(*args, **kwargs):
         em = fit_em(*args, **kwargs)
         calls.append(kwargs)
         return change(em) if len(calls) == 1 else em
 
-    monkeypatch.setattr(agreement, "fit_em", patched)
+    monkeypatch.setattr(certificate, "fit_em", patched)
     return calls
 
 
@@ -235,8 +235,8 @@ def test_an_optimum_that_em_misses_twice_fails(monkeypatch, faithful):
     def worse(em):
         return replace(em, log_posterior=em.log_posterior - 5)
 
-    fit_em = agreement.fit_em
-    monkeypatch.setattr(agreement, "fit_em", lambda *args, **kwargs: worse(fit_em(*args, **kwargs)))
+    fit_em = certificate.fit_em
+    monkeypatch.setattr(certificate, "fit_em", lambda *args, **kwargs: worse(fit_em(*args, **kwargs)))
     cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert ABOVE in failed(cc)
     assert lines(cc)[ABOVE].figure == pytest.approx(5)
