@@ -217,8 +217,10 @@ def asked(monkeypatch, faithful):
 
 
 def test_options_reach_the_model(asked):
-    options = "--covariance diag --prior none --n-init 3 --draws 7 --tune 8 --chains 9 --seed 5 --sampler nutpie"
+    options = (
+        "--covariance diag --prior none --n-init 3 --draws 7 --tune 8 --chains 9 --seed 5 --sampler nutpie"
         " --uncertainty laplace --n-resamples 30"
+    )
     assert (
         run("crosscheck", "iris", "-k", 3, "--columns", "petal_width, sepal_width", *options.split())[0] == 0
     )
