@@ -26,7 +26,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
-__all__ = ["GRAPHS_KEPT", "JaxFunction", "compile_graph"]
+__all__ = ["GRAPHS_KEPT", "JaxFunction", "compile_graph", "known_value"]
 
 JaxFunction = Callable[..., Any]
 
@@ -61,9 +61,9 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     _use_persistent_cache()
     held = [v for v in ancestors(outputs) if v not in set(inputs) and _is_array(v)]
     lifted = [v.type() for v in held]
-    outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)), rebuild_strict=False)
+    outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)))
     arguments = [*inputs, *lifted]
-    values = [jnp.asarray(v.data if isinstance(v, Constant) else v.get_value()) for v in held]  # type: ignore[attr-defined]
+    values = [jnp.asarray(known_value(v)) for v in held]
     for i, (known_arguments, known_outputs, known, prepare) in enumerate(_compiled):
         if _same_graph(arguments, outputs, known_arguments, known_outputs):
             _compiled.append(_compiled.pop(i))  # the latest used is the last forgotten
@@ -140,6 +140,13 @@ def jax_lazy_if_else(op: LazyIfElse, **kwargs: Any) -> JaxFunction:
     """By JAX, which is not to keep what the gradient of the branch not taken would need."""
     branches = [jax.checkpoint(jax_funcify(branch, **kwargs)) for branch in (op.true_branch, op.false_branch)]
     return lambda condition, *args: jax.lax.cond(condition, *branches, *args)
+
+
+def known_value(v: Any) -> Any:
+    """Value of a variable that depends on no input; what is there already is not compiled to be looked at."""
+    if isinstance(v, Constant):
+        return v.data
+    return v.get_value() if isinstance(v, SharedVariable) else v.eval()
 
 
 def _is_array(v: Variable) -> bool:

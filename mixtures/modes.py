@@ -18,6 +18,7 @@ from mixtures.distributions.marginal import MarginalMixtureRV
 from mixtures.emfit import CollapseError
 from mixtures.families import IdentifiabilityWarning, Mixture, resolve
 from mixtures.families.start import random_partition, start_params
+from mixtures.lowering import known_value
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
 from mixtures.rows import Rows
@@ -249,7 +250,7 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     if not shared:
         return [origin + rng.normal(size=origin.size) for _ in range(n)]
     rows = shared[0]
-    X = np.asarray(model.rvs_to_values[rows].eval(), dtype=np.float64)
+    X = np.asarray(known_value(model.rvs_to_values[rows]), dtype=np.float64)
     standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
     k = rows.owner.op.lengths(*rows.owner.op.dist_params(rows.owner))["k"]
     complete = compiled.complete(rows)

@@ -17,6 +17,7 @@ from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
 from mixtures.labels import align
+from mixtures.lowering import known_value
 from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at
 from mixtures.priors import Array
@@ -318,7 +319,7 @@ SAMPLERS: Mapping[str, Sampler] = {
 
 
 def _observed(model: pm.Model) -> dict[str, np.ndarray]:
-    return {v.name: np.asarray(model.rvs_to_values[v].eval()) for v in model.observed_RVs}
+    return {v.name: np.asarray(known_value(model.rvs_to_values[v])) for v in model.observed_RVs}
 
 
 def _tree(
