@@ -13,6 +13,7 @@ from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.partitions import coclustering, point_partition
+from mixtures.predictive import loo_pit, predictive_checks
 from mixtures.sampling import sample
 from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
@@ -36,9 +37,11 @@ __all__ = [
     "entropy",
     "fit_em",
     "fit_map",
+    "loo_pit",
     "lower_bound",
     "plot",
     "point_partition",
+    "predictive_checks",
     "priors",
     "q_function",
     "resolve",

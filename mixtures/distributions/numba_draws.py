@@ -24,7 +24,7 @@ VERSION = 1
 
 def _core(draw: Callable[..., Any]) -> tuple[Callable[..., Any], int]:
     """Compiled draw that writes to ``out``, and its version."""
-    compiled = numba_njit(draw)
+    compiled: Any = numba_njit(draw)
     compiled.handles_out = True
     return compiled, VERSION
 

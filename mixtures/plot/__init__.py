@@ -3,6 +3,8 @@
 from mixtures.plot.clusters import clusters, responsibilities, scatter
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.parameters import forest, heatmap, images
+from mixtures.plot.predictive import loo_pit, predictive_density, predictive_scatter
+from mixtures.plot.statistics import predictive_pairs, predictive_statistic
 from mixtures.plot.style import cluster_colour
 
 __all__ = [
@@ -11,6 +13,11 @@ __all__ = [
     "forest",
     "heatmap",
     "images",
+    "loo_pit",
+    "predictive_density",
+    "predictive_pairs",
+    "predictive_scatter",
+    "predictive_statistic",
     "responsibilities",
     "scatter",
     "surface",
