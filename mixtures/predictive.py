@@ -234,7 +234,7 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     pit, pareto_k = np.empty(data.values.shape), np.empty(data.n_rows)
     for rows, block in data.blocks(max(1, BLOCK // (alpha.size * data.n_features))):
         log_likelihood = np.stack([logsumexp(log_joint(block.T), axis=0) for log_joint in densities], axis=1)
-        log_weights, pareto_k[rows] = array_stats.psislw(-log_likelihood)
+        log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign itself
         below = margins.cdf(block[:, None, None, :])
         pit[rows] = np.einsum("ns,sk,nskd->nd", softmax(log_weights, axis=1), alpha, below, optimize=True)
     coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": list(data.features)}

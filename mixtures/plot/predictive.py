@@ -269,5 +269,6 @@ def loo_pit(
         ax.axhline(0, color=REPLICATED, lw=1)
         ax.plot(x, away, color=INK, lw=1.5, label="observed")
         ax.set(xlabel=f"LOO-PIT of {data.features[d]}", ylabel="ECDF less uniform", xlim=(0, 1))
-    axes[0].legend(fontsize="small")
+    axes[0].margins(y=0.3)
+    axes[0].legend(fontsize="small", loc="upper right")
     return axes

@@ -72,13 +72,15 @@ def predictive_statistic(
     lower, upper = shown.interval(ci_prob)
     outside = _outside(shown, ci_prob)
     ax, x = axes_or_new(ax), np.arange(data.n_features)
-    ax.vlines(x, lower, upper, color=REPLICATED, lw=6, alpha=0.45, label=f"predicted ({ci_prob:.0%})")
+    width = min(6, 200 / len(x))
+    ax.vlines(x, lower, upper, color=REPLICATED, lw=width, alpha=0.45, label=f"predicted ({ci_prob:.0%})")
     ax.plot(x[~outside], shown.observed[~outside], "o", color=INK, ms=4, label="observed")
-    ax.plot(x[outside], shown.observed[outside], "X", color=INK, ms=8, label="observed, outside")
+    if outside.any():
+        ax.plot(x[outside], shown.observed[outside], "X", color=INK, ms=8, label="observed, outside")
     ax.set_title(_count(outside, "features", ci_prob), fontsize="medium")
-    ax.set(xlabel="feature", ylabel=statistic)
+    ax.set(xlabel="feature", ylabel=statistic, xlim=(-0.6, len(x) - 0.4))
     _name(ax, "x", data.features)
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 
@@ -132,9 +134,10 @@ def predictive_pairs(
     name, shown = next((name, x) for name, x in found.items() if x.observed.ndim == 2)
     below = np.tri(data.n_features, k=-1, dtype=bool)
     outside, p = _outside(shown, ci_prob), shown.p
-    apart = shown.observed - shown.replicated.mean(axis=0)
+    mean = shown.replicated.mean(axis=0)
+    apart = shown.observed - mean
     ax = axes_or_new(ax)
-    largest = max(np.abs(apart[below & outside]).max(initial=0), 1e-3)
+    largest = max(np.abs(x[below]).max() for x in (apart, *(shown.interval(ci_prob) - mean)))
     ax.imshow(np.where(below, 0.0, np.nan), cmap="Greys", norm=Normalize(-1, 8))
     image = ax.imshow(
         np.where(below & outside, apart, np.nan), cmap="PuOr_r", norm=Normalize(-largest, largest)
@@ -148,6 +151,8 @@ def predictive_pairs(
     ax.spines[:].set_visible(False)
     _name(ax, "x", data.features)
     _name(ax, "y", data.features)
+    last = data.n_features - 0.5
+    ax.set(xlim=(-0.5, last - 1), ylim=(last, 0.5))  # the first row and the last column are empty
     return ax
 
 

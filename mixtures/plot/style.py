@@ -105,7 +105,7 @@ def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndar
         return axes
     across = min(n, 4) if n != 6 else 3
     down = -(-n // across)
-    figsize = (size[0] * across, size[1] * down)
+    figsize = (size[0] * across, size[1] * down) if n > 1 else None
     every = plt.subplots(down, across, figsize=figsize, layout="constrained", squeeze=False)[1].ravel()
     for ax in every[n:]:
         ax.remove()
