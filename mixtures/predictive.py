@@ -5,7 +5,7 @@ Replicated data sets are drawn by the family in NumPy; PyMC's
 ``sample_posterior_predictive`` draws the same distribution from a declared model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,15 @@ from mixtures.families.predictive import marginals, summaries
 from mixtures.membership import checked_draws
 from mixtures.priors import Array
 
-__all__ = ["Comparison", "compare", "loo_pit", "predictive_checks", "some_draws", "unweighted"]
+__all__ = [
+    "Comparison",
+    "compare",
+    "loo_pit",
+    "predictive_checks",
+    "replicated_sets",
+    "some_draws",
+    "unweighted",
+]
 
 BLOCK = 2**22
 """Values (rows x draws x clusters x features) held in memory at once."""
@@ -54,9 +62,11 @@ def predictive_checks(
     X : array_like or frame, shape (n, D)
         The data that were fitted.
     tree : xarray.DataTree
-        A posterior sample; its labels need not be aligned.
+        A posterior sample; its labels need not be aligned. Of a point, such as
+        ``em.to_datatree()``, the replicates have no parameter uncertainty.
     n_draws : int, default 500
-        Draws, evenly spaced, from each of which n rows are replicated.
+        Replicated data sets of n rows, each from a draw of its own, evenly
+        spaced; where the draws are fewer they come round again.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
     random_seed : int or numpy.random.Generator, optional
@@ -88,7 +98,7 @@ def predictive_checks(
     >>> one = mx.fit_em(mx.GMM(1), X, random_seed=1)
     >>> checks = mx.predictive_checks(one.spec, X, one.to_datatree(), random_seed=1)
     >>> checks.loc["kurtosis[waiting]", ["observed", "lower", "upper"]].round(1).tolist()
-    [-1.1, 0.2, 0.2]
+    [-1.1, -0.5, 0.7]
     """
     data = unweighted(X)
     rows = {}
@@ -131,13 +141,25 @@ def compare(
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
     """Statistics of the data beside those of replicated data sets, by name."""
-    rng = np.random.default_rng(random_seed)
-    draws = some_draws(spec, data, tree, n_draws)
-    replicated = [summaries(spec.family, spec.sample(one, data.n_rows, rng)[0]) for one in draws]
+    sets = replicated_sets(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+    replicated = [summaries(spec.family, rows) for rows in sets]
     return {
         name: Comparison(np.asarray(value), np.stack([one[name] for one in replicated]))
         for name, value in summaries(spec.family, data.values).items()
     }
+
+
+def replicated_sets(
+    spec: Mixture,
+    data: Data,
+    draws: Sequence[Params],
+    n_sets: int,
+    random_seed: int | np.random.Generator | None,
+) -> Iterator[Array]:
+    """Data sets (n, D) of the model, one a draw; few draws come round again."""
+    rng = np.random.default_rng(random_seed)
+    for i in range(n_sets):
+        yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]
 
 
 def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:

@@ -14,7 +14,7 @@ from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals
 from mixtures.plot.style import INK, REPLICATED, panels, places_of
 from mixtures.predictive import loo_pit as leave_one_out
-from mixtures.predictive import some_draws, unweighted
+from mixtures.predictive import replicated_sets, some_draws, unweighted
 from mixtures.priors import Array
 
 __all__ = ["loo_pit", "predictive_density", "predictive_scatter"]
@@ -59,7 +59,7 @@ def predictive_density(
     features : sequence of str, optional
         Columns to draw; the first 12 by default.
     n_draws : int, default 50
-        Draws, evenly spaced.
+        Draws, evenly spaced, or replicated data sets.
     random_seed : int or numpy.random.Generator, optional
         Seed of replicated data sets; densities need none.
     axes : array of matplotlib.axes.Axes, optional
@@ -94,8 +94,7 @@ def predictive_density(
     axes = panels(len(places), axes)
     margins = marginals(spec.family, draws)
     if margins is None:
-        rng = np.random.default_rng(random_seed)
-        replicated = np.stack([spec.sample(one, data.n_rows, rng)[0] for one in draws])
+        replicated = np.stack(list(replicated_sets(spec, data, draws, n_draws, random_seed)))
         for ax, d in zip(axes, places, strict=True):
             _bars(ax, data.values[:, d], replicated[..., d])
     else:
