@@ -6,7 +6,9 @@ compiles for numba. A distribution without a function here is drawn by its ``rng
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from pytensor.link.numba.dispatch.basic import numba_njit
@@ -18,8 +20,8 @@ from mixtures.distributions.inverse_wishart import InverseWishartRV
 
 __all__: list[str] = []
 
-VERSION = 1
-"""Part of the key under which PyTensor keeps compiled draws on disk: raise it with every change here."""
+VERSION = crc32(Path(__file__).read_bytes())
+"""Part of the key under which PyTensor keeps compiled draws on disk, so that a change here compiles anew."""
 
 
 def _core(draw: Callable[..., Any]) -> tuple[Callable[..., Any], int]:

@@ -76,7 +76,7 @@ def predictive_statistic(
     ax.vlines(x, lower, upper, color=REPLICATED, lw=width, alpha=0.45, label=f"predicted ({ci_prob:.0%})")
     ax.plot(x[~outside], shown.observed[~outside], "o", color=INK, ms=4, label="observed")
     if outside.any():
-        ax.plot(x[outside], shown.observed[outside], "X", color=INK, ms=8, label="observed, outside")
+        ax.plot(x[outside], shown.observed[outside], "X", color=INK, ms=width + 2, label="observed, outside")
     ax.set_title(_count(outside, "features", ci_prob), fontsize="medium")
     ax.set(xlabel="feature", ylabel=statistic, xlim=(-0.6, len(x) - 0.4))
     _name(ax, "x", data.features)
@@ -168,7 +168,7 @@ def _count(outside: np.ndarray, what: str, ci_prob: float) -> str:
 
 def _name(ax: Axes, axis: Literal["x", "y"], features: tuple[str, ...]) -> None:
     """Names of the features as ticks, turned where they are long; every few of them where they are many."""
-    step = -(-len(features) // 32)
+    step = -(-len(features) // 24)
     turned = axis == "x" and len("".join(features[::step])) > 30
     places = range(0, len(features), step)
     (ax.set_xticks if axis == "x" else ax.set_yticks)(places, features[::step])
