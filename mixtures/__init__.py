@@ -15,6 +15,7 @@ from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.occupied import occupied_clusters
 from mixtures.partitions import coclustering, point_partition
+from mixtures.predictive import loo_pit, predictive_checks
 from mixtures.sampling import sample
 from mixtures.selection import select
 from mixtures.standard_errors import uncertainty
@@ -39,11 +40,13 @@ __all__ = [
     "entropy",
     "fit_em",
     "fit_map",
+    "loo_pit",
     "lower_bound",
     "marginal_likelihood",
     "occupied_clusters",
     "plot",
     "point_partition",
+    "predictive_checks",
     "priors",
     "q_function",
     "resolve",

@@ -21,7 +21,7 @@ LAYERS = [
     [
         ("relabelling", "labels", "bootstrap"),
         ("verdict",),
-        ("membership", "partitions"),
+        ("membership", "partitions", "predictive"),
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],

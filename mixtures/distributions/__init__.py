@@ -1,5 +1,6 @@
 """PyMC distributions of marginalised mixtures, for anyone's model."""
 
+from mixtures.distributions import numba_loading  # noqa: F401 (registers itself)
 from mixtures.distributions.bernoulli import BernoulliMixture
 from mixtures.distributions.components import declare_rows
 from mixtures.distributions.gaussian import GaussianMixture

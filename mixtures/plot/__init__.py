@@ -4,6 +4,8 @@ from mixtures.plot.clusters import clusters, responsibilities, scatter
 from mixtures.plot.criteria import selection
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.parameters import forest, heatmap, images
+from mixtures.plot.predictive import loo_pit, predictive_density, predictive_scatter
+from mixtures.plot.statistics import predictive_pairs, predictive_statistic
 from mixtures.plot.style import cluster_colour
 
 __all__ = [
@@ -12,6 +14,11 @@ __all__ = [
     "forest",
     "heatmap",
     "images",
+    "loo_pit",
+    "predictive_density",
+    "predictive_pairs",
+    "predictive_scatter",
+    "predictive_statistic",
     "responsibilities",
     "scatter",
     "selection",

@@ -1,12 +1,26 @@
 """What every picture shares: a colour for each cluster, and axes to draw on."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from mixtures.data import Data, InputError, did_you_mean
 
-__all__ = ["COLOURS", "INK", "axes_or_new", "cluster_colour", "columns", "name_cluster"]
+__all__ = [
+    "COLOURS",
+    "INK",
+    "REPLICATED",
+    "axes_or_new",
+    "cluster_colour",
+    "columns",
+    "name_cluster",
+    "panels",
+    "places_of",
+]
 
 COLOURS = (
     "#3f90da",
@@ -24,6 +38,12 @@ COLOURS = (
 
 INK = "#222222"
 """Colour of what belongs to no cluster: text, outlines, the mixture as a whole."""
+
+REPLICATED = "#00897b"
+"""Colour of what the model predicts, which is no cluster's; what was observed is in ink."""
+
+MOST_PANELS = 12
+"""Features that a picture with a panel for each shows unasked."""
 
 
 def cluster_colour(k: int) -> str:
@@ -57,15 +77,39 @@ def columns(data: Data, features: tuple[str, ...] | None) -> list[int]:
     """Places of the features to draw: those asked for, or the first two."""
     if features is None:
         return list(range(min(2, data.n_features)))
+    places = places_of(data, features)
+    if len(places) not in (1, 2):
+        raise InputError(f"a picture has one feature or two, got {len(places)}")
+    return places
+
+
+def places_of(data: Data, features: Sequence[str] | None, most: int = MOST_PANELS) -> list[int]:
+    """Places of the features asked for, or of the first of them."""
+    if features is None:
+        return list(range(min(most, data.n_features)))
     for name in features:
         if name not in data.features:
             hint = did_you_mean(name, data.features)
             raise InputError(
                 f"there is no feature {name!r}{hint}; the features are {', '.join(data.features)}"
             )
-    if len(features) not in (1, 2):
-        raise InputError(f"a picture has one feature or two, got {len(features)}")
     return [data.features.index(name) for name in features]
+
+
+def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndarray:
+    """The n axes given, or those of a new figure with at most four in a row."""
+    if axes is not None:
+        axes = np.asarray(axes, dtype=object).ravel()
+        if len(axes) != n:
+            raise InputError(f"axes must be {n}, got {len(axes)}")
+        return axes
+    across = min(n, 4) if n != 6 else 3
+    down = -(-n // across)
+    figsize = (size[0] * across, size[1] * down) if n > 1 else None
+    every = plt.subplots(down, across, figsize=figsize, layout="constrained", squeeze=False)[1].ravel()
+    for ax in every[n:]:
+        ax.remove()
+    return np.asarray(every[:n], dtype=object)
 
 
 def name_cluster(ax: Axes, k: int, x: float, y: float) -> None:

@@ -1,0 +1,139 @@
+"""Draws of our distributions compiled by numba, PyTensor's default backend, each for one core draw.
+
+Without these PyTensor runs ``rng_fn`` in object mode and warns at every compilation.
+This module imports numba, so it is loaded by `numba_loading`, when PyTensor first
+compiles for numba. A distribution without a function here is drawn by its ``rng_fn``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from pytensor.link.numba.dispatch.basic import numba_njit
+from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
+
+from mixtures.distributions.bernoulli import BernoulliMixtureRV
+from mixtures.distributions.gaussian import ConjugateNormalRV, DiagonalGaussianMixtureRV, GaussianMixtureRV
+from mixtures.distributions.inverse_wishart import InverseWishartRV
+
+__all__: list[str] = []
+
+VERSION = crc32(Path(__file__).read_bytes())
+"""Part of the key under which PyTensor keeps compiled draws on disk, so that a change here compiles anew."""
+
+
+def _core(draw: Callable[..., Any]) -> tuple[Callable[..., Any], int]:
+    """Compiled draw that writes to ``out``, and its version."""
+    compiled: Any = numba_njit(draw)
+    compiled.handles_out = True
+    return compiled, VERSION
+
+
+@numba_njit
+def _cluster(rng: Any, alpha: Any) -> Any:
+    """Hidden cluster of one row."""
+    left = rng.random() * alpha.sum()
+    for k in range(len(alpha)):
+        left -= alpha[k]
+        if left < 0:
+            return k
+    return alpha.argmax()  # rounding left a hair
+
+
+@numba_njit
+def _coloured(rng: Any, mean: Any, chol: Any, scale: Any, out: Any) -> None:
+    """``mean + scale L eps`` in place: entry i has no use for the noise after it."""
+    for i in range(len(out)):
+        out[i] = rng.standard_normal()
+    for i in range(len(out) - 1, -1, -1):
+        total = 0.0
+        for j in range(i + 1):
+            total += chol[i, j] * out[j]
+        out[i] = mean[i] + scale * total
+
+
+@numba_core_rv_funcify.register
+def dense_rows(op: GaussianMixtureRV, node: Any) -> Any:
+    """One row of a Gaussian mixture with Cholesky factors."""
+
+    def draw(rng: Any, alpha: Any, mu: Any, chol: Any, out: Any = None) -> Any:
+        if out is None:
+            out = np.empty(mu.shape[1])
+        k = _cluster(rng, alpha)
+        _coloured(rng, mu[k], chol[k], 1.0, out)
+        return out
+
+    return _core(draw)
+
+
+@numba_core_rv_funcify.register
+def diagonal_rows(op: DiagonalGaussianMixtureRV, node: Any) -> Any:
+    """One row of a Gaussian mixture with standard deviations."""
+
+    def draw(rng: Any, alpha: Any, mu: Any, sd: Any, out: Any = None) -> Any:
+        if out is None:
+            out = np.empty(mu.shape[1])
+        k = _cluster(rng, alpha)
+        for d in range(len(out)):
+            out[d] = mu[k, d] + sd[k, d] * rng.standard_normal()
+        return out
+
+    return _core(draw)
+
+
+@numba_core_rv_funcify.register
+def bernoulli_rows(op: BernoulliMixtureRV, node: Any) -> Any:
+    """One row of a Bernoulli mixture."""
+
+    def draw(rng: Any, alpha: Any, p: Any, out: Any = None) -> Any:
+        if out is None:
+            out = np.empty(p.shape[1], dtype=np.int64)
+        k = _cluster(rng, alpha)
+        for d in range(len(out)):
+            out[d] = rng.random() < p[k, d]
+        return out
+
+    return _core(draw)
+
+
+@numba_core_rv_funcify.register
+def conjugate_normal(op: ConjugateNormalRV, node: Any) -> Any:
+    """One mean given its cluster's covariance."""
+
+    def draw(rng: Any, mean: Any, chol: Any, kappa: Any, out: Any = None) -> Any:
+        if out is None:
+            out = np.empty(len(mean))
+        _coloured(rng, mean, chol, 1 / np.sqrt(kappa), out)
+        return out
+
+    return _core(draw)
+
+
+@numba_core_rv_funcify.register
+def inverse_wishart(op: InverseWishartRV, node: Any) -> Any:
+    """One covariance matrix: ``R' R`` with ``A R = L_Psi'`` and ``A`` the Bartlett factor."""
+
+    def draw(rng: Any, nu: Any, Psi: Any, out: Any = None) -> Any:
+        dim = len(Psi)
+        if out is None:
+            out = np.empty((dim, dim))
+        if not nu > dim - 1:
+            raise ValueError("InverseWishart needs nu > D - 1")
+        root = np.ascontiguousarray(np.linalg.cholesky(Psi).T)
+        row = np.empty(dim)  # of A
+        for i in range(dim):  # substitution, spelt out: numba compiles np.linalg.solve and @ for seconds
+            for j in range(i):
+                row[j] = rng.standard_normal()
+            diagonal = np.sqrt(rng.chisquare(nu - i))
+            for c in range(dim):
+                for j in range(i):
+                    root[i, c] -= row[j] * root[j, c]
+                root[i, c] /= diagonal
+        for i in range(dim):
+            for j in range(dim):
+                out[i, j] = (root[:, i] * root[:, j]).sum()
+        return out
+
+    return _core(draw)

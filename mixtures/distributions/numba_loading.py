@@ -1,0 +1,20 @@
+"""Loads the draws compiled by numba when PyTensor first compiles for it, not when the package is imported."""
+
+from importlib import import_module
+from typing import Any
+
+from pytensor.compile import optdb
+from pytensor.graph.rewriting.basic import GraphRewriter
+
+__all__: list[str] = []
+
+
+class LoadNumbaDraws(GraphRewriter):
+    """Changes nothing in a graph: that it is run says that numba is about to be needed."""
+
+    def apply(self, fgraph: Any) -> None:
+        """Register the draws."""
+        import_module("mixtures.distributions.numba_draws")
+
+
+optdb.register("mixtures_numba_draws", LoadNumbaDraws(), "numba", position=99)

@@ -1,0 +1,273 @@
+"""What the model predicts over what was observed: observations in ink, predictions in their own colour."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats import ecdf_utils
+from matplotlib.axes import Axes
+
+from mixtures.data import Data, InputError
+from mixtures.families import Mixture, Params
+from mixtures.families.predictive import marginals
+from mixtures.plot.style import INK, REPLICATED, panels, places_of
+from mixtures.predictive import loo_pit as leave_one_out
+from mixtures.predictive import replicated_sets, some_draws, unweighted
+from mixtures.priors import Array
+
+__all__ = ["loo_pit", "predictive_density", "predictive_scatter"]
+
+GRID = 400
+"""Points at which a density is drawn."""
+
+MOST_VALUES = 30
+"""Different whole numbers up to which a feature has a bar for each."""
+
+SHOWN_ROWS = 2000
+"""Rows in a scatter, of the data and of replicates each."""
+
+PIT_POINTS, SIMULATIONS = 200, 1000
+"""Points at which an ECDF is compared with the uniform, and simulated samples behind its band."""
+
+
+def predictive_density(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 50,
+    random_seed: int | np.random.Generator | None = None,
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw the posterior predictive density of every feature over a histogram of the data.
+
+    Continuous features have the mixture's exact marginal density, a line for each
+    draw and their mean. Others, such as the items of a BMM, have replicated data
+    sets: the share of rows in every bar, with its 95% interval.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data.
+    tree : xarray.DataTree
+        A posterior sample; its labels need not be aligned.
+    features : sequence of str, optional
+        Columns to draw; the first 12 by default.
+    n_draws : int, default 50
+        Draws, evenly spaced, or replicated data sets.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of replicated data sets; densities need none.
+    axes : array of matplotlib.axes.Axes, optional
+        Where to draw, one for each feature; a new figure by default.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If a column is not there, or the sample is of other features.
+
+    References
+    ----------
+    Gabry et al. (2019), *JRSS A* 182, 389-402.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> axes = mx.plot.predictive_density(em.spec, X, em.to_datatree())
+    >>> [ax.get_xlabel() for ax in axes]
+    ['eruptions', 'waiting']
+    """
+    data = unweighted(X)
+    places = places_of(data, features)
+    draws = some_draws(spec, data, tree, n_draws)
+    axes = panels(len(places), axes)
+    margins = marginals(spec.family, draws)
+    if margins is None:
+        replicated = np.stack(list(replicated_sets(spec, data, draws, n_draws, random_seed)))
+        for ax, d in zip(axes, places, strict=True):
+            _bars(ax, data.values[:, d], replicated[..., d])
+    else:
+        _lines(axes, data, places, margins, draws)
+    for ax, d in zip(axes, places, strict=True):
+        ax.set_xlabel(data.features[d])
+    axes[0].legend(fontsize="small")
+    return axes
+
+
+def _lines(axes: np.ndarray, data: Data, places: list[int], margins: Any, draws: list[Params]) -> None:
+    """Marginal densities of the mixture, one a draw, and their mean over a histogram."""
+    alpha = np.stack([one["alpha"] for one in draws])
+    margin = 0.1 * np.ptp(data.values, axis=0)
+    grid = np.linspace(data.values.min(axis=0) - margin, data.values.max(axis=0) + margin, GRID)
+    density = np.einsum("sk,gskd->dsg", alpha, margins.pdf(grid[:, None, None, :]))
+    for ax, d in zip(axes, places, strict=True):
+        ax.hist(data.values[:, d], bins="auto", density=True, color=INK, alpha=0.2, label="observed")
+        ax.plot(grid[:, d], density[d].T, color=REPLICATED, lw=1, alpha=max(0.08, 1 / len(draws)))
+        ax.plot(grid[:, d], density[d].mean(axis=0), color=REPLICATED, lw=2.5, label="predicted")
+        ax.set_ylabel("density")
+
+
+def _bars(ax: Axes, observed: Array, replicated: Array) -> None:
+    """Share of the rows in every bin, with the interval over replicated data sets (S, n)."""
+    every = np.append(replicated.ravel(), observed)
+    if (every % 1 == 0).all() and np.ptp(every) < MOST_VALUES:
+        edges = np.arange(every.min() - 0.5, every.max() + 1)
+    else:
+        edges = np.histogram_bin_edges(every, bins=MOST_VALUES)
+    shares = np.stack([np.histogram(x, edges)[0] / len(x) for x in replicated])
+    middle, mean = (edges[1:] + edges[:-1]) / 2, shares.mean(axis=0)
+    seen = np.histogram(observed, edges)[0] / len(observed)
+    ax.bar(middle, seen, 0.9 * np.diff(edges), color=INK, alpha=0.2, label="observed")
+    lower, upper = np.quantile(shares, [0.025, 0.975], axis=0)
+    ax.vlines(middle, lower, upper, color=REPLICATED, lw=2)
+    ax.plot(middle, mean, "o", color=REPLICATED, ms=5, label="predicted")
+    if len(middle) <= 10:
+        ax.set_xticks(middle)
+    ax.set_ylabel("share of rows")
+
+
+def predictive_scatter(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 50,
+    random_seed: int | np.random.Generator | None = None,
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw the rows over as many replicated ones, for every two features.
+
+    The replicated rows are shared out among the draws. What has a place in one
+    of the two clouds and not in the other, the model gets wrong. At most 2,000 rows
+    of each are shown.
+
+    Parameters
+    ----------
+    spec, X, tree, n_draws, random_seed
+        As in `predictive_density`.
+    features : sequence of str, optional
+        Two columns or more; the first four by default.
+    axes : array of matplotlib.axes.Axes, optional
+        Where to draw, one for each pair; a new figure by default.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If there are not two features, or one is not there.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> axes = mx.plot.predictive_scatter(em.spec, X, em.to_datatree(), random_seed=1)
+    >>> axes[0].get_xlabel(), axes[0].get_ylabel()
+    ('eruptions', 'waiting')
+    """
+    data = unweighted(X)
+    pairs = list(combinations(places_of(data, features, most=4), 2))
+    if not pairs:
+        raise InputError("a scatter needs two features; predictive_density draws one")
+    rng = np.random.default_rng(random_seed)
+    observed = data.values[:: -(-data.n_rows // SHOWN_ROWS)]
+    draws = some_draws(spec, data, tree, min(n_draws, len(observed)))
+    shares = np.array_split(observed, len(draws))
+    replicated = np.vstack(
+        [spec.sample(one, len(share), rng)[0] for one, share in zip(draws, shares, strict=True)]
+    )
+    axes = panels(len(pairs), axes, (3.6, 3.2))
+    for ax, (i, j) in zip(axes, pairs, strict=True):
+        ax.scatter(*replicated.T[[i, j]], s=16, color=REPLICATED, alpha=0.45, lw=0, label="replicated")
+        ax.scatter(*observed.T[[i, j]], s=5, color=INK, alpha=0.7, lw=0, label="observed")
+        ax.set(xlabel=data.features[i], ylabel=data.features[j])
+    axes[0].legend(fontsize="small")
+    return axes
+
+
+def loo_pit(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 1000,
+    ci_prob: float = 0.95,
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw how far every feature's LOO-PIT values are from uniform: their ECDF less the uniform's.
+
+    Outside the simultaneous band the model misses the feature's distribution. A
+    curve that is below zero first and above it later says that predictions are
+    too wide; above first and below later, that they are too narrow.
+
+    Parameters
+    ----------
+    spec, X, tree, n_draws
+        As in `mixtures.loo_pit`.
+    features : sequence of str, optional
+        Columns to draw; the first 12 by default.
+    ci_prob : float, default 0.95
+        Probability that a uniform sample of n values stays in the band, of each feature.
+    axes : array of matplotlib.axes.Axes, optional
+        Where to draw, one for each feature; a new figure by default.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        As `mixtures.loo_pit`.
+
+    References
+    ----------
+    Säilynoja, Bürkner and Vehtari (2022), *Statistics and Computing* 32, 32.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> spec = mx.resolve(mx.GMM(1), X)
+    >>> tree = mx.sample(spec, X, draws=200, random_seed=1, progressbar=False)
+    >>> axes = mx.plot.loo_pit(spec, X, tree)
+    >>> axes[1].get_xlabel()
+    'LOO-PIT of waiting'
+    """
+    data = unweighted(X)
+    places = places_of(data, features)
+    pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"].values
+    axes, n = panels(len(places), axes), data.n_rows
+    inner = np.arange(1, min(n, PIT_POINTS)) / min(n, PIT_POINTS)
+    rng = np.random.default_rng(0)  # the band is a constant of n
+    pointwise = ecdf_utils.simulate_confidence_bands(n, 1, inner, ci_prob, SIMULATIONS, rng)
+    band = ecdf_utils.get_pointwise_confidence_band(pointwise, n, inner)
+    x = np.concatenate([[0], inner, [1]])
+    lower, upper = (np.pad(bound - inner, 1) for bound in band)
+    for ax, d in zip(axes, places, strict=True):
+        away = np.pad(ecdf_utils.compute_ecdf(pit[:, d], inner) - inner, 1)
+        ax.fill_between(x, lower, upper, color=REPLICATED, alpha=0.25, lw=0, label=f"uniform ({ci_prob:.0%})")
+        ax.axhline(0, color=REPLICATED, lw=1)
+        ax.plot(x, away, color=INK, lw=1.5, label="observed")
+        ax.set(xlabel=f"LOO-PIT of {data.features[d]}", ylabel="ECDF less uniform", xlim=(0, 1))
+    axes[0].margins(y=0.3)
+    axes[0].legend(fontsize="small", loc="upper right")
+    return axes

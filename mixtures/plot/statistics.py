@@ -1,0 +1,175 @@
+"""Statistics of the data against those of data sets replicated from the posterior, by feature and by pair."""
+
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+
+from mixtures.data import InputError
+from mixtures.families import Mixture
+from mixtures.plot.style import INK, REPLICATED, axes_or_new
+from mixtures.predictive import Comparison, compare, unweighted
+
+__all__ = ["predictive_pairs", "predictive_statistic"]
+
+WRITTEN = 12
+"""Features up to which pairs have their p-values written in."""
+
+
+def predictive_statistic(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    statistic: str = "mean",
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a statistic of every feature over its interval in replicated data sets.
+
+    Parameters
+    ----------
+    spec, X, tree, n_draws, ci_prob, random_seed
+        As in `mixtures.predictive_checks`.
+    statistic : str, default "mean"
+        One that `mixtures.predictive_checks` has for single features: of a BMM
+        the item means; of a GMM also sd, skewness, kurtosis.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If there is no such statistic.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(1), X, random_seed=1)
+    >>> ax = mx.plot.predictive_statistic(em.spec, X, em.to_datatree(), "kurtosis", random_seed=1)
+    >>> ax.get_title()
+    '2 of 2 features outside their 95% interval'
+    """
+    data = unweighted(X)
+    found = compare(spec, data, tree, n_draws, random_seed)
+    of_features = {name: x for name, x in found.items() if x.observed.ndim == 1}
+    if statistic not in of_features:
+        raise InputError(
+            f"there is no statistic {statistic!r} of single features; there are {', '.join(of_features)}"
+        )
+    shown = of_features[statistic]
+    lower, upper = shown.interval(ci_prob)
+    outside = _outside(shown, ci_prob)
+    ax, x = axes_or_new(ax), np.arange(data.n_features)
+    width = min(6, 200 / len(x))
+    ax.vlines(x, lower, upper, color=REPLICATED, lw=width, alpha=0.45, label=f"predicted ({ci_prob:.0%})")
+    ax.plot(x[~outside], shown.observed[~outside], "o", color=INK, ms=4, label="observed")
+    if outside.any():
+        ax.plot(x[outside], shown.observed[outside], "X", color=INK, ms=width + 2, label="observed, outside")
+    ax.set_title(_count(outside, "features", ci_prob), fontsize="medium")
+    ax.set(xlabel="feature", ylabel=statistic, xlim=(-0.6, len(x) - 0.4))
+    _name(ax, "x", data.features)
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def predictive_pairs(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which pairs of features go together more, or less, than the model predicts.
+
+    The colour is the observed value less the mean over replicated data sets: of
+    co-occurrence (the share of rows with two ones) in a BMM, else of correlation.
+    Pairs within their interval are left grey. The numbers are p-values, the share
+    of replicates above the observed value.
+
+    Parameters
+    ----------
+    spec, X, tree, n_draws, ci_prob, random_seed
+        As in `mixtures.predictive_checks`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If there is only one feature.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> ax = mx.plot.predictive_pairs(em.spec, X, em.to_datatree(), random_seed=1)
+    >>> ax.get_title()
+    '0 of 1 pairs outside their 95% interval'
+    """
+    data = unweighted(X)
+    if data.n_features < 2:
+        raise InputError("there is one feature; pairs need two")
+    found = compare(spec, data, tree, n_draws, random_seed)
+    name, shown = next((name, x) for name, x in found.items() if x.observed.ndim == 2)
+    below = np.tri(data.n_features, k=-1, dtype=bool)
+    outside, p = _outside(shown, ci_prob), shown.p
+    mean = shown.replicated.mean(axis=0)
+    apart = shown.observed - mean
+    ax = axes_or_new(ax)
+    largest = max(np.abs(x[below]).max() for x in (apart, *(shown.interval(ci_prob) - mean)))
+    ax.imshow(np.where(below, 0.0, np.nan), cmap="Greys", norm=Normalize(-1, 8))
+    image = ax.imshow(
+        np.where(below & outside, apart, np.nan), cmap="PuOr_r", norm=Normalize(-largest, largest)
+    )
+    plt.colorbar(image, ax=ax, label=f"{name}: observed less predicted")
+    if data.n_features <= WRITTEN:
+        for i, j in zip(*np.nonzero(below), strict=True):
+            dark = outside[i, j] and abs(apart[i, j]) > 0.6 * largest
+            ax.text(j, i, f"{p[i, j]:.2f}", ha="center", va="center", color="white" if dark else INK)
+    ax.set_title(_count(outside[below], "pairs", ci_prob), fontsize="medium")
+    ax.spines[:].set_visible(False)
+    _name(ax, "x", data.features)
+    _name(ax, "y", data.features)
+    last = data.n_features - 0.5
+    ax.set(xlim=(-0.5, last - 1), ylim=(last, 0.5))  # the first row and the last column are empty
+    return ax
+
+
+def _outside(shown: Comparison, ci_prob: float) -> np.ndarray:
+    """Which entries are in the tails of the replicates."""
+    lower, upper = shown.interval(ci_prob)
+    return np.asarray((shown.observed < lower) | (shown.observed > upper))
+
+
+def _count(outside: np.ndarray, what: str, ci_prob: float) -> str:
+    return f"{outside.sum()} of {outside.size} {what} outside their {ci_prob:.0%} interval"
+
+
+def _name(ax: Axes, axis: Literal["x", "y"], features: tuple[str, ...]) -> None:
+    """Names of the features as ticks, turned where they are long; every few of them where they are many."""
+    step = -(-len(features) // 24)
+    turned = axis == "x" and len("".join(features[::step])) > 30
+    places = range(0, len(features), step)
+    (ax.set_xticks if axis == "x" else ax.set_yticks)(places, features[::step])
+    ax.tick_params(axis, rotation=90 if turned else 0)

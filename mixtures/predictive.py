@@ -1,0 +1,263 @@
+"""Whether data like those observed could come from the fitted mixture: replicated data, and LOO-PIT.
+
+Nothing here knows the labels of the clusters, so a sample need not be aligned.
+Replicated data sets are drawn by the family in NumPy; PyMC's
+``sample_posterior_predictive`` draws the same distribution from a declared model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_stats.base import array_stats
+from scipy.special import logsumexp, softmax
+
+from mixtures.data import Data, InputError, as_data
+from mixtures.families import Mixture, Params
+from mixtures.families.predictive import marginals, summaries
+from mixtures.membership import checked_draws
+from mixtures.priors import Array
+
+__all__ = [
+    "Comparison",
+    "compare",
+    "loo_pit",
+    "predictive_checks",
+    "replicated_sets",
+    "some_draws",
+    "unweighted",
+]
+
+BLOCK = 2**22
+"""Values (rows x draws x clusters x features) held in memory at once."""
+
+LEAST_DRAWS = 25
+"""Draws below which there is no tail for Pareto smoothing to fit."""
+
+
+def predictive_checks(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """Compare statistics of the data with those of data sets replicated from the posterior.
+
+    For a GMM: mean, standard deviation, skewness and (excess) kurtosis of every
+    feature, and correlations. The first two are fitted and seldom tell anything;
+    the others do when clusters are too few or of the wrong shape. For a BMM: the
+    mean of every item, how often two items are one together, and the variance of
+    the rows' totals, which features that depend within a cluster get wrong.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data that were fitted.
+    tree : xarray.DataTree
+        A posterior sample; its labels need not be aligned. Of a point, such as
+        ``em.to_datatree()``, the replicates have no parameter uncertainty.
+    n_draws : int, default 500
+        Replicated data sets of n rows, each from a draw of its own, evenly
+        spaced; where the draws are fewer they come round again.
+    ci_prob : float, default 0.95
+        Probability of the equal-tailed intervals.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of the replicated rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for every statistic, such as ``skewness[waiting]``: ``observed``;
+        ``replicated``, its mean over the replicates; ``lower`` and ``upper``; and
+        ``p``, the share of replicates above the observed value, ties counted
+        half. Near 0 or 1 the model does not produce such data. As the data were
+        used twice, p is not uniform under the model but nearer to one half.
+
+    Raises
+    ------
+    InputError
+        If the data have weights or other features than the sample, or an option
+        does not make sense.
+
+    References
+    ----------
+    Gelman, Meng and Stern (1996), *Statistica Sinica* 6, 733-807.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> one = mx.fit_em(mx.GMM(1), X, random_seed=1)
+    >>> checks = mx.predictive_checks(one.spec, X, one.to_datatree(), random_seed=1)
+    >>> checks.loc["kurtosis[waiting]", ["observed", "lower", "upper"]].round(1).tolist()
+    [-1.1, -0.5, 0.7]
+    """
+    data = unweighted(X)
+    rows = {}
+    for name, found in compare(spec, data, tree, n_draws, random_seed).items():
+        lower, upper = found.interval(ci_prob)
+        columns = (found.observed, found.replicated.mean(axis=0), lower, upper, found.p)
+        for label, index in _labels(name, found.observed.ndim, data.features).items():
+            rows[label] = [float(column[index]) for column in columns]
+    names = ["observed", "replicated", "lower", "upper", "p"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
+    return table.rename_axis("statistic")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A statistic of the data, (), (D,) or (D, D), and the same of S replicated data sets, (S, ...)."""
+
+    observed: Array
+    replicated: Array
+
+    @property
+    def p(self) -> Array:
+        """Share of the replicates above the observed value, ties counted half."""
+        above = self.replicated > self.observed
+        return np.asarray((above + (self.replicated == self.observed) / 2).mean(axis=0))
+
+    def interval(self, ci_prob: float) -> Array:
+        """Lower and upper bound (2, ...) of the equal-tailed interval of the replicates."""
+        if not 0 < ci_prob < 1:
+            raise InputError(f"ci_prob must lie between 0 and 1, got {ci_prob}")
+        tail = (1 - ci_prob) / 2
+        return np.asarray(np.quantile(self.replicated, [tail, 1 - tail], axis=0))
+
+
+def compare(
+    spec: Mixture,
+    data: Data,
+    tree: xr.DataTree,
+    n_draws: int,
+    random_seed: int | np.random.Generator | None,
+) -> dict[str, Comparison]:
+    """Statistics of the data beside those of replicated data sets, by name."""
+    sets = replicated_sets(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+    replicated = [summaries(spec.family, rows) for rows in sets]
+    return {
+        name: Comparison(np.asarray(value), np.stack([one[name] for one in replicated]))
+        for name, value in summaries(spec.family, data.values).items()
+    }
+
+
+def replicated_sets(
+    spec: Mixture,
+    data: Data,
+    draws: Sequence[Params],
+    n_sets: int,
+    random_seed: int | np.random.Generator | None,
+) -> Iterator[Array]:
+    """Data sets (n, D) of the model, one a draw; few draws come round again."""
+    rng = np.random.default_rng(random_seed)
+    for i in range(n_sets):
+        yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]
+
+
+def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:
+    """Parameters of at most ``n_draws`` draws of all chains, evenly spaced."""
+    if n_draws < 1:
+        raise InputError(f"n_draws must be at least 1, got {n_draws}")
+    draws = checked_draws(spec, data, tree)
+    total = len(draws["alpha"])
+    chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
+    return [{name: x[s] for name, x in draws.items()} for s in chosen]
+
+
+def unweighted(X: Any) -> Data:
+    """Checked data; replicated rows have no weights to compare with."""
+    data = as_data(X)
+    if data.weights is not None:
+        raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
+    return data
+
+
+def _labels(name: str, ndim: int, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Label and index of every entry of a statistic; of pairs, those of two different features."""
+    entries: Iterator[tuple[int, ...]] = np.ndindex(*(len(features),) * ndim)
+    kept = [index for index in entries if ndim < 2 or index[0] < index[1]]
+    named = {index: ", ".join(features[d] for d in index) for index in kept}
+    return {f"{name}[{inside}]" if inside else name: index for index, inside in named.items()}
+
+
+def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) -> xr.Dataset:
+    r"""Leave-one-out probability integral transform of every row and continuous feature.
+
+    .. math::
+
+       u_{id} = \Pr(\tilde x_d \le x_{id} \mid x_{-i})
+              \approx \sum_s w_{is} \sum_k \alpha_{ks} F_{kd}(x_{id} \mid \theta_{ks})
+
+    Under a model that describes the data each feature's values are uniform, up
+    to what n rows can tell; ``mx.plot.loo_pit`` shows whether they are. The
+    weights of the draws are Pareto-smoothed importance weights of leaving out
+    the whole row. The inner sum is the mixture's exact distribution function,
+    so that nothing is simulated.
+
+    Parameters
+    ----------
+    spec : GMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data that were fitted.
+    tree : xarray.DataTree
+        A posterior sample, at least 25 draws; its labels need not be aligned.
+    n_draws : int, default 1000
+        Draws to use, evenly spaced, and taken for independent.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``pit (obs_id, feature)``, and ``pareto_k (obs_id)``: over 0.7 the
+        posterior without the row is too far from the sample to trust its value.
+
+    Raises
+    ------
+    InputError
+        If features are not continuous, as those of a BMM, whose ``pit`` would be
+        nearly uniform whatever the model; if the draws are too few, or the data
+        have weights.
+
+    References
+    ----------
+    Gelfand, Dey and Chang (1992), *Bayesian Statistics* 4, 147-167; Vehtari et
+    al. (2024), *JMLR* 25 (72), 1-58.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> spec = mx.resolve(mx.GMM(2), X)
+    >>> tree = mx.sample(spec, X, draws=200, random_seed=1, progressbar=False)
+    >>> u = mx.loo_pit(spec, X, tree)
+    >>> u["pit"].mean("obs_id").round(1).values.tolist()
+    [0.5, 0.5]
+    """
+    data = unweighted(X)
+    draws = some_draws(spec, data, tree, n_draws)
+    if len(draws) < LEAST_DRAWS:
+        raise InputError(f"leaving rows out by reweighting needs {LEAST_DRAWS} draws, got {len(draws)}")
+    margins = marginals(spec.family, draws)
+    if margins is None:
+        raise InputError(
+            f"LOO-PIT is for continuous features; those of a {type(spec).__name__} are not, "
+            "use predictive_checks"
+        )
+    alpha = np.stack([one["alpha"] for one in draws])
+    densities = [spec.log_joint(one) for one in draws]
+    pit, pareto_k = np.empty(data.values.shape), np.empty(data.n_rows)
+    for rows, block in data.blocks(max(1, BLOCK // (alpha.size * data.n_features))):
+        log_likelihood = np.stack([logsumexp(log_joint(block.T), axis=0) for log_joint in densities], axis=1)
+        log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign itself
+        below = margins.cdf(block[:, None, None, :])
+        pit[rows] = np.einsum("ns,sk,nskd->nd", softmax(log_weights, axis=1), alpha, below, optimize=True)
+    coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": list(data.features)}
+    return xr.Dataset({"pit": (("obs_id", "feature"), pit), "pareto_k": ("obs_id", pareto_k)}, coords)
