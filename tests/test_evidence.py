@@ -93,7 +93,9 @@ def test_labels_of_the_sample_do_not_matter(line_tree):
     shuffled["posterior"] = posterior
     a = marginal_likelihood(line(3), LINE, tree=line_tree, random_seed=1)
     b = marginal_likelihood(line(3), LINE, tree=shuffled, random_seed=1)
-    assert a.log_marginal_likelihood == pytest.approx(b.log_marginal_likelihood, abs=1e-6)
+    error = np.hypot(a.standard_error, b.standard_error)  # far below the log 3! of a labelling that is lost
+    assert error < 0.1
+    assert abs(a.log_marginal_likelihood - b.log_marginal_likelihood) < 4 * error
 
 
 @pytest.mark.parametrize(("spec", "X"), [(line(2), LINE), (coins(3), COINS)], ids=["GMM", "BMM"])
