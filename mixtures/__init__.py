@@ -14,6 +14,7 @@ from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
 from mixtures.partitions import coclustering, point_partition
 from mixtures.sampling import sample
+from mixtures.saving import load, save
 from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
 
@@ -36,6 +37,7 @@ __all__ = [
     "entropy",
     "fit_em",
     "fit_map",
+    "load",
     "lower_bound",
     "plot",
     "point_partition",
@@ -44,6 +46,7 @@ __all__ = [
     "resolve",
     "responsibilities",
     "sample",
+    "save",
     "switching",
     "unalign",
     "uncertainty",

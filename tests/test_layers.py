@@ -12,9 +12,10 @@ ROOT = Path(mixtures.__file__).parent
 # From the bottom up. A group may import every group of the rows below it and, within itself, only
 # what stands to the left; groups side by side in one row never import each other.
 LAYERS = [
-    [("tolerances", "data", "files", "datasets", "trees")],
+    [("tolerances", "data", "files", "datasets", "trees", "fingerprint", "archive", "netcdf")],
     [("priors", "families")],
     [
+        ("encoding",),
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
         ("distributions", "declaration", "lowering", "compiled", "optimise", "laplace", "draw"),
     ],
@@ -25,9 +26,9 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "agreement", "select")],
+    [("modes", "sampling", "table", "standard_errors", "agreement", "select", "saving")],
     [("plot",)],
-    [("cli", "report", "__main__")],
+    [("printing", "cli", "report", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 
