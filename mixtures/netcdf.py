@@ -12,7 +12,7 @@ import xarray as xr
 
 from mixtures.data import InputError
 
-__all__ = ["from_netcdf", "to_netcdf"]
+__all__ = ["from_netcdf", "require_netcdf", "to_netcdf"]
 
 GROUPS_DEEP = 8
 """How deep groups may be nested."""
@@ -32,7 +32,7 @@ BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 
 def to_netcdf(tree: xr.DataTree) -> bytes:
     """Bytes of a netCDF-4 file with all groups of a tree, exact to the last bit."""
-    _backend()
+    require_netcdf()
     plain = tree.map_over_datasets(xr.Dataset.drop_encoding)
     exact = {
         node.path: {name: {"_FillValue": None} for name in node.to_dataset(inherit=False).variables}
@@ -46,7 +46,7 @@ def to_netcdf(tree: xr.DataTree) -> bytes:
 
 def from_netcdf(content: bytes, name: str) -> xr.DataTree:
     """Tree in the bytes of a netCDF-4 file, all of it in memory; ``name`` is for messages."""
-    h5py = _backend()
+    h5py = require_netcdf()
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             _Inspection(h5py, name, len(content)).group(file["/"], 0)
@@ -58,7 +58,8 @@ def from_netcdf(content: bytes, name: str) -> xr.DataTree:
         raise InputError(f"{name} is not a netCDF file that can be read: {error}") from error
 
 
-def _backend() -> Any:
+def require_netcdf() -> Any:
+    """The library under netCDF-4; an `InputError` says how to install it."""
     try:
         import h5netcdf  # noqa: F401 - xarray's engine
         import h5py

@@ -227,7 +227,7 @@ def test_options_reach_the_model(asked):
     assert spec == mx.GMM(3, covariance_type="diag", prior=None)
     assert list(X.columns) == ["petal_width", "sepal_width"]
     expected = {"n_init": 3, "draws": 7, "tune": 8, "chains": 9, "random_seed": 5, "sampler": "nutpie"}
-    assert passed == expected | {"progressbar": True}
+    assert passed == expected | {"progressbar": True, "uncertainty": None, "n_resamples": 1000}
     run("crosscheck", "iris", "-k", 2, "--exclude", "petal_width", "--weight-concentration", 2, "--quiet")
     spec, X, passed = asked[1]
     assert spec == mx.GMM(2, weight_concentration=2.0)

@@ -26,9 +26,9 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "agreement", "select", "saving")],
+    [("modes", "sampling", "table", "standard_errors", "agreement", "select", "saving", "prediction")],
     [("plot",)],
-    [("printing", "cli", "report", "__main__")],
+    [("printing", "options", "cli", "report", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 
