@@ -162,7 +162,7 @@ def predict_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     frame = load_frame(data, columns, exclude)
-    progress = not (quiet or as_json)
+    progress = output is not None and not (quiet or as_json)  # it would be drawn into the table
     if saved is not None:
         fitted = fitted_in(load(saved))
         frame, ignored = select_features(frame, fitted.features)
