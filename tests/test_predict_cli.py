@@ -28,7 +28,7 @@ def run(*arguments, stdin=None):
 def saved(tmp_path_factory):
     """A crosscheck saved by the command line, and what it prints."""
     path = tmp_path_factory.mktemp("saved") / "faithful.mix"
-    short = "--n-init 2 --draws 100 --tune 100 --chains 2 --seed 1 --quiet".split()
+    short = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
     code, out, _ = run("crosscheck", "faithful", "-k", 2, *short, "--save", path)
     assert code == 0
     assert "The certificate holds" in out

@@ -114,18 +114,17 @@ def test_a_fit_of_every_model(spec, tmp_path):
 
 
 def test_a_fit_without_a_prior_and_with_starts_that_collapsed(tmp_path):
-    em = mx.fit_em(mx.GMM(25, prior=None), FAITHFUL, n_init=4, random_seed=1)
+    em = mx.fit_em(mx.GMM(10, prior=None), FAITHFUL.iloc[:80], n_init=6, random_seed=1)
     assert em.restarts.collapsed
     again = round_trip(em, tmp_path)
     assert same(again, em)
     assert np.isnan(again.restarts.log_posterior).sum() == len(em.restarts.collapsed)
 
 
-def test_a_mode(tmp_path):
-    mode = mx.fit_map(mx.GMM(2, covariance_type="tied"), FAITHFUL, n_init=2, random_seed=1)
-    again = round_trip(mode, tmp_path)
-    assert same(again, mode)
-    assert again.to_datatree()["posterior"].equals(mode.to_datatree()["posterior"])
+def test_a_mode(cc, tmp_path):
+    again = round_trip(cc.mode, tmp_path)
+    assert same(again, cc.mode)
+    assert again.to_datatree()["posterior"].equals(cc.mode.to_datatree()["posterior"])
 
 
 def test_a_crosscheck_with_all_that_is_in_it(cc, tmp_path):
@@ -153,12 +152,14 @@ def test_a_model_of_the_users_own(tmp_path):
     assert same(round_trip(cc.mode, tmp_path), cc.mode)
 
 
-def test_rows_that_have_names_or_dates(tmp_path):
-    X = FAITHFUL.iloc[:60]
-    for index in (pd.Index([f"row {i}" for i in range(60)]), pd.date_range("2026-01-01", periods=60)):
-        tree = mx.sample(mx.GMM(2), X.set_axis(index), **SHORT)
-        again = round_trip(tree, tmp_path)
-        assert again["observed_data"]["x"].equals(tree["observed_data"]["x"])
+def test_rows_that_have_names_or_dates(cc, tmp_path):
+    for index in (pd.Index([f"row {i}" for i in range(272)]), pd.date_range("2026-01-01", periods=272)):
+        named = cc.posterior.map_over_datasets(
+            lambda ds, index=index: ds.assign_coords(obs_id=index) if "obs_id" in ds.dims else ds
+        )
+        mode = replace(cc.mode, coords={**cc.mode.coords, "obs_id": tuple(index)})
+        assert round_trip(named, tmp_path).identical(named)
+        assert list(round_trip(mode, tmp_path).coords["obs_id"]) == list(index.to_numpy())
 
 
 def test_samples_open_without_this_package(sampled):
@@ -353,9 +354,10 @@ def test_bombs_are_refused_before_anything_is_inflated(tmp_path, saved, monkeypa
 
 def test_two_members_of_one_name(tmp_path, saved):
     path = tmp_path / "x.mix"
-    with zipfile.ZipFile(path, "w") as file, pytest.warns(UserWarning, match="Duplicate name"):
+    with zipfile.ZipFile(path, "w") as file:
         file.writestr("result.json", saved[1]["result.json"])
-        file.writestr("result.json", b"{}")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("result.json", b"{}")
     refused(path, "it has two members 'result.json'")
 
 
@@ -572,16 +574,24 @@ def spoil(content, changes):
 CHANGES = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20)
 
 
+def loaded_or_refused(path):
+    """Result, or None where an error that names the file refused it; any other error is a failure."""
+    try:
+        return mx.load(path)
+    except mx.InputError as error:
+        if str(path) not in str(error):
+            raise AssertionError("the error does not name the file") from error
+        return None
+
+
 @settings(max_examples=100)
 @given(changes=CHANGES)
 def test_spoilt_files_are_refused_or_the_same(saved, em, tmp_path_factory, changes):
     """Whatever a disk does to a file: a checksum notices, or it was in what nobody reads."""
     path = tmp_path_factory.getbasetemp() / "spoilt.mix"
     path.write_bytes(spoil(saved[0].read_bytes(), changes))
-    try:
-        assert same(mx.load(path), em)
-    except mx.InputError as error:
-        assert str(path) in str(error)
+    found = loaded_or_refused(path)
+    assert found is None or same(found, em)
 
 
 @settings(max_examples=200)
@@ -590,10 +600,7 @@ def test_spoilt_documents_raise_nothing_but_input_errors(saved, tmp_path_factory
     """With the checksums put right: what the one who tampers would do."""
     path = tmp_path_factory.getbasetemp() / "spoilt.mix"
     pack(path, {"result.json": spoil(saved[1]["result.json"], changes)})
-    try:
-        mx.load(path)
-    except mx.InputError as error:
-        assert str(path) in str(error)
+    loaded_or_refused(path)
 
 
 PLACES = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=8)
@@ -613,21 +620,21 @@ def test_exchanged_values_raise_nothing_but_input_errors(saved, tmp_path_factory
         inner, where = inner[key], [*where, key]
     path = tmp_path_factory.getbasetemp() / "exchanged.mix"
     pack(path, {"result.json": json.dumps(at(document, where, value))})
-    try:
-        mx.load(path)
-    except mx.InputError as error:
-        assert str(path) in str(error)
+    loaded_or_refused(path)
 
 
 # Faults while saving
 
 KEEP_SAVING = """
-import sys
-import numpy as np
+import sys, types
+package = types.ModuleType("mixtures")  # this module alone, without the seconds that PyMC takes
+package.__path__ = [sys.argv[2]]
+sys.modules["mixtures"] = package
 from mixtures.archive import write_archive
 print("saving", flush=True)
 for i in range(10**9):
-    write_archive(sys.argv[1], {"result.json": bytes([i % 251]) * 3_000_000, "samples/0.nc": bytes([i % 251])})
+    value = bytes([i % 251])
+    write_archive(sys.argv[1], {"result.json": 3_000_000 * value, "samples/0.nc": value})
 """
 
 
@@ -637,9 +644,11 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path):
     path = tmp_path / "x.mix"
     archive.write_archive(path, {"result.json": b"\x00" * 3_000_000, "samples/0.nc": b"\x00"})
     for _ in range(8):
-        process = subprocess.Popen([sys.executable, "-c", KEEP_SAVING, path], stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KEEP_SAVING, path, *mx.__path__], stdout=subprocess.PIPE
+        )
         assert process.stdout.readline() == b"saving\n"
-        time.sleep(rng.uniform(0, 0.05))
+        time.sleep(rng.uniform(0, 0.1))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         found = members(path)
