@@ -2,6 +2,10 @@
 
 netCDF-4 is HDF5, which can point to other files, call filters, and claim
 arrays far larger than itself. Trees that we write do none of that.
+
+The looking over is done through HDF5 itself, whose C code can be made to loop by
+bytes that were spoilt on purpose. Chance damage does not get here, for `load`
+compares hashes first; a stranger's file is best loaded under a time limit.
 """
 
 import io

@@ -164,6 +164,11 @@ def load(path: str | PathLike[str]) -> Any:
         If the file is missing, of another kind, of a later version, damaged, or
         says what cannot be; the message names the place.
 
+    Notes
+    -----
+    Samples are read by the HDF5 library. A file that somebody made to harm it may
+    hang the process: load a stranger's file in one that has a time limit.
+
     Examples
     --------
     >>> import mixtures as mx
