@@ -17,6 +17,7 @@ from mixtures.occupied import occupied_clusters
 from mixtures.partitions import coclustering, point_partition
 from mixtures.predictive import loo_pit, predictive_checks
 from mixtures.sampling import sample
+from mixtures.saving import load, save
 from mixtures.selection import select
 from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
@@ -40,6 +41,7 @@ __all__ = [
     "entropy",
     "fit_em",
     "fit_map",
+    "load",
     "loo_pit",
     "lower_bound",
     "marginal_likelihood",
@@ -52,6 +54,7 @@ __all__ = [
     "resolve",
     "responsibilities",
     "sample",
+    "save",
     "select",
     "switching",
     "unalign",

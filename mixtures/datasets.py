@@ -1,6 +1,8 @@
 """Built-in data sets: small, offline and the same on every call."""
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
@@ -152,3 +154,28 @@ def load(name: str) -> pd.DataFrame:
         hint = did_you_mean(name, NAMES)
         raise InputError(f"there is no data set {name!r}{hint}; the data sets are {', '.join(NAMES)}")
     return _LOADERS[name]()
+
+
+@dataclass(frozen=True)
+class Description:
+    """A built-in data set in words: its name, size, a line on what it is, and where it comes from."""
+
+    name: str
+    n_rows: int
+    n_columns: int
+    summary: str
+    source: str
+
+
+def describe(name: str) -> Description:
+    """Describe a built-in data set by its docstring.
+
+    Examples
+    --------
+    >>> describe("faithful").summary
+    'Eruptions of the Old Faithful geyser: two clusters, the standard example of a Gaussian mixture.'
+    """
+    n_rows, n_columns = load(name).shape
+    text = inspect.getdoc(_LOADERS[name]) or ""
+    source = " ".join(text.partition("References\n----------\n")[2].split())
+    return Description(name, n_rows, n_columns, text.partition("\n")[0], source)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
 from mixtures.data import InputError, did_you_mean
 
-__all__ = ["read_table"]
+__all__ = ["read_stream", "read_table"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
 _PARQUET = (".parquet", ".pq")
@@ -55,12 +56,24 @@ def read_table(path: str | PathLike[str], columns: str | Sequence[str] | None = 
     return table if columns is None else _select(table, [columns] if isinstance(columns, str) else columns)
 
 
+def read_stream(stream: BinaryIO, name: str) -> pd.DataFrame:
+    """Read CSV with column names from an open stream, such as standard input."""
+    try:
+        return _read_text(stream, ",")
+    except (ValueError, OSError) as error:
+        raise InputError(f"{name} cannot be read as csv: {error}") from error
+
+
 def _read_file(path: Path, suffix: str) -> pd.DataFrame:
     if suffix in _PARQUET:
         return pd.read_parquet(path, engine="pyarrow")
+    return _read_text(path, _SEPARATORS[suffix])
+
+
+def _read_text(source: Path | BinaryIO, separator: str) -> pd.DataFrame:
     return pd.read_csv(
-        path,
-        sep=_SEPARATORS[suffix],
+        source,
+        sep=separator,
         skipinitialspace=True,
         low_memory=False,  # one type per column, however long the file
     )

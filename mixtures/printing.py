@@ -1,5 +1,7 @@
-"""Results on the terminal: tables, text that came from data, and numbers that JSON knows."""
+"""Results on the terminal and in tables: text that came from data, and numbers that JSON knows."""
 
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,33 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mixtures.agreement import Crosscheck
+from mixtures.archive import replacing
+from mixtures.data import InputError
+from mixtures.diagnostics import Check
+from mixtures.families import Mixture
 from mixtures.selection import Selection
+from mixtures.standard_errors import Uncertainty
 
-__all__ = ["finite", "plain", "ruled_table", "selection_as_json", "show_selection"]
+__all__ = [
+    "TABLES",
+    "crosscheck_as_json",
+    "finite",
+    "plain",
+    "ruled_table",
+    "selection_as_json",
+    "show_crosscheck",
+    "show_selection",
+    "spreadsheet_safe",
+    "write_table",
+]
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+PARQUET = (".parquet", ".pq")
+TABLES = (".csv", *PARQUET)
+"""Suffixes of the tables that can be written."""
 
 
 def plain(text: str) -> str:
@@ -33,6 +59,139 @@ def ruled_table(title: str) -> Table:
 def finite(row: dict[Any, Any]) -> dict[str, Any]:
     """Row with numbers JSON knows: null for NaN and infinities."""
     return {str(k): None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Table whose text a spreadsheet shows and does not run; numbers stay numbers.
+
+    Text that begins as a formula does gets an apostrophe in front (OWASP, "CSV Injection").
+    """
+    safe = frame.rename(columns=_safe, index=_safe)
+    texts = [j for j in range(frame.shape[1]) if not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[j])]
+    for j in texts:
+        safe.isetitem(j, safe.iloc[:, j].map(_safe))
+    safe.index.names = [_safe(name) for name in safe.index.names]
+    return safe
+
+
+def _safe(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table to a Parquet file, or to one of CSV that is safe in a spreadsheet."""
+    with replacing(path) as file:
+        if path.suffix.lower() in PARQUET:
+            try:
+                frame.to_parquet(file, engine="pyarrow")
+            except ImportError as error:
+                raise InputError(f"writing {path} needs pyarrow; pip install 'mixtures[io]'") from error
+        else:
+            spreadsheet_safe(frame).to_csv(file)
+
+
+def show_crosscheck(cc: Crosscheck, rows: int) -> None:
+    """Print the table (at most so many rows), the certificate, the notes and the verdict."""
+    console = Console()
+    spec = cc.mode.spec
+    console.print(_parameters(cc.table, rows, title="" if spec is None else _title(spec)))
+    if len(cc.table) > rows:
+        console.print(f"({len(cc.table) - rows} more rows: --rows, --csv or --json)")
+    console.print(_checks("Certificate of agreement", cc.certificate))
+    if cc.convergence is not None:
+        console.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
+    if cc.em is not None:
+        console.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}", highlight=False)
+    if cc.uncertainty is not None:
+        console.print(_parameters(cc.uncertainty.table, rows, "Standard deviations side by side"))
+    for note in (*cc.notes, *_notes(cc.uncertainty)):
+        console.print(f"note: {plain(note)}", highlight=False)
+    verdict = (
+        "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
+    )
+    reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in cc.certificate if not c.passed]
+    console.print(
+        f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}."
+    )
+    for reason in reasons:
+        console.print(f"  [red]because[/] {plain(reason)}", highlight=False)
+    if cc.convergence is not None and not cc.convergence.passed:
+        console.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
+
+
+def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
+    return () if beside is None else beside.notes
+
+
+def _title(spec: Mixture) -> str:
+    shown = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.name != "prior"]
+    return plain(f"{type(spec).__name__}({', '.join(shown)})")
+
+
+def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
+    table = table.drop(columns="ess_tail", errors="ignore")  # too wide for most terminals
+    shown = ruled_table(title)
+    shown.add_column("parameter", overflow="fold")
+    for name in table.columns:
+        shown.add_column(str(name), justify="right", no_wrap=True)
+    for label, row in table.head(rows).iterrows():
+        shown.add_row(plain(str(label)), *(_cell(str(name), value) for name, value in row.items()))
+    return shown
+
+
+def _cell(column: str, value: float) -> str:
+    if not np.isfinite(value):
+        return "-"
+    formats = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "r_hat": ".3f"}
+    return f"{value:{formats.get(column, '.4g')}}"
+
+
+def _checks(title: str, checks: tuple[Check, ...]) -> Table:
+    shown = ruled_table(title)
+    for name, justify in (
+        ("line", "left"),
+        ("figure", "right"),
+        ("tolerance", "right"),
+        ("holds", "left"),
+        ("note", "left"),
+    ):
+        shown.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for check in checks:
+        fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
+        verdict = "[green]yes[/]" if check.passed else fails
+        shown.add_row(
+            plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, plain(check.note)
+        )
+    return shown
+
+
+def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "model": None if cc.mode.spec is None else _title(cc.mode.spec),
+        "passed": cc.passed,
+        "certificate": [finite(asdict(check)) for check in cc.certificate],
+        "converged": None if cc.convergence is None else cc.convergence.passed,
+        "convergence": []
+        if cc.convergence is None
+        else [finite(asdict(check)) for check in cc.convergence.checks],
+        "restarts": None if cc.em is None else str(cc.em.restarts),
+        "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
+        "log_posterior": cc.mode.log_posterior,
+        "notes": [*cc.notes, *_notes(cc.uncertainty)],
+        "table": _records(cc.table),
+        "uncertainty": None if cc.uncertainty is None else _records(cc.uncertainty.table),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [finite({"parameter": label, **row}) for label, row in table.to_dict("index").items()]
 
 
 def show_selection(selection: Selection) -> None:

@@ -5,7 +5,7 @@ normaliser. The densities are over the parameters a user reads: covariance
 matrices, variances and probabilities (not Cholesky factors or logits).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,44 @@ from scipy.special import betaln, gammaln, multigammaln, xlog1py, xlogy
 
 from mixtures.data import InputError
 
-__all__ = ["Beta", "NormalInverseGamma", "NormalInverseWishart", "dirichlet_log_density", "positive_definite"]
+__all__ = [
+    "Beta",
+    "NormalInverseGamma",
+    "NormalInverseWishart",
+    "Prior",
+    "dirichlet_log_density",
+    "positive_definite",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
+class Prior:
+    """A prior as a value: two of one kind are equal if all their hyperparameters are.
+
+    Derive from it and results whose prior it is can be saved; see `mixtures.save`.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.priors.Beta([2.0, 2.0], 1.0) == mx.priors.Beta([2.0, 2.0], 1.0)
+    True
+    """
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(np.asarray(getattr(self, field.name)).tolist() for field in fields(self))  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self._values())))
+
+
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart:
+class NormalInverseWishart(Prior):
     r"""Prior of a mean and a covariance matrix.
 
     .. math::
@@ -80,7 +111,7 @@ class NormalInverseWishart:
 
 
 @dataclass(frozen=True, eq=False)
-class NormalInverseGamma:
+class NormalInverseGamma(Prior):
     r"""Prior of a mean and of variances.
 
     .. math::
@@ -132,7 +163,7 @@ class NormalInverseGamma:
 
 
 @dataclass(frozen=True, eq=False)
-class Beta:
+class Beta(Prior):
     """Prior of probabilities: independent Beta(alpha, beta) on every ``p_kd``.
 
     Parameters

@@ -12,9 +12,25 @@ ROOT = Path(mixtures.__file__).parent
 # From the bottom up. A group may import every group of the rows below it and, within itself, only
 # what stands to the left; groups side by side in one row never import each other.
 LAYERS = [
-    [("tolerances", "wording", "data", "rows", "remote", "chunks", "files", "datasets", "trees")],
+    [
+        (
+            "tolerances",
+            "wording",
+            "data",
+            "rows",
+            "remote",
+            "chunks",
+            "files",
+            "datasets",
+            "trees",
+            "fingerprint",
+            "archive",
+            "netcdf",
+        )
+    ],
     [("priors", "families")],
     [
+        ("encoding",),
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
         ("distributions", "declaration", "lowering", "compiled", "optimise", "laplace", "draw"),
     ],
@@ -26,9 +42,9 @@ LAYERS = [
     ],
     [("switches", "checks", "diagnostics")],
     [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
-    [("smc", "evidence", "occupied", "recommendation", "selection")],
+    [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
     [("plot",)],
-    [("printing", "cli", "report", "__main__")],
+    [("printing", "options", "cli", "report", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

@@ -1,0 +1,349 @@
+"""Results in one file: JSON for what is small, netCDF for samples, a zip archive around them.
+
+Nothing in a file is ever run: it holds numbers, strings and the names of models
+and priors, and every one of them is checked before it becomes a result.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from os import PathLike
+from platform import python_version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixtures.agreement import Crosscheck
+from mixtures.archive import read_archive, write_archive
+from mixtures.data import Data, InputError
+from mixtures.emfit import EMFit
+from mixtures.encoding import decode, encode
+from mixtures.families import Mixture
+from mixtures.fingerprint import content_hash
+from mixtures.modes import MAPFit
+from mixtures.netcdf import from_netcdf, to_netcdf
+from mixtures.standard_errors import Uncertainty
+
+__all__ = ["RESULTS", "Header", "load", "read_header", "save"]
+
+FORMAT, FORMAT_VERSION = "mixtures", 1
+"""What the file says it is, and the newest version that is understood here."""
+
+RESULTS: Mapping[str, type] = {
+    "EMFit": EMFit,
+    "MAPFit": MAPFit,
+    "Crosscheck": Crosscheck,
+    "Uncertainty": Uncertainty,
+    "DataTree": xr.DataTree,
+}
+"""Kinds of results that can be saved, by the name a file has for them."""
+
+MAIN = "result.json"
+MEMBERS = re.compile(r"result\.json|samples/\d{1,4}\.nc")
+"""Names that members of a file have."""
+
+PACKAGES = ("mixtures", "numpy", "pymc", "arviz", "jax", "xarray")
+"""Packages whose versions are kept."""
+
+LARGEST_JSON = 2**28
+"""Bytes of JSON at most: memory to parse it is some ten times as much."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of the result in it.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of result, such as "Crosscheck".
+    versions : dict of str
+        Versions of Python and of the packages that made it.
+    content_hash : str or None
+        Hash of the data, if they were given to `save`.
+    about : dict of str
+        What the one who saved it had to say.
+    """
+
+    kind: str
+    versions: dict[str, str]
+    content_hash: str | None
+    about: dict[str, str]
+
+
+def save(
+    result: Any,
+    path: str | PathLike[str],
+    *,
+    X: Any = None,
+    weights: Any = None,
+    about: Mapping[str, str] | None = None,
+) -> None:
+    """Save a result in one file, which takes the place of an older one only when it is whole.
+
+    Parameters
+    ----------
+    result : EMFit, MAPFit, Crosscheck, Uncertainty or xarray.DataTree
+        What to save; every float comes back to the last bit. Samples are kept in
+        netCDF, which needs the extra ``mixtures[io]``.
+    path : path
+        The file. It is written beside and renamed: whatever happens, there is the
+        old file or the new one.
+    X : array_like or frame, shape (n, D), optional
+        The data, whose content hash is to be kept with the result; the data are not.
+    weights : array_like, shape (n,), optional
+        Their weights.
+    about : dict of str, optional
+        What else to keep with it, such as the seed or a title.
+
+    Raises
+    ------
+    InputError
+        If there is no way to save such a result, or the file cannot be written.
+
+    Returns
+    -------
+    None
+
+    Examples
+    --------
+    >>> import os, tempfile, mixtures as mx
+    >>> em = mx.fit_em(mx.GMM(2), mx.datasets.faithful(), random_seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mx.save(em, os.path.join(folder, "em.mix"))
+    ...     again = mx.load(os.path.join(folder, "em.mix"))
+    >>> again.spec == em.spec, bool((again.params["mu"] == em.params["mu"]).all())
+    (True, True)
+    """
+    kind = next((name for name, known in RESULTS.items() if isinstance(result, known)), None)
+    if kind is None:
+        raise InputError(f"a {type(result).__name__} cannot be saved; what can is {', '.join(RESULTS)}")
+    samples: dict[str, bytes] = {}
+
+    def keep(tree: xr.DataTree) -> str:
+        name = f"samples/{len(samples)}.nc"
+        samples[name] = to_netcdf(tree)
+        return name
+
+    body = encode(result, RESULTS[kind], keep)
+    packages = {"python": python_version(), **{name: version(name) for name in PACKAGES}}
+    header = Header(kind, packages, None if X is None else content_hash(X, weights), dict(about or {}))
+    document = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "header": encode(header, Header, keep),
+        "samples": {name: hashlib.sha256(content).hexdigest() for name, content in samples.items()},
+        "result": body,
+    }
+    text = json.dumps(document, allow_nan=False).encode()
+    if len(text) > LARGEST_JSON:
+        raise InputError(f"the result takes {len(text)} bytes of JSON; {LARGEST_JSON} are the most")
+    write_archive(path, {MAIN: text, **samples})
+
+
+def load(path: str | PathLike[str]) -> Any:
+    """Load a result that `save` wrote; the file is checked throughout and nothing in it is run.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    EMFit, MAPFit, Crosscheck, Uncertainty or xarray.DataTree
+        What was saved.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another kind, of a later version, damaged, or
+        says what cannot be; the message names the place.
+
+    Notes
+    -----
+    Samples are read by the HDF5 library. A file that somebody made to harm it may
+    hang the process: load a stranger's file in one that has a time limit.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.load("nowhere.mix")
+    Traceback (most recent call last):
+    mixtures.data.InputError: there is no file nowhere.mix
+    """
+    document, samples = _open(path)
+    used = set()
+
+    def fetch(name: Any, where: str) -> xr.DataTree:
+        if not isinstance(name, str) or name not in samples:
+            raise InputError(f"{where} names the sample {name!r:.80}, which is not in the file")
+        used.add(name)
+        return from_netcdf(samples[name], name)
+
+    try:
+        kind = _header(document).kind
+        result = decode(document["result"], RESULTS[kind], "result", fetch)
+        _check(result, "result")
+        if unused := sorted(samples.keys() - used):
+            raise InputError(f"nothing refers to {unused[0]}")
+    except InputError as error:
+        raise InputError(f"{path} is damaged or has been tampered with: {error}") from error
+    return result
+
+
+def read_header(path: str | PathLike[str]) -> Header:
+    """What a file says of the result in it, without the result.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Header
+        Kind, versions, hash of the data, remarks.
+
+    Raises
+    ------
+    InputError
+        As in `load`.
+    """
+    return _header(_open(path)[0])
+
+
+def _open(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Main document and samples of a file of a version that is understood, all of their hashes right."""
+    members = read_archive(path, MEMBERS)
+    text = members.pop(MAIN, None)
+    if text is None:
+        raise InputError(f"{path} is not a file that mixtures.save wrote: it has no {MAIN}")
+    document = _parse(text, path)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"{path} is not a file that mixtures.save wrote: {MAIN} says nothing of it")
+    found = document.get("version")
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise InputError(
+            f"{path} is of format version {found}, this version of mixtures understands up to "
+            f"{FORMAT_VERSION}; update mixtures to load it"
+        )
+    wanted = {"format", "version", "header", "samples", "result"}
+    if found != FORMAT_VERSION or document.keys() != wanted:
+        raise InputError(
+            f"{path} is damaged or has been tampered with: {MAIN} has not the parts it should have"
+        )
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+    if hashes != document["samples"]:
+        raise InputError(
+            f"{path} is damaged or has been tampered with: its samples are not those it was saved with"
+        )
+    return document, members
+
+
+def _parse(text: bytes, path: str | PathLike[str]) -> Any:
+    if len(text) > LARGEST_JSON:
+        raise InputError(f"{path}: {MAIN} has {len(text)} bytes; {LARGEST_JSON} are the most")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        what = "is nested too deeply" if isinstance(error, RecursionError) else f"is not JSON: {error}"
+        raise InputError(f"{path} is damaged or has been tampered with: {MAIN} {what}") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _header(document: Mapping[str, Any]) -> Header:
+    def fetch(name: Any, where: str) -> xr.DataTree:
+        raise InputError(f"{where} is no place for a sample")
+
+    header: Header = decode(document["header"], Header, "header", fetch)
+    if header.kind not in RESULTS:
+        raise InputError(f"header.kind is {header.kind!r:.80}, not one of {', '.join(RESULTS)}")
+    return header
+
+
+def _check(result: Any, where: str) -> None:
+    """Refuse a result whose parts do not go together."""
+    CHECKS.get(type(result), lambda *_: None)(result, where)
+
+
+def _check_em(em: EMFit, where: str) -> None:
+    _check_spec(em.spec, em.features, em.params, where)
+    starts = {len(em.restarts.log_posterior), len(em.restarts.traces), len(em.restarts.params)}
+    if len(starts) > 1 or em.restarts.log_posterior.ndim != 1:
+        raise InputError(f"{where}.restarts has lists of different lengths")
+    for i, params in enumerate(em.restarts.params):
+        _check_shapes(em.spec, params, len(em.features), f"{where}.restarts.params[{i}]")
+
+
+def _check_map(mode: MAPFit, where: str) -> None:
+    if mode.spec is not None:
+        _check_spec(mode.spec, mode.coords.get("feature", ()), mode.params, where)
+    for name, x in mode.params.items():
+        own = mode.dims.get(name, ())
+        sizes = [
+            len(mode.coords[dim]) if dim in mode.coords else n for dim, n in zip(own, x.shape, strict=False)
+        ]
+        if own and (len(own) != x.ndim or sizes != list(x.shape)):
+            raise InputError(
+                f"{where}.params.{name} has shape {x.shape}, which its dims and coords are not of"
+            )
+
+
+def _check_crosscheck(cc: Crosscheck, where: str) -> None:
+    _check(cc.mode, f"{where}.mode")
+    for name in ("em", "uncertainty"):
+        _check(getattr(cc, name), f"{where}.{name}")
+    if cc.posterior is not None and cc.mode.spec is not None:
+        _check_tree(cc.posterior, cc.mode.spec, len(cc.mode.coords["feature"]), f"{where}.posterior")
+
+
+def _check_uncertainty(beside: Uncertainty, where: str) -> None:
+    _check(beside.em, f"{where}.em")
+    for name, tree in beside.trees.items():
+        _check_tree(tree, beside.em.spec, len(beside.em.features), f"{where}.trees.{name}")
+
+
+def _check_spec(
+    spec: Mixture, features: tuple[str, ...], params: Mapping[str, np.ndarray], where: str
+) -> None:
+    """Refuse parameters that are not the model's, and a prior that is not of these features."""
+    if not features or not spec.resolved:
+        raise InputError(f"{where} has no features, or a prior that is not concrete")
+    _check_shapes(spec, params, len(features), f"{where}.params")
+    blank = Data(np.zeros((1, len(features))), tuple(features), np.arange(1))
+    spec.family.resolve(blank, spec.n_components)  # what is concrete is checked against the columns, no more
+
+
+def _check_shapes(spec: Mixture, params: Mapping[str, np.ndarray], n_features: int, where: str) -> None:
+    found, right = {name: x.shape for name, x in params.items()}, spec.shapes(n_features)
+    if found != right or any(x.dtype.kind != "f" for x in params.values()):
+        raise InputError(f"{where} has shapes {found}, the model has {right}")
+
+
+def _check_tree(tree: xr.DataTree, spec: Mixture, n_features: int, where: str) -> None:
+    """Refuse a sample whose variables are not the model's parameters."""
+    shapes = spec.shapes(n_features)
+    posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
+    for name, own in spec.dims.items():
+        x = posterior.get(name)
+        if x is None or set(x.dims) != {"chain", "draw", *own} or x.dtype.kind != "f":
+            raise InputError(f"{where} has no draws of {name}")
+        if tuple(x.sizes[dim] for dim in own) != shapes[name]:
+            raise InputError(f"{where} has draws of {name} of another shape than {shapes[name]}")
+
+
+CHECKS: Mapping[type, Callable[[Any, str], None]] = {
+    EMFit: _check_em,
+    MAPFit: _check_map,
+    Crosscheck: _check_crosscheck,
+    Uncertainty: _check_uncertainty,
+}
+"""What is checked of a result beyond the types of its parts."""
