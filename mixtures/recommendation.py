@@ -1,7 +1,6 @@
 """Criteria of several numbers of clusters in one table, and the rule that takes one of them."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -107,16 +106,9 @@ def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
             "the fits are posterior modes: AIC, BIC and ICL take the likelihood there (Fraley and Raftery "
             "2007), not at its maximum; use prior=None for the maximum"
         )
-    if "evidence" in criteria and any(not _same(specs[0].prior, spec.prior) for spec in specs[1:]):
+    if "evidence" in criteria and any(spec.prior != specs[0].prior for spec in specs[1:]):
         notes.append(
             "every K has its own default prior, made from the data: the evidence compares clusters and "
             "priors together, and sees the data twice; state a prior to compare K under one"
         )
     return notes
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two priors have the same hyperparameters."""
-    if not is_dataclass(a) or type(a) is not type(b):
-        return bool(a == b)
-    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
