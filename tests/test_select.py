@@ -287,7 +287,7 @@ def test_chains_that_do_not_agree_on_the_number_are_told_of():
     )
     found = occupied_clusters(tree, BMM(2), X, random_seed=1)
     assert not found.verdict.passed
-    assert "the chains did not mix: not converged: R-hat of the number" in str(found)
+    assert "the chains did not mix: not to be trusted: R-hat of the number" in str(found)
 
 
 def test_occupied_clusters_refuses_what_does_not_fit():
