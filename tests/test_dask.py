@@ -181,7 +181,9 @@ def test_without_dask_the_extra_is_named(monkeypatch):
 
 
 def test_what_needs_a_table_in_memory_says_so():
-    with pytest.raises(InputError, match=r"a Dask Array, which only fit_em takes; .*a subsample"):
+    with pytest.raises(
+        InputError, match=r"a Dask Array, which only fit_em and crosscheck take; .*a subsample"
+    ):
         sample(GMM(2), da.ones((4, 2)))
 
 
