@@ -199,8 +199,8 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
         return X
     if what := elsewhere(X):
         raise InputError(
-            f"the data are {what}, which only fit_em and crosscheck take; everything else takes one table in memory: "
-            "pass an array or a data frame, of a subsample if need be"
+            f"the data are {what}, which only fit_em and crosscheck take; everything else takes one table "
+            "in memory: pass an array or a data frame, of a subsample if need be"
         )
     if sparse.issparse(X):
         raise InputError(f"the data are sparse ({type(X).__name__}); pass X.toarray()")
