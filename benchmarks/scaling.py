@@ -1,16 +1,19 @@
 """How time and memory grow with rows, clusters, features and workers: a figure, and its numbers."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import dask.array as da
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from distributed import Client, LocalCluster
 from threadpoolctl import threadpool_limits
 
 import mixtures as mx
@@ -66,7 +69,7 @@ def ways(n: int, k: int, d: int) -> tuple[Callable[[], float], Callable[[], floa
 
 def curves(axes: Sequence[plt.Axes]) -> Iterator[Row]:
     """One panel an axis: nanoseconds a row, medians over the rounds."""
-    for axis, (label, shapes) in zip(axes, AXES.items(), strict=True):
+    for place, (axis, (label, shapes)) in enumerate(zip(axes, AXES.items(), strict=True)):
         rows = []
         for n, k, d in shapes:
             ours, theirs = ways(n, k, d)
@@ -74,7 +77,7 @@ def curves(axes: Sequence[plt.Axes]) -> Iterator[Row]:
             both = {"ours": [s[0] for s in seconds], "scikit-learn": [s[1] for s in seconds]}
             rows.append(Row(f"EM iteration, n={n:,} K={k} D={d}", "ns a row", 1e-9 * n, both))
             yield rows[-1]
-        along = [shape[label[0] == "c" or 2 * (label[0] == "f")] for shape in shapes]
+        along = [shape[place] for shape in shapes]
         for name, colour in zip(("ours", "scikit-learn"), COLOURS, strict=False):
             axis.loglog(along, [row.figures()[name] for row in rows], "o-", color=colour, label=name)
         axis.set(xlabel=label, ylabel="EM iteration, ns a row")
@@ -97,9 +100,34 @@ def memory(axis: plt.Axes) -> None:
     axis.legend(frameon=False)
 
 
+def workers(axis: plt.Axes) -> Iterator[Row]:
+    """Iterations of EM over a Dask array, by the number of worker processes with one thread each."""
+    n, numbers, medians = 4_000_000, sorted({1, 2, (os.cpu_count() or 2) // 2, os.cpu_count() or 2}), []
+    for number in numbers:
+        with (
+            LocalCluster(n_workers=number, threads_per_worker=1, dashboard_address=":0") as cluster,
+            Client(cluster),
+        ):
+            X = da.random.default_rng(0).normal(size=(n, 4), chunks=(n // 16, 4)).persist()
+            start = mx.fit_em(mx.GMM(4), X, n_init=1, max_iter=1, random_seed=1).params
+
+            def iterations(count: int, X=X, start=start) -> float:
+                began = time.perf_counter()
+                mx.fit_em(mx.GMM(4), X, start=start, max_iter=count)
+                return time.perf_counter() - began
+
+            seconds = [(iterations(12) - iterations(2)) / 10 for _ in range(ROUNDS)]
+        yield Row(f"EM iteration on Dask, n={n:,} K=4 D=4, {number} workers", "s", 1.0, {"ours": seconds})
+        medians.append(np.median(seconds))
+    axis.plot(numbers, medians, "o-", color=COLOURS[0])
+    axis.set(xlabel="workers", ylabel="EM iteration on Dask, s", xticks=numbers, ylim=(0, None))
+
+
 def run() -> Iterator[Row]:
     """All curves; the figure goes to the docs."""
-    figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
-    yield from curves(axes.ravel()[:3])
-    memory(axes[1, 1])
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    yield from curves(axes[0])
+    memory(axes[1, 0])
+    yield from workers(axes[1, 1])
+    axes[1, 2].axis("off")
     figure.savefig(FIGURE)
