@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import density, effective, em, optimum, patterns, posterior, scaling
-from benchmarks.rounds import markdown
+from benchmarks.rounds import Row, markdown
 
 BENCHMARKS = {
     "em": em.run,
@@ -51,7 +51,8 @@ Densities are timed as each sampler calls them: ours in a loop inside XLA, PyMC'
 posteriors are one round each, caches being cold only once; a second round is another run.
 
 The floor is the work that no form of EM can do without on one thread: two matrix products and one
-exponential of the same shape. An effective draw is counted by the smallest bulk ESS of the means, chain by chain.
+exponential of the same shape. An effective draw is counted by the smallest bulk ESS of the means, chain by
+chain.
 
 ![EM's time by rows, clusters, features and workers, and its memory](images/scaling.svg)
 """
@@ -59,24 +60,26 @@ exponential of the same shape. An effective draw is counted by the smallest bulk
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
-    write = "--write" in sys.argv
     named = [name for name in sys.argv[1:] if not name.startswith("--")] or list(BENCHMARKS)
     rows = []
     for name in named:
         for row in BENCHMARKS[name]():
             rows.append(row)
             print("\n".join(markdown([row]).splitlines()[2:]), flush=True)
-    if write:
-        versions = {package: version(package) for package in PACKAGES}
-        system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-        machine = f"{os.cpu_count()} cores, {system}"
-        found = {"machine": machine, "versions": versions, "rows": [row.figures() for row in rows]}
-        (ROOT / "benchmarks" / "results.json").write_text(
-            json.dumps(found, indent=1) + "\n", encoding="utf-8"
-        )
-        listed = ", ".join(f"{package} {v}" for package, v in versions.items())
-        page = PAGE.format(machine=machine, versions=listed, table=markdown(rows))
-        (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
+        if "--write" in sys.argv:
+            write(rows)  # what is there already is not lost with the next
+
+
+def write(rows: list[Row]) -> None:
+    """Keep figures with the machine and the versions, and a page of the docs."""
+    versions = {package: version(package) for package in PACKAGES}
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores, {system}"
+    found = {"machine": machine, "versions": versions, "rows": [row.figures() for row in rows]}
+    (ROOT / "benchmarks" / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    listed = ", ".join(f"{package} {v}" for package, v in versions.items())
+    page = PAGE.format(machine=machine, versions=listed, table=markdown(rows))
+    (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
