@@ -17,7 +17,7 @@ from mixtures.compiled import CompiledModel
 
 SHAPES = ((400, 4, 2), (10_000, 4, 2), (10_000, 5, 10), (100_000, 4, 2))
 
-LOOP = 20
+LOOP = 60
 """Gradients of ours in one call."""
 
 
@@ -82,7 +82,7 @@ def run() -> Iterator[Row]:
         x = jnp.asarray(compiled.initial_point(0))
 
         def ours(climb=climb, x=x, compiled=compiled, repeats=repeats) -> float:
-            return timed(lambda: climb(x, compiled.arrays).block_until_ready(), repeats // 10 + 1) / LOOP
+            return timed(lambda: climb(x, compiled.arrays).block_until_ready(), repeats // 50 + 1) / LOOP
 
         model = plain(X, k)
         function = model.logp_dlogp_function(ravel_inputs=True)
@@ -95,7 +95,7 @@ def run() -> Iterator[Row]:
         plain_climb, start = in_a_loop(by_jax(model)), jnp.asarray(point)
 
         def on_jax(climb=plain_climb, x=start, repeats=repeats) -> float:
-            return timed(lambda: climb(x, 0.0).block_until_ready(), repeats // 40 + 1) / LOOP
+            return timed(lambda: climb(x, 0.0).block_until_ready(), repeats // 50 + 1) / LOOP
 
         ways = {"ours": ours, "plain pm.Mixture": theirs, "plain pm.Mixture on JAX": on_jax}
         name = f"log density and gradient, n={n:,} K={k} D={d}"

@@ -33,7 +33,14 @@ def bernoulli() -> Iterator[Row]:
     def theirs() -> float:
         began = time.perf_counter()
         model = StepMix(
-            3, measurement="binary", n_init=10, max_iter=10_000, abs_tol=1e-9, rel_tol=0, random_state=2
+            3,
+            measurement="binary",
+            n_init=10,
+            max_iter=10_000,
+            abs_tol=1e-9,
+            rel_tol=0,
+            random_state=2,
+            progress_bar=0,
         )
         model.fit(X)
         seconds = time.perf_counter() - began
