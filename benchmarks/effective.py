@@ -15,7 +15,7 @@ import mixtures as mx
 from benchmarks.rounds import Row
 
 N, K, D = 10_000, 4, 2
-CHAINS, TUNE, DRAWS = 1, 200, 200
+CHAINS, TUNE, DRAWS = 1, 100, 100
 
 
 def overlapping() -> np.ndarray:
