@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 import mixtures as mx
 from benchmarks.rounds import Row, compare
 from mixtures.data import as_data
-from mixtures.families.start import start_params
+from mixtures.families.start import random_starts
 from mixtures.kernel import Kernel
 
 SHAPES = ((1_000_000, 4, 2), (200_000, 10, 10), (50_000, 10, 30), (300, 4, 2))
@@ -63,7 +63,7 @@ def run() -> Iterator[Row]:
         X = rng.normal(size=(n, d)) + 3 * rng.integers(0, k, size=(n, 1))
         data = as_data(X)
         spec = mx.resolve(mx.GMM(k), data)
-        start = start_params(spec, data, rng, lloyd=False)
+        start = next(random_starts(spec, data, 1, rng))
         with threadpool_limits(1), Kernel(spec, data) as kernel:
             chunk = kernel.table.chunk
 

@@ -20,7 +20,7 @@ import mixtures as mx
 from benchmarks.em import scikit_learn
 from benchmarks.rounds import Row
 from mixtures.data import as_data
-from mixtures.families.start import start_params
+from mixtures.families.start import random_starts
 from mixtures.kernel import Kernel
 from mixtures.plot.style import COLOURS
 
@@ -52,7 +52,7 @@ def ways(n: int, k: int, d: int) -> tuple[Callable[[], float], Callable[[], floa
     X = rng.normal(size=(n, d)) + 3 * rng.integers(0, k, size=(n, 1))
     data = as_data(X)
     spec = mx.resolve(mx.GMM(k), data)
-    start = start_params(spec, data, rng, lloyd=False)
+    start = next(random_starts(spec, data, 1, rng))
     iterations = max(8, 100_000 // n)  # a difference of two fits: enough to stand out of their noise
 
     def ours() -> float:

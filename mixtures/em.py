@@ -19,7 +19,7 @@ from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, EMFit, Restarts
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.mixture import Mixture, Params, resolve
-from mixtures.families.start import start_params
+from mixtures.families.start import random_starts
 from mixtures.kernel import Kernel
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
@@ -234,7 +234,7 @@ def fit_em(
     if start is not None:
         starts = [problem.check(start)]
     else:
-        starts = [problem.check(start_params(spec, rows, rng, lloyd=i % 2 == 0)) for i in range(n_init)]
+        starts = [problem.check(params) for params in random_starts(spec, rows, n_init, rng)]
 
     runs: list[Run] = []
     collapsed: dict[int, CollapseError] = {}

@@ -17,7 +17,7 @@ from mixtures.declaration import declare
 from mixtures.distributions.marginal import MarginalMixtureRV
 from mixtures.emfit import CollapseError
 from mixtures.families import IdentifiabilityWarning, Mixture, resolve
-from mixtures.families.start import random_partition, start_params
+from mixtures.families.start import random_partition, random_starts
 from mixtures.lowering import known_value
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
@@ -231,8 +231,7 @@ def partition_starts(
     compiled: CompiledModel, spec: Mixture, data: Data, n: int, rng: np.random.Generator
 ) -> list[Array]:
     """Starts from k-means and k-means++ partitions in turn, independent of EM."""
-    params = [start_params(spec, data, rng, lloyd=i % 2 == 0) for i in range(n)]
-    return [compiled.unconstrain(spec.inside(p)) for p in params]
+    return [compiled.unconstrain(spec.inside(params)) for params in random_starts(spec, data, n, rng)]
 
 
 def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:

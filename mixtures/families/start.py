@@ -12,7 +12,7 @@ from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array
 from mixtures.rows import Rows
 
-__all__ = ["random_partition", "split_starts", "start_params"]
+__all__ = ["random_partition", "random_starts", "split_starts"]
 
 START_ROWS = 20_000
 """Rows at most that a start looks at."""
@@ -21,8 +21,10 @@ SOFTNESS = 0.1
 """Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
 
 
-def start_params(spec: Mixture, data: Rows, rng: np.random.Generator, *, lloyd: bool) -> dict[str, Array]:
-    """Parameters from a k-means++ partition (Arthur and Vassilvitskii 2007) in standardised units.
+def random_starts(spec: Mixture, data: Rows, n: int, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
+    """Parameters from k-means++ partitions (Arthur and Vassilvitskii 2007) in standardised units.
+
+    In turn k-means runs from the seeds, or their nearest neighbours are the partition.
 
     Parameters
     ----------
@@ -30,20 +32,22 @@ def start_params(spec: Mixture, data: Rows, rng: np.random.Generator, *, lloyd: 
         A resolved model.
     data : Rows
         Checked data.
+    n : int
+        Number of starts.
     rng : numpy.random.Generator
         Source of randomness.
-    lloyd : bool
-        Whether k-means runs from the seeds, or their nearest neighbours are the partition.
 
-    Returns
-    -------
+    Yields
+    ------
     dict of ndarray
         Parameters, the clusters in random order.
     """
     location, scale = spec.family.units(data)
-    rows, weights = data.subsample(START_ROWS, rng)
-    r = random_partition((rows - location) / scale, spec.n_components, rng, lloyd=lloyd, weights=weights)
-    return spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
+    for i in range(n):
+        rows, weights = data.subsample(START_ROWS, rng)
+        standardised, lloyd = (rows - location) / scale, i % 2 == 0
+        r = random_partition(standardised, spec.n_components, rng, lloyd=lloyd, weights=weights)
+        yield spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
 
 
 def split_starts(
@@ -60,7 +64,7 @@ def split_starts(
         A resolved model of K clusters.
     fewer : dict of ndarray
         Parameters of K - 1 clusters of the same family.
-    data : Data
+    data : Rows
         Checked data.
     rng : numpy.random.Generator
         Source of randomness.
