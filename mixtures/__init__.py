@@ -19,6 +19,7 @@ from mixtures.predictive import loo_pit, predictive_checks
 from mixtures.sampling import sample
 from mixtures.saving import load, save
 from mixtures.selection import select
+from mixtures.sensitivity import prior_sensitivity
 from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
 
@@ -49,6 +50,7 @@ __all__ = [
     "plot",
     "point_partition",
     "predictive_checks",
+    "prior_sensitivity",
     "priors",
     "q_function",
     "resolve",

@@ -94,9 +94,8 @@ def identified(spec: Mixture, em: EMFit) -> Check:
     reason = spec.family.unidentified(em.params)
     if len(empty):
         reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
-    return Check(
-        "parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason
-    )
+    name = "parameters identified (directions that are not)"
+    return Check(name, float(bool(reason)), 0.0, not reason, reason, cause=True)
 
 
 def returns(mode: MAPFit, table: pd.DataFrame) -> Check:

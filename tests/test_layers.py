@@ -40,7 +40,7 @@ LAYERS = [
         ("membership", "partitions", "predictive"),
         ("mixing",),
     ],
-    [("switches", "checks", "diagnostics")],
+    [("switches", "sensitivity", "checks", "diagnostics")],
     [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
     [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
     [("plot",)],
