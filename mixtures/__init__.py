@@ -16,6 +16,7 @@ from mixtures.modes import fit_map
 from mixtures.occupied import occupied_clusters
 from mixtures.partitions import coclustering, point_partition
 from mixtures.predictive import loo_pit, predictive_checks
+from mixtures.reporting import report
 from mixtures.sampling import sample
 from mixtures.saving import load, save
 from mixtures.selection import select
@@ -53,6 +54,7 @@ __all__ = [
     "prior_sensitivity",
     "priors",
     "q_function",
+    "report",
     "resolve",
     "responsibilities",
     "sample",

@@ -20,7 +20,7 @@ from mixtures.sensitivity import SCALED_DRAWS, finite_draws, log_densities, powe
 from mixtures.switches import Switches, compare_labellings, count_switches, thinned
 from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.trees import flat_draws
-from mixtures.verdict import Check, check
+from mixtures.verdict import IDENTIFIED, Check, check
 
 __all__ = ["QUESTIONS", "Case", "Question"]
 
@@ -120,8 +120,8 @@ def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
         least,
         TOLERANCES.labelled_alike,
         least >= TOLERANCES.labelled_alike,
-        f"{table.index[a]} and {table.index[b]} part: clusters overlap, and summaries of single clusters are "
-        "conditional on the relabelling rule; lower n_components",
+        f"clusters overlap (the methods {table.index[a]} and {table.index[b]} label draws differently), so "
+        "that summaries of single clusters are conditional on the relabelling rule: lower n_components",
         source="Stephens (2000); Papastamoulis (2016)",
         cause=True,
         remark=f"on about {COMPARED_DRAWS} draws and {rows.n_rows} rows",
@@ -165,7 +165,7 @@ def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     family = spec.family
     reason = family.never_identified(spec.n_components, data) or family.unidentified(point)
     return check(
-        "reasons why parameters are not identified",
+        IDENTIFIED,
         bool(reason),
         0,
         not reason,

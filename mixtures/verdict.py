@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Check", "Verdict", "check", "failures"]
+__all__ = ["IDENTIFIED", "Check", "Verdict", "check", "failures"]
+
+
+IDENTIFIED = "parameters identified (directions that are not)"
+"""Name of a line that a certificate and the verdict on a sample have in common."""
 
 
 @dataclass(frozen=True)
