@@ -93,12 +93,13 @@ class Page:
         return self.driver.execute_cdp_cmd(name, options)
 
     def look(self, width: int = DESKTOP, scheme: str = "light", media: str = "screen") -> None:
-        """Show the page in a window of some width, in light or dark, or as on paper."""
+        """Show the page in a window of some width, in light or dark, or as on paper; nothing is animated."""
         self.command(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
         )
-        scheme = {"name": "prefers-color-scheme", "value": scheme}
-        self.command("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        self.command("Emulation.setEmulatedMedia", media=media, features=features)
 
     def press(self, key: str) -> dict[str, Any] | None:
         """Press a key, and say what has the focus then."""
