@@ -249,7 +249,9 @@ def text_of(page: Page) -> str:
 
 def print_page(page: Page, path: Path | None = None) -> int:
     """Print to PDF, into a file if one is named, and say how many sheets it takes."""
+    page.look(media="print")  # else the PDF is of the screen that is emulated
     printed = page.command("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
+    page.look()
     content = base64.b64decode(printed["data"])
     if path is not None:
         path.write_bytes(content)

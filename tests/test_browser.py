@@ -241,7 +241,7 @@ def test_sheets_and_pictures(opened, tmp_path):
     page = opened()
     assert chrome.print_page(page, tmp_path / "page.pdf") == 1
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
-    page = opened(style="h2, h3 { break-before: page; }")
+    page = opened(style="@media print { h2, h3 { break-before: page; } }")
     assert chrome.print_page(page) == 3
     page = opened(style="h1 { height: 3000px }")
     for width in (chrome.DESKTOP, chrome.PHONE):
