@@ -145,6 +145,25 @@ function overflow() {
   return wrong;
 }
 
+// Words of ordinary length that go over two lines; only longer ones may be broken wherever there is room.
+function broken() {
+  unfold();
+  const wrong = new Set();
+  const range = document.createRange();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (element.closest("script, style") || !element.checkVisibility({ visibilityProperty: true })) continue;
+    for (const found of walker.currentNode.data.matchAll(/(?<!\S)\p{L}{2,20}(?!\S)/gu)) {
+      range.setStart(walker.currentNode, found.index);
+      range.setEnd(walker.currentNode, found.index + found[0].length);
+      const boxes = Array.from(range.getClientRects());
+      if (boxes.some((box) => box.top >= boxes[0].bottom - 1)) wrong.add(`${named(element)}: '${found[0]}' is broken`);
+    }
+  }
+  return Array.from(wrong);
+}
+
 // Text against what lies behind it: WCAG 2.2, success criterion 1.4.3.
 function contrast() {
   unfold();

@@ -167,11 +167,12 @@ def check_structure(page: Page) -> None:
 
 
 def check_fits(page: Page) -> None:
-    """Nothing sticks out at the right, on a desktop, a phone or paper."""
+    """Nothing sticks out at the right and no word is broken, on a desktop, a phone or paper."""
     problems = []
     for width, media in ((DESKTOP, "screen"), (PHONE, "screen"), (PAPER, "print")):
         page.look(width, media=media)
-        problems += [f"{width} px, {media}: {problem}" for problem in page.ask("overflow")]
+        found = [*page.ask("overflow"), *page.ask("broken")]
+        problems += [f"{width} px, {media}: {problem}" for problem in found]
     page.look()
     none_of(problems)
 

@@ -182,6 +182,9 @@ WIDTH = [
     fault("fits", "390 px, screen: <p> 'Some words.* reaches to 516", style="main > p { width: 500px }"),
     fault("fits", "390 px, screen: .*cannot be reached by keyboard", (' tabindex="0"', "")),
     fault("fits", "390 px, screen: .*no role and name", (' role="region"', "")),
+    fault(
+        "fits", "390 px, screen: <p> 'Some.*: 'Some' is br", style="p { width: 1em; overflow-wrap: anywhere }"
+    ),
     fault("fits", "680 px, print: the page is 816 px", style="@media print { h1 { width: 800px } }"),
 ]
 CONTRAST = [
