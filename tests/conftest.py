@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import chromium
 from hypothesis import settings
 
 from mixtures.data import InputError, as_data
@@ -14,6 +15,13 @@ from mixtures.families.covariance import COVARIANCES
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("mixtures")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, the same for all tests; where there is none they are skipped and say so."""
+    with chromium() as driver:
+        yield driver
 
 
 def subclasses(cls):
