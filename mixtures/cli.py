@@ -62,6 +62,7 @@ from mixtures.printing import (
     spreadsheet_safe,
     write_table,
 )
+from mixtures.report_command import report_command
 from mixtures.saving import load, save
 from mixtures.selection import select
 
@@ -284,6 +285,9 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
         show_crosscheck(cc, rows=20)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
+
+
+app.command(name="report")(report_command)
 
 
 def main() -> None:

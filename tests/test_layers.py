@@ -44,7 +44,7 @@ LAYERS = [
     [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
     [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
     [("plot",)],
-    [("printing", "options", "cli", "reporting", "__main__")],
+    [("printing", "options", "reporting", "report_command", "cli", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 
