@@ -14,6 +14,7 @@ from mixtures.families import Mixture, resolve
 from mixtures.families.covariance import COVARIANCES
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("mutation", settings.get_profile("mixtures"), max_examples=5)
 settings.load_profile("mixtures")
 
 
