@@ -1,5 +1,6 @@
 """What the commands share: their options, the data and model that these name, and how errors end."""
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,11 +16,12 @@ from mixtures import datasets
 from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
-from mixtures.files import read_stream, read_table
+from mixtures.files import choose_columns, read_stream, read_table
 from mixtures.printing import plain
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
+from mixtures.wording import named
 
 HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
@@ -128,24 +130,19 @@ def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_conce
 
 def load_frame(data: str, columns: str | None, exclude: str | None) -> pd.DataFrame:
     """Data by name, from a file or from standard input, and of them the columns asked for."""
-    frame = (datasets.load(data) if data in datasets.NAMES else _read(data)).rename(columns=str)
-    keep = frame.columns if columns is None else [name.strip() for name in columns.split(",")]
-    drop = [] if exclude is None else [name.strip() for name in exclude.split(",")]
-    for name in [*keep, *drop]:
-        if name not in frame.columns:
-            listed = ", ".join(map(str, frame.columns[:20]))
-            raise InputError(
-                f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {listed}"
-            )
-    return frame[[name for name in keep if name not in drop]]
-
-
-def _read(data: str) -> pd.DataFrame:
-    if data == "-":
-        return read_stream(typer.get_binary_stream("stdin"), "standard input")
-    if not Path(data).exists() and not Path(data).suffix:
-        raise InputError(f"no file and no data set {data!r}{did_you_mean(data, datasets.NAMES)}")
-    return read_table(data)
+    keep, drop = (
+        None if names is None else [n.strip() for n in names.split(",")] for names in (columns, exclude)
+    )
+    if data not in datasets.NAMES and data != "-":
+        if not os.path.exists(data) and not Path(data).suffix:
+            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
+        return read_table(data, keep, drop or ())
+    table = (
+        read_stream(typer.get_binary_stream("stdin"), "standard input")
+        if data == "-"
+        else datasets.load(data)
+    )
+    return table[choose_columns(list(table.columns), keep, drop or ())]
 
 
 def _complain(error: Exception) -> None:
