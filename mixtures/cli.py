@@ -1,10 +1,10 @@
 """The command line: ``mixtures crosscheck``, ``select``, ``predict``, ``datasets`` and ``demo``."""
 
 import json
+import sys
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from mixtures import datasets
 from mixtures.agreement import crosscheck
@@ -52,6 +52,7 @@ from mixtures.options import (
 from mixtures.prediction import fitted_in, prediction_table, select_features
 from mixtures.printing import (
     TABLES,
+    console,
     crosscheck_as_json,
     finite,
     plain,
@@ -60,6 +61,7 @@ from mixtures.printing import (
     show_crosscheck,
     show_selection,
     spreadsheet_safe,
+    visible,
     write_table,
 )
 from mixtures.saving import load, save
@@ -226,7 +228,8 @@ def predict_command(
         fitted = fitted_in(load(saved))
         frame, ignored = select_features(frame, fitted.features)
         if ignored and not quiet:
-            typer.echo(f"note: columns that were not fitted are left out: {', '.join(ignored)}", err=True)
+            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
+            typer.echo(visible(note), err=True)
     elif k is not None:
         spec = spec_of(model, k, covariance, prior, weight_concentration)
         fitted = fitted_in(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
@@ -237,9 +240,10 @@ def predict_command(
         rows = table.reset_index().to_dict("records")
         typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
     elif output is None:
-        typer.echo(spreadsheet_safe(table).to_csv(), nl=False)
+        text = spreadsheet_safe(table).to_csv()
+        typer.echo(visible(text, keep="\r\n", longest=len(text)) if sys.stdout.isatty() else text, nl=False)
     elif not quiet:
-        typer.echo(f"{len(table)} rows written to {output}")
+        typer.echo(visible(f"{len(table)} rows written to {output}"))
 
 
 @app.command(name="datasets")
@@ -265,7 +269,7 @@ def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> 
     for each in listed:
         what = f"{each.summary}\n[dim]{plain(each.source)}[/]"
         shown.add_row(each.name, str(each.n_rows), str(each.n_columns), what)
-    Console().print(shown, highlight=False)
+    console().print(shown)
 
 
 @app.command()
@@ -277,7 +281,7 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
     """
     holds = True
     for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
-        Console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
+        console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
         cc = crosscheck(
             MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
         )

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from rich.console import Console
 
 from mixtures import datasets
 from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.files import choose_columns, read_stream, read_table
-from mixtures.printing import plain
+from mixtures.printing import console, plain
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
@@ -146,4 +145,4 @@ def load_frame(data: str, columns: str | None, exclude: str | None) -> pd.DataFr
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
+    console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
