@@ -8,6 +8,7 @@ import typer
 
 from mixtures import datasets
 from mixtures.agreement import crosscheck
+from mixtures.arguments import check_whole
 from mixtures.data import InputError
 from mixtures.em import fit_em
 from mixtures.netcdf import require_netcdf
@@ -279,6 +280,8 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
 
     Example: mixtures demo --seed 1
     """
+    check_outputs(seed)
+    check_whole(1, draws=draws)
     holds = True
     for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
         console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")

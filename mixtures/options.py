@@ -101,13 +101,19 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check_outputs(seed: int | None, **files: Path | None) -> None:
-    """Refuse a bad seed, and files in folders that are not there, before anything is computed."""
+    """Refuse a bad seed, and files that cannot be written, before anything is computed."""
     if seed is not None and seed < 0:
         raise InputError(f"--seed must not be negative, got {seed}")
     for option, file in files.items():
-        if file is not None and not file.parent.is_dir():
-            dashes = "-" if len(option) == 1 else "--"
-            raise InputError(f"{dashes}{option}: there is no folder {str(file.parent)!r}")
+        if file is None:
+            continue
+        dashes, folder = "-" if len(option) == 1 else "--", str(file.parent)
+        if not os.path.isdir(folder):
+            raise InputError(f"{dashes}{option}: there is no folder {folder!r}")
+        if os.path.isdir(file):
+            raise InputError(f"{dashes}{option}: {str(file)!r} is a folder; name a file in it")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{dashes}{option}: the folder {folder!r} cannot be written to")
 
 
 def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:

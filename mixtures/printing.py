@@ -58,7 +58,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
-    """Text that came from data, harmless to a terminal: what would steer it is spelt out, as ``\\x1b``.
+    r"""Text that came from data, harmless to a terminal: what would steer it is spelt out, as ``\x1b``.
 
     Control characters move the cursor, colour or retitle the window and overwrite
     what was printed; marks of direction turn words round; a name may be a megabyte.

@@ -55,6 +55,7 @@ def columns_are(rows: Rows, places: Sequence[int] | np.ndarray) -> str:
 
 
 def _sizes(block: Data) -> Array:
-    """Largest size, value, and value with its sign turned, of every column (3, D)."""
-    high, low = block.values.max(axis=0), block.values.min(axis=0)
+    """Largest size, value, and value with its sign turned, of every column's rows that count (3, D)."""
+    values = block.values if block.weights is None else block.values[block.weights > 0]
+    high, low = values.max(axis=0, initial=-np.inf), values.min(axis=0, initial=np.inf)
     return np.stack([np.maximum(high, -low), high, -low])

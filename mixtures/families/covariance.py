@@ -390,5 +390,5 @@ def covariance(name: str) -> Covariance:
     """Look a structure up by name."""
     try:
         return COVARIANCES[name]
-    except KeyError:
-        raise InputError(f"covariance_type {name!r} is not one of {', '.join(COVARIANCES)}") from None
+    except (KeyError, TypeError):
+        raise InputError(f"covariance_type {name!r:.80} is not one of {', '.join(COVARIANCES)}") from None
