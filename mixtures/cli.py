@@ -242,7 +242,9 @@ def predict_command(
         typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
     elif output is None:
         text = spreadsheet_safe(table).to_csv()
-        typer.echo(visible(text, keep="\r\n", longest=len(text)) if sys.stdout.isatty() else text, nl=False)
+        typer.echo(
+            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
+        )
     elif not quiet:
         typer.echo(visible(f"{len(table)} rows written to {output}"))
 
@@ -291,6 +293,11 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
         show_crosscheck(cc, rows=20)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty()
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 
 from mixtures.data import InputError, did_you_mean
@@ -24,6 +25,9 @@ __all__ = ["choose_columns", "read_stream", "read_table"]
 
 LARGEST_TABLE = 2**32
 """Bytes of a text file, or of the values of a Parquet file, that are read at most."""
+
+PIECE = 2**20
+"""Bytes read at a time: asked for more, Python sets memory aside for all of them at once."""
 
 MOST_COLUMNS = 100_000
 """Columns that a file may have: pandas takes a minute for ten times as many."""
@@ -78,7 +82,7 @@ def read_table(
         return _read_parquet(path, columns, exclude)
     try:
         with open(path, "rb") as file:
-            content = file.read(LARGEST_TABLE + 1)
+            content = _content(file, str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
     table = _read_text(content, _SEPARATORS[suffix], str(path))
@@ -87,7 +91,7 @@ def read_table(
 
 def read_stream(stream: BinaryIO, name: str) -> pd.DataFrame:
     """Read CSV with column names from an open stream, such as standard input."""
-    content = stream.read(LARGEST_TABLE + 1)
+    content = _content(stream, name)
     if not content:
         raise InputError(f"{name} is empty")
     return _read_text(content, ",", name)
@@ -99,15 +103,17 @@ def choose_columns(
     """Columns to keep of those that there are; an `InputError` suggests one for a slip."""
     asked = available if columns is None else [columns] if isinstance(columns, str) else list(columns)
     without = [exclude] if isinstance(exclude, str) else list(exclude)
+    known = set(available)
     for name in [*asked, *without]:
-        if name not in available:
+        if name not in known:
             raise InputError(
                 f"there is no column {named(name)}{did_you_mean(name, available)}; the columns are "
                 f"{shortened(available)}"
             )
     if columns is not None:
         refuse_repeats(asked, "asked for")
-    return [name for name in asked if name not in without]
+    dropped = set(without)
+    return [name for name in asked if name not in dropped]
 
 
 def refuse_repeats(names: Sequence[str], what: str) -> None:
@@ -120,13 +126,23 @@ def refuse_repeats(names: Sequence[str], what: str) -> None:
 # Text
 
 
+def _content(stream: BinaryIO, source: str) -> bytes:
+    """Read all of a stream, and no more than there may be of it."""
+    pieces: list[bytes] = []
+    room = LARGEST_TABLE
+    while piece := stream.read(PIECE):
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise InputError(
+                f"{source} has more than {LARGEST_TABLE} bytes, the most that are read at once; pass it in "
+                "chunks to fit_em or crosscheck in Python"
+            )
+    return b"".join(pieces)
+
+
 def _read_text(content: bytes, separator: str, source: str) -> pd.DataFrame:
     """Read text, every line of which between the first and the last that is not blank is a row."""
-    if len(content) > LARGEST_TABLE:
-        raise InputError(
-            f"{source} has more than {LARGEST_TABLE} bytes, the most that are read at once; pass it in "
-            "chunks to fit_em or crosscheck in Python"
-        )
     blank = b" \r\n" if separator == "\t" else b" \t\r\n"
     body = content.removeprefix(b"\xef\xbb\xbf").lstrip(blank)
     lines_before = content.count(b"\n", 0, len(content) - len(body))
@@ -245,9 +261,10 @@ def _read_parquet(
     try:
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
-        names = [name for name in schema.names if name not in _index_columns(schema)]
-        chosen = choose_columns(names, columns, exclude)
-        kept = [field for field in schema if field.name in chosen or field.name in _index_columns(schema)]
+        labels = _index_columns(schema)
+        chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
+        wanted = labels.union(chosen)
+        kept = [field for field in schema if field.name in wanted]
         _check_claims(pa, metadata, kept, path)
         # A text that is stored once and repeated by its number may be as large as the file, in every row:
         # it stays stored once. It is no number anyway.
@@ -259,15 +276,21 @@ def _read_parquet(
     except Exception as error:  # pyarrow and pandas raise nearly every kind on damaged files
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as parquet: {reason[:300]}") from error
-    if isinstance(table.index, pd.CategoricalIndex):
+    if isinstance(table.index, pd.CategoricalIndex) and _total_length(table.index) < LARGEST_TABLE:
         table.index = table.index.astype(table.index.categories.dtype)
     return table.rename(columns=str)[chosen]
 
 
-def _index_columns(schema: Any) -> list[str]:
+def _total_length(labels: pd.CategoricalIndex) -> int:
+    """Characters of all labels together, were each stored by itself."""
+    lengths = np.array([len(str(label)) for label in labels.categories] + [0])  # code -1: none
+    return int(lengths[labels.codes].sum())
+
+
+def _index_columns(schema: Any) -> set[str]:
     """Columns that pandas keeps row labels in, by what it wrote beside the schema."""
     described = schema.pandas_metadata or {}
-    return [name for name in described.get("index_columns", []) if isinstance(name, str)]
+    return {name for name in described.get("index_columns", []) if isinstance(name, str)}
 
 
 def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], path: Path) -> None:

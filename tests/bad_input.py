@@ -286,6 +286,7 @@ CELLS = [
         array=lambda: exchanged(1, 1, 0.5, B[:, :2]),
         pandas=lambda: frame(exchanged(1, 1, 0.5, B[:, :2])),
         polars=lambda: pl.DataFrame(exchanged(1, 1, 0.5, B[:, :2]), schema=NAMES, orient="row"),
+        files={"bad.csv": text(exchanged(1, 1, 0.5, B[:, :2]))},
         model=BMM,
     ),
     Case(
@@ -294,6 +295,8 @@ CELLS = [
         "drop "
         "the columns",
         array=lambda: exchanged(1, 1, 2, B[:, :2]),
+        pandas=lambda: frame(exchanged(1, 1, 2, B[:, :2])),
+        files={"bad.csv": text(exchanged(1, 1, 2, B[:, :2]))},
         model=BMM,
     ),
 ]
@@ -977,6 +980,11 @@ TAKEN = [
         (lambda: [True, False, True], lambda: pd.Series([True, False, True], dtype="boolean")),
         {"good.csv": b"x\nTrue\nFalse\nTrue\n"},
     ),
+    Taken(
+        "integers that may be missing, none of which is",
+        [[1], [0]],
+        (lambda: pd.Series([1, 0], dtype="Int8"),),
+    ),
     Taken("one dimension is one column", X[:, :1], (lambda: X[:, 0], lambda: list(X[:, 0]))),
     Taken(
         "text of decimals is not rounded",
@@ -1008,7 +1016,7 @@ TAKEN = [
         {"good.csv": b"\n\n" + text(X) + b"\n \n\n"},
     ),
     Taken(
-        "zeros and blanks as text are numbers and refusals: '0' is 0",
+        "numbers between quotation marks",
         [[0], [1]],
         (),
         {"good.csv": b'x\n"0"\n"1"\n'},
