@@ -1,13 +1,14 @@
 """The command line: ``mixtures crosscheck``, ``select``, ``predict``, ``datasets`` and ``demo``."""
 
 import json
+import sys
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from mixtures import datasets
 from mixtures.agreement import crosscheck
+from mixtures.arguments import check_whole
 from mixtures.data import InputError
 from mixtures.em import fit_em
 from mixtures.netcdf import require_netcdf
@@ -52,6 +53,7 @@ from mixtures.options import (
 from mixtures.prediction import fitted_in, prediction_table, select_features
 from mixtures.printing import (
     TABLES,
+    console,
     crosscheck_as_json,
     finite,
     plain,
@@ -60,6 +62,7 @@ from mixtures.printing import (
     show_crosscheck,
     show_selection,
     spreadsheet_safe,
+    visible,
     write_table,
 )
 from mixtures.report_command import report_command
@@ -227,7 +230,8 @@ def predict_command(
         fitted = fitted_in(load(saved))
         frame, ignored = select_features(frame, fitted.features)
         if ignored and not quiet:
-            typer.echo(f"note: columns that were not fitted are left out: {', '.join(ignored)}", err=True)
+            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
+            typer.echo(visible(note), err=True)
     elif k is not None:
         spec = spec_of(model, k, covariance, prior, weight_concentration)
         fitted = fitted_in(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
@@ -238,9 +242,12 @@ def predict_command(
         rows = table.reset_index().to_dict("records")
         typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
     elif output is None:
-        typer.echo(spreadsheet_safe(table).to_csv(), nl=False)
+        text = spreadsheet_safe(table).to_csv()
+        typer.echo(
+            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
+        )
     elif not quiet:
-        typer.echo(f"{len(table)} rows written to {output}")
+        typer.echo(visible(f"{len(table)} rows written to {output}"))
 
 
 @app.command(name="datasets")
@@ -266,7 +273,7 @@ def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> 
     for each in listed:
         what = f"{each.summary}\n[dim]{plain(each.source)}[/]"
         shown.add_row(each.name, str(each.n_rows), str(each.n_columns), what)
-    Console().print(shown, highlight=False)
+    console().print(shown)
 
 
 @app.command()
@@ -276,15 +283,22 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
 
     Example: mixtures demo --seed 1
     """
+    check_outputs(seed)
+    check_whole(1, draws=draws)
     holds = True
     for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
-        Console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
+        console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
         cc = crosscheck(
             MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
         )
         show_crosscheck(cc, rows=20)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty()
 
 
 app.command(name="report")(report_command)

@@ -1,5 +1,6 @@
 """What the commands share: their options, the data and model that these name, and how errors end."""
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -9,17 +10,17 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from rich.console import Console
 
 from mixtures import datasets
 from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
-from mixtures.files import read_stream, read_table
-from mixtures.printing import plain
+from mixtures.files import choose_columns, read_stream, read_table
+from mixtures.printing import console, plain
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
+from mixtures.wording import named
 
 HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
@@ -100,13 +101,19 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check_outputs(seed: int | None, **files: Path | None) -> None:
-    """Refuse a bad seed, and files in folders that are not there, before anything is computed."""
+    """Refuse a bad seed, and files that cannot be written, before anything is computed."""
     if seed is not None and seed < 0:
         raise InputError(f"--seed must not be negative, got {seed}")
     for option, file in files.items():
-        if file is not None and not file.parent.is_dir():
-            dashes = "-" if len(option) == 1 else "--"
-            raise InputError(f"{dashes}{option}: there is no folder {str(file.parent)!r}")
+        if file is None:
+            continue
+        dashes, folder = "-" if len(option) == 1 else "--", str(file.parent)
+        if not os.path.isdir(folder):
+            raise InputError(f"{dashes}{option}: there is no folder {folder!r}")
+        if os.path.isdir(file):
+            raise InputError(f"{dashes}{option}: {str(file)!r} is a folder; name a file in it")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{dashes}{option}: the folder {folder!r} cannot be written to")
 
 
 def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
@@ -128,25 +135,20 @@ def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_conce
 
 def load_frame(data: str, columns: str | None, exclude: str | None) -> pd.DataFrame:
     """Data by name, from a file or from standard input, and of them the columns asked for."""
-    frame = (datasets.load(data) if data in datasets.NAMES else _read(data)).rename(columns=str)
-    keep = frame.columns if columns is None else [name.strip() for name in columns.split(",")]
-    drop = [] if exclude is None else [name.strip() for name in exclude.split(",")]
-    for name in [*keep, *drop]:
-        if name not in frame.columns:
-            listed = ", ".join(map(str, frame.columns[:20]))
-            raise InputError(
-                f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {listed}"
-            )
-    return frame[[name for name in keep if name not in drop]]
-
-
-def _read(data: str) -> pd.DataFrame:
-    if data == "-":
-        return read_stream(typer.get_binary_stream("stdin"), "standard input")
-    if not Path(data).exists() and not Path(data).suffix:
-        raise InputError(f"no file and no data set {data!r}{did_you_mean(data, datasets.NAMES)}")
-    return read_table(data)
+    keep, drop = (
+        None if names is None else [n.strip() for n in names.split(",")] for names in (columns, exclude)
+    )
+    if data not in datasets.NAMES and data != "-":
+        if not os.path.exists(data) and not Path(data).suffix:
+            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
+        return read_table(data, keep, drop or ())
+    table = (
+        read_stream(typer.get_binary_stream("stdin"), "standard input")
+        if data == "-"
+        else datasets.load(data)
+    )
+    return table[choose_columns(list(table.columns), keep, drop or ())]
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
+    console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)

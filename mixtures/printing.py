@@ -3,11 +3,13 @@
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mixtures.agreement import Crosscheck
@@ -21,6 +23,7 @@ from mixtures.verdict import failures
 
 __all__ = [
     "TABLES",
+    "console",
     "crosscheck_as_json",
     "finite",
     "plain",
@@ -29,20 +32,47 @@ __all__ = [
     "show_crosscheck",
     "show_selection",
     "spreadsheet_safe",
+    "visible",
     "write_table",
 ]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that are not seen but steer."""
+
+JOINERS = "\u200c\u200d"
+"""Characters of such a category that some scripts and pictures are written with."""
+
+LONGEST_TEXT, LONGEST_LABEL = 2000, 100
+"""Characters printed of a text at most, and of a label in a table."""
+
 PARQUET = (".parquet", ".pq")
 TABLES = (".csv", *PARQUET)
 """Suffixes of the tables that can be written."""
 
 
+def console(*, stderr: bool = False) -> Console:
+    """A terminal that takes no word of a text for a picture or a number."""
+    return Console(stderr=stderr, emoji=False)
+
+
+def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
+    r"""Text that came from data, harmless to a terminal: what would steer it is spelt out, as ``\x1b``.
+
+    Control characters move the cursor, colour or retitle the window and overwrite
+    what was printed; marks of direction turn words round; a name may be a megabyte.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
+    steers = (c not in keep and c not in JOINERS and category(c) in STEERING for c in text)
+    return "".join(ascii(c)[1:-1] if s else c for c, s in zip(text, steers, strict=True))
+
+
 def plain(text: str) -> str:
-    """Text that came from data, safe for rich's markup."""
-    return text.replace("[", r"\[")
+    """The same for `rich`, which would read markup in it."""
+    return escape(visible(text))
 
 
 def ruled_table(title: str) -> Table:
@@ -99,31 +129,29 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     """Print the table (at most so many rows), the certificate, the notes and the verdict."""
-    console = Console()
+    out = console()
     spec = cc.mode.spec
-    console.print(_parameters(cc.table, rows, title="" if spec is None else _title(spec)))
+    out.print(_parameters(cc.table, rows, title="" if spec is None else _title(spec)))
     if len(cc.table) > rows:
-        console.print(f"({len(cc.table) - rows} more rows: --rows, --csv or --json)")
-    console.print(_checks("Certificate of agreement", cc.certificate))
+        out.print(f"({len(cc.table) - rows} more rows: --rows, --csv or --json)")
+    out.print(_checks("Certificate of agreement", cc.certificate))
     if cc.convergence is not None:
-        console.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
+        out.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
     if cc.em is not None:
-        console.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}", highlight=False)
+        out.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}")
     if cc.uncertainty is not None:
-        console.print(_parameters(cc.uncertainty.table, rows, "Standard deviations side by side"))
+        out.print(_parameters(cc.uncertainty.table, rows, "Standard deviations side by side"))
     for note in (*cc.notes, *_notes(cc.uncertainty)):
-        console.print(f"note: {plain(note)}", highlight=False)
+        out.print(f"note: {plain(note)}")
     verdict = (
         "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
     )
     reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in failures(cc.certificate)]
-    console.print(
-        f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}."
-    )
+    out.print(f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}.")
     for reason in reasons:
-        console.print(f"  [red]because[/] {plain(reason)}", highlight=False)
+        out.print(f"  [red]because[/] {plain(reason)}")
     if cc.convergence is not None and not cc.convergence.passed:
-        console.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
+        out.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
 
 
 def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
@@ -142,7 +170,10 @@ def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
     for name in table.columns:
         shown.add_column(str(name), justify="right", no_wrap=True)
     for label, row in table.head(rows).iterrows():
-        shown.add_row(plain(str(label)), *(_cell(str(name), value) for name, value in row.items()))
+        shown.add_row(
+            plain(visible(str(label), longest=LONGEST_LABEL)),
+            *(_cell(str(name), value) for name, value in row.items()),
+        )
     return shown
 
 
@@ -197,7 +228,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def show_selection(selection: Selection) -> None:
     """Print the criteria of every K, the notes, and what the rule came to."""
-    console = Console()
+    out = console()
     table = selection.table
     shown = ruled_table("Numbers of clusters")
     shown.add_column("K", justify="right")
@@ -209,16 +240,16 @@ def show_selection(selection: Selection) -> None:
         fitted = not pd.isna(row["n_best"])
         restarts = f"{row['n_best']} of {row['n_init']}" if fitted else "-"
         shown.add_row(f"[bold]{k} *[/]" if k == selection.recommended else str(k), *cells, restarts)
-    console.print(shown)
-    console.print("aic, bic, icl: lower is better; elpd_loo, log_evidence: higher is better", style="dim")
+    out.print(shown)
+    out.print("aic, bic, icl: lower is better; elpd_loo, log_evidence: higher is better", style="dim")
     for k, note in table["notes"].items():
         if note:
-            console.print(f"K = {k}: {plain(note)}", highlight=False)
+            out.print(f"K = {k}: {plain(note)}")
     for note in selection.notes:
-        console.print(f"note: {plain(note)}", highlight=False)
+        out.print(f"note: {plain(note)}")
     found = selection.recommended
     verdict = "[bold red]No recommendation[/]" if found is None else f"[bold green]Take K = {found}[/]"
-    console.print(f"{verdict}: {plain(selection.rule)}.", highlight=False)
+    out.print(f"{verdict}: {plain(selection.rule)}.")
 
 
 def _figure(value: float) -> str:

@@ -10,6 +10,7 @@ import pymc as pm
 import xarray as xr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
 from mixtures.draw import STATISTICS, Draws, Frame, compile_nuts, run_nuts
@@ -128,7 +129,7 @@ def sample(
             "use prior='default' or state a prior"
         )
     model, twin, resolved, data = prepare(spec, X, weights)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     compiled = CompiledModel(model, twin)
     starts, centre = starting_points(compiled, resolved, data, em, chains, rng)
     run = {
@@ -153,12 +154,10 @@ def sample(
 
 def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
     """Refuse options that no sampler takes."""
-    if sampler not in SAMPLERS:
-        raise InputError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
-    if draws < 1 or tune < 0 or chains < 1:
-        raise InputError(
-            f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}"
-        )
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
+        raise InputError(f"sampler {sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
+    check_whole(1, draws=draws, chains=chains)
+    check_whole(0, tune=tune)
 
 
 def starting_points(
