@@ -42,7 +42,8 @@ LAYERS = [
     ],
     [("switches", "checks", "diagnostics")],
     [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
-    [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
+    [("smc", "evidence", "occupied", "recommendation", "selection")],
+    [("parts", "saving"), ("prediction",)],
     [("plot",)],
     [("printing", "options", "cli", "report", "__main__")],
 ]
