@@ -15,7 +15,12 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
 _PARQUET = (".parquet", ".pq")
 
 
-def read_table(path: str | PathLike[str], columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(
+    path: str | PathLike[str],
+    columns: str | Sequence[str] | None = None,
+    *,
+    separator: str | None = None,
+) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
     Parameters
@@ -25,6 +30,8 @@ def read_table(path: str | PathLike[str], columns: str | Sequence[str] | None = 
         ``.parquet`` or ``.pq`` (needs pyarrow). Text files have column names in their first line.
     columns : str or sequence of str, optional
         The columns to keep, in this order; all of them by default.
+    separator : str, optional
+        The character between the cells of a text file, where it is not the one of the suffix.
 
     Returns
     -------
@@ -47,8 +54,10 @@ def read_table(path: str | PathLike[str], columns: str | Sequence[str] | None = 
     if suffix not in (*_SEPARATORS, *_PARQUET):
         kinds = ", ".join((*_SEPARATORS, *_PARQUET))
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
+    if suffix in _PARQUET and separator is not None:
+        raise InputError(f"{path} is no text file: it has no separator; leave it out")
     try:
-        table = _read_file(path, suffix)
+        table = _read_file(path, suffix, separator)
     except ImportError as error:
         raise InputError(f"reading {path} needs pyarrow; pip install 'mixtures[io]'") from error
     except (ValueError, OSError) as error:  # pandas and pyarrow derive their parser errors from these
@@ -56,27 +65,39 @@ def read_table(path: str | PathLike[str], columns: str | Sequence[str] | None = 
     return table if columns is None else _select(table, [columns] if isinstance(columns, str) else columns)
 
 
-def read_stream(stream: BinaryIO, name: str) -> pd.DataFrame:
+def read_stream(stream: BinaryIO, name: str, *, separator: str | None = None) -> pd.DataFrame:
     """Read CSV with column names from an open stream, such as standard input."""
     try:
-        return _read_text(stream, ",")
+        return _read_text(stream, name, ",", separator)
     except (ValueError, OSError) as error:
         raise InputError(f"{name} cannot be read as csv: {error}") from error
 
 
-def _read_file(path: Path, suffix: str) -> pd.DataFrame:
+def _read_file(path: Path, suffix: str, separator: str | None) -> pd.DataFrame:
     if suffix in _PARQUET:
         return pd.read_parquet(path, engine="pyarrow")
-    return _read_text(path, _SEPARATORS[suffix])
+    return _read_text(path, str(path), _SEPARATORS[suffix], separator)
 
 
-def _read_text(source: Path | BinaryIO, separator: str) -> pd.DataFrame:
-    return pd.read_csv(
+def _read_text(source: Path | BinaryIO, name: str, usual: str, separator: str | None) -> pd.DataFrame:
+    """Table of a text; one that was taken for a single column by mistake is refused."""
+    if separator is not None and (len(separator) != 1 or separator.isalnum() or separator in '"\r\n.'):
+        raise InputError(f"separator {separator!r} is not a single character such as ',' or ';'")
+    table = pd.read_csv(
         source,
-        sep=separator,
+        sep=separator or usual,
         skipinitialspace=True,
         low_memory=False,  # one type per column, however long the file
     )
+    if separator is None and table.shape[1] == 1:
+        head = str(table.columns[0])
+        other = next((mark for mark in ",;\t|" if mark in head), None)
+        if other is not None:
+            raise InputError(
+                f"{name} has a single column, {head!r}; if {other!r} separates its cells, say so: "
+                f"separator={other!r} in Python, --separator {other!r} on the command line"
+            )
+    return table
 
 
 def _select(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

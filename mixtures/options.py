@@ -1,5 +1,6 @@
 """What the commands share: their options, the data and model that these name, and how errors end."""
 
+import csv
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,6 +16,7 @@ from mixtures import datasets
 from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
+from mixtures.families.covariance import COVARIANCES
 from mixtures.files import read_stream, read_table
 from mixtures.printing import plain
 from mixtures.recommendation import CRITERIA
@@ -24,7 +26,19 @@ from mixtures.standard_errors import METHODS
 HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
 
+SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
+"""Names of separators that a shell makes hard to type."""
+
 MODELS: dict[str, type[Mixture]] = {model.__name__.lower(): model for model in Mixture.__subclasses__()}
+
+DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
+"""Panels of the help."""
+
+
+def option(panel: str, *names: str, **settings: Any) -> Any:
+    """An option that the help shows in a panel."""
+    return typer.Option(*names, rich_help_panel=panel, **settings)
+
 
 DataArgument = Annotated[
     str,
@@ -33,51 +47,98 @@ DataArgument = Annotated[
         help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(datasets.NAMES)}.",
     ),
 ]
-ModelOption = Annotated[str, typer.Option("--model", "-m", help=f"One of {', '.join(MODELS)}.")]
-ComponentsOption = Annotated[int, typer.Option("--components", "-k", help="Number of clusters K.")]
-MinOption = Annotated[int, typer.Option("--min-k", help="Fewest clusters.")]
-MaxOption = Annotated[int, typer.Option("--max-k", help="Most clusters.")]
-CriteriaOption = Annotated[
-    str,
-    typer.Option(help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+ColumnsOption = Annotated[
+    str | None,
+    option(DATA, metavar="NAMES", help="Columns to use, separated by commas; quote one that has a comma."),
+]
+ExcludeOption = Annotated[
+    str | None, option(DATA, metavar="NAMES", help="Columns to leave out, separated by commas.")
+]
+SeparatorOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="CHARACTER",
+        help="What separates cells in a text file, such as ';' or tab. By default its suffix says it.",
+    ),
+]
+
+ComponentsOption = Annotated[
+    int, option(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
+]
+FreeComponentsOption = Annotated[
+    int | None,
+    option(
+        MODEL, "--components", "-k", metavar="K", help="Number of clusters, to fit by EM instead of --from."
+    ),
+]
+MinOption = Annotated[int, option(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
+MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clusters.")]
+ModelOption = Annotated[
+    str, option(MODEL, "--model", "-m", metavar="|".join(MODELS), help="Kind of mixture.")
 ]
 CovarianceOption = Annotated[
     str | None,
-    typer.Option("--covariance", help="full, tied, diag or spherical (GMM only).", show_default="full"),
+    option(
+        MODEL,
+        "--covariance",
+        metavar="SHAPE",
+        help=f"Of the clusters of a GMM: {', '.join(COVARIANCES)}.",
+        show_default="full",
+    ),
 ]
-PriorOption = Annotated[str, typer.Option(help="default, or none for maximum likelihood.")]
-ConcentrationOption = Annotated[float, typer.Option(help="Dirichlet concentration of the weights.")]
-ColumnsOption = Annotated[str | None, typer.Option(help="Columns to use, separated by commas.")]
-ExcludeOption = Annotated[str | None, typer.Option(help="Columns to leave out, separated by commas.")]
-StartsOption = Annotated[int, typer.Option(help="Starts of EM, and of MAP.")]
-DrawsOption = Annotated[int, typer.Option(help="Posterior draws a chain.")]
-TuneOption = Annotated[int, typer.Option(help="Warm-up a chain.")]
-ChainsOption = Annotated[int, typer.Option(help="Chains.")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of everything.")]
-SamplerOption = Annotated[str, typer.Option(help=f"One of {', '.join(SAMPLERS)}.")]
+PriorOption = Annotated[str, option(MODEL, metavar="default|none", help="none is maximum likelihood.")]
+ConcentrationOption = Annotated[
+    float, option(MODEL, metavar="NUMBER", help="Dirichlet concentration of the weights.")
+]
+
+CriteriaOption = Annotated[
+    str,
+    option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+]
+StartsOption = Annotated[int, option(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
+DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws a chain.")]
+TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws a chain.")]
+ChainsOption = Annotated[int, option(FITTING, metavar="N", help="Chains.")]
+SeedOption = Annotated[int | None, option(FITTING, metavar="N", help="Seed of everything.")]
+SamplerOption = Annotated[str, option(FITTING, metavar="NAME", help=f"One of {', '.join(SAMPLERS)}.")]
 UncertaintyOption = Annotated[
     str | None,
-    typer.Option(help=f"Standard deviations side by side: all, or some of {', '.join(METHODS)}, by commas."),
+    option(
+        FITTING,
+        metavar="NAMES",
+        help=f"Standard deviations side by side: some of {', '.join(METHODS)}, separated by commas, or all.",
+    ),
 ]
-ResamplesOption = Annotated[int, typer.Option(help="Replicates of each bootstrap.")]
-RowsOption = Annotated[int, typer.Option(help="Rows of the table to print at most.")]
-CsvOption = Annotated[Path | None, typer.Option(help="Write the whole table to this CSV file.")]
-SaveOption = Annotated[
-    Path | None, typer.Option("--save", help="Save the result to this file; predict --from reads it.")
-]
+ResamplesOption = Annotated[int, option(FITTING, metavar="N", help="Replicates of each bootstrap.")]
 FromOption = Annotated[
-    Path | None, typer.Option("--from", help="A saved result: crosscheck --save FILE, or mixtures.save.")
+    Path | None,
+    option(FITTING, "--from", metavar="FILE", help="A saved result: crosscheck or select --save FILE."),
 ]
-FreeComponentsOption = Annotated[
-    int | None, typer.Option("--components", "-k", help="Number of clusters K, to fit by EM without --from.")
+IntervalOption = Annotated[float, option(FITTING, metavar="P", help="Probability of the intervals.")]
+
+RowsOption = Annotated[int, option(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
+CsvOption = Annotated[
+    Path | None, option(OUTPUT, metavar="FILE", help="Write the whole table to this CSV file.")
 ]
-IntervalOption = Annotated[float, typer.Option(help="Probability of the intervals.")]
+SaveOption = Annotated[
+    Path | None,
+    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file; predict --from reads it."),
+]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this CSV or Parquet file instead.")
+    Path | None,
+    option(OUTPUT, "--output", "-o", metavar="FILE", help="Write to this CSV or Parquet file instead."),
 ]
-NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set to print as CSV.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+JsonOption = Annotated[bool, option(OUTPUT, "--json", metavar="", help="Print JSON for machines instead.")]
+QuietOption = Annotated[
+    bool, option(OUTPUT, "--quiet", "-q", metavar="", help="No progress, and no word on files and columns.")
+]
+NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A data set to print as CSV.")]
+
+
+def examples(*commands: str) -> str:
+    """End of a command's help: what one might type, each on a line of its own."""
+    return "\n".join(["", "[bold]Examples[/]", *(f"  {plain(command)}" for command in commands)])
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -109,6 +170,18 @@ def check_outputs(seed: int | None, **files: Path | None) -> None:
             raise InputError(f"{dashes}{option}: there is no folder {str(file.parent)!r}")
 
 
+def about(data: str, seed: int | None) -> dict[str, str]:
+    """What a saved result is to say of where it comes from."""
+    return {"data": data, "seed": "" if seed is None else str(seed)}
+
+
+def tell_written(quiet: bool, **files: Path | None) -> None:
+    """Name the files that were written, each by what is in it."""
+    for what, file in files.items():
+        if file is not None and not quiet:
+            typer.echo(f"{what} written to {file}")
+
+
 def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
     """Specification that the options ask for."""
     if model not in MODELS:
@@ -126,26 +199,40 @@ def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_conce
     return MODELS[model](k, **options)
 
 
-def load_frame(data: str, columns: str | None, exclude: str | None) -> pd.DataFrame:
+def load_frame(
+    data: str, columns: str | None, exclude: str | None, separator: str | None = None
+) -> pd.DataFrame:
     """Data by name, from a file or from standard input, and of them the columns asked for."""
-    frame = (datasets.load(data) if data in datasets.NAMES else _read(data)).rename(columns=str)
-    keep = frame.columns if columns is None else [name.strip() for name in columns.split(",")]
-    drop = [] if exclude is None else [name.strip() for name in exclude.split(",")]
-    for name in [*keep, *drop]:
-        if name not in frame.columns:
-            listed = ", ".join(map(str, frame.columns[:20]))
-            raise InputError(
-                f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {listed}"
-            )
+    if separator is not None and data in datasets.NAMES:
+        raise InputError(f"--separator does not go with the data set {data!r}; leave it out")
+    frame = datasets.load(data) if data in datasets.NAMES else _read(data, separator)
+    frame = frame.rename(columns=str)
+    keep = list(frame.columns) if columns is None else _names(columns, frame)
+    drop = [] if exclude is None else _names(exclude, frame)
     return frame[[name for name in keep if name not in drop]]
 
 
-def _read(data: str) -> pd.DataFrame:
+def _names(listed: str, frame: pd.DataFrame) -> list[str]:
+    """Columns of a table that an option lists."""
+    (names,) = csv.reader([listed], skipinitialspace=True)
+    names = [name if name in frame.columns else name.strip() for name in names]
+    for name in names:
+        if name not in frame.columns:
+            known = ", ".join(map(str, frame.columns[:20]))
+            raise InputError(
+                f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {known}"
+            )
+    return names
+
+
+def _read(data: str, separator: str | None) -> pd.DataFrame:
+    if separator is not None:
+        separator = SEPARATORS.get(separator, separator)
     if data == "-":
-        return read_stream(typer.get_binary_stream("stdin"), "standard input")
+        return read_stream(typer.get_binary_stream("stdin"), "standard input", separator=separator)
     if not Path(data).exists() and not Path(data).suffix:
         raise InputError(f"no file and no data set {data!r}{did_you_mean(data, datasets.NAMES)}")
-    return read_table(data)
+    return read_table(data, separator=separator)
 
 
 def _complain(error: Exception) -> None:

@@ -45,7 +45,7 @@ LAYERS = [
     [("smc", "evidence", "occupied", "recommendation", "selection")],
     [("parts", "saving"), ("prediction",)],
     [("plot",)],
-    [("printing", "options", "cli", "report", "__main__")],
+    [("printing", "options", "commands", "cli", "report", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

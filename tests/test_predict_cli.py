@@ -215,10 +215,3 @@ def test_formulas_are_shown_and_not_run():
     assert list(safe["text"]) == ["'@SUM(A1)", "-3"]
     assert list(safe["plain"]) == ["a", "'\tb"]
     assert frame.columns[0] == "=1+1"  # left as it was
-
-
-def test_every_command_has_an_example():
-    for command in ("crosscheck", "predict", "datasets", "demo"):
-        code, out, _ = run(command, "--help")
-        assert code == 0
-        assert f"Example: mixtures {command}" in " ".join(out.split())
