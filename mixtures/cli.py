@@ -1,4 +1,4 @@
-"""The command line: ``mixtures crosscheck``, ``select``, ``predict``, ``datasets`` and ``demo``."""
+"""The command line: ``mixtures crosscheck`` and ``demo`` here, the others from `mixtures.commands`."""
 
 import json
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from mixtures import datasets
 from mixtures.agreement import crosscheck
 from mixtures.commands import datasets as datasets_module
-from mixtures.commands import predict, select
+from mixtures.commands import predict, report, select
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,
@@ -75,6 +75,7 @@ app = typer.Typer(
         "mixtures demo",
         "mixtures crosscheck faithful -k 2",
         "mixtures select table.csv --max-k 4",
+        "mixtures report table.csv -k 3 -o report.html",
         "mixtures COMMAND --help",
     )
     + EXIT_CODES,
@@ -169,6 +170,7 @@ def crosscheck_command(
 
 
 app.command("select", epilog=select.EXAMPLES)(select.select_command)
+app.command("report", epilog=report.EXAMPLES)(report.report_command)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict_command)
 app.command("datasets", epilog=datasets_module.EXAMPLES)(datasets_module.datasets_command)
 

@@ -68,9 +68,7 @@ ComponentsOption = Annotated[
 ]
 FreeComponentsOption = Annotated[
     int | None,
-    option(
-        MODEL, "--components", "-k", metavar="K", help="Number of clusters, to fit by EM instead of --from."
-    ),
+    option(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
 ]
 MinOption = Annotated[int, option(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
 MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clusters.")]
@@ -113,7 +111,7 @@ UncertaintyOption = Annotated[
 ResamplesOption = Annotated[int, option(FITTING, metavar="N", help="Replicates of each bootstrap.")]
 FromOption = Annotated[
     Path | None,
-    option(FITTING, "--from", metavar="FILE", help="A saved result: crosscheck or select --save FILE."),
+    option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k."),
 ]
 IntervalOption = Annotated[float, option(FITTING, metavar="P", help="Probability of the intervals.")]
 
@@ -123,7 +121,7 @@ CsvOption = Annotated[
 ]
 SaveOption = Annotated[
     Path | None,
-    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file; predict --from reads it."),
+    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from."),
 ]
 OutputOption = Annotated[
     Path | None,

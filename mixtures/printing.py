@@ -19,6 +19,7 @@ from mixtures.diagnostics import Check
 from mixtures.families import Mixture
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
+from mixtures.verdict import failures
 
 __all__ = [
     "TABLES",
@@ -132,7 +133,7 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     verdict = (
         "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
     )
-    reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in cc.certificate if not c.passed]
+    reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in failures(cc.certificate)]
     console.print(
         f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}."
     )

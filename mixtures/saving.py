@@ -28,7 +28,7 @@ from mixtures.parts import check_parts
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 
-__all__ = ["RESULTS", "Header", "load", "read_header", "save"]
+__all__ = ["RESULTS", "Header", "load", "read_header", "save", "versions"]
 
 FORMAT, FORMAT_VERSION = "mixtures", 1
 """What the file says it is, and the newest version that is understood here."""
@@ -131,8 +131,8 @@ def save(
         return name
 
     body = encode(result, RESULTS[kind], keep)
-    packages = {"python": python_version(), **{name: version(name) for name in PACKAGES}}
-    header = Header(kind, packages, None if X is None else content_hash(X, weights), dict(about or {}))
+    found = None if X is None else content_hash(X, weights)
+    header = Header(kind, versions(), found, dict(about or {}))
     document = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -144,6 +144,11 @@ def save(
     if len(text) > LARGEST_JSON:
         raise InputError(f"the result takes {len(text)} bytes of JSON; {LARGEST_JSON} are the most")
     write_archive(path, {MAIN: text, **samples})
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    return {"python": python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def load(path: str | PathLike[str]) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from io import BytesIO
 from types import SimpleNamespace
 
@@ -67,22 +68,25 @@ def test_the_examples_can_be_typed(command, monkeypatch, tmp_path):
     def compute(*_, **__):
         raise mx.InputError("far enough")
 
+    monkeypatch.setattr(cli, "crosscheck", compute)
     for place in (
-        "cli.crosscheck",
-        "commands.select.select",
-        "commands.predict.fit_em",
-        "commands.predict.load",
+        "select.select",
+        "predict.fit_em",
+        "predict.load",
+        "report.select",
+        "report.crosscheck",
+        "report.read_header",
     ):
-        monkeypatch.setattr(f"mixtures.{place}", compute)
+        monkeypatch.setattr(f"mixtures.commands.{place}", compute)
     _, out, _ = run(command, "--help")
     examples = re.findall(rf"mixtures {command}\b.*", out.partition("Examples")[2])
     for example in examples:
-        words = re.sub(r" > \S+", "", example).split()[1:]
+        words = shlex.split(re.sub(r" > \S+", "", example))[1:]
         code, out, err = run(*words, stdin=FAITHFUL.to_csv(index=False))
         assert "far enough" in err or (command == "datasets" and code == 0), (example, out, err)
 
 
-@pytest.mark.parametrize("command", ["crosscheck", "select", "predict"])
+@pytest.mark.parametrize("command", ["crosscheck", "select", "predict", "report"])
 def test_options_stand_in_panels(command):
     """The same panels in the same order for every command that fits."""
     panels = re.findall(r"╭─ (\w+)", run(command, "--help")[1])
@@ -148,10 +152,15 @@ def test_words_that_are_misplaced_get_a_hint(arguments, words, tmp_path, monkeyp
         ("crosscheck table.csv -k 2 --separator a", "separator 'a' is not a single character"),
         ("crosscheck table.csv -k 2", "a single column, 'a;b'; if ';' separates its cells, say so"),
         ("crosscheck table.csv -k 2", "--separator ';'"),
+        ("report faithful -k 2 --max-k 0", "--max-k must be at least 1, got 0"),
+        ("report faithful -k 2 --max-k 2 --criteria bicc", "'bicc' is not one of"),
+        ("report -k 2", "name the data to fit"),
+        ("report faithful -k 2 -o report.pdf", "a report is an HTML file"),
         ("predict - -k 2", "standard input has a single column, 'a;b'"),
     ],
 )
 def test_bad_input_is_one_line_that_says_what_to_do(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("mixtures.commands.report.crosscheck", lambda *_, **__: pytest.fail("computed"))
     (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")
     pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "table.parquet")
     monkeypatch.chdir(tmp_path)
