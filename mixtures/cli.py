@@ -112,6 +112,7 @@ def options(
 )
 @reports_errors
 def crosscheck_command(
+    context: typer.Context,
     data: DataArgument,
     k: ComponentsOption,
     model: ModelOption = "gmm",
@@ -160,7 +161,7 @@ def crosscheck_command(
     if csv is not None:
         write_table(cc.table, csv)
     if save_as is not None:
-        save(cc, save_as, X=frame, about=about(data, seed))
+        save(cc, save_as, X=frame, about=about(context, data, seed))
     if as_json:
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
     else:

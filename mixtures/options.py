@@ -1,6 +1,7 @@
 """What the commands share: their options, the data and model that these name, and how errors end."""
 
 import csv
+import shlex
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -168,9 +169,24 @@ def check_outputs(seed: int | None, **files: Path | None) -> None:
             raise InputError(f"{dashes}{option}: there is no folder {str(file.parent)!r}")
 
 
-def about(data: str, seed: int | None) -> dict[str, str]:
-    """What a saved result is to say of where it comes from."""
-    return {"data": data, "seed": "" if seed is None else str(seed)}
+def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
+    """What a result is to say of where it comes from."""
+    told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
+    return told | {"command": _command(context)}
+
+
+def _command(context: typer.Context) -> str:
+    """The command as it could be typed again: what differs from the defaults."""
+    words = ["mixtures", str(context.info_name)]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if value == parameter.default or value is None or value == "":
+            continue
+        option = max(parameter.opts, key=len)
+        words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
+        if value is True:
+            words.pop()
+    return shlex.join(words)
 
 
 def tell_written(quiet: bool, **files: Path | None) -> None:

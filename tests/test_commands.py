@@ -217,13 +217,31 @@ def test_a_selection_is_saved_and_rows_assigned_by_it(tmp_path):
     assert out.endswith(f"table written to {table}\nresult written to {path}\n")
     selection = mx.load(path)
     assert selection.recommended == 2
-    assert read_header(path).about == {"data": "faithful", "seed": "1"}
+    assert read_header(path).about["command"].startswith("mixtures select faithful --max-k 3 --n-init 2")
     assert read_header(path).content_hash == mx.fingerprint.content_hash(FAITHFUL)
     np.testing.assert_array_equal(pd.read_csv(table)["bic"], selection.table["bic"])
     code, out, _ = run("predict", "faithful", "--from", path)
     assert code == 0
     expected = mx.responsibilities(selection.fits[2].spec, FAITHFUL, selection.fits[2].params)
     np.testing.assert_array_equal(pd.read_csv(BytesIO(out.encode()))["label"], expected["label"])
+
+
+def test_a_report_of_a_saved_result_names_both_commands(tmp_path):
+    """What fitted it, with what made the page of it: the numbers come from the first."""
+    saved, page = tmp_path / "cc.mix", tmp_path / "page.html"
+    assert (
+        run("crosscheck", "faithful", "-k", 2, *SHORT, "--save", saved, "--csv", tmp_path / "t.csv")[0] == 0
+    )
+    assert run("report", "--from", saved, "-o", page, "-q") == (0, "", "")
+    first = (
+        "mixtures crosscheck faithful --components 2 --n-init 2 --draws 100 --tune 100 --chains 2 --seed 1"
+    )
+    first += f" --csv {tmp_path / 't.csv'} --save {saved}"
+    second = f"mixtures report --from {saved} --output {page} --quiet"
+    assert f"{first}\n{second}" in page.read_text(encoding="utf-8")
+    code, _, err = run("report", "iris", "--from", saved, "-o", page)
+    assert code == 2
+    assert "no column 'eruptions'" in err
 
 
 def test_quiet_says_nothing_of_files(tmp_path):

@@ -53,7 +53,10 @@ def test_saved_by_the_command_line(saved):
     cc = mx.load(saved)
     assert cc.passed
     header = read_header(saved)
-    assert header.about == {"data": "faithful", "seed": "1"}
+    typed = (
+        "mixtures crosscheck faithful --components 2 --n-init 2 --draws 100 --tune 100 --chains 2 --seed 1"
+    )
+    assert header.about == {"data": "faithful", "seed": "1", "command": f"{typed} --save {saved} --quiet"}
     assert header.content_hash == mx.fingerprint.content_hash(FAITHFUL)
 
 

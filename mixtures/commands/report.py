@@ -1,7 +1,6 @@
 """``mixtures report``: a crosscheck, fitted now or saved before, as one HTML file."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +34,7 @@ from mixtures.options import (
     SeparatorOption,
     StartsOption,
     TuneOption,
+    about,
     check_outputs,
     examples,
     load_frame,
@@ -109,11 +109,13 @@ def report_command(
     if save_as is not None:
         require_netcdf()
     frame = load_frame(data, columns, exclude, separator) if data else None
-    about = {"command": _command(context)} | ({"data": Path(data).name} if data else {})
+    told = about(context, data, seed)
     shown = not (quiet or as_json)
     header, selection = None, None
     if saved is not None:
         header, cc = read_header(saved), load(saved)
+        typed = [header.about["command"]] if "command" in header.about else []
+        told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
         if not isinstance(cc, Crosscheck):
             raise InputError(f"{saved} holds a {header.kind}; a report is of what crosscheck --save wrote")
         if frame is not None:
@@ -121,7 +123,6 @@ def report_command(
     else:
         assert k is not None  # one of the two was named
         spec = spec_of(model, k, covariance, prior, weight_concentration)
-        about["seed"] = "" if seed is None else str(seed)
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
         if max_k is not None:
             asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
@@ -129,7 +130,7 @@ def report_command(
             selection = select(spec, frame, ks, criteria=asked, n_init=n_init, progressbar=shown, **sampling)
         cc = crosscheck(spec, frame, n_init=n_init, sampler=sampler, progressbar=shown, **sampling)
         if save_as is not None:
-            save(cc, save_as, X=frame, about={"data": Path(data).name, "seed": about["seed"]})
+            save(cc, save_as, X=frame, about=told)
     page = report(
         cc,
         frame,
@@ -137,25 +138,11 @@ def report_command(
         title=title,
         selection=selection,
         header=header,
-        about=about,
+        about=told,
         progressbar=shown,
     )
     _show(page, output, as_json, quiet)
     raise typer.Exit(HOLDS if cc.passed else FAILS)
-
-
-def _command(context: typer.Context) -> str:
-    """The command as it could be typed again: what differs from the defaults."""
-    words = ["mixtures", str(context.info_name)]
-    for parameter in context.command.params:
-        value = context.params.get(str(parameter.name))
-        if value == parameter.default or value is None or value == "":
-            continue
-        option = max(parameter.opts, key=len)
-        words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
-        if value is True:
-            words.pop()
-    return shlex.join(words)
 
 
 def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:

@@ -53,6 +53,7 @@ EXAMPLES = examples(
 
 @reports_errors
 def select_command(
+    context: typer.Context,
     data: DataArgument,
     model: ModelOption = "gmm",
     min_k: MinOption = 1,
@@ -101,7 +102,7 @@ def select_command(
     if csv is not None:
         write_table(selection.table, csv)
     if save_as is not None:
-        save(selection, save_as, X=frame, about=about(data, seed))
+        save(selection, save_as, X=frame, about=about(context, data, seed))
     if as_json:
         typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
     else:
