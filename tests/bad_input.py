@@ -497,23 +497,20 @@ FILES = [
     ),
     Case(
         "semicolons between columns",
-        "bad.csv should have commas between its columns and seems to have semicolons; save it with commas "
-        "as .csv "
-        "(and points in its decimals) or with tabs as .tsv",
+        "bad.csv should have commas between its columns and seems to have semicolons; say so by "
+        "separator=';' in Python or --separator ';' on the command line (decimals need points)",
         files={"bad.csv": text(X, between=";")},
     ),
     Case(
         "semicolons between columns, commas in numbers",
-        "bad.csv should have commas between its columns and seems to have semicolons; save it with commas "
-        "as .csv "
-        "(and points in its decimals) or with tabs as .tsv",
+        "bad.csv should have commas between its columns and seems to have semicolons; say so by "
+        "separator=';' in Python or --separator ';' on the command line (decimals need points)",
         files={"bad.csv": b"x0;x1\n1,5;2,5\n2,5;3,5\n4,5;1,5\n"},
     ),
     Case(
         "commas between columns of a .tsv",
-        "bad.tsv should have tabs between its columns and seems to have commas; save it with commas as .csv "
-        "(and "
-        "points in its decimals) or with tabs as .tsv",
+        "bad.tsv should have tabs between its columns and seems to have commas; say so by "
+        "separator=',' in Python or --separator ',' on the command line (decimals need points)",
         files={"bad.tsv": text(X)},
     ),
     Case(

@@ -31,7 +31,7 @@ def answers(function, *arguments):
     try:
         return function(*arguments)
     except InputError as error:
-        assert 0 < len(str(error)) < 5000
+        assert 0 < len(str(error)) < 5000  # noqa: PT017
         return None
 
 
@@ -76,12 +76,10 @@ WRITTEN = st.sampled_from(
         "NA",
         "",
         '"4"',
-    ]
-    + [
         '"1,5"',
         "é",
-        "\uff11",
-        "\u22121",
+        "１",
+        "−1",
         "1 2",
         "#1",
         "'1",

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import mixtures as mx
 from mixtures import cli, files
+from mixtures.commands import predict
 from mixtures.data import InputError, as_data, did_you_mean
 from mixtures.files import read_table
 from mixtures.printing import LONGEST_TEXT, plain, visible
@@ -167,7 +168,7 @@ def test_labels_of_rows_do_not_steer_a_terminal(tmp_path, monkeypatch):
     labelled.to_parquet(tmp_path / "l.parquet")
     command = ["predict", tmp_path / "l.parquet", "-k", 2, "--seed", 1, "-q"]
     assert "\x1b[2J0" in run(*command)[1]
-    monkeypatch.setattr(cli, "is_terminal", lambda: True)
+    monkeypatch.setattr(predict, "is_terminal", lambda: True)
     out = run(*command)[1]
     assert "\\x1b[2J0" in out
     assert_harmless(out)

@@ -43,9 +43,10 @@ LAYERS = [
     ],
     [("switches", "sensitivity", "checks", "diagnostics")],
     [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
-    [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
+    [("smc", "evidence", "occupied", "recommendation", "selection")],
+    [("parts", "saving"), ("prediction",)],
     [("plot",)],
-    [("printing", "options", "reporting", "report_command", "cli", "__main__")],
+    [("printing", "options", "reporting", "commands", "cli", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

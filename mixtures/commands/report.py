@@ -1,7 +1,6 @@
-"""The command ``mixtures report``: a crosscheck, fitted now or saved before, as one HTML file."""
+"""``mixtures report``: a crosscheck, fitted now or saved before, as one HTML file."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,8 @@ from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,
     HOLDS,
+    MODEL,
+    OUTPUT,
     ChainsOption,
     ColumnsOption,
     ConcentrationOption,
@@ -21,6 +22,7 @@ from mixtures.options import (
     DataArgument,
     DrawsOption,
     ExcludeOption,
+    FreeComponentsOption,
     FromOption,
     JsonOption,
     ModelOption,
@@ -29,49 +31,60 @@ from mixtures.options import (
     SamplerOption,
     SaveOption,
     SeedOption,
+    SeparatorOption,
     StartsOption,
     TuneOption,
+    about,
     check_outputs,
+    examples,
     load_frame,
+    option,
     reports_errors,
     spec_of,
 )
 from mixtures.prediction import fitted_in, select_features
+from mixtures.printing import visible
 from mixtures.reporting import Report, report
 from mixtures.saving import load, read_header, save
 from mixtures.selection import select
 
-__all__ = ["report_command"]
+__all__ = ["EXAMPLES", "report_command"]
 
-PageOption = Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")]
-TitleOption = Annotated[str | None, typer.Option(help="Title of the report.")]
-FittedOption = Annotated[
-    int | None, typer.Option("--components", "-k", help="Number of clusters K to fit, without --from.")
+EXAMPLES = examples(
+    "mixtures report faithful -k 2 --seed 1 -o report.html",
+    "mixtures report table.csv -k 3 --max-k 6 --save table.mix",
+    "mixtures report faithful --from faithful.mix --title 'Old Faithful'",
+)
+
+PageOption = Annotated[Path, option(OUTPUT, "--output", "-o", metavar="FILE", help="The HTML file to write.")]
+TitleOption = Annotated[str | None, option(OUTPUT, metavar="TEXT", help="Title of the report.")]
+CompareOption = Annotated[
+    int | None, option(MODEL, "--max-k", metavar="K", help="Compare 1 to so many clusters too.")
 ]
-CompareOption = Annotated[int | None, typer.Option("--max-k", help="Compare 1 to so many clusters too.")]
 
 
 @reports_errors
 def report_command(
     context: typer.Context,
     data: DataArgument = "",
-    k: FittedOption = None,
-    saved: FromOption = None,
-    output: PageOption = Path("report.html"),
+    k: FreeComponentsOption = None,
     model: ModelOption = "gmm",
+    max_k: CompareOption = None,
     covariance: CovarianceOption = None,
     prior: PriorOption = "default",
     weight_concentration: ConcentrationOption = 1.0,
     columns: ColumnsOption = None,
     exclude: ExcludeOption = None,
+    separator: SeparatorOption = None,
+    saved: FromOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
     tune: TuneOption = 500,
     chains: ChainsOption = 4,
     seed: SeedOption = None,
     sampler: SamplerOption = "blackjax",
-    max_k: CompareOption = None,
     criteria: CriteriaOption = "aic,bic,icl",
+    output: PageOption = Path("report.html"),
     title: TitleOption = None,
     save_as: SaveOption = None,
     as_json: JsonOption = False,
@@ -82,10 +95,6 @@ def report_command(
     With -k the model is crosschecked first; with --from a saved crosscheck is
     reported, with its data if they are given. Exits with 0 if the certificate
     holds, 1 if not, 2 on bad input.
-
-    Example: mixtures report faithful --model gmm -k 2 --seed 1 -o report.html
-
-    Example: mixtures report faithful --from faithful.mix -o report.html
     """
     check_outputs(seed, o=output, save=save_as)
     if (saved is None) is (k is None):
@@ -96,14 +105,18 @@ def report_command(
         raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
     if saved is not None and (max_k is not None or save_as is not None):
         raise InputError("--max-k and --save go with -k: what is saved is fitted already")
+    if max_k is not None and max_k < 1:
+        raise InputError(f"--max-k must be at least 1, got {max_k}")
     if save_as is not None:
         require_netcdf()
-    frame = load_frame(data, columns, exclude) if data else None
-    about = {"command": _command(context)} | ({"data": Path(data).name} if data else {})
+    frame = load_frame(data, columns, exclude, separator) if data else None
+    told = about(context, data, seed)
     shown = not (quiet or as_json)
     header, selection = None, None
     if saved is not None:
         header, cc = read_header(saved), load(saved)
+        typed = [header.about["command"]] if "command" in header.about else []
+        told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
         if not isinstance(cc, Crosscheck):
             raise InputError(f"{saved} holds a {header.kind}; a report is of what crosscheck --save wrote")
         if frame is not None:
@@ -111,15 +124,14 @@ def report_command(
     else:
         assert k is not None  # one of the two was named
         spec = spec_of(model, k, covariance, prior, weight_concentration)
-        about["seed"] = "" if seed is None else str(seed)
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
-        cc = crosscheck(spec, frame, n_init=n_init, sampler=sampler, progressbar=shown, **sampling)
-        if save_as is not None:
-            save(cc, save_as, X=frame, about={"data": Path(data).name, "seed": about["seed"]})
         if max_k is not None:
             asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
             ks = range(1, max_k + 1)
             selection = select(spec, frame, ks, criteria=asked, n_init=n_init, progressbar=shown, **sampling)
+        cc = crosscheck(spec, frame, n_init=n_init, sampler=sampler, progressbar=shown, **sampling)
+        if save_as is not None:
+            save(cc, save_as, X=frame, about=told)
     page = report(
         cc,
         frame,
@@ -127,25 +139,11 @@ def report_command(
         title=title,
         selection=selection,
         header=header,
-        about=about,
+        about=told,
         progressbar=shown,
     )
     _show(page, output, as_json, quiet)
     raise typer.Exit(HOLDS if cc.passed else FAILS)
-
-
-def _command(context: typer.Context) -> str:
-    """The command as it could be typed again: what differs from the defaults."""
-    words = ["mixtures", str(context.info_name)]
-    for parameter in context.command.params:
-        value = context.params.get(str(parameter.name))
-        if value == parameter.default or value is None or value == "":
-            continue
-        option = max(parameter.opts, key=len)
-        words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
-        if value is True:
-            words.pop()
-    return shlex.join(words)
 
 
 def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:
@@ -155,5 +153,6 @@ def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:
         lists = {"reasons": list(verdict.reasons), "cautions": list(verdict.cautions), "path": str(output)}
         typer.echo(json.dumps(told | lists, indent=2))
     elif not quiet:
-        typer.echo("\n".join([verdict.title, *(f"  {reason}" for reason in verdict.reasons)]))
-        typer.echo(f"The report is in {output}")
+        for line in (verdict.title, *(f"  {reason}" for reason in verdict.reasons)):
+            typer.echo(visible(line))
+        typer.echo(visible(f"The report is in {output}"))
