@@ -10,11 +10,13 @@ from mixtures import datasets
 from mixtures.agreement import crosscheck
 from mixtures.data import InputError
 from mixtures.em import fit_em
+from mixtures.interrupts import whole
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,
     HOLDS,
     MODELS,
+    STOPPED,
     ChainsOption,
     ColumnsOption,
     ComponentsOption,
@@ -103,7 +105,8 @@ def crosscheck_command(
 ) -> None:
     """Fit by EM, MAP and posterior sampling, and certify that they agree.
 
-    Exits with 0 if the certificate holds, 1 if not, 2 on bad input.
+    Exits with 0 if the certificate holds, 1 if not, 2 on bad input, 130 after Ctrl-C: what was computed
+    by then is shown, and saved if a posterior sample is part of it.
 
     Example: mixtures crosscheck faithful --model gmm -k 2 --save faithful.mix
     """
@@ -133,7 +136,7 @@ def crosscheck_command(
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
     else:
         show_crosscheck(cc, rows)
-    raise typer.Exit(HOLDS if cc.passed else FAILS)
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if cc.passed else FAILS)
 
 
 @app.command(name="select")
@@ -160,7 +163,8 @@ def select_command(
 ) -> None:
     """Fit several numbers of clusters, compare them, and recommend one by a rule that is stated.
 
-    Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
+    Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input, 130 after
+    Ctrl-C: what was fitted by then is shown.
 
     Example: mixtures select faithful --model gmm --max-k 6 --criteria all
     """
@@ -186,6 +190,8 @@ def select_command(
         typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
     else:
         show_selection(selection)
+    if selection.interrupted:
+        raise typer.Exit(STOPPED)
     raise typer.Exit(HOLDS if selection.recommended is not None else FAILS)
 
 
@@ -229,7 +235,8 @@ def predict_command(
             typer.echo(f"note: columns that were not fitted are left out: {', '.join(ignored)}", err=True)
     elif k is not None:
         spec = spec_of(model, k, covariance, prior, weight_concentration)
-        fitted = fitted_in(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+        fitted = fitted_in(em)
     table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
     if output is not None:
         write_table(table, output)
@@ -282,6 +289,8 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
             MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
         )
         show_crosscheck(cc, rows=20)
+        if cc.interrupted:
+            raise typer.Exit(STOPPED)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
 

@@ -16,12 +16,12 @@ from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.files import read_stream, read_table
-from mixtures.printing import plain
+from mixtures.printing import plain, show_interrupt
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
 
-HOLDS, FAILS, BAD_INPUT = 0, 1, 2
+HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
 """Exit codes."""
 
 MODELS: dict[str, type[Mixture]] = {model.__name__.lower(): model for model in Mixture.__subclasses__()}
@@ -81,7 +81,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """End on bad input with exit code 2, on a fit that cannot be had with 1; a word, no traceback."""
+    """End bad input with exit code 2, a fit that cannot be had with 1, Ctrl-C with 130; never a traceback."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -95,6 +95,9 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         except (CollapseError, NonMonotoneError) as error:
             _complain(error)
             raise typer.Exit(FAILS) from error
+        except KeyboardInterrupt as error:
+            show_interrupt(error)
+            raise typer.Exit(STOPPED) from error
 
     return wrapped
 

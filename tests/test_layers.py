@@ -14,6 +14,7 @@ ROOT = Path(mixtures.__file__).parent
 LAYERS = [
     [
         (
+            "interrupts",
             "tolerances",
             "wording",
             "data",
@@ -41,7 +42,7 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
+    [("modes", "samplers", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
     [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
     [("plot",)],
     [("printing", "options", "cli", "report", "__main__")],
