@@ -22,6 +22,7 @@ from mixtures.data import Data, InputError
 from mixtures.diagnostics import Check, Verdict, diagnose
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, resolve
+from mixtures.interrupts import INTERRUPTED, carrying, whole
 from mixtures.labels import align
 from mixtures.laplace import NoApproximation, laplace_draws
 from mixtures.modes import (
@@ -90,6 +91,12 @@ class Crosscheck:
         """Whether every line of the certificate holds."""
         return all(check.passed for check in self.certificate)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C cut it short; a note says where."""
+        beside = () if self.uncertainty is None else self.uncertainty.notes
+        return any(note.startswith(INTERRUPTED) for note in (*self.notes, *beside))
+
 
 def crosscheck(
     spec: Mixture | pm.Model,
@@ -142,7 +149,9 @@ def crosscheck(
     Returns
     -------
     Crosscheck
-        Table, certificate, and the three answers themselves.
+        Table, certificate, and the three answers themselves. After Ctrl-C in
+        the sampling it has what was drawn, and a note says so; before that
+        the interrupt goes on, its attribute ``partial`` holding EM's fit.
 
     Raises
     ------
@@ -185,19 +194,22 @@ def crosscheck(
     if resolved is None or data is None:
         return _of_model(compiled, n_init, rng, sampling, ci_prob)
     cc = _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
-    if not methods:
+    if not methods or cc.interrupted:
         return cc
-    beside = side_by_side(
-        resolved,
-        data,
-        em=cc.em,
-        posterior=cc.posterior,
-        methods=methods,
-        n_resamples=n_resamples,
-        ci_prob=ci_prob,
-        random_seed=rng,
-        **sampling,
-    )
+    try:
+        beside = side_by_side(
+            resolved,
+            data,
+            em=cc.em,
+            posterior=cc.posterior,
+            methods=methods,
+            n_resamples=n_resamples,
+            ci_prob=ci_prob,
+            random_seed=rng,
+            **sampling,
+        )
+    except KeyboardInterrupt:
+        return replace(cc, notes=(*cc.notes, f"{INTERRUPTED}: without sds by several methods"))
     return replace(cc, uncertainty=beside)
 
 
@@ -220,19 +232,25 @@ def _of_spec(
         bool(sampling["progressbar"]),
     )
     em, mode, curvature = found.em, found.mode, found.curvature
-    posterior, notes = None, list(em.notes)
-    if spec.prior is not None or spec.family.flat_is_proper:
-        posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
-    else:
-        notes.append(
-            "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
-        )
+    posterior, convergence, notes = None, None, list(em.notes)
+    try:
+        if spec.prior is not None or spec.family.flat_is_proper:
+            posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
+            notes += _incomplete(posterior, sampling)
+            convergence = diagnose(posterior, spec=spec, X=data, em=em)
+        else:
+            notes.append(
+                "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
+            )
+    except KeyboardInterrupt:
+        left = "drawn from: sds are Laplace's at the mode" if posterior is None else "judged"
+        notes.append(f"{INTERRUPTED}: the posterior was not {left}")
     notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
-    table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
-    convergence = None if posterior is None else diagnose(posterior, spec=spec, X=data, em=em)
-    if posterior is not None:
-        notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
-    certificate = found.certificate(compiled, spec, data, table)
+    with carrying(em):
+        table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
+        if posterior is not None:
+            notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
+        certificate = found.certificate(compiled, spec, data, table)
     return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))
 
 
@@ -273,6 +291,7 @@ def _of_blocks(
             "information: independent draws of a normal in unconstrained coordinates"
         )
         drawn = sample(spec, some, pivot=em.params, random_seed=rng, **sampling)
+        notes += _incomplete(drawn, sampling)
         convergence = diagnose(drawn, spec=spec, X=some)
         width = parameter_table(
             compiled, em.params, mode.params, drawn, found.x, found.curvature, rng, ci_prob
@@ -310,14 +329,15 @@ def _of_model(
     sampling: Mapping[str, Any],
     ci_prob: float,
 ) -> Crosscheck:
-    multi = best_mode(compiled, model_starts(compiled, n_init, rng), None, None)
-    x = compiled.unconstrain(multi.params)
-    curvature = curvature_at(compiled, x)
-    mode = best_mode(compiled, [displaced(x, curvature, rng)], None, None)
-    if is_exchangeable(compiled, multi.params):
-        returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
-        mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
-    posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
+    multi = whole(best_mode(compiled, model_starts(compiled, n_init, rng), None, None))
+    with carrying(multi):
+        x = compiled.unconstrain(multi.params)
+        curvature = curvature_at(compiled, x)
+        mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], None, None))
+        if is_exchangeable(compiled, multi.params):
+            returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
+            mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
+        posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
     table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
     certificate = (
@@ -328,9 +348,21 @@ def _of_model(
     )
     notes = (
         "a model of your own: MAP against posterior, without EM",
+        *_incomplete(posterior, sampling),
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
+
+
+def _incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is missing of a sample that was stopped."""
+    if "stopped" not in posterior.attrs:
+        return ()
+    sizes = posterior["posterior"].sizes
+    return (
+        f"{posterior.attrs['stopped']}: the sample has {sizes['chain']} chains of {sizes['draw']} draws, not "
+        f"{sampling['chains']} of {sampling['draws']}",
+    )
 
 
 def _where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:

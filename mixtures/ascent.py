@@ -10,6 +10,7 @@ from mixtures.data import InputError
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.estep import Assign, EStep, e_step, hard_assignment, worst_rows
 from mixtures.families.mixture import Mixture, Params
+from mixtures.interrupts import Interrupted
 from mixtures.kernel import Kernel
 from mixtures.priors import Array
 from mixtures.rows import Rows
@@ -134,6 +135,8 @@ def ascend(
         If a cluster becomes degenerate.
     NonMonotoneError
         If the objective falls by more than rounding.
+    Interrupted
+        At Ctrl-C once there is an objective; carries the run so far.
     """
     spec = problem.spec
     before = params = dict(start)
@@ -141,43 +144,51 @@ def ascend(
     landing: dict[str, Array] | None = None  # where plain EM would be, while a leap is on trial
     plain = 0  # steps since the last leap
     _refuse_collapse(problem, params, params, trace)
-    while True:
-        passed = problem.e_step(params, kernel, tol)
-        log_prior = spec.log_prior(params)
-        objective = passed.log_likelihood + log_prior
-        if landing is not None and not objective > trace[-1]:
-            params, landing = landing, None
-            continue
-        landing = None
-        rounding = TOLERANCES.em_rounding * np.finfo(float).eps * (passed.magnitude + abs(log_prior))
-        trace.append(objective)
-        if len(trace) > 1 and not objective >= trace[-2] - rounding:
-            raise NonMonotoneError(
-                f"the EM objective fell from {trace[-2]:.12g} to {objective:.12g} "
-                f"at iteration {len(trace) - 1}",
-                before,
-                trace,
+    reached: tuple[dict[str, Array], float, int] | None = None  # what belongs together, for an interrupt
+    try:
+        while True:
+            passed = problem.e_step(params, kernel, tol)
+            log_prior = spec.log_prior(params)
+            objective = passed.log_likelihood + log_prior
+            if landing is not None and not objective > trace[-1]:
+                params, landing = landing, None
+                continue
+            landing = None
+            rounding = TOLERANCES.em_rounding * np.finfo(float).eps * (passed.magnitude + abs(log_prior))
+            trace.append(objective)
+            if len(trace) > 1 and not objective >= trace[-2] - rounding:
+                raise NonMonotoneError(
+                    f"the EM objective fell from {trace[-2]:.12g} to {objective:.12g} "
+                    f"at iteration {len(trace) - 1}",
+                    before,
+                    trace,
+                )
+            reached = params, passed.log_likelihood, len(trace)
+            new = problem.m_step(passed.statistics)
+            _refuse_collapse(problem, new, params, trace)
+            step = spec.step_length(new, params, passed.statistics.count)
+            rate = step / step_before  # one step alone says nothing about it, two may meet on a plateau
+            left = step / (1 - rate) if rate < 1 else np.inf
+            stuck = step == 0 or (not rate < 1 and step <= _resolution(spec, new, passed.statistics))
+            converged = stuck or max(left, left_before) < tol
+            if converged or len(trace) > max_iter:
+                return Run(params, passed.log_likelihood, trace, converged)
+            plain += 1
+            far = (
+                _leap(problem, before, params, new, step_before, passed.statistics.count)
+                if leap and plain > 2
+                else None
             )
-        new = problem.m_step(passed.statistics)
-        _refuse_collapse(problem, new, params, trace)
-        step = spec.step_length(new, params, passed.statistics.count)
-        rate = step / step_before  # one step alone says nothing about it, two may meet on a plateau
-        left = step / (1 - rate) if rate < 1 else np.inf
-        stuck = step == 0 or (not rate < 1 and step <= _resolution(spec, new, passed.statistics))
-        converged = stuck or max(left, left_before) < tol
-        if converged or len(trace) > max_iter:
-            return Run(params, passed.log_likelihood, trace, converged)
-        plain += 1
-        far = (
-            _leap(problem, before, params, new, step_before, passed.statistics.count)
-            if leap and plain > 2
-            else None
-        )
-        if far is None:
-            before, params, step_before, left_before = params, new, step, left
-        else:
-            landing, plain = new, 0
-            before, params, step_before, left_before = params, far, np.nan, left
+            if far is None:
+                before, params, step_before, left_before = params, new, step, left
+            else:
+                landing, plain = new, 0
+                before, params, step_before, left_before = params, far, np.nan, left
+    except KeyboardInterrupt as error:
+        if reached is None:
+            raise
+        params, log_likelihood, length = reached
+        raise Interrupted(Run(params, log_likelihood, trace[:length], False)) from error
 
 
 def _leap(

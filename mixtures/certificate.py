@@ -14,6 +14,7 @@ from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.estep import e_step
 from mixtures.families import Mixture
+from mixtures.interrupts import carrying, whole
 from mixtures.laplace import bound_coordinates
 from mixtures.modes import MAPFit, best_mode
 from mixtures.optimise import Curvature, curvature_at
@@ -156,15 +157,16 @@ def find_modes(
 ) -> Modes:
     """Search by EM and by MAP; where MAP is higher, EM goes on from there."""
     tol = TOLERANCES.em_step_certificate
-    em = fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown)
-    multi = best_mode(compiled, starts(), spec, rows, progressbar=shown)
-    missed = multi.log_posterior - em.log_posterior
-    if missed > same_height(em.log_posterior):
-        again = fit_em(spec, rows, start=multi.params, tol=tol)
-        em = replace(again, restarts=em.restarts)
-    x = compiled.unconstrain(spec.inside(em.params))
-    bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
-    curvature = curvature_at(compiled, x, within=~bound)
-    mode = best_mode(compiled, [displaced(x, curvature, rng)], spec, rows)
+    em = whole(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
+    with carrying(em):
+        multi = whole(best_mode(compiled, starts(), spec, rows, progressbar=shown))
+        missed = multi.log_posterior - em.log_posterior
+        if missed > same_height(em.log_posterior):
+            again = whole(fit_em(spec, rows, start=multi.params, tol=tol))
+            em = replace(again, restarts=em.restarts)
+        x = compiled.unconstrain(spec.inside(em.params))
+        bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
+        curvature = curvature_at(compiled, x, within=~bound)
+        mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
     return Modes(em, multi, missed, mode, x, bound, curvature)

@@ -18,6 +18,7 @@ from mixtures.options import (
     FAILS,
     HOLDS,
     MODELS,
+    STOPPED,
     ChainsOption,
     ColumnsOption,
     ComponentsOption,
@@ -138,7 +139,8 @@ def crosscheck_command(
 ) -> None:
     """Fit by EM, MAP and posterior sampling, and certify that they agree.
 
-    Exits with 0 if the certificate holds, 1 if not, 2 on bad input.
+    Exits with 0 if the certificate holds, 1 if not, 2 on bad input, 130 after Ctrl-C: what was computed
+    by then is shown, and saved if a posterior sample is part of it.
     """
     spec = spec_of(model, k, covariance, prior, weight_concentration)
     check_outputs(seed, csv=csv, save=save_as)
@@ -167,7 +169,7 @@ def crosscheck_command(
     else:
         show_crosscheck(cc, rows)
         tell_written(quiet, table=csv, result=save_as)
-    raise typer.Exit(HOLDS if cc.passed else FAILS)
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if cc.passed else FAILS)
 
 
 app.command("select", epilog=select.EXAMPLES)(select.select_command)
@@ -192,6 +194,8 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
             MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
         )
         show_crosscheck(cc, rows=20)
+        if cc.interrupted:
+            raise typer.Exit(STOPPED)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
 

@@ -1,7 +1,7 @@
 """A PyMC model's log density, gradient and curvature on JAX, over one flat vector."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
 from mixtures.distributions.marginal import natural_form
-from mixtures.lowering import GRAPHS_KEPT, JaxFunction, compile_graph
+from mixtures.lowering import JaxFunction, compile_graph, remembered
 from mixtures.priors import Array
 
 __all__ = ["CompiledModel", "gradient_of", "hessian_of"]
@@ -44,7 +44,7 @@ def _terms(model: pm.Model) -> tuple[list[Any], Any]:
     return terms, _total(with_jacobian) - _total(terms[: len(model.free_RVs)])
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
     """``(x, arrays, jacobian) -> log density``; one object for models of one form and shape."""
     flat = _flat(function, shapes)
@@ -56,13 +56,13 @@ def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> 
     return log_density
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def gradient_of(log_density: JaxFunction) -> JaxFunction:
     """Value and gradient, compiled."""
     return jax.jit(jax.value_and_grad(log_density))
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def hessian_of(log_density: JaxFunction) -> JaxFunction:
     """Second derivatives, compiled."""
 
@@ -75,7 +75,7 @@ def hessian_of(log_density: JaxFunction) -> JaxFunction:
     return jax.jit(hessian)
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def _over_vectors(
     function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool
 ) -> JaxFunction:
@@ -85,12 +85,12 @@ def _over_vectors(
     return jax.jit(jax.vmap(flat, in_axes=(0, None)))
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def _slopes(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
     return jax.jit(jax.jacfwd(_flat(function, shapes)))
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def _at_vectors(log_density: JaxFunction) -> JaxFunction:
     """The density at one vector after the other: memory for one."""
 
@@ -100,7 +100,7 @@ def _at_vectors(log_density: JaxFunction) -> JaxFunction:
     return jax.jit(at_vectors)
 
 
-@lru_cache(maxsize=GRAPHS_KEPT)
+@remembered
 def _arrays_as_inputs(function: JaxFunction, n: int) -> JaxFunction:
     """Function whose last ``n`` inputs come first among the arrays; without a Jacobian."""
 

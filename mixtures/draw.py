@@ -2,15 +2,15 @@
 
 Each chain is one call of XLA for every few hundred draws, so chains run side
 by side in threads, a progress bar moves between calls, and an interrupt keeps
-what was drawn. Warm-up is Stan's: windows that adapt step size and a diagonal
-mass matrix (BlackJAX), in coordinates that the caller may have whitened.
+what was drawn. A chain that fails does not cost the others. Warm-up is Stan's:
+windows that adapt step size and a diagonal mass matrix (BlackJAX), in
+coordinates that the caller may have whitened.
 """
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import lru_cache
 from os import cpu_count
 from typing import Any
 
@@ -24,9 +24,11 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from blackjax.mcmc.hmc import HMCState
 
 from mixtures.compiled import CompiledModel
+from mixtures.interrupts import INTERRUPTED
+from mixtures.lowering import remembered
 from mixtures.priors import Array
 
-__all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "run_nuts", "stages_of"]
+__all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "describe_failure", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
@@ -76,16 +78,29 @@ class Draws:
     Attributes
     ----------
     x : ndarray, shape (chains, draws, size)
-        Unconstrained coordinates.
+        Unconstrained coordinates; of an incomplete run, so many of each of so
+        many chains that most is kept.
     statistics : dict of ndarray, each (chains, draws)
         lp, energy, acceptance_rate, step_size, tree_depth, n_steps, diverging.
-    complete : bool
-        False if the run was interrupted and the draws are fewer than asked for.
+    stopped : str
+        Why draws are fewer than asked for: an interrupt, or chains that failed.
     """
 
     x: Array
     statistics: dict[str, Array]
-    complete: bool
+    stopped: str = ""
+
+    @classmethod
+    def gathered(cls, x: Sequence[Array], statistics: Sequence[Mapping[str, Array]], stopped: str) -> "Draws":
+        """Of chains (draws, size) that may differ in their lengths, as much as makes a rectangle."""
+        order = sorted(range(len(x)), key=lambda i: -len(x[i]))
+        kept = max(range(len(order)), key=lambda m: (m + 1) * len(x[order[m]]), default=0)
+        length = len(x[order[kept]]) if order else 0
+        if length == 0:
+            raise KeyboardInterrupt(f"{stopped} before any draw was kept")
+        chosen = sorted(order[: kept + 1])
+        stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
+        return cls(np.stack([x[i][:length] for i in chosen]), stacked, stopped)
 
 
 def run_nuts(
@@ -124,7 +139,8 @@ def run_nuts(
     Returns
     -------
     Draws
-        Draws and sampler statistics; fewer than asked for after an interrupt.
+        Draws and sampler statistics; fewer than asked for after an interrupt, or
+        if some chain, but not every one, failed.
     """
     transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
     schedule = stages_of(tune, draws)
@@ -145,20 +161,26 @@ def run_nuts(
     with ThreadPoolExecutor(min(len(frames), cores or cpu_count() or 1)) as pool:
         futures = [pool.submit(chain, i) for i in range(len(frames))]
         try:
-            chunks = [future.result() for future in futures]
+            wait(futures)
         except KeyboardInterrupt:
             stop.set()
-            chunks = [future.result() for future in futures]
+            wait(futures)
         finally:
-            stop.set()  # if a chain failed, the others need not run to their end
-    chains = [
-        jax.tree.map(lambda *parts: np.concatenate(parts)[tune:], *kept) if kept else None for kept in chunks
-    ]
-    length = min(0 if kept is None else len(kept[0]) for kept in chains)
-    if length == 0:
-        raise KeyboardInterrupt("interrupted before any draw was kept")
-    stacked = jax.tree.map(lambda *parts: np.stack([part[:length] for part in parts]), *chains)
-    return Draws(stacked[0], stacked[1], complete=length == draws)
+            stop.set()  # at a second interrupt they end with the chunk that they are in
+    failed = {i: error for i, future in enumerate(futures) if (error := future.exception()) is not None}
+    if len(failed) == len(futures):
+        raise failed[0]
+    chunks = [future.result() for i, future in enumerate(futures) if i not in failed]
+    chains = [jax.tree.map(lambda *parts: np.concatenate(parts)[tune:], *kept) for kept in chunks if kept]
+    ended = len(chains) == len(chunks) and all(len(x) == draws for x, _ in chains)
+    reasons = [] if ended else [INTERRUPTED]
+    reasons += [describe_failure(i, error) for i, error in failed.items()]
+    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
+
+
+def describe_failure(chain: int, error: BaseException) -> str:
+    """A chain that failed, in words."""
+    return f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}"
 
 
 def stages_of(tune: int, draws: int) -> np.ndarray:
@@ -273,4 +295,4 @@ class Transitions:
         )
 
 
-_transitions = lru_cache(maxsize=64)(Transitions)
+_transitions = remembered(Transitions)

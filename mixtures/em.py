@@ -6,6 +6,7 @@ sufficient statistics; one closed-form M-step gives the next parameters.
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from numbers import Real
 from typing import Any
@@ -22,6 +23,7 @@ from mixtures.emfit import CollapseError, EMFit, Restarts
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.mixture import Mixture, Params, resolve
 from mixtures.families.start import random_starts
+from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.kernel import Kernel
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
@@ -189,7 +191,9 @@ def fit_em(
     Returns
     -------
     EMFit
-        Parameters, objective and its trace, and the record of the restarts.
+        Parameters, objective and its trace, and the record of the restarts. After
+        Ctrl-C it is the best state reached, not converged, and a note says so;
+        before there is one, the interrupt goes on.
 
     Raises
     ------
@@ -249,30 +253,30 @@ def fit_em(
 
     loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
     soft = None if hard else Kernel(spec, data)
+    interrupted: tuple[str, ...] = ()
     with threadpool_limits(1), soft or nullcontext() as kernel:
-        for i, params in enumerate(track(starts, "EM", transient=True, disable=not progressbar)):
-            runs.append(run(i, params, loose, []))
-        while True:
+        try:
+            for i, params in enumerate(track(starts, "EM", transient=True, disable=not progressbar)):
+                runs.append(run(i, params, loose, []))
+            while True:
+                restarts = _record(runs, collapsed)
+                winner = int(restarts.order[0])
+                best = runs[winner]
+                if loose > tol and best.converged:
+                    best = run(winner, best.params, tol, best.trace[:-1])
+                if winner not in collapsed:
+                    break
+                runs[winner] = best  # it collapsed on the last stretch: the next best goes on
+        except KeyboardInterrupt as error:
+            interrupted = (f"{INTERRUPTED}: {len(runs)} of {len(starts)} starts were run",)
+            last = [error.partial] if isinstance(error, Interrupted) else []
+            stretch = len(runs) == len(starts)
+            runs += [] if stretch else last
             if len(collapsed) == len(runs):
-                raise CollapseError(
-                    f"all {len(runs)} starts collapsed (first: {collapsed[0]}); use prior='default', fewer "
-                    "components, a simpler covariance_type, or more n_init",
-                    collapsed[0].params,
-                    list(collapsed[0].objective_trace),
-                )
-            restarts = Restarts(
-                log_posterior=np.array([run.trace[-1] for run in runs]),
-                traces=tuple(np.array(run.trace) for run in runs),
-                params=tuple(run.params for run in runs),
-                collapsed={i: str(error) for i, error in sorted(collapsed.items())},
-            )
-            winner = int(restarts.order[0])
-            best = runs[winner]
-            if loose > tol and best.converged:
-                best = run(winner, best.params, tol, best.trace[:-1])
-            if winner not in collapsed:
-                break
-            runs[winner] = best  # it collapsed on the last stretch: the next best goes on
+                raise
+            restarts = _record(runs, collapsed)
+            best = last[0] if stretch and last else runs[restarts.order[0]]
+            best = replace(best, converged=False)
 
     params = best.params
     if start is None and not problem.held:
@@ -290,8 +294,25 @@ def fit_em(
         converged=best.converged,
         n_iter=len(best.trace) - 1,
         restarts=restarts,
-        notes=spec.check(rows) + _empty_clusters(params, data.total),
+        notes=interrupted + spec.check(rows) + _empty_clusters(params, data.total),
         features=data.features,
+    )
+
+
+def _record(runs: list[Run], collapsed: Mapping[int, CollapseError]) -> Restarts:
+    """What became of the starts, one of which must have come to something."""
+    if len(collapsed) == len(runs):
+        raise CollapseError(
+            f"all {len(runs)} starts collapsed (first: {collapsed[0]}); use prior='default', fewer "
+            "components, a simpler covariance_type, or more n_init",
+            collapsed[0].params,
+            list(collapsed[0].objective_trace),
+        )
+    return Restarts(
+        log_posterior=np.array([run.trace[-1] for run in runs]),
+        traces=tuple(np.array(run.trace) for run in runs),
+        params=tuple(run.params for run in runs),
+        collapsed={i: str(error) for i, error in sorted(collapsed.items())},
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.families.mixture import Mixture, Params
+from mixtures.interrupts import INTERRUPTED
 from mixtures.priors import Array
 from mixtures.tolerances import same_height
 from mixtures.trees import point_tree
@@ -77,7 +78,7 @@ class EMFit:
     restarts : Restarts
         What became of every start.
     notes : tuple of str
-        What a reader should know: empty clusters, constant columns.
+        What a reader should know: empty clusters, constant columns, an interrupt.
     features : tuple of str
         Names of the columns fitted.
     """
@@ -92,6 +93,11 @@ class EMFit:
     restarts: Restarts
     notes: tuple[str, ...]
     features: tuple[str, ...]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the search."""
+        return any(note.startswith(INTERRUPTED) for note in self.notes)
 
     def to_datatree(self) -> xr.DataTree:
         """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""

@@ -21,6 +21,7 @@ from mixtures.compiled import CompiledModel
 from mixtures.data import InputError
 from mixtures.em import fit_em
 from mixtures.families import GMM, Mixture
+from mixtures.interrupts import whole
 from mixtures.modes import prepare
 from mixtures.priors import Array
 from mixtures.relabelling import match_params
@@ -152,7 +153,7 @@ def marginal_likelihood(
         logs = smc_log_evidence(compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
         return _of_runs(logs)
     if tree is None:
-        tree = sample(resolved, data, random_seed=rng, log_likelihood=False, progressbar=progressbar)
+        tree = whole(sample(resolved, data, random_seed=rng, log_likelihood=False, progressbar=progressbar))
     return _bridge(compiled, resolved, _draws(tree, resolved, data.n_features), rng)
 
 
@@ -232,7 +233,7 @@ class _Proposal:
     def fitted(cls, x: Array, rng: np.random.Generator) -> "_Proposal":
         """To draws (N, size): as many components as they can bear, so that tails and modes are covered."""
         k = int(np.clip(len(x) // (DRAWS_PER_COORDINATE * x.shape[1]), 1, PROPOSAL_COMPONENTS))
-        em = fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE)
+        em = whole(fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE))
         return cls(em.spec, em.params)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:

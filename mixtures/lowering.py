@@ -4,11 +4,20 @@ PyTensor writes the graph, JAX compiles and differentiates it. The arrays of a
 graph (data, hyperparameters, units) are lifted out into inputs, so a second
 graph of the same form and shapes reuses what the first compiled; what depends
 on them alone is computed once, not at every call.
+
+A process that fits model after model, each of a shape of its own, would keep
+every program that it ever compiled. So after so many graphs all of them are
+forgotten at once, with what JAX remembers of them.
 """
 
+import ctypes
+import gc
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from tempfile import TemporaryFile
+from threading import RLock
 from typing import Any
 
 import jax
@@ -26,12 +35,12 @@ from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
-__all__ = ["GRAPHS_KEPT", "JaxFunction", "compile_graph", "known_value"]
+__all__ = ["JaxFunction", "compile_graph", "forget", "known_value", "remembered"]
 
 JaxFunction = Callable[..., Any]
 
-GRAPHS_KEPT = 64
-"""Compiled graphs remembered in a process, the oldest forgotten first."""
+GRAPHS_KEPT = 40
+"""Graphs compiled until all are forgotten: those of about ten models, a gigabyte of programs."""
 
 PREPARED_BYTES = 2**28
 """Size up to which something that depends on the arrays alone is kept, rather than computed at every call."""
@@ -40,6 +49,34 @@ SMALL = 4096
 """Numbers up to which an array travels with others in one: a call costs by the number of its arguments."""
 
 _compiled: list[tuple[list[Variable], list[Variable], JaxFunction, JaxFunction]] = []
+_compiling = RLock()
+_memories: list[Any] = []
+
+
+def remembered[**P, T](f: Callable[P, T]) -> Callable[P, T]:
+    """Let a function of compiled ones give the same object again, until `forget`."""
+    memory: Any = lru_cache(maxsize=GRAPHS_KEPT)(f)
+    _memories.append(memory)
+    remembering: Callable[P, T] = memory
+    return remembering
+
+
+def forget() -> None:
+    """Forget every compiled program; those still in use are compiled again, mostly from the disk.
+
+    JAX has caches of its own, for all that runs in the process. They keep what
+    was traced even of functions that are gone, so they are cleared too. What
+    the compiler freed is scattered over the heap, which glibc is asked to give back.
+    """
+    with _compiling:
+        _compiled.clear()
+        for memory in _memories:
+            memory.cache_clear()
+    jax.clear_caches()
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
@@ -64,13 +101,14 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)))
     arguments = [*inputs, *lifted]
     values = [jnp.asarray(known_value(v)) for v in held]
-    for i, (known_arguments, known_outputs, known, prepare) in enumerate(_compiled):
-        if _same_graph(arguments, outputs, known_arguments, known_outputs):
-            _compiled.append(_compiled.pop(i))  # the latest used is the last forgotten
-            return known, prepare(values)
-    function, prepare = _lower(arguments, outputs, len(inputs))
-    _compiled.append((arguments, outputs, function, prepare))
-    del _compiled[:-GRAPHS_KEPT]
+    with _compiling:
+        for known_arguments, known_outputs, known, prepare in _compiled:
+            if _same_graph(arguments, outputs, known_arguments, known_outputs):
+                return known, prepare(values)
+        if len(_compiled) >= GRAPHS_KEPT:
+            forget()
+        function, prepare = _lower(arguments, outputs, len(inputs))
+        _compiled.append((arguments, outputs, function, prepare))
     return function, prepare(values)
 
 
@@ -170,5 +208,23 @@ def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: l
 def _use_persistent_cache() -> None:
     """Keep XLA's compilations on disk, where the user has said or in the user's cache folder."""
     if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("mixtures") / "jax"))
+        jax.config.update("jax_compilation_cache_dir", _cache_folder())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+@cache
+def _cache_folder() -> str | None:
+    """Folder for compilations, or None, with a word, where nothing can be written."""
+    folder = user_cache_path("mixtures") / "jax"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError as error:
+        warnings.warn(
+            f"{folder} cannot be written ({error.strerror or error}): models are compiled anew in every "
+            "process; set JAX_COMPILATION_CACHE_DIR to a folder that can",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None

@@ -19,6 +19,7 @@ from mixtures.distributions.marginal import MarginalMixtureRV
 from mixtures.emfit import CollapseError
 from mixtures.families import IdentifiabilityWarning, Mixture, resolve
 from mixtures.families.start import random_partition, random_starts
+from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.lowering import known_value
 from mixtures.optimise import Optimum, climb, curvature_at, polish
 from mixtures.priors import Array
@@ -55,9 +56,11 @@ class MAPFit:
     converged : bool
         Whether the gradient is flat.
     found : str
-        What kind of point it is: a maximum, flat in named directions, or no mode.
+        What kind of point it is: a maximum, flat in named directions, no mode, or
+        where an interrupt ended the search.
     log_posteriors : ndarray, shape (n_starts,)
         Where every start ended; NaN where it ran off to a degenerate cluster.
+        After an interrupt, those that were run.
     dims, coords : dict
         Dims of every variable and coordinates of every dim, for `to_datatree`.
     """
@@ -76,6 +79,11 @@ class MAPFit:
     def n_best(self) -> int:
         """Number of starts that reached this mode's height."""
         return int(np.sum(self.log_posteriors > self.log_posterior - same_height(self.log_posterior)))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the search."""
+        return self.found.startswith(INTERRUPTED)
 
     def to_datatree(self) -> xr.DataTree:
         """One-draw tree with named dims, so that ArviZ plots MAP beside EM and posterior."""
@@ -122,7 +130,8 @@ def fit_map(
     Returns
     -------
     MAPFit
-        The best mode and where every start ended.
+        The best mode and where every start ended. After Ctrl-C it is the best
+        point reached, not converged; before there is one, the interrupt goes on.
 
     Raises
     ------
@@ -193,11 +202,17 @@ def best_mode(
     *,
     progressbar: bool = False,
 ) -> MAPFit:
-    """Climb from every start and describe the best mode."""
-    ends = [
-        climb(compiled.value_and_grad, start)
-        for start in track(starts, "MAP", transient=True, disable=not progressbar)
-    ]
+    """Climb from every start and describe the best mode, or the best point there is at an interrupt."""
+    ends: list[Array] = []
+    interrupted = ""
+    try:
+        for start in track(starts, "MAP", transient=True, disable=not progressbar):
+            ends.append(climb(compiled.value_and_grad, start))
+    except KeyboardInterrupt as error:
+        interrupted = f"{INTERRUPTED}: {len(ends)} of {len(starts)} starts were run"
+        ends += [error.partial] if isinstance(error, Interrupted) else []
+        if not ends:
+            raise
     params = [compiled.constrain(x) for x in ends]
     heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
     if spec is not None and data is not None:
@@ -213,16 +228,23 @@ def best_mode(
             [],
         )
     best = int(np.nanargmax(heights))
-    mode, dims = polish(compiled, ends[best]), model_dims(compiled.model)
+    value, gradient = compiled.value_and_grad(ends[best])
+    mode = Optimum(ends[best], value, float(np.abs(gradient).max(initial=0)))
+    try:
+        if not interrupted:
+            mode = polish(compiled, ends[best])
+            found = _describe(compiled, mode)
+    except KeyboardInterrupt:
+        interrupted = f"{INTERRUPTED}: all starts were run, the best of them was not polished"
     return MAPFit(
         spec=spec,
         params=compiled.constrain(mode.x),
         log_posterior=mode.log_density,
         gradient_norm=mode.gradient_norm,
-        converged=mode.converged,
-        found=_describe(compiled, mode),
+        converged=mode.converged and not interrupted,
+        found=interrupted or found,
         log_posteriors=heights,
-        dims=dims,
+        dims=model_dims(compiled.model),
         coords={name: values for name, values in compiled.model.coords.items() if values is not None},
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mixtures.compiled import CompiledModel
+from mixtures.interrupts import Interrupted
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
@@ -71,12 +72,16 @@ class Curvature:
 
 
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
-    """Climb a function by L-BFGS from a start to about a local maximum."""
+    """Climb a function by L-BFGS from a start to about a local maximum; an interrupt carries the highest."""
+    highest, reached = -np.inf, start
 
     def downhill(x: Array) -> tuple[float, Array]:
+        nonlocal highest, reached
         value, gradient = value_and_grad(x)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return 1e300, np.zeros_like(x)
+        if value > highest:
+            highest, reached = value, x.copy()
         return -value, -gradient
 
     options = {
@@ -86,7 +91,10 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
         "ftol": 1e-15,
         "gtol": TOLERANCES.map_gradient,
     }
-    return np.asarray(minimize(downhill, start, jac=True, method="L-BFGS-B", options=options).x)
+    try:
+        return np.asarray(minimize(downhill, start, jac=True, method="L-BFGS-B", options=options).x)
+    except KeyboardInterrupt as error:
+        raise Interrupted(reached) from error
 
 
 def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Optimum:

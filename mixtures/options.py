@@ -19,13 +19,13 @@ from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.families.covariance import COVARIANCES
 from mixtures.files import choose_columns, read_stream, read_table
-from mixtures.printing import console, plain, visible
+from mixtures.printing import console, plain, show_interrupt, visible
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
 from mixtures.wording import named
 
-HOLDS, FAILS, BAD_INPUT = 0, 1, 2
+HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
 """Exit codes."""
 
 SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
@@ -142,7 +142,7 @@ def examples(*commands: str) -> str:
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """End on bad input with exit code 2, on a fit that cannot be had with 1; a word, no traceback."""
+    """End bad input with exit code 2, a fit that cannot be had with 1, Ctrl-C with 130; never a traceback."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -156,6 +156,9 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         except (CollapseError, NonMonotoneError) as error:
             _complain(error)
             raise typer.Exit(FAILS) from error
+        except KeyboardInterrupt as error:
+            show_interrupt(error)
+            raise typer.Exit(STOPPED) from error
 
     return wrapped
 

@@ -18,9 +18,13 @@ from mixtures.agreement import Crosscheck
 from mixtures.archive import replacing
 from mixtures.data import InputError
 from mixtures.diagnostics import Check
+from mixtures.emfit import EMFit
 from mixtures.families import Mixture
+from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.modes import MAPFit
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
+from mixtures.trees import entries
 from mixtures.verdict import failures
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "ruled_table",
     "selection_as_json",
     "show_crosscheck",
+    "show_interrupt",
     "show_selection",
     "spreadsheet_safe",
     "visible",
@@ -169,6 +174,24 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
         out.print(f"  [red]because[/] {plain(reason)}")
     if cc.convergence is not None and not cc.convergence.passed:
         out.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
+
+
+def show_interrupt(error: KeyboardInterrupt) -> None:
+    """Show the point that had been found by then, if any, and say what became of files."""
+    out = console(stderr=True)
+    found = error.partial if isinstance(error, Interrupted) else None
+    if isinstance(found, EMFit | MAPFit):
+        name = "EM" if isinstance(found, EMFit) else "MAP"
+        point = found.to_datatree()["posterior"].to_dataset().isel(chain=0, draw=0)
+        dims = {str(key): tuple(map(str, x.dims)) for key, x in point.items()}
+        coords = {str(key): list(x.values) for key, x in point.coords.items() if x.ndim}
+        places = entries({key: point[key].shape for key in dims}, dims, coords)
+        values = [point[key].values[index] for key, index in places.values()]
+        table = pd.DataFrame({name: values}, index=list(places))
+        _parameters(out, table, len(table), f"{name} so far")
+        how = "converged" if found.converged else "not converged"
+        out.print(f"log posterior {found.log_posterior:.6f}, {how}")
+    out.print(f"[bold yellow]{INTERRUPTED}[/]: files that were not written whole are as they were")
 
 
 def _notes(beside: Uncertainty | None) -> tuple[str, ...]:

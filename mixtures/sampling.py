@@ -1,8 +1,10 @@
 """Posterior sampling of a declared mixture: starts from EM, NUTS inside XLA, labels aligned."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
-from mixtures.draw import STATISTICS, Draws, Frame, compile_nuts, run_nuts
+from mixtures.draw import Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
+from mixtures.interrupts import whole
 from mixtures.labels import align
 from mixtures.lowering import known_value
 from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at
 from mixtures.priors import Array
+from mixtures.samplers import draw_by_nutpie, draw_by_pymc
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -106,8 +110,10 @@ def sample(
     xarray.DataTree
         Groups posterior, sample_stats (with ``lp``, the sampler's statistics
         and ``permutation``), observed_data, and log_likelihood and log_prior
-        where stored. After an interrupt it holds what was drawn, and
-        ``tree.attrs["complete"]`` is 0.
+        where stored. After Ctrl-C, or where a chain failed and others did not,
+        it holds what was drawn: ``tree.attrs["complete"]`` is 0 and
+        ``tree.attrs["stopped"]`` says why. Before there is a draw, the interrupt
+        goes on.
 
     Raises
     ------
@@ -141,13 +147,19 @@ def sample(
         "cores": cores,
         "progressbar": progressbar,
     }
-    x, stats, complete = SAMPLERS[sampler](compiled, starts, rng, run)
+    drawn = SAMPLERS[sampler](compiled, starts, rng, run)
+    x = drawn.x
     keep = log_likelihood
     if keep is None:
         rows = sum(int(np.prod(x.shape[:1])) for x in _observed(model).values())
         keep = rows * x.shape[0] * x.shape[1] < KEEP_LOG_LIKELIHOOD
-    tree = _tree(compiled, x, stats, keep_log_likelihood=keep, keep_log_prior=log_prior)
-    tree.attrs.update(sampler=sampler, tune=tune, complete=int(complete), model=repr(resolved or model.name))
+    tree = _tree(compiled, x, drawn.statistics, keep_log_likelihood=keep, keep_log_prior=log_prior)
+    complete = int(not drawn.stopped)
+    tree.attrs.update(sampler=sampler, tune=tune, complete=complete, model=repr(resolved or model.name))
+    if drawn.stopped:
+        tree.attrs["stopped"] = drawn.stopped
+    if "failed" in drawn.stopped:
+        warnings.warn(f"{drawn.stopped}; the other chains are kept", RuntimeWarning, stacklevel=2)
     first = {name: np.asarray(tree["posterior"][name])[0, 0] for name in compiled.rv_shapes}
     return align(tree, to=pivot or centre) if is_exchangeable(compiled, first) else tree
 
@@ -177,7 +189,7 @@ def starting_points(
         highest = [ends[i] for i in np.argsort(-heights)]
         return highest[:chains], compiled.constrain(highest[0])
     if em is None:
-        em = fit_em(spec.for_mode(), data, random_seed=rng)
+        em = whole(fit_em(spec.for_mode(), data, random_seed=rng))
     elif {name: x.shape for name, x in em.params.items()} != spec.shapes(data.n_features):
         raise InputError("em is a fit of another model: its parameters have other names or shapes")
     best_first = em.restarts.order
@@ -220,13 +232,9 @@ def _progress(total: int, shown: bool) -> Any:
         yield lambda done: progress.advance(task, done)
 
 
-Sampled = tuple[Array, dict[str, Array], bool]
-"""Unconstrained draws (chain, draw, size), sampler statistics, and whether all were drawn."""
-
-
 def _blackjax(
     compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
-) -> Sampled:
+) -> Draws:
     options = {name: value for name, value in run.items() if name != "progressbar"}
     basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
     like = Frame(starts[0], basis, np.zeros(compiled.size))
@@ -235,84 +243,17 @@ def _blackjax(
         frames = frames_at(compiled, starts, rng)
         compiling.result()
     with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
-        drawn: Draws = run_nuts(compiled, frames, on_progress=on_progress, **options)
+        drawn = run_nuts(compiled, frames, on_progress=on_progress, **options)
     saturated = drawn.statistics["tree_depth"] >= run["max_treedepth"]
-    return drawn.x, {**drawn.statistics, "reached_max_treedepth": saturated}, drawn.complete
+    return replace(drawn, statistics={**drawn.statistics, "reached_max_treedepth": saturated})
 
 
-def _pymc(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
-) -> Sampled:
-    points = [compiled.constrain(x + 0.1 * rng.standard_normal(x.size)) for x in starts]
-    free = list(compiled.rv_shapes)
-    tree = pm.sample(
-        draws=run["draws"],
-        tune=run["tune"],
-        chains=len(starts),
-        cores=run["cores"],
-        random_seed=run["seed"],
-        initvals=[{name: point[name] for name in free} for point in points],
-        nuts_sampler="pymc",
-        nuts={"target_accept": run["target_accept"], "max_treedepth": run["max_treedepth"]},
-        progressbar=run["progressbar"],
-        compute_convergence_checks=False,
-        quiet=not run["progressbar"],
-        model=compiled.source,
-    )
-    return _read_back(compiled, tree)
-
-
-def _nutpie(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
-) -> Sampled:
-    try:
-        import nutpie
-    except ImportError as error:
-        raise InputError("sampler='nutpie' needs nutpie: pip install 'mixtures[nutpie]'") from error
-    point = compiled.constrain(starts[0])
-    free = list(compiled.rv_shapes)
-    program = nutpie.compile_pymc_model(
-        compiled.source,
-        backend="jax",
-        gradient_backend="jax",
-        initial_points={name: point[name] for name in free},
-    )
-    tree = nutpie.sample(
-        program,
-        draws=run["draws"],
-        tune=run["tune"],
-        chains=len(starts),
-        cores=run["cores"],
-        seed=run["seed"],
-        target_accept=run["target_accept"],
-        maxdepth=run["max_treedepth"],
-        progress_bar=run["progressbar"],
-    )
-    return _read_back(compiled, tree)
-
-
-def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> Sampled:
-    """Draws of another sampler in unconstrained coordinates, its statistics under one set of names."""
-    posterior = tree["posterior"].to_dataset()
-    x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
-    stats = tree["sample_stats"].to_dataset()
-    nutpie_names = {
-        "depth": "tree_depth",
-        "logp": "lp",
-        "mean_tree_accept": "acceptance_rate",
-        "maxdepth_reached": "reached_max_treedepth",
-    }
-    renamed = {nutpie_names.get(str(name), str(name)): v for name, v in stats.data_vars.items()}
-    kept = [name for name in (*STATISTICS, "reached_max_treedepth") if name in renamed]
-    return x, {name: renamed[name].values for name in kept}, True
-
-
-Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Sampled]
+Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Draws]
 
 SAMPLERS: Mapping[str, Sampler] = {
     "blackjax": _blackjax,
-    "nutpie": _nutpie,
-    "pymc": _pymc,
+    "nutpie": draw_by_nutpie,
+    "pymc": draw_by_pymc,
 }
 """Samplers by the name that `sample` takes."""
 

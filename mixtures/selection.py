@@ -21,6 +21,7 @@ from mixtures.emfit import CollapseError, EMFit, NonMonotoneError
 from mixtures.evidence import FEWEST_DRAWS, marginal_likelihood
 from mixtures.families import Mixture, resolve
 from mixtures.families.start import split_starts
+from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.recommendation import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
 from mixtures.sampling import check_options, sample
 from mixtures.tolerances import TOLERANCES, same_height
@@ -65,6 +66,11 @@ class Selection:
     recommended: int | None
     rule: str
     notes: tuple[str, ...]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C came before every K was done."""
+        return any(note.startswith(INTERRUPTED) for note in self.notes)
 
 
 def select(
@@ -172,7 +178,7 @@ def select(
     except KeyboardInterrupt:
         if not rows:
             raise
-        notes.append(f"interrupted: of K = {', '.join(map(str, ks))} only those in the table were done")
+        notes.append(f"{INTERRUPTED}: of K = {', '.join(map(str, ks))} only those in the table were done")
     table = criteria_table(rows, asked)
     best = {name: found for name in asked if (found := best_by(table, name)) is not None}
     recommended, rule = recommend(table, best)
@@ -254,7 +260,9 @@ class _Run:
         spec = resolve(replace(self.spec, n_components=k), self.data)
         fewer = self.fits.get(k - 1)
         try:
-            em = fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng, accelerate="squarem")
+            em = whole(
+                fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng, accelerate="squarem")
+            )
         except CollapseError as error:
             found = self._from_splits(spec, fewer, floor=False)
             if found is None:
@@ -277,28 +285,30 @@ class _Run:
         starts = split_starts(spec, fewer.params, self.data, self.rng)
         for start in islice(starts, 0 if floor else 1, None):
             try:
-                em = fit_em(spec, self.data, start=start, tol=loose, accelerate="squarem")
+                em = whole(fit_em(spec, self.data, start=start, tol=loose, accelerate="squarem"))
             except CollapseError:
                 continue
             best = em if best is None or em.log_posterior > best.log_posterior else best
         if best is None:
             return None
         try:
-            best = fit_em(spec, self.data, start=best.params, accelerate="squarem")
+            best = whole(fit_em(spec, self.data, start=best.params, accelerate="squarem"))
         except CollapseError:
             return None
         return replace(best, params=spec.relabel(best.params, np.argsort(-best.params["alpha"])))
 
     def _sampled(self, em: EMFit) -> tuple[dict[str, float], list[str]]:
         """Criteria that need a posterior sample."""
-        tree = sample(
-            em.spec,
-            self.data,
-            em=em,
-            random_seed=self.rng,
-            log_likelihood="loo" in self.criteria,
-            progressbar=False,
-            **self.sampling,
+        tree = whole(
+            sample(
+                em.spec,
+                self.data,
+                em=em,
+                random_seed=self.rng,
+                log_likelihood="loo" in self.criteria,
+                progressbar=False,
+                **self.sampling,
+            )
         )
         self.samples[em.spec.n_components] = tree
         figures: dict[str, float] = {}

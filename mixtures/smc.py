@@ -1,6 +1,5 @@
 """Sequential Monte Carlo from the prior to the posterior: particles tempered, moved by HMC inside XLA."""
 
-from functools import lru_cache
 from typing import Any
 
 import blackjax
@@ -13,6 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from mixtures.compiled import CompiledModel
+from mixtures.lowering import remembered
 from mixtures.priors import Array
 
 __all__ = ["smc_log_evidence"]
@@ -132,4 +132,4 @@ class Transitions:
         return moved, height, step
 
 
-_transitions = lru_cache(maxsize=64)(Transitions)
+_transitions = remembered(Transitions)

@@ -24,6 +24,7 @@ from mixtures.data import Data, InputError, did_you_mean
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
+from mixtures.interrupts import INTERRUPTED, Interrupted, whole
 from mixtures.labels import align
 from mixtures.laplace import NoApproximation, laplace_draws, observed_information
 from mixtures.modes import prepare
@@ -117,7 +118,7 @@ def uncertainty(
     Returns
     -------
     Uncertainty
-        Table, intervals and draws.
+        Table, intervals and draws; after Ctrl-C of the methods that were done.
 
     Raises
     ------
@@ -152,16 +153,23 @@ def uncertainty(
     own, *each = generator(random_seed).spawn(1 + len(METHODS))
     if em is None:
         tol = TOLERANCES.em_step_certificate
-        em = fit_em(resolved, data, random_seed=own, tol=tol, progressbar=progressbar)
+        em = whole(fit_em(resolved, data, random_seed=own, tol=tol, progressbar=progressbar))
     elif {name: x.shape for name, x in em.params.items()} != resolved.shapes(data.n_features):
         raise InputError("em is a fit of another model: its parameters have other names or shapes")
     sampling = {"draws": draws, "tune": tune, "chains": chains, "sampler": sampler}
     task = _Task(CompiledModel(model, twin), em, data, posterior, n_resamples, sampling, ci_prob, progressbar)
-    answers = {
-        name: method(task, rng)
-        for (name, method), rng in zip(METHODS.items(), each, strict=True)
-        if name in chosen
-    }
+    answers: dict[str, _Answer] = {}
+    for (name, method), rng in zip(METHODS.items(), each, strict=True):
+        if name not in chosen:
+            continue
+        try:
+            answers[name] = method(task, rng)
+        except KeyboardInterrupt as error:
+            if not answers:
+                raise Interrupted(em) from error
+            left = [each for each in chosen if each not in answers]
+            answers[name] = _Answer(notes=(f"{INTERRUPTED}: without {', '.join(left)}",))
+            break
     return _side_by_side(em, data, answers)
 
 

@@ -14,6 +14,7 @@ ROOT = Path(mixtures.__file__).parent
 LAYERS = [
     [
         (
+            "interrupts",
             "tolerances",
             "wording",
             "data",
@@ -42,7 +43,7 @@ LAYERS = [
         ("mixing",),
     ],
     [("switches", "sensitivity", "checks", "diagnostics")],
-    [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
+    [("modes", "samplers", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
     [("smc", "evidence", "occupied", "recommendation", "selection")],
     [("parts", "saving"), ("prediction",)],
     [("plot",)],

@@ -7,6 +7,7 @@ import typer
 
 from mixtures.data import InputError
 from mixtures.em import fit_em
+from mixtures.interrupts import whole
 from mixtures.options import (
     ColumnsOption,
     ConcentrationOption,
@@ -82,7 +83,8 @@ def predict_command(
             typer.echo(visible(note), err=True)
     elif k is not None:
         spec = spec_of(model, k, covariance, prior, weight_concentration)
-        fitted = fitted_in(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+        fitted = fitted_in(em)
     table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
     if output is not None:
         write_table(table, output)

@@ -14,6 +14,7 @@ from mixtures.options import (
     HOLDS,
     MODEL,
     OUTPUT,
+    STOPPED,
     ChainsOption,
     ColumnsOption,
     ConcentrationOption,
@@ -143,7 +144,7 @@ def report_command(
         progressbar=shown,
     )
     _show(page, output, as_json, quiet)
-    raise typer.Exit(HOLDS if cc.passed else FAILS)
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if cc.passed else FAILS)
 
 
 def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:

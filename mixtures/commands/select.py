@@ -9,6 +9,7 @@ from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,
     HOLDS,
+    STOPPED,
     ChainsOption,
     ColumnsOption,
     ConcentrationOption,
@@ -108,4 +109,6 @@ def select_command(
     else:
         show_selection(selection)
         tell_written(quiet, table=csv, result=save_as)
+    if selection.interrupted:
+        raise typer.Exit(STOPPED)
     raise typer.Exit(HOLDS if selection.recommended is not None else FAILS)

@@ -1,0 +1,53 @@
+"""Ctrl-C: what was found so far is kept, in a result that says so or by the interrupt itself.
+
+What a user calls gives what there is. Inside, where one step builds on
+another, the interrupt must go on: `whole` sees to that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import xarray as xr
+
+__all__ = ["INTERRUPTED", "Interrupted", "carrying", "whole"]
+
+INTERRUPTED = "interrupted"
+"""How the note of a result begins that is not what was asked for."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that carries what had been found by then.
+
+    Attributes
+    ----------
+    partial : object
+        A result, whole or not, or the state of a search.
+    """
+
+    def __init__(self, partial: Any) -> None:
+        super().__init__(f"{INTERRUPTED}; the exception's attribute partial has what was found")
+        self.partial = partial
+
+
+def _is_interrupted(result: Any) -> bool:
+    """Whether Ctrl-C ended what gave this result."""
+    if isinstance(result, xr.DataTree):
+        return INTERRUPTED in result.attrs.get("stopped", "")
+    return bool(result.interrupted)
+
+
+def whole[T](result: T) -> T:
+    """A result that ran to its end; from one that did not, the interrupt goes on."""
+    if _is_interrupted(result):
+        raise Interrupted(result)
+    return result
+
+
+@contextmanager
+def carrying(result: Any) -> Iterator[None]:
+    """Let an interrupt of what follows carry what came before."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(result) from error

@@ -1,0 +1,134 @@
+"""Samplers of others over a compiled model: their draws and statistics in the form of `draw`.
+
+They give up every chain if one fails; here the others are drawn again without it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from mixtures.compiled import CompiledModel
+from mixtures.data import InputError
+from mixtures.draw import STATISTICS, Draws, describe_failure
+from mixtures.interrupts import INTERRUPTED
+from mixtures.priors import Array
+
+__all__ = ["draw_by_nutpie", "draw_by_pymc"]
+
+
+def draw_by_pymc(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Draws:
+    """Draw by PyMC's own NUTS."""
+    points = [compiled.constrain(x + 0.1 * rng.standard_normal(x.size)) for x in starts]
+    free = list(compiled.rv_shapes)
+
+    def draw(chains: Sequence[int]) -> xr.DataTree:
+        try:
+            return pm.sample(
+                draws=run["draws"],
+                tune=run["tune"],
+                chains=len(chains),
+                cores=run["cores"],
+                random_seed=[run["seed"] + i for i in chains],
+                initvals=[{name: points[i][name] for name in free} for i in chains],
+                nuts_sampler="pymc",
+                nuts={"target_accept": run["target_accept"], "max_treedepth": run["max_treedepth"]},
+                progressbar=run["progressbar"],
+                compute_convergence_checks=False,
+                quiet=not run["progressbar"],
+                model=compiled.source,
+            )
+        except ValueError as error:
+            if "Not enough samples" in str(error):  # what PyMC makes of an early interrupt
+                raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+            raise
+
+    return _gathered(compiled, draw, len(starts), run)
+
+
+def draw_by_nutpie(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Draws:
+    """Draw by nutpie, which JAX gives the log density."""
+    try:
+        import nutpie
+    except ImportError as error:
+        raise InputError("sampler='nutpie' needs nutpie: pip install 'mixtures[nutpie]'") from error
+    point = compiled.constrain(starts[0])
+    free = list(compiled.rv_shapes)
+    program = nutpie.compile_pymc_model(
+        compiled.source,
+        backend="jax",
+        gradient_backend="jax",
+        initial_points={name: point[name] for name in free},
+    )
+
+    def draw(chains: Sequence[int]) -> xr.DataTree:
+        return nutpie.sample(
+            program,
+            draws=run["draws"],
+            tune=run["tune"],
+            chains=len(chains),
+            cores=run["cores"],
+            seed=run["seed"] + chains[0],
+            target_accept=run["target_accept"],
+            maxdepth=run["max_treedepth"],
+            progress_bar=run["progressbar"],
+        )
+
+    return _gathered(compiled, draw, len(starts), run)
+
+
+def _gathered(
+    compiled: CompiledModel, draw: Callable[[Sequence[int]], xr.DataTree], n: int, run: Mapping[str, Any]
+) -> Draws:
+    """Draws of a sampler that gives up all chains if one fails: if so, each by itself."""
+    failed: dict[int, BaseException] = {}
+
+    def alone(chain: int) -> list[xr.DataTree]:
+        try:
+            return [draw([chain])]
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of nutpie's is no Exception
+            failed[chain] = error
+            return []
+
+    try:
+        trees = [draw(range(n))]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        trees = [tree for chain in range(n if n > 1 else 0) for tree in alone(chain)]
+        if not trees:
+            raise
+    chains = [chain for tree in trees for chain in _read_back(compiled, tree)]
+    ended = len(chains) + len(failed) == n and all(len(x) == run["draws"] for x, _ in chains)
+    reasons = [] if ended else [INTERRUPTED]
+    reasons += [describe_failure(i, error) for i, error in failed.items()]
+    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
+
+
+def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
+    """Every chain of another sampler: unconstrained coordinates, statistics under one set of names."""
+    posterior = tree["posterior"].to_dataset()
+    x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
+    lengths = np.isfinite(x).all(axis=-1).sum(axis=1)  # nutpie fills up chains that were cut short
+    nutpie_names = {
+        "depth": "tree_depth",
+        "logp": "lp",
+        "mean_tree_accept": "acceptance_rate",
+        "maxdepth_reached": "reached_max_treedepth",
+    }
+    stats = tree["sample_stats"].to_dataset()
+    renamed = {nutpie_names.get(str(name), str(name)): v.values for name, v in stats.data_vars.items()}
+    types = {**STATISTICS, "reached_max_treedepth": bool}
+    kept = {name: kind for name, kind in types.items() if name in renamed}
+    return [
+        (x[i, :length], {name: renamed[name][i, :length].astype(kind) for name, kind in kept.items()})
+        for i, length in enumerate(lengths)
+    ]
