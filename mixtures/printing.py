@@ -17,6 +17,7 @@ from mixtures.archive import replacing
 from mixtures.data import InputError
 from mixtures.diagnostics import Check
 from mixtures.families import Mixture
+from mixtures.recommendation import COLUMNS, HIGHER_IS_BETTER
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 from mixtures.verdict import failures
@@ -157,7 +158,7 @@ def _parameters(console: Console, table: pd.DataFrame, rows: int, title: str) ->
     shown = ruled_table(title)
     labels = [str(label) for label in table.index[:rows]]
     label_width = min(LABEL_WIDTH, max(map(cell_len, ["parameter", *labels])))
-    shown.add_column("parameter", overflow="fold", min_width=label_width)
+    shown.add_column("parameter", overflow="fold")
     cells = {
         str(name): [_cell(str(name), value) for value in column.head(rows)] for name, column in table.items()
     }
@@ -250,7 +251,7 @@ def show_selection(selection: Selection) -> None:
     table = selection.table
     shown = ruled_table("Numbers of clusters")
     k_width = max(len(str(k)) for k in table.index) + 2
-    shown.add_column("K", justify="right", min_width=k_width)
+    shown.add_column("K", justify="right")
     fitted = table["n_best"].notna()
     cells = {
         name: ["-" if pd.isna(value) else _figure(value) for value in column]
@@ -267,7 +268,9 @@ def show_selection(selection: Selection) -> None:
         shown.add_row(f"[bold]{k} *[/]" if chosen else str(k), *(cells[name][i] for name in kept))
     console.print(shown)
     _say_left_out(console, cells, kept)
-    console.print("aic, bic, icl: lower is better; elpd_loo, log_evidence: higher is better", style="dim")
+    for up, word in ((False, "lower"), (True, "higher")):
+        if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
+            console.print(f"{', '.join(names)}: {word} is better", style="dim", highlight=False)
     for k, note in table["notes"].items():
         if note:
             console.print(f"K = {k}: {plain(note)}", highlight=False)
