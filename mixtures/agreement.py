@@ -14,6 +14,7 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
+from mixtures.arguments import check_share, check_whole, generator
 from mixtures.certificate import displaced, find_modes, independent, maximum, returns, slopes
 from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
@@ -156,14 +157,14 @@ def crosscheck(
     True
     """
     check_options(sampler, draws, tune, chains)
-    if n_init < 1 or not 0 < ci_prob < 1:
-        raise InputError(f"n_init must be at least 1 and ci_prob between 0 and 1, got {n_init}, {ci_prob}")
+    check_whole(1, n_init=n_init)
+    check_share(ci_prob=ci_prob)
     methods = () if uncertainty is None else check_methods(uncertainty, n_resamples)
     if isinstance(spec, Mixture):
         spec.check_mode()
     elif methods:
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     sampling: dict[str, Any] = {
         "draws": draws,
         "tune": tune,

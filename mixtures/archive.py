@@ -9,7 +9,7 @@ import re
 import secrets
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -41,7 +41,7 @@ def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(os.path.realpath(path))
     beside = path.with_name(f".mixtures-{secrets.token_hex(8)}.tmp")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder; name a file in it")
     try:
         with open(beside, "xb") as file:
@@ -53,7 +53,8 @@ def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}); it is as it was") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
 
 
 def _settle(folder: Path) -> None:
@@ -76,9 +77,9 @@ def write_archive(path: str | PathLike[str], members: Mapping[str, bytes]) -> No
 def read_archive(path: str | PathLike[str], names: re.Pattern[str]) -> dict[str, bytes]:
     """All members of an archive, each of whose names must match; an `InputError` says what is wrong."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder; name a file in it")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file {path}")
     try:
         with open(path, "rb") as file:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from mixtures import datasets
 from mixtures.agreement import crosscheck
+from mixtures.arguments import check_whole
 from mixtures.commands import datasets as datasets_module
 from mixtures.commands import predict, report, select
 from mixtures.netcdf import require_netcdf
@@ -48,7 +48,7 @@ from mixtures.options import (
     spec_of,
     tell_written,
 )
-from mixtures.printing import crosscheck_as_json, show_crosscheck, write_table
+from mixtures.printing import console, crosscheck_as_json, show_crosscheck, write_table
 from mixtures.saving import save
 
 __all__ = ["main"]
@@ -183,9 +183,11 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
 
     Exits with 0 if both certificates hold, else 1.
     """
+    check_outputs(seed)
+    check_whole(1, draws=draws)
     holds = True
     for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
-        Console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
+        console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
         cc = crosscheck(
             MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mixtures.wording import ADVICE, locate, why_no_array, why_no_number
+from mixtures.wording import ADVICE, locate, named, why_no_array, why_no_number
 
 
 class InputError(ValueError):
@@ -143,6 +144,9 @@ class Data:
 BLOCK_ROWS = 65_536
 """Rows checked at once."""
 
+NAMES_COMPARED, NAME_COMPARED = 1000, 100
+"""Names, and characters of them, that are looked at for a likely one: the time is their product squared."""
+
 PROBES, PROBED, WORTH_COMPRESSING = 16, 256, 0.1
 """Stretches looked at for repeats, their rows, and the share of repeats from which counting is worth it."""
 
@@ -257,8 +261,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("wating", ["eruptions", "waiting"])
     " (did you mean 'waiting'?)"
     """
-    nearest = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    candidates = [each for each in islice(known, NAMES_COMPARED) if len(each) <= NAME_COMPARED]
+    nearest = get_close_matches(name, candidates, n=1) if len(name) <= NAME_COMPARED else []
+    return f" (did you mean {named(nearest[0])}?)" if nearest else ""
 
 
 def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
@@ -267,9 +272,12 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     _check_shape(frame.shape)
 
     features = tuple(str(name) for name in frame.columns)
+    broken = [name for name in features if "\0" in name or name.encode(errors="replace").decode() != name]
+    if broken:
+        raise InputError(f"the name of column {named(broken[0])} is no text that can be saved; rename it")
     repeated = [name for name, count in Counter(features).items() if count > 1]
     if repeated:
-        raise InputError(f"several columns are called {repeated[0]!r}; rename or drop the copies")
+        raise InputError(f"several columns are called {named(repeated[0])}; rename or drop the copies")
 
     index = nw.maybe_get_index(frame)
     if index is None:
@@ -283,7 +291,7 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     values = np.empty(frame.shape)
     for j, (feature, column) in enumerate(zip(features, frame.iter_columns(), strict=True)):
         if column.dtype.is_nested():
-            raise InputError(f"column {feature!r} holds nested values; split it into one column a value")
+            raise InputError(f"column {named(feature)} holds nested values; split it into one column a value")
         values[:, j] = _as_floats(column.to_numpy(), feature, obs_id, first)
     return Data(_read_only(values), features, obs_id, first=first)
 
@@ -337,7 +345,7 @@ def _as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int)
     if column.dtype.kind in "biuf":
         return column
     if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
-        raise InputError(f"column {feature!r} holds dates or times; {ADVICE['dates or times']}")
+        raise InputError(f"column {named(feature)} holds dates or times; {ADVICE['dates or times']}")
     cells = column.astype(object)
     floats = np.empty(len(cells))
     for row, cell in enumerate(cells):

@@ -7,12 +7,14 @@ sufficient statistics; one closed-form M-step gives the next parameters.
 from collections.abc import Mapping
 from contextlib import nullcontext
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
+from mixtures.arguments import check_whole, generator
 from mixtures.ascent import Problem, Run, ascend
 from mixtures.chunks import as_rows
 from mixtures.data import InputError, did_you_mean
@@ -222,15 +224,14 @@ def fit_em(
     rows = as_rows(X, weights)
     problem = _problem(spec, rows, None, hold, hard)
     spec, data = problem.spec, problem.data
-    if n_init < 1 or max_iter < 1 or not tol > 0:
-        raise InputError(
-            f"n_init and max_iter must be at least 1 and tol positive, got {n_init}, {max_iter}, {tol}"
-        )
+    check_whole(1, n_init=n_init, max_iter=max_iter)
+    if not isinstance(tol, Real) or not tol > 0:
+        raise InputError(f"tol must be positive, got {tol!r:.80}")
     if accelerate not in (None, "squarem") or (accelerate and hard):
         raise InputError(
             f"accelerate={accelerate!r}: it is None or 'squarem', and None with hard=True, which soon ends"
         )
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     if start is not None:
         starts = [problem.check(start)]
     else:

@@ -16,6 +16,7 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
+from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import InputError
 from mixtures.em import fit_em
@@ -136,8 +137,8 @@ def marginal_likelihood(
     """
     if method not in METHODS:
         raise InputError(f"method {method!r} is not one of {', '.join(METHODS)}")
-    if runs < 2 or particles < 2:
-        raise InputError(f"runs and particles must be at least 2, got {runs} and {particles}")
+    check_whole(2, runs=runs, particles=particles)
+    rng = generator(random_seed)
     if spec.prior is None and not spec.family.flat_is_proper:
         raise InputError(
             f"prior=None of a {type(spec).__name__} is improper: there is no marginal likelihood; "
@@ -146,7 +147,7 @@ def marginal_likelihood(
     model, twin, resolved, data = prepare(spec, X, weights)
     assert resolved is not None
     assert data is not None
-    compiled, rng = CompiledModel(model, twin), np.random.default_rng(random_seed)
+    compiled = CompiledModel(model, twin)
     if method == "smc":
         logs = smc_log_evidence(compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
         return _of_runs(logs)

@@ -9,6 +9,7 @@ import xarray as xr
 from rich.progress import track
 from scipy.special import softmax
 
+from mixtures.arguments import check_share
 from mixtures.data import BLOCK_ROWS, Data, InputError, as_data
 from mixtures.estep import chunks
 from mixtures.families import Mixture, Params
@@ -81,8 +82,7 @@ def responsibilities(
     >>> r["label"].values[:5].tolist()
     [0, 1, 0, 1, 0]
     """
-    if not 0 < ci_prob < 1:
-        raise InputError(f"ci_prob must lie between 0 and 1, got {ci_prob}")
+    check_share(ci_prob=ci_prob)
     data = as_data(X)
     names: tuple[str, ...] = ("responsibilities",)
     if isinstance(params, xr.DataTree):

@@ -11,6 +11,7 @@ import pymc as pm
 import xarray as xr
 from rich.progress import track
 
+from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError, as_data
 from mixtures.declaration import declare
@@ -140,13 +141,12 @@ def fit_map(
     model, twin, resolved, data = prepare(spec, X, weights)
     if resolved is not None:
         resolved.check_mode()
-    if n_init < 1:
-        raise InputError(f"n_init must be at least 1, got {n_init}")
+    check_whole(1, n_init=n_init)
+    rng = generator(random_seed)
+    if start is not None and resolved is not None and data is not None:
+        start = resolved.inside(resolved.check_params(start, data.n_features))
     compiled = CompiledModel(model, twin)
-    rng = np.random.default_rng(random_seed)
     if start is not None:
-        if resolved is not None and data is not None:
-            start = resolved.inside(resolved.check_params(start, data.n_features))
         missing = [name for name in compiled.rv_shapes if name not in start]
         if missing:
             raise InputError(f"start lacks {', '.join(missing)}")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixtures.arguments import generator
 from mixtures.data import InputError, as_data
 from mixtures.diagnostics import Check, Verdict, diagnose
 from mixtures.families import Mixture
@@ -109,7 +110,7 @@ def occupied_clusters(
     counts = np.ones(data.n_rows) if data.weights is None else data.weights
     if (counts != np.round(counts)).any():
         raise InputError("weights must be whole numbers here: a row is dealt as often as it counts")
-    rng, draws = np.random.default_rng(random_seed), flat_draws(tree, spec.dims)
+    rng, draws = generator(random_seed), flat_draws(tree, spec.dims)
     numbers = np.empty(len(draws["alpha"]), dtype=int)
     for s in range(len(numbers)):
         r = spec.responsibilities(data, {name: x[s] for name, x in draws.items()})

@@ -1,6 +1,7 @@
 """What the commands share: their options, the data and model that these name, and how errors end."""
 
 import csv
+import os
 import shlex
 import warnings
 from collections.abc import Callable
@@ -11,18 +12,18 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from rich.console import Console
 
 from mixtures import datasets
 from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
 from mixtures.families.covariance import COVARIANCES
-from mixtures.files import read_stream, read_table
-from mixtures.printing import plain
+from mixtures.files import choose_columns, read_stream, read_table
+from mixtures.printing import console, plain, visible
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
+from mixtures.wording import named
 
 HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
@@ -160,13 +161,19 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check_outputs(seed: int | None, **files: Path | None) -> None:
-    """Refuse a bad seed, and files in folders that are not there, before anything is computed."""
+    """Refuse a bad seed, and files that cannot be written, before anything is computed."""
     if seed is not None and seed < 0:
         raise InputError(f"--seed must not be negative, got {seed}")
     for option, file in files.items():
-        if file is not None and not file.parent.is_dir():
-            dashes = "-" if len(option) == 1 else "--"
-            raise InputError(f"{dashes}{option}: there is no folder {str(file.parent)!r}")
+        if file is None:
+            continue
+        dashes, folder = "-" if len(option) == 1 else "--", str(file.parent)
+        if not os.path.isdir(folder):
+            raise InputError(f"{dashes}{option}: there is no folder {folder!r}")
+        if os.path.isdir(file):
+            raise InputError(f"{dashes}{option}: {str(file)!r} is a folder; name a file in it")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{dashes}{option}: the folder {folder!r} cannot be written to")
 
 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
@@ -193,7 +200,7 @@ def tell_written(quiet: bool, **files: Path | None) -> None:
     """Name the files that were written, each by what is in it."""
     for what, file in files.items():
         if file is not None and not quiet:
-            typer.echo(f"{what} written to {file}")
+            typer.echo(visible(f"{what} written to {file}"))
 
 
 def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
@@ -217,37 +224,27 @@ def load_frame(
     data: str, columns: str | None, exclude: str | None, separator: str | None = None
 ) -> pd.DataFrame:
     """Data by name, from a file or from standard input, and of them the columns asked for."""
-    if separator is not None and data in datasets.NAMES:
-        raise InputError(f"--separator does not go with the data set {data!r}; leave it out")
-    frame = datasets.load(data) if data in datasets.NAMES else _read(data, separator)
-    frame = frame.rename(columns=str)
-    keep = list(frame.columns) if columns is None else _names(columns, frame)
-    drop = [] if exclude is None else _names(exclude, frame)
-    return frame[[name for name in keep if name not in drop]]
+    keep, drop = _names(columns), _names(exclude) or ()
+    separator = None if separator is None else SEPARATORS.get(separator, separator)
+    if data in datasets.NAMES:
+        if separator is not None:
+            raise InputError(f"--separator does not go with the data set {data!r}; leave it out")
+        table = datasets.load(data)
+    elif data == "-":
+        table = read_stream(typer.get_binary_stream("stdin"), "standard input", separator=separator or ",")
+    else:
+        if not os.path.exists(data) and not Path(data).suffix:
+            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
+        return read_table(data, keep, drop, separator=separator)
+    return table[choose_columns(list(table.columns), keep, drop)]
 
 
-def _names(listed: str, frame: pd.DataFrame) -> list[str]:
-    """Columns of a table that an option lists."""
-    (names,) = csv.reader([listed], skipinitialspace=True)
-    names = [name if name in frame.columns else name.strip() for name in names]
-    for name in names:
-        if name not in frame.columns:
-            known = ", ".join(map(str, frame.columns[:20]))
-            raise InputError(
-                f"no column {name!r}{did_you_mean(name, frame.columns)}; the columns are {known}"
-            )
-    return names
-
-
-def _read(data: str, separator: str | None) -> pd.DataFrame:
-    if separator is not None:
-        separator = SEPARATORS.get(separator, separator)
-    if data == "-":
-        return read_stream(typer.get_binary_stream("stdin"), "standard input", separator=separator)
-    if not Path(data).exists() and not Path(data).suffix:
-        raise InputError(f"no file and no data set {data!r}{did_you_mean(data, datasets.NAMES)}")
-    return read_table(data, separator=separator)
+def _names(listed: str | None) -> list[str] | None:
+    """Columns that an option lists, by commas; a name in quotation marks may have some itself."""
+    if listed is None:
+        return None
+    return [name.strip() for row in csv.reader([listed], skipinitialspace=True) for name in row]
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
+    console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)

@@ -16,6 +16,7 @@ from mixtures.membership import responsibilities
 from mixtures.modes import MAPFit
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
+from mixtures.wording import named, shortened
 
 __all__ = ["Fitted", "fitted_in", "prediction_table", "select_features"]
 
@@ -93,7 +94,7 @@ def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.Da
     if missing:
         hint = did_you_mean(missing[0], map(str, frame.columns))
         raise InputError(
-            f"the data have no column {missing[0]!r}{hint}; the result is of {', '.join(features[:20])}"
+            f"the data have no column {named(missing[0])}{hint}; the result is of {shortened(features)}"
         )
     return frame[list(features)], [str(name) for name in frame.columns if name not in features]
 

@@ -15,6 +15,7 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp, softmax
 
+from mixtures.arguments import check_whole, generator
 from mixtures.data import Data, InputError, as_data
 from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals, summaries
@@ -157,15 +158,14 @@ def replicated_sets(
     random_seed: int | np.random.Generator | None,
 ) -> Iterator[Array]:
     """Data sets (n, D) of the model, one a draw; few draws come round again."""
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     for i in range(n_sets):
         yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]
 
 
 def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:
     """Parameters of at most ``n_draws`` draws of all chains, evenly spaced."""
-    if n_draws < 1:
-        raise InputError(f"n_draws must be at least 1, got {n_draws}")
+    check_whole(1, n_draws=n_draws)
     draws = checked_draws(spec, data, tree)
     total = len(draws["alpha"])
     chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mixtures.agreement import Crosscheck
@@ -24,6 +26,7 @@ from mixtures.verdict import failures
 
 __all__ = [
     "TABLES",
+    "console",
     "crosscheck_as_json",
     "finite",
     "plain",
@@ -32,11 +35,21 @@ __all__ = [
     "show_crosscheck",
     "show_selection",
     "spreadsheet_safe",
+    "visible",
     "write_table",
 ]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that are not seen but steer."""
+
+JOINERS = "\u200c\u200d"
+"""Characters of such a category that some scripts and pictures are written with."""
+
+LONGEST_TEXT, LONGEST_LABEL = 2000, 100
+"""Characters printed of a text at most, and of a label in a table."""
 
 LABEL_WIDTH = 20
 """Characters that the name of a parameter has at least; a longer one goes over several lines."""
@@ -60,9 +73,26 @@ TABLES = (".csv", *PARQUET)
 """Suffixes of the tables that can be written."""
 
 
+def console(*, stderr: bool = False) -> Console:
+    """A terminal that takes no word of a text for a picture or a number."""
+    return Console(stderr=stderr, emoji=False, highlight=False)
+
+
+def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
+    r"""Text that came from data, harmless to a terminal: what would steer it is spelt out, as ``\x1b``.
+
+    Control characters move the cursor, colour or retitle the window and overwrite
+    what was printed; marks of direction turn words round; a name may be a megabyte.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
+    steers = (c not in keep and c not in JOINERS and category(c) in STEERING for c in text)
+    return "".join(ascii(c)[1:-1] if s else c for c, s in zip(text, steers, strict=True))
+
+
 def plain(text: str) -> str:
-    """Text that came from data, safe for rich's markup."""
-    return text.replace("[", r"\[")
+    """The same for `rich`, which would read markup in it."""
+    return escape(visible(text))
 
 
 def ruled_table(title: str) -> Table:
@@ -119,29 +149,27 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     """Print the table (at most so many rows), the certificate, the notes and the verdict."""
-    console = Console()
+    out = console()
     spec = cc.mode.spec
-    _parameters(console, cc.table, rows, title="" if spec is None else _title(spec))
-    console.print(_checks("Certificate of agreement", cc.certificate))
+    _parameters(out, cc.table, rows, title="" if spec is None else _title(spec))
+    out.print(_checks("Certificate of agreement", cc.certificate))
     if cc.convergence is not None:
-        console.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
+        out.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
     if cc.em is not None:
-        console.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}", highlight=False)
+        out.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}")
     if cc.uncertainty is not None:
-        _parameters(console, cc.uncertainty.table, rows, "Standard deviations side by side")
+        _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
     for note in (*cc.notes, *_notes(cc.uncertainty)):
-        console.print(f"note: {plain(note)}", highlight=False)
+        out.print(f"note: {plain(note)}")
     verdict = (
         "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
     )
     reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in failures(cc.certificate)]
-    console.print(
-        f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}."
-    )
+    out.print(f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}.")
     for reason in reasons:
-        console.print(f"  [red]because[/] {plain(reason)}", highlight=False)
+        out.print(f"  [red]because[/] {plain(reason)}")
     if cc.convergence is not None and not cc.convergence.passed:
-        console.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
+        out.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
 
 
 def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
@@ -153,24 +181,24 @@ def _title(spec: Mixture) -> str:
     return plain(f"{type(spec).__name__}({', '.join(shown)})")
 
 
-def _parameters(console: Console, table: pd.DataFrame, rows: int, title: str) -> None:
+def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> None:
     """Print a table of parameters, of its columns as many as there is room for."""
     shown = ruled_table(title)
-    labels = [str(label) for label in table.index[:rows]]
+    labels = [visible(str(label), longest=LONGEST_LABEL) for label in table.index[:rows]]
     label_width = min(LABEL_WIDTH, max(map(cell_len, ["parameter", *labels])))
     shown.add_column("parameter", overflow="fold")
     cells = {
         str(name): [_cell(str(name), value) for value in column.head(rows)] for name, column in table.items()
     }
-    kept = _fitting(cells, console.width - label_width)
+    kept = _fitting(cells, out.width - label_width)
     for name in kept:
         shown.add_column(name, justify="right", no_wrap=True)
     for i, label in enumerate(labels):
         shown.add_row(plain(label), *(cells[name][i] for name in kept))
-    console.print(shown)
+    out.print(shown)
     if len(table) > rows:
-        console.print(f"({len(table) - rows} more rows: --rows, --csv or --json)")
-    _say_left_out(console, cells, kept)
+        out.print(f"({len(table) - rows} more rows: --rows, --csv or --json)")
+    _say_left_out(out, cells, kept)
 
 
 def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
@@ -187,12 +215,11 @@ def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
     return kept
 
 
-def _say_left_out(console: Console, cells: Mapping[str, Sequence[str]], kept: Sequence[str]) -> None:
+def _say_left_out(out: Console, cells: Mapping[str, Sequence[str]], kept: Sequence[str]) -> None:
     if left_out := [name for name in cells if name not in kept]:
-        console.print(
+        out.print(
             f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)",
             style="dim",
-            highlight=False,
         )
 
 
@@ -247,7 +274,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def show_selection(selection: Selection) -> None:
     """Print the criteria of every K, the notes, and what the rule came to."""
-    console = Console()
+    out = console()
     table = selection.table
     shown = ruled_table("Numbers of clusters")
     k_width = max(len(str(k)) for k in table.index) + 2
@@ -260,25 +287,25 @@ def show_selection(selection: Selection) -> None:
     }
     restarts = table["n_best"].astype(str) + " of " + table["n_init"].astype(str)
     cells["restarts"] = list(restarts.where(fitted, "-"))
-    kept = _fitting(cells, console.width - k_width)
+    kept = _fitting(cells, out.width - k_width)
     for name in kept:
         shown.add_column(name, justify="right", no_wrap=True)
     for i, k in enumerate(table.index):
         chosen = k == selection.recommended
         shown.add_row(f"[bold]{k} *[/]" if chosen else str(k), *(cells[name][i] for name in kept))
-    console.print(shown)
-    _say_left_out(console, cells, kept)
+    out.print(shown)
+    _say_left_out(out, cells, kept)
     for up, word in ((False, "lower"), (True, "higher")):
         if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
-            console.print(f"{', '.join(names)}: {word} is better", style="dim", highlight=False)
+            out.print(f"{', '.join(names)}: {word} is better", style="dim")
     for k, note in table["notes"].items():
         if note:
-            console.print(f"K = {k}: {plain(note)}", highlight=False)
+            out.print(f"K = {k}: {plain(note)}")
     for note in selection.notes:
-        console.print(f"note: {plain(note)}", highlight=False)
+        out.print(f"note: {plain(note)}")
     found = selection.recommended
     verdict = "[bold red]No recommendation[/]" if found is None else f"[bold green]Take K = {found}[/]"
-    console.print(f"{verdict}: {plain(selection.rule)}.", highlight=False)
+    out.print(f"{verdict}: {plain(selection.rule)}.")
 
 
 def _figure(value: float) -> str:

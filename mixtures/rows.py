@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from mixtures.data import BLOCK_ROWS, Data, InputError
+from mixtures.wording import shortened
 
 __all__ = ["Blocks", "Rows", "check_alike", "means"]
 
@@ -164,10 +165,6 @@ def check_alike(what: str, place: int, features: Sequence[str], expected: Sequen
     """Refuse a block whose columns are not those of the first."""
     if features != expected:
         raise InputError(
-            f"{what} {place} has columns {_listed(features)}, those before it {_listed(expected)}; "
+            f"{what} {place} has columns {shortened(features, 8)}, those before it {shortened(expected, 8)}; "
             f"give every {what} the same columns in the same order"
         )
-
-
-def _listed(names: Sequence[str], limit: int = 8) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -10,6 +10,7 @@ import pymc as pm
 import xarray as xr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError
 from mixtures.draw import STATISTICS, Draws, Frame, compile_nuts, run_nuts
@@ -24,7 +25,7 @@ from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
-__all__ = ["SAMPLERS", "check_options", "sample"]
+__all__ = ["SAMPLERS", "check_options", "frames_at", "sample", "starting_points"]
 
 KEEP_LOG_LIKELIHOOD = 20_000_000
 """Row log-likelihoods (draws x rows) up to which they are stored unasked."""
@@ -128,9 +129,9 @@ def sample(
             "use prior='default' or state a prior"
         )
     model, twin, resolved, data = prepare(spec, X, weights)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     compiled = CompiledModel(model, twin)
-    starts, centre = _starts(compiled, resolved, data, em, chains, rng)
+    starts, centre = starting_points(compiled, resolved, data, em, chains, rng)
     run = {
         "draws": draws,
         "tune": tune,
@@ -153,15 +154,13 @@ def sample(
 
 def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
     """Refuse options that no sampler takes."""
-    if sampler not in SAMPLERS:
-        raise InputError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
-    if draws < 1 or tune < 0 or chains < 1:
-        raise InputError(
-            f"draws and chains must be at least 1 and tune not negative, got {draws}, {chains}, {tune}"
-        )
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
+        raise InputError(f"sampler {sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
+    check_whole(1, draws=draws, chains=chains)
+    check_whole(0, tune=tune)
 
 
-def _starts(
+def starting_points(
     compiled: CompiledModel,
     spec: Mixture | None,
     data: Data | None,
@@ -190,7 +189,7 @@ def _starts(
     return starts, em.params
 
 
-def _frames(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
+def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
     """Coordinates whitened by the curvature at each start; jittered starts in them.
 
     The curvature is that of the density that is sampled, with the Jacobian.
@@ -233,7 +232,7 @@ def _blackjax(
     like = Frame(starts[0], basis, np.zeros(compiled.size))
     with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
         compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
-        frames = _frames(compiled, starts, rng)
+        frames = frames_at(compiled, starts, rng)
         compiling.result()
     with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
         drawn: Draws = run_nuts(compiled, frames, on_progress=on_progress, **options)

@@ -13,6 +13,7 @@ import xarray as xr
 from arviz_stats import loo
 from rich.progress import track
 
+from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.data import Data, InputError, as_data, did_you_mean
 from mixtures.diagnostics import diagnose
 from mixtures.em import fit_em
@@ -155,13 +156,13 @@ def select(
     asked = _check_criteria(criteria)
     ks = _check_numbers(n_components)
     check_options("blackjax", draws, tune, chains)
-    if n_init < 1:
-        raise InputError(f"n_init must be at least 1, got {n_init}")
+    check_whole(1, n_init=n_init)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
     if "evidence" in asked and draws < FEWEST_DRAWS:
         raise InputError(f"evidence needs draws={FEWEST_DRAWS} a chain at least, got {draws}")
     data = as_data(X, weights)
     _check_fitting(spec, data, asked)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     run = _Run(spec, data, asked, n_init, {"draws": draws, "tune": tune, "chains": chains}, rng, progressbar)
     rows: dict[int, dict[str, Any]] = {}
     notes = []

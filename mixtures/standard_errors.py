@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import norm
 
+from mixtures.arguments import check_share, check_whole, generator
 from mixtures.bootstrap import Resample, bootstrap, simulated, weighted
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, InputError, did_you_mean
@@ -143,13 +144,12 @@ def uncertainty(
     check_options(sampler, draws, tune, chains)
     if not isinstance(spec, Mixture):
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
-    if not 0 < ci_prob < 1:
-        raise InputError(f"ci_prob must lie between 0 and 1, got {ci_prob}")
+    check_share(ci_prob=ci_prob)
     spec.check_mode()
     model, twin, resolved, data = prepare(spec, X, weights)
     assert resolved is not None  # a specification, not a model of the user's own
     assert data is not None
-    own, *each = np.random.default_rng(random_seed).spawn(1 + len(METHODS))
+    own, *each = generator(random_seed).spawn(1 + len(METHODS))
     if em is None:
         tol = TOLERANCES.em_step_certificate
         em = fit_em(resolved, data, random_seed=own, tol=tol, progressbar=progressbar)
@@ -167,8 +167,7 @@ def uncertainty(
 
 def check_methods(methods: str | Sequence[str], n_resamples: int) -> tuple[str, ...]:
     """Names of methods, those of "all", in the order of the table; refuses what cannot be done."""
-    if n_resamples < 2:
-        raise InputError(f"n_resamples must be at least 2, got {n_resamples}")
+    check_whole(2, n_resamples=n_resamples)
     if isinstance(methods, str):
         methods = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
     for name in methods:

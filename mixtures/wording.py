@@ -8,7 +8,37 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ADVICE", "locate", "why_no_array", "why_no_number"]
+__all__ = ["ADVICE", "locate", "named", "shortened", "why_no_array", "why_no_number"]
+
+NAME_LENGTH, NAMES_LISTED = 60, 20
+"""Characters of a name, and names of a list, that a message shows."""
+
+
+def named(name: object) -> str:
+    r"""Name between quotation marks, on one line and of reasonable length, whatever is in it.
+
+    Examples
+    --------
+    >>> print(named("a\nb"), len(named("x" * 10_000)))
+    'a\nb' 62
+    """
+    text = str(name)
+    if len(text) > NAME_LENGTH:
+        half = (NAME_LENGTH - 3) // 2
+        text = f"{text[: NAME_LENGTH - 3 - half]}...{text[-half:]}"
+    return repr(text)
+
+
+def shortened(names: Sequence[object], limit: int = NAMES_LISTED) -> str:
+    """List of names on one line, of reasonable length.
+
+    Examples
+    --------
+    >>> shortened(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(named(name)[1:-1] for name in names[:limit]) + rest
 
 
 def locate(
@@ -36,9 +66,11 @@ def locate(
     "row 0 (index p6), column 'a'; row 1 (index p7), column 'a'; and 1 more"
     """
     cells = np.argwhere(mask)
-    named = [f"{_row_name(row, obs_id, first)}, column {features[column]!r}" for row, column in cells[:limit]]
+    places = [
+        f"{_row_name(row, obs_id, first)}, column {named(features[column])}" for row, column in cells[:limit]
+    ]
     rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
-    return "; ".join(named + rest)
+    return "; ".join(places + rest)
 
 
 def why_no_array(X: Any, error: Exception) -> str:
@@ -73,7 +105,7 @@ def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray,
             what = f"{type(other).__name__} objects"
     advice = ADVICE.get(what, ADVICE["text"])
     where = f"{reprlib.repr(cells[row])} in {_row_name(row, obs_id, first)}"
-    return f"column {feature!r} holds {what} ({where}); {advice}"
+    return f"column {named(feature)} holds {what} ({where}); {advice}"
 
 
 def _is_word(cell: Any) -> bool:
@@ -87,5 +119,5 @@ def _is_word(cell: Any) -> bool:
 
 
 def _row_name(row: int, obs_id: np.ndarray, first: int) -> str:
-    place, label = first + row, obs_id[row]
-    return f"row {place}" if str(label) == str(place) else f"row {place} (index {label})"
+    place, label = first + row, str(obs_id[row])
+    return f"row {place}" if label == str(place) else f"row {place} (index {named(label)[1:-1]})"

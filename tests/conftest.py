@@ -1,5 +1,6 @@
 """What several test files share: every model there is, and data and parameters that suit it."""
 
+import os
 from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,9 @@ from mixtures.families import Mixture, resolve
 from mixtures.families.covariance import COVARIANCES
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
-settings.load_profile("mixtures")
+settings.register_profile("mutation", settings.get_profile("mixtures"), max_examples=5)
+settings.register_profile("thorough", parent=settings.get_profile("mixtures"), max_examples=1000)
+settings.load_profile(os.environ.get("MIXTURES_HYPOTHESIS", "mixtures"))
 
 
 @pytest.fixture(scope="session")

@@ -278,7 +278,7 @@ BAD_FILES = {
         ("infinite.csv -k 2", ["row 1, column 'b' is infinite"]),
         ("constant.csv -k 2", ["column 'b' is constant", "--exclude"]),
         ("short.csv -k 3", ["2 rows cannot hold", "n_components=3"]),
-        ("ragged.csv -k 2", ["ragged.csv cannot be read as csv", "line 3"]),
+        ("ragged.csv -k 2", ["line 3 of ragged.csv has 4 values; 2 are expected"]),
         ("data.xlsx -k 2", ["suffix '.xlsx'"]),
         ("broken.parquet -k 2", ["broken.parquet cannot be read as parquet"]),
         (". -k 2", ["is a folder"]),

@@ -150,13 +150,16 @@ def test_words_that_are_misplaced_get_a_hint(arguments, words, tmp_path, monkeyp
         ("crosscheck table.parquet -k 2 --separator ;", "table.parquet is no text file"),
         ("crosscheck table.csv -k 2 --separator ab", "separator 'ab' is not a single character"),
         ("crosscheck table.csv -k 2 --separator a", "separator 'a' is not a single character"),
-        ("crosscheck table.csv -k 2", "a single column, 'a;b'; if ';' separates its cells, say so"),
+        (
+            "crosscheck table.csv -k 2",
+            "table.csv should have commas between its columns and seems to have semicolons",
+        ),
         ("crosscheck table.csv -k 2", "--separator ';'"),
         ("report faithful -k 2 --max-k 0", "--max-k must be at least 1, got 0"),
         ("report faithful -k 2 --max-k 2 --criteria bicc", "'bicc' is not one of"),
         ("report -k 2", "name the data to fit"),
         ("report faithful -k 2 -o report.pdf", "a report is an HTML file"),
-        ("predict - -k 2", "standard input has a single column, 'a;b'"),
+        ("predict - -k 2", "standard input should have commas between its columns and seems to have"),
     ],
 )
 def test_bad_input_is_one_line_that_says_what_to_do(arguments, words, tmp_path, monkeypatch):
@@ -192,12 +195,12 @@ def test_a_name_with_a_separator_in_it_is_believed_when_the_separator_is_given(t
     assert list(read_stream(BytesIO(b"a;b\n1\n"), "it", separator=",").columns) == ["a;b"]
 
 
-def test_columns_whose_names_have_commas_and_spaces(tmp_path):
+def test_columns_whose_names_have_commas(tmp_path):
     path = tmp_path / "table.csv"
-    pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "size, cm", "c "]).to_csv(path, index=False)
+    pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "size, cm", "c"]).to_csv(path, index=False)
     assert list(load_frame(str(path), '"size, cm",a', None).columns) == ["size, cm", "a"]
-    assert list(load_frame(str(path), None, ' a , "size, cm"').columns) == ["c "]
-    assert list(load_frame(str(path), "c ,a", None).columns) == ["c ", "a"]
+    assert list(load_frame(str(path), None, ' a , "size, cm"').columns) == ["c"]
+    assert list(load_frame(str(path), "c ,a", None).columns) == ["c", "a"]
     with pytest.raises(mx.InputError, match="no column 'size'"):
         load_frame(str(path), "size, cm", None)
 

@@ -382,9 +382,9 @@ def test_a_missing_cell_is_read_and_then_refused(tmp_path):
     [
         ("t.csv", None, None, "there is no file"),
         ("t.csv", b"", None, "is empty"),
-        ("t.csv", b"\n\n", None, "cannot be read as csv"),
-        ("t.csv", b"a,b\n1,2\n1,2,3,4\n", None, "cannot be read as csv: Error tokenizing data"),
-        ("t.csv", b"a,b\n1,\xff\xfe\n", None, "cannot be read as csv: 'utf-8' codec"),
+        ("t.csv", b"\n\n", None, "is blank; it needs a line of column names, and rows"),
+        ("t.csv", b"a,b\n1,2\n1,2,3,4\n", None, "has 4 values; 2 are expected, as the header has names"),
+        ("t.csv", b"a,b\n1,\xff\xfe\n", None, "is not UTF-8 (line 2); save it as UTF-8"),
         ("t.parquet", b"a,b\n1,2\n", None, "cannot be read as parquet"),
         ("t.xlsx", b"PK", None, "has the suffix '.xlsx'; the files that can be read are .csv, .tsv, .txt"),
         ("t", b"a,b\n1,2\n", None, "has the suffix ''"),

@@ -17,6 +17,7 @@ LAYERS = [
             "tolerances",
             "wording",
             "data",
+            "arguments",
             "rows",
             "remote",
             "chunks",

@@ -141,7 +141,7 @@ def test_samples_say_what_they_are_of(saved, tmp_path):
         ("faithful -k 2 -o nowhere/out.csv", ["-o: there is no folder 'nowhere'"]),
         ("faithful -k 2 --ci-prob 2", ["ci_prob must lie between 0 and 1"]),
         ("faithful -k 2 --seed -1", ["--seed must not be negative"]),
-        ("- -k 2", ["standard input cannot be read as csv"]),
+        ("- -k 2", ["standard input is empty"]),
     ],
 )
 def test_bad_input_exits_with_2(point, tmp_path, monkeypatch, arguments, words):

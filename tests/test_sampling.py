@@ -417,9 +417,9 @@ def test_clusters_that_a_prior_tells_apart_keep_their_labels():
     ("options", "words"),
     [
         ({"sampler": "gibbs"}, "sampler 'gibbs' is not one of blackjax, nutpie, pymc"),
-        ({"draws": 0}, "draws and chains must be at least 1"),
-        ({"chains": 0}, "draws and chains must be at least 1"),
-        ({"tune": -1}, "tune not negative"),
+        ({"draws": 0}, "draws must be at least 1"),
+        ({"chains": 0}, "chains must be at least 1"),
+        ({"tune": -1}, "tune must be at least 0"),
     ],
 )
 def test_bad_options_are_refused(options, words):

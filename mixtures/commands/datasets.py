@@ -4,11 +4,10 @@ import json
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from mixtures import datasets
 from mixtures.options import JsonOption, NameArgument, examples, reports_errors
-from mixtures.printing import plain, ruled_table
+from mixtures.printing import console, plain, ruled_table
 
 __all__ = ["EXAMPLES", "datasets_command"]
 
@@ -34,4 +33,4 @@ def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> 
     for each in listed:
         what = f"{each.summary}\n[dim]{plain(each.source)}[/]"
         shown.add_row(each.name, str(each.n_rows), str(each.n_columns), what)
-    Console().print(shown, highlight=False)
+    console().print(shown)

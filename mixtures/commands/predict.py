@@ -1,6 +1,7 @@
 """``mixtures predict``: the cluster of every row."""
 
 import json
+import sys
 
 import typer
 
@@ -30,7 +31,7 @@ from mixtures.options import (
     spec_of,
 )
 from mixtures.prediction import fitted_in, prediction_table, select_features
-from mixtures.printing import TABLES, finite, spreadsheet_safe, write_table
+from mixtures.printing import TABLES, finite, spreadsheet_safe, visible, write_table
 from mixtures.saving import load
 
 __all__ = ["EXAMPLES", "predict_command"]
@@ -77,7 +78,8 @@ def predict_command(
         fitted = fitted_in(load(saved))
         frame, ignored = select_features(frame, fitted.features)
         if ignored and not quiet:
-            typer.echo(f"note: columns that were not fitted are left out: {', '.join(ignored)}", err=True)
+            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
+            typer.echo(visible(note), err=True)
     elif k is not None:
         spec = spec_of(model, k, covariance, prior, weight_concentration)
         fitted = fitted_in(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
@@ -88,6 +90,14 @@ def predict_command(
         rows = table.reset_index().to_dict("records")
         typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
     elif output is None:
-        typer.echo(spreadsheet_safe(table).to_csv(), nl=False)
+        text = spreadsheet_safe(table).to_csv()
+        typer.echo(
+            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
+        )
     elif not quiet:
-        typer.echo(f"{len(table)} rows written to {output}")
+        typer.echo(visible(f"{len(table)} rows written to {output}"))
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty()

@@ -41,7 +41,10 @@ class Covariance(ABC):
 
     @abstractmethod
     def default_prior(self, mean: Array, cov: Array, k: int) -> Any:
-        """Prior of Fraley and Raftery (2007): kappa 0.01, scale shrunk by ``k**(2/d)``."""
+        """Prior of Fraley and Raftery (2007): kappa 0.01, scale shrunk by ``k**(2/d)``.
+
+        ``cov`` is (D, D), or the variances (D,) where features do not covary.
+        """
 
     @abstractmethod
     def check_prior(self, prior: Any, d: int) -> Any:
@@ -316,7 +319,7 @@ class Diagonal(Independent):
         return k * d
 
     def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
-        return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=np.diag(cov) / k ** (2 / len(mean)))
+        return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=cov / k ** (2 / len(mean)))
 
     def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
         return prior.broadcast(d, n_variances=d)
@@ -348,7 +351,7 @@ class Spherical(Independent):
 
     def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
         d = len(mean)
-        return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=np.trace(cov) / d / k ** (2 / d))
+        return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=cov.mean() / k ** (2 / d))
 
     def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
         return prior.broadcast(d, n_variances=1)
@@ -387,5 +390,5 @@ def covariance(name: str) -> Covariance:
     """Look a structure up by name."""
     try:
         return COVARIANCES[name]
-    except KeyError:
-        raise InputError(f"covariance_type {name!r} is not one of {', '.join(COVARIANCES)}") from None
+    except (KeyError, TypeError):
+        raise InputError(f"covariance_type {name!r:.80} is not one of {', '.join(COVARIANCES)}") from None

@@ -1,6 +1,6 @@
 """Gaussian components with full, tied, diagonal or spherical covariance."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtures.data import Data, InputError
-from mixtures.families.covariance import COVARIANCES, Covariance, covariance
+from mixtures.families.columns import check_spread, columns_are
+from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array
 from mixtures.rows import Rows
@@ -83,23 +84,19 @@ class Gaussian(Family):
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse constant columns and, where features covary, linearly dependent ones."""
-        moments = _moments(self.covariance, data)
-        variance = moments.variance
-        constant = [
-            f for f, c in zip(data.features, variance <= (1e-14 * moments.mean[0]) ** 2, strict=True) if c
-        ]
-        if constant:
-            raise InputError(
-                f"{_columns(constant)} constant; a Gaussian cannot model it, drop it "
-                "(columns=... or --exclude on the command line)"
-            )
         stated = self.prior is not None and self.prior != "default"
-        dependent = [] if stated else self.covariance.dependent(moments.scatter[0])
-        if dependent:
+        few = data.n_rows <= data.n_features  # then they are dependent; and D^2 may be more than memory holds
+        moments = _moments(covariance("diag") if few else self.covariance, data)
+        check_spread(data, moments.mean[0], moments.variance)
+        if stated or not isinstance(self.covariance, Dense):
+            return ()
+        places: Sequence[int] = (
+            range(data.n_features) if few else self.covariance.dependent(moments.scatter[0])
+        )
+        if len(places):
             raise InputError(
-                f"{_columns([data.features[d] for d in dependent])} linearly dependent in these "
-                f"{data.n_rows} rows, so their covariance is singular; drop one, "
-                "use covariance_type='diag', or state a prior"
+                f"{columns_are(data, places)} linearly dependent in these {data.n_rows} rows, so their "
+                "covariance is singular; drop one, use covariance_type='diag', or state a prior"
             )
         return ()
 
@@ -109,7 +106,7 @@ class Gaussian(Family):
             return self
         if not isinstance(self.prior, str):
             return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
-        moments = _moments(covariance("full"), data)
+        moments = _moments(self.covariance, data)
         n = moments.count[0]
         if not n > 1:
             raise InputError(f"weights sum to {n:g}; a row of weight 2 counts as two rows, so they sum to n")
@@ -312,7 +309,8 @@ def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics
 
 def _moments(structure: Covariance, data: Rows) -> GaussianStatistics:
     """Statistics of all rows as one cluster."""
-    return data.sum_over(partial(_block_moments, structure))
+    with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` names the columns
+        return data.sum_over(partial(_block_moments, structure))
 
 
 def _block_moments(structure: Covariance, data: Data) -> GaussianStatistics:
@@ -325,12 +323,6 @@ def _block_moments(structure: Covariance, data: Data) -> GaussianStatistics:
         total = part if total is None else total + part
     assert total is not None  # data have rows
     return total
-
-
-def _columns(names: list[str]) -> str:
-    """Word a list of columns: "column 'a' is", "columns 'a', 'b' are"."""
-    listed = ", ".join(repr(name) for name in names)
-    return f"column {listed} is" if len(names) == 1 else f"columns {listed} are"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from scipy.special import logsumexp, softmax
 
+from mixtures.arguments import check_kind
 from mixtures.chunks import as_rows
 from mixtures.data import InputError, as_data
 from mixtures.priors import Array, dirichlet_log_density
@@ -379,10 +380,10 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
     >>> spec.prior.nu
     4.0
     """
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
     data = as_rows(X, weights)
     spec.check(data)
-    family = spec.family.resolve(data, spec.n_components)
-    return replace(spec, prior=family.prior)
+    return replace(spec, prior=spec.family.resolve(data, spec.n_components).prior)
 
 
 def recognise_mixture(dims: Mapping[str, tuple[Any, ...]], n_components: int) -> Mixture | None:
@@ -396,5 +397,4 @@ def recognise_mixture(dims: Mapping[str, tuple[Any, ...]], n_components: int) ->
 
 def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
     """Family whose parameters a set of variables holds, told by their names and dims; or None."""
-    found = recognise_mixture(dims, 1)
-    return None if found is None else found.family
+    return found.family if (found := recognise_mixture(dims, 1)) else None

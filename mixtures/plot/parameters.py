@@ -204,7 +204,8 @@ def forest(
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     if standardise:
         mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
-        drawn = {name: (x - mean) / sd for name, x in drawn.items()}
+        width = sd.where(sd > 0, 1)  # the weight of one cluster is 1 in every draw
+        drawn = {name: (x - mean) / width for name, x in drawn.items()}
     trees = {name: xr.DataTree.from_dict({"posterior": _marginals(x[names])}) for name, x in drawn.items()}
     rows = sum(int(np.prod(drawn[reference][name].shape[2:])) for name in names)
     height = 1.2 + rows * (0.15 + 0.06 * len(trees))

@@ -9,6 +9,7 @@ import xarray as xr
 from arviz_stats import ecdf_utils
 from matplotlib.axes import Axes
 
+from mixtures.arguments import generator
 from mixtures.data import Data, InputError
 from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals
@@ -185,7 +186,7 @@ def predictive_scatter(
     pairs = list(combinations(places_of(data, features, most=4), 2))
     if not pairs:
         raise InputError("a scatter needs two features; predictive_density draws one")
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     observed = data.values[:: -(-data.n_rows // SHOWN_ROWS)]
     draws = some_draws(spec, data, tree, min(n_draws, len(observed)))
     shares = np.array_split(observed, len(draws))

@@ -37,7 +37,7 @@ __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_
 FOREST_ENTRIES = 50
 """Entries of a parameter beyond which a forest is a wood."""
 
-PAIRED, UNSURE_ROWS, SHOWN_FEATURES = 4, 12, 6
+PAIRED, UNSURE_ROWS, SHOWN_FEATURES = 4, 12, 3
 """Features drawn two by two, rows listed as the least sure, and their features shown."""
 
 SURE = 0.9
@@ -251,18 +251,24 @@ def _least_sure(data: Data, found: xr.Dataset) -> Table:
     chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
     label = found["label"].values[chosen]
     second = np.argsort(-r[chosen], axis=1)[:, 1]
-    columns: dict[str, object] = {"cluster": label, "probability": sure[chosen]}
+    columns: dict[str, object] = {"cluster": label, "p(cluster)": sure[chosen]}
     if "lower" in found:
         bounds = (found[name].values[chosen, label] for name in ("lower", "upper"))
         columns |= dict(zip(("2.5%", "97.5%"), bounds, strict=True))
-    columns |= {"next": second, "its probability": r[chosen, second]}
-    places = {name: data.values[chosen, d] for d, name in enumerate(data.features[:SHOWN_FEATURES])}
+    columns |= {"next": second, "p(next)": r[chosen, second]}
+    for d, name in enumerate(data.features[:SHOWN_FEATURES]):
+        columns[f"{name} (value)" if name in columns else name] = data.values[chosen, d]
     frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
-    values = pd.DataFrame(places, index=frame.index)
-    formats = dict.fromkeys(("probability", "2.5%", "97.5%", "its probability"), ".3f")
+    formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
     return Table.of_frame(
         f"The {len(chosen)} rows whose cluster is least sure",
-        frame.join(values, rsuffix=" (value)"),
+        frame,
         formats={**formats, "cluster": "d", "next": "d"},
+        helps={
+            "cluster": "the likeliest cluster of the row",
+            "p(cluster)": "the probability that it is right, and its interval",
+            "next": "the cluster that is likeliest after it",
+            "p(next)": "the probability of that one",
+        },
         source="mixtures.responsibilities of the sample",
     )

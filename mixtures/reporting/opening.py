@@ -126,7 +126,7 @@ def _priors(spec: Mixture) -> Table:
         (Cell(owner + name), Cell(_written(value)), Cell("×".join(map(str, value.shape)) or "one number"))
         for owner, name, value in _owned(spec)
     )
-    columns = (Column("hyperparameter", False), Column("value", False), Column("shape", False))
+    columns = (Column("name", False), Column("value", False), Column("shape", False))
     return Table(
         "Priors, as they were used", columns, rows, "the model's spec.prior and weight_concentration"
     )

@@ -13,20 +13,18 @@ for (const table of document.querySelectorAll("table")) {
       const up = head.getAttribute("aria-sort") !== "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const rows = Array.from(body.rows).sort((a, b) => compare(a.cells[place], b.cells[place]) * (up ? 1 : -1));
+      const rows = Array.from(body.rows).sort((a, b) => compare(a.cells[place], b.cells[place], up ? 1 : -1));
       body.append(...rows);
     });
   });
 }
 
-// By number where there is one, cells without a number last, else by their text.
-function compare(a, b) {
+// By number where there is one, else by text; cells without a number come last, whichever way the others go.
+function compare(a, b, sign) {
   const [x, y] = [a, b].map((cell) => parseFloat(cell.dataset.key));
-  if (Number.isNaN(x) || Number.isNaN(y)) {
-    if (Number.isNaN(x) && Number.isNaN(y)) return a.textContent.localeCompare(b.textContent);
-    return Number.isNaN(x) ? 1 : -1;
-  }
-  return x - y;
+  const lacking = Number.isNaN(x) - Number.isNaN(y);
+  if (lacking !== 0) return lacking;
+  return sign * (Number.isNaN(x) ? a.textContent.localeCompare(b.textContent) : x - y);
 }
 
 // On paper nothing can be unfolded, so what is folded is unfolded first, where it is not too long to read.

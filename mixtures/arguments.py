@@ -1,0 +1,57 @@
+"""What a caller asks for beside the data, checked before anything is computed."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from mixtures.data import InputError
+
+__all__ = ["check_kind", "check_share", "check_whole", "generator"]
+
+
+def check_whole(least: int, **numbers: Any) -> None:
+    """Refuse what is not a whole number, or less than ``least``; the keywords are for the message.
+
+    Examples
+    --------
+    >>> check_whole(1, draws=1000, chains=0)
+    Traceback (most recent call last):
+    mixtures.data.InputError: chains must be at least 1, got 0
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise InputError(f"{name} must be a whole number, got {number!r:.80}")
+        if number < least:
+            raise InputError(f"{name} must be at least {least}, got {number}")
+
+
+def check_kind(kind: type, what: str, **things: Any) -> None:
+    """Refuse what is not of a kind."""
+    for name, thing in things.items():
+        if not isinstance(thing, kind):
+            raise InputError(f"{name} is a {type(thing).__name__}; it must be {what}")
+
+
+def check_share(**numbers: Any) -> None:
+    """Refuse what does not lie between 0 and 1."""
+    for name, number in numbers.items():
+        if not isinstance(number, Real) or not 0 < float(number) < 1:
+            raise InputError(f"{name} must lie between 0 and 1, got {number!r:.80}")
+
+
+def generator(random_seed: Any) -> np.random.Generator:
+    """Source of randomness from a seed, or from what already is one; `numpy.random.default_rng` takes it.
+
+    Examples
+    --------
+    >>> generator(-1)
+    Traceback (most recent call last):
+    mixtures.data.InputError: random_seed is -1; give a whole number from 0 up, or a numpy.random.Generator
+    """
+    try:
+        return np.random.default_rng(random_seed)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"random_seed is {random_seed!r:.80}; give a whole number from 0 up, or a numpy.random.Generator"
+        ) from error
