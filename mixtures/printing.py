@@ -22,6 +22,7 @@ from mixtures.emfit import EMFit
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.modes import MAPFit
+from mixtures.recommendation import COLUMNS, HIGHER_IS_BETTER
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 from mixtures.trees import entries
@@ -317,7 +318,9 @@ def show_selection(selection: Selection) -> None:
         shown.add_row(f"[bold]{k} *[/]" if chosen else str(k), *(cells[name][i] for name in kept))
     out.print(shown)
     _say_left_out(out, cells, kept)
-    out.print("aic, bic, icl: lower is better; elpd_loo, log_evidence: higher is better", style="dim")
+    for up, word in ((False, "lower"), (True, "higher")):
+        if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
+            out.print(f"{', '.join(names)}: {word} is better", style="dim")
     for k, note in table["notes"].items():
         if note:
             out.print(f"K = {k}: {plain(note)}")

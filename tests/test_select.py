@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from test_cli import run
 
 import mixtures as mx
-from mixtures import BMM, GMM, InputError, cli, occupied_clusters, plot, select
+from mixtures import BMM, GMM, InputError, occupied_clusters, plot, select
 from mixtures.data import as_data
 from mixtures.em import fit_em
 from mixtures.families import resolve
@@ -359,7 +359,7 @@ def test_options_reach_select(monkeypatch):
         calls.append((spec, list(X.columns), ks, options))
         raise InputError("enough")
 
-    monkeypatch.setattr(cli, "select", asked)
+    monkeypatch.setattr("mixtures.commands.select.select", asked)
     options = "--min-k 2 --max-k 4 --criteria bic,evidence --covariance diag --n-init 3 --draws 7 --tune 8"
     code, _, _ = run(
         "select", "faithful", *options.split(), "--chains", 2, "--columns", "waiting", "--seed", 5
@@ -368,7 +368,7 @@ def test_options_reach_select(monkeypatch):
     spec, columns, ks, passed = calls[0]
     assert (spec, columns, ks) == (GMM(1, covariance_type="diag"), ["waiting"], range(2, 5))
     assert passed == {
-        "criteria": ["bic", "evidence"],
+        "criteria": ("bic", "evidence"),
         "n_init": 3,
         "draws": 7,
         "tune": 8,
