@@ -17,7 +17,9 @@ from sklearn.mixture import GaussianMixture
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, em_step, fit_em, priors, resolve
+from mixtures.ascent import _existing
 from mixtures.data import as_data
+from mixtures.em import _problem
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
@@ -634,7 +636,9 @@ def overlapping(spec, seed=0):
 
 
 @pytest.mark.parametrize(
-    "spec", [GMM(2, covariance_type="spherical"), GMM(2, covariance_type="tied"), BMM(2)], ids=repr
+    "spec",
+    [GMM(2, covariance_type="spherical"), GMM(2, covariance_type="tied", prior=None), BMM(2)],
+    ids=repr,
 )
 def test_squarem_needs_a_fifth_of_the_iterations_where_clusters_overlap(spec):
     X = overlapping(spec)
@@ -657,6 +661,24 @@ def test_squarem_never_falls_and_ends_where_nothing_is_left(spec, seed, apart, n
     assert (np.diff(em.objective_trace) > -1e-9 * (1 + abs(em.log_posterior))).all()
     step = em_step(em.spec, X, em.params)
     assert em.spec.step_length(step, em.params, 80 * em.params["alpha"]) < 1e-6
+
+
+def test_a_leap_ends_only_where_every_cluster_is_alive():
+    X = mx.datasets.faithful()
+    params = fit_em(GMM(2, prior=None), X, random_seed=1).params
+    flat, proper = (_problem(GMM(2, prior=prior), X, None, None, False) for prior in (None, "default"))
+    assert_params_close(_existing(flat, params), params, rtol=1e-15)
+    for nowhere in (
+        {"alpha": [0.0, 1.0]},
+        {"alpha": [-0.1, 1.1]},
+        {"mu": np.full((2, 2), np.inf)},
+        {"Sigma": -params["Sigma"]},
+    ):
+        for problem in (flat, proper):
+            assert _existing(problem, {**params, **nowhere}) is None
+    collapsed = {**params, "Sigma": params["Sigma"] * np.array([1e-20, 1.0])[:, None, None]}
+    assert _existing(flat, collapsed) is None
+    assert_params_close(_existing(proper, collapsed), collapsed, rtol=1e-15)  # the way back is open
 
 
 def test_squarem_holds_what_is_held_and_takes_weights():

@@ -14,6 +14,7 @@ from mixtures import BMM, GMM, InputError, fit_em, priors, resolve
 from mixtures.data import as_data
 from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
+from mixtures.families.gaussian import GaussianStatistics
 
 seeds = st.integers(0, 10_000)
 every_prior = pytest.mark.parametrize("prior", ["default", None], ids=["default", "flat"])
@@ -705,15 +706,52 @@ def test_a_bernoulli_mixture_says_when_it_is_not_identified():
         return BMM(k).family.unidentified(make_params(BMM(k), d))
 
     assert told(1, 1) == ""
-    assert "one flip a row" in told(2, 1)
-    assert "free pattern probabilities" in told(2, 2)
+    coin = {"alpha": np.array([0.25, 0.75]), "p": np.array([[0.2], [0.8]])}
+    assert "sum_k alpha_k p_k = 0.6500 (at this fit)" in BMM(2).family.unidentified(coin)
+    assert "2^2 - 1 = 3 free pattern probabilities, the model has 5 parameters: not all" in told(2, 2)
     assert told(2, 3) == ""
-    assert "directions only" in told(3, 4)  # passes the count, fails the rank: Goodman (1974)
+    # passes the count, fails the rank: Goodman (1974)
+    assert "in 13 directions only, the model has 14 parameters: not all" in told(3, 4)
     assert told(3, 5) == ""
     assert told(4, 20) == ""
+    alike = {"alpha": np.array([0.4, 0.6]), "p": np.tile([0.2, 0.3, 0.4, 0.6, 0.7], (2, 1))}
+    assert "in 5 directions only, the model has 11 parameters" in BMM(2).family.unidentified(alike)
     assert all(
         spec.family.unidentified(make_params(spec)) == "" for spec in all_specs(2) if isinstance(spec, GMM)
     )
+
+
+def test_a_bernoulli_mixture_says_what_no_data_of_this_shape_can_tell():
+    coins = as_data([[0, 1, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]])
+    one, two = (as_data(coins.values[:, :d]) for d in (1, 2))
+
+    def told(k, data):
+        return BMM(k).family.never_identified(k, data)
+
+    assert "sum_k alpha_k p_k = 0.7500 (the share of ones in the data)" in told(2, one)
+    assert "2^2 - 1 = 3 free pattern probabilities, the model has 5 parameters" in told(2, two)
+    assert told(2, coins) == told(1, one) == told(1, two) == ""
+
+
+@every_gmm
+def test_the_share_of_the_prior_in_a_covariance_is_told(structure):
+    """Scatter as large as the prior's in one direction and nine times that in the other."""
+    spec = resolve(GMM(3, covariance_type=structure), make_rows(GMM(3), 60)[0])
+    count, mean, kind = np.array([5.0, 20.0, 70.0]), np.tile(spec.prior.mean, (3, 1)), spec.family.covariance
+    if kind.parameter == "Sigma":
+        L = np.linalg.cholesky(spec.prior.Psi)
+        scatter = L * [1, 9] @ L.T
+    else:
+        scatter = spec.prior.psi * ([0.25, 0.75] if structure == "spherical" else [1, 9])
+    statistics = GaussianStatistics(count, mean, np.stack([scatter] * 3), kind)
+    share = "25%" if structure == "tied" else "50%"  # of three clusters' scatter and the prior's
+    told = spec.family.remarks(spec.maximize(statistics), count)
+    assert len(told) == 3
+    for k, remark in enumerate(told):
+        assert remark.startswith(f"the prior makes up {share} of the covariance of cluster {k}")
+    plenty = replace(statistics, scatter=20 * statistics.scatter)
+    assert spec.family.remarks(spec.maximize(plenty), count) == ()
+    assert replace(spec, prior=None).family.remarks(spec.maximize(statistics), count) == ()
 
 
 @every_spec
