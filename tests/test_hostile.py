@@ -256,6 +256,23 @@ def test_text_beyond_the_most_that_is_read(name, tmp_path, monkeypatch):
 # Parquet
 
 
+def test_columns_that_pyarrow_reads_along_count_too(tmp_path, monkeypatch):
+    """Asked for ``a`` it reads ``a.b`` as well."""
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"a": np.arange(9.0), "a.b": ["x" * 100 + str(i) for i in range(9)]}), path)
+    assert list(read_table(path, "a").columns) == ["a"]
+    monkeypatch.setattr(files, "LARGEST_TABLE", 500)
+    with pytest.raises(InputError, match="holds 9 rows of 2 columns"):
+        read_table(path, "a")
+
+
+def test_two_columns_of_one_name_in_parquet(tmp_path):
+    table = pa.table([np.arange(3.0), np.arange(3.0)], names=["a", "a"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"column 'a' is in .* more than once"):
+        read_table(tmp_path / "t.parquet")
+
+
 def unread(monkeypatch):
     monkeypatch.setattr(parquet.ParquetFile, "read", lambda *_, **__: pytest.fail("read"))
 
@@ -342,6 +359,9 @@ def test_a_long_text_that_every_row_points_to(tmp_path, as_index, store_schema, 
         b"{}",
         b'{"index_columns": 3}',
         b'{"index_columns": ["nowhere"], "columns": []}',
+        b'{"index_columns": {"a": 1}, "columns": [{"name": "b", "field_name": "a"}]}',
+        b'{"index_columns": ["__index_level_0__"], "columns": [{"name": "a", "field_name": "b"}]}',
+        b'{"index_columns": [], "column_indexes": [{"pandas_type": "datetimetz", "numpy_type": "object"}]}',
         b'{"index_columns": [{"kind": "range", "start": 0, "stop": 1000000000000, "step": 1, "name": null}],'
         b' "columns": []}',
         b'{"index_columns": ["a", "a"], "columns": [{"name": "a", "numpy_type": "O!", "metadata": {}}]}',
