@@ -303,9 +303,9 @@ def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
         if isinstance(level.dtype, pd.CategoricalDtype) and _total_length(level.cat) < LARGEST_TABLE:
             levels[i] = level.astype(level.cat.categories.dtype)
     own = [None if _NAMELESS.fullmatch(name) else name for name in names]
-    return (
-        pd.Index(levels[0], name=own[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels, names=own)
-    )
+    if len(levels) == 1:
+        return pd.Index(levels[0]).rename(own[0])
+    return pd.MultiIndex.from_arrays(levels, names=own)
 
 
 def _total_length(texts: Any) -> int:
