@@ -363,6 +363,8 @@ def _float(number: Any) -> float:
         return float(number)
     except OverflowError:  # an integer too large; refused later, with its place
         return np.inf
+    except ValueError:  # a signalling NaN
+        return np.nan
 
 
 def _refuse(mask: np.ndarray, what: str, data: Data) -> None:

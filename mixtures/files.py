@@ -36,6 +36,7 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
 _PARQUET = (".parquet", ".pq")
 _BY_NAME = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", r"\s+": "white space"}
 _WIDER = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+_NAMELESS = re.compile(r"__index_level_\d+__")
 _BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -277,36 +278,56 @@ def _read_parquet(
     try:
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
-        labels = _index_columns(schema)
+        refuse_repeats(schema.names, f"in {path}")
+        labels = _label_columns(schema)
         chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
-        wanted = labels.union(chosen)
-        kept = [field for field in schema if field.name in wanted]
+        wanted = {*labels, *chosen}
+        kept = [field for field in schema if _is_read(field.name, wanted)]
         _check_claims(pa, metadata, kept, path)
         # A text that is stored once and repeated by its number may be as large as the file, in every row:
         # it stays stored once. It is no number anyway.
         texts = [field.name for field in kept if _is_text(pa, field.type)]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
-            table = file.read([field.name for field in kept], use_pandas_metadata=True).to_pandas()
+            table = file.read([field.name for field in kept])
+        # What pandas wrote beside the schema is not followed: it may say anything.
+        frame = table.replace_schema_metadata().to_pandas()
+        return (frame.set_index(_labels(frame, labels)) if labels else frame)[chosen]
     except InputError:
         raise
     except Exception as error:  # pyarrow and pandas raise nearly every kind on damaged files
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as parquet: {reason[:300]}") from error
-    if isinstance(table.index, pd.CategoricalIndex) and _total_length(table.index) < LARGEST_TABLE:
-        table.index = table.index.astype(table.index.categories.dtype)
-    return table.rename(columns=str)[chosen]
 
 
-def _total_length(labels: pd.CategoricalIndex) -> int:
-    """Characters of all labels together, were each stored by itself."""
-    lengths = np.array([len(str(label)) for label in labels.categories] + [0])  # code -1: none
-    return int(lengths[labels.codes].sum())
+def _is_read(name: str, wanted: set[str]) -> bool:
+    """Whether pyarrow reads a column: it takes those whose names go on with a point for parts of others."""
+    parts = name.split(".")
+    return any(".".join(parts[:i]) in wanted for i in range(1, len(parts) + 1))
 
 
-def _index_columns(schema: Any) -> set[str]:
+def _label_columns(schema: Any) -> list[str]:
     """Columns that pandas keeps row labels in, by what it wrote beside the schema."""
     described = schema.pandas_metadata or {}
-    return {name for name in described.get("index_columns", []) if isinstance(name, str)}
+    named_there = described.get("index_columns", [])
+    return [name for name in schema.names if name in named_there]
+
+
+def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
+    """Row labels from their columns; texts that stay stored once, if together they would be too many."""
+    levels = [frame[name] for name in names]
+    for i, level in enumerate(levels):
+        if isinstance(level.dtype, pd.CategoricalDtype) and _total_length(level.cat) < LARGEST_TABLE:
+            levels[i] = level.astype(level.cat.categories.dtype)
+    own = [None if _NAMELESS.fullmatch(name) else name for name in names]
+    if len(levels) == 1:
+        return pd.Index(levels[0]).rename(own[0])
+    return pd.MultiIndex.from_arrays(levels, names=own)
+
+
+def _total_length(texts: Any) -> int:
+    """Characters of all texts together, were each stored by itself."""
+    lengths = np.array([len(str(text)) for text in texts.categories] + [0])  # code -1: none
+    return int(lengths[texts.codes].sum())
 
 
 def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], path: Path) -> None:
@@ -325,7 +346,7 @@ def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], path: Path) -> No
         column.total_uncompressed_size
         for group in groups
         for column in map(group.column, range(group.num_columns))
-        if column.path_in_schema in names
+        if _is_read(column.path_in_schema, names)
     )
     rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
     claimed = max(pages, rows * sum(_cell_bytes(pa, field.type) for field in kept))

@@ -153,6 +153,9 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         except InputError as error:
             _complain(error)
             raise typer.Exit(BAD_INPUT) from error
+        except MemoryError as error:
+            _complain(InputError(f"not enough memory ({error}); take fewer rows, columns, clusters or draws"))
+            raise typer.Exit(BAD_INPUT) from error
         except (CollapseError, NonMonotoneError) as error:
             _complain(error)
             raise typer.Exit(FAILS) from error

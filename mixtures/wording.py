@@ -14,7 +14,7 @@ NAME_LENGTH, NAMES_LISTED = 60, 20
 """Characters of a name, and names of a list, that a message shows."""
 
 
-def named(name: object) -> str:
+def named(name: object, longest: int = NAME_LENGTH) -> str:
     r"""Name between quotation marks, on one line and of reasonable length, whatever is in it.
 
     Examples
@@ -23,9 +23,9 @@ def named(name: object) -> str:
     'a\nb' 62
     """
     text = str(name)
-    if len(text) > NAME_LENGTH:
-        half = (NAME_LENGTH - 3) // 2
-        text = f"{text[: NAME_LENGTH - 3 - half]}...{text[-half:]}"
+    if len(text) > longest:
+        half = (longest - 3) // 2
+        text = f"{text[: longest - 3 - half]}...{text[-half:]}"
     return repr(text)
 
 

@@ -198,6 +198,7 @@ def hide(values, mask):
         # missing and infinite cells
         ([[1, 2], [3, np.nan]], "row 1, column 'x1' is NaN or null; drop or impute it"),
         ([[1, 2], [3, None]], "row 1, column 'x1' is NaN or null; drop or impute it"),
+        ([1.0, Decimal("sNaN")], "row 1, column 'x0' is NaN or null; drop or impute it"),
         ([1.0, None], "row 1, column 'x0' is NaN or null; drop or impute it"),
         (np.array([[1, pd.NA]], dtype=object), "row 0, column 'x1' is NaN or null; drop or impute it"),
         (np.array([[1, pd.NaT]], dtype=object), "row 0, column 'x1' is NaN or null; drop or impute it"),

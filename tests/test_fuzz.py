@@ -31,8 +31,9 @@ def answers(function, *arguments):
     try:
         return function(*arguments)
     except InputError as error:
-        assert 0 < len(str(error)) < 5000  # noqa: PT017
-        return None
+        said = str(error)
+    assert 0 < len(said) < 5000
+    return None
 
 
 # Text
@@ -58,39 +59,11 @@ def test_any_bytes(tmp_path_factory, content, suffix):
     assert answers(mx.load, path) is None
 
 
-WRITTEN = st.sampled_from(
-    [
-        "1",
-        "-0",
-        "1e5",
-        " 2",
-        "+3",
-        "1.",
-        ".5",
-        "1e-320",
-        "1e999",
-        "0x10",
-        "1_0",
-        "True",
-        "nan",
-        "NA",
-        "",
-        '"4"',
-        '"1,5"',
-        "é",
-        "１",
-        "−1",
-        "1 2",
-        "#1",
-        "'1",
-        "1d",
-        "--1",
-        "9" * 30,
-        "Infinity",
-        "1e",
-        "0" * 50,
-    ]
-) | st.floats(allow_nan=False, allow_infinity=False).map(repr)
+WORDS = ["1", "-0", "1e5", " 2", "+3", "1.", ".5", "1e-320", "1e999", "0x10", "1_0", "True", "nan", "NA", ""]
+WORDS += ['"4"', "é", "\uff11", "\u22121", "1 2", "#1", "'1", "1d", "--1", "Infinity", "1e"]
+WRITTEN = st.sampled_from([*WORDS, '"1,5"', "9" * 30, "0" * 50]) | st.floats(
+    allow_nan=False, allow_infinity=False
+).map(repr)
 TABLES = st.integers(1, 3).flatmap(
     lambda width: st.lists(st.lists(WRITTEN, min_size=width, max_size=width), min_size=1, max_size=6)
 )
@@ -159,6 +132,7 @@ def test_spoilt_parquet(tmp_path_factory, changes, cut):
 # Objects
 
 
+ODD = [pd.NA, pd.NaT, np.datetime64("NaT", "s"), np.float16(1), np.bool(True), ..., {1}, Decimal("sNaN")]
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -172,20 +146,7 @@ SCALARS = st.one_of(
     st.fractions(),
     st.datetimes(),
     st.timedeltas(),
-    st.sampled_from(
-        [
-            pd.NA,
-            pd.NaT,
-            np.datetime64("NaT"),
-            np.float16(1),
-            np.bool(True),
-            ...,
-            object,
-            {1},
-            b"",
-            Decimal("sNaN"),
-        ]
-    ),
+    st.sampled_from(ODD),
     st.builds(dict),
 )
 NESTED = st.recursive(
@@ -202,7 +163,7 @@ def cells(frame):
 
 
 @given(NESTED | ROWS)
-@example([[Fraction(1, 3), Decimal("NaN")]])
+@example([[Fraction(1, 3), Decimal("sNaN")]])
 @example([dt.time(1)])
 def test_any_lists(X):
     data = answers(as_data, X)
@@ -234,7 +195,7 @@ def test_frames_of_anything(columns, names):
     ):
         try:
             frame = make()
-        except Exception:
+        except (Exception, pl.exceptions.PanicException):
             continue
         data = answers(as_data, frame)
         if data is not None:

@@ -1,10 +1,14 @@
 """Names, files and fields that somebody made to do harm, to the terminal, to memory or to a parser."""
 
+import io
+import re
 import time
 import tracemalloc
+import warnings
 from pathlib import Path
 from unicodedata import category
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -254,7 +258,32 @@ def test_text_beyond_the_most_that_is_read(name, tmp_path, monkeypatch):
     assert "has more than 100 bytes, the most that are read at once" in err
 
 
+def test_memory_that_is_not_there_is_said_in_a_line(monkeypatch):
+    monkeypatch.setattr(cli, "crosscheck", lambda *_, **__: np.empty((10**9, 10**9)))
+    code, out, err = run("crosscheck", "faithful", "-k", 2)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: not enough memory (Unable to allocate")
+    assert err.count("\n") == 1
+
+
 # Parquet
+
+
+def test_columns_that_pyarrow_reads_along_count_too(tmp_path, monkeypatch):
+    """Asked for ``a`` it reads ``a.b`` as well."""
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"a": np.arange(9.0), "a.b": ["x" * 100 + str(i) for i in range(9)]}), path)
+    assert list(read_table(path, "a").columns) == ["a"]
+    monkeypatch.setattr(files, "LARGEST_TABLE", 500)
+    with pytest.raises(InputError, match="holds 9 rows of 2 columns"):
+        read_table(path, "a")
+
+
+def test_two_columns_of_one_name_in_parquet(tmp_path):
+    table = pa.table([np.arange(3.0), np.arange(3.0)], names=["a", "a"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"column 'a' is in .* more than once"):
+        read_table(tmp_path / "t.parquet")
 
 
 def unread(monkeypatch):
@@ -343,6 +372,9 @@ def test_a_long_text_that_every_row_points_to(tmp_path, as_index, store_schema, 
         b"{}",
         b'{"index_columns": 3}',
         b'{"index_columns": ["nowhere"], "columns": []}',
+        b'{"index_columns": {"a": 1}, "columns": [{"name": "b", "field_name": "a"}]}',
+        b'{"index_columns": ["__index_level_0__"], "columns": [{"name": "a", "field_name": "b"}]}',
+        b'{"index_columns": [], "column_indexes": [{"pandas_type": "datetimetz", "numpy_type": "object"}]}',
         b'{"index_columns": [{"kind": "range", "start": 0, "stop": 1000000000000, "step": 1, "name": null}],'
         b' "columns": []}',
         b'{"index_columns": ["a", "a"], "columns": [{"name": "a", "numpy_type": "O!", "metadata": {}}]}',
@@ -361,3 +393,45 @@ def test_what_pandas_says_beside_the_schema(tmp_path, described):
     else:
         np.testing.assert_array_equal(read[["b"]].to_numpy()[:, 0], X[:, 1])
         assert len(read) == len(X)
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["$\\frac{$", "x" * 5000], ["price ($) or cost ($)", "\x1b[2J\n\x07"], ["a\\$", "<b>&-->"]],
+    ids=lambda names: ascii(names[0]),
+)
+def test_names_are_no_formulas_in_pictures(names):
+    frame = pd.DataFrame(X, columns=names)
+    em = mx.fit_em(mx.GMM(2), frame, n_init=1, random_seed=1)
+    tree = em.to_datatree()
+    binary = pd.DataFrame(X.mean(axis=0) < X, columns=frame.columns)
+    bmm = mx.fit_em(mx.BMM(2), binary, n_init=1, random_seed=1)
+    one = frame[names[:1]]
+    em_one = mx.fit_em(mx.GMM(2), one, n_init=1, random_seed=1)
+    limits, over = ((1, 5), (50, 90)), tuple(f"mu[0, {name}]" for name in names)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")
+        for draw in (
+            lambda: mx.plot.scatter(frame),
+            lambda: mx.plot.clusters(em.spec, frame, em.params),
+            lambda: mx.plot.clusters(em_one.spec, one, em_one.params),
+            lambda: mx.plot.responsibilities(em.spec, frame, em.params),
+            lambda: mx.plot.heatmap(bmm.to_datatree()),
+            lambda: mx.plot.predictive_density(em.spec, frame, tree, random_seed=1),
+            lambda: mx.plot.predictive_scatter(em.spec, frame, tree, random_seed=1),
+            lambda: mx.plot.predictive_statistic(em.spec, frame, tree, random_seed=1),
+            lambda: mx.plot.predictive_pairs(em.spec, frame, tree, random_seed=1),
+            lambda: mx.plot.surface(em.spec, frame, em.params, over=over, limits=limits, n_grid=3),
+            lambda: mx.plot.forest(em, None, tree, standardise=False),
+        ):
+            draw()
+            for number in plt.get_fignums():
+                svg = io.StringIO()
+                plt.figure(number).savefig(svg, format="svg")
+                assert "-->" not in re.sub(r"<!--.*?-->", "", svg.getvalue(), flags=re.DOTALL)
+                assert not {c for c in svg.getvalue() if category(c) == "Cc"} - {"\n"}
+                assert len(svg.getvalue()) < 1e6
+            plt.close("all")

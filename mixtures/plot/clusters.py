@@ -13,7 +13,7 @@ from scipy.special import entr
 from mixtures.data import Data, InputError, as_data
 from mixtures.families import Mixture
 from mixtures.membership import responsibilities as membership
-from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, name_cluster
+from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.priors import Array
 from mixtures.trees import flat_draws
 
@@ -63,7 +63,7 @@ def scatter(
         raise InputError(f"labels must be {data.n_rows} whole numbers, got {labels.dtype} {labels.shape}")
     groups = np.unique(labels)
     colours = [INK if k < 0 else cluster_colour(k) for k in groups]
-    ax.set_xlabel(data.features[places[0]])
+    ax.set_xlabel(lettering(data.features[places[0]]))
     values = data.values[:, places]
     if len(places) == 1:
         parts = [values[labels == k, 0] for k in groups]
@@ -73,7 +73,7 @@ def scatter(
     for k, colour in zip(groups, colours, strict=True):
         x, y = values[labels == k].T
         ax.scatter(x, y, s=14, color=colour, alpha=0.7, linewidths=0)
-    ax.set_ylabel(data.features[places[1]])
+    ax.set_ylabel(lettering(data.features[places[1]]))
     return ax
 
 
@@ -197,7 +197,7 @@ def _densities(
     for k, part in enumerate(parts):
         ax.fill_between(x, part, color=cluster_colour(k), alpha=0.3 * weights[k] / weights.max(), lw=0)
         name_cluster(ax, k, x[part.argmax()], part.max() / 2)
-    ax.set(xlabel=data.features[place], ylabel="density")
+    ax.set(xlabel=lettering(data.features[place]), ylabel="density")
     return ax
 
 
@@ -243,7 +243,7 @@ def responsibilities(
     places = columns(data, features)
     assigned = membership(spec, data, params)
     r = assigned["responsibilities"].values
-    ax.set_xlabel(data.features[places[0]])
+    ax.set_xlabel(lettering(data.features[places[0]]))
     if len(places) == 1:
         order = np.argsort(data.values[:, places[0]])
         x = data.values[order, places[0]]
@@ -267,5 +267,5 @@ def responsibilities(
         edgecolors=[(*to_rgb(INK), d) for d in doubt[order]],
         linewidths=1,
     )
-    ax.set_ylabel(data.features[places[1]])
+    ax.set_ylabel(lettering(data.features[places[1]]))
     return ax

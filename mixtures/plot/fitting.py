@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from mixtures.data import Data, InputError, as_data, did_you_mean
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, resolve
-from mixtures.plot.style import COLOURS, INK, axes_or_new
+from mixtures.plot.style import COLOURS, INK, axes_or_new, lettering
 from mixtures.priors import Array
 from mixtures.trees import entries, flat_draws
 
@@ -183,7 +183,9 @@ def surface(
         ax.plot(*xy, marker, color="white", mec=INK, ms=13 if marker == "*" else 8, ls="", label=label)
     if len(drawn) or len(steps) or marked:
         ax.legend(loc="best", framealpha=0.9)
-    ax.set(xlabel=over[0], ylabel=over[1], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    ax.set(
+        xlabel=lettering(over[0]), ylabel=lettering(over[1]), xlim=(low[0], high[0]), ylim=(low[1], high[1])
+    )
     return ax
 
 

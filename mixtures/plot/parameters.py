@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize, to_hex
 from mixtures.data import InputError
 from mixtures.emfit import EMFit
 from mixtures.modes import MAPFit
-from mixtures.plot.style import INK, axes_or_new, cluster_colour
+from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
 from mixtures.priors import Array
 
 __all__ = ["forest", "heatmap", "images"]
@@ -76,7 +76,7 @@ def heatmap(
     scale = _scale(mean)
     image = ax.imshow(mean, norm=scale, cmap="cividis", aspect="auto")
     plt.colorbar(image, ax=ax, label=name)
-    names = list(features if features is not None else known)
+    names = [lettering(feature) for feature in (features if features is not None else known)]
     ax.set(xlabel="feature", ylabel="cluster")
     ax.set_yticks(range(len(mean)))
     for tick, k in zip(ax.get_yticklabels(), range(len(mean)), strict=True):
@@ -206,7 +206,10 @@ def forest(
         mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
         width = sd.where(sd > 0, 1)  # the weight of one cluster is 1 in every draw
         drawn = {name: (x - mean) / width for name, x in drawn.items()}
-    trees = {name: xr.DataTree.from_dict({"posterior": _marginals(x[names])}) for name, x in drawn.items()}
+    trees = {
+        name: xr.DataTree.from_dict({"posterior": _lettered(_marginals(x[names]))})
+        for name, x in drawn.items()
+    }
     rows = sum(int(np.prod(drawn[reference][name].shape[2:])) for name in names)
     height = 1.2 + rows * (0.15 + 0.06 * len(trees))
     picture = az.plot_forest(
@@ -246,6 +249,12 @@ def _marginals(sample: xr.Dataset) -> xr.Dataset:
     levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
     marginals = sample.quantile(levels, ("chain", "draw")).rename(quantile="draw")
     return marginals.assign_coords(draw=np.arange(QUANTILES)).expand_dims(chain=[0])
+
+
+def _lettered(sample: xr.Dataset) -> xr.Dataset:
+    """The sample with names of features as they are written."""
+    texts = {d: x for d, x in sample.coords.items() if x.dtype.kind in "OUT"}
+    return sample.assign_coords({d: [lettering(name) for name in x.values] for d, x in texts.items()})
 
 
 def _shades(n: int) -> list[str]:

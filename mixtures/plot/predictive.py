@@ -13,7 +13,7 @@ from mixtures.arguments import generator
 from mixtures.data import Data, InputError
 from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals
-from mixtures.plot.style import INK, REPLICATED, panels, places_of
+from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of
 from mixtures.predictive import loo_pit as leave_one_out
 from mixtures.predictive import replicated_sets, some_draws, unweighted
 from mixtures.priors import Array
@@ -101,7 +101,7 @@ def predictive_density(
     else:
         _lines(axes, data, places, margins, draws)
     for ax, d in zip(axes, places, strict=True):
-        ax.set_xlabel(data.features[d])
+        ax.set_xlabel(lettering(data.features[d]))
     axes[0].legend(fontsize="small")
     return axes
 
@@ -197,7 +197,7 @@ def predictive_scatter(
     for ax, (i, j) in zip(axes, pairs, strict=True):
         ax.scatter(*replicated.T[[i, j]], s=16, color=REPLICATED, alpha=0.45, lw=0, label="replicated")
         ax.scatter(*observed.T[[i, j]], s=5, color=INK, alpha=0.7, lw=0, label="observed")
-        ax.set(xlabel=data.features[i], ylabel=data.features[j])
+        ax.set(xlabel=lettering(data.features[i]), ylabel=lettering(data.features[j]))
     axes[0].legend(fontsize="small")
     return axes
 
@@ -268,7 +268,7 @@ def loo_pit(
         ax.fill_between(x, lower, upper, color=REPLICATED, alpha=0.25, lw=0, label=f"uniform ({ci_prob:.0%})")
         ax.axhline(0, color=REPLICATED, lw=1)
         ax.plot(x, away, color=INK, lw=1.5, label="observed")
-        ax.set(xlabel=f"LOO-PIT of {data.features[d]}", ylabel="ECDF less uniform", xlim=(0, 1))
+        ax.set(xlabel=f"LOO-PIT of {lettering(data.features[d])}", ylabel="ECDF less uniform", xlim=(0, 1))
     axes[0].margins(y=0.3)
     axes[0].legend(fontsize="small", loc="upper right")
     return axes

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 
 from mixtures.data import InputError
 from mixtures.families import Mixture
-from mixtures.plot.style import INK, REPLICATED, axes_or_new
+from mixtures.plot.style import INK, REPLICATED, axes_or_new, lettering
 from mixtures.predictive import Comparison, compare, unweighted
 
 __all__ = ["predictive_pairs", "predictive_statistic"]
@@ -171,5 +171,6 @@ def _name(ax: Axes, axis: Literal["x", "y"], features: tuple[str, ...]) -> None:
     step = -(-len(features) // 24)
     turned = axis == "x" and len("".join(features[::step])) > 30
     places = range(0, len(features), step)
-    (ax.set_xticks if axis == "x" else ax.set_yticks)(places, features[::step])
+    names = [lettering(feature) for feature in features[::step]]
+    (ax.set_xticks if axis == "x" else ax.set_yticks)(places, names)
     ax.tick_params(axis, rotation=90 if turned else 0)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from mixtures.data import Data, InputError, did_you_mean
+from mixtures.wording import named
 
 __all__ = [
     "COLOURS",
@@ -17,6 +18,7 @@ __all__ = [
     "axes_or_new",
     "cluster_colour",
     "columns",
+    "lettering",
     "name_cluster",
     "panels",
     "places_of",
@@ -35,6 +37,9 @@ COLOURS = (
     "#94a4a2",
 )
 """Ten colours that people tell apart, colour-blind or not (Petroff 2021, arXiv:2107.02270), greys last."""
+
+LONGEST_NAME = 32
+"""Characters of a name that are written: longer ones leave no room for the picture."""
 
 INK = "#222222"
 """Colour of what belongs to no cluster: text, outlines, the mixture as a whole."""
@@ -110,6 +115,17 @@ def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndar
     for ax in every[n:]:
         ax.remove()
     return np.asarray(every[:n], dtype=object)
+
+
+def lettering(name: object) -> str:
+    r"""Name as it is written in a picture: no formula, whatever dollars are in it, on one line and not long.
+
+    Examples
+    --------
+    >>> print(lettering("price ($) beside $\\frac{$"), lettering("a\nb"))
+    price (\$) beside \$\\frac{\$ a\nb
+    """
+    return named(name, LONGEST_NAME)[1:-1].replace("$", r"\$")
 
 
 def name_cluster(ax: Axes, k: int, x: float, y: float) -> None:
