@@ -6,14 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from mixtures.data import InputError, as_data
 from mixtures.families import Mixture, resolve
 from mixtures.families.covariance import COVARIANCES
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=250, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("mixtures")
+
+
+def tries(n):
+    """So many examples of a property in CI; ten times as many under ``--hypothesis-profile=thorough``."""
+    return settings(max_examples=max(1, n * settings.default.max_examples // 25))
 
 
 def subclasses(cls):
