@@ -18,6 +18,8 @@ from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Problem", "Run", "ascend"]
 
+EPS = float(np.finfo(float).eps)
+
 SHORTER = 5
 """How often a leap to where there are no parameters is halved before it is given up."""
 
@@ -154,9 +156,8 @@ def ascend(
                 params, landing = landing, None
                 continue
             landing = None
-            rounding = TOLERANCES.em_rounding * np.finfo(float).eps * (passed.magnitude + abs(log_prior))
             trace.append(objective)
-            if len(trace) > 1 and not objective >= trace[-2] - rounding:
+            if _fell(spec, trace, passed.magnitude + abs(log_prior), before, params):
                 raise NonMonotoneError(
                     f"the EM objective fell from {trace[-2]:.12g} to {objective:.12g} "
                     f"at iteration {len(trace) - 1}",
@@ -232,9 +233,21 @@ def _existing(problem: Problem, params: Params) -> dict[str, Array] | None:
     return checked if alive else None
 
 
+def _fell(spec: Mixture, heights: list[float], terms: float, *points: Params) -> bool:
+    """Whether the last height is below the one before by more than rounding, of terms that add up to so much.
+
+    Parameters are rounded too, which shows where a covariance is nearly singular or means are far from 0.
+    """
+    if len(heights) < 2 or heights[-1] >= heights[-2] - TOLERANCES.em_rounding * EPS * terms:
+        return False
+    moved = [spec.family.distance(spec.family.shaken(params, EPS), params).max() for params in points]
+    grain = np.sqrt(2 * max(moved))  # what rounding does to a row's log density, in shares of it
+    return not heights[-1] >= heights[-2] - TOLERANCES.em_rounding * grain * terms
+
+
 def _resolution(spec: Mixture, params: Params, statistics: Any) -> float:
     """Length of a step that only rounding makes: steps so short no longer shrink."""
-    shaken = {name: x * (1 + np.finfo(float).eps) for name, x in params.items()}
+    shaken = {**spec.family.shaken(params, EPS), "alpha": params["alpha"] * (1 + EPS)}
     return TOLERANCES.em_rounding * spec.step_length(shaken, params, statistics.count)
 
 

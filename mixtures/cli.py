@@ -54,7 +54,10 @@ from mixtures.saving import save
 
 __all__ = ["main"]
 
-EXIT_CODES = "\n\n[bold]Exit codes[/]\n  0: it holds; 1: it does not, or no fit could be had; 2: bad input; 130: Ctrl-C"
+EXIT_CODES = (
+    "\n\n[bold]Exit codes[/]\n"
+    "  0: it holds; 1: it does not, or no fit could be had; 2: bad input; 130: Ctrl-C"
+)
 
 
 class Commands(TyperGroup):

@@ -25,8 +25,9 @@ class Tolerances:
         The same for a bootstrap replicate, whose own scatter is of the order of one.
     em_rounding : float
         The objective may fall by this many machine epsilons of the sum of the
-        absolute log-likelihoods of the rows and of the log prior; a step is
-        rounding when it is this many times what one epsilon in every parameter makes.
+        absolute log-likelihoods of the rows and of the log prior, or by this many
+        times what one epsilon in every parameter makes of that sum, where that is
+        more; a step is rounding when it is this many times what such an epsilon makes.
     natural_loss : float
         The natural form of a density is used while it loses less than this of each
         row's log density, and moves EM by less than a tenth of what it converges to.
@@ -47,6 +48,9 @@ class Tolerances:
         Relative difference of the log posterior in NumPy and in PyMC.
     gradient : float
         Largest component of PyMC's gradient at the EM estimate, unconstrained coordinates.
+    gradient_rounding : float
+        A gradient is zero, too, when it is below this many times what a change of the parameters'
+        last digits makes of it.
     gap_sd : float
         Largest gap between EM and the MAP that started displaced, in posterior sds.
     flat_curvature, flat_ratio : float
@@ -101,6 +105,7 @@ class Tolerances:
     map_gradient_polish: float = 1e-9
     logp_relative: float = 1e-8
     gradient: float = 1e-4
+    gradient_rounding: float = 100.0
     gap_sd: float = 1e-4
     flat_curvature: float = 1e-6
     flat_ratio: float = 1e-11

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import chromium
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from mixtures.data import InputError, as_data
 from mixtures.families import Mixture, resolve
@@ -16,7 +16,9 @@ from mixtures.families.covariance import COVARIANCES
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("mutation", settings.get_profile("mixtures"), max_examples=5)
-settings.register_profile("thorough", parent=settings.get_profile("mixtures"), max_examples=1000)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=250, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile(os.environ.get("MIXTURES_HYPOTHESIS", "mixtures"))
 
 
@@ -25,6 +27,11 @@ def browser():
     """Headless Chromium, the same for all tests; where there is none they are skipped and say so."""
     with chromium() as driver:
         yield driver
+
+
+def tries(n):
+    """So many examples of a property in CI; ten times as many under ``--hypothesis-profile=thorough``."""
+    return settings(max_examples=max(1, n * settings.default.max_examples // 25))
 
 
 def subclasses(cls):

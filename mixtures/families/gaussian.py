@@ -149,12 +149,14 @@ class Gaussian(Family):
     def natural(self, params: Params) -> Array:
         """[log-normaliser, P mu, -P_ij (halved on the diagonal)] with precisions P."""
         mu, Sigma = self._means_and_matrices(params)
-        P = np.linalg.inv(Sigma)
+        chol = np.linalg.cholesky(Sigma)
+        inverse = np.linalg.inv(chol)
+        P = inverse.mT @ inverse  # an inverse of Sigma itself loses twice as many digits
         linear = np.einsum("kde,ke->kd", P, mu)
         i, j = self.covariance.pairs(mu.shape[1])
         quadratic = -P[:, i, j] * np.where(i == j, 0.5, 1.0)
-        log_det = np.linalg.slogdet(Sigma)[1]
-        constant = -0.5 * ((linear * mu).sum(axis=1) + log_det + mu.shape[1] * LOG_2PI)
+        half_log_det = np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
+        constant = -0.5 * ((linear * mu).sum(axis=1) + mu.shape[1] * LOG_2PI) - half_log_det
         return np.hstack([constant[:, None], linear, quadratic])
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
@@ -253,6 +255,11 @@ class Gaussian(Family):
             np.expand_dims(b["mu"], -3),
             np.expand_dims(self._scale(b), -2 - core),
         )
+
+    def shaken(self, params: Params, by: float) -> dict[str, Array]:
+        """Means moved, and covariances widened where they are narrowest."""
+        name = self.covariance.parameter
+        return {"mu": params["mu"] * (1 + by), name: self.covariance.shaken(params[name], by)}
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
         """Clusters whose covariance is more the prior's doing than the data's."""

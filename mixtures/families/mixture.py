@@ -158,6 +158,10 @@ class Family(ABC):
     def divergence(self, a: Params, b: Params) -> Array:
         """The same of every pair of clusters, (..., K, K)."""
 
+    def shaken(self, params: Params, by: float) -> dict[str, Array]:
+        """Parameters with every number changed by this share of it, to the side that shows most."""
+        return {name: params[name] * (1 + by) for name in self.dims}
+
     def inside(self, params: Params) -> dict[str, Array]:
         """Parameters moved off the boundary of their space, if they can reach one."""
         return dict(params)
@@ -268,11 +272,7 @@ class Mixture(ABC):
         family = self.family.for_mode()
         if self.weight_concentration >= 1 and family.prior is self.prior:
             return self
-        return replace(
-            self,
-            weight_concentration=max(self.weight_concentration, 1.0),
-            prior=family.prior,
-        )
+        return replace(self, weight_concentration=max(self.weight_concentration, 1.0), prior=family.prior)
 
     def check_params(self, params: Params, n_features: int) -> dict[str, Array]:
         """Copy a user's parameters into arrays of the right names and shapes."""

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mixtures.data import InputError
 from mixtures.labels import permutation, unalign
-from mixtures.plot.style import INK, cluster_colour, panels
+from mixtures.plot.style import INK, cluster_colour, lettering, panels
 from mixtures.priors import Array
 
 __all__ = ["switching"]
@@ -93,7 +93,7 @@ def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
             spread, apart = np.sqrt(values.var(axis=(0, 1)).mean()), np.std(values.mean(axis=(0, 1)))
             found.append((float(apart / spread) if spread > 0 else 0.0, name, entry))
     _, name, entry = max(found, key=lambda each: each[0])
-    named = [str(posterior[dim].values[i]) for dim, i in entry.items()]
+    named = [lettering(posterior[dim].values[i]) for dim, i in entry.items()]
     return f"{name}[{', '.join(['k', *named])}]", name, entry
 
 

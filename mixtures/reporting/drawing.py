@@ -29,7 +29,6 @@ DECIMALS = re.compile(r"(\d\.\d\d)\d+")
 STYLE: Any = {
     "svg.fonttype": "none",  # the browser's fonts: any script, in the direction it is written
     "svg.hashsalt": "mixtures",  # the same figure, the same bytes
-    "text.parse_math": False,  # a dollar in a column's name is a dollar
     "figure.max_open_warning": 0,
     "axes.spines.top": False,
     "axes.spines.right": False,
