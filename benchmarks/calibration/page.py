@@ -47,7 +47,7 @@ def write(found: Mapping[str, Ranks]) -> None:
 
 def page(found: Mapping[str, Ranks], tested: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
     """The page of the docs, every figure from the ranks."""
-    right, faults, samples = ([e for e in EXPERIMENTS if e.kind == k] for k in ("right", "fault", "sample"))
+    right, control, faults, samples = map(of_kind, ("right", "control", "fault", "sample"))
     first = found[right[0].name]
     return TEMPLATE.read_text(encoding="utf-8").format(
         n=first.size,
@@ -59,8 +59,9 @@ def page(found: Mapping[str, Ranks], tested: Mapping[str, Mapping[str, tuple[flo
         alt=alt_text(right),
         probability=PROBABILITY,
         fault_case=faults[0].case.name,
+        fault_rows=faults[0].case.n_rows,
         fault_size=found[faults[0].name].size,
-        faults="\n".join(fault_line(e, tested[e.name]) for e in faults),
+        faults="\n".join(fault_line(e, tested[e.name]) for e in [*control, *faults]),
         samples="\n".join(sample_line(e, found[e.name], tested[e.name]) for e in samples),
         null=f"{NULL:,}",
         least=1 / (NULL + 1),
@@ -68,8 +69,13 @@ def page(found: Mapping[str, Ranks], tested: Mapping[str, Mapping[str, tuple[flo
     )
 
 
+def of_kind(kind: str) -> list[Experiment]:
+    """Experiments of one kind, in their order."""
+    return [experiment for experiment in EXPERIMENTS if experiment.kind == kind]
+
+
 def run_line(experiment: Experiment, ranks: Ranks) -> str:
-    ran_well = f"{ranks.divergent:.1g} | {max(ranks.autocorrelation.values()):.2f}"
+    ran_well = f"{100 * ranks.divergent:.2g}% | {max(ranks.autocorrelation.values()):.2f}"
     return f"| {experiment.name} | {experiment.case.n_rows} | {ranks.size:,} | {ran_well} |"
 
 
@@ -129,7 +135,7 @@ def alt_text(right: list[Experiment]) -> str:
 
 def draw(found: Mapping[str, Ranks]) -> plt.Figure:
     """Draw a row a case, its quantities in three panels; and a row of faults, a panel each."""
-    right, faults = ([e for e in EXPERIMENTS if e.kind == kind] for kind in ("right", "fault"))
+    right, faults = of_kind("right"), of_kind("fault")
     figure, axes = plt.subplots(
         len(right) + 1, COLUMNS, figsize=(13, 3.4 * (len(right) + 1)), layout="constrained", sharex=True
     )
@@ -141,13 +147,13 @@ def draw(found: Mapping[str, Ranks]) -> plt.Figure:
             ax.set_title(f"{experiment.name}: {title}", fontsize=10)
     for ax, experiment in zip(axes[-1], faults, strict=True):
         ranks = found[experiment.name]
-        least = sorted(ranks.of, key=lambda name: pot_p_value(spread_out(ranks)[name]))[:3]
-        lines(ax, ranks, least)
+        every = spread_out(ranks)
+        lines(ax, ranks, sorted(ranks.of, key=lambda name: pot_p_value(every[name]))[:3])
         ax.set_title(f"wrong on purpose: {experiment.name}", fontsize=10)
     for ax in axes[-1]:
         ax.set_xlabel("rank of the truth among the draws, as a share")
     for ax in axes[:, 0]:
-        ax.set_ylabel("ECDF less uniform, share of simulations")
+        ax.set_ylabel("ECDF less uniform,\nshare of simulations")
     return figure
 
 
@@ -169,23 +175,26 @@ def groups(dims: Mapping[str, tuple[str, ...]], ranks: Ranks) -> Iterator[tuple[
 
 
 def lines(ax: Axes, ranks: Ranks, names: list[str]) -> None:
-    """One line a quantity over the band."""
-    n = ranks.size
-    points, lower, upper = band(n)
-    ax.fill_between(points, lower, upper, color="#d9d9d9", lw=0, label=f"{PROBABILITY:.0%} band")
+    """One line a quantity over the band, at the ranks' own steps."""
+    points, lower, upper = band(ranks.size)
+    shown = slice(None, None, max(1, ranks.size // 200))
+    ax.fill_between(
+        points[shown], lower[shown], upper[shown], color="#d9d9d9", lw=0, label=f"{PROBABILITY:.0%} band"
+    )
     ax.axhline(0, color=INK, lw=0.6)
-    every = spread_out(ranks)
-    grid = np.linspace(0, 1, 400)
+    steps = np.arange(ranks.n_draws + 2)
     palette = iter(COLOURS)
     colour_of: dict[str, str] = {}
     for name in names:
-        ecdf = np.searchsorted(np.sort(every[name]), grid, side="right") / n - grid
-        same_place = name.replace("[1", "[0")  # clusters 0 and 1 share a colour and part by their dashes
-        if name.startswith("log-likelihood"):
-            colour_of[same_place] = INK
-        elif same_place not in colour_of:
-            colour_of[same_place] = next(palette)
-        dashed = same_place != name
-        ax.plot(grid, ecdf, color=colour_of[same_place], ls="--" if dashed else "-", lw=1.4, label=name)
-    ax.legend(fontsize=7, frameon=False, ncols=2, loc="best")
+        below = np.searchsorted(np.sort(ranks.of[name]), steps) / ranks.size - steps / steps[-1]
+        of_cluster_0 = name.replace("[1", "[0")  # the clusters share colours and part by their dashes
+        if of_cluster_0 not in colour_of:
+            first = name.startswith(("log-likelihood", "alpha"))
+            colour_of[of_cluster_0] = INK if first else next(palette)
+        dashes = "-" if of_cluster_0 == name else "--"
+        ax.plot(steps / steps[-1], below, color=colour_of[of_cluster_0], ls=dashes, lw=1.4, label=name)
+    ncols = 2 if max(map(len, names)) > 20 else 3
+    ax.legend(fontsize=7, frameon=False, ncols=ncols, loc="upper center")
+    largest = max(upper.max(), *(np.abs(line.get_ydata()).max() for line in ax.lines))
+    ax.set_ylim(-1.1 * largest, 1.9 * largest)
     ax.margins(x=0)
