@@ -27,6 +27,7 @@ __all__ = [
     "aligned",
     "number",
     "sentence",
+    "sort_key",
 ]
 
 FIGURE_SPACE, POINT_SPACE = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
@@ -147,7 +148,7 @@ class Table(Block):
             how = formats.get(str(name), ".4g" if numeric else "")
             texts = [_text(value, how) for value in values]
             for row, value, text in zip(rows, values, aligned(texts) if numeric else texts, strict=True):
-                row.append(Cell(text, _key(value) if numeric else text))
+                row.append(Cell(text, sort_key(value) if numeric else text))
         return cls(caption, tuple(columns), tuple(map(tuple, rows)), source)
 
 
@@ -176,8 +177,11 @@ def number(value: Any, how: str) -> str:
     return f"{value:{how}}".replace("-", "\N{MINUS SIGN}")
 
 
-def _key(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+def sort_key(value: Any) -> float | str | None:
+    """What the page's script sorts by, in words that it knows."""
+    if pd.isna(value):
+        return None
+    return float(value) if np.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def aligned(texts: Sequence[str]) -> list[str]:

@@ -89,7 +89,7 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
         fails = ("no", "bad") if check.judged else ("no, for information", "care")
         text, mood = ("yes", "good") if check.passed else fails
         note = ". ".join(part for part in (check.note, check.source) if part)
-        figures = (Cell(number(x, ".4g"), x) for x in (check.figure, check.tolerance))
+        figures = (Cell(number(x, ".4g"), sort_key(x)) for x in (check.figure, check.tolerance))
         rows.append((Cell(check.name), *figures, Cell(text, mood=mood), Cell(note)))
     columns = (
         Column("line", False),
