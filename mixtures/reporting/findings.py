@@ -27,6 +27,7 @@ from mixtures.reporting.blocks import (
     Table,
     number,
     sentence,
+    sort_key,
 )
 from mixtures.reporting.drawing import drawn
 from mixtures.reporting.material import Material

@@ -47,6 +47,9 @@ def headline(cc: Crosscheck) -> Headline:
     failed = sorted([*failures(cc.certificate), *failures(convergence)], key=lambda c: not c.cause)
     informing = [c for c in convergence if not c.judged and not c.passed]
     reasons, cautions = _sentences(failed), _sentences(informing)
+    if cc.interrupted:
+        title = "Do not rely on this fit: it was interrupted, and what there is of it is incomplete."
+        return Headline(Mood.BAD, title, (*map(sentence, cc.notes), *reasons), cautions)
     who = "EM and MAP" if cc.em is not None else "Independent searches for the mode"
     if any(check.cause for check in failed):
         title = "Do not rely on this fit: it asks for more than these data can tell."
@@ -59,7 +62,7 @@ def headline(cc: Crosscheck) -> Headline:
         return Headline(Mood.BAD, title, reasons, cautions)
     if cc.posterior is None:
         title = f"{who} agree on the estimates; there is no posterior sample to judge them by."
-        return Headline(Mood.CARE, title, cc.notes, cautions)
+        return Headline(Mood.CARE, title, tuple(map(sentence, cc.notes)), cautions)
     if "method" in cc.posterior.attrs:
         title = f"{who} agree; the posterior is an approximation."
         return Headline(Mood.CARE, title, (str(cc.posterior.attrs["method"]),), cautions)
