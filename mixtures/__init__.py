@@ -16,9 +16,11 @@ from mixtures.modes import fit_map
 from mixtures.occupied import occupied_clusters
 from mixtures.partitions import coclustering, point_partition
 from mixtures.predictive import loo_pit, predictive_checks
+from mixtures.reporting import report
 from mixtures.sampling import sample
 from mixtures.saving import load, save
 from mixtures.selection import select
+from mixtures.sensitivity import prior_sensitivity
 from mixtures.standard_errors import uncertainty
 from mixtures.switches import compare_labellings, switching
 
@@ -49,8 +51,10 @@ __all__ = [
     "plot",
     "point_partition",
     "predictive_checks",
+    "prior_sensitivity",
     "priors",
     "q_function",
+    "report",
     "resolve",
     "responsibilities",
     "sample",

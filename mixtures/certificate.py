@@ -21,7 +21,7 @@ from mixtures.priors import Array
 from mixtures.relabelling import match_params
 from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES, same_height
-from mixtures.verdict import Check
+from mixtures.verdict import IDENTIFIED, Check
 
 __all__ = [
     "Modes",
@@ -94,9 +94,7 @@ def identified(spec: Mixture, em: EMFit) -> Check:
     reason = spec.family.unidentified(em.params)
     if len(empty):
         reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
-    return Check(
-        "parameters identified (directions that are not)", float(bool(reason)), 0.0, not reason, reason
-    )
+    return Check(IDENTIFIED, float(bool(reason)), 0.0, not reason, reason, cause=True)
 
 
 def returns(mode: MAPFit, table: pd.DataFrame) -> Check:

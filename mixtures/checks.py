@@ -7,31 +7,25 @@ that were not answered for want of it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from arviz_stats import psense
-from arviz_stats.base import array_stats
 
 from mixtures.data import Data
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, Params
 from mixtures.labels import permutation
-from mixtures.mixing import sampler_stats
 from mixtures.priors import Array
+from mixtures.sensitivity import SCALED_DRAWS, finite_draws, log_densities, power_scaled
 from mixtures.switches import Switches, compare_labellings, count_switches, thinned
 from mixtures.tolerances import TOLERANCES, same_height
-from mixtures.trees import entries, flat_draws
-from mixtures.verdict import Check, check
+from mixtures.trees import flat_draws
+from mixtures.verdict import IDENTIFIED, Check, check
 
 __all__ = ["QUESTIONS", "Case", "Question"]
 
 COMPARED_DRAWS, COMPARED_ROWS = 200, 500
 """Draws and rows on which relabelling methods are compared."""
-
-SCALED_DRAWS = 1000
-"""Draws on which the prior is scaled, and looked at for collapsed clusters."""
 
 NEEDS = {
     "spec": "spec",
@@ -67,18 +61,7 @@ class Case:
     @cached_property
     def log_densities(self) -> tuple[Array, Array] | None:
         """Log prior and log-likelihood (chain, draw) of few draws."""
-        prior = _total(self.few, "log_prior")
-        if prior is None and self.spec is not None and self.spec.resolved:
-            draws, finite = _finite(self.few, self.spec)
-            prior = np.full(finite.shape, np.nan)
-            prior[finite] = [self.spec.log_prior(params) for params in draws]
-        if prior is None:
-            return None
-        stats = sampler_stats(self.few)
-        if "log_posterior" in stats:  # counts the weights of the rows, which log_likelihood does not
-            return prior, stats["log_posterior"].transpose("chain", "draw").values - prior
-        likelihood = _total(self.few, "log_likelihood")
-        return None if likelihood is None else (prior, likelihood)
+        return log_densities(self.few, self.spec)
 
     @cached_property
     def point(self) -> Params | None:
@@ -87,7 +70,7 @@ class Case:
             return self.em.params
         if self.spec is None:
             return {}  # it is the model that is lacking
-        draws, _ = _finite(self.tree, self.spec)
+        draws, _ = finite_draws(self.tree, self.spec)
         return {name: np.mean([x[name] for x in draws], axis=0) for name in self.spec.dims} if draws else None
 
 
@@ -137,9 +120,10 @@ def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
         least,
         TOLERANCES.labelled_alike,
         least >= TOLERANCES.labelled_alike,
-        f"{table.index[a]} and {table.index[b]} part: clusters overlap, and summaries of single clusters are "
-        "conditional on the relabelling rule; lower n_components",
+        f"clusters overlap (the methods {table.index[a]} and {table.index[b]} label draws differently), so "
+        "that summaries of single clusters are conditional on the relabelling rule: lower n_components",
         source="Stephens (2000); Papastamoulis (2016)",
+        cause=True,
         remark=f"on about {COMPARED_DRAWS} draws and {rows.n_rows} rows",
     )
 
@@ -156,13 +140,14 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
         fewest >= TOLERANCES.empty_count,
         f"cluster {int(rows.argmin())} is empty: only the prior speaks of its parameters; lower n_components",
         source="Rousseau and Mengersen (2011)",
+        cause=True,
     )
 
 
 def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
     flat = replace(spec, prior=None, weight_concentration=1.0).family
     scale = flat.units(data)[1]
-    draws, _ = _finite(case.few, spec)
+    draws, _ = finite_draws(case.few, spec)
     found = [defects for params in draws if (defects := flat.defects(params, scale))]
     cluster, reason = next(iter(found[0].items())) if found else (0, "no draw is finite")
     return check(
@@ -172,6 +157,7 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
         not found,
         f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
         source="Bishop (2006), section 9.2.1",
+        cause=True,
     )
 
 
@@ -179,12 +165,13 @@ def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     family = spec.family
     reason = family.never_identified(spec.n_components, data) or family.unidentified(point)
     return check(
-        "reasons why parameters are not identified",
+        IDENTIFIED,
         bool(reason),
         0,
         not reason,
         reason,
         source="Goodman (1974); Allman, Matias and Rhodes (2009)",
+        cause=True,
     )
 
 
@@ -235,7 +222,7 @@ def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
     """How fast each parameter's posterior moves as the prior is raised to a power near one."""
     posterior = case.few["posterior"].to_dataset()
-    by_prior, by_likelihood = (_power_scaled(posterior, density) for density in log_densities)
+    by_prior, by_likelihood = (power_scaled(posterior, density) for density in log_densities)
     if not by_prior:
         return None  # nothing varies
     label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
@@ -267,43 +254,3 @@ QUESTIONS = (
     Question("prior sensitivity", ("log_densities",), _sensitivity),
 )
 """Every check of labels, clusters and prior, in reading order."""
-
-
-def _finite(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
-    """Parameters of every draw that is finite, and which draws (chain, draw) are."""
-    draws = flat_draws(tree, spec.dims)
-    numbers = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in draws.values()]
-    finite = np.all(numbers, axis=0)
-    params = [{name: x[s] for name, x in draws.items()} for s in np.flatnonzero(finite)]
-    sizes = tree["posterior"].sizes
-    return params, finite.reshape(sizes["chain"], sizes["draw"])
-
-
-def _total(tree: xr.DataTree, group: str) -> Array | None:
-    """Sum (chain, draw) of all densities of a group."""
-    if group not in tree.children:
-        return None
-    variables = tree[group].to_dataset().data_vars.values()
-    sums = [v.sum([dim for dim in v.dims if dim not in ("chain", "draw")]) for v in variables]
-    return np.asarray(sum(total.transpose("chain", "draw").values for total in sums))
-
-
-def _power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
-    """ArviZ's power-scaling sensitivity of every entry that varies, by its label; NaN on too few draws."""
-    values: dict[str, Any] = {str(name): v.values for name, v in posterior.data_vars.items()}
-    inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
-    coords = {str(d): list(posterior[d].values) for d in posterior.coords}
-    labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, coords)
-    every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
-    moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
-    flat = np.allclose(log_density, log_density[0, 0], rtol=1e-12, atol=1e-12)
-    if flat or not moving:  # a flat density is as flat to any power
-        return dict.fromkeys(moving, 0.0)
-    ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
-    if not (np.isfinite(ess) and ess > TOLERANCES.scaled_ess):
-        return dict.fromkeys(moving, np.nan)
-    dims, index = ("chain", "draw", "entry"), {dim: posterior[dim].values for dim in ("chain", "draw")}
-    density = xr.Dataset({"total": (dims, log_density[..., None])}, index)
-    moved = xr.Dataset({"moved": (dims, np.stack(list(moving.values()), axis=-1))}, index)
-    figures = psense(xr.DataTree.from_dict({"posterior": moved, "log_prior": density}), group="prior")
-    return dict(zip(moving, figures["moved"].values.tolist(), strict=True))

@@ -1,16 +1,18 @@
-"""The command line: ``mixtures crosscheck``, ``select``, ``predict``, ``datasets`` and ``demo``."""
+"""The command line: ``mixtures crosscheck`` and ``demo`` here, the others from `mixtures.commands`."""
 
 import json
-import sys
-from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mixtures import datasets
 from mixtures.agreement import crosscheck
 from mixtures.arguments import check_whole
-from mixtures.data import InputError
-from mixtures.em import fit_em
+from mixtures.commands import datasets as datasets_module
+from mixtures.commands import predict, report, select
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,
@@ -21,20 +23,12 @@ from mixtures.options import (
     ComponentsOption,
     ConcentrationOption,
     CovarianceOption,
-    CriteriaOption,
     CsvOption,
     DataArgument,
     DrawsOption,
     ExcludeOption,
-    FreeComponentsOption,
-    FromOption,
-    IntervalOption,
     JsonOption,
-    MaxOption,
-    MinOption,
     ModelOption,
-    NameArgument,
-    OutputOption,
     PriorOption,
     QuietOption,
     ResamplesOption,
@@ -42,46 +36,83 @@ from mixtures.options import (
     SamplerOption,
     SaveOption,
     SeedOption,
+    SeparatorOption,
     StartsOption,
     TuneOption,
     UncertaintyOption,
+    about,
     check_outputs,
+    examples,
     load_frame,
     reports_errors,
     spec_of,
+    tell_written,
 )
-from mixtures.prediction import fitted_in, prediction_table, select_features
-from mixtures.printing import (
-    TABLES,
-    console,
-    crosscheck_as_json,
-    finite,
-    plain,
-    ruled_table,
-    selection_as_json,
-    show_crosscheck,
-    show_selection,
-    spreadsheet_safe,
-    visible,
-    write_table,
-)
-from mixtures.saving import load, save
-from mixtures.selection import select
+from mixtures.printing import console, crosscheck_as_json, show_crosscheck, write_table
+from mixtures.saving import save
 
 __all__ = ["main"]
 
+EXIT_CODES = "\n\n[bold]Exit codes[/]\n  0: it holds; 1: it does not, or no fit could be had; 2: bad input"
+
+
+class Commands(TyperGroup):
+    """The commands; data in their place get a hint."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that the first argument names."""
+        word = args[0]
+        if word not in self.commands and (word in datasets.NAMES or Path(word).exists()):
+            ctx.fail(f"{word!r} names data, and no command; did you mean: mixtures crosscheck {word} -k 2")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     name="mixtures",
     help="Finite mixtures: EM, MAP and posterior of one model, side by side.",
+    epilog=examples(
+        "mixtures demo",
+        "mixtures crosscheck faithful -k 2",
+        "mixtures select table.csv --max-k 4",
+        "mixtures report table.csv -k 3 -o report.html",
+        "mixtures COMMAND --help",
+    )
+    + EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
-@app.command(name="crosscheck")
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mixtures {version('mixtures')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Finite mixtures: EM, MAP and posterior of one model, side by side."""
+
+
+@app.command(
+    "crosscheck",
+    epilog=examples(
+        "mixtures crosscheck faithful -k 2 --seed 1",
+        "mixtures crosscheck table.csv -m bmm -k 3 --exclude id --save table.mix",
+        "zcat table.csv.gz | mixtures crosscheck - -k 2 --covariance diag --json",
+    ),
+)
 @reports_errors
 def crosscheck_command(
+    context: typer.Context,
     data: DataArgument,
     k: ComponentsOption,
     model: ModelOption = "gmm",
@@ -90,6 +121,7 @@ def crosscheck_command(
     weight_concentration: ConcentrationOption = 1.0,
     columns: ColumnsOption = None,
     exclude: ExcludeOption = None,
+    separator: SeparatorOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
     tune: TuneOption = 500,
@@ -107,14 +139,12 @@ def crosscheck_command(
     """Fit by EM, MAP and posterior sampling, and certify that they agree.
 
     Exits with 0 if the certificate holds, 1 if not, 2 on bad input.
-
-    Example: mixtures crosscheck faithful --model gmm -k 2 --save faithful.mix
     """
     spec = spec_of(model, k, covariance, prior, weight_concentration)
     check_outputs(seed, csv=csv, save=save_as)
     if save_as is not None:
         require_netcdf()
-    frame = load_frame(data, columns, exclude)
+    frame = load_frame(data, columns, exclude, separator)
     cc = crosscheck(
         spec,
         frame,
@@ -131,156 +161,27 @@ def crosscheck_command(
     if csv is not None:
         write_table(cc.table, csv)
     if save_as is not None:
-        save(cc, save_as, X=frame, about={"data": data, "seed": "" if seed is None else str(seed)})
+        save(cc, save_as, X=frame, about=about(context, data, seed))
     if as_json:
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
     else:
         show_crosscheck(cc, rows)
+        tell_written(quiet, table=csv, result=save_as)
     raise typer.Exit(HOLDS if cc.passed else FAILS)
 
 
-@app.command(name="select")
-@reports_errors
-def select_command(
-    data: DataArgument,
-    model: ModelOption = "gmm",
-    min_k: MinOption = 1,
-    max_k: MaxOption = 6,
-    criteria: CriteriaOption = "aic,bic,icl",
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
-    columns: ColumnsOption = None,
-    exclude: ExcludeOption = None,
-    n_init: StartsOption = 10,
-    draws: DrawsOption = 1000,
-    tune: TuneOption = 500,
-    chains: ChainsOption = 4,
-    seed: SeedOption = None,
-    csv: CsvOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Fit several numbers of clusters, compare them, and recommend one by a rule that is stated.
-
-    Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
-
-    Example: mixtures select faithful --model gmm --max-k 6 --criteria all
-    """
-    spec = spec_of(model, 1, covariance, prior, weight_concentration)
-    check_outputs(seed, csv=csv)
-    if not 1 <= min_k <= max_k:
-        raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
-    selection = select(
-        spec,
-        load_frame(data, columns, exclude),
-        range(min_k, max_k + 1),
-        criteria="all" if criteria == "all" else [name.strip() for name in criteria.split(",")],
-        n_init=n_init,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        random_seed=seed,
-        progressbar=not (quiet or as_json),
-    )
-    if csv is not None:
-        write_table(selection.table, csv)
-    if as_json:
-        typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
-    else:
-        show_selection(selection)
-    raise typer.Exit(HOLDS if selection.recommended is not None else FAILS)
+app.command("select", epilog=select.EXAMPLES)(select.select_command)
+app.command("report", epilog=report.EXAMPLES)(report.report_command)
+app.command("predict", epilog=predict.EXAMPLES)(predict.predict_command)
+app.command("datasets", epilog=datasets_module.EXAMPLES)(datasets_module.datasets_command)
 
 
-@app.command(name="predict")
-@reports_errors
-def predict_command(
-    data: DataArgument,
-    saved: FromOption = None,
-    k: FreeComponentsOption = None,
-    model: ModelOption = "gmm",
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
-    columns: ColumnsOption = None,
-    exclude: ExcludeOption = None,
-    n_init: StartsOption = 10,
-    seed: SeedOption = None,
-    ci_prob: IntervalOption = 0.95,
-    output: OutputOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Say to which cluster every row belongs, and how sure that is.
-
-    With --from, by a saved result: from its posterior sample, where it has one, with intervals.
-    With -k, by EM fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
-
-    Example: mixtures predict new.csv --from faithful.mix -o clusters.csv
-    """
-    check_outputs(seed, o=output)
-    if output is not None and output.suffix.lower() not in TABLES:
-        raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
-    if (saved is None) is (k is None):
-        raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
-    frame = load_frame(data, columns, exclude)
-    progress = output is not None and not (quiet or as_json)  # it would be drawn into the table
-    if saved is not None:
-        fitted = fitted_in(load(saved))
-        frame, ignored = select_features(frame, fitted.features)
-        if ignored and not quiet:
-            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
-            typer.echo(visible(note), err=True)
-    elif k is not None:
-        spec = spec_of(model, k, covariance, prior, weight_concentration)
-        fitted = fitted_in(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
-    table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
-    if output is not None:
-        write_table(table, output)
-    if as_json:
-        rows = table.reset_index().to_dict("records")
-        typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
-    elif output is None:
-        text = spreadsheet_safe(table).to_csv()
-        typer.echo(
-            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
-        )
-    elif not quiet:
-        typer.echo(visible(f"{len(table)} rows written to {output}"))
-
-
-@app.command(name="datasets")
-@reports_errors
-def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> None:
-    """List the built-in data sets, or print one of them as CSV.
-
-    Example: mixtures datasets iris > iris.csv
-    """
-    if name is not None:
-        frame = datasets.load(name)
-        typer.echo(
-            frame.to_json(orient="records", indent=2) if as_json else frame.to_csv(index=False), nl=as_json
-        )
-        return
-    listed = [datasets.describe(each) for each in datasets.NAMES]
-    if as_json:
-        typer.echo(json.dumps([asdict(each) for each in listed], indent=2))
-        return
-    shown = ruled_table("Built-in data sets")
-    for column, justify in (("name", "left"), ("rows", "right"), ("columns", "right"), ("what", "left")):
-        shown.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for each in listed:
-        what = f"{each.summary}\n[dim]{plain(each.source)}[/]"
-        shown.add_row(each.name, str(each.n_rows), str(each.n_columns), what)
-    console().print(shown)
-
-
-@app.command()
+@app.command(epilog=examples("mixtures demo", "mixtures demo --seed 1 --draws 500 --quiet"))
 @reports_errors
 def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = False) -> None:
     """Crosscheck Old Faithful (a GMM with two clusters) and handwritten digits (a BMM with ten).
 
-    Example: mixtures demo --seed 1
+    Exits with 0 if both certificates hold, else 1.
     """
     check_outputs(seed)
     check_whole(1, draws=draws)
@@ -293,11 +194,6 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
         show_crosscheck(cc, rows=20)
         holds &= cc.passed
     raise typer.Exit(HOLDS if holds else FAILS)
-
-
-def is_terminal() -> bool:
-    """Whether a person looks at the output."""
-    return sys.stdout.isatty()
 
 
 def main() -> None:

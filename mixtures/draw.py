@@ -26,7 +26,7 @@ from blackjax.mcmc.hmc import HMCState
 from mixtures.compiled import CompiledModel
 from mixtures.priors import Array
 
-__all__ = ["Draws", "Frame", "compile_nuts", "run_nuts"]
+__all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
@@ -127,10 +127,7 @@ def run_nuts(
         Draws and sampler statistics; fewer than asked for after an interrupt.
     """
     transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
-    schedule = np.zeros((tune + draws, 3), dtype=np.int32)
-    if tune:
-        schedule[:tune, :2] = np.asarray(build_schedule(tune)).astype(np.int32)
-        schedule[:tune, 2] = 1
+    schedule = stages_of(tune, draws)
     stop = threading.Event()
 
     def chain(index: int) -> list[Any]:
@@ -164,6 +161,15 @@ def run_nuts(
     return Draws(stacked[0], stacked[1], complete=length == draws)
 
 
+def stages_of(tune: int, draws: int) -> np.ndarray:
+    """Stage of every transition (slow window, its end, tuning), shape (tune + draws, 3)."""
+    schedule = np.zeros((tune + draws, 3), dtype=np.int32)
+    if tune:
+        schedule[:tune, :2] = np.asarray(build_schedule(tune)).astype(np.int32)
+        schedule[:tune, 2] = 1
+    return schedule
+
+
 def compile_nuts(compiled: CompiledModel, frame: Frame, target_accept: float, max_treedepth: int) -> None:
     """Compile what `run_nuts` will run, ahead of it: a chunk of no transitions."""
     transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
@@ -195,7 +201,7 @@ class Transitions:
         self._kernel = blackjax.nuts.build_kernel()
         self._step_init, self._step_update, self._step_final = dual_averaging_adaptation(target_accept)
         self._mass_init, self._mass_update, self._mass_final = mass_matrix_adaptation(is_diagonal_matrix=True)
-        self._run_chunk = jax.jit(self._chunk)
+        self._run_chunk = jax.jit(self.chunk)
 
     def start(self, compiled: CompiledModel, frame: Frame) -> Any:
         """State of a chain before its first transition: position, step size, mass matrix."""
@@ -212,7 +218,8 @@ class Transitions:
         carry, *recorded = self._run_chunk(carry, key, padded, len(stages), geometry, compiled.arrays)
         return carry, *jax.tree.map(lambda x: np.asarray(x)[: len(stages)], recorded)
 
-    def _chunk(self, carry: Any, key: Any, stages: Any, length: Any, geometry: Any, arrays: Any) -> Any:
+    def chunk(self, carry: Any, key: Any, stages: Any, length: Any, geometry: Any, arrays: Any) -> Any:
+        """What `run` compiles: a transition for each of the first ``length`` of CHUNK stages."""
         centre, basis = geometry
 
         def target(y: Any) -> Any:

@@ -154,6 +154,8 @@ def _read_dict(raw: Any, hint: Any, where: str, fetch: Fetch) -> dict[Any, Any]:
         keys = [kind(key) for key in _expect(raw, dict, where)]
     except ValueError as error:
         raise InputError(f"{where} has a key that is not {kind.__name__}") from error
+    if [str(key) for key in keys] != list(raw):  # "1" and "01" would be one key
+        raise InputError(f"{where} has a key that is not written as {kind.__name__} is")
     values = [decode(item, inner, f"{where}.{key}", fetch) for key, item in raw.items()]
     return dict(zip(keys, values, strict=True))
 
@@ -203,8 +205,26 @@ def _read_index(raw: Any, where: str, fetch: Fetch) -> pd.Index:
     return pd.MultiIndex.from_arrays(levels, names=names)
 
 
+def _write_column(column: pd.Series) -> dict[str, Any]:
+    """Column of a frame; counts that may be missing are kept as numbers and which of them are known."""
+    if column.dtype != pd.Int64Dtype():
+        return _write_array(column.to_numpy())
+    counts, known = column.fillna(0).to_numpy(np.int64), column.notna().to_numpy(bool)
+    return {"counts": _write_array(counts), "known": _write_array(known)}
+
+
+def _read_column(raw: Any, where: str, fetch: Fetch) -> Any:
+    if not isinstance(raw, dict) or "counts" not in raw:
+        return _read_array(raw, None, where, fetch)
+    _keys(raw, ("counts", "known"), where)
+    counts, known = (_read_array(raw[name], None, f"{where}.{name}", fetch) for name in ("counts", "known"))
+    if counts.shape != known.shape or counts.dtype != np.int64 or known.dtype != np.bool:
+        raise InputError(f"{where} has counts of {counts.dtype} and says in {known.dtype} which are known")
+    return pd.arrays.IntegerArray(counts, ~known)
+
+
 def _write_frame(frame: pd.DataFrame, *_: Any) -> dict[str, Any]:
-    columns = [_write_array(frame.iloc[:, j].to_numpy()) for j in range(frame.shape[1])]
+    columns = [_write_column(frame.iloc[:, j]) for j in range(frame.shape[1])]
     return {"index": _write_index(frame.index), "columns": _write_index(frame.columns), "values": columns}
 
 
@@ -213,7 +233,7 @@ def _read_frame(raw: Any, hint: Any, where: str, fetch: Fetch) -> pd.DataFrame:
     index = _read_index(raw["index"], f"{where}.index", fetch)
     columns = _read_index(raw["columns"], f"{where}.columns", fetch)
     values = [
-        _read_array(column, None, f"{where}.values[{j}]", fetch)
+        _read_column(column, f"{where}.values[{j}]", fetch)
         for j, column in enumerate(_expect(raw["values"], list, f"{where}.values"))
     ]
     if len(values) != len(columns) or any(column.shape != (len(index),) for column in values):

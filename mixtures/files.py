@@ -44,6 +44,8 @@ def read_table(
     path: str | PathLike[str],
     columns: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] = (),
+    *,
+    separator: str | None = None,
 ) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
@@ -57,6 +59,8 @@ def read_table(
         The columns to keep, in this order; all of them by default.
     exclude : str or sequence of str
         Columns to leave out of them.
+    separator : str, optional
+        The character between the cells of a text file, where it is not the one of the suffix.
 
     Returns
     -------
@@ -79,6 +83,8 @@ def read_table(
     if suffix not in (*_SEPARATORS, *_PARQUET):
         kinds = ", ".join((*_SEPARATORS, *_PARQUET))
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
+    if suffix in _PARQUET and separator is not None:
+        raise InputError(f"{path} is no text file: it has no separator; leave it out")
     if suffix in _PARQUET:
         return _read_parquet(path, columns, exclude)
     try:
@@ -86,25 +92,34 @@ def read_table(
             content = _content(file, str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
-    table = _read_text(content, _SEPARATORS[suffix], str(path))
+    table = _read_text(content, _checked(separator) or _SEPARATORS[suffix], str(path))
     return table[choose_columns(list(table.columns), columns, exclude)]
 
 
-def read_stream(stream: BinaryIO, name: str) -> pd.DataFrame:
+def read_stream(stream: BinaryIO, name: str, *, separator: str | None = None) -> pd.DataFrame:
     """Read CSV with column names from an open stream, such as standard input."""
     content = _content(stream, name)
     if not content:
         raise InputError(f"{name} is empty")
-    return _read_text(content, ",", name)
+    return _read_text(content, _checked(separator) or ",", name)
+
+
+def _checked(separator: str | None) -> str | None:
+    """A separator that a user names."""
+    if separator is not None and (len(separator) != 1 or separator.isalnum() or separator in '"\r\n.'):
+        raise InputError(f"separator {separator!r} is not a single character such as ',' or ';'")
+    return separator
 
 
 def choose_columns(
     available: Sequence[str], columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
 ) -> list[str]:
     """Columns to keep of those that there are; an `InputError` suggests one for a slip."""
-    asked = available if columns is None else [columns] if isinstance(columns, str) else list(columns)
-    without = [exclude] if isinstance(exclude, str) else list(exclude)
     known = set(available)
+    asked, without = (
+        [name if name in known else name.strip() for name in ([names] if isinstance(names, str) else names)]
+        for names in (available if columns is None else columns, exclude)
+    )
     for name in [*asked, *without]:
         if name not in known:
             raise InputError(
@@ -243,8 +258,9 @@ def _other_separator(body: bytes, separator: str) -> str:
 
 def _wrong_separator(separator: str, other: str, source: str) -> str:
     return (
-        f"{source} should have {_BY_NAME[separator]} between its columns and seems to have "
-        f"{_BY_NAME[other]}; save it with commas as .csv (and points in its decimals) or with tabs as .tsv"
+        f"{source} should have {_BY_NAME.get(separator, repr(separator))} between its columns and seems to "
+        f"have {_BY_NAME[other]}; say so by separator={other!r} in Python or --separator {other!r} on the "
+        "command line (decimals need points)"
     )
 
 

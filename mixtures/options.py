@@ -1,6 +1,8 @@
 """What the commands share: their options, the data and model that these name, and how errors end."""
 
+import csv
 import os
+import shlex
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,8 +17,9 @@ from mixtures import datasets
 from mixtures.data import InputError, did_you_mean
 from mixtures.emfit import CollapseError, NonMonotoneError
 from mixtures.families import IdentifiabilityWarning, Mixture
+from mixtures.families.covariance import COVARIANCES
 from mixtures.files import choose_columns, read_stream, read_table
-from mixtures.printing import console, plain
+from mixtures.printing import console, plain, visible
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
@@ -25,7 +28,19 @@ from mixtures.wording import named
 HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
 
+SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
+"""Names of separators that a shell makes hard to type."""
+
 MODELS: dict[str, type[Mixture]] = {model.__name__.lower(): model for model in Mixture.__subclasses__()}
+
+DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
+"""Panels of the help."""
+
+
+def option(panel: str, *names: str, **settings: Any) -> Any:
+    """An option that the help shows in a panel."""
+    return typer.Option(*names, rich_help_panel=panel, **settings)
+
 
 DataArgument = Annotated[
     str,
@@ -34,51 +49,96 @@ DataArgument = Annotated[
         help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(datasets.NAMES)}.",
     ),
 ]
-ModelOption = Annotated[str, typer.Option("--model", "-m", help=f"One of {', '.join(MODELS)}.")]
-ComponentsOption = Annotated[int, typer.Option("--components", "-k", help="Number of clusters K.")]
-MinOption = Annotated[int, typer.Option("--min-k", help="Fewest clusters.")]
-MaxOption = Annotated[int, typer.Option("--max-k", help="Most clusters.")]
-CriteriaOption = Annotated[
-    str,
-    typer.Option(help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+ColumnsOption = Annotated[
+    str | None,
+    option(DATA, metavar="NAMES", help="Columns to use, separated by commas; quote one that has a comma."),
+]
+ExcludeOption = Annotated[
+    str | None, option(DATA, metavar="NAMES", help="Columns to leave out, separated by commas.")
+]
+SeparatorOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="CHARACTER",
+        help="What separates cells in a text file, such as ';' or tab. By default its suffix says it.",
+    ),
+]
+
+ComponentsOption = Annotated[
+    int, option(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
+]
+FreeComponentsOption = Annotated[
+    int | None,
+    option(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
+]
+MinOption = Annotated[int, option(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
+MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clusters.")]
+ModelOption = Annotated[
+    str, option(MODEL, "--model", "-m", metavar="|".join(MODELS), help="Kind of mixture.")
 ]
 CovarianceOption = Annotated[
     str | None,
-    typer.Option("--covariance", help="full, tied, diag or spherical (GMM only).", show_default="full"),
+    option(
+        MODEL,
+        "--covariance",
+        metavar="SHAPE",
+        help=f"Of the clusters of a GMM: {', '.join(COVARIANCES)}.",
+        show_default="full",
+    ),
 ]
-PriorOption = Annotated[str, typer.Option(help="default, or none for maximum likelihood.")]
-ConcentrationOption = Annotated[float, typer.Option(help="Dirichlet concentration of the weights.")]
-ColumnsOption = Annotated[str | None, typer.Option(help="Columns to use, separated by commas.")]
-ExcludeOption = Annotated[str | None, typer.Option(help="Columns to leave out, separated by commas.")]
-StartsOption = Annotated[int, typer.Option(help="Starts of EM, and of MAP.")]
-DrawsOption = Annotated[int, typer.Option(help="Posterior draws a chain.")]
-TuneOption = Annotated[int, typer.Option(help="Warm-up a chain.")]
-ChainsOption = Annotated[int, typer.Option(help="Chains.")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of everything.")]
-SamplerOption = Annotated[str, typer.Option(help=f"One of {', '.join(SAMPLERS)}.")]
+PriorOption = Annotated[str, option(MODEL, metavar="default|none", help="none is maximum likelihood.")]
+ConcentrationOption = Annotated[
+    float, option(MODEL, metavar="NUMBER", help="Dirichlet concentration of the weights.")
+]
+
+CriteriaOption = Annotated[
+    str,
+    option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+]
+StartsOption = Annotated[int, option(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
+DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws a chain.")]
+TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws a chain.")]
+ChainsOption = Annotated[int, option(FITTING, metavar="N", help="Chains.")]
+SeedOption = Annotated[int | None, option(FITTING, metavar="N", help="Seed of everything.")]
+SamplerOption = Annotated[str, option(FITTING, metavar="NAME", help=f"One of {', '.join(SAMPLERS)}.")]
 UncertaintyOption = Annotated[
     str | None,
-    typer.Option(help=f"Standard deviations side by side: all, or some of {', '.join(METHODS)}, by commas."),
+    option(
+        FITTING,
+        metavar="NAMES",
+        help=f"Standard deviations side by side: some of {', '.join(METHODS)}, separated by commas, or all.",
+    ),
 ]
-ResamplesOption = Annotated[int, typer.Option(help="Replicates of each bootstrap.")]
-RowsOption = Annotated[int, typer.Option(help="Rows of the table to print at most.")]
-CsvOption = Annotated[Path | None, typer.Option(help="Write the whole table to this CSV file.")]
-SaveOption = Annotated[
-    Path | None, typer.Option("--save", help="Save the result to this file; predict --from reads it.")
-]
+ResamplesOption = Annotated[int, option(FITTING, metavar="N", help="Replicates of each bootstrap.")]
 FromOption = Annotated[
-    Path | None, typer.Option("--from", help="A saved result: crosscheck --save FILE, or mixtures.save.")
+    Path | None,
+    option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k."),
 ]
-FreeComponentsOption = Annotated[
-    int | None, typer.Option("--components", "-k", help="Number of clusters K, to fit by EM without --from.")
+IntervalOption = Annotated[float, option(FITTING, metavar="P", help="Probability of the intervals.")]
+
+RowsOption = Annotated[int, option(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
+CsvOption = Annotated[
+    Path | None, option(OUTPUT, metavar="FILE", help="Write the whole table to this CSV file.")
 ]
-IntervalOption = Annotated[float, typer.Option(help="Probability of the intervals.")]
+SaveOption = Annotated[
+    Path | None,
+    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from."),
+]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this CSV or Parquet file instead.")
+    Path | None,
+    option(OUTPUT, "--output", "-o", metavar="FILE", help="Write to this CSV or Parquet file instead."),
 ]
-NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set to print as CSV.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+JsonOption = Annotated[bool, option(OUTPUT, "--json", metavar="", help="Print JSON for machines instead.")]
+QuietOption = Annotated[
+    bool, option(OUTPUT, "--quiet", "-q", metavar="", help="No progress, and no word on files and columns.")
+]
+NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A data set to print as CSV.")]
+
+
+def examples(*commands: str) -> str:
+    """End of a command's help: what one might type, each on a line of its own."""
+    return "\n".join(["", "[bold]Examples[/]", *(f"  {plain(command)}" for command in commands)])
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -119,6 +179,33 @@ def check_outputs(seed: int | None, **files: Path | None) -> None:
             raise InputError(f"{dashes}{option}: the folder {folder!r} cannot be written to")
 
 
+def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
+    """What a result is to say of where it comes from."""
+    told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
+    return told | {"command": _command(context)}
+
+
+def _command(context: typer.Context) -> str:
+    """The command as it could be typed again: what differs from the defaults."""
+    words = ["mixtures", str(context.info_name)]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if value == parameter.default or value is None or value == "":
+            continue
+        option = max(parameter.opts, key=len)
+        words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
+        if value is True:
+            words.pop()
+    return shlex.join(words)
+
+
+def tell_written(quiet: bool, **files: Path | None) -> None:
+    """Name the files that were written, each by what is in it."""
+    for what, file in files.items():
+        if file is not None and not quiet:
+            typer.echo(visible(f"{what} written to {file}"))
+
+
 def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
     """Specification that the options ask for."""
     if model not in MODELS:
@@ -136,21 +223,33 @@ def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_conce
     return MODELS[model](k, **options)
 
 
-def load_frame(data: str, columns: str | None, exclude: str | None) -> pd.DataFrame:
+def load_frame(
+    data: str, columns: str | None, exclude: str | None, separator: str | None = None
+) -> pd.DataFrame:
     """Data by name, from a file or from standard input, and of them the columns asked for."""
-    keep, drop = (
-        None if names is None else [n.strip() for n in names.split(",")] for names in (columns, exclude)
-    )
-    if data not in datasets.NAMES and data != "-":
+    keep, drop = (None if names is None else _names(names) for names in (columns, exclude))
+    if separator is not None:
+        separator = SEPARATORS.get(separator, separator)
+    if data in datasets.NAMES:
+        if separator is not None:
+            raise InputError(f"--separator does not go with the data set {data!r}; leave it out")
+        table = datasets.load(data)
+    elif data == "-":
+        table = read_stream(typer.get_binary_stream("stdin"), "standard input", separator=separator)
+    else:
         if not os.path.exists(data) and not Path(data).suffix:
             raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
-        return read_table(data, keep, drop or ())
-    table = (
-        read_stream(typer.get_binary_stream("stdin"), "standard input")
-        if data == "-"
-        else datasets.load(data)
-    )
+        return read_table(data, keep, drop or (), separator=separator)
     return table[choose_columns(list(table.columns), keep, drop or ())]
+
+
+def _names(listed: str) -> list[str]:
+    """Columns that an option lists; quotation marks hold one with a comma together."""
+    try:
+        (names,) = csv.reader([listed], skipinitialspace=True)
+    except csv.Error as error:
+        raise InputError(f"{named(listed)} is no list of column names: {error}") from error
+    return names
 
 
 def _complain(error: Exception) -> None:

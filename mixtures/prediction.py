@@ -14,6 +14,7 @@ from mixtures.emfit import EMFit
 from mixtures.families import Mixture, recognise_mixture
 from mixtures.membership import responsibilities
 from mixtures.modes import MAPFit
+from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 from mixtures.wording import named, shortened
 
@@ -59,6 +60,16 @@ def _(beside: Uncertainty) -> Fitted:
 def _(cc: Crosscheck) -> Fitted:
     point = fitted_in(cc.mode if cc.em is None else cc.em)
     return point if cc.posterior is None else Fitted(point.spec, point.features, cc.posterior)
+
+
+@fitted_in.register
+def _(selection: Selection) -> Fitted:
+    """Of the number of clusters that is recommended."""
+    k = selection.recommended
+    if k is None:
+        raise InputError(f"the selection has no clusters to assign rows to: {selection.rule}")
+    point = fitted_in(selection.fits[k])
+    return Fitted(point.spec, point.features, selection.samples.get(k, point.params))
 
 
 @fitted_in.register

@@ -1,5 +1,6 @@
 """Results on the terminal and in tables: text that came from data, and numbers that JSON knows."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from unicodedata import category
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,6 +21,7 @@ from mixtures.diagnostics import Check
 from mixtures.families import Mixture
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
+from mixtures.verdict import failures
 
 __all__ = [
     "TABLES",
@@ -47,6 +50,23 @@ JOINERS = "\u200c\u200d"
 LONGEST_TEXT, LONGEST_LABEL = 2000, 100
 """Characters printed of a text at most, and of a label in a table."""
 
+LABEL_WIDTH = 20
+"""Characters that the name of a parameter has at least; a longer one goes over several lines."""
+
+NEEDED_LEAST = (
+    *("ess_tail", "gap", "z", "ess_bulk", "MAP", "r_hat"),
+    *(
+        "p_loo",
+        "bad_pareto_k",
+        "n_parameters",
+        "restarts",
+        "log_likelihood",
+        "elpd_loo_se",
+        "log_evidence_se",
+    ),
+)
+"""Columns of tables by the order in which they are left out where a terminal has no room for all."""
+
 PARQUET = (".parquet", ".pq")
 TABLES = (".csv", *PARQUET)
 """Suffixes of the tables that can be written."""
@@ -54,7 +74,7 @@ TABLES = (".csv", *PARQUET)
 
 def console(*, stderr: bool = False) -> Console:
     """A terminal that takes no word of a text for a picture or a number."""
-    return Console(stderr=stderr, emoji=False)
+    return Console(stderr=stderr, emoji=False, highlight=False)
 
 
 def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
@@ -130,22 +150,20 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     """Print the table (at most so many rows), the certificate, the notes and the verdict."""
     out = console()
     spec = cc.mode.spec
-    out.print(_parameters(cc.table, rows, title="" if spec is None else _title(spec)))
-    if len(cc.table) > rows:
-        out.print(f"({len(cc.table) - rows} more rows: --rows, --csv or --json)")
+    _parameters(out, cc.table, rows, title="" if spec is None else _title(spec))
     out.print(_checks("Certificate of agreement", cc.certificate))
     if cc.convergence is not None:
         out.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
     if cc.em is not None:
         out.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}")
     if cc.uncertainty is not None:
-        out.print(_parameters(cc.uncertainty.table, rows, "Standard deviations side by side"))
+        _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
     for note in (*cc.notes, *_notes(cc.uncertainty)):
         out.print(f"note: {plain(note)}")
     verdict = (
         "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
     )
-    reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in cc.certificate if not c.passed]
+    reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in failures(cc.certificate)]
     out.print(f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}.")
     for reason in reasons:
         out.print(f"  [red]because[/] {plain(reason)}")
@@ -162,18 +180,46 @@ def _title(spec: Mixture) -> str:
     return plain(f"{type(spec).__name__}({', '.join(shown)})")
 
 
-def _parameters(table: pd.DataFrame, rows: int, title: str) -> Table:
-    table = table.drop(columns="ess_tail", errors="ignore")  # too wide for most terminals
+def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> None:
+    """Print a table of parameters, of its columns as many as there is room for."""
     shown = ruled_table(title)
-    shown.add_column("parameter", overflow="fold")
-    for name in table.columns:
-        shown.add_column(str(name), justify="right", no_wrap=True)
-    for label, row in table.head(rows).iterrows():
-        shown.add_row(
-            plain(visible(str(label), longest=LONGEST_LABEL)),
-            *(_cell(str(name), value) for name, value in row.items()),
+    labels = [visible(str(label), longest=LONGEST_LABEL) for label in table.index[:rows]]
+    label_width = min(LABEL_WIDTH, max(map(cell_len, ["parameter", *labels])))
+    shown.add_column("parameter", overflow="fold", min_width=label_width)
+    cells = {
+        str(name): [_cell(str(name), value) for value in column.head(rows)] for name, column in table.items()
+    }
+    kept = _fitting(cells, out.width - label_width)
+    for name in kept:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for i, label in enumerate(labels):
+        shown.add_row(plain(label), *(cells[name][i] for name in kept))
+    out.print(shown)
+    if len(table) > rows:
+        out.print(f"({len(table) - rows} more rows: --rows, --csv or --json)")
+    _say_left_out(out, cells, kept)
+
+
+def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
+    """Columns that fit into so many characters; what is needed least is left out first."""
+    room -= 2  # the edges
+    widths = {name: 2 + max(map(cell_len, [name, *column])) for name, column in cells.items()}
+    kept = list(cells)
+    expendable = [*(name for name in NEEDED_LEAST if name in cells), *reversed(list(cells))]
+    for name in expendable:
+        if sum(widths[name] for name in kept) <= room or len(kept) == 1:
+            break
+        if name in kept:
+            kept.remove(name)
+    return kept
+
+
+def _say_left_out(out: Console, cells: Mapping[str, Sequence[str]], kept: Sequence[str]) -> None:
+    if left_out := [name for name in cells if name not in kept]:
+        out.print(
+            f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)",
+            style="dim",
         )
-    return shown
 
 
 def _cell(column: str, value: float) -> str:
@@ -230,16 +276,24 @@ def show_selection(selection: Selection) -> None:
     out = console()
     table = selection.table
     shown = ruled_table("Numbers of clusters")
-    shown.add_column("K", justify="right")
-    figures = [name for name in table.columns if name not in ("n_best", "n_init", "notes")]
-    for name in (*figures, "restarts"):
-        shown.add_column(name, justify="right")
-    for k, row in table.iterrows():
-        cells = ["-" if pd.isna(row[name]) else _figure(row[name]) for name in figures]
-        fitted = not pd.isna(row["n_best"])
-        restarts = f"{row['n_best']} of {row['n_init']}" if fitted else "-"
-        shown.add_row(f"[bold]{k} *[/]" if k == selection.recommended else str(k), *cells, restarts)
+    k_width = max(len(str(k)) for k in table.index) + 2
+    shown.add_column("K", justify="right", min_width=k_width)
+    fitted = table["n_best"].notna()
+    cells = {
+        name: ["-" if pd.isna(value) else _figure(value) for value in column]
+        for name, column in table.items()
+        if name not in ("n_best", "n_init", "notes")
+    }
+    restarts = table["n_best"].astype(str) + " of " + table["n_init"].astype(str)
+    cells["restarts"] = list(restarts.where(fitted, "-"))
+    kept = _fitting(cells, out.width - k_width)
+    for name in kept:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for i, k in enumerate(table.index):
+        chosen = k == selection.recommended
+        shown.add_row(f"[bold]{k} *[/]" if chosen else str(k), *(cells[name][i] for name in kept))
     out.print(shown)
+    _say_left_out(out, cells, kept)
     out.print("aic, bic, icl: lower is better; elpd_loo, log_evidence: higher is better", style="dim")
     for k, note in table["notes"].items():
         if note:

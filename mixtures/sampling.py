@@ -25,7 +25,7 @@ from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
-__all__ = ["SAMPLERS", "check_options", "sample"]
+__all__ = ["SAMPLERS", "check_options", "frames_at", "sample", "starting_points"]
 
 KEEP_LOG_LIKELIHOOD = 20_000_000
 """Row log-likelihoods (draws x rows) up to which they are stored unasked."""
@@ -131,7 +131,7 @@ def sample(
     model, twin, resolved, data = prepare(spec, X, weights)
     rng = generator(random_seed)
     compiled = CompiledModel(model, twin)
-    starts, centre = _starts(compiled, resolved, data, em, chains, rng)
+    starts, centre = starting_points(compiled, resolved, data, em, chains, rng)
     run = {
         "draws": draws,
         "tune": tune,
@@ -160,7 +160,7 @@ def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
     check_whole(0, tune=tune)
 
 
-def _starts(
+def starting_points(
     compiled: CompiledModel,
     spec: Mixture | None,
     data: Data | None,
@@ -189,7 +189,7 @@ def _starts(
     return starts, em.params
 
 
-def _frames(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
+def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
     """Coordinates whitened by the curvature at each start; jittered starts in them.
 
     The curvature is that of the density that is sampled, with the Jacobian.
@@ -232,7 +232,7 @@ def _blackjax(
     like = Frame(starts[0], basis, np.zeros(compiled.size))
     with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
         compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
-        frames = _frames(compiled, starts, rng)
+        frames = frames_at(compiled, starts, rng)
         compiling.result()
     with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
         drawn: Draws = run_nuts(compiled, frames, on_progress=on_progress, **options)

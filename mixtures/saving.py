@@ -7,28 +7,28 @@ and priors, and every one of them is checked before it becomes a result.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import PathLike
 from platform import python_version
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from mixtures.agreement import Crosscheck
 from mixtures.archive import read_archive, write_archive
-from mixtures.data import Data, InputError
+from mixtures.data import InputError
 from mixtures.emfit import EMFit
 from mixtures.encoding import decode, encode
-from mixtures.families import Mixture
 from mixtures.fingerprint import content_hash
 from mixtures.modes import MAPFit
 from mixtures.netcdf import from_netcdf, to_netcdf
+from mixtures.parts import check_parts
+from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 
-__all__ = ["RESULTS", "Header", "load", "read_header", "save"]
+__all__ = ["RESULTS", "Header", "load", "read_header", "save", "versions"]
 
 FORMAT, FORMAT_VERSION = "mixtures", 1
 """What the file says it is, and the newest version that is understood here."""
@@ -38,6 +38,7 @@ RESULTS: Mapping[str, type] = {
     "MAPFit": MAPFit,
     "Crosscheck": Crosscheck,
     "Uncertainty": Uncertainty,
+    "Selection": Selection,
     "DataTree": xr.DataTree,
 }
 """Kinds of results that can be saved, by the name a file has for them."""
@@ -87,7 +88,7 @@ def save(
 
     Parameters
     ----------
-    result : EMFit, MAPFit, Crosscheck, Uncertainty or xarray.DataTree
+    result : EMFit, MAPFit, Crosscheck, Uncertainty, Selection or xarray.DataTree
         What to save; every float comes back to the last bit. Samples are kept in
         netCDF, which needs the extra ``mixtures[io]``.
     path : path
@@ -130,8 +131,8 @@ def save(
         return name
 
     body = encode(result, RESULTS[kind], keep)
-    packages = {"python": python_version(), **{name: version(name) for name in PACKAGES}}
-    header = Header(kind, packages, None if X is None else content_hash(X, weights), dict(about or {}))
+    found = None if X is None else content_hash(X, weights)
+    header = Header(kind, versions(), found, dict(about or {}))
     document = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -145,6 +146,11 @@ def save(
     write_archive(path, {MAIN: text, **samples})
 
 
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    return {"python": python_version(), **{name: version(name) for name in PACKAGES}}
+
+
 def load(path: str | PathLike[str]) -> Any:
     """Load a result that `save` wrote; the file is checked throughout and nothing in it is run.
 
@@ -155,7 +161,7 @@ def load(path: str | PathLike[str]) -> Any:
 
     Returns
     -------
-    EMFit, MAPFit, Crosscheck, Uncertainty or xarray.DataTree
+    EMFit, MAPFit, Crosscheck, Uncertainty, Selection or xarray.DataTree
         What was saved.
 
     Raises
@@ -188,7 +194,7 @@ def load(path: str | PathLike[str]) -> Any:
     try:
         kind = _header(document).kind
         result = decode(document["result"], RESULTS[kind], "result", fetch)
-        _check(result, "result")
+        check_parts(result, "result")
         if unused := sorted(samples.keys() - used):
             raise InputError(f"nothing refers to {unused[0]}")
     except InputError as error:
@@ -267,83 +273,3 @@ def _header(document: Mapping[str, Any]) -> Header:
     if header.kind not in RESULTS:
         raise InputError(f"header.kind is {header.kind!r:.80}, not one of {', '.join(RESULTS)}")
     return header
-
-
-def _check(result: Any, where: str) -> None:
-    """Refuse a result whose parts do not go together."""
-    CHECKS.get(type(result), lambda *_: None)(result, where)
-
-
-def _check_em(em: EMFit, where: str) -> None:
-    _check_spec(em.spec, em.features, em.params, where)
-    starts = {len(em.restarts.log_posterior), len(em.restarts.traces), len(em.restarts.params)}
-    if len(starts) > 1 or em.restarts.log_posterior.ndim != 1:
-        raise InputError(f"{where}.restarts has lists of different lengths")
-    for i, params in enumerate(em.restarts.params):
-        _check_shapes(em.spec, params, len(em.features), f"{where}.restarts.params[{i}]")
-
-
-def _check_map(mode: MAPFit, where: str) -> None:
-    if mode.spec is not None:
-        _check_spec(mode.spec, mode.coords.get("feature", ()), mode.params, where)
-    for name, x in mode.params.items():
-        own = mode.dims.get(name, ())
-        sizes = [
-            len(mode.coords[dim]) if dim in mode.coords else n for dim, n in zip(own, x.shape, strict=False)
-        ]
-        if own and (len(own) != x.ndim or sizes != list(x.shape)):
-            raise InputError(
-                f"{where}.params.{name} has shape {x.shape}, which its dims and coords are not of"
-            )
-
-
-def _check_crosscheck(cc: Crosscheck, where: str) -> None:
-    _check(cc.mode, f"{where}.mode")
-    for name in ("em", "uncertainty"):
-        _check(getattr(cc, name), f"{where}.{name}")
-    if cc.posterior is not None and cc.mode.spec is not None:
-        _check_tree(cc.posterior, cc.mode.spec, len(cc.mode.coords["feature"]), f"{where}.posterior")
-
-
-def _check_uncertainty(beside: Uncertainty, where: str) -> None:
-    _check(beside.em, f"{where}.em")
-    for name, tree in beside.trees.items():
-        _check_tree(tree, beside.em.spec, len(beside.em.features), f"{where}.trees.{name}")
-
-
-def _check_spec(
-    spec: Mixture, features: tuple[str, ...], params: Mapping[str, np.ndarray], where: str
-) -> None:
-    """Refuse parameters that are not the model's, and a prior that is not of these features."""
-    if not features or not spec.resolved:
-        raise InputError(f"{where} has no features, or a prior that is not concrete")
-    _check_shapes(spec, params, len(features), f"{where}.params")
-    blank = Data(np.zeros((1, len(features))), tuple(features), np.arange(1))
-    spec.family.resolve(blank, spec.n_components)  # what is concrete is checked against the columns, no more
-
-
-def _check_shapes(spec: Mixture, params: Mapping[str, np.ndarray], n_features: int, where: str) -> None:
-    found, right = {name: x.shape for name, x in params.items()}, spec.shapes(n_features)
-    if found != right or any(x.dtype.kind != "f" for x in params.values()):
-        raise InputError(f"{where} has shapes {found}, the model has {right}")
-
-
-def _check_tree(tree: xr.DataTree, spec: Mixture, n_features: int, where: str) -> None:
-    """Refuse a sample whose variables are not the model's parameters."""
-    shapes = spec.shapes(n_features)
-    posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
-    for name, own in spec.dims.items():
-        x = posterior.get(name)
-        if x is None or set(x.dims) != {"chain", "draw", *own} or x.dtype.kind != "f":
-            raise InputError(f"{where} has no draws of {name}")
-        if tuple(x.sizes[dim] for dim in own) != shapes[name]:
-            raise InputError(f"{where} has draws of {name} of another shape than {shapes[name]}")
-
-
-CHECKS: Mapping[type, Callable[[Any, str], None]] = {
-    EMFit: _check_em,
-    MAPFit: _check_map,
-    Crosscheck: _check_crosscheck,
-    Uncertainty: _check_uncertainty,
-}
-"""What is checked of a result beyond the types of its parts."""

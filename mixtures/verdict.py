@@ -1,11 +1,16 @@
 """A verdict: checks, each with figure, threshold, source and advice."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["Check", "Verdict", "check"]
+__all__ = ["IDENTIFIED", "Check", "Verdict", "check", "failures"]
+
+
+IDENTIFIED = "parameters identified (directions that are not)"
+"""Name of a line that a certificate and the verdict on a sample have in common."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,9 @@ class Check:
         Where the check comes from.
     judged : bool
         Whether the verdict falls with this line; if not, the line only informs.
+    cause : bool
+        Whether a failure here explains failures of other lines: what no data
+        identify, for one, cannot converge. Causes are told first.
     """
 
     name: str
@@ -37,6 +45,7 @@ class Check:
     note: str = ""
     source: str = ""
     judged: bool = True
+    cause: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,7 @@ class Verdict:
     def __str__(self) -> str:
         """Judged lines that fail, or that none does."""
         failed = [
-            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}"
-            for c in self.checks
-            if c.judged and not c.passed
+            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}" for c in failures(self.checks)
         ]
         return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
 
@@ -72,6 +79,11 @@ class Verdict:
         """Table of the lines, one a row: figure, tolerance, passed, judged, source and note by name."""
         frame = pd.DataFrame([asdict(check) for check in self.checks]).set_index("name")
         return frame[["figure", "tolerance", "passed", "judged", "source", "note"]]
+
+
+def failures(checks: Iterable[Check]) -> list[Check]:
+    """Judged lines that fail, causes first."""
+    return sorted((c for c in checks if c.judged and not c.passed), key=lambda c: not c.cause)
 
 
 def check(
@@ -84,8 +96,9 @@ def check(
     source: str,
     judged: bool = True,
     remark: str = "",
+    cause: bool = False,
 ) -> Check:
     """Line that holds if the figure is finite and within its tolerance; advice only where it does not."""
     passed = bool(np.isfinite(figure) and within)
     note = "; ".join(part for part in ("" if passed else advice, remark) if part)
-    return Check(name, float(figure), float(tolerance), passed, note, source, judged)
+    return Check(name, float(figure), float(tolerance), passed, note, source, judged, cause)

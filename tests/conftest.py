@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import chromium
 from hypothesis import settings
 
 from mixtures.data import InputError, as_data
@@ -14,8 +15,16 @@ from mixtures.families import Mixture, resolve
 from mixtures.families.covariance import COVARIANCES
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("mutation", settings.get_profile("mixtures"), max_examples=5)
 settings.register_profile("thorough", parent=settings.get_profile("mixtures"), max_examples=1000)
 settings.load_profile(os.environ.get("MIXTURES_HYPOTHESIS", "mixtures"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, the same for all tests; where there is none they are skipped and say so."""
+    with chromium() as driver:
+        yield driver
 
 
 def subclasses(cls):

@@ -125,6 +125,7 @@ def test_json_is_complete_and_strict(monkeypatch, faithful):
         "note",
         "source",
         "judged",
+        "cause",
     }
     assert len(read["convergence"]) == len(cc.convergence.checks)
     assert read["converged"] is cc.convergence.passed

@@ -183,6 +183,7 @@ def test_a_start_that_is_the_answer_stays():
     assert again.converged
     assert again.n_iter <= 3
     assert_params_close(again.params, em.params, rtol=1e-7)
+    np.testing.assert_array_equal(again.restarts.traces[0], again.objective_trace)  # one start, one stretch
 
 
 def test_a_single_cluster_needs_one_step():
@@ -558,6 +559,16 @@ def test_priors_without_a_mode_are_refused_with_advice(spec):
     assert nearest.weight_concentration >= 1
     assert fit_em(nearest, X, n_init=2, random_seed=0).converged
     assert nearest.for_mode() is nearest
+
+
+def test_the_nearest_prior_with_a_mode_raises_what_is_below_1_and_nothing_else():
+    spec = BMM(2, prior=priors.Beta([0.5, 3.0], 0.2), weight_concentration=4.0)
+    nearest = spec.for_mode()
+    assert nearest.prior == priors.Beta([1.0, 3.0], 1.0)
+    assert nearest.weight_concentration == 4
+    proper = priors.NormalInverseGamma(0.0, 1.0, 3.0, 1.0)
+    spec = GMM(2, covariance_type="diag", prior=proper, weight_concentration=0.5)
+    assert spec.for_mode() == replace(spec, weight_concentration=1.0)
 
 
 # Cost

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import mixtures as mx
 from mixtures import cli, files
+from mixtures.commands import predict
 from mixtures.data import InputError, as_data, did_you_mean
 from mixtures.files import read_table
 from mixtures.printing import LONGEST_TEXT, plain, visible
@@ -171,11 +172,20 @@ def test_labels_of_rows_do_not_steer_a_terminal(tmp_path, monkeypatch):
     labelled.to_parquet(tmp_path / "l.parquet")
     command = ["predict", tmp_path / "l.parquet", "-k", 2, "--seed", 1, "-q"]
     assert "\x1b[2J0" in run(*command)[1]
-    monkeypatch.setattr(cli, "is_terminal", lambda: True)
+    monkeypatch.setattr(predict, "is_terminal", lambda: True)
     out = run(*command)[1]
     assert "\\x1b[2J0" in out
     assert_harmless(out)
     assert len(out.splitlines()) == 61
+
+
+@pytest.mark.parametrize("listed", ["a\nb", '"' + "x" * 200_000 + '"', "\x1b[2J", '"', "", ",", "\0"])
+def test_lists_of_columns_that_are_none(listed):
+    for option in ("--columns", "--exclude"):
+        code, out, err = run("crosscheck", "faithful", "-k", 2, option, listed, "--draws", 0)
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert_harmless(err)
 
 
 # Fields and files of great size

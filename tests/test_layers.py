@@ -41,11 +41,12 @@ LAYERS = [
         ("membership", "partitions", "predictive"),
         ("mixing",),
     ],
-    [("switches", "checks", "diagnostics")],
+    [("switches", "sensitivity", "checks", "diagnostics")],
     [("modes", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
-    [("smc", "evidence", "occupied", "recommendation", "selection"), ("saving", "prediction")],
+    [("smc", "evidence", "occupied", "recommendation", "selection")],
+    [("parts", "saving"), ("prediction",)],
     [("plot",)],
-    [("printing", "options", "cli", "report", "__main__")],
+    [("printing", "options", "reporting", "commands", "cli", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

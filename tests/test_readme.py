@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pytest
 from typer.testing import CliRunner
 
-from mixtures import cli, crosscheck
+from mixtures import InputError, cli, crosscheck
 
 # ArviZ joins trees of one chain (EM, MAP) and of four in a way that xarray is about to change.
 pytestmark = pytest.mark.filterwarnings(
@@ -78,7 +78,7 @@ def test_every_command_named_is_understood(monkeypatch):
 
     def crosscheck(spec, X, **options):
         asked.append(spec)
-        raise cli.InputError("far enough")
+        raise InputError("far enough")
 
     monkeypatch.setattr(cli, "crosscheck", crosscheck)
     text = README.replace("\n", " ")

@@ -722,7 +722,7 @@ def test_files_have_the_rights_that_new_files_have(tmp_path, em):
 
 
 def test_every_kind_of_result_is_tried_here():
-    assert RESULTS.keys() == {"EMFit", "MAPFit", "Crosscheck", "Uncertainty", "DataTree"}
+    assert RESULTS.keys() == {"EMFit", "MAPFit", "Crosscheck", "Uncertainty", "Selection", "DataTree"}
     assert (
         resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     )  # the limit was another process's

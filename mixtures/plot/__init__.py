@@ -3,10 +3,12 @@
 from mixtures.plot.clusters import clusters, responsibilities, scatter
 from mixtures.plot.criteria import selection
 from mixtures.plot.fitting import surface, trace
+from mixtures.plot.graph import model_graph
 from mixtures.plot.parameters import forest, heatmap, images
 from mixtures.plot.predictive import loo_pit, predictive_density, predictive_scatter
 from mixtures.plot.statistics import predictive_pairs, predictive_statistic
 from mixtures.plot.style import cluster_colour
+from mixtures.plot.switching import switching
 
 __all__ = [
     "cluster_colour",
@@ -15,6 +17,7 @@ __all__ = [
     "heatmap",
     "images",
     "loo_pit",
+    "model_graph",
     "predictive_density",
     "predictive_pairs",
     "predictive_scatter",
@@ -23,5 +26,6 @@ __all__ = [
     "scatter",
     "selection",
     "surface",
+    "switching",
     "trace",
 ]

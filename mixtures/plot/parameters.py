@@ -204,11 +204,12 @@ def forest(
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     if standardise:
         mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
-        drawn = {name: (x - mean) / sd for name, x in drawn.items()}
-    trees = {
-        name: xr.DataTree.from_dict({"posterior": _lettered(_marginals(x[names]))})
-        for name, x in drawn.items()
-    }
+        width = sd.where(sd > 0, 1)  # the weight of one cluster is 1 in every draw
+        drawn = {name: (x - mean) / width for name, x in drawn.items()}
+    shown = {name: _lettered(_marginals(x[names])) for name, x in drawn.items()}
+    trees = {name: xr.DataTree.from_dict({"posterior": x}) for name, x in shown.items()}
+    rows = sum(int(np.prod(drawn[reference][name].shape[2:])) for name in names)
+    height = 1.2 + rows * (0.15 + 0.06 * len(trees))
     picture = az.plot_forest(
         trees,
         combined=True,
@@ -221,11 +222,24 @@ def forest(
             "point_estimate": ["y", "color", "marker"],
             "credible_interval": ["y", "color"],
         },
+        figure_kwargs={"figsize": (9, height), "width_ratios": [1.3, 2]},
     )
-    picture.add_legend("model", title="")
+    picture.add_legend("model", title="", ncols=len(trees), loc="upper right")
+    _fill_height(picture, height)
     unit = f"{reference} sds from the {reference} mean" if standardise else "value"
     picture.viz["plot"].sel(column="forest").item().set_xlabel(f"{unit} (intervals: 50% and 95%)")
     return picture
+
+
+def _fill_height(picture: Any, height: float) -> None:
+    """Rows from top to bottom: ArviZ leaves a share of the height blank, much where there are many."""
+    picture.viz["figure"].item().subplots_adjust(
+        left=0.07, right=0.97, bottom=0.6 / height, top=1 - 0.5 / height
+    )
+    axes = [picture.viz["plot"].sel(column=column).item() for column in ("labels", "forest")]
+    lowest, highest = axes[1].dataLim.intervaly
+    for ax in axes:
+        ax.set_ylim(lowest - 0.5, highest + 0.5)
 
 
 def _marginals(sample: xr.Dataset) -> xr.Dataset:

@@ -1,0 +1,214 @@
+"""What to distrust: predictive checks, labels and convergence, other numbers of clusters, the prior."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.families.predictive import marginals
+from mixtures.labels import permutation
+from mixtures.plot import loo_pit as draw_loo_pit
+from mixtures.plot import predictive_density, predictive_pairs, predictive_statistic
+from mixtures.plot import selection as draw_selection
+from mixtures.plot import switching as draw_switching
+from mixtures.predictive import LEAST_DRAWS, predictive_checks
+from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table, sentence
+from mixtures.reporting.drawing import drawn
+from mixtures.reporting.findings import checks_table
+from mixtures.reporting.material import Material
+from mixtures.sensitivity import prior_sensitivity
+from mixtures.switches import switching
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["comparison_section", "labels_section", "predictive_section", "sensitivity_section"]
+
+REPLICATES: dict[str, Any] = {"n_draws": 250, "random_seed": 0}
+"""Replicated data sets of the table and of the pictures alike: the same results make the same report."""
+
+EXTREME = 0.025
+"""A statistic is called extreme when fewer replicates than this lie beyond it."""
+
+SENSITIVE_ROWS = 15
+"""Parameters listed by their sensitivity."""
+
+
+def predictive_section(material: Material) -> Section:
+    """Data replicated from the posterior, beside those observed."""
+    spec, shown, tree = material.spec, material.pictured, material.cc.posterior
+    title = "Could this model have made these data?"
+    if spec is None or shown.data is None or tree is None:
+        text = (
+            "Posterior predictive checks need the model, the data and a posterior sample, and are left out."
+        )
+        return Section("predictive", title, (Paragraph(text),))
+    table = predictive_checks(spec, material.data, tree, **REPLICATES)
+    beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
+    found = f"{len(beyond)} of {len(table)} statistics of the data lie outside"
+    worst = f": {', '.join(map(str, beyond.index[:5]))}" + ("…" if len(beyond) > 5 else "")
+    blocks: list[Block] = [
+        Paragraph(
+            "Data sets were drawn from the posterior and compared with the one observed. "
+            f"{found} the middle 95% of their replicates{worst if len(beyond) else ''}."
+        )
+    ]
+    data, pictured = shown.data, shown.posterior
+    assert pictured is not None
+    draws = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
+    if material.cc.em is not None and marginals(spec.family, [material.cc.em.params]) is not None:
+        source = drawn(lambda: predictive_density(spec, data, pictured))
+        blocks.append(
+            Figure(
+                source,
+                "Predicted densities and histograms",
+                "Density that the model predicts over a histogram of the data.",
+            )
+        )
+        if draws >= LEAST_DRAWS:
+            source = drawn(lambda: draw_loo_pit(spec, data, pictured))
+            blocks.append(
+                Figure(
+                    source,
+                    "Curves of the leave-one-out transform within bands",
+                    "Leave-one-out probability integral transform: within the band the data are as uniform "
+                    "as they would be under the model.",
+                )
+            )
+    else:
+        source = drawn(lambda: predictive_statistic(spec, data, pictured, **REPLICATES))
+        blocks.append(
+            Figure(
+                source,
+                "Means of features and their intervals",
+                "Mean of every feature over its interval in replicated data sets.",
+            )
+        )
+        if data.n_features > 1:
+            source = drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES))
+            blocks.append(
+                Figure(
+                    source,
+                    "Pairs of features",
+                    "Whether pairs of features occur together as often as in replicated data sets.",
+                )
+            )
+    order = (table["p"] - 0.5).abs().sort_values(ascending=False, kind="stable").index
+    blocks.append(
+        Table.of_frame(
+            "Statistics of the data and of their replicates, the most extreme first",
+            table.loc[order],
+            formats={"p": ".3f"},
+            helps={"p": "share of the replicates above the observed value; near 0 or 1 the model is off"},
+            source="mixtures.predictive_checks of the sample",
+        )
+    )
+    return Section("predictive", title, tuple(blocks))
+
+
+def labels_section(material: Material) -> Section:
+    """Label switching before and after alignment, and the convergence of the sample."""
+    tree, verdict = material.pictured.posterior, material.cc.convergence
+    title = "Labels and convergence"
+    if tree is None or verdict is None:
+        return Section(
+            "labels", title, (Paragraph("There is no posterior sample whose chains could be judged."),)
+        )
+    blocks: list[Block] = []
+    if permutation(tree) is not None and "method" not in tree.attrs:
+        found = switching(tree)
+        blocks += [
+            Paragraph(
+                "The likelihood does not know the labels of the clusters, so that chains may carry different "
+                f"ones. Before alignment: {found}. R-hat of raw labels above 1.01 beside lower ones of "
+                "aligned labels is label switching; the quantities below them know no labels and tell "
+                "whether the chains have converged."
+            ),
+            Table.of_frame(
+                "Mixing, before and after the labels were aligned",
+                found.mixing,
+                formats={"r_hat": ".3f", "ess_bulk": ".0f", "ess_tail": ".0f"},
+                index="quantities",
+                source="mixtures.switching of the sample",
+            ),
+            Figure(
+                drawn(lambda: draw_switching(tree)),
+                "Draws of one parameter by cluster, in two panels",
+                "The parameter that tells the clusters apart best, with raw and with aligned labels.",
+            ),
+        ]
+    blocks.append(checks_table("Can the sample be relied on?", verdict.checks))
+    if verdict.unchecked:
+        unchecked = ", ".join(verdict.unchecked)
+        blocks.append(Paragraph(f"Not checked: {unchecked}.", quiet=True))
+    return Section("labels", title, tuple(blocks))
+
+
+def comparison_section(material: Material) -> Section | None:
+    """Other numbers of clusters, where they were asked for."""
+    selection = material.selection
+    if selection is None:
+        return None
+    notes = [f"K = {k}: {note}" for k, note in selection.table["notes"].items() if note]
+    listed = tuple(map(sentence, (*notes, *selection.notes)))
+    frame = selection.table.drop(columns="notes")
+    counts = {name: "d" for name in frame.columns if frame[name].dtype.kind in "iu" or name.startswith("n_")}
+    figures = {name: ".2f" for name in frame.columns if name not in counts}
+    return Section(
+        "comparison",
+        "How many clusters?",
+        (
+            Paragraph(sentence(selection.rule)),
+            Figure(
+                drawn(lambda: draw_selection(selection)),
+                "Criteria against numbers of clusters",
+                "Criteria over the number of clusters; a diamond marks what each would take by itself.",
+            ),
+            Table.of_frame(
+                "Numbers of clusters: lower is better in aic, bic, icl, higher in elpd_loo, log_evidence",
+                frame,
+                formats={**figures, **counts},
+                index="K",
+                source="the table of mixtures.select",
+            ),
+            *((Listing(listed),) if listed else ()),
+        ),
+    )
+
+
+def sensitivity_section(material: Material) -> Section:
+    """How far each parameter moves with the prior."""
+    title = "How much of this is the prior?"
+    tree, spec = material.cc.posterior, material.spec
+    if tree is None or spec is None or spec.prior is None or "method" in tree.attrs:
+        text = "There is no prior and posterior sample to hold against each other."
+        return Section("sensitivity", title, (Paragraph(text),))
+    table = prior_sensitivity(tree, spec=spec)
+    moved = table.index[table["prior"] > TOLERANCES.sensitivity]
+    told = _told(table, list(map(str, moved)))
+    text = (
+        "Each figure is how fast the posterior of a parameter moves as the prior, or the likelihood, is "
+        f"raised to a power near one; above {TOLERANCES.sensitivity:g} it is sensitive (Kallioinen et al. "
+        f"2024). {told}"
+    )
+    shown = min(len(table), SENSITIVE_ROWS)
+    return Section(
+        "sensitivity",
+        title,
+        (
+            Paragraph(text),
+            Table.of_frame(
+                f"The {shown} most sensitive of {len(table)} parameters",
+                table.head(SENSITIVE_ROWS),
+                formats=dict.fromkeys(("prior", "likelihood"), ".3f"),
+                source="mixtures.prior_sensitivity of the sample",
+            ),
+        ),
+    )
+
+
+def _told(table: pd.DataFrame, moved: list[str]) -> str:
+    if not np.isfinite(table["prior"]).all():
+        return "There are too few effective draws to tell."
+    if not moved:
+        return "No parameter is sensitive to the prior."
+    share = f"{len(moved)} of {len(table)} parameters move with the prior"
+    return f"{share}, {moved[0]} the most: state and defend it."

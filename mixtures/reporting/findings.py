@@ -1,0 +1,274 @@
+"""What was found: agreement of EM, MAP and PyMC, parameters, clusters, and the rows in them."""
+
+from collections.abc import Iterable
+from functools import partial
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixtures.data import Data
+from mixtures.families import Mixture
+from mixtures.families.predictive import marginals
+from mixtures.membership import responsibilities
+from mixtures.plot import clusters, forest, heatmap
+from mixtures.plot import responsibilities as draw_responsibilities
+from mixtures.plot.style import panels
+from mixtures.reporting.blocks import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    number,
+    sentence,
+)
+from mixtures.reporting.drawing import drawn
+from mixtures.reporting.material import Material
+from mixtures.verdict import Check
+
+__all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
+
+FOREST_ENTRIES = 50
+"""Entries of a parameter beyond which a forest is a wood."""
+
+PAIRED, UNSURE_ROWS, SHOWN_FEATURES = 4, 12, 3
+"""Features drawn two by two, rows listed as the least sure, and their features shown."""
+
+SURE = 0.9
+"""A label is called sure above this probability."""
+
+FORMATS = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
+
+HELPS = {
+    "gap": "distance from EM to a MAP that started half a posterior sd away, in posterior sds",
+    "z": "where EM sits in the posterior: its distance from the mean, in posterior sds",
+    "ess_bulk": "effective sample size in the bulk of the posterior",
+    "ess_tail": "effective sample size in its tails",
+    "r_hat": "1 when the chains have mixed; below 1.01 is taken for that",
+    "sd": "standard deviation of the posterior",
+}
+
+
+def agreement_section(material: Material) -> Section:
+    """EM beside MAP, and the certificate line by line."""
+    cc = material.cc
+    points = [name for name in ("EM", "MAP", "MAP again", "gap", "sd", "z") if name in cc.table]
+    who = "EM, a hand-written NumPy algorithm," if cc.em is not None else "One search for the mode"
+    return Section(
+        "agreement",
+        "Do EM, MAP and PyMC agree?",
+        (
+            Paragraph(
+                f"{who} and PyMC's log posterior share no code for the densities. If they describe the same "
+                "posterior and have found the same mode of it, every line of the certificate holds."
+            ),
+            checks_table("Certificate of agreement", cc.certificate),
+            Table.of_frame(
+                "Point estimates side by side",
+                cc.table[points],
+                formats=FORMATS,
+                helps=HELPS,
+                index="parameter",
+                source="the crosscheck's table, em and mode",
+            ),
+            *((Listing(tuple(map(sentence, cc.notes))),) if cc.notes else ()),
+        ),
+    )
+
+
+def checks_table(caption: str, checks: Iterable[Check]) -> Table:
+    """Lines of a verdict, one a row, with their sources."""
+    rows = []
+    for check in checks:
+        fails = ("no", "bad") if check.judged else ("no, for information", "care")
+        text, mood = ("yes", "good") if check.passed else fails
+        note = ". ".join(part for part in (check.note, check.source) if part)
+        figures = (Cell(number(x, ".4g"), x) for x in (check.figure, check.tolerance))
+        rows.append((Cell(check.name), *figures, Cell(text, mood=mood), Cell(note)))
+    columns = (
+        Column("line", False),
+        Column("figure"),
+        Column("limit"),
+        Column("holds", False),
+        Column("note and source", False),
+    )
+    return Table(caption, columns, tuple(rows))
+
+
+def parameters_section(material: Material) -> Section:
+    """Posterior mean, sd and interval of every parameter, and forests."""
+    cc = material.cc
+    names = [name for name in cc.table.columns if name not in ("EM", "MAP", "MAP again", "gap", "z")]
+    if cc.posterior is None:
+        text = "There is no posterior sample: standard deviations are those of the curvature at the mode."
+    else:
+        text = (
+            f"Means, standard deviations and equal-tailed intervals ({material.interval}) of the aligned "
+            "posterior sample, in the units of the data."
+        )
+    table = Table.of_frame(
+        "Posterior of every parameter",
+        cc.table[names],
+        formats=FORMATS,
+        helps=HELPS,
+        index="parameter",
+        source="the posterior group of the sample",
+    )
+    return Section(
+        "parameters", "Parameters and their uncertainty", (Paragraph(text), *_forests(material), table)
+    )
+
+
+def _forests(material: Material) -> list[Figure]:
+    """Parameters with few entries in forests; of the others, tables by cluster and feature in colour."""
+    shown = material.pictured
+    tree = shown.posterior
+    if tree is None:
+        return []
+    posterior = tree["posterior"].to_dataset()
+    entries = {str(name): int(np.prod(x.shape[2:])) for name, x in posterior.data_vars.items()}
+    order = [name for name in (material.spec.dims if material.spec else entries) if name in entries]
+    together = [order] if sum(entries.values()) <= FOREST_ENTRIES else [[name] for name in order]
+    figures = []
+    for names in together:
+        if sum(entries[name] for name in names) <= FOREST_ENTRIES:
+            source = drawn(partial(forest, shown.em, shown.mode, tree, var_names=names))
+            caption = (
+                f"Intervals of {', '.join(names)} (50% and 95%), in posterior standard deviations from the "
+                "posterior mean, with the point estimates."
+            )
+            figures.append(Figure(source, f"Forest plot of {', '.join(names)}", caption))
+        elif posterior[names[0]].dims[2:] == ("cluster", "feature"):
+            figures.append(_heatmap(tree, names[0]))
+    return figures
+
+
+def _heatmap(tree: xr.DataTree, name: str) -> Figure:
+    k, d = tree["posterior"][name].shape[2:]
+
+    def draw() -> None:
+        ax = plt.subplots(figsize=(8, min(1.2 + 0.35 * k, 8)), layout="constrained")[1]
+        heatmap(tree, name, ax=ax)
+
+    caption = f"Posterior mean of {name} in {k} clusters and {d} features."
+    return Figure(drawn(draw), f"Heat map of {name}", caption)
+
+
+def clusters_section(material: Material) -> Section:
+    """How large the clusters are, and where."""
+    return Section("clusters", "Clusters", (_sizes(material), *_pictures(material)))
+
+
+def _sizes(material: Material) -> Table:
+    """Weights of the clusters as shares of the rows."""
+    table = material.cc.table
+    own = table[table.index.str.startswith("alpha[")]
+    bounds = [name for name in own.columns if str(name).endswith("%")]
+    frame = own[[name for name in ("mean", *bounds) if name in own]] if bounds else own[["EM"]]
+    percent = {str(name): ".1%" for name in frame.columns}
+    frame = frame.set_axis([label[len("alpha[") : -1] for label in frame.index])
+    return Table.of_frame(
+        "Share of the rows that each cluster holds",
+        frame,
+        formats=percent,
+        index="cluster",
+        source="alpha in the posterior group of the sample" if bounds else "alpha of EM's fit",
+    )
+
+
+def _pictures(material: Material) -> list[Block]:
+    spec, shown = material.spec, material.pictured
+    if spec is None or shown.data is None or shown.em is None:
+        return [Paragraph("A picture of the clusters needs the model and the data.", quiet=True)]
+    data, params = shown.data, shown.em.params if shown.posterior is None else shown.posterior
+    if marginals(spec.family, [shown.em.params]) is None:
+        if data.n_features == 1 or spec.n_components * data.n_features > FOREST_ENTRIES:
+            return []  # one column tells no more than the table, and a large heat map has been shown
+        name = next(name for name, dims in spec.dims.items() if dims == ("cluster", "feature"))
+        tree = shown.em.to_datatree() if shown.posterior is None else shown.posterior
+        return [_heatmap(tree, name)]
+    pairs: list[tuple[str, ...]] = list(combinations(data.features[:PAIRED], 2)) or [data.features[:1]]
+
+    def draw() -> None:
+        for features, ax in zip(pairs, panels(len(pairs), None, (4.2, 3.4)), strict=True):
+            clusters(spec, data, params, features=features, n_draws=50 if len(pairs) == 1 else 20, ax=ax)
+
+    unsure = "one curve a draw" if data.n_features == 1 else "one outline a draw, at two standard deviations"
+    drawn_as = unsure if shown.posterior is not None else "filled at one, two and three standard deviations"
+    more = f" The first {PAIRED} of {data.n_features} features." if data.n_features > PAIRED else ""
+    caption = f"The rows in the colours of their likeliest clusters, and the clusters: {drawn_as}.{more}"
+    return [Figure(drawn(draw), f"Clusters over {', '.join(data.features[:PAIRED])}", caption)]
+
+
+def rows_section(material: Material) -> Section:
+    """How sure the labels of the rows are, and the rows whose labels are least so."""
+    spec, data = material.spec, material.data
+    if spec is None or data is None or material.cc.em is None:
+        text = "Which cluster a row belongs to needs the model and the data, and is left out."
+        return Section("rows", "Rows and their clusters", (Paragraph(text),))
+    params = material.cc.em.params if material.cc.posterior is None else material.cc.posterior
+    found = responsibilities(spec, data, params)
+    sure = found["label_probability"].values
+    unsure = int((sure < SURE).sum())
+    blocks: list[Block] = [
+        Paragraph(
+            f"Every row is given its likeliest cluster. {unsure:,} of {data.n_rows:,} rows are less than "
+            f"{SURE:.0%} sure of theirs; if the model is right, {np.sum(1 - sure):,.1f} rows are expected to "
+            "have a wrong one."
+        )
+    ]
+    if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
+        blocks.append(_map_of_doubt(spec, material))
+    if spec.n_components > 1:
+        blocks.append(_least_sure(data, found))
+    return Section("rows", "Rows and their clusters", tuple(blocks))
+
+
+def _map_of_doubt(spec: Mixture, material: Material) -> Figure:
+    shown = material.pictured
+    assert shown.data is not None
+    assert shown.em is not None
+    params = shown.em.params if shown.posterior is None else shown.posterior
+    source = drawn(lambda: draw_responsibilities(spec, shown.data, params))
+    if shown.data.n_features == 1:
+        caption = (
+            "Probability of every cluster over the feature, with its 95% interval where there is a sample."
+        )
+    else:
+        caption = "The larger and the more mixed in colour a point, the less sure its cluster."
+    return Figure(source, "Rows by how sure their cluster is", caption)
+
+
+def _least_sure(data: Data, found: xr.Dataset) -> Table:
+    """Rows by how likely their likeliest cluster is, the least first."""
+    sure, r = found["label_probability"].values, found["responsibilities"].values
+    chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
+    label = found["label"].values[chosen]
+    second = np.argsort(-r[chosen], axis=1)[:, 1]
+    columns: dict[str, object] = {"cluster": label, "p(cluster)": sure[chosen]}
+    if "lower" in found:
+        bounds = (found[name].values[chosen, label] for name in ("lower", "upper"))
+        columns |= dict(zip(("2.5%", "97.5%"), bounds, strict=True))
+    columns |= {"next": second, "p(next)": r[chosen, second]}
+    for d, name in enumerate(data.features[:SHOWN_FEATURES]):
+        columns[f"{name} (value)" if name in columns else name] = data.values[chosen, d]
+    frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
+    formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
+    return Table.of_frame(
+        f"The {len(chosen)} rows whose cluster is least sure",
+        frame,
+        formats={**formats, "cluster": "d", "next": "d"},
+        helps={
+            "cluster": "the likeliest cluster of the row",
+            "p(cluster)": "the probability that it is right, and its interval",
+            "next": "the cluster that is likeliest after it",
+            "p(next)": "the probability of that one",
+        },
+        source="mixtures.responsibilities of the sample",
+    )

@@ -1,0 +1,77 @@
+"""What a report is made from, with short names for its pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import xarray as xr
+
+from mixtures.agreement import Crosscheck
+from mixtures.data import Data
+from mixtures.emfit import EMFit
+from mixtures.families import Mixture
+from mixtures.modes import MAPFit
+from mixtures.reporting.drawing import short_names
+from mixtures.selection import Selection
+
+__all__ = ["Material", "Pictured"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictured:
+    """The fits and the data as pictures take them: no name is longer than there is room for."""
+
+    data: Data | None
+    em: EMFit | None
+    mode: MAPFit
+    posterior: xr.DataTree | None
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Results, data and what is known of how they came about."""
+
+    cc: Crosscheck
+    data: Data | None
+    selection: Selection | None
+    versions: Mapping[str, str]
+    content_hash: str | None
+    about: Mapping[str, str]
+
+    @property
+    def spec(self) -> Mixture | None:
+        """The resolved model; None for a user's own."""
+        return self.cc.mode.spec
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns fitted."""
+        return tuple(map(str, self.cc.mode.coords.get("feature", ())))
+
+    @property
+    def interval(self) -> str:
+        """The intervals of the table in words, such as "2.5% to 97.5%"."""
+        return " to ".join(str(name) for name in self.cc.table.columns if str(name).endswith("%"))
+
+    @cached_property
+    def pictured(self) -> Pictured:
+        """All of it under short names."""
+        short = short_names(self.features)
+        cc = self.cc
+        return Pictured(
+            None if self.data is None else replace(self.data, features=short),
+            None if cc.em is None else replace(cc.em, features=short),
+            replace(cc.mode, coords={**cc.mode.coords, "feature": short, "feature_bis": short}),
+            None if cc.posterior is None else _renamed(cc.posterior, short),
+        )
+
+
+def _renamed(tree: xr.DataTree, features: tuple[str, ...]) -> xr.DataTree:
+    """Tree with other names of the features."""
+
+    def rename(group: xr.Dataset) -> xr.Dataset:
+        own = [dim for dim in ("feature", "feature_bis") if dim in group.coords]
+        return group.assign_coords({dim: list(features) for dim in own})
+
+    groups = {name: rename(group.to_dataset()) for name, group in tree.children.items()}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
