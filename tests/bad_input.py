@@ -496,6 +496,16 @@ FILES = [
         files={"bad.xlsx": b"PK"},
     ),
     Case(
+        "a separator that is none",
+        "separator ... is not a single character of ASCII such as ',' or ';'",
+        commands=tuple(f"crosscheck good.csv -k 2 --separator {each}" for each in ("ab", "a", "§", ".")),
+    ),
+    Case(
+        "a separator for a data set",
+        "--separator does not go with the data set 'faithful'; leave it out",
+        commands=("predict faithful -k 2 --separator ;",),
+    ),
+    Case(
         "no line of column names",
         "the first line of bad.csv holds numbers (1, 2) where column names should be; put a line of names "
         "above it",
