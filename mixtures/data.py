@@ -213,7 +213,12 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
         if frame is X and hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema"):  # a batch of a file
             frame = nw.from_arrow(X, backend="pyarrow")
     except nw.exceptions.DuplicateError as error:
-        raise InputError(f"{' '.join(str(error).split())}; rename or drop the copies") from error
+        names = getattr(X, "column_names", None) or map(str, getattr(X, "columns", ()))
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        what = (
+            f"several columns are called {named(repeated[0])}" if repeated else " ".join(str(error).split())
+        )
+        raise InputError(f"{what}; rename or drop the copies") from error
     if isinstance(frame, nw.LazyFrame):
         raise InputError(f"the data are lazy ({type(X).__name__}); collect them into a table first")
 

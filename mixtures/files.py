@@ -106,8 +106,13 @@ def read_stream(stream: BinaryIO, name: str, *, separator: str | None = None) ->
 
 def _checked(separator: str | None) -> str | None:
     """A separator that a user names."""
-    if separator is not None and (len(separator) != 1 or separator.isalnum() or separator in '"\r\n.'):
-        raise InputError(f"separator {separator!r} is not a single character such as ',' or ';'")
+    if separator is None:
+        return None
+    plain = len(separator) == 1 and separator.isascii() and not separator.isalnum()
+    if not plain or separator in '"\r\n.':
+        raise InputError(
+            f"separator {named(separator)} is not a single character of ASCII such as ',' or ';'"
+        )
     return separator
 
 

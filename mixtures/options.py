@@ -248,7 +248,10 @@ def load_frame(
 
 def _names(listed: str) -> list[str]:
     """Columns that an option lists; quotation marks hold one with a comma together."""
-    (names,) = csv.reader([listed], skipinitialspace=True)
+    try:
+        (names,) = csv.reader([listed], skipinitialspace=True)
+    except csv.Error as error:
+        raise InputError(f"{named(listed)} is no list of column names: {error}") from error
     return names
 
 

@@ -28,8 +28,11 @@ FITS = ("fit_em", "fit_map", "sample", "crosscheck", "declare", "resolve")
 """Functions that take a model and data."""
 
 EVERYWHERE = (*FITS, "select")
-COMMANDS = ("crosscheck bad -k 2", "select bad --max-k 2", "predict bad -k 2")
+COMMANDS = ("crosscheck bad -k 2", "select bad --max-k 2", "predict bad -k 2", "report bad -k 2 -o r.html")
 """Command lines that read a file, called ``bad`` here."""
+
+SHOWN = 2
+"""Expressions, and command lines, of a case that the page shows."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,9 @@ class Case:
         for name in self.files:
             ways += [f"`{name.partition('.')[1]}{name.partition('.')[2]}` file"]
         ways += ["command line"] if self.files else []
-        ways += [f"`{shown}`" for shown in (*self.python, *(f"mixtures {line}" for line in self.commands))]
+        for shown in (self.python, [f"mixtures {line}" for line in self.commands]):
+            ways += [f"`{each}`" for each in shown[:SHOWN]]
+            ways += [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
         return ", ".join(ways)
 
 
@@ -379,9 +384,10 @@ TABLES = [
         1e17 + 16 * (X[:, 1] > 3),
     ),
     Case(
-        "two columns of one name, in pandas",
-        "Expected unique column names, got:... rename or drop the copies",
+        "two columns of one name",
+        "several columns are called 'x0'; rename or drop the copies",
         pandas=lambda: frame(X, names=["x0", "x0"]),
+        array=lambda: pa.table([X[:, 0], X[:, 1]], names=["x0", "x0"]),
     ),
     Case(
         "two columns of one name, in a file",
@@ -488,6 +494,16 @@ FILES = [
         "another suffix",
         "bad.xlsx has the suffix '.xlsx'; the files that can be read are .csv, .tsv, .txt, .parquet, .pq",
         files={"bad.xlsx": b"PK"},
+    ),
+    Case(
+        "a separator that is none",
+        "separator ... is not a single character of ASCII such as ',' or ';'",
+        commands=tuple(f"crosscheck good.csv -k 2 --separator {each}" for each in ("ab", "a", "§", ".")),
+    ),
+    Case(
+        "a separator for a data set",
+        "--separator does not go with the data set 'faithful'; leave it out",
+        commands=("predict faithful -k 2 --separator ;",),
     ),
     Case(
         "no line of column names",

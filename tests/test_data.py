@@ -281,7 +281,7 @@ def hide(values, mask):
         # column names
         (
             pd.DataFrame([[1, 2]], columns=["a", "a"]),
-            "unique column names, got: - 'a' 2 times; rename or drop",
+            "several columns are called 'a'; rename or drop the copies",
         ),
         (
             pd.DataFrame([[1, 2]], columns=[1, "1"]),

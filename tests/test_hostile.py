@@ -179,6 +179,15 @@ def test_labels_of_rows_do_not_steer_a_terminal(tmp_path, monkeypatch):
     assert len(out.splitlines()) == 61
 
 
+@pytest.mark.parametrize("listed", ["a\nb", '"' + "x" * 200_000 + '"', "\x1b[2J", '"', "", ",", "\0"])
+def test_lists_of_columns_that_are_none(listed):
+    for option in ("--columns", "--exclude"):
+        code, out, err = run("crosscheck", "faithful", "-k", 2, option, listed, "--draws", 0)
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert_harmless(err)
+
+
 # Fields and files of great size
 
 
