@@ -25,6 +25,8 @@ import mixtures as mx
 from mixtures.emfit import CollapseError
 from mixtures.families.covariance import COVARIANCES
 
+STATUS = Path("/proc/self/status")
+
 GROWTH = 0.1
 """Share by which memory may grow."""
 
@@ -50,7 +52,7 @@ class Held:
 def held() -> Held:
     """What this process holds now, after garbage is collected."""
     gc.collect()
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    status = STATUS.read_text(encoding="utf-8")
     resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     tasks = list(Path("/proc/self/task").iterdir())
     children = sum(len((task / "children").read_text(encoding="utf-8").split()) for task in tasks)

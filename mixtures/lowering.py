@@ -48,6 +48,9 @@ PREPARED_BYTES = 2**28
 SMALL = 4096
 """Numbers up to which an array travels with others in one: a call costs by the number of its arguments."""
 
+IMPORTED_IN = os.getpid()
+"""The process whose threads XLA's are: they run from the import on, and a fork has none of them."""
+
 _compiled: list[tuple[list[Variable], list[Variable], JaxFunction, JaxFunction]] = []
 _compiling = RLock()
 _memories: list[Any] = []
@@ -95,6 +98,11 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     arrays : list of jax.Array
         The arrays of this graph, and what follows from them alone.
     """
+    if os.getpid() != IMPORTED_IN:
+        raise RuntimeError(
+            "this process was forked from one in which JAX runs, and JAX would hang in it: start workers "
+            "with multiprocessing.get_context('spawn'); fit_em alone works in forked ones"
+        )
     _use_persistent_cache()
     held = [v for v in ancestors(outputs) if v not in set(inputs) and _is_array(v)]
     lifted = [v.type() for v in held]

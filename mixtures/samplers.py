@@ -16,7 +16,7 @@ from mixtures.draw import STATISTICS, Draws, describe_failure
 from mixtures.interrupts import INTERRUPTED
 from mixtures.priors import Array
 
-__all__ = ["draw_by_nutpie", "draw_by_pymc"]
+__all__ = ["draw_by_nutpie", "draw_by_pymc", "require_nutpie"]
 
 
 def draw_by_pymc(
@@ -50,14 +50,20 @@ def draw_by_pymc(
     return _gathered(compiled, draw, len(starts), run)
 
 
-def draw_by_nutpie(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
-) -> Draws:
-    """Draw by nutpie, which JAX gives the log density."""
+def require_nutpie() -> Any:
+    """The package, or an `InputError` that says how to get it."""
     try:
         import nutpie
     except ImportError as error:
         raise InputError("sampler='nutpie' needs nutpie: pip install 'mixtures[nutpie]'") from error
+    return nutpie
+
+
+def draw_by_nutpie(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Draws:
+    """Draw by nutpie, which JAX gives the log density."""
+    nutpie = require_nutpie()
     point = compiled.constrain(starts[0])
     free = list(compiled.rv_shapes)
     program = nutpie.compile_pymc_model(

@@ -19,13 +19,13 @@ from mixtures.draw import Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture
-from mixtures.interrupts import whole
+from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.labels import align
 from mixtures.lowering import known_value
 from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at
 from mixtures.priors import Array
-from mixtures.samplers import draw_by_nutpie, draw_by_pymc
+from mixtures.samplers import draw_by_nutpie, draw_by_pymc, require_nutpie
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -148,20 +148,26 @@ def sample(
         "progressbar": progressbar,
     }
     drawn = SAMPLERS[sampler](compiled, starts, rng, run)
-    x = drawn.x
-    keep = log_likelihood
-    if keep is None:
-        rows = sum(int(np.prod(x.shape[:1])) for x in _observed(model).values())
-        keep = rows * x.shape[0] * x.shape[1] < KEEP_LOG_LIKELIHOOD
-    tree = _tree(compiled, x, drawn.statistics, keep_log_likelihood=keep, keep_log_prior=log_prior)
-    complete = int(not drawn.stopped)
-    tree.attrs.update(sampler=sampler, tune=tune, complete=complete, model=repr(resolved or model.name))
-    if drawn.stopped:
-        tree.attrs["stopped"] = drawn.stopped
     if "failed" in drawn.stopped:
         warnings.warn(f"{drawn.stopped}; the other chains are kept", RuntimeWarning, stacklevel=2)
-    first = {name: np.asarray(tree["posterior"][name])[0, 0] for name in compiled.rv_shapes}
-    return align(tree, to=pivot or centre) if is_exchangeable(compiled, first) else tree
+    keep = log_likelihood
+    if keep is None:
+        rows = sum(int(np.prod(values.shape[:1])) for values in _observed(model).values())
+        keep = rows * drawn.x.shape[0] * drawn.x.shape[1] < KEEP_LOG_LIKELIHOOD
+
+    def finished(drawn: Draws) -> xr.DataTree:
+        tree = _tree(compiled, drawn.x, drawn.statistics, keep_log_likelihood=keep, keep_log_prior=log_prior)
+        complete = int(drawn.x.shape[:2] == (chains, draws))
+        tree.attrs.update(sampler=sampler, tune=tune, complete=complete, model=repr(resolved or model.name))
+        if drawn.stopped:
+            tree.attrs["stopped"] = drawn.stopped
+        first = {name: np.asarray(tree["posterior"][name])[0, 0] for name in compiled.rv_shapes}
+        return align(tree, to=pivot or centre) if is_exchangeable(compiled, first) else tree
+
+    try:
+        return finished(drawn)
+    except KeyboardInterrupt:  # what took long is done: it is not thrown away
+        return finished(replace(drawn, stopped=INTERRUPTED))
 
 
 def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
@@ -170,6 +176,8 @@ def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
         raise InputError(f"sampler {sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
     check_whole(1, draws=draws, chains=chains)
     check_whole(0, tune=tune)
+    if sampler == "nutpie":
+        require_nutpie()
 
 
 def starting_points(
