@@ -86,7 +86,8 @@ class Tolerances:
     indistinguishable_se : float
         Two figures that differ by less than so many standard errors of their difference are not told apart.
     singular : float
-        Data are singular when the smallest eigenvalue of their correlation is below this times D.
+        Data are singular when the smallest eigenvalue of their correlation is below this times D; a
+        covariance under a prior is when a feature's variance given those before it is below this share.
     rank : float
         Singular values below this fraction of the largest count as zero in rank tests.
     """

@@ -1,4 +1,4 @@
-"""What must not change an answer, tried on random and awkward data: order, units, repeats, how rows are cut."""
+"""What must not change an answer, tried on random and awkward data: order, units, repeats, cuts."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def climb(spec, X, start, **options):
 
 
 def assert_same_climb(spec, X, ours, expected, *, worse=1.0):
-    """The same heights and the same end, up to rounding: of parameters, and of data that are so much worse."""
+    """The same heights and the same end, up to rounding, of parameters and of data that are so much worse."""
     (trace, params, collapsed), (expected_trace, expected_params, expected_collapse) = ours, expected
     assert collapsed == expected_collapse
     if collapsed and not len(expected_trace):

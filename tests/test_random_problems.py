@@ -4,6 +4,7 @@
 other ones each time.
 """
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -54,12 +55,17 @@ def test_em_never_falls(spec, accelerate, recipe, prior):
         spec, X = posed(replace(spec, n_components=recipe.n_components), recipe, prior)
         em = fit_em(spec, X, n_init=2, random_seed=recipe.seed, accelerate=accelerate, max_iter=300)
     except InputError as error:
-        assert any(word in str(error) for word in ("constant", "dependent"))
-        return
+        named = [word for word in ("constant", "dependent") if word in str(error)]
     except CollapseError as error:
-        assert prior == FLAT
-        assert "prior='default'" in str(error)
+        named = re.findall(r"cluster \d collapsed: its (?:smallest|covariance)", str(error))
+        assert prior != DEFAULT
+    else:
+        assert_never_fell(em, X)
         return
+    assert named
+
+
+def assert_never_fell(em, X):
     rows, log_prior = em.spec.log_likelihood(X, em.params), em.spec.log_prior(em.params)
     terms = np.abs(rows).sum() + abs(log_prior)
     lost = TOLERANCES.natural_loss + 100 * EPS * condition(em.spec, em.params)
@@ -80,6 +86,16 @@ def test_rounding_of_a_covariance_that_is_nearly_singular_is_no_fall():
     em = fit_em(GMM(2, covariance_type="tied"), X, n_init=2, random_seed=2, accelerate="squarem")
     assert condition(em.spec, em.params) > 1e8
     assert em.converged
+
+
+@pytest.mark.parametrize("log_scale", [-12, -16, -200])
+def test_a_prior_too_small_to_hold_a_cluster_is_named(log_scale):
+    """Two rows a million sds away, and a prior scatter that the scatter of the others drowns in rounding."""
+    X = Recipe(1, 3, 60, 3, outliers=2, log_far=6).rows()
+    with pytest.raises(
+        CollapseError, match="cluster 1 collapsed: its covariance is singular, but for rounding"
+    ):
+        fit_em(stated(GMM(3), X, -1, log_scale), X, n_init=3, random_seed=1)
 
 
 # EM and PyMC describe one point
@@ -132,7 +148,6 @@ def test_a_slope_that_last_digits_make_is_none():
     compiled = CompiledModel(declare(em.spec, X))
     beside = replace(em, params={**em.params, "mu": mu})
     x = compiled.unconstrain(beside.params)
-    (gradient,) = slopes(
-        compiled, x, np.zeros(x.size, bool), "EM", partial(last_digits, compiled, em.spec, beside)
-    )
+    digits = partial(last_digits, compiled, em.spec, beside)
+    (gradient,) = slopes(compiled, x, np.zeros(x.size, bool), "EM", digits)
     assert not gradient.passed  # a thousandth of a posterior sd is more than digits

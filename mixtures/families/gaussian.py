@@ -280,10 +280,11 @@ class Gaussian(Family):
         )
 
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
-        """Collapsed clusters: without a prior the likelihood is unbounded there."""
+        """Collapsed clusters: without a prior the likelihood is unbounded there; with one, digits run out."""
+        Sigma = self._means_and_matrices(params)[1]
         if self.prior is not None:
-            return {}
-        Sigma = self._means_and_matrices(params)[1] / np.outer(scale, scale)
+            return dict.fromkeys(_singular(Sigma), "its covariance is singular, but for rounding")
+        Sigma = Sigma / np.outer(scale, scale)
         sd = np.sqrt(np.maximum(np.linalg.eigvalsh(Sigma)[:, 0], 0))
         return {
             int(k): f"its smallest standard deviation is {sd[k]:.1g} of the data's"
@@ -312,6 +313,16 @@ def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics
     np.divide(r @ (X - origin).T, count[:, None], out=shift, where=count[:, None] > 0)
     mean = origin.T + shift
     return GaussianStatistics(count, mean, structure.outer(X - mean[:, :, None], r), structure)
+
+
+def _singular(Sigma: Array) -> list[int]:
+    """Which matrices (K, D, D) no Cholesky factor could be trusted of."""
+    try:
+        left = np.diagonal(np.linalg.cholesky(Sigma), axis1=1, axis2=2) ** 2
+    except np.linalg.LinAlgError:
+        return [k for k in range(len(Sigma)) if len(Sigma) == 1 or _singular(Sigma[k : k + 1])]
+    enough = left > TOLERANCES.singular * np.diagonal(Sigma, axis1=1, axis2=2)
+    return [int(k) for k in np.flatnonzero(~enough.all(axis=1))]
 
 
 def _moments(structure: Covariance, data: Rows) -> GaussianStatistics:
