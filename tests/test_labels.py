@@ -267,6 +267,18 @@ def test_unalign_gives_the_raw_tree_back(raw_tree):
     assert unalign(align(one_draw, to=pivot)).identical(one_draw)
 
 
+def test_a_tree_without_coordinates_comes_back_too():
+    w = np.array([[[0.1, 0.9], [0.8, 0.2]]])
+    stats = {"lp": (("chain", "draw"), np.zeros((1, 2)))}
+    for groups in ({}, {"sample_stats": xr.Dataset(stats)}):
+        tree = xr.DataTree.from_dict(
+            {"posterior": xr.Dataset({"w": (("chain", "draw", "cluster"), w)}), **groups}
+        )
+        aligned = align(tree, to={"w": [0, 1]})
+        np.testing.assert_array_equal(aligned["posterior"]["w"], np.sort(w))
+        assert unalign(aligned).identical(tree)
+
+
 def test_aligning_twice_composes(raw_tree):
     tree, pivot, draws = raw_tree
     order = np.array([1, 2, 0])

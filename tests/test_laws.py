@@ -15,6 +15,7 @@ from mixtures.data import as_data
 from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
 from mixtures.families.gaussian import GaussianStatistics
+from mixtures.families.start import SOFTNESS, random_partition, random_starts
 
 seeds = st.integers(0, 10_000)
 every_prior = pytest.mark.parametrize("prior", ["default", None], ids=["default", "flat"])
@@ -545,6 +546,33 @@ def test_units_of_the_data_move_the_parameters_and_nothing_else(structure, prior
     # The starts are the same too, up to which of the equally good ones wins by its last digit.
     one, two = (fit_em(spec, data, n_init=2, random_seed=1) for data in (X, X_new))
     assert_moved(one, two, 1e-5)
+
+
+@every_gmm
+@pytest.mark.parametrize("weighted", [False, True])
+def test_starts_are_the_same_in_any_units(structure, weighted):
+    spec = GMM(3, covariance_type=structure)
+    scale = np.full(2, 1e3) if structure == "spherical" else np.array([1e-3, 1e3])
+    shift = 1e7 * scale
+    X, _ = make_rows(spec, apart=1.0)
+    weights = np.random.default_rng(0).integers(0, 3, len(X)) if weighted else None
+    ours, theirs = (
+        list(random_starts(resolve(spec, data), data, 4, np.random.default_rng(0)))
+        for data in (as_data(X, weights), as_data(X * scale + shift, weights))
+    )
+    assert len(ours) == 4
+    for one, two in zip(ours, theirs, strict=True):
+        assert_params_close(in_units(spec, two, 1 / scale, -shift / scale), one, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("lloyd", [False, True])
+def test_a_random_partition_shares_every_row_out_once(lloyd):
+    X, _ = make_rows(GMM(3), 90)
+    r = random_partition(X, 3, np.random.default_rng(0), lloyd=lloyd)
+    np.testing.assert_allclose(r.sum(axis=0), 1)
+    assert (r >= 0).all()
+    np.testing.assert_array_equal((r >= 1 - SOFTNESS).sum(axis=0), 1)
+    assert ((r >= 1 - SOFTNESS).sum(axis=1) > 0).all()
 
 
 @every_prior

@@ -94,6 +94,32 @@ def test_a_start_from_a_split_has_the_height_of_one_cluster_fewer(spec):
         spec.check_params(start, data.n_features)
 
 
+@every_spec
+def test_a_split_leaves_the_other_clusters_their_rows(spec):
+    """By weight: their shares, and that of the two parts together, are those of the responsibilities."""
+    X, _ = make_rows(spec, 60, apart=1.0)
+    weights = np.random.default_rng(0).integers(1, 9, len(X)).astype(float)
+    data, k = as_data(X, weights), spec.n_components - 1
+    fewer = fit_em(resolve(type(spec)(k, **_variant(spec)), data), data, random_seed=1, n_init=2)
+    _, *splits = split_starts(resolve(spec, data), fewer.params, data, np.random.default_rng(0))
+    share = weights @ fewer.spec.responsibilities(X, fewer.params) / weights.sum()
+    assert len(splits) == k
+    for cluster, start in enumerate(splits):
+        *others, left, right = start["alpha"]
+        np.testing.assert_allclose([*others, left + right], [*np.delete(share, cluster), share[cluster]])
+        assert min(left, right) > 0
+
+
+def test_a_cluster_is_split_between_its_own_rows():
+    """Of rows at 0, 4 and 100 the first two are one cluster; the gap of all rows is not the one to split at."""
+    rng = np.random.default_rng(0)
+    data = as_data(np.concatenate([rng.normal(centre, 0.1, size=(50, 1)) for centre in (0.0, 4.0, 100.0)]))
+    fewer = fit_em(GMM(2, covariance_type="spherical"), data, n_init=2, random_seed=0)
+    spec = resolve(GMM(3, covariance_type="spherical"), data)
+    split = list(split_starts(spec, fewer.params, data, rng))[1 + int(np.argmax(fewer.params["alpha"]))]
+    np.testing.assert_allclose(np.sort(split["mu"][-2:, 0]), [0.0, 4.0], atol=0.5)
+
+
 def _variant(spec):
     return {"covariance_type": spec.covariance_type} if hasattr(spec, "covariance_type") else {}
 
