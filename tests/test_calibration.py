@@ -7,18 +7,20 @@ from dataclasses import replace
 from functools import partial
 
 import arviz as az
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
 
 import mixtures as mx
+from benchmarks.calibration import page
 from benchmarks.calibration.cases import CASES, Case, quantities, simulate
 from benchmarks.calibration.chains import draw_many, of_rows
 from benchmarks.calibration.experiments import FEW_ROWS, keep, read
 from benchmarks.calibration.posteriors import KEPT, kappa_doubled, of_lanes, of_prior, without_jacobian
 from benchmarks.calibration.prior import draw_prior
 from benchmarks.calibration.ranks import calibrate
-from benchmarks.calibration.uniformity import band, ecdf_p_value, pot_p_value, spread
+from benchmarks.calibration.uniformity import band, counts_below, ecdf_p_value, pot_p_value, spread, steps
 from mixtures.compiled import CompiledModel
 from mixtures.draw import run_nuts
 from mixtures.sampling import frames_at
@@ -208,17 +210,22 @@ def test_ranks_are_whole_numbers_in_range(case, tmp_path):
 # Uniformity
 
 
-def test_p_values_and_band_are_right_for_uniform_numbers():
-    rng = np.random.default_rng(1)
-    samples = rng.random((400, 100))
-    p = np.array([ecdf_p_value(u) for u in samples])
+def test_p_values_and_band_are_right_for_uniform_ranks():
+    samples = np.random.default_rng(1).integers(0, 51, (600, 100))
+    p = np.array([ecdf_p_value(ranks, 50) for ranks in samples])
     for level in (0.01, 0.05, 0.2, 0.5):
         assert stats.binomtest(int((p <= level).sum()), len(p), level).pvalue > TINY
-    points, lower, upper = band(100)
-    ecdf = np.array([np.searchsorted(np.sort(u), points, side="right") / 100 for u in samples]) - points
-    inside = ((ecdf >= lower - 1e-12) & (ecdf <= upper + 1e-12)).all(axis=1)
-    assert stats.binomtest(int(inside.sum()), 400, 0.95).pvalue > TINY
+    lower, upper = band(100, 50)
+    apart = counts_below(samples, 50) / 100 - steps(50)
+    inside = ((apart >= lower - 1e-12) & (apart <= upper + 1e-12)).all(axis=1)
+    assert stats.binomtest(int(inside.sum()), len(p), 0.95).pvalue > TINY
     assert (inside == (p > 0.05)).mean() > 0.99
+
+
+def test_counts_are_of_ranks_below():
+    ranks = np.array([[0, 0, 3], [2, 1, 1]])
+    np.testing.assert_array_equal(counts_below(ranks, 3), [[2, 2, 2], [0, 2, 3]])
+    np.testing.assert_allclose(steps(3), [0.25, 0.5, 0.75])
 
 
 def test_ranks_that_are_uniform_are_spread_evenly():
@@ -230,14 +237,13 @@ def test_ranks_that_are_uniform_are_spread_evenly():
 
 @pytest.mark.parametrize("wrong", [stats.beta(1.8, 1.8), stats.beta(0.6, 0.6), stats.beta(1.4, 1.0)])
 def test_too_wide_too_narrow_and_shifted_are_found(wrong):
-    u = wrong.rvs(300, random_state=1)
-    assert ecdf_p_value(u) < 0.001
-    assert pot_p_value(u) < 0.001
+    ranks = (100 * wrong.rvs(300, random_state=1)).astype(int)
+    assert ecdf_p_value(ranks, 99) < 0.001
+    assert pot_p_value(ranks, 99) < 0.001
 
 
 def p_values(ranks):
-    rng = np.random.default_rng(0)
-    return {name: ecdf_p_value(spread(of, ranks.n_draws, rng)) for name, of in ranks.of.items()}
+    return {name: ecdf_p_value(of, ranks.n_draws) for name, of in ranks.of.items()}
 
 
 def test_draws_that_ignored_the_data_are_given_away_by_the_log_likelihood_alone():
@@ -257,3 +263,27 @@ def test_a_fault_in_the_prior_is_a_fault_in_nothing_else():
     assert wrong.prior.kappa == 2 * LINE.spec.prior.kappa
     assert replace(wrong, prior=LINE.spec.prior) == LINE.spec
     assert isinstance(LINE, Case)
+
+
+# The page
+
+
+def test_the_page_is_what_the_kept_ranks_say():
+    found = read()
+    written = (page.DOCS / "calibration.md").read_text(encoding="utf-8")
+    assert written == page.page(found, {name: page.p_values(ranks) for name, ranks in found.items()})
+
+
+def test_the_verdict_counts_how_many_it_looked_at():
+    good = {"a": {f"q{i}": (0.002, 0.002) for i in range(30)}}
+    assert "no sign of a wrong posterior" in page.verdict(good)
+    assert "**a sign of a wrong posterior**" in page.verdict({"a": {**good["a"], "q": (0.001, 0.001)}})
+    assert "30 have a p-value below 0.05" in page.verdict(good)
+
+
+def test_every_quantity_is_drawn_once():
+    found = read()
+    figure = page.draw(found)
+    drawn = [line.get_label() for ax in figure.axes[:9] for line in ax.lines if line.get_label()[0] != "_"]
+    assert sorted(drawn) == sorted(name for case in CASES for name in found[case.name].of)
+    plt.close(figure)

@@ -27,8 +27,8 @@ SEED = 20180418
 FEW_ROWS = 5
 """Rows of the data sets that faults are looked for in: with more, priors and Jacobians matter less."""
 
-ONE_IN_FAULTS = 4
-ONE_IN_SAMPLE = 25
+ONE_IN_FAULTS = 2
+ONE_IN_SAMPLE = 20
 """Faults are found with fewer simulations; `mx.sample` itself takes longer for each."""
 
 

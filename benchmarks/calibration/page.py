@@ -13,9 +13,16 @@ from matplotlib.axes import Axes
 from benchmarks.calibration.experiments import EXPERIMENTS, Experiment
 from benchmarks.calibration.posteriors import THIN, TUNE
 from benchmarks.calibration.ranks import Ranks
-from benchmarks.calibration.uniformity import NULL, PROBABILITY, band, ecdf_p_value, pot_p_value, spread
+from benchmarks.calibration.uniformity import (
+    NULL,
+    PROBABILITY,
+    band,
+    counts_below,
+    ecdf_p_value,
+    pot_p_value,
+    steps,
+)
 from mixtures.plot.style import COLOURS, INK
-from mixtures.priors import Array
 
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURE = DOCS / "images" / "calibration.svg"
@@ -25,15 +32,10 @@ COLUMNS = 3
 TEMPLATE = Path(__file__).with_name("page.md")
 
 
-def spread_out(ranks: Ranks) -> dict[str, Array]:
-    """Uniform numbers by quantity, if the ranks are uniform."""
-    rng = np.random.default_rng(1)
-    return {name: spread(of, ranks.n_draws, rng) for name, of in ranks.of.items()}
-
-
 def p_values(ranks: Ranks) -> dict[str, tuple[float, float]]:
     """The band's p-value and POT-C's, by quantity."""
-    return {name: (ecdf_p_value(u), pot_p_value(u)) for name, u in spread_out(ranks).items()}
+    tests = (ecdf_p_value, pot_p_value)
+    return {name: tuple(test(of, ranks.n_draws) for test in tests) for name, of in ranks.of.items()}
 
 
 def write(found: Mapping[str, Ranks]) -> None:
@@ -54,6 +56,7 @@ def page(found: Mapping[str, Ranks], tested: Mapping[str, Mapping[str, tuple[flo
         n_draws=first.n_draws,
         tune=TUNE,
         thin=THIN,
+        priors="\n".join(f"- `{e.case.spec!r}`" for e in right),
         runs="\n".join(run_line(e, found[e.name]) for e in right),
         verdict=verdict({e.name: tested[e.name] for e in right}),
         alt=alt_text(right),
@@ -64,7 +67,7 @@ def page(found: Mapping[str, Ranks], tested: Mapping[str, Mapping[str, tuple[flo
         faults="\n".join(fault_line(e, tested[e.name]) for e in [*control, *faults]),
         samples="\n".join(sample_line(e, found[e.name], tested[e.name]) for e in samples),
         null=f"{NULL:,}",
-        least=1 / (NULL + 1),
+        least=1 / NULL,
         tables="\n\n".join(table(e.name, tested[e.name]) for e in right),
     )
 
@@ -97,7 +100,8 @@ def verdict(tested: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
 
 def fault_line(experiment: Experiment, tested: Mapping[str, tuple[float, float]]) -> str:
     outside = sum(p < 1 - PROBABILITY for p, _ in tested.values())
-    name, (least, pot) = min(tested.items(), key=lambda item: item[1][::-1])
+    least = min(p for p, _ in tested.values())
+    name, (_, pot) = min(tested.items(), key=lambda item: item[1][::-1])
     return f"| {experiment.name} | {outside} of {len(tested)} | {p_text(least)} | {p_text(pot)}, `{name}` |"
 
 
@@ -119,7 +123,7 @@ def table(name: str, tested: Mapping[str, tuple[float, float]]) -> str:
 
 def p_text(p: float) -> str:
     """Two digits; the least that can be told as a bound."""
-    if p <= 1 / (NULL + 1):
+    if np.isclose(p, 1 / (NULL + 1), rtol=1e-9) or p < 1e-15:
         return f"< {1 / NULL:.0e}" if p > 1e-15 else "< 1e-15"
     return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"
 
@@ -147,8 +151,8 @@ def draw(found: Mapping[str, Ranks]) -> plt.Figure:
             ax.set_title(f"{experiment.name}: {title}", fontsize=10)
     for ax, experiment in zip(axes[-1], faults, strict=True):
         ranks = found[experiment.name]
-        every = spread_out(ranks)
-        lines(ax, ranks, sorted(ranks.of, key=lambda name: pot_p_value(every[name]))[:3])
+        pot = {name: pot_p_value(of, ranks.n_draws) for name, of in ranks.of.items()}
+        lines(ax, ranks, sorted(pot, key=pot.__getitem__)[:3])
         ax.set_title(f"wrong on purpose: {experiment.name}", fontsize=10)
     for ax in axes[-1]:
         ax.set_xlabel("rank of the truth among the draws, as a share")
@@ -176,24 +180,23 @@ def groups(dims: Mapping[str, tuple[str, ...]], ranks: Ranks) -> Iterator[tuple[
 
 def lines(ax: Axes, ranks: Ranks, names: list[str]) -> None:
     """One line a quantity over the band, at the ranks' own steps."""
-    points, lower, upper = band(ranks.size)
-    shown = slice(None, None, max(1, ranks.size // 200))
-    ax.fill_between(
-        points[shown], lower[shown], upper[shown], color="#d9d9d9", lw=0, label=f"{PROBABILITY:.0%} band"
-    )
+    lower, upper = band(ranks.size, ranks.n_draws)
+    points = np.concatenate([[0], steps(ranks.n_draws), [1]])
+    grey = [np.concatenate([[0], edge, [0]]) for edge in (lower, upper)]
+    ax.fill_between(points, *grey, color="#d9d9d9", lw=0, label=f"{PROBABILITY:.0%} band")
     ax.axhline(0, color=INK, lw=0.6)
-    steps = np.arange(ranks.n_draws + 2)
+    black = "log-likelihood" if "log-likelihood" in names else "alpha[0]"
     palette = iter(COLOURS)
-    colour_of: dict[str, str] = {}
+    colour_of: dict[str, str] = {black: INK}
     for name in names:
-        below = np.searchsorted(np.sort(ranks.of[name]), steps) / ranks.size - steps / steps[-1]
+        share = counts_below(ranks.of[name], ranks.n_draws) / ranks.size
         of_cluster_0 = name.replace("[1", "[0")  # the clusters share colours and part by their dashes
         if of_cluster_0 not in colour_of:
-            first = name.startswith(("log-likelihood", "alpha"))
-            colour_of[of_cluster_0] = INK if first else next(palette)
+            colour_of[of_cluster_0] = next(palette)
         dashes = "-" if of_cluster_0 == name else "--"
-        ax.plot(steps / steps[-1], below, color=colour_of[of_cluster_0], ls=dashes, lw=1.4, label=name)
-    ncols = 2 if max(map(len, names)) > 20 else 3
+        less_uniform = np.concatenate([[0], share, [1]]) - points
+        ax.plot(points, less_uniform, color=colour_of[of_cluster_0], ls=dashes, lw=1.4, label=name)
+    ncols = 2 if max(map(len, names)) > 16 else 3
     ax.legend(fontsize=7, frameon=False, ncols=ncols, loc="upper center")
     largest = max(upper.max(), *(np.abs(line.get_ydata()).max() for line in ax.lines))
     ax.set_ylim(-1.1 * largest, 1.9 * largest)
