@@ -266,6 +266,7 @@ def test_the_last_stretch_counts_against_max_iter():
 def test_far_from_the_origin_em_still_converges():
     X = mx.datasets.faithful().to_numpy()
     near, far = fit_em(GMM(2), X, random_seed=1), fit_em(GMM(2), X + 1e7, random_seed=1)
+    assert len(near.restarts.traces) == 10  # as documented
     assert near.converged
     assert far.converged
     np.testing.assert_allclose(far.params["Sigma"], near.params["Sigma"], rtol=1e-5)
@@ -630,6 +631,16 @@ def test_every_start_has_its_trace():
     assert all((np.diff(trace[:-1]) > -1e-9).all() for trace in restarts.traces)
     alone = fit_em(GMM(2), mx.datasets.faithful(), n_init=1, random_seed=0)
     np.testing.assert_array_equal(alone.restarts.traces[0], alone.objective_trace)  # no second stretch
+    best = fit_em(GMM(2), mx.datasets.faithful(), n_init=2, random_seed=0)
+    first = best.restarts.traces[best.restarts.order[0]]
+    assert best.n_iter > len(first)
+    np.testing.assert_allclose(best.objective_trace[: len(first)], first, rtol=1e-12)
+
+
+def test_progress_is_shown_to_who_asks(capsys):
+    for asked in (False, True):
+        fit_em(GMM(2), mx.datasets.faithful(), n_init=1, random_seed=0, progressbar=asked)
+        assert (capsys.readouterr().out != "") == asked
 
 
 # Acceleration

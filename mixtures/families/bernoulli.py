@@ -74,7 +74,7 @@ class Bernoulli(Family):
         """Counts below 1 raised to 1."""
         if not isinstance(self.prior, Beta):
             return self
-        counts = np.asarray(self.prior.alpha, float), np.asarray(self.prior.beta, float)
+        counts = np.asarray(self.prior.alpha), np.asarray(self.prior.beta)
         if min(count.min() for count in counts) >= 1:
             return self
         return replace(self, prior=Beta(*(np.maximum(count, 1) for count in counts)))
