@@ -345,15 +345,10 @@ def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], path: Path) -> No
                 f"column {named(field.name)} of {path} holds nested values ({str(field.type)[:40]}); "
                 "split it into one column a value, or leave it out (--exclude)"
             )
-    names = {field.name for field in kept}
+    # Of single columns more could be asked, but pyarrow ends the process where a file leaves them out.
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    pages = sum(
-        column.total_uncompressed_size
-        for group in groups
-        for column in map(group.column, range(group.num_columns))
-        if _is_read(column.path_in_schema, names)
-    )
-    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    pages = sum(max(0, group.total_byte_size) for group in groups)
+    rows = max(metadata.num_rows, sum(max(0, group.num_rows) for group in groups))
     claimed = max(pages, rows * sum(_cell_bytes(pa, field.type) for field in kept))
     if claimed > LARGEST_TABLE:
         raise InputError(
