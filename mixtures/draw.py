@@ -163,9 +163,11 @@ def run_nuts(
 
     with ThreadPoolExecutor(min(len(frames), cores or cpu_count() or 1)) as pool:
         futures = [pool.submit(chain, i) for i in range(len(frames))]
+        interrupted = False
         try:
             wait(futures)
         except KeyboardInterrupt:
+            interrupted = True
             stop.set()
             wait(futures)
         finally:
@@ -175,8 +177,7 @@ def run_nuts(
         raise failed[0]
     chunks = [future.result() for i, future in enumerate(futures) if i not in failed]
     chains = [jax.tree.map(lambda *parts: np.concatenate(parts)[tune:], *kept) for kept in chunks if kept]
-    ended = len(chains) == len(chunks) and all(len(x) == draws for x, _ in chains)
-    reasons = [] if ended else [INTERRUPTED]
+    reasons = [INTERRUPTED] if interrupted else []
     reasons += [describe_failure(i, error) for i, error in failed.items()]
     return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
 
