@@ -178,7 +178,8 @@ def be_interrupted():
                 print("ready", flush=True)
                 found = run()
                 if not ("stopped" in found.attrs if what == "sampling" else found.interrupted):
-                    time.sleep(20)  # the signal is still to come, or came where Python ignores it
+                    time.sleep(20)  # for the signal; Python ignores one that comes in a callback of gc's
+                    continue
             except KeyboardInterrupt:
                 continue
             check(found)
