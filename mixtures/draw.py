@@ -33,6 +33,9 @@ __all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "describe_failure", 
 CHUNK = 200
 """Transitions in one call of XLA."""
 
+LATE = 10
+"""How many times as many draws another chain has, where one is left out of an incomplete run."""
+
 FIRST_STEP = 0.5
 """Step size that warm-up starts from, in coordinates of order one."""
 
@@ -78,8 +81,8 @@ class Draws:
     Attributes
     ----------
     x : ndarray, shape (chains, draws, size)
-        Unconstrained coordinates; of an incomplete run, so many of each of so
-        many chains that most is kept.
+        Unconstrained coordinates; of an incomplete run, of the chains that had
+        come far, as many draws as all of them have.
     statistics : dict of ndarray, each (chains, draws)
         lp, energy, acceptance_rate, step_size, tree_depth, n_steps, diverging.
     stopped : str
@@ -92,13 +95,12 @@ class Draws:
 
     @classmethod
     def gathered(cls, x: Sequence[Array], statistics: Sequence[Mapping[str, Array]], stopped: str) -> "Draws":
-        """Of chains (draws, size) that may differ in their lengths, as much as makes a rectangle."""
-        order = sorted(range(len(x)), key=lambda i: -len(x[i]))
-        kept = max(range(len(order)), key=lambda m: (m + 1) * len(x[order[m]]), default=0)
-        length = len(x[order[kept]]) if order else 0
-        if length == 0:
+        """Of chains (draws, size) of different lengths: those that came far, cut to the shortest."""
+        lengths = [len(each) for each in x]
+        chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
+        if not chosen:
             raise KeyboardInterrupt(f"{stopped} before any draw was kept")
-        chosen = sorted(order[: kept + 1])
+        length = min(lengths[i] for i in chosen)
         stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
         return cls(np.stack([x[i][:length] for i in chosen]), stacked, stopped)
 
@@ -160,9 +162,11 @@ def run_nuts(
 
     with ThreadPoolExecutor(min(len(frames), cores or cpu_count() or 1)) as pool:
         futures = [pool.submit(chain, i) for i in range(len(frames))]
+        interrupted = False
         try:
             wait(futures)
         except KeyboardInterrupt:
+            interrupted = True
             stop.set()
             wait(futures)
         finally:
@@ -172,8 +176,7 @@ def run_nuts(
         raise failed[0]
     chunks = [future.result() for i, future in enumerate(futures) if i not in failed]
     chains = [jax.tree.map(lambda *parts: np.concatenate(parts)[tune:], *kept) for kept in chunks if kept]
-    ended = len(chains) == len(chunks) and all(len(x) == draws for x, _ in chains)
-    reasons = [] if ended else [INTERRUPTED]
+    reasons = [INTERRUPTED] if interrupted else []
     reasons += [describe_failure(i, error) for i, error in failed.items()]
     return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
 

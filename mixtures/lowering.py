@@ -39,8 +39,8 @@ __all__ = ["JaxFunction", "compile_graph", "forget", "known_value", "remembered"
 
 JaxFunction = Callable[..., Any]
 
-GRAPHS_KEPT = 40
-"""Graphs compiled until all are forgotten: those of about ten models, a gigabyte of programs."""
+GRAPHS_KEPT = 24
+"""Graphs compiled until all are forgotten: those of about six models, half a gigabyte of programs."""
 
 PREPARED_BYTES = 2**28
 """Size up to which something that depends on the arrays alone is kept, rather than computed at every call."""
