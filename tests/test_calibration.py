@@ -247,7 +247,7 @@ def p_values(ranks):
 
 
 def test_draws_that_ignored_the_data_are_given_away_by_the_log_likelihood_alone():
-    p = p_values(calibrate(LINE, 100, 1, of_prior))
+    p = p_values(calibrate(LINE, 40, 1, of_prior))
     assert p["log-likelihood"] < 0.001
     assert min(value for name, value in p.items() if not name.startswith(("log-l", "dens"))) > TINY
 
