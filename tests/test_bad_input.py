@@ -10,10 +10,9 @@ import jax
 import numpy as np
 import pytest
 from bad_input import BMM, COMMANDS, GMM, SECTIONS, TAKEN, B, X, page, text
-from typer.testing import CliRunner
+from command import run
 
 import mixtures as mx
-from mixtures import cli
 from mixtures.data import InputError, as_data
 from mixtures.files import read_table
 
@@ -63,18 +62,9 @@ def refusal(function, *arguments, **keywords):
     return str(caught.value)
 
 
-def run(line, stdin=""):
-    """Exit code, output and errors of a command line; a traceback is a failure of the test."""
-    env = {"COLUMNS": "300", "NO_COLOR": "1"}
-    result = CliRunner().invoke(cli.app, line.split(), env=env, input=stdin)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"traceback: {result.exception!r}") from result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
 def complaint(line, stdin=""):
     """The one line, without its first word, that a command line ends with; nothing is printed beside it."""
-    code, out, err = run(line, stdin)
+    code, out, err = run(*line.split(), stdin=stdin, columns=300)
     assert (code, out) == (2, "")
     if err.startswith("Usage"):
         return " ".join(err.split("─╮")[1].split("╰─")[0].replace("│", " ").split())
@@ -179,8 +169,8 @@ def test_what_is_refused_is_what_is_bad(no_compiler, folder):
             with pytest.raises(AssertionError, match="a compiler was reached"):
                 getattr(mx, door)(spec, data)
     with pytest.raises(AssertionError, match="a compiler was reached"):
-        run("crosscheck good.csv -k 2")
-    assert run("select good.csv --max-k 2")[0] == run("predict good.csv -k 2")[0] == 0
+        run(*["crosscheck", "good.csv", "-k", "2"])
+    assert run(*["select", "good.csv", "--max-k", "2"])[0] == run(*["predict", "good.csv", "-k", "2"])[0] == 0
 
 
 def test_compilers_are_told_when_they_are_reached(monkeypatch):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from command import run
 
 import mixtures as mx
 from mixtures import cli
@@ -15,14 +15,6 @@ from mixtures.em import CollapseError
 
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
 FAITHFUL = mx.datasets.faithful()
-
-
-def run(*arguments):
-    """Exit code, standard output and standard error; a traceback is a failure of the test."""
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"traceback: {result.exception!r}") from result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture

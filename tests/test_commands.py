@@ -3,15 +3,16 @@
 import json
 import re
 import shlex
+from functools import partial
 from io import BytesIO
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from command import run as run_in
 from rich.cells import cell_len
 from typer.main import get_command
-from typer.testing import CliRunner
 
 import mixtures as mx
 from mixtures import cli
@@ -23,16 +24,7 @@ from mixtures.saving import read_header
 FAITHFUL = mx.datasets.faithful()
 COMMANDS = get_command(cli.app).commands
 
-
-def run(*arguments, stdin=None, columns=80):
-    """Exit code, standard output and standard error; a traceback is a failure of the test."""
-    env = {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}
-    result = CliRunner().invoke(
-        cli.app, [str(a) for a in arguments], env=env, input=stdin, prog_name="mixtures"
-    )
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"traceback: {result.exception!r}") from result.exception
-    return result.exit_code, result.stdout, result.stderr
+run = partial(run_in, columns=80)
 
 
 def widest(text):

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from command import run
 from pyarrow import parquet
 from rich.console import Console
-from typer.testing import CliRunner
 
 import mixtures as mx
 from mixtures import cli, files
@@ -44,15 +44,6 @@ NAMES = (*STEERING, *MARKUP, "=1+1", "x" * 100_000, "", " ", "'", '"', "|", "%s"
 
 POOL = pa.proxy_memory_pool(pa.default_memory_pool())
 """Counts what pyarrow holds; it must outlive that."""
-
-
-def run(*arguments, stdin=None):
-    """Exit code and all that is printed; a traceback is a failure of the test."""
-    env = {"COLUMNS": "200", "NO_COLOR": "1"}
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments], env=env, input=stdin)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"traceback: {result.exception!r}") from result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 def assert_harmless(text):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from command import run
 
 import mixtures as mx
 from mixtures import cli
@@ -13,15 +13,6 @@ from mixtures.printing import spreadsheet_safe
 from mixtures.saving import read_header
 
 FAITHFUL = mx.datasets.faithful()
-
-
-def run(*arguments, stdin=None):
-    """Exit code, standard output and standard error; a traceback is a failure of the test."""
-    env = {"COLUMNS": "200", "NO_COLOR": "1"}
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments], env=env, input=stdin)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"traceback: {result.exception!r}") from result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from typer.testing import CliRunner
+from command import run
 
 import mixtures as mx
-from mixtures import cli
 from mixtures.reporting.blocks import Table, aligned
 from mixtures.reporting.drawing import LONGEST, short_names
 from mixtures.reporting.headline import Mood, headline
@@ -307,14 +306,6 @@ def test_numbers_stand_by_their_points():
     ]
     assert [column.numeric for column in table.columns] == [False, True, False]
     assert table.rows[1][1].key is None
-
-
-def run(*arguments):
-    env = {"COLUMNS": "200", "NO_COLOR": "1"}
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments], env=env)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"traceback: {result.exception!r}") from result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 def test_the_command_fits_saves_and_reports(tmp_path):
