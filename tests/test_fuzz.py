@@ -222,3 +222,13 @@ def test_spoilt_results(saved, tmp_path_factory, data):
     path.write_bytes(spoilt[data.draw(st.integers(0, 40)) :] if data.draw(st.booleans()) else spoilt)
     answers(mx.load, path)
     answers(read_header, path)
+
+
+def test_a_spoilt_footer_does_not_end_the_process(tmp_path):
+    """Its first bytes say which columns there are; asked for one that is left out, pyarrow aborts."""
+    footer = len(PARQUET) - 8 - int.from_bytes(PARQUET[-8:-4], "little")
+    path = tmp_path / "spoilt.parquet"
+    for place in range(footer, footer + 40):
+        for value in (0, 1, 0x15, 0x19, 0x26, 0x7F):
+            path.write_bytes(PARQUET[:place] + bytes([value]) + PARQUET[place + 1 :])
+            answers(read_table, path)
