@@ -415,20 +415,20 @@ def run_commands(folder):
 
 
 def test_ctrl_c_at_any_moment_ends_the_command_with_130(tmp_path):
-    path, rng, codes = tmp_path / "cc.mix", np.random.default_rng(3), []
-    for seconds in rng.uniform([0, 2], [2, 8]):
+    path, rng = tmp_path / "cc.mix", np.random.default_rng(3)
+    for seconds in rng.uniform([0, 2], [2, 6]):
         path.write_bytes(b"as it was")
         child = Child(tmp_path, run_commands, tmp_path, context=SPAWN)
         child.wait_for(1)
         time.sleep(seconds)
-        if child.process.is_alive():
+        at_work = child.process.is_alive()
+        if at_work:
             child.send(signal.SIGINT)
         code, printed = child.end()
-        codes.append(code)
-        assert code in (130, 0), printed
-        assert "Traceback" not in printed
+        ignored = "Exception ignored in" in printed  # by Python, for it came in a callback of gc's
+        assert code == 130 or (code == 0 and (ignored or not at_work)), printed
+        assert ignored or "Traceback" not in printed
         assert path.read_bytes() == b"as it was" or mx.load(path).interrupted == (code == 130)
-    assert 130 in codes
 
 
 # Chains that fail
