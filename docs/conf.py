@@ -61,7 +61,10 @@ numpydoc_xref_aliases = {name: name for name in DEFAULT_LINKS} | {
 }
 
 # Pages to read have their headings at the side; pages that are one of many have the others.
-PAGES = ("index", "quickstart", "idea", "tutorial", "trust", "large", "api", "benchmarks", "add_a_family")
+PAGES = (
+    *("index", "quickstart", "idea", "tutorial", "trust", "report", "large", "api", "benchmarks"),
+    *("bad_input", "calibration", "reproducibility", "testing", "add_a_family"),
+)
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"{project} {release}"

@@ -1040,10 +1040,6 @@ TAKEN = [
 def page() -> str:
     """The page of the docs."""
     lines = [
-        "---",
-        "orphan: true",
-        "---",
-        "",
         "# Bad input",
         "",
         "What the package says to input that it cannot take: in Python an `InputError`, at the command line "
