@@ -4,8 +4,8 @@ Nothing here knows HTML but `Formula`; a block names the macro of
 ``page/blocks.html.j2`` that writes it. All text is escaped there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -132,7 +132,7 @@ class Table(Block):
         caption: str,
         frame: pd.DataFrame,
         *,
-        formats: Mapping[str, str | Callable[[Any], str]] | None = None,
+        formats: Mapping[str, str] | None = None,
         helps: Mapping[str, str] | None = None,
         index: str = "",
         source: str = "",
@@ -146,16 +146,10 @@ class Table(Block):
             numeric = pd.api.types.is_numeric_dtype(values.dtype) and values.dtype != bool
             columns.append(Column(str(name), numeric, helps.get(str(name), "")))
             how = formats.get(str(name), ".4g" if numeric else "")
-            texts = [_text(value, how) for value in values]
+            texts = [number(value, how) if how else str(value) for value in values]
             for row, value, text in zip(rows, values, aligned(texts) if numeric else texts, strict=True):
                 row.append(Cell(text, sort_key(value) if numeric else text))
         return cls(caption, tuple(columns), tuple(map(tuple, rows)), source)
-
-
-def _text(value: Any, how: str | Callable[[Any], str]) -> str:
-    if callable(how):
-        return how(value)
-    return str(value) if isinstance(value, str) or not how else number(value, how)
 
 
 def sentence(text: str) -> str:
@@ -207,4 +201,3 @@ class Section:
     name: str
     title: str
     blocks: tuple[Block, ...]
-    parts: tuple["Section", ...] = field(default=())

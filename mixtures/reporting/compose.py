@@ -19,7 +19,7 @@ from mixtures.archive import replacing
 from mixtures.data import Data, InputError, as_data
 from mixtures.families import Mixture
 from mixtures.fingerprint import content_hash
-from mixtures.reporting.blocks import Code, Paragraph, Section, Table
+from mixtures.reporting.blocks import Block, Code, Paragraph, Section
 from mixtures.reporting.doubts import (
     comparison_section,
     labels_section,
@@ -32,6 +32,7 @@ from mixtures.reporting.material import Material
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.saving import Header, versions
 from mixtures.selection import Selection
+from mixtures.wording import shortened
 
 __all__ = ["Report", "report"]
 
@@ -166,7 +167,7 @@ def _check_columns(material: Material, data: Data) -> None:
     fitted = material.features
     if fitted and data.features != fitted:
         raise InputError(
-            f"X has the columns {', '.join(data.features[:20])}; the result is of {', '.join(fitted[:20])}"
+            f"X has the columns {shortened(data.features)}; the result is of {shortened(fitted)}"
         )
 
 
@@ -182,7 +183,7 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
 def reproduction_section(material: Material) -> Section:
     """How to get the same numbers again."""
     about, spec = material.about, material.spec
-    blocks: list[Code | Paragraph | Table] = []
+    blocks: list[Block] = []
     if "command" in about:
         blocks.append(Code(about["command"], "The command that made this report"))
     else:
