@@ -111,7 +111,7 @@ def test_a_split_leaves_the_other_clusters_their_rows(spec):
 
 
 def test_a_cluster_is_split_between_its_own_rows():
-    """Of rows at 0, 4 and 100 the first two are one cluster: it parts there, not at the widest gap."""
+    """Of rows at 0, 4 and 100 the first two are one cluster: all rows' gap is not the one to split at."""
     rng = np.random.default_rng(0)
     data = as_data(np.concatenate([rng.normal(centre, 0.1, size=(50, 1)) for centre in (0.0, 4.0, 100.0)]))
     fewer = fit_em(GMM(2, covariance_type="spherical"), data, n_init=2, random_seed=0)
