@@ -543,6 +543,10 @@ def test_data_that_cannot_be_modelled_are_named(spec, X, message):
         fit_em(spec, X, random_seed=0)
 
 
+def test_as_many_rows_as_clusters_are_enough():
+    assert fit_em(BMM(2), [[0.0, 1.0], [1.0, 0.0]], random_seed=0).converged
+
+
 def test_dependent_columns_are_taken_where_they_do_no_harm():
     X = FAITHFUL.assign(hours=FAITHFUL["waiting"] / 60)
     assert fit_em(GMM(2, covariance_type="diag"), X, random_seed=0).converged
