@@ -140,7 +140,7 @@ def test_chains_that_disagree_are_told_of():
     [
         (GMM(2, prior=None), {}, "improper"),
         (line(2), {"method": "laplce"}, "'laplce' is not one of bridge, smc"),
-        (line(2), {"runs": 1}, "runs and particles"),
+        (line(2), {"runs": 1}, "runs must be at least 2"),
     ],
 )
 def test_bad_input_is_refused(spec, options, words):

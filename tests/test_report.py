@@ -163,7 +163,7 @@ def test_names_in_figures_are_text_of_a_bearable_length(hostile):
     assert not any(element.tag.endswith("script") for element in elements)
     assert not any(name.startswith("on") for element in elements for name in element.attrib)
     everything = "".join(drawn)
-    assert "$\\frac{a}{" in everything  # and matplotlib did not take it for mathematics
+    assert "$\\\\frac{a}{" in everything  # its backslash spelt out, and not taken for mathematics
     assert "العمود_الأول" in everything
     assert short_names(HOSTILE)[4] in everything
     assert "a_name_without_end_a_name_" not in everything
