@@ -187,6 +187,16 @@ def test_large_scatters_become_pixels(tmp_path):
     assert not any("<image" in svg for svg in small)
 
 
+def test_many_columns_stay_below_the_size():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(240, 12)) + 3 * rng.integers(0, 3, size=(240, 1))
+    found = mx.crosscheck(mx.GMM(3, covariance_type="diag"), X, **SHORT)
+    page = mx.report(found, X, progressbar=False)
+    assert len(page.html) < 3_000_000
+    assert "data:image/png" in page.html  # what would be long in SVG
+    assert len(figures(page.html)) > 3
+
+
 def test_without_the_data_the_rest_is_said(cc):
     page = mx.report(cc, progressbar=False)
     said = Reader(page.html).said

@@ -41,10 +41,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def default_prior(self, mean: Array, cov: Array, k: int) -> Any:
-        """Prior of Fraley and Raftery (2007): kappa 0.01, scale shrunk by ``k**(2/d)``.
-
-        ``cov`` is (D, D), or the variances (D,) where features do not covary.
-        """
+        """Prior of Fraley and Raftery (2007) from a covariance (D, D), or variances (D,) if none covary."""
 
     @abstractmethod
     def check_prior(self, prior: Any, d: int) -> Any:

@@ -14,7 +14,7 @@ from mixtures.priors import Array
 
 __all__ = ["switching"]
 
-SHOWN_DRAWS = 200
+SHOWN_DRAWS = 100
 """Draws of a chain that are shown, evenly spaced."""
 
 

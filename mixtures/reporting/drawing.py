@@ -13,11 +13,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from PIL import Image
 
 __all__ = ["data_uri", "drawn", "short_names"]
 
 MOST_POINTS = 5000
 """Points in a figure beyond which its scatters become pixels."""
+
+LARGEST_SVG = 300_000
+"""Bytes of a figure beyond which it becomes pixels, if they take fewer: a report stays below 3 MB."""
 
 LONGEST = 23
 """Characters of a name in a figure; data may bring longer ones."""
@@ -58,7 +62,7 @@ def _canvas() -> Iterator[None]:
 
 
 def data_uri(figure: Figure) -> str:
-    """A figure as SVG in a data URI, its scatters as pixels where they are large."""
+    """A figure as SVG in a data URI, its scatters as pixels where they are large, or all of it."""
     points = figure.findobj(PathCollection)
     if sum(len(np.atleast_2d(each.get_offsets())) for each in points) > MOST_POINTS:
         for each in points:
@@ -66,7 +70,18 @@ def data_uri(figure: Figure) -> str:
     file = io.BytesIO()
     figure.savefig(file, format="svg", dpi=150, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     svg = COORDINATES.sub(lambda found: DECIMALS.sub(r"\1", found[0]), file.getvalue().decode())
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    kind, content = "svg+xml", svg.encode()
+    if len(content) > LARGEST_SVG and len(pixels := _as_pixels(figure)) < len(content):
+        kind, content = "png", pixels
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _as_pixels(figure: Figure) -> bytes:
+    """A figure as PNG of 256 colours."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=130, bbox_inches="tight")
+    Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def short_names(names: Sequence[str]) -> tuple[str, ...]:
