@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 import tracemalloc
 import warnings
 from decimal import Decimal
@@ -193,12 +192,10 @@ def test_giant_fields(tmp_path):
         "line.csv": f"a,b\n1,{'2,' * 1_000_000}\n2,3\n",
     }.items():
         (tmp_path / name).write_text(content)
-        began = time.perf_counter()
         code, out, err = run("crosscheck", tmp_path / name, "-k", 2)
         assert (code, out) == (2, "")
         assert len(err) < 1000
         assert_harmless(err)
-        assert time.perf_counter() - began < 10
 
 
 def test_a_million_columns_are_refused_before_pandas_meets_them(tmp_path, monkeypatch):
@@ -239,13 +236,24 @@ def test_more_columns_than_a_covariance_has_room_for(structure):
     assert traced(refused if covary else lambda: mx.resolve(spec, wide)) < 5e7
 
 
-def test_a_file_of_many_columns_takes_no_square_of_their_number(tmp_path):
-    names = [f"c{j}" for j in range(20_000)]
+class Counted(str):
+    """A name that counts how often one is held against another."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_columns_are_chosen_in_no_square_of_their_number(tmp_path):
+    names = [f"c{j}" for j in range(5_000)]
     parquet.write_table(pa.table([np.arange(3.0)] * len(names), names=names), tmp_path / "w.parquet")
-    began = time.perf_counter()
-    assert read_table(tmp_path / "w.parquet", exclude=["c0"]).shape == (3, 19_999)
-    assert files.choose_columns(names, names, names[1:]) == ["c0"]
-    assert time.perf_counter() - began < 10
+    assert read_table(tmp_path / "w.parquet", exclude=["c0"]).shape == (3, 4_999)
+    available, columns, exclude = ([Counted(name) for name in names] for _ in range(3))
+    assert files.choose_columns(available, columns, exclude[1:]) == ["c0"]
+    assert 0 < Counted.compared < 20 * len(names)
 
 
 @pytest.mark.parametrize("name", ["t.csv", "-"])

@@ -1,8 +1,5 @@
 """Draws against exact posteriors: closed forms for one cluster, all allocations for two; and their tree."""
 
-import signal
-import threading
-from collections import Counter
 from itertools import product
 
 import arviz as az
@@ -303,34 +300,6 @@ def test_a_fit_at_hand_is_used(monkeypatch):
     pivot = {name: x[::-1] for name, x in em.params.items()}
     turned = sample(COINS, COIN_ROWS, em=em, pivot=pivot, **SHORT)
     np.testing.assert_array_equal(turned["posterior"]["p"], tree["posterior"]["p"][:, :, ::-1])
-
-
-def test_an_interrupt_keeps_what_was_drawn(monkeypatch):
-    """The chains' progress sends the signal that Ctrl-C sends, once both have come far."""
-    run_nuts, done, sent = sampling.run_nuts, Counter(), threading.Event()
-
-    def interrupted(*args, on_progress, **kwargs):
-        def progress(transitions):
-            done[threading.get_ident()] += transitions
-            slowest, fastest = min(done.values()), max(done.values())
-            if len(done) == 2 and slowest > max(2000, fastest / 5) and not sent.is_set():
-                sent.set()
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-        return run_nuts(*args, on_progress=progress, **kwargs)
-
-    monkeypatch.setattr(sampling, "run_nuts", interrupted)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        tree = sample(COINS, COIN_ROWS, **SHORT | {"draws": 200_000, "cores": 2, "log_likelihood": False})
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert sent.is_set()
-    assert tree.attrs["complete"] == 0
-    assert 0 < tree["posterior"].sizes["draw"] < 200_000
-    assert tree["posterior"].sizes["chain"] == 2
-    assert np.isfinite(tree["posterior"]["p"]).all()
-    assert "permutation" in tree["sample_stats"]
 
 
 # Other samplers
