@@ -145,6 +145,7 @@ def ascend(
     trace, step_before, left_before = list(trace), np.nan, np.inf
     landing: dict[str, Array] | None = None  # where plain EM would be, while a leap is on trial
     plain = 0  # steps since the last leap
+    terms_before = np.inf  # of a pass that may have been in another form, with other rounding
     _refuse_collapse(problem, params, params, trace)
     reached: tuple[dict[str, Array], float, int] | None = None  # what belongs together, for an interrupt
     try:
@@ -157,14 +158,15 @@ def ascend(
                 continue
             landing = None
             trace.append(objective)
-            if _fell(spec, trace, passed.magnitude + abs(log_prior), before, params):
+            terms = passed.magnitude + abs(log_prior)
+            if _fell(spec, trace, max(terms, terms_before), before, params):
                 raise NonMonotoneError(
                     f"the EM objective fell from {trace[-2]:.12g} to {objective:.12g} "
                     f"at iteration {len(trace) - 1}",
                     before,
                     trace,
                 )
-            reached = params, passed.log_likelihood, len(trace)
+            reached, terms_before = (params, passed.log_likelihood, len(trace)), terms
             new = problem.m_step(passed.statistics)
             _refuse_collapse(problem, new, params, trace)
             step = spec.step_length(new, params, passed.statistics.count)
