@@ -341,7 +341,7 @@ def _of_model(
     table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
     certificate = (
-        *slopes(compiled, x, np.zeros(x.size, dtype=bool), "MAP"),
+        *slopes(compiled, x, np.zeros(x.size, dtype=bool), "MAP", curvature),
         maximum(curvature),
         returns(mode, table),
         independent(multi, multi.log_posterior, 0.0),

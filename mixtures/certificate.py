@@ -42,8 +42,7 @@ __all__ = [
 def displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:
     """Half a posterior sd from ``x`` along every principal axis, to a random side."""
     sides = rng.choice([-1.0, 1.0], size=len(curvature.values))
-    width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
-    return x + TOLERANCES.displacement_sd * (curvature.directions * width) @ sides
+    return x + TOLERANCES.displacement_sd * curvature.whitening @ sides
 
 
 def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
@@ -62,36 +61,53 @@ def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: 
 
 
 def slopes(
-    compiled: CompiledModel, x: Array, bound: np.ndarray, who: str, rounded: Callable[[], list[Array]] = list
+    compiled: CompiledModel,
+    x: Array,
+    bound: np.ndarray,
+    who: str,
+    curvature: Curvature,
+    rounded: Callable[[], list[Array]] = list,
 ) -> list[Check]:
     """Flat where free; where bound (a probability at 0 or 1), pointing outwards (Karush-Kuhn-Tucker).
 
-    No point is flatter than parameters ``rounded`` in their last digit let it be, which clusters far tighter
-    than the data show.
+    Clusters far tighter than the data make steep slopes of last digits. One is flat, too, if Newton's method
+    has next to nothing to go, or if parameters ``rounded`` in their last digit make as much.
     """
-    _, gradient = compiled.value_and_grad(x)
-    size = np.where(bound, 0, np.abs(gradient))
-    tolerances, note = np.full(x.size, TOLERANCES.gradient), ""
+
+    def gradient(y: Array) -> Array:
+        return np.where(bound, 0, compiled.value_and_grad(y)[1])
+
+    def outwards(y: Array) -> Array:
+        """``d/dp = (d/d logit) / (p (1 - p))``, positive if it points out of the space."""
+        slope = compiled.value_and_grad(y)[1][bound]
+        return slope / np.exp(-np.abs(y[bound])) * np.sign(x[bound])
+
+    def last_digits_make(function: Callable[[Array], Array]) -> Array:
+        made = [np.abs(function(y) - function(x)) for y in rounded()]
+        return TOLERANCES.gradient_rounding * np.max(made, axis=0, initial=0)
+
+    free = gradient(x)
+    size, tolerances, note = np.abs(free), np.full(x.size, TOLERANCES.gradient), ""
     if size.max(initial=0) >= TOLERANCES.gradient:
-        made = [np.abs(compiled.value_and_grad(y)[1] - gradient) for y in rounded()]
-        tolerances = np.maximum(tolerances, TOLERANCES.gradient_rounding * np.max(made, axis=0, initial=0))
+        distance = float(np.linalg.norm(curvature.newton(free)))
+        if distance < TOLERANCES.map_distance_sd:
+            allowed = size * (TOLERANCES.map_distance_sd / distance)
+            note = f"clusters are tight: the top is {distance:.1e} posterior sds away by Newton's method"
+        else:
+            allowed = last_digits_make(gradient)
+            note = "the last digits of the parameters make as much: clusters are tight, or columns far from 0"
+        tolerances = np.maximum(tolerances, allowed)
     worst = int(np.argmax(size / tolerances)) if x.size else 0
     figure, tolerance = (float(v[worst]) if x.size else 0.0 for v in (size, tolerances))
-    if tolerance > TOLERANCES.gradient:
-        note = "the last digits of the parameters make as much: clusters are tight, or columns far from 0"
-    checks = [
-        Check(
-            f"PyMC's gradient at {who}, largest component",
-            figure,
-            tolerance,
-            bool(figure < tolerance),
-            note,
-        )
-    ]
+    note = note if tolerance > TOLERANCES.gradient else ""
+    name = f"PyMC's gradient at {who}, largest component"
+    checks = [Check(name, figure, tolerance, figure < tolerance, note)]
     if bound.any():
-        slope = gradient[bound] / np.exp(-np.abs(x[bound]))  # d/dp = (d/d logit) / (p (1 - p))
-        inward = float(np.maximum(-slope * np.sign(x[bound]), 0).max())
+        slope = outwards(x)
+        inward = float(np.maximum(-slope, 0).max())
         tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(slope).max()))
+        if inward > tolerance:
+            tolerance = max(tolerance, float(np.max(last_digits_make(outwards))))
         note = f"{int(bound.sum())} probabilities at 0 or 1"
         checks.append(
             Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note)
@@ -159,9 +175,10 @@ class Modes:
         self, compiled: CompiledModel, spec: Mixture, rows: Rows, table: pd.DataFrame
     ) -> tuple[Check, ...]:
         """Whether they agree, line by line."""
+        rounded = partial(last_digits, compiled, spec, self.em)
         return (
             equal_log_posterior(compiled, spec, rows, self.em, self.x),
-            *slopes(compiled, self.x, self.bound, "EM", partial(last_digits, compiled, spec, self.em)),
+            *slopes(compiled, self.x, self.bound, "EM", self.curvature, rounded),
             maximum(self.curvature),
             identified(spec, self.em),
             returns(self.mode, table),

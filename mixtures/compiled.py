@@ -111,6 +111,12 @@ def _arrays_as_inputs(function: JaxFunction, n: int) -> JaxFunction:
     return with_arrays
 
 
+NARROW = 1e6
+"""Curvature beyond which a step of differences is more than a hundredth of a posterior sd."""
+LARGEST_UNIT = 1e100
+"""Of a coordinate: a search without end comes to numbers whose squares are none."""
+
+
 class CompiledModel:
     """Log density of a PyMC model over one flat vector of unconstrained coordinates.
 
@@ -196,6 +202,17 @@ class CompiledModel:
             for rv, shape in zip(self._free, self.value_shapes, strict=True)
             for index in np.ndindex(*shape)
         ]
+
+    def units(self, x: Array) -> Array:
+        """How large a step in every coordinate is of order one, at a flat vector.
+
+        Transforms see to it, but for variables without one: theirs are a user's own units.
+        """
+        own = [
+            np.full(int(np.prod(shape)), self.model.rvs_to_transforms[rv] is None)
+            for rv, shape in zip(self._free, self.value_shapes, strict=True)
+        ]
+        return np.where(np.concatenate(own), np.clip(np.abs(x), 1.0, LARGEST_UNIT), 1.0)
 
     def unconstrain(self, params: Mapping[str, Any]) -> Array:
         """Flat vector of the free variables' values."""
@@ -313,7 +330,8 @@ class CompiledModel:
         """Second derivatives of the log density at a flat vector, (size, size).
 
         Not ``exact`` takes central differences of the gradient: good to about
-        1e-9 in coordinates of order one, and nothing more to compile.
+        1e-9 in coordinates of order one, and nothing more to compile. Where the
+        density is too narrow for such steps, it is exact all the same.
         """
         if not exact:
             steps = np.cbrt(np.finfo(float).eps) * np.eye(len(x))
@@ -322,5 +340,6 @@ class CompiledModel:
                 for sign in (1, -1)
             )
             slopes = (forward - backward) / (2 * steps.max(initial=0))
-            return (slopes + slopes.T) / 2
+            if np.abs(np.diag(slopes)).max(initial=0) < NARROW:
+                return (slopes + slopes.T) / 2
         return np.asarray(hessian_of(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian)))

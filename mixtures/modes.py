@@ -54,7 +54,7 @@ class MAPFit:
     gradient_norm : float
         Largest gradient component there, in unconstrained coordinates.
     converged : bool
-        Whether the gradient is flat.
+        Whether the gradient is flat, or Newton's method has less than 1e-5 posterior sds to go.
     found : str
         What kind of point it is: a maximum, flat in named directions, no mode, or
         where an interrupt ended the search.

@@ -1,7 +1,7 @@
 """Modes of a compiled log density: a quasi-Newton search, then Newton steps until it is flat."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -9,13 +9,15 @@ from scipy.optimize import minimize
 from mixtures.compiled import CompiledModel
 from mixtures.interrupts import Interrupted
 from mixtures.priors import Array
-from mixtures.tolerances import TOLERANCES
+from mixtures.tolerances import TOLERANCES, same_height
 
 __all__ = ["Curvature", "Optimum", "climb", "curvature_at", "polish"]
 
 NEWTON_STEPS = 25
 NEWTON_SIZE = 1500
 """Coordinates beyond which a dense Hessian is not worth its cost."""
+MEASURABLE = TOLERANCES.flat_curvature / TOLERANCES.flat_ratio
+"""Curvature of a coordinate beyond which its rounding would hide what is not flat in others."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,20 @@ class Optimum:
         Log density there.
     gradient_norm : float
         Largest component of the gradient there.
+    distance : float
+        How far Newton's method has still to go, in posterior sds; not worked out,
+        and infinite, where the gradient alone tells.
     """
 
     x: Array
     log_density: float
     gradient_norm: float
+    distance: float = np.inf
 
     @property
     def converged(self) -> bool:
-        """Whether the log density is flat here."""
-        return self.gradient_norm < TOLERANCES.map_gradient
+        """Whether the log density is flat here, or its top so close that only rounding makes the slope."""
+        return self.gradient_norm < TOLERANCES.map_gradient or self.distance < TOLERANCES.map_distance_sd
 
 
 @dataclass(frozen=True)
@@ -49,26 +55,65 @@ class Curvature:
     Attributes
     ----------
     values : ndarray, shape (m,)
-        Eigenvalues of minus the Hessian, ascending; positive at a maximum.
+        Curvatures, minus the second derivatives along ``directions``; positive at a maximum.
     directions : ndarray, shape (size, m)
-        Their eigenvectors, as columns.
+        Conjugate directions, of length one in the coordinates' units, as columns: the inverse
+        of minus the Hessian is ``directions @ diag(1 / values) @ directions.T``. They are its
+        eigenvectors unless coordinates differ too much in curvature for those to be told.
+    negligible : ndarray, shape (m,)
+        Curvatures that count as none.
     flat : tuple of str
         Coordinates that weigh most in directions without positive curvature.
     """
 
     values: Array
     directions: Array
-    flat: tuple[str, ...]
+    negligible: Array
+    flat: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, hessian: Array, units: Array) -> "Curvature":
+        """Along the principal axes of a finite Hessian; coordinates that curve too much are scaled for it."""
+        hessian = hessian * units * units[:, None]
+        scale = np.sqrt(1 / np.maximum(np.abs(np.diag(hessian)) / MEASURABLE, 1))
+        scaled, axes = np.linalg.eigh(-hessian * scale * scale[:, None])
+        directions = scale[:, None] * axes
+        squares = np.sum(directions**2, axis=0) if (scale < 1).any() else np.ones_like(scaled)
+        rounding = TOLERANCES.flat_ratio * np.abs(scaled).max(initial=0) / squares
+        negligible = np.maximum(rounding, TOLERANCES.flat_curvature)
+        return cls(scaled / squares, units[:, None] * directions / np.sqrt(squares), negligible)
+
+    @property
+    def is_flat(self) -> np.ndarray:
+        """Which directions have no positive curvature, shape (m,)."""
+        return ~(self.values >= self.negligible)
 
     @property
     def is_saddle(self) -> bool:
         """Whether the log density curves up in some direction."""
-        return bool((self.values < -_flat_below(self.values)).any())
+        return bool((self.values < -self.negligible).any())
 
     @property
     def is_maximum(self) -> bool:
         """Whether the log density curves down in every direction."""
-        return not self.flat and bool(np.isfinite(self.values).all())
+        return not self.is_flat.any()
+
+    @property
+    def whitening(self) -> Array:
+        """One sd along each direction, as columns (size, m); two units long at most."""
+        return self.directions * (1 / np.sqrt(np.maximum(self.values, TOLERANCES.whitening_floor)))
+
+    def newton(self, gradient: Array) -> Array:
+        """Newton's step along each direction, in sds there; curvatures of the wrong sign are mirrored."""
+        return (self.directions.T @ gradient) / np.sqrt(self._damped)
+
+    def step(self, sds: Array) -> Array:
+        """The way in coordinates of so many sds along each direction."""
+        return self.directions @ (sds / np.sqrt(self._damped))
+
+    @property
+    def _damped(self) -> Array:
+        return np.maximum(np.abs(self.values), self.negligible)
 
 
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
@@ -100,26 +145,34 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
 def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Optimum:
     """Take damped Newton steps, curvatures of the wrong sign mirrored, until the log density is flat."""
     value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
-    for _ in range(NEWTON_STEPS if np.size(x) <= NEWTON_SIZE else 0):
+    by_newton = x.size <= NEWTON_SIZE
+    for _ in range(NEWTON_STEPS if by_newton else 0):
         if not np.isfinite(value) or np.abs(gradient).max(initial=0) < TOLERANCES.map_gradient_polish:
             break
         hessian = compiled.hessian(x, jacobian=jacobian)
         if not np.isfinite(hessian).all():
             break
-        curvature, directions = np.linalg.eigh(-hessian)
-        damped = np.maximum(np.abs(curvature), _flat_below(curvature))
-        step = directions @ ((directions.T @ gradient) / damped)
+        curvature = Curvature.of(hessian, compiled.units(x))
+        newton = curvature.newton(gradient)
+        step = curvature.step(newton)
         rounding = 1e3 * np.finfo(float).eps * abs(value)
         for share in (1.0, 0.5, 0.25, 0.1, 0.01):
             trial = x + share * step
             trial_value, trial_gradient = compiled.value_and_grad(trial, jacobian=jacobian)
-            flatter = np.abs(trial_gradient).max() < np.abs(gradient).max()
-            if trial_value > value + rounding or (trial_value >= value - rounding and flatter):
+            flatter = np.linalg.norm(curvature.newton(trial_gradient)) < np.linalg.norm(newton)
+            if trial_value > value + rounding or (trial_value > value - same_height(value) and flatter):
                 break
         else:
             break
         x, value, gradient = trial, trial_value, trial_gradient
-    return Optimum(np.asarray(x), value, float(np.abs(gradient).max(initial=0)))
+    end = Optimum(np.asarray(x), value, float(np.abs(gradient).max(initial=0)))
+    if end.converged or not by_newton:
+        return end
+    hessian = compiled.hessian(x, jacobian=jacobian)
+    if not np.isfinite(hessian).all():
+        return end
+    curvature = Curvature.of(hessian, compiled.units(x))
+    return replace(end, distance=float(np.linalg.norm(curvature.newton(gradient))))
 
 
 def curvature_at(
@@ -152,18 +205,14 @@ def curvature_at(
     """
     within = np.ones(x.size, dtype=bool) if within is None else within
     hessian = compiled.hessian(x, jacobian=jacobian, exact=exact)[np.ix_(within, within)]
-    directions = np.eye(x.size)[:, within]
+    inside = np.eye(x.size)[:, within]
     if not np.isfinite(hessian).all():
-        return Curvature(
-            np.full(within.sum(), np.nan), directions, ("everywhere: the Hessian is not finite",)
-        )
-    values, vectors = np.linalg.eigh(-hessian)
-    directions = directions @ vectors
-    weights = np.abs(directions[:, values < _flat_below(values)])
+        nowhere = np.full(within.sum(), np.nan)
+        return Curvature(nowhere, inside, nowhere, ("everywhere: the Hessian is not finite",))
+    units = compiled.units(x)
+    curvature = Curvature.of(hessian, units[within])
+    directions = inside @ curvature.directions
+    weights = np.abs(directions[:, curvature.is_flat]) / units[:, None]
     heavy = (weights > 0.3 * weights.max(axis=0, initial=0)).any(axis=1)
-    return Curvature(values, directions, tuple(np.array(compiled.coordinate_names())[heavy].tolist()))
-
-
-def _flat_below(curvatures: Array) -> float:
-    """Curvature below which a direction counts as flat."""
-    return max(TOLERANCES.flat_curvature, TOLERANCES.flat_ratio * float(np.abs(curvatures).max(initial=0)))
+    flat = tuple(np.array(compiled.coordinate_names())[heavy].tolist())
+    return replace(curvature, directions=directions, flat=flat)

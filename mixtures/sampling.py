@@ -26,7 +26,6 @@ from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at
 from mixtures.priors import Array
 from mixtures.samplers import draw_by_nutpie, draw_by_pymc, require_nutpie
-from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
 __all__ = ["SAMPLERS", "check_options", "frames_at", "sample", "starting_points"]
@@ -227,8 +226,7 @@ def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Gener
         curvature = curvature_at(compiled, start, jacobian=True, exact=exact)
         if not np.isfinite(curvature.values).all():
             return [Frame(x, np.ones(x.size), 0.1 * rng.standard_normal(x.size)) for x in starts]
-        width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
-        frames.append(Frame(start, curvature.directions * width, noise))
+        frames.append(Frame(start, curvature.whitening, noise))
     return frames
 
 

@@ -12,7 +12,6 @@ from mixtures.mixing import summarise
 from mixtures.modes import model_dims
 from mixtures.optimise import Curvature
 from mixtures.priors import Array
-from mixtures.tolerances import TOLERANCES
 from mixtures.trees import entries
 
 __all__ = ["parameter_table"]
@@ -41,9 +40,8 @@ def parameter_table(
 
     table = pd.DataFrame({"EM": column(em), "MAP": column(mode)}, index=pd.Index(labels, name="parameter"))
     if posterior is None:
-        width = 1 / np.sqrt(np.maximum(curvature.values, TOLERANCES.whitening_floor))
-        noise = rng.standard_normal((LAPLACE_DRAWS, len(width)))
-        sd = column(compiled.constrain(x + noise @ (curvature.directions * width).T), leading=1).std(axis=0)
+        noise = rng.standard_normal((LAPLACE_DRAWS, len(curvature.values)))
+        sd = column(compiled.constrain(x + noise @ curvature.whitening.T), leading=1).std(axis=0)
         return table.assign(gap=_in_sds(table, sd), sd=sd)
     group = posterior["posterior"].to_dataset()
     drawn = {name: group[name].transpose("chain", "draw", ...).values for name in names}

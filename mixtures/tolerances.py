@@ -42,6 +42,9 @@ class Tolerances:
         A probability this close to 0 or 1, or a weight this close to 0, is on its boundary.
     map_gradient : float
         Largest gradient component of a MAP estimate in unconstrained coordinates.
+    map_distance_sd : float
+        Or the farthest that Newton's method has still to go, in posterior sds: where clusters are far
+        tighter than the data, rounding alone makes a steeper slope.
     map_gradient_polish : float
         Newton steps go on until the gradient is below this, or nothing improves.
     logp_relative : float
@@ -103,6 +106,7 @@ class Tolerances:
     empty_count: float = 0.5
     boundary: float = 1e-6
     map_gradient: float = 1e-6
+    map_distance_sd: float = 1e-5
     map_gradient_polish: float = 1e-9
     logp_relative: float = 1e-8
     gradient: float = 1e-4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from problems import Affine, Recipe, change, condition, recipes, stated, units
 from test_natural import is_natural
 
-from mixtures import GMM, InputError, declare, em_step, fit_em, resolve
+from mixtures import GMM, InputError, crosscheck, declare, em_step, fit_em, resolve
 from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
 from mixtures.data import as_data
@@ -236,3 +236,27 @@ def test_from_as_many_rows_as_clusters_to_ten_thousand(spec, log_rows, seed, n_f
     np.testing.assert_allclose(em.params["alpha"], r.mean(axis=0), atol=1e-5)
     step = em.spec.step_length(em_step(em.spec, X, em.params), em.params, len(X) * em.params["alpha"])
     assert step < 2 * TOLERANCES.em_step
+
+
+# Tight clusters, under a prior that allows them
+
+
+def tight(seed, log_tight):
+    X, _ = in_groups(seed, log_tight)
+    return resolve(stated(GMM(2), X, -2.0, 2 * log_tight - 1), X), X
+
+
+def test_a_pass_in_another_form_is_no_fall():
+    """Restarts end in the natural form, the last stretch begins in the whitened one, with other digits."""
+    spec, X = tight(4, -3.0)
+    em = fit_em(spec, X, random_seed=1, tol=TOLERANCES.em_step_certificate)
+    assert em.converged
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4])
+@pytest.mark.parametrize("log_tight", [-3.0, -4.0, -5.0])
+def test_the_certificate_of_tight_clusters_holds(seed, log_tight):
+    """MAP, too, ends within rounding of the top, steep as the slope is that one digit makes."""
+    spec, X = tight(seed, log_tight)
+    cc = crosscheck(spec, X, draws=10, tune=10, chains=2, n_init=3, random_seed=1, progressbar=False)
+    assert cc.passed, cc.certificate

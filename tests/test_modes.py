@@ -173,7 +173,7 @@ def test_curvature_is_that_of_a_normal():
     with pm.Model() as model:
         pm.MvNormal("x", mu=np.zeros(3), cov=cov)
     compiled, precision = CompiledModel(model), np.linalg.inv(cov)
-    at = np.array([0.5, -1.0, 2.0])
+    at = np.array([0.5, -1.0, 0.2])
     full = curvature_at(compiled, at)
     np.testing.assert_allclose(full.values, np.linalg.eigvalsh(precision))
     np.testing.assert_allclose(full.directions * full.values @ full.directions.T, precision, atol=1e-12)
@@ -190,6 +190,44 @@ def test_curvature_is_that_of_a_normal():
         reassembled = part.directions * part.values @ part.directions.T
         np.testing.assert_allclose(reassembled[np.ix_(within, within)], inner, atol=1e-12)
         assert part.is_maximum
+
+
+def normal_of_scales(scales):
+    correlation = np.array([[1.0, 0.9, 0.1], [0.9, 1.0, 0.3], [0.1, 0.3, 1.0]])
+    cov = correlation * scales * scales[:, None]
+    with pm.Model() as model:
+        pm.MvNormal("x", mu=np.zeros(3), cov=cov)
+    return CompiledModel(model), cov
+
+
+def test_coordinates_of_great_curvature_hide_no_other():
+    """An eigenvalue of 1e18 has rounding that would swallow one of 1."""
+    compiled, cov = normal_of_scales(np.array([1e-9, 1.0, 1e-4]))
+    for exact in (False, True):
+        found = curvature_at(compiled, np.zeros(3), exact=exact)
+        assert found.is_maximum
+        np.testing.assert_allclose(found.directions / found.values @ found.directions.T, cov, rtol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(found.directions, axis=0), 1)
+    at = np.array([2e-9, 1.0, -1e-4])
+    assert np.linalg.norm(found.newton(compiled.value_and_grad(at)[1])) == pytest.approx(
+        np.sqrt(at @ np.linalg.inv(cov) @ at)
+    )
+    mode = polish(compiled, at)
+    assert mode.converged
+    assert (np.abs(mode.x) < 1e-5 * np.sqrt(np.diag(cov))).all()
+
+
+def test_a_users_units_are_no_flatness():
+    """A mean income is known to within thousands; a variable that nothing is known of stays flat."""
+    with pm.Model() as model:
+        pm.Normal("income", 6e4, 5e3)
+        pm.Potential("nothing", 0.0 * pm.Flat("x"))
+    mode = fit_map(model, start={"income": 5e4, "x": 6e4})
+    assert mode.params["income"] == pytest.approx(6e4)
+    assert mode.found == "flat along x"
+    with pm.Model() as model:
+        pm.Normal("income", 6e4, 5e3)
+    assert fit_map(model, start={"income": 5e4}).found == "a maximum"
 
 
 # What is refused
