@@ -3,6 +3,7 @@
 They give up every chain if one fails; here the others are drawn again without it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,17 +23,28 @@ __all__ = ["draw_by_nutpie", "draw_by_pymc", "require_nutpie"]
 def draw_by_pymc(
     compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
 ) -> Draws:
-    """Draw by PyMC's own NUTS."""
+    """Draw by PyMC's own NUTS: one chain after the other, unless asked for processes."""
+    cores = run["cores"] or 1
     points = [compiled.constrain(x + 0.1 * rng.standard_normal(x.size)) for x in starts]
     free = list(compiled.rv_shapes)
 
     def draw(chains: Sequence[int]) -> xr.DataTree:
+        done = Counter[int]()
+
+        def stop_with_the_chain_before(trace: Any, draw: Any) -> None:
+            """An interrupt ends one chain for PyMC, and the next begins."""
+            done[draw.chain] += 1
+            if draw.chain and done[draw.chain - 1] < run["tune"] + run["draws"]:
+                raise KeyboardInterrupt
+
         try:
             return pm.sample(
                 draws=run["draws"],
                 tune=run["tune"],
                 chains=len(chains),
-                cores=run["cores"],
+                cores=cores,
+                mp_ctx="spawn",  # JAX runs threads, which no fork survives
+                callback=stop_with_the_chain_before if cores == 1 else None,
                 random_seed=[run["seed"] + i for i in chains],
                 initvals=[{name: points[i][name] for name in free} for i in chains],
                 nuts_sampler="pymc",

@@ -90,7 +90,9 @@ def sample(
     max_treedepth : int, default 10
         Trajectories have at most ``2**max_treedepth - 1`` steps.
     cores : int, optional
-        Chains that run at once; by default the processors at hand.
+        Chains that run at once; by default the processors at hand, and one with
+        PyMC's sampler, which takes processes for more: a script then needs its
+        ``if __name__ == "__main__"``.
     em : EMFit, optional
         A fit of the same model, to start from instead of fitting again.
     pivot : dict of ndarray, optional

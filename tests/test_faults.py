@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 from scipy.special import logsumexp
 from typer.testing import CliRunner
@@ -335,6 +336,50 @@ def test_an_interrupt_keeps_what_was_drawn(monkeypatch, ctrl_c):
     assert tree["posterior"].sizes["chain"] == 2
     assert np.isfinite(tree["posterior"]["p"]).all()
     assert "permutation" in tree["sample_stats"]
+
+
+def test_ctrl_c_ends_every_chain_of_pymcs_sampler(monkeypatch, ctrl_c):
+    """By itself it would only go on to the next."""
+    pm_sample = pm.sample
+
+    def interrupted(*, callback, **kwargs):
+        def send_and_call(trace, draw):
+            if (draw.chain, draw.draw_idx) == (0, 100):
+                ctrl_c()
+            callback(trace, draw)
+
+        return pm_sample(callback=send_and_call, **kwargs)
+
+    monkeypatch.setattr(pm, "sample", interrupted)
+    tree = mx.sample(mx.BMM(2), COINS, sampler="pymc", **SHORT | {"draws": 1000})
+    assert tree.attrs["complete"] == 0
+    assert tree.attrs["stopped"] == "interrupted"
+    assert tree["posterior"].sizes["chain"] == 1
+    assert 30 < tree["posterior"].sizes["draw"] < 50
+
+
+@pytest.mark.filterwarnings("ignore:Found chain dimension to be longer")  # ArviZ, of very few draws
+def test_ctrl_c_keeps_what_nutpie_has_drawn(monkeypatch, ctrl_c):
+    """It tells nobody how far it is: the signal comes later and later, until there are draws."""
+    nutpie = pytest.importorskip("nutpie")
+    nutpie_sample = nutpie.sample
+    for seconds in 2.0 ** np.arange(-1, 6):
+        timer = threading.Timer(seconds, ctrl_c)
+
+        def interrupted(*args, timer=timer, **kwargs):
+            timer.start()
+            return nutpie_sample(*args, **kwargs)
+
+        monkeypatch.setattr(nutpie, "sample", interrupted)
+        try:
+            tree = mx.sample(mx.BMM(2), COINS, sampler="nutpie", **SHORT | {"draws": 100_000})
+        except KeyboardInterrupt:
+            continue
+        break
+    assert tree.attrs["complete"] == 0
+    assert tree.attrs["stopped"] == "interrupted"
+    assert 0 < tree["posterior"].sizes["draw"] < 100_000
+    assert np.isfinite(tree["posterior"]["p"]).all()
 
 
 ARGUMENTS = ["crosscheck", "faithful", "-k", "2", "--seed", "1", "--tune", "200", "--chains", "2", "--quiet"]

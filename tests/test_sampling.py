@@ -350,6 +350,13 @@ def test_pymc_draws_the_same_posterior():
     )
 
 
+def test_pymc_draws_in_processes():
+    """Without a word: they are not forked, which JAX warns of."""
+    tree = sample(COINS, COIN_ROWS, sampler="pymc", **SHORT | {"draws": 20, "tune": 20, "cores": 2})
+    assert_unified(tree, "pymc")
+    assert tree.attrs["complete"] == 1
+
+
 # Models of the user's own
 
 
