@@ -33,8 +33,8 @@ class Optimum:
     gradient_norm : float
         Largest component of the gradient there.
     distance : float
-        How far Newton's method has still to go, in posterior sds; not worked out,
-        and infinite, where the gradient alone tells.
+        How far Newton's method has still to go, in posterior sds; infinite where it was
+        not worked out.
     """
 
     x: Array
@@ -145,8 +145,8 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
 def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Optimum:
     """Take damped Newton steps, curvatures of the wrong sign mirrored, until the log density is flat."""
     value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
-    by_newton = x.size <= NEWTON_SIZE
-    for _ in range(NEWTON_STEPS if by_newton else 0):
+    distance = np.inf
+    for steps_left in reversed(range(NEWTON_STEPS + 1 if x.size <= NEWTON_SIZE else 0)):
         if not np.isfinite(value) or np.abs(gradient).max(initial=0) < TOLERANCES.map_gradient_polish:
             break
         hessian = compiled.hessian(x, jacobian=jacobian)
@@ -154,25 +154,21 @@ def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Opti
             break
         curvature = Curvature.of(hessian, compiled.units(x))
         newton = curvature.newton(gradient)
+        distance = float(np.linalg.norm(newton))
+        if not steps_left:
+            break
         step = curvature.step(newton)
         rounding = 1e3 * np.finfo(float).eps * abs(value)
         for share in (1.0, 0.5, 0.25, 0.1, 0.01):
             trial = x + share * step
             trial_value, trial_gradient = compiled.value_and_grad(trial, jacobian=jacobian)
-            flatter = np.linalg.norm(curvature.newton(trial_gradient)) < np.linalg.norm(newton)
+            flatter = np.linalg.norm(curvature.newton(trial_gradient)) < distance
             if trial_value > value + rounding or (trial_value > value - same_height(value) and flatter):
                 break
         else:
             break
-        x, value, gradient = trial, trial_value, trial_gradient
-    end = Optimum(np.asarray(x), value, float(np.abs(gradient).max(initial=0)))
-    if end.converged or not by_newton:
-        return end
-    hessian = compiled.hessian(x, jacobian=jacobian)
-    if not np.isfinite(hessian).all():
-        return end
-    curvature = Curvature.of(hessian, compiled.units(x))
-    return replace(end, distance=float(np.linalg.norm(curvature.newton(gradient))))
+        x, value, gradient, distance = trial, trial_value, trial_gradient, np.inf
+    return Optimum(np.asarray(x), value, float(np.abs(gradient).max(initial=0)), distance)
 
 
 def curvature_at(
@@ -183,7 +179,7 @@ def curvature_at(
     exact: bool = True,
     within: np.ndarray | None = None,
 ) -> Curvature:
-    """Eigenvalues and directions of minus the Hessian at ``x``; names what is flat.
+    """Curvatures along conjugate directions at ``x``; names what is flat.
 
     Parameters
     ----------
