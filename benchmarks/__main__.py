@@ -26,7 +26,7 @@ BENCHMARKS = {
     "scaling": scaling.run,
 }
 PACKAGES = (
-    "mixtures",
+    "pymc-mixtures",
     "numpy",
     "scikit-learn",
     "pymc",

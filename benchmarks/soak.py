@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import mixtures as mx
-from mixtures.emfit import CollapseError
+from mixtures.errors import CollapseError
 from mixtures.families.covariance import COVARIANCES
 
 STATUS = Path("/proc/self/status")

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 project = "mixtures"
 author = "the mixtures developers"
 project_copyright = author
-version = release = version_of("mixtures")
+version = release = version_of("pymc-mixtures")
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
@@ -54,10 +54,10 @@ numpydoc_xref_aliases = {name: name for name in DEFAULT_LINKS} | {
     "Restarts": "mixtures.emfit.Restarts",
     "Switching": "mixtures.switches.Switching",
     "Verdict": "mixtures.diagnostics.Verdict",
-    "CollapseError": "mixtures.emfit.CollapseError",
+    "CollapseError": "mixtures.CollapseError",
     "IdentifiabilityWarning": "mixtures.IdentifiabilityWarning",
     "InputError": "mixtures.InputError",
-    "NonMonotoneError": "mixtures.emfit.NonMonotoneError",
+    "NonMonotoneError": "mixtures.NonMonotoneError",
 }
 
 # Pages to read have their headings at the side; pages that are one of many have the others.

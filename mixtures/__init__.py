@@ -3,13 +3,21 @@
 from mixtures import datasets, plot, priors
 from mixtures.agreement import crosscheck
 from mixtures.bound import entropy, lower_bound, q_function
-from mixtures.data import InputError
 from mixtures.declaration import declare
 from mixtures.diagnostics import diagnose
 from mixtures.distributions import BernoulliMixture, GaussianMixture, InverseWishart
 from mixtures.em import em_step, fit_em
+from mixtures.errors import (
+    CollapseError,
+    ConvergenceWarning,
+    DataWarning,
+    IdentifiabilityWarning,
+    InputError,
+    NoApproximation,
+    NonMonotoneError,
+)
 from mixtures.evidence import marginal_likelihood
-from mixtures.families import BMM, GMM, IdentifiabilityWarning, resolve
+from mixtures.families import BMM, GMM, resolve
 from mixtures.labels import align, unalign
 from mixtures.membership import responsibilities
 from mixtures.modes import fit_map
@@ -28,10 +36,15 @@ __all__ = [
     "BMM",
     "GMM",
     "BernoulliMixture",
+    "CollapseError",
+    "ConvergenceWarning",
+    "DataWarning",
     "GaussianMixture",
     "IdentifiabilityWarning",
     "InputError",
     "InverseWishart",
+    "NoApproximation",
+    "NonMonotoneError",
     "align",
     "coclustering",
     "compare_labellings",

@@ -18,13 +18,14 @@ from mixtures.arguments import check_share, check_whole, generator
 from mixtures.certificate import displaced, find_modes, independent, maximum, returns, slopes
 from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
-from mixtures.data import Data, InputError
+from mixtures.data import Data
 from mixtures.diagnostics import Check, Verdict, diagnose
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError, NoApproximation
 from mixtures.families import Mixture, resolve
 from mixtures.interrupts import INTERRUPTED, carrying, whole
 from mixtures.labels import align
-from mixtures.laplace import NoApproximation, laplace_draws
+from mixtures.laplace import laplace_draws
 from mixtures.modes import (
     MAPFit,
     best_mode,

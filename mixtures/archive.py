@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 
 __all__ = ["read_archive", "replacing", "write_archive"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 
 __all__ = ["check_kind", "check_share", "check_whole", "generator"]
 
@@ -17,7 +17,7 @@ def check_whole(least: int, **numbers: Any) -> None:
     --------
     >>> check_whole(1, draws=1000, chains=0)
     Traceback (most recent call last):
-    mixtures.data.InputError: chains must be at least 1, got 0
+    mixtures.errors.InputError: chains must be at least 1, got 0
     """
     for name, number in numbers.items():
         if not isinstance(number, Integral) or isinstance(number, bool):
@@ -47,7 +47,7 @@ def generator(random_seed: Any) -> np.random.Generator:
     --------
     >>> generator(-1)
     Traceback (most recent call last):
-    mixtures.data.InputError: random_seed is -1; give a whole number from 0 up, or a numpy.random.Generator
+    mixtures.errors.InputError: random_seed is -1; give a whole number from 0 up, or a numpy.random.Generator
     """
     try:
         return np.random.default_rng(random_seed)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtures.data import InputError
-from mixtures.emfit import CollapseError, NonMonotoneError
+from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.estep import Assign, EStep, e_step, hard_assignment, worst_rows
 from mixtures.families.mixture import Mixture, Params
 from mixtures.interrupts import Interrupted

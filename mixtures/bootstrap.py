@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from mixtures.ascent import Problem, ascend
 from mixtures.data import Data
-from mixtures.emfit import CollapseError, EMFit
+from mixtures.emfit import EMFit
+from mixtures.errors import CollapseError
 from mixtures.estep import soft_assignment
 from mixtures.kernel import Kernel
 from mixtures.labels import align

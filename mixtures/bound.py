@@ -14,7 +14,8 @@ import numpy as np
 import xarray as xr
 from scipy.special import entr
 
-from mixtures.data import Data, InputError, as_data
+from mixtures.data import Data, as_data
+from mixtures.errors import InputError
 from mixtures.estep import chunks
 from mixtures.families.mixture import Mixture, Params
 from mixtures.priors import Array

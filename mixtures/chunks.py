@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtures.data import Data, InputError, as_data, check_total, check_weights, elsewhere
+from mixtures.data import Data, as_data, check_total, check_weights, elsewhere
+from mixtures.errors import InputError
 from mixtures.remote import dask_rows
 from mixtures.rows import Blocks, Rows, check_alike
 

@@ -92,7 +92,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"mixtures {version('mixtures')}")
+        typer.echo(f"mixtures {version('pymc-mixtures')}")
         raise typer.Exit
 
 

@@ -20,11 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mixtures.errors import InputError
 from mixtures.wording import ADVICE, locate, named, why_no_array, why_no_number
-
-
-class InputError(ValueError):
-    """Bad input; the message names what is wrong, where it is and what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +191,7 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     ('x0', 'x1')
     >>> as_data(pd.DataFrame({"waiting": [79.0, float("nan")]}))
     Traceback (most recent call last):
-    mixtures.data.InputError: row 1, column 'waiting' is NaN or null; drop or impute it
+    mixtures.errors.InputError: row 1, column 'waiting' is NaN or null; drop or impute it
     """
     if weights is not None:
         data = as_data(X, first=first)

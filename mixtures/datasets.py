@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets as sklearn_datasets
 
-from mixtures.data import InputError, did_you_mean
+from mixtures.data import did_you_mean
+from mixtures.errors import InputError
 
 
 def faithful() -> pd.DataFrame:

@@ -9,7 +9,8 @@ import pymc as pm
 
 from mixtures.data import as_data
 from mixtures.distributions import declare_rows
-from mixtures.families import IdentifiabilityWarning, Mixture, resolve
+from mixtures.errors import IdentifiabilityWarning
+from mixtures.families import Mixture, resolve
 
 __all__ = ["declare"]
 

@@ -14,8 +14,9 @@ import xarray as xr
 from arviz_stats.base import array_stats
 
 from mixtures.checks import QUESTIONS, Case
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
 from mixtures.mixing import invariants, parameters, sampler_stats, worst
 from mixtures.priors import Array

@@ -18,8 +18,9 @@ from threadpoolctl import threadpool_limits
 from mixtures.arguments import check_whole, generator
 from mixtures.ascent import Problem, Run, ascend
 from mixtures.chunks import as_rows
-from mixtures.data import InputError, did_you_mean
-from mixtures.emfit import CollapseError, EMFit, Restarts
+from mixtures.data import did_you_mean
+from mixtures.emfit import EMFit, Restarts
+from mixtures.errors import CollapseError, InputError
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.mixture import Mixture, Params, resolve
 from mixtures.families.start import random_starts
@@ -158,7 +159,7 @@ def fit_em(
         - a Dask array or DataFrame, such as ``dask.dataframe.read_parquet(path)``.
           It stays with the workers of the ``dask.distributed`` client where
           there is one, else in this process; parameters and sums travel, and
-          a subsample for each start. ``pip install 'mixtures[dask]'``.
+          a subsample for each start. ``pip install 'pymc-mixtures[dask]'``.
     n_init : int, default 10
         Number of starts: k-means and k-means++ partitions in turn.
     random_seed : int or numpy.random.Generator, optional

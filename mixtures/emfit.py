@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from mixtures.families.mixture import Mixture, Params
+from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED
 from mixtures.priors import Array
 from mixtures.tolerances import same_height
 from mixtures.trees import point_tree
 
-__all__ = ["CollapseError", "EMFit", "NonMonotoneError", "Restarts"]
+__all__ = ["EMFit", "Restarts"]
 
 
 @dataclass(frozen=True)
@@ -102,37 +102,3 @@ class EMFit:
     def to_datatree(self) -> xr.DataTree:
         """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
         return point_tree(self.params, self.spec.dims, self.features)
-
-
-class NonMonotoneError(RuntimeError):
-    """The objective fell by more than rounding; carries the last state.
-
-    Attributes
-    ----------
-    params : dict of ndarray
-        Parameters before the fall.
-    objective_trace : ndarray
-        Objective up to and including the fall.
-    """
-
-    def __init__(self, message: str, params: Params, trace: list[float]) -> None:
-        super().__init__(message)
-        self.params = dict(params)
-        self.objective_trace = np.array(trace)
-
-
-class CollapseError(RuntimeError):
-    """A cluster became degenerate: the likelihood is unbounded there; carries the last state.
-
-    Attributes
-    ----------
-    params : dict of ndarray
-        Parameters before the collapse.
-    objective_trace : ndarray
-        Objective up to the collapse.
-    """
-
-    def __init__(self, message: str, params: Params, trace: list[float]) -> None:
-        super().__init__(message)
-        self.params = dict(params)
-        self.objective_trace = np.array(trace)

@@ -17,7 +17,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.priors import Prior
 

@@ -18,8 +18,8 @@ from scipy.special import logsumexp
 
 from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
-from mixtures.data import InputError
 from mixtures.em import fit_em
+from mixtures.errors import InputError
 from mixtures.families import GMM, Mixture
 from mixtures.interrupts import whole
 from mixtures.modes import prepare

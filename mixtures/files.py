@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from mixtures.data import InputError, did_you_mean
+from mixtures.data import did_you_mean
+from mixtures.errors import InputError
 from mixtures.wording import named, shortened
 
 __all__ = ["choose_columns", "read_stream", "read_table"]
@@ -279,7 +280,7 @@ def _read_parquet(
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise InputError(f"reading {path} needs pyarrow; pip install 'mixtures[io]'") from error
+        raise InputError(f"reading {path} needs pyarrow; pip install 'pymc-mixtures[io]'") from error
     try:
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.data import Data, InputError, as_data, did_you_mean
+from mixtures.data import Data, as_data, did_you_mean
+from mixtures.errors import InputError
 from mixtures.families import Mixture, Params, recognise, recognise_mixture
 from mixtures.priors import Array
 from mixtures.relabelling import Classified, by_allocations, by_parameters, by_probabilities

@@ -14,14 +14,11 @@ from functools import partial
 import numpy as np
 
 from mixtures.compiled import CompiledModel
+from mixtures.errors import NoApproximation
 from mixtures.optimise import Curvature, climb, curvature_at, polish
 from mixtures.priors import Array
 
-__all__ = ["NoApproximation", "NormalAtMode", "bound_coordinates", "laplace_draws", "observed_information"]
-
-
-class NoApproximation(ValueError):
-    """The log density does not curve down in every direction; the message names those."""
+__all__ = ["NormalAtMode", "bound_coordinates", "laplace_draws", "observed_information"]
 
 
 @dataclass(frozen=True)

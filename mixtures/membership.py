@@ -10,7 +10,8 @@ from rich.progress import track
 from scipy.special import softmax
 
 from mixtures.arguments import check_share
-from mixtures.data import BLOCK_ROWS, Data, InputError, as_data
+from mixtures.data import BLOCK_ROWS, Data, as_data
+from mixtures.errors import InputError
 from mixtures.estep import chunks
 from mixtures.families import Mixture, Params
 from mixtures.priors import Array

@@ -13,11 +13,11 @@ from rich.progress import track
 
 from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
-from mixtures.data import Data, InputError, as_data
+from mixtures.data import Data, as_data
 from mixtures.declaration import declare
 from mixtures.distributions.marginal import MarginalMixtureRV
-from mixtures.emfit import CollapseError
-from mixtures.families import IdentifiabilityWarning, Mixture, resolve
+from mixtures.errors import CollapseError, IdentifiabilityWarning, InputError
+from mixtures.families import Mixture, resolve
 from mixtures.families.start import random_partition, random_starts
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.lowering import known_value

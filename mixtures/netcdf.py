@@ -14,7 +14,7 @@ from typing import Any
 
 import xarray as xr
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 
 __all__ = ["from_netcdf", "require_netcdf", "to_netcdf"]
 
@@ -69,7 +69,7 @@ def require_netcdf() -> Any:
         import h5py
     except ImportError as error:
         raise InputError(
-            "samples are kept in netCDF, which needs h5netcdf: pip install 'mixtures[io]'"
+            "samples are kept in netCDF, which needs h5netcdf: pip install 'pymc-mixtures[io]'"
         ) from error
     return h5py
 

@@ -8,8 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.arguments import generator
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
 from mixtures.diagnostics import Check, Verdict, diagnose
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.mixing import summarise
 from mixtures.tolerances import TOLERANCES

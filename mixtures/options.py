@@ -14,9 +14,9 @@ import pandas as pd
 import typer
 
 from mixtures import datasets
-from mixtures.data import InputError, did_you_mean
-from mixtures.emfit import CollapseError, NonMonotoneError
-from mixtures.families import IdentifiabilityWarning, Mixture
+from mixtures.data import did_you_mean
+from mixtures.errors import CollapseError, IdentifiabilityWarning, InputError, NonMonotoneError
+from mixtures.families import Mixture
 from mixtures.families.covariance import COVARIANCES
 from mixtures.files import choose_columns, read_stream, read_table
 from mixtures.printing import console, plain, show_interrupt, visible

@@ -15,7 +15,8 @@ from rich.progress import track
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.membership import Draws, checked_draws
 from mixtures.priors import Array

@@ -8,8 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.agreement import Crosscheck
-from mixtures.data import Data, InputError
+from mixtures.data import Data
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.modes import MAPFit
 from mixtures.recommendation import CRITERIA, best_by, criteria_table

@@ -9,8 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.agreement import Crosscheck
-from mixtures.data import InputError, did_you_mean
+from mixtures.data import did_you_mean
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.families import Mixture, recognise_mixture
 from mixtures.membership import responsibilities
 from mixtures.modes import MAPFit

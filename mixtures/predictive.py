@@ -16,7 +16,8 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp, softmax
 
 from mixtures.arguments import check_whole, generator
-from mixtures.data import Data, InputError, as_data
+from mixtures.data import Data, as_data
+from mixtures.errors import InputError
 from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals, summaries
 from mixtures.membership import checked_draws

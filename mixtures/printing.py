@@ -16,9 +16,9 @@ from rich.table import Table
 
 from mixtures.agreement import Crosscheck
 from mixtures.archive import replacing
-from mixtures.data import InputError
 from mixtures.diagnostics import Check
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.modes import MAPFit
@@ -147,7 +147,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
             try:
                 frame.to_parquet(file, engine="pyarrow")
             except ImportError as error:
-                raise InputError(f"writing {path} needs pyarrow; pip install 'mixtures[io]'") from error
+                raise InputError(f"writing {path} needs pyarrow; pip install 'pymc-mixtures[io]'") from error
         else:
             spreadsheet_safe(frame).to_csv(file)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, multigammaln, xlog1py, xlogy
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 
 __all__ = [
     "Beta",

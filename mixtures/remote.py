@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mixtures.data import Data, InputError, as_data, check_total, check_weights, labels_from
+from mixtures.data import Data, as_data, check_total, check_weights, labels_from
+from mixtures.errors import InputError
 from mixtures.rows import Blocks, check_alike
 
 __all__ = ["DaskRows", "dask_rows"]
@@ -77,7 +78,7 @@ def import_dask() -> Any:
         import dask
         import dask.delayed
     except ImportError as error:
-        raise InputError(f"Dask is missing ({error}); pip install 'mixtures[dask]'") from error
+        raise InputError(f"Dask is missing ({error}); pip install 'pymc-mixtures[dask]'") from error
     return dask
 
 

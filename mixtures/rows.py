@@ -26,7 +26,8 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from mixtures.data import BLOCK_ROWS, Data, InputError
+from mixtures.data import BLOCK_ROWS, Data
+from mixtures.errors import InputError
 from mixtures.wording import shortened
 
 __all__ = ["Blocks", "Rows", "check_alike", "means"]

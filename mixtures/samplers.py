@@ -12,8 +12,8 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.compiled import CompiledModel
-from mixtures.data import InputError
 from mixtures.draw import STATISTICS, Draws, describe_failure
+from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED
 from mixtures.priors import Array
 
@@ -67,7 +67,7 @@ def require_nutpie() -> Any:
     try:
         import nutpie
     except ImportError as error:
-        raise InputError("sampler='nutpie' needs nutpie: pip install 'mixtures[nutpie]'") from error
+        raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'") from error
     return nutpie
 
 

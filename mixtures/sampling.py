@@ -14,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mixtures.arguments import check_whole, generator
 from mixtures.compiled import CompiledModel
-from mixtures.data import Data, InputError
+from mixtures.data import Data
 from mixtures.draw import Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.labels import align

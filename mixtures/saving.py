@@ -18,9 +18,9 @@ import xarray as xr
 
 from mixtures.agreement import Crosscheck
 from mixtures.archive import read_archive, write_archive
-from mixtures.data import InputError
 from mixtures.emfit import EMFit
 from mixtures.encoding import decode, encode
+from mixtures.errors import InputError
 from mixtures.fingerprint import content_hash
 from mixtures.modes import MAPFit
 from mixtures.netcdf import from_netcdf, to_netcdf
@@ -47,7 +47,7 @@ MAIN = "result.json"
 MEMBERS = re.compile(r"result\.json|samples/\d{1,4}\.nc")
 """Names that members of a file have."""
 
-PACKAGES = ("mixtures", "numpy", "pymc", "arviz", "jax", "xarray")
+PACKAGES = ("pymc-mixtures", "numpy", "pymc", "arviz", "jax", "xarray")
 """Packages whose versions are kept."""
 
 LARGEST_JSON = 2**28
@@ -180,7 +180,7 @@ def load(path: str | PathLike[str]) -> Any:
     >>> import mixtures as mx
     >>> mx.load("nowhere.mix")
     Traceback (most recent call last):
-    mixtures.data.InputError: there is no file nowhere.mix
+    mixtures.errors.InputError: there is no file nowhere.mix
     """
     document, samples = _open(path)
     used = set()

@@ -14,10 +14,11 @@ from arviz_stats import loo
 from rich.progress import track
 
 from mixtures.arguments import check_kind, check_whole, generator
-from mixtures.data import Data, InputError, as_data, did_you_mean
+from mixtures.data import Data, as_data, did_you_mean
 from mixtures.diagnostics import diagnose
 from mixtures.em import fit_em
-from mixtures.emfit import CollapseError, EMFit, NonMonotoneError
+from mixtures.emfit import EMFit
+from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.evidence import FEWEST_DRAWS, marginal_likelihood
 from mixtures.families import Mixture, resolve
 from mixtures.families.start import split_starts

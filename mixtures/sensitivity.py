@@ -8,7 +8,7 @@ import xarray as xr
 from arviz_stats import psense
 from arviz_stats.base import array_stats
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.mixing import sampler_stats
 from mixtures.priors import Array

@@ -20,13 +20,14 @@ from scipy.stats import norm
 from mixtures.arguments import check_share, check_whole, generator
 from mixtures.bootstrap import Resample, bootstrap, simulated, weighted
 from mixtures.compiled import CompiledModel
-from mixtures.data import Data, InputError, did_you_mean
+from mixtures.data import Data, did_you_mean
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError, NoApproximation
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted, whole
 from mixtures.labels import align
-from mixtures.laplace import NoApproximation, laplace_draws, observed_information
+from mixtures.laplace import laplace_draws, observed_information
 from mixtures.modes import prepare
 from mixtures.priors import Array
 from mixtures.sampling import check_options, sample

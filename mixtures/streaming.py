@@ -20,7 +20,8 @@ import pymc as pm
 from mixtures.compiled import CompiledModel, gradient_of, hessian_of
 from mixtures.data import Data, as_data
 from mixtures.declaration import declare
-from mixtures.families import IdentifiabilityWarning, Mixture
+from mixtures.errors import IdentifiabilityWarning
+from mixtures.families import Mixture
 from mixtures.lowering import JaxFunction
 from mixtures.priors import Array
 from mixtures.rows import Rows

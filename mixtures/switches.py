@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.labels import find_orders, permutation, unalign
 from mixtures.mixing import invariants, parameters, worst

@@ -10,7 +10,8 @@ import pytest
 from browser import chromium
 from hypothesis import HealthCheck, settings
 
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
 from mixtures.families.covariance import COVARIANCES
 

@@ -13,7 +13,8 @@ from bad_input import BMM, COMMANDS, GMM, SECTIONS, TAKEN, B, X, page, text
 from command import run
 
 import mixtures as mx
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 from mixtures.files import read_table
 
 ROOT = Path(__file__).parents[1]

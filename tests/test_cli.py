@@ -11,7 +11,7 @@ from command import run
 
 import mixtures as mx
 from mixtures import cli
-from mixtures.em import CollapseError
+from mixtures.errors import CollapseError
 
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
 FAITHFUL = mx.datasets.faithful()

@@ -100,7 +100,7 @@ def test_the_program_says_what_its_exit_codes_mean():
 def test_the_version():
     from importlib.metadata import version
 
-    assert run("--version") == (0, f"mixtures {version('mixtures')}\n", "")
+    assert run("--version") == (0, f"mixtures {version('pymc-mixtures')}\n", "")
 
 
 # Misuse
@@ -254,7 +254,7 @@ def test_samples_cannot_be_saved_without_the_extra(monkeypatch):
     monkeypatch.setattr("mixtures.commands.select.select", lambda *_, **__: pytest.fail("computed"))
     code, _, err = run("select", "faithful", "--criteria", "bic,loo", "--save", "x.mix")
     assert code == 2
-    assert "pip install 'mixtures[io]'" in err
+    assert "pip install 'pymc-mixtures[io]'" in err
 
 
 # Tables in narrow terminals

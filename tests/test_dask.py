@@ -177,7 +177,7 @@ def test_weights_must_fit():
 def test_without_dask_the_extra_is_named(monkeypatch):
     X = da.ones((4, 2))
     monkeypatch.setitem(sys.modules, "dask", None)
-    refused(X, r"pip install 'mixtures\[dask\]'")
+    refused(X, r"pip install 'pymc-mixtures\[dask\]'")
 
 
 def test_what_needs_a_table_in_memory_says_so():

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from mixtures.data import Data, InputError, as_data, did_you_mean, locate
+from mixtures.data import Data, as_data, did_you_mean, locate
+from mixtures.errors import InputError
 from mixtures.files import read_table
 
 NUMBERS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
@@ -415,7 +416,7 @@ def test_a_folder_is_refused(tmp_path):
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     pd.DataFrame(COLUMNS).to_parquet(tmp_path / "t.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"needs pyarrow; pip install 'mixtures\[io\]'"):
+    with pytest.raises(InputError, match=r"needs pyarrow; pip install 'pymc-mixtures\[io\]'"):
         read_table(tmp_path / "t.parquet")
 
 

@@ -6,7 +6,8 @@ import pytest
 from sklearn.datasets import load_digits, load_iris, make_blobs
 
 from mixtures import datasets
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 
 SHAPES = {
     "faithful": (272, 2),

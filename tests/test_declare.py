@@ -13,7 +13,8 @@ from conftest import all_specs, every_spec, make_params, make_rows, soft, spec_i
 
 from mixtures import BMM, GMM, IdentifiabilityWarning, datasets, declare, fit_em, resolve
 from mixtures.compiled import CompiledModel
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.families.covariance import COVARIANCES
 

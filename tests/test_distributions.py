@@ -17,9 +17,9 @@ from xarray import DataTree
 
 from mixtures import BernoulliMixture, GaussianMixture, InverseWishart
 from mixtures.compiled import CompiledModel
-from mixtures.data import InputError
 from mixtures.distributions.gaussian import ConjugateNormal
 from mixtures.distributions.transforms import LogCholesky, Standardise, log_cholesky, log_variance
+from mixtures.errors import InputError
 
 FAST = {"mode": "FAST_COMPILE"}
 K, D, N = 3, 2, 7

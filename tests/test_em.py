@@ -20,7 +20,7 @@ from mixtures import BMM, GMM, InputError, em_step, fit_em, priors, resolve
 from mixtures.ascent import _existing
 from mixtures.data import as_data
 from mixtures.em import _problem
-from mixtures.emfit import CollapseError, NonMonotoneError
+from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
 

@@ -616,10 +616,10 @@ for line in sys.stdin:
 
 def test_without_the_extras_the_command_line_names_them(tmp_path):
     asked = {
-        f"predict faithful -k 2 -o {tmp_path}/y.parquet": r"needs pyarrow; pip install 'mixtures[io]'",
-        f"crosscheck {tmp_path}/x.parquet -k 2": r"needs pyarrow; pip install 'mixtures[io]'",
-        f"crosscheck faithful -k 2 --save {tmp_path}/x.mix": "pip install 'mixtures[io]'",
-        "crosscheck faithful -k 2 --sampler nutpie": "needs nutpie: pip install 'mixtures[nutpie]'",
+        f"predict faithful -k 2 -o {tmp_path}/y.parquet": r"needs pyarrow; pip install 'pymc-mixtures[io]'",
+        f"crosscheck {tmp_path}/x.parquet -k 2": r"needs pyarrow; pip install 'pymc-mixtures[io]'",
+        f"crosscheck faithful -k 2 --save {tmp_path}/x.mix": "pip install 'pymc-mixtures[io]'",
+        "crosscheck faithful -k 2 --sampler nutpie": "needs nutpie: pip install 'pymc-mixtures[nutpie]'",
     }
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EXTRAS, tmp_path],

@@ -19,7 +19,8 @@ from hypothesis.extra import numpy as hnp
 from pyarrow import parquet
 
 import mixtures as mx
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 from mixtures.files import read_stream, read_table
 from mixtures.saving import read_header
 

@@ -20,7 +20,8 @@ from rich.console import Console
 import mixtures as mx
 from mixtures import cli, files
 from mixtures.commands import predict
-from mixtures.data import InputError, as_data, did_you_mean
+from mixtures.data import as_data, did_you_mean
+from mixtures.errors import InputError
 from mixtures.files import read_table
 from mixtures.printing import LONGEST_TEXT, plain, visible
 from mixtures.wording import named, shortened

@@ -14,6 +14,7 @@ ROOT = Path(mixtures.__file__).parent
 LAYERS = [
     [
         (
+            "errors",
             "interrupts",
             "tolerances",
             "wording",

@@ -157,7 +157,7 @@ def test_nothing_is_computed_for_a_file_that_cannot_be_written(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     code, _, err = run("crosscheck", "faithful", "-k", 2, "--save", "x.mix")
     assert code == 2
-    assert "pip install 'mixtures[io]'" in err
+    assert "pip install 'pymc-mixtures[io]'" in err
 
 
 # Data sets

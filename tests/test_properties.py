@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from problems import Reorder, change, condition, recipes, stated, units
 
 from mixtures import InputError, fit_em, resolve
-from mixtures.emfit import CollapseError
+from mixtures.errors import CollapseError
 from mixtures.tolerances import TOLERANCES
 
 every_prior = pytest.mark.parametrize("prior", ["default", None, "stated"], ids=str)

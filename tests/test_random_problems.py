@@ -19,7 +19,7 @@ from mixtures import BMM, GMM, InputError, declare, fit_em
 from mixtures.certificate import equal_log_posterior, identified, last_digits, slopes
 from mixtures.compiled import CompiledModel
 from mixtures.data import as_data
-from mixtures.emfit import CollapseError
+from mixtures.errors import CollapseError
 from mixtures.laplace import bound_coordinates
 from mixtures.optimise import curvature_at
 from mixtures.tolerances import TOLERANCES

@@ -283,7 +283,7 @@ def test_what_netcdf_cannot_hold_is_refused(tmp_path):
 
 def test_samples_need_the_extra(cc, em, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(mx.InputError, match=r"pip install 'mixtures\[io\]'"):
+    with pytest.raises(mx.InputError, match=r"pip install 'pymc-mixtures\[io\]'"):
         mx.save(cc, tmp_path / "x")
     assert same(round_trip(em, tmp_path), em)  # a point does not
 

@@ -16,7 +16,7 @@ from mixtures import BMM, GMM, InputError, em_step, fit_em, uncertainty
 from mixtures import bootstrap as boot
 from mixtures.compiled import CompiledModel
 from mixtures.data import as_data
-from mixtures.emfit import CollapseError
+from mixtures.errors import CollapseError
 from mixtures.laplace import observed_information
 from mixtures.modes import prepare
 from mixtures.standard_errors import METHODS

@@ -5,8 +5,8 @@ import sys
 
 import typer
 
-from mixtures.data import InputError
 from mixtures.em import fit_em
+from mixtures.errors import InputError
 from mixtures.interrupts import whole
 from mixtures.options import (
     ColumnsOption,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mixtures.agreement import Crosscheck, crosscheck
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,

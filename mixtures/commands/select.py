@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,

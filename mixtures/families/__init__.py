@@ -2,15 +2,7 @@
 
 from mixtures.families.bernoulli import BMM, Bernoulli
 from mixtures.families.gaussian import GMM, Gaussian
-from mixtures.families.mixture import (
-    Family,
-    IdentifiabilityWarning,
-    Mixture,
-    Params,
-    recognise,
-    recognise_mixture,
-    resolve,
-)
+from mixtures.families.mixture import Family, Mixture, Params, recognise, recognise_mixture, resolve
 
 __all__ = [
     "BMM",
@@ -18,7 +10,6 @@ __all__ = [
     "Bernoulli",
     "Family",
     "Gaussian",
-    "IdentifiabilityWarning",
     "Mixture",
     "Params",
     "recognise",

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-from mixtures.data import BLOCK_ROWS, Data, InputError
+from mixtures.data import BLOCK_ROWS, Data
+from mixtures.errors import InputError
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array, Beta
 from mixtures.rows import Rows, means

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixtures.data import Data, InputError
+from mixtures.data import Data
+from mixtures.errors import InputError
 from mixtures.priors import Array
 from mixtures.rows import Rows
 from mixtures.wording import named

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.priors import Array, NormalInverseGamma, NormalInverseWishart, positive_definite
 from mixtures.tolerances import TOLERANCES
 

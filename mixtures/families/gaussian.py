@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtures.data import Data, InputError
+from mixtures.data import Data
+from mixtures.errors import InputError
 from mixtures.families.columns import check_spread, columns_are
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
 from mixtures.families.mixture import Family, Mixture, Params

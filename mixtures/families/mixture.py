@@ -17,14 +17,14 @@ from scipy.special import logsumexp, softmax
 
 from mixtures.arguments import check_kind
 from mixtures.chunks import as_rows
-from mixtures.data import InputError, as_data
+from mixtures.data import as_data
+from mixtures.errors import InputError
 from mixtures.priors import Array, dirichlet_log_density
 from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES
 
 __all__ = [
     "Family",
-    "IdentifiabilityWarning",
     "Mixture",
     "Params",
     "Statistics",
@@ -35,10 +35,6 @@ __all__ = [
 
 Params = Mapping[str, Array]
 """Parameters of a mixture by name, each with its cluster axis first."""
-
-
-class IdentifiabilityWarning(UserWarning):
-    """Some parameters are told apart by the prior alone: no data of this shape could do it."""
 
 
 class Statistics(Protocol):

@@ -10,7 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Ellipse
 from scipy.special import entr
 
-from mixtures.data import Data, InputError, as_data
+from mixtures.data import Data, as_data
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.membership import responsibilities as membership
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.ticker import MaxNLocator
 
-from mixtures.data import Data, InputError, as_data, did_you_mean
+from mixtures.data import Data, as_data, did_you_mean
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
 from mixtures.plot.style import COLOURS, INK, axes_or_new, lettering
 from mixtures.priors import Array

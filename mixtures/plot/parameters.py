@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
-from mixtures.data import InputError
 from mixtures.emfit import EMFit
+from mixtures.errors import InputError
 from mixtures.modes import MAPFit
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
 from mixtures.priors import Array

@@ -10,7 +10,8 @@ from arviz_stats import ecdf_utils
 from matplotlib.axes import Axes
 
 from mixtures.arguments import generator
-from mixtures.data import Data, InputError
+from mixtures.data import Data
+from mixtures.errors import InputError
 from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals
 from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.plot.style import INK, REPLICATED, axes_or_new, lettering
 from mixtures.predictive import Comparison, compare, unweighted

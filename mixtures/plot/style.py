@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
-from mixtures.data import Data, InputError, did_you_mean
+from mixtures.data import Data, did_you_mean
+from mixtures.errors import InputError
 from mixtures.wording import named
 
 __all__ = [

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
-from mixtures.data import InputError
+from mixtures.errors import InputError
 from mixtures.labels import permutation, unalign
 from mixtures.plot.style import INK, cluster_colour, lettering, panels
 from mixtures.priors import Array

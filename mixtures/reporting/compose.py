@@ -16,7 +16,8 @@ from rich.progress import track
 
 from mixtures.agreement import Crosscheck, crosscheck
 from mixtures.archive import replacing
-from mixtures.data import Data, InputError, as_data
+from mixtures.data import Data, as_data
+from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.fingerprint import content_hash
 from mixtures.reporting.blocks import Block, Code, Paragraph, Section

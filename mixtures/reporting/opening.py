@@ -8,7 +8,8 @@ import pandas as pd
 
 from mixtures.data import Data
 from mixtures.declaration import declare
-from mixtures.families import IdentifiabilityWarning, Mixture
+from mixtures.errors import IdentifiabilityWarning
+from mixtures.families import Mixture
 from mixtures.families.description import describe, hyperparameters
 from mixtures.plot.graph import model_graph
 from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table
