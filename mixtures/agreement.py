@@ -15,14 +15,15 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.arguments import check_share, check_whole, generator
-from mixtures.certificate import displaced, find_modes, independent, maximum, returns, slopes
+from mixtures.certificate import count_starts, displaced, find_modes, independent, maximum, returns, slopes
 from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data
-from mixtures.diagnostics import Check, Verdict, diagnose
+from mixtures.diagnostics import diagnose
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError, NoApproximation
 from mixtures.families import Mixture, resolve
+from mixtures.headline import Headline, conclude
 from mixtures.interrupts import INTERRUPTED, carrying, whole
 from mixtures.labels import align
 from mixtures.laplace import laplace_draws
@@ -43,6 +44,7 @@ from mixtures.standard_errors import uncertainty as side_by_side
 from mixtures.streaming import StreamedModel
 from mixtures.table import parameter_table
 from mixtures.trees import draws_tree
+from mixtures.verdict import Check, Starts, Verdict
 
 __all__ = ["Crosscheck", "crosscheck"]
 
@@ -76,6 +78,9 @@ class Crosscheck:
         What else a reader should know.
     uncertainty : Uncertainty or None
         Sds by several methods side by side, if they were asked for.
+    starts : Starts or None
+        How many starts of EM and of MAP reached the best optimum; None in files of
+        an earlier version.
     """
 
     table: pd.DataFrame
@@ -86,11 +91,25 @@ class Crosscheck:
     convergence: Verdict | None
     notes: tuple[str, ...]
     uncertainty: Uncertainty | None = None
+    starts: Starts | None = None
 
     @property
     def passed(self) -> bool:
         """Whether every line of the certificate holds."""
         return all(check.passed for check in self.certificate)
+
+    @property
+    def headline(self) -> Headline:
+        """The conclusion: green, amber or red, with the reasons."""
+        return conclude(
+            self.certificate,
+            self.convergence,
+            self.posterior,
+            self.notes,
+            interrupted=self.interrupted,
+            confirmed=self.starts is None or self.starts.confirmed,
+            with_em=self.em is not None,
+        )
 
     @property
     def interrupted(self) -> bool:
@@ -252,7 +271,7 @@ def _of_spec(
         if posterior is not None:
             notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
         certificate = found.certificate(compiled, spec, data, table)
-    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))
+    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes), starts=found.starts)
 
 
 def _of_blocks(
@@ -304,7 +323,7 @@ def _of_blocks(
             f"{ratio.min():.2f} to {ratio.max():.2f} of Laplace's"
         )
     certificate = found.certificate(compiled, spec, rows, table)
-    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes))
+    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes), starts=found.starts)
 
 
 def _laplace_tree(
@@ -341,18 +360,20 @@ def _of_model(
         posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
     table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
+    starts = count_starts(multi, None)
     certificate = (
         *slopes(compiled, x, np.zeros(x.size, dtype=bool), "MAP", curvature),
         maximum(curvature),
         returns(mode, table),
-        independent(multi, multi.log_posterior, 0.0),
+        independent(multi, multi.log_posterior, 0.0, starts),
     )
     notes = (
         "a model of your own: MAP against posterior, without EM",
         *_incomplete(posterior, sampling),
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
-    return Crosscheck(table, certificate, None, multi, posterior, diagnose(posterior), notes)
+    convergence = diagnose(posterior)
+    return Crosscheck(table, certificate, None, multi, posterior, convergence, notes, starts=starts)
 
 
 def _incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[str, ...]:

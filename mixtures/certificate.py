@@ -23,10 +23,11 @@ from mixtures.priors import Array
 from mixtures.relabelling import match_params
 from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES, same_height
-from mixtures.verdict import IDENTIFIED, Check
+from mixtures.verdict import IDENTIFIED, Check, Starts
 
 __all__ = [
     "Modes",
+    "count_starts",
     "displaced",
     "equal_log_posterior",
     "find_modes",
@@ -146,17 +147,29 @@ def returns(mode: MAPFit, table: pd.DataFrame) -> Check:
     return Check(name, gap, TOLERANCES.gap_sd, passed, note)
 
 
-def independent(multi: MAPFit, log_posterior: float, missed: float) -> Check:
-    """Independent MAP starts: a higher one must have become EM's answer."""
+def count_starts(multi: MAPFit, em: EMFit | None) -> Starts:
+    """How many starts of EM and of MAP reached the highest optimum that any of them found."""
+    best = multi.log_posterior if em is None else max(em.log_posterior, multi.log_posterior)
+
+    def reached(heights: Array) -> tuple[int, int]:
+        return int(np.sum(heights > best - same_height(best))), len(heights)
+
+    return Starts((0, 0) if em is None else reached(em.restarts.log_posterior), reached(multi.log_posteriors))
+
+
+def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Starts) -> Check:
+    """Independent MAP starts: a higher one must have become EM's answer, and they must confirm it."""
     tolerance = same_height(log_posterior)
     above = multi.log_posterior - log_posterior
-    reached = int(np.sum(np.abs(multi.log_posteriors - log_posterior) < tolerance))
-    note = f"{reached} of {len(multi.log_posteriors)} starts reach it"
+    note = f"starts that reach the best optimum: {starts}"
+    if not starts.confirmed:
+        note = f"unconfirmed: {note}; raise n_init, lower n_components, or simplify the model"
     if missed > tolerance:
         note += f"; EM had missed it by {missed:.3g} and was started again there"
-    return Check(
-        "best of independent MAP starts above it (nats)", above, tolerance, bool(above <= tolerance), note
-    )
+    return Check(INDEPENDENT, above, tolerance, bool(above <= tolerance) and starts.confirmed, note)
+
+
+INDEPENDENT = "best of independent MAP starts above it (nats)"
 
 
 @dataclass(frozen=True)
@@ -167,6 +180,7 @@ class Modes:
     multi: MAPFit
     missed: float
     mode: MAPFit
+    starts: Starts
     x: Array
     bound: np.ndarray
     curvature: Curvature
@@ -182,7 +196,7 @@ class Modes:
             maximum(self.curvature),
             identified(spec, self.em),
             returns(self.mode, table),
-            independent(self.multi, self.em.log_posterior, self.missed),
+            independent(self.multi, self.em.log_posterior, self.missed, self.starts),
         )
 
 
@@ -203,10 +217,10 @@ def find_modes(
         missed = multi.log_posterior - em.log_posterior
         if missed > same_height(em.log_posterior):
             again = whole(fit_em(spec, rows, start=multi.params, tol=tol))
-            em = replace(again, restarts=em.restarts)
+            em = replace(again, restarts=replace(em.restarts, best=again.log_posterior))
         x = compiled.unconstrain(spec.inside(em.params))
         bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
         curvature = curvature_at(compiled, x, within=~bound)
         mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
-    return Modes(em, multi, missed, mode, x, bound, curvature)
+    return Modes(em, multi, missed, mode, count_starts(multi, em), x, bound, curvature)

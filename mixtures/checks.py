@@ -14,13 +14,17 @@ import xarray as xr
 from mixtures.data import Data
 from mixtures.emfit import EMFit
 from mixtures.families import Mixture, Params
+from mixtures.families.doubts import doubts
+from mixtures.families.predictive import marginals
 from mixtures.labels import permutation
+from mixtures.predictive import compare, implausible
 from mixtures.priors import Array
 from mixtures.sensitivity import SCALED_DRAWS, finite_draws, log_densities, power_scaled
 from mixtures.switches import Switches, compare_labellings, count_switches, thinned
-from mixtures.tolerances import TOLERANCES, same_height
+from mixtures.tolerances import TOLERANCES
 from mixtures.trees import flat_draws
 from mixtures.verdict import IDENTIFIED, Check, check
+from mixtures.wording import named
 
 __all__ = ["QUESTIONS", "Case", "Question"]
 
@@ -30,12 +34,16 @@ COMPARED_DRAWS, COMPARED_ROWS = 200, 500
 NEEDS = {
     "spec": "spec",
     "data": "X",
+    "rows": "X without weights",
     "em": "em",
     "switches": "an aligned tree",
     "log_densities": "log_prior and log_likelihood, or spec and X",
     "point": "finite draws",
 }
 """What a question may need, in words."""
+
+REPLICATED_VALUES = 20_000_000
+"""Values of all replicated data sets together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +54,12 @@ class Case:
     spec: Mixture | None
     data: Data | None
     em: EMFit | None
+
+    @cached_property
+    def rows(self) -> Data | None:
+        """The data, if every row counts once."""
+        weighted = self.data is not None and self.data.weights is not None and (self.data.weights != 1).any()
+        return None if weighted else self.data
 
     @cached_property
     def switches(self) -> Switches | None:
@@ -192,8 +206,7 @@ def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
 
 
 def _restarts(case: Case, em: EMFit) -> Check:
-    best = em.objective_trace[-1]
-    share = float(np.mean(em.restarts.log_posterior > best - same_height(best)))
+    share = em.restarts.n_best / len(em.restarts.log_posterior)
     return check(
         "EM restarts that reach the best optimum, share",
         share,
@@ -215,7 +228,58 @@ def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
         not remarks,
         remarks[0] if remarks else "",
         source="Fraley and Raftery (2007)",
-        judged=False,
+        caution=True,
+    )
+
+
+def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
+    """Statistics of the data beside those of data sets replicated from the sample."""
+    n_sets = int(np.clip(REPLICATED_VALUES // rows.values.size, 100, 500))
+    plain = replace(rows, weights=None)
+    beyond = implausible(compare(spec, plain, case.tree, n_sets, 0), rows.features)
+    more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+    return check(
+        "statistics of the data that the model does not produce",
+        len(beyond),
+        0,
+        not beyond,
+        f"{'; '.join(list(beyond.values())[:3])}{more} (of {n_sets} data sets that the model made): raise "
+        "n_components, transform the columns, or take another family",
+        source="Gelman, Meng and Stern (1996)",
+        caution=True,
+    )
+
+
+def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check | None:
+    """Probability below zero that a continuous family gives columns which are never negative."""
+    margins = marginals(spec.family, [point])
+    positive = np.flatnonzero(data.values.min(axis=0) >= 0)
+    if margins is None or not len(positive):
+        return None
+    below = (point["alpha"] @ margins.cdf(0.0)[0])[positive]
+    worst = int(below.argmax())
+    return check(
+        "probability below zero of columns that are never negative",
+        below[worst],
+        TOLERANCES.below_zero,
+        below[worst] < TOLERANCES.below_zero,
+        f"the model expects values below zero of column {named(data.features[positive[worst]])}, which has "
+        "none: model its logarithm or square root",
+        source="Gelman et al. (2013), chapter 6",
+        caution=True,
+    )
+
+
+def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    reasons = doubts(spec, data, point)
+    return check(
+        "features of the data that make the fit doubtful",
+        len(reasons),
+        0,
+        not reasons,
+        "; ".join(reasons),
+        source="Fraley and Raftery (2007)",
+        caution=True,
     )
 
 
@@ -252,5 +316,8 @@ QUESTIONS = (
     Question("restarts of EM", ("em",), _restarts),
     Question("a prior that dominates", ("spec", "data", "point"), _dominated),
     Question("prior sensitivity", ("log_densities",), _sensitivity),
+    Question("predictive checks", ("spec", "rows"), _misfit),
+    Question("values below zero", ("spec", "data", "point"), _below_zero),
+    Question("doubtful data", ("spec", "data", "point"), _doubtful),
 )
 """Every check of labels, clusters and prior, in reading order."""

@@ -39,6 +39,7 @@ from mixtures.options import (
     SeedOption,
     SeparatorOption,
     StartsOption,
+    StrictOption,
     TuneOption,
     UncertaintyOption,
     about,
@@ -51,6 +52,7 @@ from mixtures.options import (
 )
 from mixtures.printing import console, crosscheck_as_json, show_crosscheck, write_table
 from mixtures.saving import save
+from mixtures.verdict import State
 
 __all__ = ["main"]
 
@@ -138,12 +140,13 @@ def crosscheck_command(
     csv: CsvOption = None,
     save_as: SaveOption = None,
     as_json: JsonOption = False,
+    strict: StrictOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fit by EM, MAP and posterior sampling, and certify that they agree.
 
-    Exits with 0 if the certificate holds, 1 if not, 2 on bad input, 130 after Ctrl-C: what was computed
-    by then is shown, and saved if a posterior sample is part of it.
+    Exits with 0 if the certificate holds, 1 if not (with --strict: unless the verdict is green), 2 on
+    bad input, 130 after Ctrl-C: what was computed by then is shown, and saved if it has a posterior sample.
     """
     spec = spec_of(model, k, covariance, prior, weight_concentration)
     check_outputs(seed, csv=csv, save=save_as)
@@ -172,7 +175,8 @@ def crosscheck_command(
     else:
         show_crosscheck(cc, rows)
         tell_written(quiet, table=csv, result=save_as)
-    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if cc.passed else FAILS)
+    good = cc.headline.state is State.GREEN if strict else cc.passed
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if good else FAILS)
 
 
 app.command("select", epilog=select.EXAMPLES)(select.select_command)

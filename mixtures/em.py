@@ -4,11 +4,13 @@ One pass over the rows (see `estep`) gives responsibilities and, with them, the
 sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,9 @@ from mixtures.ascent import Problem, Run, ascend
 from mixtures.chunks import as_rows
 from mixtures.data import did_you_mean
 from mixtures.emfit import EMFit, Restarts
-from mixtures.errors import CollapseError, InputError
+from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
 from mixtures.estep import e_step, hard_assignment, soft_assignment
+from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture, Params, resolve
 from mixtures.families.start import random_starts
 from mixtures.interrupts import INTERRUPTED, Interrupted
@@ -30,6 +33,9 @@ from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["em_step", "fit_em"]
+
+PACKAGE = str(Path(__file__).parent)
+"""A warning is of the line outside this folder that led to it."""
 
 
 def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
@@ -206,6 +212,14 @@ def fit_em(
     NonMonotoneError
         If the objective fell by more than rounding.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If ``max_iter`` iterations were not enough; the fit's ``converged`` is then False.
+    DataWarning
+        If a few rows make the scale of a column, from which a default prior takes its
+        own, or a cluster holds a single value of a column.
+
     References
     ----------
     Dempster, Laird and Rubin (1977), *JRSS B* 39; Bishop, *PRML* (2006), ch. 9.
@@ -286,6 +300,17 @@ def fit_em(
     if hard:  # so far that of rows and their clusters, not of the mixture
         log_likelihood = e_step(spec, data, params).log_likelihood
         log_posterior = log_likelihood + spec.log_prior(params)
+    notes = interrupted + spec.check(rows) + _empty_clusters(params, data.total)
+    if not (best.converged or interrupted):
+        unfinished = (
+            f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol, or use "
+            "accelerate='squarem'"
+        )
+        notes += (unfinished,)
+        warnings.warn(unfinished, ConvergenceWarning, skip_file_prefixes=(PACKAGE,))
+    if doubtful := doubts(spec, rows, params):
+        notes += doubtful
+        warnings.warn("; ".join(doubtful), DataWarning, skip_file_prefixes=(PACKAGE,))
     return EMFit(
         spec=spec,
         params=params,
@@ -294,8 +319,8 @@ def fit_em(
         objective_trace=np.array(best.trace),
         converged=best.converged,
         n_iter=len(best.trace) - 1,
-        restarts=restarts,
-        notes=interrupted + spec.check(rows) + _empty_clusters(params, data.total),
+        restarts=replace(restarts, best=best.trace[-1]),
+        notes=notes,
         features=data.features,
     )
 

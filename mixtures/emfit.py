@@ -28,12 +28,15 @@ class Restarts:
         Parameters each start reached (the last before a collapse).
     collapsed : dict of int to str
         Starts that collapsed, with the cluster and the reason.
+    best : float
+        The best objective known: that of the fit, which another search may have found.
     """
 
     log_posterior: Array
     traces: tuple[Array, ...]
     params: tuple[dict[str, Array], ...]
     collapsed: dict[int, str]
+    best: float = np.nan
 
     @property
     def order(self) -> np.ndarray:
@@ -43,8 +46,8 @@ class Restarts:
 
     @property
     def n_best(self) -> int:
-        """Number of starts that reached the best optimum."""
-        best = np.nanmax(self.log_posterior)
+        """Number of starts that reached the best optimum known."""
+        best = np.nanmax([self.best, *self.log_posterior])
         return int(np.sum(self.log_posterior > best - same_height(best)))
 
     def __str__(self) -> str:

@@ -233,6 +233,7 @@ def best_mode(
     try:
         if not interrupted:
             mode = polish(compiled, ends[best])
+            heights[best] = mode.log_density
             found = _describe(compiled, mode)
     except KeyboardInterrupt:
         interrupted = f"{INTERRUPTED}: all starts were run, the best of them was not polished"

@@ -15,7 +15,14 @@ import typer
 
 from mixtures import datasets
 from mixtures.data import did_you_mean
-from mixtures.errors import CollapseError, IdentifiabilityWarning, InputError, NonMonotoneError
+from mixtures.errors import (
+    CollapseError,
+    ConvergenceWarning,
+    DataWarning,
+    IdentifiabilityWarning,
+    InputError,
+    NonMonotoneError,
+)
 from mixtures.families import Mixture
 from mixtures.families.covariance import COVARIANCES
 from mixtures.files import choose_columns, read_stream, read_table
@@ -130,6 +137,9 @@ OutputOption = Annotated[
     option(OUTPUT, "--output", "-o", metavar="FILE", help="Write to this CSV or Parquet file instead."),
 ]
 JsonOption = Annotated[bool, option(OUTPUT, "--json", metavar="", help="Print JSON for machines instead.")]
+StrictOption = Annotated[
+    bool, option(OUTPUT, "--strict", metavar="", help="Exit with 1 unless the verdict is green.")
+]
 QuietOption = Annotated[
     bool, option(OUTPUT, "--quiet", "-q", metavar="", help="No progress, and no word on files and columns.")
 ]
@@ -148,7 +158,8 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", IdentifiabilityWarning)  # the certificate has a line for it
+                for told in (ConvergenceWarning, DataWarning, IdentifiabilityWarning):
+                    warnings.simplefilter("ignore", told)  # notes and lines of the verdict say it
                 command(*args, **kwargs)
         except InputError as error:
             _complain(error)

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp, softmax
+from scipy.stats import norm
 
 from mixtures.arguments import check_whole, generator
 from mixtures.data import Data, as_data
@@ -22,10 +23,12 @@ from mixtures.families import Mixture, Params
 from mixtures.families.predictive import marginals, summaries
 from mixtures.membership import checked_draws
 from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
 
 __all__ = [
     "Comparison",
     "compare",
+    "implausible",
     "loo_pit",
     "predictive_checks",
     "replicated_sets",
@@ -149,6 +152,29 @@ def compare(
         name: Comparison(np.asarray(value), np.stack([one[name] for one in replicated]))
         for name, value in summaries(spec.family, data.values).items()
     }
+
+
+def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -> dict[str, str]:
+    """Statistics that the model does not produce, the farthest first, with what was observed, in words.
+
+    Such a statistic lies outside all replicates, and so many of their standard deviations
+    away that chance would seldom bring any statistic of the data there (Bonferroni).
+    """
+    places = [
+        (label, one, index)
+        for name, one in compared.items()
+        for label, index in _labels(name, one.observed.ndim, features).items()
+    ]
+    limit = norm.isf(TOLERANCES.misfit / (2 * len(places)))
+    far: dict[str, float] = {}
+    words: dict[str, str] = {}
+    for label, one, index in places:
+        observed, replicated = float(one.observed[index]), np.moveaxis(one.replicated, 0, -1)[index]
+        low, high, apart = replicated.min(), replicated.max(), abs(observed - replicated.mean())
+        if not low <= observed <= high and apart > limit * replicated.std():
+            far[label] = apart / max(replicated.std(), np.finfo(float).tiny)
+            words[label] = f"{label} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+    return {label: words[label] for label in sorted(far, key=lambda label: -far[label])}
 
 
 def replicated_sets(

@@ -26,7 +26,7 @@ from mixtures.recommendation import COLUMNS, HIGHER_IS_BETTER
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 from mixtures.trees import entries
-from mixtures.verdict import failures
+from mixtures.verdict import State
 
 __all__ = [
     "TABLES",
@@ -55,6 +55,9 @@ JOINERS = "\u200c\u200d"
 
 LONGEST_TEXT, LONGEST_LABEL = 2000, 100
 """Characters printed of a text at most, and of a label in a table."""
+
+COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
+"""Colours of a terminal by the state of a result."""
 
 LABEL_WIDTH = 20
 """Characters that the name of a parameter has at least; a longer one goes over several lines."""
@@ -159,22 +162,22 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     _parameters(out, cc.table, rows, title="" if spec is None else _title(spec))
     out.print(_checks("Certificate of agreement", cc.certificate))
     if cc.convergence is not None:
-        out.print(_checks("Convergence of the posterior sample", cc.convergence.checks))
+        out.print(_checks("The posterior sample and the model", cc.convergence.checks))
+    if cc.starts is not None:
+        out.print(f"starts that reached the best optimum: {cc.starts}")
     if cc.em is not None:
-        out.print(f"EM: {cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.6f}")
+        out.print(f"EM: log-likelihood {cc.em.log_likelihood:.6f}")
     if cc.uncertainty is not None:
         _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
     for note in (*cc.notes, *_notes(cc.uncertainty)):
         out.print(f"note: {plain(note)}")
-    verdict = (
-        "[bold green]The certificate holds[/]" if cc.passed else "[bold red]The certificate does not hold[/]"
-    )
-    reasons = [f"{c.name}: {c.note}" if c.note else c.name for c in failures(cc.certificate)]
-    out.print(f"{verdict}: EM, MAP and PyMC's log posterior {'agree' if cc.passed else 'do not all agree'}.")
-    for reason in reasons:
-        out.print(f"  [red]because[/] {plain(reason)}")
-    if cc.convergence is not None and not cc.convergence.passed:
-        out.print("[bold yellow]The posterior sample is not to be trusted[/] yet: see the lines above.")
+    holds = "[bold green]holds[/]" if cc.passed else "[bold red]does not hold[/]"
+    out.print(f"The certificate of agreement {holds}.")
+    headline = cc.headline
+    colour = COLOURS[headline.state]
+    out.print(f"[bold {colour}]{headline.state.name}: {plain(headline.title)}[/]")
+    for reason in headline.reasons:
+        out.print(f"  [{colour}]because[/] {plain(reason)}")
 
 
 def show_interrupt(error: KeyboardInterrupt) -> None:
@@ -282,7 +285,11 @@ def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
         "convergence": []
         if cc.convergence is None
         else [finite(asdict(check)) for check in cc.convergence.checks],
+        "state": cc.headline.state.name.lower(),
+        "verdict": cc.headline.title,
+        "reasons": list(cc.headline.reasons),
         "restarts": None if cc.em is None else str(cc.em.restarts),
+        "starts": None if cc.starts is None else asdict(cc.starts),
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
         "log_posterior": cc.mode.log_posterior,
         "notes": [*cc.notes, *_notes(cc.uncertainty)],

@@ -242,12 +242,11 @@ class _Run:
         except (InputError, CollapseError, NonMonotoneError) as error:
             return {"notes": str(error)}
         self.fits[k] = em
-        reached = em.restarts.log_posterior > em.log_posterior - same_height(em.log_posterior)
         p, n = em.spec.parameter_count(self.data.n_features), self.data.total
         figures: dict[str, Any] = {"log_likelihood": em.log_likelihood, "n_parameters": p}
         figures |= {"aic": -2 * em.log_likelihood + 2 * p, "bic": -2 * em.log_likelihood + p * np.log(n)}
         figures["icl"] = figures["bic"] - 2 * _log_assigned(em, self.data)
-        figures |= {"n_best": int(reached.sum()), "n_init": len(reached)}
+        figures |= {"n_best": em.restarts.n_best, "n_init": len(em.restarts.log_posterior)}
         if set(self.criteria) & set(SAMPLED):
             try:
                 sampled, doubts = self._sampled(em)
@@ -273,7 +272,7 @@ class _Run:
         if found is None or found.log_posterior <= em.log_posterior:
             return em, _fit_notes(em)
         above = found.log_posterior - em.log_posterior
-        found = replace(found, restarts=em.restarts)
+        found = replace(found, restarts=replace(em.restarts, best=found.log_posterior))
         if above <= same_height(em.log_posterior):
             return found, _fit_notes(found)
         return found, [*_fit_notes(found), f"a split of K = {k - 1} is {above:.2g} nats above every restart"]
@@ -331,10 +330,10 @@ class _Run:
 
 def _fit_notes(em: EMFit) -> list[str]:
     collapsed = len(em.restarts.collapsed)
-    notes = [*em.notes, *([] if em.converged else ["EM has not converged"])]
-    return notes + (
-        [f"{collapsed} of {len(em.restarts.log_posterior)} restarts collapsed"] if collapsed else []
-    )
+    return [
+        *em.notes,
+        *([f"{collapsed} of {len(em.restarts.log_posterior)} restarts collapsed"] if collapsed else []),
+    ]
 
 
 def _log_assigned(em: EMFit, data: Data) -> float:

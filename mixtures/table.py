@@ -19,6 +19,9 @@ __all__ = ["parameter_table"]
 LAPLACE_DRAWS = 2000
 """Draws of the Laplace approximation that gives sds where there is no posterior sample."""
 
+STUCK = 1e-6
+"""Share of the sd by curvature below which the sd of a sample is rounding: its chains never moved."""
+
 
 def parameter_table(
     compiled: CompiledModel,
@@ -39,23 +42,30 @@ def parameter_table(
         return np.concatenate([v.reshape(*v.shape[:leading], -1) for v in flat], axis=-1)[..., rows]
 
     table = pd.DataFrame({"EM": column(em), "MAP": column(mode)}, index=pd.Index(labels, name="parameter"))
-    if posterior is None:
+
+    def curvature_sd() -> Array:
         noise = rng.standard_normal((LAPLACE_DRAWS, len(curvature.values)))
-        sd = column(compiled.constrain(x + noise @ curvature.whitening.T), leading=1).std(axis=0)
+        return column(compiled.constrain(x + noise @ curvature.whitening.T), leading=1).std(axis=0)
+
+    if posterior is None:
+        sd = curvature_sd()
         return table.assign(gap=_in_sds(table, sd), sd=sd)
     group = posterior["posterior"].to_dataset()
     drawn = {name: group[name].transpose("chain", "draw", ...).values for name in names}
     figures = summarise(column(drawn, leading=2), ci_prob)
     low, high = f"{(1 - ci_prob) / 2:.1%}", f"{(1 + ci_prob) / 2:.1%}"
-    sd = figures["sd"]
-    table["gap"] = _in_sds(table, sd)
+    sd = unit = figures["sd"]
+    if not (sd > STUCK * np.abs(figures["mean"])).all():
+        by_curvature = curvature_sd()
+        unit = np.where(sd > STUCK * by_curvature, sd, by_curvature)  # chains that never moved have no sd
+    table["gap"] = _in_sds(table, unit)
     table["mean"], table["sd"], table[low], table[high] = (
         figures["mean"],
         sd,
         figures["lower"],
         figures["upper"],
     )
-    table["z"] = np.divide(table["EM"] - figures["mean"], sd, out=np.zeros_like(sd), where=sd > 0)
+    table["z"] = np.divide(table["EM"] - figures["mean"], unit, out=np.zeros_like(sd), where=unit > 0)
     for name in ("ess_bulk", "ess_tail", "r_hat"):
         table[name] = figures[name]
     return table

@@ -64,6 +64,17 @@ class Tolerances:
         How far from EM, in posterior sds along every principal axis, the certificate's MAP starts.
     dominating_prior : float
         The prior dominates a covariance when its scatter is over this share of the estimate's.
+    inflated_scale : float
+        A few rows make the scale of a column when its standard deviation is more than this many times
+        that of the other rows.
+    single_value : float
+        A cluster holds a single value of a column when more than this share of its rows has it.
+    misfit : float
+        A statistic of the data is beyond the model when it lies outside all replicates, farther than chance
+        would have any of the statistics in this share of data sets.
+    below_zero : float
+        A Gaussian mixture is doubtful when it puts more than this probability below zero in a column that
+        never is.
     inside : float
         A probability or weight on its boundary enters unconstrained coordinates this far inside.
     whitening_floor : float
@@ -116,6 +127,10 @@ class Tolerances:
     flat_ratio: float = 1e-11
     displacement_sd: float = 0.5
     dominating_prior: float = 0.2
+    inflated_scale: float = 10.0
+    single_value: float = 0.95
+    misfit: float = 0.05
+    below_zero: float = 0.01
     inside: float = 1e-12
     whitening_floor: float = 0.25
     rhat: float = 1.01

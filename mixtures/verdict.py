@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from enum import Enum
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["IDENTIFIED", "Check", "Verdict", "check", "failures"]
+__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
 
 
 IDENTIFIED = "parameters identified (directions that are not)"
 """Name of a line that a certificate and the verdict on a sample have in common."""
+
+
+class State(Enum):
+    """How far a result can be relied on, with the sign that says so beside the colour."""
+
+    GREEN = "✓"
+    AMBER = "!"
+    RED = "✕"
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class Check:
     cause : bool
         Whether a failure here explains failures of other lines: what no data
         identify, for one, cannot converge. Causes are told first.
+    caution : bool
+        Whether a failure of a line that is not judged still asks for care: the
+        sample can be believed, but the model or the data are in doubt.
     """
 
     name: str
@@ -46,6 +58,32 @@ class Check:
     source: str = ""
     judged: bool = True
     cause: bool = False
+    caution: bool = False
+
+
+@dataclass(frozen=True)
+class Starts:
+    """How many independent starts, of each kind, reached the best optimum that any search found.
+
+    Attributes
+    ----------
+    em, map : tuple of int
+        Starts of EM, and of MAP, that reached it, and how many were made; (0, 0) where
+        none was made.
+    """
+
+    em: tuple[int, int]
+    map: tuple[int, int]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether MAP reached it, and a start other than the one that found it did."""
+        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2
+
+    def __str__(self) -> str:
+        """Word the counts: "EM 9 of 10, MAP 10 of 10"."""
+        kinds = {"EM": self.em, "MAP": self.map}
+        return ", ".join(f"{name} {n} of {total}" for name, (n, total) in kinds.items() if total)
 
 
 @dataclass(frozen=True)
@@ -86,6 +124,11 @@ def failures(checks: Iterable[Check]) -> list[Check]:
     return sorted((c for c in checks if c.judged and not c.passed), key=lambda c: not c.cause)
 
 
+def cautions(checks: Iterable[Check]) -> list[Check]:
+    """Lines that fail and ask for care, though the sample can be believed."""
+    return [c for c in checks if c.caution and not c.passed]
+
+
 def check(
     name: str,
     figure: float,
@@ -97,8 +140,13 @@ def check(
     judged: bool = True,
     remark: str = "",
     cause: bool = False,
+    caution: bool = False,
 ) -> Check:
-    """Line that holds if the figure is finite and within its tolerance; advice only where it does not."""
+    """Line that holds if the figure is finite and within its tolerance; advice only where it does not.
+
+    A line that asks for care is not judged.
+    """
     passed = bool(np.isfinite(figure) and within)
     note = "; ".join(part for part in ("" if passed else advice, remark) if part)
-    return Check(name, float(figure), float(tolerance), passed, note, source, judged, cause)
+    judged = judged and not caution
+    return Check(name, float(figure), float(tolerance), passed, note, source, judged, cause, caution)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ADVICE", "locate", "named", "shortened", "why_no_array", "why_no_number"]
+__all__ = ["ADVICE", "locate", "named", "sentence", "shortened", "why_no_array", "why_no_number"]
 
 NAME_LENGTH, NAMES_LISTED = 60, 20
 """Characters of a name, and names of a list, that a message shows."""
@@ -27,6 +27,18 @@ def named(name: object, longest: int = NAME_LENGTH) -> str:
         half = (longest - 3) // 2
         text = f"{text[: longest - 3 - half]}...{text[-half:]}"
     return repr(text)
+
+
+def sentence(text: str) -> str:
+    """A note as a sentence; the name of a parameter, such as ``p[0, heads]``, stays as it is.
+
+    Examples
+    --------
+    >>> sentence("draw more"), sentence("p[0, heads] moves with the prior")
+    ('Draw more.', 'p[0, heads] moves with the prior.')
+    """
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    return (text if "[" in first else text[:1].upper() + text[1:]) + "."
 
 
 def shortened(names: Sequence[object], limit: int = NAMES_LISTED) -> str:

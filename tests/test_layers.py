@@ -39,7 +39,7 @@ LAYERS = [
     ],
     [
         ("relabelling", "labels", "bootstrap"),
-        ("verdict",),
+        ("verdict", "headline"),
         ("membership", "partitions", "predictive"),
         ("mixing",),
     ],

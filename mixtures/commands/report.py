@@ -150,8 +150,8 @@ def report_command(
 def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:
     verdict = page.headline
     if as_json:
-        told = {"title": page.title, "mood": verdict.mood.name.lower(), "verdict": verdict.title}
-        lists = {"reasons": list(verdict.reasons), "cautions": list(verdict.cautions), "path": str(output)}
+        told = {"title": page.title, "state": verdict.state.name.lower(), "verdict": verdict.title}
+        lists = {"reasons": list(verdict.reasons), "remarks": list(verdict.remarks), "path": str(output)}
         typer.echo(json.dumps(told | lists, indent=2))
     elif not quiet:
         for line in (verdict.title, *(f"  {reason}" for reason in verdict.reasons)):

@@ -26,7 +26,6 @@ __all__ = [
     "Table",
     "aligned",
     "number",
-    "sentence",
     "sort_key",
 ]
 
@@ -150,18 +149,6 @@ class Table(Block):
             for row, value, text in zip(rows, values, aligned(texts) if numeric else texts, strict=True):
                 row.append(Cell(text, sort_key(value) if numeric else text))
         return cls(caption, tuple(columns), tuple(map(tuple, rows)), source)
-
-
-def sentence(text: str) -> str:
-    """A note as a sentence; the name of a parameter, such as ``p[0, heads]``, stays as it is.
-
-    Examples
-    --------
-    >>> sentence("draw more"), sentence("p[0, heads] moves with the prior")
-    ('Draw more.', 'p[0, heads] moves with the prior.')
-    """
-    first = text.split(maxsplit=1)[0] if text.strip() else ""
-    return (text if "[" in first else text[:1].upper() + text[1:]) + "."
 
 
 def number(value: Any, how: str) -> str:

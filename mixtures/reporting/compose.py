@@ -20,6 +20,7 @@ from mixtures.data import Data, as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.fingerprint import content_hash
+from mixtures.headline import Headline
 from mixtures.reporting.blocks import Block, Code, Paragraph, Section
 from mixtures.reporting.doubts import (
     comparison_section,
@@ -28,7 +29,6 @@ from mixtures.reporting.doubts import (
     sensitivity_section,
 )
 from mixtures.reporting.findings import agreement_section, clusters_section, parameters_section, rows_section
-from mixtures.reporting.headline import Headline, headline
 from mixtures.reporting.material import Material
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.saving import Header, versions
@@ -157,7 +157,7 @@ def report(
     ]
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
-    verdict = headline(result)
+    verdict = result.headline
     page = Report(title, verdict, _page(title, verdict, glance(material), sections))
     if path is not None:
         page.save(path)

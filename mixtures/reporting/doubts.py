@@ -12,13 +12,14 @@ from mixtures.plot import predictive_density, predictive_pairs, predictive_stati
 from mixtures.plot import selection as draw_selection
 from mixtures.plot import switching as draw_switching
 from mixtures.predictive import LEAST_DRAWS, predictive_checks
-from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table, sentence
+from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
 from mixtures.reporting.drawing import drawn
 from mixtures.reporting.findings import checks_table
 from mixtures.reporting.material import Material
 from mixtures.sensitivity import prior_sensitivity
 from mixtures.switches import switching
 from mixtures.tolerances import TOLERANCES
+from mixtures.wording import sentence
 
 __all__ = ["comparison_section", "labels_section", "predictive_section", "sensitivity_section"]
 

@@ -26,12 +26,12 @@ from mixtures.reporting.blocks import (
     Section,
     Table,
     number,
-    sentence,
     sort_key,
 )
 from mixtures.reporting.drawing import drawn
 from mixtures.reporting.material import Material
 from mixtures.verdict import Check
+from mixtures.wording import sentence
 
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
 
@@ -87,7 +87,11 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
     """Lines of a verdict, one a row, with their sources."""
     rows = []
     for check in checks:
-        fails = ("no", "bad") if check.judged else ("no, for information", "care")
+        fails = (
+            ("no", "bad")
+            if check.judged
+            else ("no, take care" if check.caution else "no, for information", "care")
+        )
         text, mood = ("yes", "good") if check.passed else fails
         note = ". ".join(part for part in (check.note, check.source) if part)
         figures = (Cell(number(x, ".4g"), sort_key(x)) for x in (check.figure, check.tolerance))

@@ -38,7 +38,9 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
     if material.data is not None:
         facts.append(("Data", _size(material.data)))
     if cc.em is not None:
-        facts.append(("EM", f"{cc.em.restarts}; log-likelihood {cc.em.log_likelihood:.2f}"))
+        facts.append(("EM", f"log-likelihood {cc.em.log_likelihood:.2f}"))
+    if cc.starts is not None:
+        facts.append(("Starts that reached the best optimum", str(cc.starts)))
     if cc.posterior is not None:
         sizes = cc.posterior["posterior"].sizes
         facts.append(("Posterior", f"{sizes['chain']} chains of {sizes['draw']:,} draws, after warm-up"))
