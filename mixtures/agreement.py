@@ -22,7 +22,7 @@ from mixtures.data import Data
 from mixtures.diagnostics import diagnose
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError, NoApproximation
-from mixtures.families import Mixture, resolve
+from mixtures.families import Mixture, Params, resolve
 from mixtures.headline import Headline, conclude
 from mixtures.interrupts import INTERRUPTED, carrying, whole
 from mixtures.labels import align
@@ -132,6 +132,7 @@ def crosscheck(
     ci_prob: float = 0.95,
     uncertainty: str | Sequence[str] | None = None,
     n_resamples: int = 1000,
+    start: Params | None = None,
     progressbar: bool = True,
 ) -> Crosscheck:
     """Fit a mixture by EM, MAP and posterior sampling, and certify that they agree.
@@ -163,6 +164,9 @@ def crosscheck(
         refused with a ``pymc.Model``.
     n_resamples : int, default 1000
         Replicates of the bootstraps among them.
+    start : dict of ndarray, optional
+        Parameters from which EM starts too, beside its ``n_init`` starts, such as those of
+        a fit that is known to be better; refused with a ``pymc.Model``.
     progressbar : bool, default True
         Show the progress.
 
@@ -191,6 +195,8 @@ def crosscheck(
     methods = () if uncertainty is None else check_methods(uncertainty, n_resamples)
     if isinstance(spec, Mixture):
         spec.check_mode()
+    elif start is not None:
+        raise InputError("start is for EM, which knows no model but a GMM or BMM; leave it out")
     elif methods:
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
     rng = generator(random_seed)
@@ -208,12 +214,12 @@ def crosscheck(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"
             )
         if isinstance(X, Blocks):
-            return _of_blocks(spec, X, n_init, rng, sampling, ci_prob)
+            return _of_blocks(spec, X, n_init, rng, sampling, ci_prob, start)
     model, twin, resolved, data = prepare(spec, X, weights)
     compiled = CompiledModel(model, twin)
     if resolved is None or data is None:
         return _of_model(compiled, n_init, rng, sampling, ci_prob)
-    cc = _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob)
+    cc = _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob, start)
     if not methods or cc.interrupted:
         return cc
     try:
@@ -241,6 +247,7 @@ def _of_spec(
     rng: np.random.Generator,
     sampling: Mapping[str, Any],
     ci_prob: float,
+    start: Params | None,
 ) -> Crosscheck:
     found = find_modes(
         compiled,
@@ -250,6 +257,7 @@ def _of_spec(
         n_init,
         rng,
         bool(sampling["progressbar"]),
+        start,
     )
     em, mode, curvature = found.em, found.mode, found.curvature
     posterior, convergence, notes = None, None, list(em.notes)
@@ -281,6 +289,7 @@ def _of_blocks(
     rng: np.random.Generator,
     sampling: Mapping[str, Any],
     ci_prob: float,
+    start: Params | None,
 ) -> Crosscheck:
     """Rows that are never in memory at once: Laplace for all of them, NUTS for some."""
     spec = resolve(spec, rows)
@@ -291,7 +300,7 @@ def _of_blocks(
         ends = [climb(compiled.of_table, x) for x in partition_starts(compiled, spec, some, n_init, rng)]
         return list({round(compiled.of_table(x)[0], 3): x for x in ends}.values())
 
-    found = find_modes(compiled, spec, rows, starts, n_init, rng, bool(sampling["progressbar"]))
+    found = find_modes(compiled, spec, rows, starts, n_init, rng, bool(sampling["progressbar"]), start)
     em, mode, notes = found.em, found.mode, list(found.em.notes)
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
     posterior, table, convergence = None, None, None

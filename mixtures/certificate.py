@@ -14,7 +14,7 @@ from mixtures.compiled import CompiledModel
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit
 from mixtures.estep import e_step
-from mixtures.families import Mixture
+from mixtures.families import Mixture, Params
 from mixtures.interrupts import carrying, whole
 from mixtures.laplace import bound_coordinates
 from mixtures.modes import MAPFit, best_mode
@@ -200,6 +200,11 @@ class Modes:
         )
 
 
+def _higher(em: EMFit, again: EMFit) -> EMFit:
+    """A fit from elsewhere, with the record of the restarts that missed it."""
+    return replace(again, restarts=replace(em.restarts, best=again.log_posterior))
+
+
 def find_modes(
     compiled: CompiledModel,
     spec: Mixture,
@@ -208,16 +213,20 @@ def find_modes(
     n_init: int,
     rng: np.random.Generator,
     shown: bool,
+    start: Params | None = None,
 ) -> Modes:
-    """Search by EM and by MAP; where MAP is higher, EM goes on from there."""
+    """Search by EM and by MAP; where MAP, or a start that is known, is higher, EM goes on from there."""
     tol = TOLERANCES.em_step_certificate
     em = whole(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
     with carrying(em):
+        if start is not None:
+            known = whole(fit_em(spec, rows, start=start, tol=tol))
+            em = _higher(em, known) if known.log_posterior > em.log_posterior else em
         multi = whole(best_mode(compiled, starts(), spec, rows, progressbar=shown))
         missed = multi.log_posterior - em.log_posterior
         if missed > same_height(em.log_posterior):
             again = whole(fit_em(spec, rows, start=multi.params, tol=tol))
-            em = replace(again, restarts=replace(em.restarts, best=again.log_posterior))
+            em = _higher(em, again)
         x = compiled.unconstrain(spec.inside(em.params))
         bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
         curvature = curvature_at(compiled, x, within=~bound)

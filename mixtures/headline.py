@@ -5,7 +5,7 @@ optimum, the chains have converged, and the model could have made the data.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
@@ -35,6 +35,12 @@ class Headline:
     title: str
     reasons: tuple[str, ...]
     remarks: tuple[str, ...]
+
+    def doubted(self, reason: str) -> "Headline":
+        """The same with one more reason for care; green becomes amber."""
+        if self.state is not State.GREEN:
+            return replace(self, reasons=(*self.reasons, reason))
+        return Headline(State.AMBER, "The fit itself holds, but use it with care.", (reason,), self.remarks)
 
     def __str__(self) -> str:
         """Sign, title and reasons, one per line."""
@@ -101,7 +107,7 @@ def conclude(
         return amber(title, (str(posterior.attrs["method"]),))
     agreed = "EM, MAP and the posterior agree" if with_em else "MAP and the posterior agree"
     if care:
-        return amber(f"{agreed}, but the model or the data are in doubt: use the fit with care.", ())
+        return amber(f"{agreed}, but use the fit with care: the model or the data are in doubt.", ())
     return Headline(State.GREEN, f"{agreed}, and the sample can be relied on.", (), remarks)
 
 

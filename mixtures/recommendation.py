@@ -73,6 +73,8 @@ def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None,
         rule += "; " + ", ".join(f"{name.upper()} would take {other}" for name, other in others.items())
     elif len(best) > 1:
         rule += "; the other criteria agree"
+    if k == max(table.index) > min(table.index):
+        rule += f"; K = {k} is the largest that was tried, and more clusters may be better: try more"
     return k, rule
 
 

@@ -25,6 +25,7 @@ from mixtures.families.start import split_starts
 from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.recommendation import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
 from mixtures.sampling import check_options, sample
+from mixtures.skewness import skewness_note
 from mixtures.tolerances import TOLERANCES, same_height
 
 __all__ = ["Selection", "select"]
@@ -68,6 +69,18 @@ class Selection:
     rule: str
     notes: tuple[str, ...]
 
+    def contradicts(self, em: EMFit | None) -> bool:
+        """Whether another optimum is held here than that of a fit of the same model."""
+        own = None if em is None else self.fits.get(em.spec.n_components)
+        if em is None or own is None or own.spec != em.spec:
+            return False
+        return abs(own.log_posterior - em.log_posterior) > same_height(em.log_posterior)
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the largest K that was tried is recommended, so that a larger one may be better."""
+        return self.recommended == max(self.table.index) > min(self.table.index)
+
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C came before every K was done."""
@@ -85,6 +98,7 @@ def select(
     draws: int = 1000,
     tune: int = 500,
     chains: int = 4,
+    fits: Mapping[int, EMFit] | None = None,
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
 ) -> Selection:
@@ -123,6 +137,9 @@ def select(
         Starts of EM, besides the splits.
     draws, tune, chains : int, default 1000, 500, 4
         As in `sample`.
+    fits : dict of int to EMFit, optional
+        Fits of the same model and data that are known by K, such as ``{3: cc.em}`` of a
+        crosscheck: one that no start exceeds is the fit of its K.
     random_seed : int or numpy.random.Generator, optional
         Seed of everything.
     progressbar : bool, default True
@@ -133,7 +150,9 @@ def select(
     Selection
         Table, fits and a recommendation that states its rule: the evidence
         decides where it was computed (of those that it does not tell apart, the
-        fewest clusters), else the BIC, else the first criterion asked for.
+        fewest clusters), else the BIC, else the first criterion asked for. Where that
+        is the largest K tried the rule says so, and a note says where skewed columns
+        are why the BIC takes so many.
         After an interrupt it holds the K that were done.
 
     Raises
@@ -170,20 +189,26 @@ def select(
     data = as_data(X, weights)
     _check_fitting(spec, data, asked)
     rng = generator(random_seed)
-    run = _Run(spec, data, asked, n_init, {"draws": draws, "tune": tune, "chains": chains}, rng, progressbar)
+    known = _check_fits(fits or {}, spec, data)
+    run = _Run(spec, data, asked, n_init, {"draws": draws, "tune": tune, "chains": chains}, rng, known)
     rows: dict[int, dict[str, Any]] = {}
-    notes = []
+    notes, cut_short = [], False
     try:
         for k in track(ks, "clusters", transient=True, disable=not progressbar):
             rows[k] = run.row(k)
     except KeyboardInterrupt:
         if not rows:
             raise
+        cut_short = True
         notes.append(f"{INTERRUPTED}: of K = {', '.join(map(str, ks))} only those in the table were done")
     table = criteria_table(rows, asked)
     best = {name: found for name in asked if (found := best_by(table, name)) is not None}
     recommended, rule = recommend(table, best)
     notes += remarks(run.fits, asked)
+    by_bic = best.get("bic")
+    if by_bic is not None and not cut_short:
+        skewed = skewness_note(spec, data, by_bic, float(table.loc[by_bic, "bic"]), rng)
+        notes += [skewed] if skewed else []
     return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes))
 
 
@@ -206,6 +231,14 @@ def _check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
     if not ks or ks[0] < 1:
         raise InputError(f"n_components must be at least 1, got {list(ks)}")
     return ks
+
+
+def _check_fits(fits: Mapping[int, EMFit], spec: Mixture, data: Data) -> Mapping[int, EMFit]:
+    for k, em in fits.items():
+        check_kind(EMFit, "a fit of fit_em", fits=em)
+        if em.spec != resolve(replace(spec, n_components=k), data) or em.features != data.features:
+            raise InputError(f"the fit of K = {k} in fits is of another model or other data; leave it out")
+    return fits
 
 
 def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None:
@@ -231,14 +264,14 @@ class _Run:
     n_init: int
     sampling: Mapping[str, Any]
     rng: np.random.Generator
-    progressbar: bool
+    known: Mapping[int, EMFit]
     fits: dict[int, EMFit] = field(default_factory=dict)
     samples: dict[int, xr.DataTree] = field(default_factory=dict)
 
     def row(self, k: int) -> dict[str, Any]:
         """Row of the table for one K; where it cannot be fitted, the reason."""
         try:
-            em, notes = self._fit(k)
+            em, notes = self._best_known(*self._fit(k))
         except (InputError, CollapseError, NonMonotoneError) as error:
             return {"notes": str(error)}
         self.fits[k] = em
@@ -254,6 +287,13 @@ class _Run:
                 sampled, doubts = {}, [str(error)]
             figures, notes = figures | sampled, notes + doubts
         return {**figures, "notes": "; ".join(notes)}
+
+    def _best_known(self, em: EMFit, notes: list[str]) -> tuple[EMFit, list[str]]:
+        """The fit, or the known one of the same K if that is not lower."""
+        known = self.known.get(em.spec.n_components)
+        if known is None or known.log_posterior < em.log_posterior - same_height(em.log_posterior):
+            return em, notes
+        return replace(known, restarts=replace(em.restarts, best=known.log_posterior)), _fit_notes(known)
 
     def _fit(self, k: int) -> tuple[EMFit, list[str]]:
         """EM from random starts and from splits of one cluster fewer; the best of all."""

@@ -75,6 +75,11 @@ class Tolerances:
     below_zero : float
         A Gaussian mixture is doubtful when it puts more than this probability below zero in a column that
         never is.
+    skewness : float
+        A column is skewed when the absolute value of its skewness is over this.
+    strong_bic : float
+        One model describes data better than another when its BIC is lower by more than this ("very strong"
+        evidence, Kass and Raftery 1995).
     inside : float
         A probability or weight on its boundary enters unconstrained coordinates this far inside.
     whitening_floor : float
@@ -131,6 +136,8 @@ class Tolerances:
     single_value: float = 0.95
     misfit: float = 0.05
     below_zero: float = 0.01
+    skewness: float = 0.5
+    strong_bic: float = 10.0
     inside: float = 1e-12
     whitening_floor: float = 0.25
     rhat: float = 1.01

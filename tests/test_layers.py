@@ -45,7 +45,7 @@ LAYERS = [
     ],
     [("switches", "sensitivity", "checks", "diagnostics")],
     [("modes", "samplers", "sampling", "table", "standard_errors", "streaming", "certificate", "agreement")],
-    [("smc", "evidence", "occupied", "recommendation", "selection")],
+    [("smc", "evidence", "occupied", "recommendation", "skewness", "selection")],
     [("parts", "saving"), ("prediction",)],
     [("plot",)],
     [("printing", "options", "reporting", "commands", "cli", "__main__")],

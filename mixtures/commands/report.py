@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mixtures.agreement import Crosscheck, crosscheck
+from mixtures.emfit import EMFit
 from mixtures.errors import InputError
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
@@ -126,11 +127,17 @@ def report_command(
         assert k is not None  # one of the two was named
         spec = spec_of(model, k, covariance, prior, weight_concentration)
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
+        checked: dict[str, Any] = {"n_init": n_init, "sampler": sampler, "progressbar": shown, **sampling}
+        cc = crosscheck(spec, frame, **checked)
         if max_k is not None:
             asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
+            compared: dict[str, Any] = {"criteria": asked, "n_init": n_init, "progressbar": shown, **sampling}
             ks = range(1, max_k + 1)
-            selection = select(spec, frame, ks, criteria=asked, n_init=n_init, progressbar=shown, **sampling)
-        cc = crosscheck(spec, frame, n_init=n_init, sampler=sampler, progressbar=shown, **sampling)
+            selection = select(spec, frame, ks, fits=known(cc), **compared)
+            if selection.contradicts(cc.em):  # one best fit in everything that is shown
+                cc = crosscheck(spec, frame, start=selection.fits[k].params, **checked)
+                if selection.contradicts(cc.em):
+                    selection = select(spec, frame, ks, fits=known(cc), **compared)
         if save_as is not None:
             save(cc, save_as, X=frame, about=told)
     page = report(
@@ -145,6 +152,11 @@ def report_command(
     )
     _show(page, output, as_json, quiet)
     raise typer.Exit(STOPPED if cc.interrupted else HOLDS if cc.passed else FAILS)
+
+
+def known(cc: Crosscheck) -> dict[int, EMFit]:
+    """The fit of a crosscheck by its number of clusters."""
+    return {} if cc.em is None else {cc.em.spec.n_components: cc.em}
 
 
 def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:

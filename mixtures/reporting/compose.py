@@ -145,6 +145,11 @@ def report(
                 f"that of the saved result {header.content_hash[:16]}…; pass the same rows and columns"
             )
         found = header.content_hash
+    if selection is not None and selection.contradicts(result.em):
+        raise InputError(
+            "the selection and the crosscheck hold different optima of the same model: select again with "
+            "fits={K: cc.em}, or crosscheck again with start=selection.fits[K].params"
+        )
     material = Material(
         result, data, selection, versions() if header is None else header.versions, found, about
     )
@@ -157,11 +162,21 @@ def report(
     ]
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
-    verdict = result.headline
+    verdict = result.headline if selection is None else compared(result.headline, selection)
     page = Report(title, verdict, _page(title, verdict, glance(material), sections))
     if path is not None:
         page.save(path)
     return page
+
+
+def compared(headline: Headline, selection: Selection) -> Headline:
+    """The conclusion beside a comparison of K: not green where more clusters may be better."""
+    if not selection.at_edge:
+        return headline
+    return headline.doubted(
+        f"The largest number of clusters that was compared is recommended, K = {selection.recommended}, and "
+        "more may be better: compare more."
+    )
 
 
 def _check_columns(material: Material, data: Data) -> None:
