@@ -166,7 +166,8 @@ def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Star
         note = f"unconfirmed: {note}; raise n_init, lower n_components, or simplify the model"
     if missed > tolerance:
         note += f"; EM had missed it by {missed:.3g} and was started again there"
-    return Check(INDEPENDENT, above, tolerance, bool(above <= tolerance) and starts.confirmed, note)
+    passed = bool(above <= tolerance) and starts.confirmed
+    return Check(INDEPENDENT, above, tolerance, passed, note, cause=not starts.confirmed)
 
 
 INDEPENDENT = "best of independent MAP starts above it (nats)"

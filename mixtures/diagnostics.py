@@ -118,8 +118,8 @@ def _chains(tree: xr.DataTree) -> Iterator[Check]:
 def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
     """R-hat and ESS of the worst quantity; constants aside, a figure that is not finite fails."""
     figures = worst(draws)
-    if figures is None:
-        return
+    if figures is None:  # every quantity is one number throughout
+        figures, advice = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"), np.nan), "the chains never moved"
     r_hat, ess = figures["r_hat"], float(np.minimum(figures["ess_bulk"], figures["ess_tail"]))
     enough = TOLERANCES.ess_per_chain * draws.shape[0]
     yield check(f"R-hat of {name}", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING)

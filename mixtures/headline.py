@@ -91,10 +91,10 @@ def conclude(
     if interrupted:
         title = "Do not rely on this fit: it was interrupted, and what there is of it is incomplete."
         return red(title, (*map(sentence, notes), *reasons))
-    if any(check.cause for check in failed):
-        return red("Do not rely on this fit: it asks for more than these data can tell.")
     if not confirmed:
         return red("Do not rely on this fit: its optimum is unconfirmed, and a better one may exist.")
+    if any(check.cause for check in failed):
+        return red("Do not rely on this fit: it asks for more than these data can tell.")
     if failures(certificate):
         return red(f"Do not rely on this fit: {who} and PyMC's log posterior do not all agree.")
     if failed:

@@ -171,8 +171,8 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
         _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
     for note in (*cc.notes, *_notes(cc.uncertainty)):
         out.print(f"note: {plain(note)}")
-    holds = "[bold green]holds[/]" if cc.passed else "[bold red]does not hold[/]"
-    out.print(f"The certificate of agreement {holds}.")
+    holds = "[bold green]The certificate holds[/]: EM, MAP and PyMC's log posterior agree."
+    out.print(holds if cc.passed else "[bold red]The certificate does not hold.[/]")
     headline = cc.headline
     colour = COLOURS[headline.state]
     out.print(f"[bold {colour}]{headline.state.name}: {plain(headline.title)}[/]")

@@ -61,10 +61,11 @@ def test_what_a_person_reads(faithful):
     for check in cc.convergence.checks:
         assert check.name in out
     assert f"{cc.table.loc['mu[0, waiting]', 'EM']:.4g}" in out
-    assert "restarts reached the best optimum; log-likelihood -1130." in out
+    assert "starts that reached the best optimum: EM 2 of 2, MAP 2 of 2" in out
+    assert "EM: log-likelihood -1130." in out
     assert "The certificate holds: EM, MAP and PyMC's log posterior agree." in out
     assert "chi-squared with 11 degrees of freedom" in out
-    assert "The posterior sample is not to be trusted" in out  # two chains of a hundred draws cannot
+    assert "RED: EM and MAP agree on the estimates, but do not rely on the posterior sample." in out
 
 
 def test_sds_side_by_side_for_people_and_machines():
@@ -118,7 +119,12 @@ def test_json_is_complete_and_strict(monkeypatch, faithful):
         "source",
         "judged",
         "cause",
+        "caution",
     }
+    assert read["state"] == cc.headline.state.name.lower()
+    assert read["verdict"] == cc.headline.title
+    assert read["reasons"] == list(cc.headline.reasons)
+    assert read["starts"] == {"em": list(cc.starts.em), "map": list(cc.starts.map)}
     assert len(read["convergence"]) == len(cc.convergence.checks)
     assert read["converged"] is cc.convergence.passed
     assert [row["parameter"] for row in read["table"]] == list(table.index)

@@ -66,7 +66,7 @@ def test_the_certificate_of_faithful_holds(faithful):
     assert lines(faithful)[CURVATURE].figure > 1
     assert lines(faithful)[IDENTIFIED].figure == 0
     assert lines(faithful)[ABOVE].figure == pytest.approx(0, abs=1e-6)
-    assert lines(faithful)[ABOVE].note == "4 of 4 starts reach it"
+    assert lines(faithful)[ABOVE].note == "starts that reach the best optimum: EM 4 of 4, MAP 4 of 4"
     both = lines(faithful)[EQUAL].note.split(" and ")
     assert float(both[0]) == pytest.approx(faithful.em.log_posterior, rel=1e-8)
     assert both[0] == both[1]

@@ -16,8 +16,8 @@ from command import run
 import mixtures as mx
 from mixtures.reporting.blocks import Table, aligned
 from mixtures.reporting.drawing import LONGEST, short_names
-from mixtures.reporting.headline import Mood, headline
 from mixtures.saving import read_header
+from mixtures.verdict import State
 
 FAITHFUL = mx.datasets.faithful()
 SHORT = {"n_init": 2, "draws": 150, "tune": 150, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -204,13 +204,13 @@ def test_without_the_data_the_rest_is_said(cc):
     assert "eruptions, waiting" in said
     assert "Posterior of every parameter" in said
     assert "could this model" in said.lower()
-    assert page.headline == headline(cc)
+    assert page.headline == cc.headline
 
 
 def test_a_fit_that_asks_too_much_leads_with_the_reason():
     found = mx.crosscheck(mx.BMM(2), mx.datasets.coins(), **SHORT)
     page = mx.report(found, mx.datasets.coins(), progressbar=False)
-    assert page.headline.mood is Mood.BAD
+    assert page.headline.state is State.RED
     assert page.headline.reasons[0].startswith("One flip a row identifies only sum_k alpha_k p_k")
     said = Reader(page.html).said
     verdict = said[said.index("Do not rely on this fit") :]
@@ -220,8 +220,8 @@ def test_a_fit_that_asks_too_much_leads_with_the_reason():
 
 def test_too_many_clusters_lead_with_the_reason():
     found = mx.crosscheck(mx.GMM(4), FAITHFUL, **SHORT)
-    assert headline(found).mood is Mood.BAD
-    assert "lower n_components" in headline(found).reasons[0]
+    assert found.headline.state is State.RED
+    assert "lower n_components" in found.headline.reasons[0]
 
 
 def test_causes_come_before_symptoms(cc):
@@ -235,17 +235,17 @@ def test_causes_come_before_symptoms(cc):
         replace(cause, passed=False, note="there is a ridge"),
         *cc.certificate[4:],
     )
-    told = headline(replace(cc, certificate=broken))
+    told = replace(cc, certificate=broken).headline
     assert told.reasons[0].startswith("There is a ridge")
     assert told.reasons[1].startswith("PyMC's gradient")
-    told = headline(replace(cc, certificate=(replace(symptom, passed=False),)))
+    told = replace(cc, certificate=(replace(symptom, passed=False),)).headline
     assert told.title == "Do not rely on this fit: EM and MAP and PyMC's log posterior do not all agree."
 
 
 def test_a_flat_prior_has_no_sample_and_says_so():
     found = mx.crosscheck(mx.GMM(2, prior=None), FAITHFUL, **SHORT)
     page = mx.report(found, FAITHFUL, progressbar=False)
-    assert page.headline.mood is Mood.CARE
+    assert page.headline.state is State.AMBER
     said = Reader(page.html).said
     assert "there is no posterior sample" in said
     assert "There is no prior: the mode is the maximum likelihood estimate." in said
@@ -335,7 +335,7 @@ def test_the_command_fits_saves_and_reports(tmp_path):
     told = json.loads(out)
     assert code == 0
     assert told["path"] == str(second)
-    assert told["mood"] == headline(mx.load(kept)).mood.name.lower()
+    assert told["state"] == mx.load(kept).headline.state.name.lower()
     numbers = re.compile(r'data-key="([^"]+)"')
     parts = [
         page[page.index("Posterior of every") : page.index('id="clusters"')]
