@@ -25,12 +25,12 @@ from mixtures.errors import InputError, NoApproximation
 from mixtures.families import Mixture, Params, resolve
 from mixtures.headline import Headline, conclude
 from mixtures.interrupts import INTERRUPTED, carrying, whole
-from mixtures.labels import align
+from mixtures.labelled import EXCHANGEABLE, label_state
+from mixtures.labels import align, align_by_model
 from mixtures.laplace import laplace_draws
 from mixtures.modes import (
     MAPFit,
     best_mode,
-    is_exchangeable,
     model_starts,
     partition_starts,
     prepare,
@@ -42,6 +42,7 @@ from mixtures.sampling import check_options, sample
 from mixtures.standard_errors import Uncertainty, check_methods
 from mixtures.standard_errors import uncertainty as side_by_side
 from mixtures.streaming import StreamedModel
+from mixtures.symmetry import find_symmetry
 from mixtures.table import parameter_table
 from mixtures.trees import draws_tree
 from mixtures.verdict import Check, Starts, Verdict
@@ -363,8 +364,11 @@ def _of_model(
         x = compiled.unconstrain(multi.params)
         curvature = curvature_at(compiled, x)
         mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], None, None))
-        if is_exchangeable(compiled, multi.params):
-            returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
+        symmetry = find_symmetry(compiled, x)
+        if symmetry.state == EXCHANGEABLE:
+            returned = align_by_model(mode.to_datatree(), multi.params, compiled=compiled, symmetry=symmetry)[
+                "posterior"
+            ].to_dataset()
             mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
         posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
     table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
@@ -379,6 +383,7 @@ def _of_model(
     notes = (
         "a model of your own: MAP against posterior, without EM",
         *_incomplete(posterior, sampling),
+        *(f"labels are not aligned: {why}" for why in label_state(posterior)[1:] if why),
         _where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     convergence = diagnose(posterior)

@@ -7,6 +7,7 @@ from switching.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ from mixtures.data import as_data
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
+from mixtures.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
 from mixtures.mixing import invariants, parameters, sampler_stats, worst
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.verdict import Check, Verdict, check
 
-__all__ = ["Check", "Verdict", "diagnose"]
+__all__ = ["Check", "Verdict", "diagnose", "label_free"]
 
 MIXING = "Vehtari et al. (2021)"
 
@@ -56,7 +58,8 @@ def diagnose(
     Returns
     -------
     Verdict
-        Judged: R-hat and ESS of the parameters as labelled, the same of
+        Judged: R-hat and ESS of the parameters as labelled (for information only,
+        where the model's labels cannot be aligned), the same of
         quantities that do not depend on labels, divergences, E-BFMI, saturated
         trajectories, disagreement of relabelling methods, empty and collapsed
         clusters, parameters that are not identified. For information: label
@@ -91,7 +94,7 @@ def diagnose(
     if spec is not None and data is not None and not spec.resolved:
         spec = resolve(spec, data)
     case = Case(tree, spec, data, em)
-    checks = [*_chains(tree), *_sampler(sampler_stats(tree))]
+    checks = [*_parameters(tree), *label_free(tree)]
     unchecked = []
     for question in QUESTIONS:
         if lacking := question.lacks(case):
@@ -101,18 +104,36 @@ def diagnose(
     return Verdict(tuple(checks), tuple(unchecked))
 
 
-def _chains(tree: xr.DataTree) -> Iterator[Check]:
-    """Mixing of the parameters, and of what no relabelling changes."""
+def label_free(tree: xr.DataTree) -> Iterator[Check]:
+    """Mixing of what no relabelling changes, and the sampler's own checks."""
     free = invariants(tree)
     if "log density" not in free:
         raise InputError("without lp in sample_stats or log_likelihood, nothing here is free of labels")
-    yield from _mixing("parameters, labels aligned", parameters(tree), "the chains disagree: draw more")
     yield from _mixing(
         "label-invariant quantities",
         np.concatenate(list(free.values()), axis=-1),
         "slow mixing, or chains in different modes, whose weights are then unknown: draw more, lower K, "
         "or state a prior",
     )
+    yield from _sampler(sampler_stats(tree))
+
+
+LABELS = {
+    ALIGNED: (", labels aligned", True, "the chains disagree: draw more"),
+    FIXED: ("", True, "the chains disagree: draw more"),
+    RAW: (", labels as drawn", True, "chains may differ in nothing but their labels: align the tree"),
+    UNALIGNABLE: (", labels not aligned", False, "chains may differ in nothing but their labels"),
+}
+"""By the state of the labels: how lines on parameters are called, whether they are judged, their advice."""
+
+
+def _parameters(tree: xr.DataTree) -> Iterator[Check]:
+    """Mixing of the parameters under the labels that they have."""
+    state, why = label_state(tree)
+    ending, judged, advice = LABELS[state]
+    for line in _mixing(f"parameters{ending}", parameters(tree), advice):
+        note = "; ".join(part for part in (line.note, why) if part)
+        yield replace(line, judged=judged, caution=not judged, note=line.note if judged else note)
 
 
 def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:

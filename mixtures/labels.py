@@ -6,133 +6,31 @@ set of labels, by any of the rules in `mixtures.relabelling` or by a key;
 `unalign` gives them back the ones they were drawn with.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import xarray as xr
 
-from mixtures.data import Data, as_data, did_you_mean
-from mixtures.errors import InputError
-from mixtures.families import Mixture, Params, recognise, recognise_mixture
+from mixtures.compiled import CompiledModel
+from mixtures.errors import DataWarning, InputError
+from mixtures.families import Mixture, recognise_mixture
+from mixtures.labelled import ALIGNED, EXCHANGEABLE, RAW, Labelled, inner, label_state
+from mixtures.orders import find_orders
 from mixtures.priors import Array
-from mixtures.relabelling import Classified, by_allocations, by_parameters, by_probabilities
-from mixtures.trees import entries
+from mixtures.symmetry import (
+    Symmetry,
+    alike,
+    find_symmetry,
+    functions_of_free,
+    labelled_by,
+    recompute,
+)
 
-__all__ = ["METHODS", "align", "find_orders", "permutation", "unalign"]
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A posterior sample to relabel, with what a method may ask of its model."""
-
-    tree: xr.DataTree
-    spec: Mixture | None
-    X: Any
-    weights: Any
-
-    @cached_property
-    def posterior(self) -> xr.Dataset:
-        """The draws."""
-        return self.tree["posterior"].to_dataset()
-
-    @cached_property
-    def labelled(self) -> list[str]:
-        """Variables that have clusters."""
-        return [str(name) for name, v in self.posterior.data_vars.items() if "cluster" in v.dims]
-
-    @cached_property
-    def dims(self) -> dict[str, tuple[Any, ...]]:
-        """Dims of every variable, without chain and draw."""
-        return {str(name): v.dims[2:] for name, v in self.posterior.data_vars.items()}
-
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """Chains, draws, clusters."""
-        chains, draws, clusters = (self.posterior.sizes[dim] for dim in ("chain", "draw", "cluster"))
-        return chains, draws, clusters
-
-    def classified(self) -> tuple[Mixture, Data]:
-        """Model and rows, for methods that look at how the rows are classified."""
-        spec = self.spec or recognise_mixture(self.dims, self.sizes[2])
-        if spec is None:
-            raise InputError("this posterior is not of a GMM or BMM: give the model, spec=...")
-        if spec.n_components != self.sizes[2] or any(self.dims.get(n) != d for n, d in spec.dims.items()):
-            raise InputError(f"the tree does not hold draws of {spec!r}; give the model that was sampled")
-        data = as_data(_observed(self.tree) if self.X is None else self.X, self.weights).compressed
-        for name, shape in spec.shapes(data.n_features).items():
-            if self.posterior[name].shape[2:] != shape:
-                raise InputError(f"X has {data.n_features} columns; the tree's {name} is of others")
-        return spec, data
-
-
-def _observed(tree: xr.DataTree) -> np.ndarray:
-    """Rows that the tree itself holds."""
-    group = tree["observed_data"].to_dataset() if "observed_data" in tree.children else xr.Dataset()
-    tables = [v for v in group.data_vars.values() if v.ndim == 2]
-    if len(tables) != 1:
-        raise InputError("the tree's observed_data hold no one table of rows: give the data, X=...")
-    return np.asarray(tables[0].values)
-
-
-def _by_parameters(sample: Sample, to: Any) -> np.ndarray:
-    family = recognise(sample.dims)
-    draws, pivot = _draws_and_pivot(sample, sample.labelled if family is None else list(family.dims), to)
-    return _where_finite(draws, sample.sizes[2], lambda finite: by_parameters(family, finite, pivot))
-
-
-def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
-    """Method by a rule that looks at how draws and pivot classify the rows."""
-
-    def method(sample: Sample, to: Any) -> np.ndarray:
-        spec, data = sample.classified()
-        draws, pivot = _draws_and_pivot(sample, list(spec.dims), to)
-        return _where_finite(
-            draws, spec.n_components, lambda finite: rule(Classified(spec, data, finite), pivot)
-        )
-
-    return method
-
-
-def _by_key(sample: Sample, to: Any) -> np.ndarray:
-    key = to(sample.posterior) if callable(to) else _entry(sample, to)
-    if not isinstance(key, xr.DataArray) or set(key.dims) != {"chain", "draw", "cluster"}:
-        raise InputError("a key must give one number a cluster: a DataArray with dims chain, draw, cluster")
-    return _where_finite(
-        {"key": _stacked(key)}, sample.sizes[2], lambda finite: finite["key"].argsort(axis=1, kind="stable")
-    )
-
-
-Method = Callable[[Sample, Any], np.ndarray]
-
-METHODS: Mapping[str, Method] = {
-    "parameters": _by_parameters,
-    "ecr": _by_rows(by_allocations),
-    "stephens": _by_rows(by_probabilities),
-    "order": _by_key,
-}
-"""Orders (draws, K) of the clusters of every draw, by the name that `align` takes."""
-
-
-def find_orders(
-    tree: xr.DataTree,
-    to: Any,
-    method: str,
-    *,
-    spec: Mixture | None = None,
-    X: Any = None,
-    weights: Any = None,
-) -> np.ndarray:
-    """Order (chain, draw, cluster) that relabels every draw, by a method of `align`."""
-    if method not in METHODS:
-        known = ", ".join(map(repr, METHODS))
-        raise InputError(f"method {method!r} is not known{did_you_mean(method, METHODS)}; use {known}")
-    sample = Sample(tree, spec, X, weights)
-    if not sample.labelled:
-        raise InputError("no posterior variable has a dim named 'cluster'; give the cluster axis that name")
-    return METHODS[method](sample, to).reshape(sample.sizes)
+__all__ = ["align", "align_by_model", "find_orders", "permutation", "unalign"]
 
 
 def align(
@@ -143,10 +41,15 @@ def align(
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
+    model: pm.Model | None = None,
 ) -> xr.DataTree:
     """Relabel the clusters of every posterior draw, so that a label means one cluster throughout.
 
-    Every variable with a ``cluster`` dim is permuted. Where clusters are well
+    A user's model says which axis of which variable is the clusters', whatever it
+    is called. Those of the free variables are permuted, and what is computed from
+    them, such as a ``pm.Deterministic``, is computed anew. A tree of `sample` has
+    this with it. Of another tree without its ``model``, every variable with a
+    ``cluster`` dim is permuted, and a warning names what that may be wrong for. Where clusters are well
     apart all methods give the same labels; where they overlap, summaries of
     clusters depend on the method (see `compare_labellings`).
 
@@ -173,18 +76,28 @@ def align(
         The data, for ECR and Stephens; by default the tree's ``observed_data``.
     weights : array_like, shape (n,), optional
         Frequency weights of the rows.
+    model : pymc.Model, optional
+        The user's own model that was sampled.
 
     Returns
     -------
     xarray.DataTree
         A new tree; ``sample_stats`` holds ``permutation (chain, draw, cluster)``,
-        the raw label behind each aligned one.
+        the raw label behind each aligned one. What functions of the parameters
+        were under raw labels is kept in the group ``raw_posterior``.
+
+    Warns
+    -----
+    DataWarning
+        If, without the model, a variable may be a function of the parameters that
+        no permutation makes right. Where the tree says that it is one, it is left out.
 
     Raises
     ------
     InputError
-        If no variable has a ``cluster`` dim, the pivot lacks a variable, the key
-        is not one number a cluster, or the model or the data are missing.
+        If no variable has clusters, the model knows the order of its clusters, the
+        pivot lacks a variable, the key is not one number a cluster, or the model or
+        the data are missing.
 
     References
     ----------
@@ -204,7 +117,124 @@ def align(
     [[[54.0, 80.0]]]
     >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
     """
-    return _permute(tree, find_orders(tree, to, method, spec=spec, X=X, weights=weights))
+    given = {"spec": spec, "X": X, "weights": weights}
+    if model is not None:
+        compiled = CompiledModel(model)
+        symmetry = find_symmetry(compiled, _finite_draw(compiled, tree))
+        return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, **given)
+    state, why = label_state(tree)
+    if state not in (ALIGNED, RAW):
+        raise InputError(f"the labels of this tree cannot be aligned: {why}")
+    roles = Labelled.of(tree)
+    order = find_orders(tree, to, method, roles=roles, **given)
+    _warn_of_doubtful(tree, roles)
+    stored, raw = _raw(tree)
+    return _relabelled(
+        raw, order if stored is None else np.take_along_axis(stored, order, axis=-1), roles, {}
+    )
+
+
+def align_by_model(
+    tree: xr.DataTree,
+    to: Any,
+    method: str = "parameters",
+    *,
+    compiled: CompiledModel,
+    symmetry: Symmetry,
+    **given: Any,
+) -> xr.DataTree:
+    """`align` by what is known of the model; the tree then says it too."""
+    if symmetry.state != EXCHANGEABLE:
+        raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
+    there = {str(name) for group in tree.children.values() for name in group.data_vars}
+    names = [name for name in functions_of_free(compiled) if name in there]
+    roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
+    order = find_orders(tree, to, method, roles=roles, **given)
+    _warn_of_doubtful(tree, replace(roles, functions=frozenset()))
+    stored, raw = _raw(_told(tree, roles))
+    order = order if stored is None else np.take_along_axis(stored, order, axis=-1)
+    again: dict[str, Array] = {}
+    if names:
+        moved = replace(roles, functions=frozenset()).permuted(raw, order, {})
+        again = recompute(compiled, _of_free(compiled, moved), names)
+        wrong = frozenset(
+            name
+            for name in again.keys() & set(moved["posterior"].data_vars)
+            if not alike(again[name], _values(moved, name))
+        )
+        axes = {name: axis for name, axis in roles.axes.items() if name not in wrong}
+        roles = replace(roles, axes=axes, functions=roles.functions | wrong)
+    return _told(_relabelled(raw, order, roles, again), roles)
+
+
+def _told(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
+    """Tree that says itself what moves with the labels of its exchangeable clusters."""
+    tree = tree.copy()
+    tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
+    return tree
+
+
+def _values(tree: xr.DataTree, name: str) -> Array:
+    return np.asarray(tree["posterior"][name].transpose("chain", "draw", ...).values)
+
+
+def _raw(tree: xr.DataTree) -> tuple[np.ndarray | None, xr.DataTree]:
+    """Permutation of a tree, if it has one, and the tree under raw labels."""
+    stored = permutation(tree)
+    return stored, tree if stored is None else unalign(tree)
+
+
+def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
+    """Draws (chain, draw, ...) of a model's free variables."""
+    posterior = tree["posterior"].to_dataset()
+    missing = [name for name in compiled.rv_shapes if name not in posterior]
+    if missing:
+        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
+    draws = {name: _values(tree, name) for name in compiled.rv_shapes}
+    for name, shape in compiled.rv_shapes.items():
+        if draws[name].shape[2:] != shape:
+            raise InputError(
+                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
+                "give the model that was sampled"
+            )
+    return draws
+
+
+def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
+    """Coordinates of the last draw that is finite."""
+    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
+    n = len(next(iter(draws.values())))
+    finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
+    if not finite.any():
+        raise InputError("no draw of this tree is finite")
+    last = int(np.flatnonzero(finite)[-1])
+    return compiled.unconstrain({name: x[last] for name, x in draws.items()})
+
+
+def _warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
+    """Say which variables may contradict others, for want of the model."""
+    variables = {str(name): inner(v) for name, v in tree["posterior"].data_vars.items()}
+    dropped = sorted(roles.functions & variables.keys())
+    if dropped:
+        warnings.warn(
+            f"{', '.join(dropped)}: functions of the parameters, which cannot be computed anew without the "
+            "model, so they are left out; pass model=, the pymc.Model that was sampled",
+            DataWarning,
+            stacklevel=3,
+        )
+    spec = recognise_mixture(variables, 1)
+    doubtful = sorted(variables.keys() - roles.known - set(spec.dims if spec else ()))
+    if doubtful:
+        remedy = (
+            "declare them in the model" if roles.known else "pass model=, the pymc.Model that was sampled"
+        )
+        warnings.warn(
+            f"{', '.join(doubtful)}: permuted where they have a cluster dim and else left as they are, which "
+            "may be wrong for functions of the parameters, such as a pm.Deterministic; to have those "
+            f"computed anew, {remedy}",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def unalign(tree: xr.DataTree) -> xr.DataTree:
@@ -234,7 +264,7 @@ def unalign(tree: xr.DataTree) -> xr.DataTree:
     stored = permutation(tree)
     if stored is None:
         raise InputError("this tree is not aligned: its sample_stats hold no permutation")
-    tree = _permute(tree, np.argsort(stored, axis=-1))
+    tree = Labelled.of(tree).restored(tree, stored)
     stats = tree["sample_stats"].to_dataset().drop_vars("permutation")
     if all("cluster" not in v.dims for v in stats.data_vars.values()):
         stats = stats.drop_vars("cluster", errors="ignore")
@@ -251,94 +281,16 @@ def permutation(tree: xr.DataTree) -> np.ndarray | None:
     return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
 
 
-def _draws_and_pivot(sample: Sample, names: list[str], to: Any) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Draws along one axis, and the pivot, of some variables."""
-    if not isinstance(to, Mapping):
-        raise InputError(f"to must be parameters of a pivot, such as em.params, got {type(to).__name__}")
-    missing = [name for name in names if name not in to]
-    if missing:
-        raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")
-    posterior = sample.posterior
-    draws = {name: _stacked(posterior[name]) for name in names}
-    return draws, {name: _pivot(posterior[name], to[name]) for name in names}
-
-
-def _where_finite(
-    draws: Mapping[str, Array], n_components: int, relabel: Callable[[dict[str, Array]], np.ndarray]
-) -> np.ndarray:
-    """Orders of the draws that are finite; one that is not keeps its own labels."""
-    n_draws = len(next(iter(draws.values())))
-    numbers = [np.isfinite(x).reshape(n_draws, -1).all(axis=1) for x in draws.values()]
-    matched = np.flatnonzero(np.all(numbers, axis=0))
-    order = np.tile(np.arange(n_components), (n_draws, 1))
-    if len(matched):
-        order[matched] = relabel({name: x[matched] for name, x in draws.items()})
-    return order
-
-
-def _entry(sample: Sample, key: Any) -> xr.DataArray:
-    """Quantity that a key names: "alpha", "mu[waiting]"."""
-    inner = {name: tuple(dim for dim in dims if dim != "cluster") for name, dims in sample.dims.items()}
-    posterior, coords = sample.posterior, sample.posterior.coords
-    found = entries(
-        {name: tuple(posterior.sizes[dim] for dim in inner[name]) for name in sample.labelled},
-        inner,
-        {str(dim): list(coords[dim].values) for dims in inner.values() for dim in dims if dim in coords},
-    )
-    if key not in found:
-        raise InputError(
-            f"no key {key!r}{did_you_mean(str(key), found)}; keys are {', '.join(list(found)[:8])}, "
-            "or a function of the posterior"
-        )
-    name, index = found[key]
-    return posterior[name].isel(dict(zip(inner[name], index, strict=True)))
-
-
-def _stacked(variable: xr.DataArray) -> Array:
-    """Draws along one axis, the cluster axis (if there is one) next."""
-    values = variable.transpose("chain", "draw", *_cluster_first(variable)).values
-    return values.reshape(-1, *values.shape[2:]).astype(np.float64)
-
-
-def _pivot(variable: xr.DataArray, value: Any) -> Array:
-    """Value of the pivot, its axes in the order of the stacked draws."""
-    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
-    array = np.asarray(value, dtype=np.float64)
-    shape = tuple(variable.sizes[dim] for dim in dims)
-    if array.shape != shape:
-        raise InputError(f"the pivot's {variable.name} has shape {array.shape}; in the tree it has {shape}")
-    return array.transpose([dims.index(dim) for dim in _cluster_first(variable)])
-
-
-def _cluster_first(variable: xr.DataArray) -> list[Any]:
-    """Dims of one draw, the cluster first."""
-    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
-    return sorted(dims, key=lambda dim: dim != "cluster")
-
-
-def _permute(tree: xr.DataTree, order: np.ndarray) -> xr.DataTree:
-    """Reorder every (chain, draw, cluster) variable, the permutation that may be there among them."""
-    posterior = tree["posterior"].to_dataset()
-    sampled = {
-        name: group.to_dataset().map(_reordered, keep_attrs=True, order=order)
-        for name, group in tree.children.items()
-        if not name.startswith(("prior", "warmup"))  # draws of their own, in labels of their own
-    }
-    if permutation(tree) is None:
-        stats = sampled.get("sample_stats", xr.Dataset())
-        dims = ("chain", "draw", "cluster")
-        coords = {dim: posterior.coords[dim].values for dim in dims if dim in posterior.coords}
-        sampled["sample_stats"] = stats.assign_coords(coords).assign(permutation=(dims, order))
-    new = tree.copy()
-    for name, dataset in sampled.items():
-        new[name] = xr.DataTree(dataset)
+def _relabelled(
+    raw: xr.DataTree, order: np.ndarray, roles: Labelled, again: Mapping[str, Array]
+) -> xr.DataTree:
+    """Tree in another order of its raw labels, the permutation stored."""
+    new, posterior = roles.permuted(raw, order, again), raw["posterior"].to_dataset()
+    stats = new["sample_stats"].to_dataset() if "sample_stats" in new.children else xr.Dataset()
+    coords = {dim: posterior.coords[dim].values for dim in ("chain", "draw") if dim in posterior.coords}
+    clusters = {roles.dim(posterior[name]) for name in roles.axes if name in posterior}
+    labels = [posterior.coords[dim].values for dim in sorted(clusters) if dim in posterior.coords]
+    coords |= {"cluster": labels[0]} if labels else {}
+    stats = stats.assign_coords(coords).assign(permutation=(("chain", "draw", "cluster"), order))
+    new["sample_stats"] = xr.DataTree(stats)
     return new
-
-
-def _reordered(variable: xr.DataArray, order: np.ndarray) -> xr.DataArray:
-    if not {"chain", "draw", "cluster"} <= set(variable.dims):
-        return variable
-    leading = variable.transpose("chain", "draw", "cluster", ...)
-    index = order.reshape(*order.shape, *(1 for _ in leading.dims[3:]))
-    moved = leading.copy(data=np.take_along_axis(leading.values, index, axis=2))
-    return moved.transpose(*variable.dims)

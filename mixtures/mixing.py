@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from arviz_stats.base import array_stats
 
+from mixtures.labelled import Labelled, inner
 from mixtures.priors import Array
 
 __all__ = ["constant", "invariants", "parameters", "sampler_stats", "summarise", "worst"]
@@ -79,10 +80,11 @@ def invariants(tree: xr.DataTree) -> dict[str, Array]:
             density.append(rows.sum(axis=-1))
             by_level = np.argsort(rows.mean(axis=(0, 1)))
             probes += [rows[..., i] for i in by_level[np.linspace(0, len(by_level) - 1, PROBES).astype(int)]]
+    roles, posterior = Labelled.of(tree), tree["posterior"].to_dataset()
     weights = [
-        np.sort(_flat(v), axis=-1)
-        for v in tree["posterior"].to_dataset().data_vars.values()
-        if set(v.dims) == {"chain", "draw", "cluster"}
+        np.sort(_flat(posterior[name]), axis=-1)
+        for name in roles.axes
+        if name in posterior and len(inner(posterior[name])) == 1
     ]
     found = {}
     if density:

@@ -31,7 +31,6 @@ __all__ = [
     "MAPFit",
     "best_mode",
     "fit_map",
-    "is_exchangeable",
     "model_dims",
     "model_starts",
     "partition_starts",
@@ -278,20 +277,6 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     complete = compiled.complete(rows)
     partitions = [random_partition(standardised, k, rng, lloyd=i % 2 == 0) for i in range(n)]
     return [climb(partial(complete, r), origin) for r in partitions]
-
-
-def is_exchangeable(compiled: CompiledModel, params: Mapping[str, Array]) -> bool:
-    """Whether the density at the free variables' values stays the same when the clusters are exchanged."""
-    dims = model_dims(compiled.model)
-    axes = {
-        name: dims[name].index("cluster") for name in compiled.rv_shapes if "cluster" in dims.get(name, ())
-    }
-    if not axes:
-        return False
-    exchanged = {name: np.roll(v, 1, axis=axes[name]) if name in axes else v for name, v in params.items()}
-    before, _ = compiled.value_and_grad(compiled.unconstrain(params))
-    after, _ = compiled.value_and_grad(compiled.unconstrain(exchanged))
-    return bool(np.isclose(before, after, rtol=1e-8, atol=1e-8))
 
 
 def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:

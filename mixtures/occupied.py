@@ -9,7 +9,7 @@ import xarray as xr
 
 from mixtures.arguments import generator
 from mixtures.data import as_data
-from mixtures.diagnostics import Check, Verdict, diagnose
+from mixtures.diagnostics import Check, Verdict, label_free
 from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.mixing import summarise
@@ -120,7 +120,7 @@ def occupied_clusters(
     by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
     shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size
     index = pd.RangeIndex(1, k + 1, name="occupied clusters")
-    verdict = Verdict((*_mixing(by_chain), *_geometry(tree)))
+    verdict = Verdict((*_mixing(by_chain), *label_free(tree)))
     return OccupiedClusters(pd.Series(shares, index, name="probability"), by_chain, verdict)
 
 
@@ -136,8 +136,3 @@ def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:
         Check("R-hat of the number", r_hat, TOLERANCES.rhat, bool(r_hat < TOLERANCES.rhat), advice),
         Check("ESS of the number", ess, enough, bool(ess > enough), advice),
     )
-
-
-def _geometry(tree: xr.DataTree) -> tuple[Check, ...]:
-    """The sampler's own checks, and mixing of what does not depend on labels."""
-    return tuple(check for check in diagnose(tree).checks if "labels aligned" not in check.name)

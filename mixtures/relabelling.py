@@ -73,7 +73,7 @@ def by_parameters(family: Family | None, draws: Params, pivot: Params) -> np.nda
     Without a family the divergence is a standardised distance over all arrays.
     """
     if family is None:
-        return assign(_standardised_cost(draws, pivot))
+        return _by_distance(draws, pivot)
     n_draws = len(next(iter(draws.values())))
     blocks = (slice(i, i + DRAWS_AT_ONCE) for i in range(0, n_draws, DRAWS_AT_ONCE))
     return np.concatenate([match_params(family, {k: x[b] for k, x in draws.items()}, pivot) for b in blocks])
@@ -176,13 +176,42 @@ def sweep(classified: Classified, mean: Array) -> tuple[np.ndarray, Array]:
     return order, total / classified.n_draws
 
 
-def _standardised_cost(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> Array:
-    """Squared distances (draws, K, K) over all variables, scaled by their spread over draws and clusters."""
-    cost: Any = 0.0
-    for name, x in draws.items():
-        rows = x.reshape(*x.shape[:2], int(np.prod(x.shape[2:])))
-        spread = rows.std(axis=(0, 1))
-        scale = np.where(spread > 0, spread, 1.0)
-        target = pivot[name].reshape(rows.shape[1:])
-        cost = cost + (((rows[:, :, None] - target) / scale) ** 2).sum(axis=-1)
-    return np.asarray(cost)
+def _by_distance(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> np.ndarray:
+    """Orders (draws, K) of least squared distance from the pivot, every entry in units of its own.
+
+    The unit is the spread within clusters as they were matched, so that what does
+    not tell clusters apart counts little. The first match is by all variables, or
+    by one of them; of where these lead, that with the least spread is taken.
+    """
+    k = len(next(iter(pivot.values())))
+    parts = {name: x.reshape(len(x), k, -1) for name, x in draws.items()}
+    targets = {name: pivot[name].reshape(k, -1) for name in draws}
+    flat, target = (np.concatenate(list(each.values()), axis=-1) for each in (parts, targets))
+    spread = _positive(flat.std(axis=(0, 1)), 1.0)
+    starts = [assign(_squared(flat, target, spread))]
+    for name, x in parts.items() if len(parts) > 1 else ():
+        starts.append(assign(_squared(x, targets[name], _positive(x.std(axis=(0, 1)), 1.0))))
+
+    def within(order: np.ndarray) -> Array:
+        matched = np.take_along_axis(flat, order[..., None], axis=1)
+        return _positive(np.sqrt(matched.var(axis=0).mean(axis=0)), spread)
+
+    def settled(order: np.ndarray) -> np.ndarray:
+        for _ in range(SWEEPS):
+            before, order = order, assign(_squared(flat, target, within(order)))
+            if np.array_equal(order, before):
+                break
+        return order
+
+    return min(map(settled, starts), key=lambda order: float(np.log(within(order) / spread).sum()))
+
+
+def _positive(spread: Array, otherwise: Any) -> Array:
+    return np.where(spread > 0, spread, otherwise)
+
+
+def _squared(flat: Array, target: Array, spread: Array) -> Array:
+    """Squared distances (draws, K, K) of clusters (draws, K, entries) from the pivot's (K, entries)."""
+    centre = target.mean(axis=0)
+    x, y = (flat - centre) / spread, (target - centre) / spread
+    return np.asarray((x**2).sum(axis=-1)[..., None] - 2 * x @ y.T + (y**2).sum(axis=-1))

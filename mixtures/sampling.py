@@ -21,12 +21,14 @@ from mixtures.emfit import EMFit
 from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, whole
-from mixtures.labels import align
+from mixtures.labelled import EXCHANGEABLE
+from mixtures.labels import align, align_by_model
 from mixtures.lowering import known_value
-from mixtures.modes import is_exchangeable, model_dims, model_starts, prepare
+from mixtures.modes import model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at
 from mixtures.priors import Array
 from mixtures.samplers import draw_by_nutpie, draw_by_pymc, require_nutpie
+from mixtures.symmetry import find_symmetry
 from mixtures.trees import make_tree
 
 __all__ = ["SAMPLERS", "check_options", "frames_at", "sample", "starting_points"]
@@ -73,8 +75,10 @@ def sample(
     ----------
     spec : GMM, BMM or pymc.Model
         The model. A user's own model brings its data with it; its labels are
-        aligned to its MAP if its variables have a dim named ``cluster`` and its
-        density does not change when clusters are exchanged.
+        aligned to its MAP if its density does not change when clusters are
+        exchanged. Which axes are the clusters' is found from the parameters of
+        its mixture, whatever they are called; what is computed from the free
+        variables is computed anew from the aligned ones.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
     weights : array_like, shape (n,), optional
@@ -112,7 +116,10 @@ def sample(
     xarray.DataTree
         Groups posterior, sample_stats (with ``lp``, the sampler's statistics
         and ``permutation``), observed_data, and log_likelihood and log_prior
-        where stored. After Ctrl-C, or where a chain failed and others did not,
+        where stored. Where labels of a user's model cannot be aligned there is no
+        ``permutation``: ``tree.attrs["labels"]`` is then ``"fixed"`` (the model
+        allows one order of the clusters) or ``"unalignable"``, and
+        ``tree.attrs["labels_why"]`` says why. After Ctrl-C, or where a chain failed and others did not,
         it holds what was drawn: ``tree.attrs["complete"]`` is 0 and
         ``tree.attrs["stopped"]`` says why. Before there is a draw, the interrupt
         goes on.
@@ -163,8 +170,13 @@ def sample(
         tree.attrs.update(sampler=sampler, tune=tune, complete=complete, model=repr(resolved or model.name))
         if drawn.stopped:
             tree.attrs["stopped"] = drawn.stopped
-        first = {name: np.asarray(tree["posterior"][name])[0, 0] for name in compiled.rv_shapes}
-        return align(tree, to=pivot or centre) if is_exchangeable(compiled, first) else tree
+        if resolved is not None:
+            return align(tree, to=pivot or centre)
+        symmetry = find_symmetry(compiled, drawn.x[0, -1])
+        if symmetry.state == EXCHANGEABLE:
+            return align_by_model(tree, pivot or centre, compiled=compiled, symmetry=symmetry)
+        tree.attrs.update(labels=symmetry.state, labels_why=symmetry.why)
+        return tree
 
     try:
         return finished(drawn)

@@ -182,9 +182,8 @@ def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:
     step = -(-sizes["chain"] * sizes["draw"] // draws)
     groups = {name: group.to_dataset() for name, group in tree.children.items()}
     sampled = {name: x for name, x in groups.items() if x.sizes.get("draw") == sizes["draw"]}
-    return xr.DataTree.from_dict(
-        groups | {name: x.isel(draw=slice(None, None, step)) for name, x in sampled.items()}
-    )
+    few = {name: x.isel(draw=slice(None, None, step)) for name, x in sampled.items()}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups, **few})
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from mixtures.trees import make_tree
 CHAINS, DRAWS, ROWS = 4, 1000, 12
 PIVOT = {"alpha": np.array([0.4, 0.6]), "mu": np.array([[0.0], [8.0]]), "sigma2": np.array([[1.0], [2.0]])}
 DIMS = GMM(2, covariance_type="diag").dims
-LABELLED = ("R-hat of parameters, labels aligned", "ESS of parameters, labels aligned")
+LABELLED = ("R-hat of parameters, labels as drawn", "ESS of parameters, labels as drawn")
 INVARIANT = ("R-hat of label-invariant quantities", "ESS of label-invariant quantities")
 
 

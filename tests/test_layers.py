@@ -26,6 +26,7 @@ LAYERS = [
             "files",
             "datasets",
             "trees",
+            "labelled",
             "fingerprint",
             "archive",
             "netcdf",
@@ -35,10 +36,10 @@ LAYERS = [
     [
         ("encoding",),
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
-        ("distributions", "declaration", "lowering", "compiled", "optimise", "laplace", "draw"),
+        ("distributions", "declaration", "lowering", "compiled", "symmetry", "optimise", "laplace", "draw"),
     ],
     [
-        ("relabelling", "labels", "bootstrap"),
+        ("relabelling", "orders", "labels", "bootstrap"),
         ("verdict", "headline"),
         ("membership", "partitions", "predictive"),
         ("mixing",),

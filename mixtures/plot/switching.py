@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.errors import InputError
+from mixtures.labelled import Labelled
 from mixtures.labels import permutation, unalign
 from mixtures.plot.style import INK, cluster_colour, lettering, panels
 from mixtures.priors import Array
@@ -56,7 +57,8 @@ def switching(tree: xr.DataTree, *, axes: Any = None) -> np.ndarray:
         axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")[1]
     axes = panels(2, axes)
     for ax, drawn, title in zip(axes, (unalign(tree), tree), ("raw labels", "aligned labels"), strict=True):
-        values = _entry(drawn, name, entry)
+        posterior = Labelled.of(drawn).canonical(drawn["posterior"].to_dataset())
+        values = _entry(posterior, name, entry)
         step = -(-values.shape[1] // SHOWN_DRAWS)
         shown = values[:, ::step]
         n = shown.shape[1]
@@ -80,7 +82,7 @@ def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
 
     Locations tell the clusters apart; other parameters stand in where there are none.
     """
-    posterior = tree["posterior"].to_dataset()
+    posterior = Labelled.of(tree).canonical(tree["posterior"].to_dataset())
     clustered = [str(name) for name, x in posterior.data_vars.items() if "cluster" in x.dims]
     located = [name for name in clustered if posterior[name].dims[2:] == ("cluster", "feature")]
     if not clustered:
@@ -89,7 +91,7 @@ def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
     for name in located or clustered:
         inner = [str(dim) for dim in posterior[name].dims[2:] if dim != "cluster"]
         for index in np.ndindex(*(posterior.sizes[dim] for dim in inner)):
-            values = _entry(tree, name, entry := dict(zip(inner, index, strict=True)))
+            values = _entry(posterior, name, entry := dict(zip(inner, index, strict=True)))
             spread, apart = np.sqrt(values.var(axis=(0, 1)).mean()), np.std(values.mean(axis=(0, 1)))
             found.append((float(apart / spread) if spread > 0 else 0.0, name, entry))
     _, name, entry = max(found, key=lambda each: each[0])
@@ -97,7 +99,7 @@ def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
     return f"{name}[{', '.join(['k', *named])}]", name, entry
 
 
-def _entry(tree: xr.DataTree, name: str, entry: Mapping[str, int]) -> Array:
+def _entry(posterior: xr.Dataset, name: str, entry: Mapping[str, int]) -> Array:
     """One entry of a variable of every cluster (chain, draw, cluster)."""
-    variable = tree["posterior"][name].isel(entry)
+    variable = posterior[name].isel(entry)
     return np.asarray(variable.transpose("chain", "draw", "cluster").values)
