@@ -82,7 +82,7 @@ def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 
     ('row 1 is', 'row 0 (index p6), row 1 (index p7) are')
     """
     names = [_row_name(int(row), obs_id, first) for row in rows[:limit]]
-    rest = f" and {len(rows) - limit} more" if len(rows) > limit else ""
+    rest = " and others" if len(rows) > limit else ""  # how many is not known before all are looked at
     return f"{', '.join(names)}{rest} {'is' if len(rows) == 1 else 'are'}"
 
 
