@@ -184,7 +184,7 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
         return spec, None, None, None
     if X is None:
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
-    check_kind(Mixture, "a GMM, BMM or pymc.Model", spec=spec)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
     data = spec.ordered(as_data(X, weights), X)
     resolved = resolve(spec, data)
     model, distinct = declare(resolved, data), data.compressed

@@ -419,3 +419,19 @@ def test_features_are_names():
     prior = mx.priors.Beta([1.0, 2.0, 3.0], 2.0)
     stated = BMM(2, prior=prior, features=NAMES)
     np.testing.assert_array_equal(stated.of(["c", "a", "b"]).prior.alpha, [3, 1, 2])
+
+
+def test_a_forest_is_of_one_model(gaussian):
+    """ArviZ would lay side by side what they share, and lose the rest."""
+    X, em, tree = gaussian
+    picture = mx.plot.forest(em, None, tree, var_names=["mu"])
+    assert picture is not None
+    three = mx.fit_em(GMM(3), X, n_init=1, random_seed=1)
+    other = mx.fit_em(GMM(2), X.rename(columns={"b": "z"}), n_init=1, random_seed=1)
+    for fit, told in (
+        (three, "EM is of cluster 0, 1, 2, posterior of 0, 1"),
+        (other, "EM is of feature a, z, c"),
+    ):
+        with pytest.raises(InputError, match=told):
+            mx.plot.forest(fit, None, tree)
+    plt.close("all")

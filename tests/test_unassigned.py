@@ -10,6 +10,7 @@ from test_columns import drawn
 import mixtures as mx
 from mixtures import BMM, GMM, InputError
 from mixtures.families.assignment import share_out
+from mixtures.kernel import Kernel
 
 COINS = {"alpha": [0.5, 0.5], "p": [[1.0, 0.3, 0.5], [0.2, 0.0, 1.0]]}
 """The first cluster always has a one first, the second never in the middle and always at the end."""
@@ -157,9 +158,11 @@ def test_shares_of_undecided_rows_are_no_numbers():
 def test_densities_beyond_the_largest_float_make_no_warning():
     """Rows of 120 features of sd 1e-4 have a log density over 709, beyond what exp can show."""
     rng = np.random.default_rng(0)
-    X = np.repeat([[0.0], [1.0]], 40, axis=0) + 1e-4 * rng.normal(size=(80, 120))
+    X = 1e-4 * (np.repeat([[0.0], [1.0]], 40, axis=0) + rng.normal(size=(80, 120)))
     spec = mx.resolve(GMM(2, covariance_type="diag", prior=None), X)
     params = spec.maximize(spec.family.statistics(X.T, np.repeat(np.eye(2), 40, axis=1)))
     assert spec.log_likelihood(X, params).min() > 709
+    with Kernel(spec, mx.data.as_data(X)) as kernel:
+        assert kernel.e_step(params, 1e-6) is not None
     em = mx.fit_em(spec, X, start=params)
     assert em.log_likelihood == pytest.approx(spec.log_likelihood(X, em.params).sum(), rel=1e-12)
