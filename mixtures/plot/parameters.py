@@ -236,7 +236,7 @@ def forest(
 
 
 def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
-    """Refuse samples of other clusters or features: laid side by side, all but what they share would be lost."""
+    """Refuse samples of other clusters or features: side by side, all but what they share would be lost."""
     (first, one), *rest = drawn.items()
     for other, x in rest:
         for dim in {str(dim) for name in names for dim in one[name].dims[2:]}:
