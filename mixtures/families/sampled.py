@@ -28,8 +28,8 @@ def of_sample(
     """
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     spec = _named_after(spec, tree)
-    data = spec.read(X, weights)
-    return spec, data, sample_of(spec, tree)
+    tree = sample_of(spec, tree)
+    return spec, spec.read(X, weights), tree
 
 
 def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
