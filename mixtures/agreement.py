@@ -209,7 +209,7 @@ def crosscheck(
         "progressbar": progressbar,
     }
     if isinstance(spec, Mixture) and X is not None:
-        X, weights = as_rows(X, weights), None
+        X, weights = spec.ordered(as_rows(X, weights), X), None
         if isinstance(X, Blocks) and methods:
             raise InputError(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"

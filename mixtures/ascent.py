@@ -8,6 +8,7 @@ import numpy as np
 
 from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.estep import Assign, EStep, e_step, hard_assignment, worst_rows
+from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.mixture import Mixture, Params
 from mixtures.interrupts import Interrupted
 from mixtures.kernel import Kernel
@@ -52,6 +53,16 @@ class Problem:
         if self.assign is hard_assignment and not passed.statistics.count.all():
             return self._without_empty_clusters(passed, params)
         return passed
+
+    def refuse_impossible(self, passed: EStep, params: Params) -> None:
+        """Refuse parameters under which some row is impossible: the objective has no value there."""
+        if passed.log_likelihood > -np.inf:
+            return
+        row = worst_rows(self.spec, self.data, params, 1)[0]
+        raise InputError(
+            f"at these parameters row {str(row.label)[:80]} is {NO_DENSITY}: move what is given (start, "
+            "hold or params) nearer to the data, or off the boundary, such as p of exactly 0 or 1"
+        )
 
     def m_step(self, statistics: Any) -> dict[str, Array]:
         """Parameters that the statistics make best, but for those held."""
@@ -155,6 +166,7 @@ def ascend(
             if landing is not None and not objective > trace[-1]:
                 params, landing = landing, None
                 continue
+            problem.refuse_impossible(passed, params)
             landing = None
             trace.append(objective)
             terms = passed.magnitude + abs(log_prior)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import entr
 
-from mixtures.data import Data, as_data
+from mixtures.data import Data
 from mixtures.errors import InputError
 from mixtures.estep import chunks
 from mixtures.families.mixture import Mixture, Params
@@ -31,7 +31,7 @@ def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float:
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        The data.
+        The data; checked, and matched by name, as in `responsibilities`.
     params : dict of ndarray
         Parameters.
     q : array_like, shape (n, K), or Dataset
@@ -103,7 +103,7 @@ def q_function(spec: Mixture, X: Any, params: Params, q: Any) -> float:
     >>> round(mx.q_function(mx.BMM(2), [[0], [1]], coins, known), 6)  # log(0.5 * 0.8 * 0.5 * 0.7)
     -1.966113
     """
-    data = as_data(X)
+    data = spec.read(X)
     params = spec.check_params(params, data.n_features)
     q = _distribution(q, (data.n_rows, spec.n_components))
     return sum(_expected(spec, data, params, q))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
+from mixtures.arguments import check_kind
 from mixtures.data import as_data
 from mixtures.distributions import declare_rows
 from mixtures.errors import IdentifiabilityWarning
@@ -56,7 +57,8 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     >>> [variable.name for variable in model.free_RVs]
     ['alpha', 'Sigma', 'mu']
     """
-    data = as_data(X, weights)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    data = spec.ordered(as_data(X, weights), X)
     spec = resolve(spec, data)
     if unidentified := spec.family.never_identified(spec.n_components, data):
         here = os.path.dirname(__file__)

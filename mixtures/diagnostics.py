@@ -16,9 +16,10 @@ from arviz_stats.base import array_stats
 
 from mixtures.checks import QUESTIONS, Case
 from mixtures.data import as_data
-from mixtures.emfit import EMFit
+from mixtures.emfit import EMFit, check_fit
 from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
+from mixtures.families.sampled import of_sample, sample_of
 from mixtures.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
 from mixtures.mixing import invariants, parameters, sampler_stats, worst
 from mixtures.priors import Array
@@ -49,7 +50,7 @@ def diagnose(
     spec : GMM or BMM, optional
         The model that was sampled; by default that of ``em``.
     X : array_like or frame, shape (n, D), optional
-        The data.
+        The data; columns are matched to those of the model, or the sample, by name.
     weights : array_like, shape (n,), optional
         Frequency weights of the rows.
     em : EMFit, optional
@@ -86,13 +87,16 @@ def diagnose(
     >>> print(mx.diagnose(tree, spec=mx.GMM(2), X=X))
     converged
     """
-    spec = em.spec if spec is None and em is not None else spec
-    missing = [name for name in (spec.dims if spec else ()) if name not in tree["posterior"].data_vars]
-    if missing:
-        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
-    data = None if X is None else as_data(X, weights)
-    if spec is not None and data is not None and not spec.resolved:
-        spec = resolve(spec, data)
+    if em is not None:
+        spec = check_fit(em, em.spec if spec is None else spec)
+    data = None
+    if spec is None:
+        data = None if X is None else as_data(X, weights)
+    elif X is None:
+        tree = sample_of(spec, tree)
+    else:
+        spec, data, tree = of_sample(spec, X, tree, weights)
+        spec = spec if spec.resolved else resolve(spec, data)
     case = Case(tree, spec, data, em)
     checks = [*_parameters(tree), *label_free(tree)]
     unchecked = []

@@ -17,7 +17,7 @@ import numpy as np
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from mixtures.arguments import check_whole, generator
+from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.ascent import Problem, Run, ascend
 from mixtures.chunks import as_rows
 from mixtures.data import did_you_mean
@@ -25,7 +25,8 @@ from mixtures.emfit import EMFit, Restarts
 from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.doubts import doubts
-from mixtures.families.mixture import Mixture, Params, resolve
+from mixtures.families.mixture import Mixture, Params
+from mixtures.families.resolving import resolve
 from mixtures.families.start import random_starts
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.kernel import Kernel
@@ -40,7 +41,8 @@ PACKAGE = str(Path(__file__).parent)
 
 def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
     """Check what is asked for, and resolve the prior."""
-    data = as_rows(X, weights)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    data = spec.ordered(as_rows(X, weights), X)
     spec = resolve(spec, data)
     spec.check_mode()
     data = data if hard else data.compressed  # K-means moves single rows into empty clusters
@@ -122,7 +124,10 @@ def em_step(
     [55.5, 80.5]
     """
     problem = _problem(spec, X, weights, hold, hard)
-    return problem.m_step(problem.e_step(problem.check(params)).statistics)
+    params = problem.check(params)
+    passed = problem.e_step(params)
+    problem.refuse_impossible(passed, params)
+    return problem.m_step(passed.statistics)
 
 
 def fit_em(
@@ -171,7 +176,9 @@ def fit_em(
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
     start : dict of ndarray, optional
-        Parameters to start from, instead of ``n_init`` random starts.
+        Parameters to start from, instead of ``n_init`` random starts. They are
+        arrays without names, for columns in the order of ``spec.features`` or, where
+        the model knows none, of X.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Beside Dask
         data, a Dask array or Series in the same blocks stays where it is.
@@ -240,7 +247,8 @@ def fit_em(
     >>> round(em.log_likelihood, 4)
     -1130.264
     """
-    rows = as_rows(X, weights)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    rows = spec.ordered(as_rows(X, weights), X)
     problem = _problem(spec, rows, None, hold, hard)
     spec, data = problem.spec, problem.data
     check_whole(1, n_init=n_init, max_iter=max_iter)

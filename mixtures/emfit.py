@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from mixtures.arguments import check_kind
+from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED
 from mixtures.priors import Array
 from mixtures.tolerances import same_height
 from mixtures.trees import point_tree
 
-__all__ = ["EMFit", "Restarts"]
+__all__ = ["EMFit", "Restarts", "check_fit"]
 
 
 @dataclass(frozen=True)
@@ -105,3 +107,16 @@ class EMFit:
     def to_datatree(self) -> xr.DataTree:
         """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
         return point_tree(self.params, self.spec.dims, self.features)
+
+
+def check_fit(em: EMFit, spec: Mixture) -> Mixture:
+    """The model with its columns in the order of a fit given beside it; refuses a fit of another model."""
+    check_kind(EMFit, "what fit_em returned", em=em)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    found, own = ({name: x.shape for name, x in em.params.items()}, spec.shapes(len(em.features)))
+    if found != own or type(em.spec) is not type(spec):
+        shapes = [", ".join(f"{name} {shape}" for name, shape in of.items()) for of in (found, own)]
+        raise InputError(
+            f"em is a fit of another model: its parameters are {shapes[0]}, those of spec are {shapes[1]}"
+        )
+    return spec.of(em.features, whose="em is")

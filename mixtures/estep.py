@@ -56,7 +56,8 @@ class EStep:
 def soft_assignment(log_joint: Array) -> tuple[Array, Array]:
     """Posterior probability of every cluster, and the row's log-likelihood: the bound touches it."""
     log_likelihood = logsumexp(log_joint, axis=0)
-    return np.exp(log_joint - log_likelihood), log_likelihood
+    possible = log_likelihood > -np.inf  # else the row goes to no cluster, and the objective says why
+    return np.exp(log_joint - np.where(possible, log_likelihood, 0)), log_likelihood
 
 
 def hard_assignment(log_joint: Array) -> tuple[Array, Array]:
@@ -106,7 +107,7 @@ def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Arr
     r, log_likelihood = assigned
     if w is not None:
         r *= w
-        log_likelihood = w * log_likelihood
+        log_likelihood = w * np.where(w > 0, log_likelihood, 0)  # what counts for nothing may be impossible
     statistics = spec.family.statistics(X, r)
     return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))
 
@@ -116,6 +117,7 @@ class Poor(NamedTuple):
 
     height: float
     place: int
+    label: Any
     cluster: int
     weight: float
     values: Array
@@ -134,9 +136,12 @@ def _worst_of_block(spec: Mixture, params: Params, n: int, data: Data) -> list[P
     ]
     height, winner = (np.concatenate(part) for part in zip(*best, strict=True))
     weights = np.ones(data.n_rows) if data.weights is None else data.weights
+    height[np.isnan(height)] = -np.inf
     height[weights == 0] = np.inf  # such rows are not there
     return [
-        Poor(height[i], data.first + int(i), int(winner[i]), float(weights[i]), data.values[i])
+        Poor(
+            height[i], data.first + int(i), data.obs_id[i], int(winner[i]), float(weights[i]), data.values[i]
+        )
         for i in np.argsort(height, kind="stable")[:n]
     ]
 

@@ -21,6 +21,7 @@ from mixtures.compiled import CompiledModel
 from mixtures.em import fit_em
 from mixtures.errors import InputError
 from mixtures.families import GMM, Mixture
+from mixtures.families.sampled import of_sample
 from mixtures.interrupts import whole
 from mixtures.modes import prepare
 from mixtures.priors import Array
@@ -100,7 +101,7 @@ def marginal_likelihood(
         Frequency weights: a row of weight 2 counts as two rows.
     tree : xarray.DataTree, optional
         Posterior sample of the same model and data, for ``"bridge"``; drawn by
-        default.
+        default. Columns are matched to its features by name.
     method : {"bridge", "smc"}, default "bridge"
         How to integrate.
     runs, particles : int, default 4, 1000
@@ -145,6 +146,9 @@ def marginal_likelihood(
             f"prior=None of a {type(spec).__name__} is improper: there is no marginal likelihood; "
             "use prior='default' or state a prior"
         )
+    if tree is not None:
+        spec, X, tree = of_sample(spec, X, tree, weights)
+        weights = None
     model, twin, resolved, data = prepare(spec, X, weights)
     assert resolved is not None
     assert data is not None
@@ -154,7 +158,7 @@ def marginal_likelihood(
         return _of_runs(logs)
     if tree is None:
         tree = whole(sample(resolved, data, random_seed=rng, log_likelihood=False, progressbar=progressbar))
-    return _bridge(compiled, resolved, _draws(tree, resolved, data.n_features), rng)
+    return _bridge(compiled, resolved, _draws(tree, resolved), rng)
 
 
 METHODS = ("bridge", "smc")
@@ -177,16 +181,10 @@ def _doubts(standard_error: float) -> tuple[str, ...]:
     )
 
 
-def _draws(tree: xr.DataTree, spec: Mixture, n_features: int) -> dict[str, Array]:
-    """Draws (chain, draw, ...) of every parameter, checked against the model."""
+def _draws(tree: xr.DataTree, spec: Mixture) -> dict[str, Array]:
+    """Draws (chain, draw, ...) of every parameter, as many as a bridge needs."""
     posterior = tree["posterior"].to_dataset()
-    missing = [name for name in spec.dims if name not in posterior]
-    if missing:
-        raise InputError(f"the tree has no {', '.join(missing)}: it is not a sample of this model")
     draws = {name: posterior[name].transpose("chain", "draw", *own).values for name, own in spec.dims.items()}
-    for name, shape in spec.shapes(n_features).items():
-        if draws[name].shape[2:] != shape:
-            raise InputError(f"{name} in the tree has shape {draws[name].shape[2:]}; this model has {shape}")
     if draws["alpha"].shape[1] < FEWEST_DRAWS:
         raise InputError(f"a bridge needs at least {FEWEST_DRAWS} draws a chain, half to fit its proposal")
     return draws

@@ -249,8 +249,9 @@ class Table:
             self.spec.family.features(self._rows(begin, end, scratch), out=phi)
             np.matmul(eta, phi, out=joint)
             highest = None
-            np.exp(joint, out=joint)
-            np.dot(ones, joint, out=density)
+            with np.errstate(over="ignore"):  # it is seen below, and done again
+                np.exp(joint, out=joint)
+                np.dot(ones, joint, out=density)
             low, high = float(density.min()), float(density.max())
             if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
                 np.matmul(eta, phi, out=joint)

@@ -7,16 +7,15 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 from rich.progress import track
-from scipy.special import softmax
 
-from mixtures.arguments import check_share
+from mixtures.arguments import check_kind, check_share
 from mixtures.data import BLOCK_ROWS, Data, as_data
-from mixtures.errors import InputError
 from mixtures.estep import chunks
 from mixtures.families import Mixture, Params
+from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.sampled import checked_draws, of_sample
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
-from mixtures.trees import flat_draws
 
 __all__ = ["Draws", "responsibilities"]
 
@@ -46,7 +45,10 @@ def responsibilities(
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        Rows to assign; the columns of the data that were fitted.
+        Rows to assign, checked as fitting checks them. Their columns are matched
+        by name to those that were fitted, which ``em.spec``, every resolved model and
+        a sample know; by position where either has no names, as an array, or a
+        model that was not resolved with a dict of parameters.
     params : dict of ndarray or xarray.DataTree
         Parameters, such as ``em.params``, or an aligned posterior sample.
     ci_prob : float, default 0.95
@@ -65,8 +67,10 @@ def responsibilities(
     Raises
     ------
     InputError
-        If the columns are not as many as the model's features, a draw is not
-        finite, or ``ci_prob`` is not between 0 and 1.
+        If a fitted column is missing, or one is not known; if a cell is not one that
+        the model can make, a row has density zero under every cluster or lies too far
+        away to tell which is the nearest; if the parameters or the sample are of
+        another model, a draw is not finite, or ``ci_prob`` is not between 0 and 1.
 
     References
     ----------
@@ -84,12 +88,14 @@ def responsibilities(
     [0, 1, 0, 1, 0]
     """
     check_share(ci_prob=ci_prob)
-    data = as_data(X)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
     names: tuple[str, ...] = ("responsibilities",)
     if isinstance(params, xr.DataTree):
         names += ("lower", "upper")
-        values = _from_draws(Draws.of(spec, data, params), data, (1 - ci_prob) / 2, progressbar)
+        spec, data, tree = of_sample(spec, X, params)
+        values = _from_draws(Draws.of(spec, data, tree), data, (1 - ci_prob) / 2, progressbar)
     else:
+        data = spec.read(X)
         values = _at_point(spec, data, params)[None]
     label = values[0].argmax(axis=1)
     return xr.Dataset(
@@ -104,12 +110,15 @@ def responsibilities(
 
 def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
     """Responsibilities (n, K) at one set of parameters."""
-    arrays = {name: np.asarray(params[name], dtype=np.float64) for name in spec.dims}
-    _check_features(spec, arrays, data)
-    log_joint = spec.log_joint(arrays)
+    if isinstance(params, Mapping):  # what else a user's model may have does not matter here
+        params = {name: params[name] for name in spec.dims if name in params}
+    log_joint = spec.log_joint(spec.check_params(params, data.n_features))
     r = np.empty((data.n_rows, spec.n_components))
     for rows, X in chunks(data, spec.n_components):
-        r[rows] = softmax(log_joint(X), axis=0).T
+        joint = log_joint(X)
+        shares = share_out(joint)
+        refuse_unassigned(data, shares, joint, rows.start)
+        r[rows] = shares.T
     return r
 
 
@@ -120,7 +129,7 @@ def _from_draws(draws: "Draws", data: Data, tail: float, progressbar: bool) -> A
     size = max(1, (WHITENED_BLOCK if draws.whitened else BLOCK) // (draws.n_draws * k))
     shown = {"total": -(-data.n_rows // size), "transient": True, "disable": not progressbar}
     for rows, block in track(data.blocks(size), "Responsibilities", **shown):  # type: ignore[arg-type]
-        r = draws.responsibilities(block)
+        r = draws.responsibilities(block, data, rows.start)
         summary[0, rows] = r.mean(axis=-1).T
         bounds = np.quantile(r, [tail, 1 - tail], axis=-1, overwrite_input=True)
         summary[1:, rows] = bounds.swapaxes(-1, -2)
@@ -155,7 +164,7 @@ class Draws:
     @classmethod
     def of(cls, spec: Mixture, data: Data, tree: xr.DataTree) -> Self:
         """All draws of a sample, the form of each chosen for these data."""
-        return cls.build(spec, data, checked_draws(spec, data, tree))
+        return cls.build(spec, data, checked_draws(spec, tree))
 
     @classmethod
     def build(cls, spec: Mixture, data: Data, draws: Params) -> Self:
@@ -167,8 +176,8 @@ class Draws:
         furthest = np.zeros(data.n_features)
         for _, block in data.blocks(BLOCK_ROWS):
             np.maximum(furthest, np.abs((block - location) / scale).max(axis=0), out=furthest)
-        largest = np.abs(family.features(furthest[:, None]))[:, 0]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            largest = np.abs(family.features(furthest[:, None]))[:, 0]
             eta = np.stack([family.natural(family.rescaled(one, location, scale)) for one in sets], axis=-1)
             eta[:, 0] += np.log(draws["alpha"].T)
             terms = np.einsum("kps,p->ks", np.abs(eta), largest).max(axis=0)
@@ -182,32 +191,16 @@ class Draws:
         """Number of draws S."""
         return self.eta.shape[-1]
 
-    def responsibilities(self, rows: Array) -> Array:
-        """Responsibilities (K, n, S) of rows (n, D) under every draw."""
-        phi = self.spec.family.features(np.ascontiguousarray(((rows - self.location) / self.scale).T))
-        joint: Array = phi.T @ self.eta
+    def responsibilities(self, rows: Array, data: Data | None = None, first: int = 0) -> Array:
+        """Responsibilities (K, n, S) of rows (n, D) under every draw, ``first`` their place in the data."""
+        data = as_data(rows) if data is None else data
+        with np.errstate(invalid="ignore", over="ignore"):  # of draws that are whitened
+            phi = self.spec.family.features(np.ascontiguousarray(((rows - self.location) / self.scale).T))
+            joint: Array = phi.T @ self.eta
         for s, log_joint in self.whitened.items():
-            joint[..., s] = log_joint(rows.T)
+            joint[..., s] = whitened = log_joint(rows.T)
+            refuse_unassigned(data, share_out(whitened), whitened, first)
         joint -= joint.max(axis=0)
         np.exp(joint, out=joint)
         joint /= joint.sum(axis=0)
         return joint
-
-
-def checked_draws(spec: Mixture, data: Data, tree: xr.DataTree) -> dict[str, Array]:
-    """Draws (S, ...) of a sample by name; refuses those of other features, or that are not numbers."""
-    draws = flat_draws(tree, spec.dims)
-    _check_features(spec, {name: x[0] for name, x in draws.items()}, data)
-    for name, x in draws.items():
-        bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
-        if len(bad):
-            raise InputError(f"{name} is not finite in {len(bad)} draws, the first is {bad[0]}; drop them")
-    return draws
-
-
-def _check_features(spec: Mixture, params: Mapping[str, Array], data: Data) -> None:
-    fitted = next(
-        params[name].shape[dims.index("feature")] for name, dims in spec.dims.items() if "feature" in dims
-    )
-    if fitted != data.n_features:
-        raise InputError(f"X has {data.n_features} columns; the parameters are of {fitted} features")

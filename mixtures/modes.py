@@ -11,7 +11,7 @@ import pymc as pm
 import xarray as xr
 from rich.progress import track
 
-from mixtures.arguments import check_whole, generator
+from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, as_data
 from mixtures.declaration import declare
@@ -118,7 +118,7 @@ def fit_map(
         ``pymc.Model``.
     start : dict of ndarray, optional
         Values of the free variables to start from, instead of ``n_init`` starts
-        (from k-means partitions).
+        (from k-means partitions), for columns in the order of `fit_em`'s.
     n_init : int, default 10
         Number of starts.
     random_seed : int or numpy.random.Generator, optional
@@ -183,7 +183,8 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
         return spec, None, None, None
     if X is None:
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
-    data = as_data(X, weights)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    data = spec.ordered(as_data(X, weights), X)
     resolved = resolve(spec, data)
     model, distinct = declare(resolved, data), data.compressed
     if data.n_rows - distinct.n_rows < WORTH_A_TWIN:

@@ -8,13 +8,13 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.arguments import generator
-from mixtures.data import as_data
 from mixtures.diagnostics import Check, Verdict, label_free
 from mixtures.errors import InputError
 from mixtures.families import Mixture
+from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.sampled import checked_draws, of_sample
 from mixtures.mixing import summarise
 from mixtures.tolerances import TOLERANCES
-from mixtures.trees import flat_draws
 
 __all__ = ["OccupiedClusters", "occupied_clusters"]
 
@@ -73,7 +73,7 @@ def occupied_clusters(
     spec : GMM or BMM
         The model, its number of clusters an upper bound.
     X : array_like or frame, shape (n, D)
-        The data that were fitted.
+        The data that were fitted; columns are matched to the sample's by name.
     weights : array_like of int, shape (n,), optional
         Frequency weights, whole numbers.
     random_seed : int or numpy.random.Generator, optional
@@ -103,19 +103,18 @@ def occupied_clusters(
     >>> mx.occupied_clusters(tree, spec, X, random_seed=1).most_probable
     2
     """
-    data, k = as_data(X, weights), spec.n_components
-    posterior = tree["posterior"]
-    missing = [name for name in spec.dims if name not in posterior.data_vars]
-    if missing or posterior["alpha"].sizes["cluster"] != k:
-        raise InputError(f"the tree is not a sample of this model: it needs {', '.join(spec.dims)}, K = {k}")
+    spec, data, tree = of_sample(spec, X, tree, weights)
+    posterior, k = tree["posterior"], spec.n_components
     counts = np.ones(data.n_rows) if data.weights is None else data.weights
     if (counts != np.round(counts)).any():
         raise InputError("weights must be whole numbers here: a row is dealt as often as it counts")
-    rng, draws = generator(random_seed), flat_draws(tree, spec.dims)
+    rng, draws = generator(random_seed), checked_draws(spec, tree)
     numbers = np.empty(len(draws["alpha"]), dtype=int)
     for s in range(len(numbers)):
-        r = spec.responsibilities(data, {name: x[s] for name, x in draws.items()})
-        dealt = rng.multinomial(counts.astype(np.int64), r / r.sum(axis=1, keepdims=True))
+        joint = spec.log_joint({name: x[s] for name, x in draws.items()})(data.values.T)
+        r = share_out(joint)
+        refuse_unassigned(data, r, joint)
+        dealt = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
         numbers[s] = np.count_nonzero(dealt.any(axis=0))
     by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
     shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.data import Data, as_data, did_you_mean
+from mixtures.data import Data, did_you_mean
 from mixtures.errors import InputError
 from mixtures.families import Mixture, Params, recognise, recognise_mixture
+from mixtures.families.sampled import features_of
 from mixtures.labelled import Labelled, inner
 from mixtures.priors import Array
 from mixtures.relabelling import Classified, by_allocations, by_parameters, by_probabilities
@@ -66,7 +67,8 @@ class Sample:
             raise InputError("this posterior is not of a GMM or BMM: give the model, spec=...")
         if spec.n_components != self.sizes[2] or any(self.dims.get(n) != d for n, d in spec.dims.items()):
             raise InputError(f"the tree does not hold draws of {spec!r}; give the model that was sampled")
-        data = as_data(_observed(self.tree) if self.X is None else self.X, self.weights).compressed
+        X = _observed(self.tree) if self.X is None else self.X
+        data = spec.of(features_of(self.tree), whose="the posterior is").read(X, self.weights).compressed
         for name, shape in spec.shapes(data.n_features).items():
             if self.posterior[name].shape[2:] != shape:
                 raise InputError(f"X has {data.n_features} columns; the tree's {name} is of others")

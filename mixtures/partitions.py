@@ -15,10 +15,10 @@ from rich.progress import track
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
-from mixtures.data import as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
-from mixtures.membership import Draws, checked_draws
+from mixtures.families.sampled import checked_draws, of_sample
+from mixtures.membership import Draws
 from mixtures.priors import Array
 
 __all__ = ["coclustering", "point_partition"]
@@ -51,7 +51,7 @@ def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool 
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        Rows to compare, old or new, at most 5,000.
+        Rows to compare, old or new, at most 5,000; checked and matched as in `responsibilities`.
     tree : xarray.DataTree
         A posterior sample.
     progressbar : bool, default False
@@ -65,7 +65,7 @@ def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool 
     Raises
     ------
     InputError
-        If the rows are too many, or the columns not as many as the model's features.
+        If the rows are too many, or as in `responsibilities`.
 
     References
     ----------
@@ -80,20 +80,20 @@ def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool 
     >>> together.round(2).values.tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
     """
-    data = as_data(X)
+    spec, data, tree = of_sample(spec, X, tree)
     n, k = data.n_rows, spec.n_components
     if n > MOST_ROWS:
         raise InputError(
             f"{n} rows make {n * n:,} pairs; pass at most {MOST_ROWS} rows, such as a random subset, or use "
             "responsibilities, which takes any number"
         )
-    draws = checked_draws(spec, data, tree)
+    draws = checked_draws(spec, tree)
     n_draws = len(draws["alpha"])
     size = max(1, BLOCK // (n * k))
     total = np.zeros((n, n))
     for first in track(range(0, n_draws, size), "Co-clustering", transient=True, disable=not progressbar):
         block = {name: x[first : first + size] for name, x in draws.items()}
-        r = Draws.build(spec, data, block).responsibilities(data.values)
+        r = Draws.build(spec, data, block).responsibilities(data.values, data)
         flat = r.swapaxes(0, 1).reshape(n, -1)
         total += flat @ flat.T
     total /= n_draws

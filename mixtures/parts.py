@@ -109,6 +109,8 @@ def _check_spec(
     if not features or not spec.resolved:
         raise InputError(f"{where} has no features, or a prior that is not concrete")
     _check_shapes(spec, params, len(features), f"{where}.params")
+    if spec.features not in (None, tuple(features)):
+        raise InputError(f"{where} is of other features than its spec")
     blank = Data(np.zeros((1, len(features))), tuple(features), np.arange(1))
     spec.family.resolve(blank, spec.n_components)  # what is concrete is checked against the columns, no more
 

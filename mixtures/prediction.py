@@ -13,6 +13,7 @@ from mixtures.data import did_you_mean
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError
 from mixtures.families import Mixture, recognise_mixture
+from mixtures.matching import has_names
 from mixtures.membership import responsibilities
 from mixtures.modes import MAPFit
 from mixtures.selection import Selection
@@ -90,7 +91,13 @@ def _(tree: xr.DataTree) -> Fitted:
 
 
 def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Fitted columns of a table, by name and in their order, and the names of the others."""
+    """Fitted columns of a table, by name and in their order, and the names of the others.
+
+    Where the fitted ones have no names, all columns are taken as they stand.
+    """
+    given = {str(name) for name in frame.columns}
+    if not has_names(features) and not given & set(features):
+        return frame, []
     missing = [name for name in features if name not in frame.columns]
     if missing:
         hint = did_you_mean(missing[0], map(str, frame.columns))

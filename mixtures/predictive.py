@@ -17,11 +17,12 @@ from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 
 from mixtures.arguments import check_whole, generator
-from mixtures.data import Data, as_data
+from mixtures.data import Data
 from mixtures.errors import InputError
 from mixtures.families import Mixture, Params
+from mixtures.families.assignment import refuse_impossible
 from mixtures.families.predictive import marginals, summaries
-from mixtures.membership import checked_draws
+from mixtures.families.sampled import checked_draws, of_sample
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 
@@ -65,7 +66,7 @@ def predictive_checks(
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        The data that were fitted.
+        The data that were fitted; checked and matched by name as in `responsibilities`.
     tree : xarray.DataTree
         A posterior sample; its labels need not be aligned. Of a point, such as
         ``em.to_datatree()``, the replicates have no parameter uncertainty.
@@ -105,7 +106,7 @@ def predictive_checks(
     >>> checks.loc["kurtosis[waiting]", ["observed", "lower", "upper"]].round(1).tolist()
     [-1.1, -0.5, 0.7]
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     rows = {}
     for name, found in compare(spec, data, tree, n_draws, random_seed).items():
         lower, upper = found.interval(ci_prob)
@@ -193,18 +194,18 @@ def replicated_sets(
 def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:
     """Parameters of at most ``n_draws`` draws of all chains, evenly spaced."""
     check_whole(1, n_draws=n_draws)
-    draws = checked_draws(spec, data, tree)
+    draws = checked_draws(spec, tree)
     total = len(draws["alpha"])
     chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
     return [{name: x[s] for name, x in draws.items()} for s in chosen]
 
 
-def unweighted(X: Any) -> Data:
-    """Checked data; replicated rows have no weights to compare with."""
-    data = as_data(X)
+def unweighted(spec: Mixture, X: Any, tree: xr.DataTree) -> tuple[Mixture, Data, xr.DataTree]:
+    """Model, data and sample, checked together; replicated rows have no weights to compare with."""
+    spec, data, tree = of_sample(spec, X, tree)
     if data.weights is not None:
         raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
-    return data
+    return spec, data, tree
 
 
 def _labels(name: str, ndim: int, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -234,7 +235,7 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     spec : GMM
         The model.
     X : array_like or frame, shape (n, D)
-        The data that were fitted.
+        The data that were fitted; checked and matched by name as in `responsibilities`.
     tree : xarray.DataTree
         A posterior sample, at least 25 draws; its labels need not be aligned.
     n_draws : int, default 1000
@@ -268,7 +269,7 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     >>> u["pit"].mean("obs_id").round(1).values.tolist()
     [0.5, 0.5]
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     draws = some_draws(spec, data, tree, n_draws)
     if len(draws) < LEAST_DRAWS:
         raise InputError(f"leaving rows out by reweighting needs {LEAST_DRAWS} draws, got {len(draws)}")
@@ -283,6 +284,7 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     pit, pareto_k = np.empty(data.values.shape), np.empty(data.n_rows)
     for rows, block in data.blocks(max(1, BLOCK // (alpha.size * data.n_features))):
         log_likelihood = np.stack([logsumexp(log_joint(block.T), axis=0) for log_joint in densities], axis=1)
+        refuse_impossible(data, log_likelihood, rows.start)
         log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign itself
         below = margins.cdf(block[:, None, None, :])
         pit[rows] = np.einsum("ns,sk,nskd->nd", softmax(log_weights, axis=1), alpha, below, optimize=True)

@@ -5,8 +5,9 @@ normaliser. The densities are over the parameters a user reads: covariance
 matrices, variances and probabilities (not Cholesky factors or logits).
 """
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,6 +41,15 @@ class Prior:
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(np.asarray(getattr(self, field.name)).tolist() for field in fields(self))  # type: ignore[arg-type]
+
+    def in_order(self, places: Sequence[int]) -> Self:
+        """The prior of columns in another order: arrays that have an entry for each are put in it."""
+        d, moved = len(places), {}
+        for field in fields(self):  # type: ignore[arg-type]
+            array = np.asarray(getattr(self, field.name))
+            if array.ndim and array.shape == (d,) * array.ndim:
+                moved[field.name] = array[np.ix_(*[places] * array.ndim)]
+        return replace(self, **moved)  # type: ignore[type-var]
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -12,12 +12,12 @@ import pymc as pm
 import xarray as xr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mixtures.arguments import check_whole, generator
+from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data
 from mixtures.draw import Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import fit_em
-from mixtures.emfit import EMFit
+from mixtures.emfit import EMFit, check_fit
 from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, whole
@@ -99,7 +99,8 @@ def sample(
         PyMC's sampler, which takes processes for more: a script then needs its
         ``if __name__ == "__main__"``.
     em : EMFit, optional
-        A fit of the same model, to start from instead of fitting again.
+        A fit of the same model, to start from instead of fitting again; columns are
+        matched to its by name.
     pivot : dict of ndarray, optional
         Parameters whose labels the draws are aligned to; by default those of
         ``em``, or a user's model's MAP.
@@ -143,7 +144,11 @@ def sample(
             f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
             "use prior='default' or state a prior"
         )
+    if em is not None and isinstance(spec, Mixture):
+        spec = check_fit(em, spec)
     model, twin, resolved, data = prepare(spec, X, weights)
+    if pivot is not None and resolved is not None and data is not None:
+        _check_pivot(pivot, resolved.shapes(data.n_features))
     rng = generator(random_seed)
     compiled = CompiledModel(model, twin)
     starts, centre = starting_points(compiled, resolved, data, em, chains, rng)
@@ -184,6 +189,14 @@ def sample(
         return finished(replace(drawn, stopped=INTERRUPTED))
 
 
+def _check_pivot(pivot: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a pivot of another model before anything is drawn."""
+    check_kind(Mapping, "a dict of parameters, such as em.params", pivot=pivot)
+    for name, shape in shapes.items():
+        if name in pivot and np.shape(pivot[name]) != shape:
+            raise InputError(f"the pivot's {name} has shape {np.shape(pivot[name])}; this model has {shape}")
+
+
 def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
     """Refuse options that no sampler takes."""
     if not isinstance(sampler, str) or sampler not in SAMPLERS:
@@ -212,8 +225,6 @@ def starting_points(
         return highest[:chains], compiled.constrain(highest[0])
     if em is None:
         em = whole(fit_em(spec.for_mode(), data, random_seed=rng))
-    elif {name: x.shape for name, x in em.params.items()} != spec.shapes(data.n_features):
-        raise InputError("em is a fit of another model: its parameters have other names or shapes")
     best_first = em.restarts.order
     starts = []
     for chain in range(chains):

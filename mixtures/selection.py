@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from arviz_stats import loo
 from rich.progress import track
+from scipy.special import log_softmax
 
 from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.data import Data, as_data, did_you_mean
@@ -186,7 +187,7 @@ def select(
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     if "evidence" in asked and draws < FEWEST_DRAWS:
         raise InputError(f"evidence needs draws={FEWEST_DRAWS} a chain at least, got {draws}")
-    data = as_data(X, weights)
+    data = spec.ordered(as_data(X, weights), X)
     _check_fitting(spec, data, asked)
     rng = generator(random_seed)
     known = _check_fits(fits or {}, spec, data)
@@ -379,7 +380,10 @@ def _fit_notes(em: EMFit) -> list[str]:
 def _log_assigned(em: EMFit, data: Data) -> float:
     """Sum over rows of the log probability of their likeliest cluster."""
     log_r = np.concatenate(
-        [np.log(em.spec.responsibilities(block, em.params).max(axis=1)) for _, block in data.blocks(65_536)]
+        [
+            log_softmax(em.spec.log_joint(em.params)(block.T), axis=0).max(axis=0)
+            for _, block in data.blocks(65_536)
+        ]
     )
     return float(log_r.sum() if data.weights is None else data.weights @ log_r)
 

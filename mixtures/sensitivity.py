@@ -10,6 +10,7 @@ from arviz_stats.base import array_stats
 
 from mixtures.errors import InputError
 from mixtures.families import Mixture
+from mixtures.families.sampled import sample_of
 from mixtures.mixing import sampler_stats
 from mixtures.priors import Array
 from mixtures.switches import thinned
@@ -33,7 +34,8 @@ def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.D
     tree : xarray.DataTree
         An aligned posterior sample; about 1,000 of its draws are used.
     spec : GMM or BMM, optional
-        The resolved model; needed where the tree has no log_prior of its own.
+        The resolved model; needed where the tree has no log_prior of its own. Its
+        columns are those of the tree by name.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.D
     >>> bool((table.loc[["mu[0, waiting]", "mu[1, waiting]"], "prior"] < 0.05).all())
     True
     """
-    few = thinned(tree, SCALED_DRAWS)
+    few = thinned(tree if spec is None else sample_of(spec, tree), SCALED_DRAWS)
     densities = log_densities(few, spec)
     if densities is None:
         raise InputError("the tree has no log_prior and log_likelihood to scale; pass spec=, resolved")

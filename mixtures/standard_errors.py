@@ -22,9 +22,10 @@ from mixtures.bootstrap import Resample, bootstrap, simulated, weighted
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, did_you_mean
 from mixtures.em import fit_em
-from mixtures.emfit import EMFit
+from mixtures.emfit import EMFit, check_fit
 from mixtures.errors import InputError, NoApproximation
 from mixtures.families import Mixture
+from mixtures.families.sampled import of_sample
 from mixtures.interrupts import INTERRUPTED, Interrupted, whole
 from mixtures.labels import align
 from mixtures.laplace import laplace_draws, observed_information
@@ -93,9 +94,11 @@ def uncertainty(
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
     em : EMFit, optional
-        A fit of the same model and data; by default EM is run.
+        A fit of the same model and data; by default EM is run. Columns are matched
+        to its by name.
     posterior : xarray.DataTree, optional
-        A posterior sample of the same model and data, for "nuts"; by default it is drawn.
+        A posterior sample of the same model and data, for "nuts"; by default it is
+        drawn. Its features are matched by name as well.
     methods : "all" or sequence of str, default "all"
         "information": inverse of the observed information at EM, by the delta
         method; intervals are normal.
@@ -148,6 +151,10 @@ def uncertainty(
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
     check_share(ci_prob=ci_prob)
     spec.check_mode()
+    spec = spec if em is None else check_fit(em, spec)
+    if posterior is not None:
+        spec, X, posterior = of_sample(spec, X, posterior, weights)
+        weights = None
     model, twin, resolved, data = prepare(spec, X, weights)
     assert resolved is not None  # a specification, not a model of the user's own
     assert data is not None
@@ -155,8 +162,6 @@ def uncertainty(
     if em is None:
         tol = TOLERANCES.em_step_certificate
         em = whole(fit_em(resolved, data, random_seed=own, tol=tol, progressbar=progressbar))
-    elif {name: x.shape for name, x in em.params.items()} != resolved.shapes(data.n_features):
-        raise InputError("em is a fit of another model: its parameters have other names or shapes")
     sampling = {"draws": draws, "tune": tune, "chains": chains, "sampler": sampler}
     task = _Task(CompiledModel(model, twin), em, data, posterior, n_resamples, sampling, ci_prob, progressbar)
     answers: dict[str, _Answer] = {}

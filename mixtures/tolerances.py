@@ -38,6 +38,9 @@ class Tolerances:
         deviation is below this fraction of the data's.
     empty_count : float
         A cluster is empty when it is expected to hold fewer rows.
+    undecided : float
+        A row is assigned to no cluster where rounding of its log density is more than this (nats),
+        unless the likeliest cluster is ahead by far more.
     boundary : float
         A probability this close to 0 or 1, or a weight this close to 0, is on its boundary.
     map_gradient : float
@@ -120,6 +123,7 @@ class Tolerances:
     same_optimum: float = 1e-4
     collapsed_sd: float = 1e-7
     empty_count: float = 0.5
+    undecided: float = 0.1
     boundary: float = 1e-6
     map_gradient: float = 1e-6
     map_distance_sd: float = 1e-5

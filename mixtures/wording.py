@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ADVICE", "locate", "named", "sentence", "shortened", "why_no_array", "why_no_number"]
+__all__ = ["ADVICE", "locate", "named", "rows_are", "sentence", "shortened", "why_no_array", "why_no_number"]
 
 NAME_LENGTH, NAMES_LISTED = 60, 20
 """Characters of a name, and names of a list, that a message shows."""
@@ -83,6 +83,19 @@ def locate(
     ]
     rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
     return "; ".join(places + rest)
+
+
+def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 5) -> str:
+    """Name rows by their places, with the verb that follows.
+
+    Examples
+    --------
+    >>> rows_are(np.array([1]), np.arange(3)), rows_are(np.array([0, 1]), np.array(["p6", "p7"]))
+    ('row 1 is', 'row 0 (index p6), row 1 (index p7) are')
+    """
+    names = [_row_name(int(row), obs_id, first) for row in rows[:limit]]
+    rest = " and others" if len(rows) > limit else ""  # how many is not known before all are looked at
+    return f"{', '.join(names)}{rest} {'is' if len(rows) == 1 else 'are'}"
 
 
 def why_no_array(X: Any, error: Exception) -> str:

@@ -23,6 +23,7 @@ LAYERS = [
             "rows",
             "remote",
             "chunks",
+            "matching",
             "files",
             "datasets",
             "trees",

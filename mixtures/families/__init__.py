@@ -2,7 +2,8 @@
 
 from mixtures.families.bernoulli import BMM, Bernoulli
 from mixtures.families.gaussian import GMM, Gaussian
-from mixtures.families.mixture import Family, Mixture, Params, recognise, recognise_mixture, resolve
+from mixtures.families.mixture import Family, Mixture, Params
+from mixtures.families.resolving import recognise, recognise_mixture, resolve
 
 __all__ = [
     "BMM",

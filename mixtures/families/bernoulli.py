@@ -18,8 +18,7 @@ from mixtures.tolerances import TOLERANCES
 __all__ = ["BMM", "Bernoulli", "BernoulliStatistics", "binary_values"]
 
 IMPOSSIBLE = -1e300
-"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN."""
-
+"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
 
 PATTERN_FEATURES = 12
 """Features up to which all 2^D patterns are enumerated to test identifiability."""
@@ -63,6 +62,10 @@ class Bernoulli(Family):
             return ()
         listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
         return (f"constant columns ({listed}) tell the clusters nothing apart",)
+
+    def check_rows(self, data: Data) -> None:
+        """Refuse cells other than 0 and 1."""
+        binary_values(data)
 
     def resolve(self, data: Rows, n_components: int) -> Self:
         """Beta(2, 2) on every probability by default: one extra one and one extra zero."""
@@ -113,11 +116,19 @@ class Bernoulli(Family):
         return np.asarray((xlogy(X, p) + xlog1py(1 - X, -p)).sum(axis=1))
 
     def density(self, params: Params) -> Callable[[Array], Array]:
-        """The same by two matrix products, exact at p = 0 and p = 1."""
+        """The same by two matrix products; minus infinity where p = 0 or p = 1 rule a row out."""
         with np.errstate(divide="ignore"):
             log_one = np.maximum(np.log(params["p"]), IMPOSSIBLE)
             log_zero = np.maximum(np.log1p(-params["p"]), IMPOSSIBLE)
-        return lambda X: log_one @ X + log_zero @ (1 - X)
+        if min(log_one.min(), log_zero.min()) > IMPOSSIBLE:
+            return lambda X: log_one @ X + log_zero @ (1 - X)
+
+        def log_density(X: Array) -> Array:
+            found = log_one @ X + log_zero @ (1 - X)
+            found[found < IMPOSSIBLE / 2] = -np.inf
+            return found
+
+        return log_density
 
     def statistics(self, X: Array, r: Array) -> BernoulliStatistics:
         """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (K, n)``."""

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixtures.data import Data
+from mixtures.data import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.priors import Array
 from mixtures.rows import Rows
-from mixtures.wording import named
+from mixtures.wording import locate, named
 
-__all__ = ["check_spread", "columns_are"]
+__all__ = ["check_sizes", "check_spread", "columns_are"]
 
 LARGEST_SD, SMALLEST_SD = 1e150, 1e-150
 """Standard deviations whose squares, and products of two of them, are ordinary floats."""
+
+LARGEST = float(np.sqrt(np.finfo(float).max))
+"""Size of a cell whose square is still a number."""
 
 ROUNDING = 1e-14
 """Standard deviation, as a share of the mean, below which a column is constant."""
@@ -46,6 +49,19 @@ def check_spread(rows: Rows, mean: Array, variance: Array) -> None:
             f"column {named(rows.features[d])} varies too little for double precision: from "
             f"{-minus_low[d]!s} to {high[d]!s}; shift it, rescale it or drop it"
         )
+
+
+def check_sizes(data: Data) -> None:
+    """Refuse rows by the cells in them whose squares overflow."""
+    for place, block in data.blocks(BLOCK_ROWS):
+        far = (block > LARGEST) | (block < -LARGEST)
+        if far.any():
+            cells = locate(far, data.features, data.obs_id[place], first=data.first + place.start)
+            largest = np.abs(block[far]).max()
+            raise InputError(
+                f"{cells}: too large, up to {largest:.2g} in size, so that squares overflow; correct or drop "
+                "these cells, or divide by a constant"
+            )
 
 
 def columns_are(rows: Rows, places: Sequence[int] | np.ndarray) -> str:

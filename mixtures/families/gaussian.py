@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mixtures.data import Data
 from mixtures.errors import InputError
-from mixtures.families.columns import check_spread, columns_are
+from mixtures.families.columns import check_sizes, check_spread, columns_are
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array
@@ -101,6 +101,10 @@ class Gaussian(Family):
             )
         return ()
 
+    def check_rows(self, data: Data) -> None:
+        """Refuse cells whose squares overflow."""
+        check_sizes(data)
+
     def resolve(self, data: Rows, n_components: int) -> Self:
         """Default prior after Fraley and Raftery (2007), from the mean and covariance (ddof 1)."""
         if self.prior is None:
@@ -174,8 +178,9 @@ class Gaussian(Family):
         constant = np.log(self.covariance.diagonal(inverse)).sum(axis=-1) - mu.shape[1] * LOG_2PI / 2
 
         def log_density(X: Array) -> Array:
-            whitened = self.covariance.apply(inverse, X - mu[:, :, None])
-            return constant[:, None] - np.einsum("kdn,kdn->kn", whitened, whitened) / 2
+            with np.errstate(over="ignore", invalid="ignore"):  # too far away for any number
+                whitened = self.covariance.apply(inverse, X - mu[:, :, None])
+                return constant[:, None] - np.einsum("kdn,kdn->kn", whitened, whitened) / 2
 
         return log_density
 

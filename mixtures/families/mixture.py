@@ -7,19 +7,19 @@ Inside, chunks of rows are feature-major: ``X (D, n)``, responsibilities ``r (K,
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
-from mixtures.arguments import check_kind
-from mixtures.chunks import as_rows
-from mixtures.data import as_data
+from mixtures.data import Data, as_data
 from mixtures.errors import InputError
-from mixtures.priors import Array, dirichlet_log_density
+from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.matching import in_order, matched
+from mixtures.priors import Array, Prior, dirichlet_log_density
 from mixtures.rows import Rows
 from mixtures.tolerances import TOLERANCES
 
@@ -28,9 +28,6 @@ __all__ = [
     "Mixture",
     "Params",
     "Statistics",
-    "recognise",
-    "recognise_mixture",
-    "resolve",
 ]
 
 Params = Mapping[str, Array]
@@ -69,6 +66,10 @@ class Family(ABC):
     @abstractmethod
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse data this family cannot model; return notes on what a reader should know."""
+
+    def check_rows(self, data: Data) -> None:
+        """Refuse rows, if only one, that no component could make: cells outside the support, named."""
+        return
 
     @abstractmethod
     def resolve(self, data: Rows, n_components: int) -> Self:
@@ -196,12 +197,17 @@ class Mixture(ABC):
         likelihood), or one of `mixtures.priors`.
     weight_concentration : float
         Concentration of the symmetric Dirichlet prior on the weights alpha.
+    features : tuple of str, or None
+        Names of the columns that the model is of, in the order of its prior and its
+        parameters. `resolve` and every fit set them; data with names are then matched
+        by name, whatever the order of their columns.
     """
 
     n_components: int
     _: KW_ONLY
     prior: Any = "default"
     weight_concentration: float = 1.0
+    features: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what no data could make right."""
@@ -214,6 +220,11 @@ class Mixture(ABC):
             raise InputError(f"weight_concentration must be positive, got {concentration!r}")
         if self.prior is None and concentration != 1:
             raise InputError("prior=None means maximum likelihood and needs weight_concentration=1")
+        if self.features is not None:
+            names = self.features if isinstance(self.features, list | tuple) else ()
+            if not names or not all(isinstance(f, str) for f in names) or len(set(names)) < len(names):
+                raise InputError(f"features must be different names of columns, got {self.features!r:.80}")
+            object.__setattr__(self, "features", tuple(names))
         _ = self.family  # a wrong prior or covariance type is an error now, not at the first use
 
     @property
@@ -243,6 +254,27 @@ class Mixture(ABC):
     def parameter_count(self, n_features: int) -> int:
         """Number of free parameters."""
         return self.n_components - 1 + self.family.parameter_count(self.n_components, n_features)
+
+    def of(self, features: Sequence[str], *, whose: str = "the fit is") -> Self:
+        """The same model of columns in this order: what its prior says of a column goes with its name.
+
+        Without names of its own it is of these columns as they stand.
+        """
+        if self.features is None:
+            return replace(self, features=tuple(features))
+        order, names = in_order(self.features, features, what="the model has", whose=whose)
+        prior = self.prior.in_order(order) if isinstance(self.prior, Prior) else self.prior
+        return self if names == self.features else replace(self, prior=prior, features=names)
+
+    def ordered[R: Rows](self, rows: R, X: Any) -> R:
+        """Rows read from X with their columns in the order of the model's, where it knows names."""
+        return rows if self.features is None else matched(rows, self.features, X)
+
+    def read(self, X: Any, weights: Any = None) -> Data:
+        """New rows in memory: columns in the model's order, cells checked as fitting checks them."""
+        data = self.ordered(as_data(X, weights), X)
+        self.family.check_rows(data)
+        return data
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse data that this model cannot be fitted to; return notes for the reader."""
@@ -307,13 +339,16 @@ class Mixture(ABC):
 
     def log_likelihood(self, X: Any, params: Params) -> Array:
         """Log-likelihood of every row (n,), the hidden cluster summed out."""
-        log_joint: Array = self.log_joint(params)(as_data(X).values.T)
+        log_joint: Array = self.log_joint(params)(self.read(X).values.T)
         return np.asarray(logsumexp(log_joint, axis=0))
 
     def responsibilities(self, X: Any, params: Params) -> Array:
         """Posterior probability of each cluster for every row, shape (n, K)."""
-        log_joint: Array = self.log_joint(params)(as_data(X).values.T)
-        return np.asarray(softmax(log_joint, axis=0)).T
+        data = self.read(X)
+        log_joint: Array = self.log_joint(params)(data.values.T)
+        r = share_out(log_joint)
+        refuse_unassigned(data, r, log_joint)
+        return r.T
 
     def log_prior(self, params: Params) -> float:
         """Log prior density of all parameters, normalisers included."""
@@ -345,52 +380,3 @@ class Mixture(ABC):
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
         """Parameters with the clusters in another order."""
         return {name: x[order] if "cluster" in self.dims[name] else x for name, x in params.items()}
-
-
-def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
-    """Make the "default" prior of a model concrete from the data.
-
-    Parameters
-    ----------
-    spec : GMM or BMM
-        A model; returned with the same prior if that is already concrete.
-    X : array_like or frame, shape (n, D)
-        The data; chunks and Dask collections as in `fit_em`.
-    weights : array_like, shape (n,), optional
-        Frequency weight of each row.
-
-    Returns
-    -------
-    GMM or BMM
-        The model with every hyperparameter a number; nothing resolves it again.
-
-    Raises
-    ------
-    InputError
-        If the data cannot be modelled, or a prior's shape does not fit them.
-
-    Examples
-    --------
-    >>> import mixtures as mx
-    >>> spec = mx.resolve(mx.GMM(n_components=2), mx.datasets.faithful())
-    >>> spec.prior.nu
-    4.0
-    """
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    data = as_rows(X, weights)
-    spec.check(data)
-    return replace(spec, prior=spec.family.resolve(data, spec.n_components).prior)
-
-
-def recognise_mixture(dims: Mapping[str, tuple[Any, ...]], n_components: int) -> Mixture | None:
-    """Model, its prior aside, whose components' parameters a set of variables holds; or None."""
-    for model in Mixture.__subclasses__():
-        for spec in model.variants():
-            if all(dims.get(name) == expected for name, expected in spec.family.dims.items()):
-                return replace(spec, n_components=n_components)
-    return None
-
-
-def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
-    """Family whose parameters a set of variables holds, told by their names and dims; or None."""
-    return found.family if (found := recognise_mixture(dims, 1)) else None

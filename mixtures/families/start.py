@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -82,7 +83,7 @@ def split_starts(
     yield {**halves, "alpha": alpha}
     location, scale = spec.family.units(data)
     rows, weights = data.subsample(START_ROWS, rng)
-    r = spec.responsibilities(rows, fewer).T
+    r = softmax(spec.log_joint(fewer)(rows.T), axis=0)
     r = r if weights is None else r * weights
     for cluster in range(k):
         if np.count_nonzero(r[cluster] > SOFTNESS) < 2:

@@ -13,6 +13,7 @@ from scipy.special import entr
 from mixtures.data import Data, as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
+from mixtures.families.sampled import of_sample
 from mixtures.membership import responsibilities as membership
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.priors import Array
@@ -98,7 +99,7 @@ def clusters(
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        The data.
+        The data; checked and matched by name as in `mixtures.responsibilities`.
     params : dict of ndarray or xarray.DataTree
         Parameters, such as ``em.params``, or an aligned posterior sample.
     features : tuple of str, optional
@@ -134,14 +135,14 @@ def clusters(
     >>> len(ax.patches)  # two clusters at 1, 2 and 3 standard deviations
     6
     """
-    data, ax = as_data(X), axes_or_new(ax)
-    places = columns(data, features)
+    spec, data, params = _met(spec, X, params)
     r = membership(spec, data, params)["responsibilities"].values
+    places, ax = columns(data, features), axes_or_new(ax)
     sample = isinstance(params, xr.DataTree)
     if isinstance(params, xr.DataTree):
         draws = flat_draws(params, spec.dims)
     else:
-        draws = {name: np.asarray(x, dtype=np.float64)[None] for name, x in params.items()}
+        draws = {name: np.asarray(params[name], dtype=np.float64)[None] for name in spec.dims}
     n = len(draws["alpha"])
     chosen = np.unique(np.linspace(0, n - 1, min(n, n_draws)).astype(int))
     shown = [{name: x[s] for name, x in draws.items()} for s in chosen]
@@ -161,6 +162,13 @@ def clusters(
         name_cluster(ax, k, *means[:, k].mean(axis=0))
     ax.autoscale_view()
     return ax
+
+
+def _met(
+    spec: Mixture, X: Any, params: Mapping[str, Any] | xr.DataTree
+) -> tuple[Mixture, Data, Mapping[str, Any] | xr.DataTree]:
+    """Model, rows and what is known of its parameters, with the columns of the fit in its order."""
+    return of_sample(spec, X, params) if isinstance(params, xr.DataTree) else (spec, spec.read(X), params)
 
 
 def _fill(k: int, alpha: Array) -> dict[str, Any]:
@@ -240,9 +248,9 @@ def responsibilities(
     >>> ax.get_ylabel()
     'waiting'
     """
-    data, ax = as_data(X), axes_or_new(ax)
-    places = columns(data, features)
+    spec, data, params = _met(spec, X, params)
     assigned = membership(spec, data, params)
+    places, ax = columns(data, features), axes_or_new(ax)
     r = assigned["responsibilities"].values
     ax.set_xlabel(lettering(data.features[places[0]]))
     if len(places) == 1:

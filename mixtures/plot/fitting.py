@@ -14,6 +14,7 @@ from mixtures.data import Data, as_data, did_you_mean
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
+from mixtures.families.sampled import of_sample
 from mixtures.plot.style import COLOURS, INK, axes_or_new, lettering
 from mixtures.priors import Array
 from mixtures.trees import entries, flat_draws
@@ -139,7 +140,9 @@ def surface(
     >>> ax.get_xlabel()
     'mu[0, waiting]'
     """
-    data = as_data(X)
+    if posterior is not None:
+        spec, X, posterior = of_sample(spec, X, posterior)
+    data = spec.ordered(as_data(X), X)
     spec = resolve(spec, data)
     params = spec.check_params(params, data.n_features)
     places = entries(

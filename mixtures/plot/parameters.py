@@ -17,6 +17,7 @@ from mixtures.errors import InputError
 from mixtures.modes import MAPFit
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
 from mixtures.priors import Array
+from mixtures.wording import shortened
 
 __all__ = ["forest", "heatmap", "images"]
 
@@ -202,6 +203,7 @@ def forest(
     drawn = {name: tree["posterior"].to_dataset() for name, tree in {**points, **samples}.items()}
     reference = list(drawn)[-1]
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
+    _check_alike(drawn, names)
     if standardise:
         mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
         width = sd.where(sd > 0, 1)  # the weight of one cluster is 1 in every draw
@@ -231,6 +233,21 @@ def forest(
     unit = f"{reference} sds from the {reference} mean" if standardise else "value"
     picture.viz["plot"].sel(column="forest").item().set_xlabel(f"{unit} (intervals: 50% and 95%)")
     return picture
+
+
+def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
+    """Refuse samples of other clusters or features: side by side, all but what they share would be lost."""
+    (first, one), *rest = drawn.items()
+    for other, x in rest:
+        for dim in {str(dim) for name in names for dim in one[name].dims[2:]}:
+            a, b = (
+                [str(label) for label in each[dim].values] if dim in each.dims else [] for each in (one, x)
+            )
+            if set(a) != set(b):
+                raise InputError(
+                    f"{first} is of {dim} {shortened(a)}, {other} of {shortened(b)}; a forest needs fits and "
+                    "samples of the same model and columns"
+                )
 
 
 def _fill_height(picture: Any, height: float) -> None:

@@ -90,7 +90,7 @@ def predictive_density(
     >>> [ax.get_xlabel() for ax in axes]
     ['eruptions', 'waiting']
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     places = places_of(data, features)
     draws = some_draws(spec, data, tree, n_draws)
     axes = panels(len(places), axes)
@@ -183,7 +183,7 @@ def predictive_scatter(
     >>> axes[0].get_xlabel(), axes[0].get_ylabel()
     ('eruptions', 'waiting')
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     pairs = list(combinations(places_of(data, features, most=4), 2))
     if not pairs:
         raise InputError("a scatter needs two features; predictive_density draws one")
@@ -254,7 +254,7 @@ def loo_pit(
     >>> axes[1].get_xlabel()
     'LOO-PIT of waiting'
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     places = places_of(data, features)
     pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"].values
     axes, n = panels(len(places), axes), data.n_rows

@@ -61,7 +61,7 @@ def predictive_statistic(
     >>> ax.get_title()
     '2 of 2 features outside their 95% interval'
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     found = compare(spec, data, tree, n_draws, random_seed)
     of_features = {name: x for name, x in found.items() if x.observed.ndim == 1}
     if statistic not in of_features:
@@ -127,7 +127,7 @@ def predictive_pairs(
     >>> ax.get_title()
     '0 of 1 pairs outside their 95% interval'
     """
-    data = unweighted(X)
+    spec, data, tree = unweighted(spec, X, tree)
     if data.n_features < 2:
         raise InputError("there is one feature; pairs need two")
     found = compare(spec, data, tree, n_draws, random_seed)

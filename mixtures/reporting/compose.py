@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -16,11 +16,12 @@ from rich.progress import track
 
 from mixtures.agreement import Crosscheck, crosscheck
 from mixtures.archive import replacing
-from mixtures.data import Data, as_data
+from mixtures.data import as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.fingerprint import content_hash
 from mixtures.headline import Headline
+from mixtures.matching import matched, places
 from mixtures.reporting.blocks import Block, Code, Paragraph, Section
 from mixtures.reporting.doubts import (
     comparison_section,
@@ -33,7 +34,6 @@ from mixtures.reporting.material import Material
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.saving import Header, versions
 from mixtures.selection import Selection
-from mixtures.wording import shortened
 
 __all__ = ["Report", "report"]
 
@@ -86,8 +86,9 @@ def report(
     result : Crosscheck, GMM or BMM
         What `crosscheck` returned; a model is crosschecked first.
     X : array_like or frame, shape (n, D), optional
-        The data. Without them all is left out that needs them: ranges, pictures
-        of clusters, rows, predictive checks. A model needs them.
+        The data; columns are matched to the result's by name. Without them all is left
+        out that needs them: ranges, pictures of clusters, rows, predictive checks. A
+        model needs them.
     path : path, optional
         The file to write, such as ``report.html``.
     weights : array_like, shape (n,), optional
@@ -129,6 +130,9 @@ def report(
     """
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else as_data(X, weights)
+    if data is not None and isinstance(result, Crosscheck):
+        fitted = tuple(map(str, result.mode.coords.get("feature", ())))
+        data = replace(matched(data, fitted, X, whose="the result is"), features=fitted) if fitted else data
     found = None if data is None else content_hash(data)
     if isinstance(result, Mixture):
         if data is None:
@@ -153,8 +157,8 @@ def report(
     material = Material(
         result, data, selection, versions() if header is None else header.versions, found, about
     )
-    if data is not None:
-        _check_columns(material, data)
+    if selection is not None:
+        _check_selection(material, selection)
     sections = [
         section
         for make in track(SECTIONS, "report", transient=True, disable=not progressbar)
@@ -179,12 +183,10 @@ def compared(headline: Headline, selection: Selection) -> Headline:
     )
 
 
-def _check_columns(material: Material, data: Data) -> None:
-    fitted = material.features
-    if fitted and data.features != fitted:
-        raise InputError(
-            f"X has the columns {shortened(data.features)}; the result is of {shortened(fitted)}"
-        )
+def _check_selection(material: Material, selection: Selection) -> None:
+    """Refuse a comparison of fits of other columns than the result's."""
+    for em in selection.fits.values():
+        places(em.features, material.features, what="the selection has", whose="the result is")
 
 
 def _made(make: Callable[[Material], Section | None], material: Material) -> Section | None:

@@ -40,8 +40,9 @@ class Material:
 
     @property
     def spec(self) -> Mixture | None:
-        """The resolved model; None for a user's own."""
-        return self.cc.mode.spec
+        """The resolved model, its columns those of the data as they stand; None for a user's own."""
+        spec = self.cc.mode.spec
+        return None if spec is None else replace(spec, features=None)
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -1,0 +1,63 @@
+"""Rows shared out among the clusters, and rows that cannot be: of density zero, or too far to tell."""
+
+import numpy as np
+
+from mixtures.data import Data
+from mixtures.errors import InputError
+from mixtures.priors import Array
+from mixtures.tolerances import TOLERANCES
+from mixtures.wording import rows_are
+
+__all__ = ["NO_DENSITY", "refuse_impossible", "refuse_unassigned", "share_out"]
+
+EPS = float(np.finfo(float).eps)
+
+NO_DENSITY = "of density zero under every cluster"
+
+CERTAIN = 40.0
+"""Nats between the likeliest cluster and the next from which nothing is left for the next: exp(-40) < EPS."""
+
+
+def share_out(log_joint: Array) -> Array:
+    """Responsibilities from log joint densities, both with the clusters along the first axis.
+
+    NaN where there is no answer: no cluster can have made the row, or it lies so
+    far from all of them that rounding decides which is the likeliest.
+    """
+    top = log_joint.max(axis=0)
+    with np.errstate(invalid="ignore"):  # a row of density zero
+        r = np.exp(log_joint - top)
+    r /= r.sum(axis=0)
+    rounding = EPS * np.abs(top)
+    far = (rounding > TOLERANCES.undecided) & np.isfinite(top)
+    if len(log_joint) > 1 and far.any():
+        first, second = np.sort(log_joint[:, far], axis=0)[:-3:-1]
+        far[far] = first - second < TOLERANCES.em_rounding * rounding[far] + CERTAIN
+        r[:, far] = np.nan
+    return np.asarray(r)
+
+
+def refuse_unassigned(data: Data, r: Array, log_joint: Array, first: int = 0) -> None:
+    """Refuse rows without responsibilities (K, n), by name; ``first`` is where they begin in the data."""
+    bad = np.isnan(r).any(axis=0)
+    if not bad.any():
+        return
+    zero = bad & ~(log_joint.max(axis=0) > -np.inf)
+    places = np.flatnonzero(zero if zero.any() else bad) + first
+    them = "it" if len(places) == 1 else "them"
+    rows = rows_are(places, data.obs_id, data.first)
+    if zero.any():
+        advice = f"check or drop {them}, or fit with a prior that rules nothing out"
+        raise InputError(f"{rows} {NO_DENSITY}: {advice}")
+    raise InputError(
+        f"{rows} so far from every cluster that rounding decides which is the nearest: check, rescale or "
+        f"drop {them}"
+    )
+
+
+def refuse_impossible(data: Data, log_likelihood: Array, first: int = 0) -> None:
+    """Refuse rows that have no density under some parameters (n, S), by name."""
+    bad = ~(log_likelihood > -np.inf).all(axis=1)
+    if bad.any():
+        rows = rows_are(np.flatnonzero(bad) + first, data.obs_id, data.first)
+        raise InputError(f"{rows} {NO_DENSITY} of some draws: check or drop such rows")
