@@ -15,8 +15,9 @@ import numpy as np
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from mixtures.arguments import check_whole, generator
+from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.ascent import Problem, Run, ascend
+from mixtures.cells import as_numbers
 from mixtures.chunks import as_rows
 from mixtures.data import did_you_mean
 from mixtures.emfit import EMFit, Restarts
@@ -42,7 +43,7 @@ def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None
         spec=spec,
         data=data,
         scale=spec.family.units(data)[1],
-        held=_held(spec, hold or {}, data.n_features),
+        held=_held(spec, {} if hold is None else hold, data.n_features),
         assign=hard_assignment if hard else soft_assignment,
     )
 
@@ -50,13 +51,19 @@ def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None
 def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, Array]:
     """Values to hold, in full shape; refuses a choice under which an M-step is not a maximum."""
     shapes, own, held = spec.shapes(n_features), list(spec.family.dims), {}
+    check_kind(
+        Mapping, "a dictionary of parameters and their values, such as {'alpha': [0.5, 0.5]}", hold=hold
+    )
     for name, value in hold.items():
         if name not in shapes:
             hint = did_you_mean(name, shapes)
             raise InputError(f"hold has {name!r}{hint}; the parameters are {', '.join(shapes)}")
+        array = as_numbers(value, f"hold {name} is not")
+        if not np.isfinite(array).all():
+            raise InputError(f"hold {name} is not finite")
         try:
-            held[name] = np.broadcast_to(np.asarray(value, dtype=np.float64), shapes[name])
-        except (TypeError, ValueError) as error:
+            held[name] = np.broadcast_to(array, shapes[name])
+        except ValueError as error:
             raise InputError(f"hold {name} does not fit shape {shapes[name]}: {error}") from error
     for first, after in pairwise(own):
         if first in held and after not in held:
