@@ -58,7 +58,7 @@ def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, 
         if name not in shapes:
             hint = did_you_mean(name, shapes)
             raise InputError(f"hold has {name!r}{hint}; the parameters are {', '.join(shapes)}")
-        array = as_numbers(value, f"hold {name} is not")
+        array = as_numbers(value, f"hold {name} does not fit shape {shapes[name]}: it is not")
         if not np.isfinite(array).all():
             raise InputError(f"hold {name} is not finite")
         try:
@@ -162,7 +162,7 @@ def fit_em(
 
         - a list of arrays or frames, or a function without arguments that
           returns an iterator of them: it is called once a pass, and one chunk
-          is in memory at a time;
+          is in memory at a time. Each has two dimensions: single rows are refused;
         - a Dask array or DataFrame, such as ``dask.dataframe.read_parquet(path)``.
           It stays with the workers of the ``dask.distributed`` client where
           there is one, else in this process; parameters and sums travel, and
@@ -174,8 +174,10 @@ def fit_em(
     start : dict of ndarray, optional
         Parameters to start from, instead of ``n_init`` random starts.
     weights : array_like, shape (n,), optional
-        Frequency weights: a row of weight 2 counts as two rows. Beside Dask
-        data, a Dask array or Series in the same blocks stays where it is.
+        Frequency weights: a row of weight 2 counts as two rows; true counts a
+        row and false does not. A pandas Series is matched by its index to the
+        rows of a pandas frame. Beside Dask data, a Dask array or Series in the
+        same blocks stays where it is.
     hard : bool, default False
         Classification EM: every row goes wholly to its likeliest cluster. The
         objective is then the classification log-likelihood; with covariances
@@ -208,6 +210,8 @@ def fit_em(
     InputError
         If the data or the start do not fit the model, the prior has no mode, or
         chunks can be read once only or differ in their columns.
+    ConnectionError
+        If the Dask cluster that keeps the rows is closed, or loses its workers for good.
     CollapseError
         If every start collapsed onto a degenerate cluster (only without a prior).
     NonMonotoneError

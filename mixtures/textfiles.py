@@ -124,8 +124,6 @@ class _Text:
         if self.header is False:
             names = [f"x{j}" for j in range(len(names))]
         self.check_quotes(names)
-        if self.header is not False:
-            refuse_repeats(names, "there", self.source)
         options: dict[str, Any] = (
             {"header": 0} if self.header is not False else {"header": None, "names": names}
         )
@@ -137,6 +135,7 @@ class _Text:
         self.check_separator(names, table)
         if self.header is None:
             self.check_header(names, table)
+        refuse_repeats(names, "there", self.source)
         return self.labelled(self.without_empty(names, table), index)
 
     def first_line(self) -> list[str]:
@@ -160,7 +159,8 @@ class _Text:
         blank = self.separator == r"\s+"
         between = rb" \t" if blank else re.escape(self.separator.encode())
         ends = between + rb"\r\n"
-        cell = rb" *+(?:" + _QUOTED + rb" *+(?=[" + ends + rb'])|(?!")[^' + ends + rb"]*+)"
+        after = b"" if b" " in between else b" *+"
+        cell = rb" *+(?:" + _QUOTED + after + rb"(?=[" + ends + rb'])|(?!")[^' + ends + rb"]*+)"
         text = self.body + b"\n"
         good = re.match(rb"(?:" + cell + rb"[" + ends + rb"])*+", text)
         stop = good.end() if good else 0
@@ -192,13 +192,17 @@ class _Text:
         raise InputError(
             f"the first line of {self.source} holds {kinds} ({shortened(doubtful)}) where column names "
             "should be; say header=False (--no-header on the command line) if it is a row, header=True "
-            f"(--header) if it holds the names{_comment(self.body)}"
+            f"(--header) if it holds the names{_comment(self.body)}{self.hint()}"
         )
 
     def check_separator(self, names: Sequence[str], table: pd.DataFrame) -> None:
         other = _other_separator(self.body, self.separator)
         if len(names) == 1 and other and not pd.api.types.is_numeric_dtype(table.dtypes.iloc[0]):
             raise InputError(_wrong_separator(self.separator, other, self.source))
+
+    def hint(self) -> str:
+        other = _other_separator(self.body, self.separator)
+        return f"; say --separator {other!r} if {_BY_NAME[other]} separate its cells" if other else ""
 
     def without_empty(self, names: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
         """Leave out last columns without names or values: every line ends with separators."""
@@ -298,6 +302,7 @@ def _without_texts(column: pd.Series) -> pd.Series:
     """Whole numbers too large for pandas' integers as doubles, where it would leave them texts."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column
+    column = column.mask(column.isin(["", *_MISSING]))  # pandas leaves them texts beside such a number
     cells = column.dropna()
     if len(cells) and all(isinstance(cell, str) and _NUMBER.fullmatch(cell) for cell in cells):
         return column.map(float, na_action="ignore").astype(np.float64)
