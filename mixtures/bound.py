@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import entr
 
+from mixtures.cells import as_numbers
 from mixtures.data import Data
 from mixtures.errors import InputError
 from mixtures.estep import chunks
@@ -150,10 +151,7 @@ def _expected(spec: Mixture, data: Data, params: Params, q: Array) -> Any:
 
 def _distribution(q: Any, shape: tuple[int, int] | None = None) -> Array:
     values = q["responsibilities"] if isinstance(q, xr.Dataset) else q
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"q is not an array of numbers: {error}") from error
+    array = as_numbers(values, "q is not")
     if array.ndim != 2 or (shape and array.shape != shape):
         raise InputError(f"q has shape {array.shape}; it needs {shape or '(rows, clusters)'}")
     off = np.abs(array.sum(axis=1) - 1)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from mixtures.data import Data, as_data, check_total, check_weights, elsewhere
+from mixtures.data import Data, as_data, check_total, check_weights, elsewhere, row_labels
 from mixtures.errors import InputError
 from mixtures.remote import dask_rows
-from mixtures.rows import Blocks, Rows, check_alike
+from mixtures.rows import Blocks, Rows, check_alike, check_two_dimensions
 
 __all__ = ["Chunks", "as_rows"]
 
@@ -23,10 +24,12 @@ def as_rows(X: Any, weights: Any = None) -> Rows:
     X : array, data frame, list of tables, function, Dask array or Dask DataFrame
         What `mixtures.data.as_data` reads, or chunks of it: a list of tables; a
         function without arguments that returns an iterator of tables, called
-        once a pass; a Dask collection in blocks of rows. Rows already checked
-        are returned unchanged.
+        once a pass; a Dask collection in blocks of rows. A chunk has two
+        dimensions: single rows are refused. Rows already checked are returned
+        unchanged.
     weights : array_like, shape (n,), optional
-        Frequency weights; for Dask, a Dask array in the same blocks as well.
+        Frequency weights, as in `mixtures.data.as_data`; for Dask, a Dask array
+        in the same blocks as well.
 
     Returns
     -------
@@ -124,9 +127,22 @@ def _chunks(opened: Callable[[], Iterable[Any]], weights: Any) -> Chunks:
         raise InputError("the chunks hold no rows; pass at least one chunk with rows")
     if weights is None:
         return Chunks(features, np.array(sizes), None, opened, None)
-    weights = check_total(check_weights(weights, sum(sizes)))
+    labels = _labels(opened, weights) if isinstance(weights, pd.Series) else None
+    weights = check_total(check_weights(weights, sum(sizes), labels=labels))
     totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
     return Chunks(features, np.array(sizes), totals, opened, weights)
+
+
+def _labels(opened: Callable[[], Iterable[Any]], weights: pd.Series) -> pd.Index | None:
+    """Row labels of all chunks; counted on where every chunk begins anew and the weights do not."""
+    indexes: list[pd.Index] = []
+    for table in opened():
+        index = row_labels(table)
+        if index is None:
+            return None
+        indexes.append(index)
+    labels = indexes[0].append(indexes[1:])
+    return labels if labels.is_unique or labels.equals(weights.index) else pd.RangeIndex(len(labels))
 
 
 def _read(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
@@ -137,9 +153,11 @@ def _read(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
         raise InputError(f"the function returned a {kind}; it must return an iterator of arrays or frames")
     place, first, features = 0, 0, None
     for table in tables:
-        if getattr(table, "shape", (1,))[0] > 0:
+        shape = getattr(table, "shape", ())
+        if not (shape and shape[0] == 0):
             try:
                 block = as_data(table, first=first)
+                check_two_dimensions(table)
             except InputError as error:
                 raise InputError(f"chunk {place}: {error}") from error
             features = features or block.features

@@ -28,6 +28,8 @@ from mixtures.options import (
     DataArgument,
     DrawsOption,
     ExcludeOption,
+    HeaderOption,
+    IndexOption,
     JsonOption,
     ModelOption,
     PriorOption,
@@ -128,6 +130,8 @@ def crosscheck_command(
     columns: ColumnsOption = None,
     exclude: ExcludeOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
     tune: TuneOption = 500,
@@ -152,7 +156,7 @@ def crosscheck_command(
     check_outputs(seed, csv=csv, save=save_as)
     if save_as is not None:
         require_netcdf()
-    frame = load_frame(data, columns, exclude, separator)
+    frame = load_frame(data, columns, exclude, separator, header, index)
     cc = crosscheck(
         spec,
         frame,

@@ -8,11 +8,9 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
-from numbers import Real
 from typing import Any
 
 import narwhals as nw
@@ -20,8 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mixtures.cells import as_array, as_column, as_floats, as_numbers
 from mixtures.errors import InputError
-from mixtures.wording import ADVICE, locate, named, why_no_array, why_no_number
+from mixtures.wording import locate, named
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +140,9 @@ class Data:
 BLOCK_ROWS = 65_536
 """Rows checked at once."""
 
+LARGEST_TOTAL = 1e100
+"""What weights may add up to: times the square of an ordinary number it is one still."""
+
 NAMES_COMPARED, NAME_COMPARED = 1000, 100
 """Names, and characters of them, that are looked at for a likely one: the time is their product squared."""
 
@@ -168,7 +170,9 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
         numbers or of rows. One dimension is read as one column, booleans as 0 and 1. A ``Data`` is returned
         unchanged.
     weights : array_like, shape (n,), optional
-        Frequency weights; those of a ``Data`` stay where none are given.
+        Frequency weights, numbers by the rules for cells: true counts a row and false does not. A pandas
+        Series is matched by its index to the rows of a pandas frame; those of a ``Data`` stay where none are
+        given.
     first : int, default 0
         Position of the first row, where X is a chunk of something larger.
 
@@ -195,7 +199,8 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     """
     if weights is not None:
         data = as_data(X, first=first)
-        return replace(data, weights=check_total(check_weights(weights, data.n_rows, first)))
+        weighed = check_weights(weights, data.n_rows, first, row_labels(X))
+        return replace(data, weights=check_total(weighed))
     if isinstance(X, Data):
         return X
     if what := elsewhere(X):
@@ -227,14 +232,23 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     return data
 
 
-def check_weights(weights: Any, n_rows: int, first: int = 0) -> np.ndarray:
-    """One finite, non-negative number a row."""
-    try:
-        array = np.array(weights, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"weights are not an array of numbers: {error}") from error
+def row_labels(X: Any) -> pd.Index | None:
+    """Labels of the rows by which weights that are a Series are matched; None where rows have none."""
+    if isinstance(X, Data):
+        counted = np.array_equal(X.obs_id, np.arange(X.first, X.first + X.n_rows))
+        return None if counted else pd.Index(X.obs_id)
+    return X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+
+
+def check_weights(weights: Any, n_rows: int, first: int = 0, labels: pd.Index | None = None) -> np.ndarray:
+    """One finite number per row that is not negative; a pandas Series is matched by its index."""
+    if what := elsewhere(weights):
+        raise InputError(f"weights are {what}, and the data are not; pass an array in memory")
+    array = as_numbers(weights, "weights are not")
     if array.shape != (n_rows,):
         raise InputError(f"weights have shape {array.shape}; the data have {n_rows} rows")
+    if isinstance(weights, pd.Series):
+        array = array[_places(weights.index, labels, pd.RangeIndex(first, first + n_rows))]
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(bad):
         place, value = first + bad[0], array[bad[0]]
@@ -242,10 +256,39 @@ def check_weights(weights: Any, n_rows: int, first: int = 0) -> np.ndarray:
     return _read_only(array)
 
 
+def _places(index: pd.Index, labels: pd.Index | None, counted: pd.Index) -> Any:
+    """Where the weight of each row is, by the index of the weights and the labels of the rows."""
+    expected = counted if labels is None else labels
+    if index.equals(expected):
+        return slice(None)
+    places = index.get_indexer(expected) if index.is_unique and expected.is_unique else np.array([-1])
+    same = bool((places >= 0).all())
+    if labels is not None and same:
+        return places
+    if labels is None and not same:
+        return slice(None)
+    what = (
+        "numbers the rows in another order, and the data have no row labels"
+        if same
+        else "is not that of the data"
+    )
+    raise InputError(
+        f"the index of the weights {what}; give them the index of the data, or pass weights.to_numpy() to "
+        "match them by position"
+    )
+
+
 def check_total(weights: np.ndarray) -> np.ndarray:
-    """Weights, or totals of weights, that are not all zero."""
-    if weights.sum() <= 0:
+    """Weights, or totals of weights, that add up to something and not to too much."""
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total <= 0:
         raise InputError("all weights are zero")
+    if total > LARGEST_TOTAL:
+        raise InputError(
+            f"weights sum to {total:.2g}, and sums over rows would overflow; a row of weight 2 counts as two "
+            "rows, so they sum to the number of rows"
+        )
     return weights
 
 
@@ -255,7 +298,7 @@ def labels_from(labels: np.ndarray, first: int) -> np.ndarray:
     return _read_only(labels + first if counted else labels)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Suggest the nearest known name in brackets, to follow an unknown one; empty if none is near.
 
     Examples
@@ -264,7 +307,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     " (did you mean 'waiting'?)"
     """
     candidates = [each for each in islice(known, NAMES_COMPARED) if len(each) <= NAME_COMPARED]
-    nearest = get_close_matches(name, candidates, n=1) if len(name) <= NAME_COMPARED else []
+    nearest = (
+        get_close_matches(name, candidates, n=1)
+        if isinstance(name, str) and len(name) <= NAME_COMPARED
+        else []
+    )
     return f" (did you mean {named(nearest[0])}?)" if nearest else ""
 
 
@@ -292,14 +339,15 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     obs_id = labels_from(obs_id, first)
     values = np.empty(frame.shape)
     for j, (feature, column) in enumerate(zip(features, frame.iter_columns(), strict=True)):
-        if column.dtype.is_nested():
-            raise InputError(f"column {named(feature)} holds nested values; split it into one column a value")
-        values[:, j] = _as_floats(column.to_numpy(), feature, obs_id, first)
+        values[:, j] = as_floats(as_column(column, feature), feature, obs_id, first)
     return Data(_read_only(values), features, obs_id, first=first)
 
 
 def _read_array(X: Any, first: int) -> Data:
-    array = _as_array(X)
+    array = as_array(X)
+    if array.ndim == 0:
+        kind = type(X).__name__
+        raise InputError(f"expected a table, got {kind}; pass an array, a list of rows or a data frame")
     if array.ndim == 1:
         array = array[:, np.newaxis]
     _check_shape(array.shape)
@@ -309,29 +357,16 @@ def _read_array(X: Any, first: int) -> Data:
     obs_id = _read_only(np.arange(first, first + n))
     if isinstance(array, np.ma.MaskedArray):
         _refuse(np.ma.getmaskarray(array), "masked", Data(array, features, obs_id, first=first))
+        array = array.data
 
     if array.dtype.kind in "biuf":
-        values = np.ascontiguousarray(array, dtype=np.float64)
+        with np.errstate(over="ignore"):  # a long double; refused later, with its place
+            values = np.ascontiguousarray(array, dtype=np.float64)
     else:
         values = np.empty((n, d))
         for j, feature in enumerate(features):
-            values[:, j] = _as_floats(array[:, j], feature, obs_id, first)
+            values[:, j] = as_floats(array[:, j], feature, obs_id, first)
     return Data(_read_only(values), features, obs_id, first=first)
-
-
-def _as_array(X: Any) -> np.ndarray:
-    if isinstance(X, np.ma.MaskedArray):  # asarray would drop the mask
-        return X
-    try:
-        array = np.asarray(X)
-        if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
-            array = np.array(X, dtype=object)  # or the numbers beside a text would be text too
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(why_no_array(X, error)) from error
-    if array.ndim == 0:
-        kind = type(X).__name__
-        raise InputError(f"expected a table, got {kind}; pass an array, a list of rows or a data frame")
-    return array
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
@@ -340,33 +375,6 @@ def _check_shape(shape: tuple[int, ...]) -> None:
     for size, what in zip(shape, ("rows", "columns"), strict=True):
         if size == 0:
             raise InputError(f"the data have no {what} (shape {shape}); pass at least one row and one column")
-
-
-def _as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) -> np.ndarray:
-    """Read one column; whatever stands for a missing number becomes NaN."""
-    if column.dtype.kind in "biuf":
-        return column
-    if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
-        raise InputError(f"column {named(feature)} holds dates or times; {ADVICE['dates or times']}")
-    cells = column.astype(object)
-    floats = np.empty(len(cells))
-    for row, cell in enumerate(cells):
-        if isinstance(cell, Real | Decimal | np.bool):
-            floats[row] = _float(cell)
-        elif cell is None or cell is pd.NA or cell is pd.NaT:
-            floats[row] = np.nan
-        else:
-            raise InputError(why_no_number(cells, row, feature, obs_id, first))
-    return floats
-
-
-def _float(number: Any) -> float:
-    try:
-        return float(number)
-    except OverflowError:  # an integer too large; refused later, with its place
-        return np.inf
-    except ValueError:  # a signalling NaN
-        return np.nan
 
 
 def _refuse(mask: np.ndarray, what: str, data: Data) -> None:

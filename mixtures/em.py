@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.ascent import Problem, Run, ascend
+from mixtures.cells import as_numbers
 from mixtures.chunks import as_rows
 from mixtures.data import did_you_mean
 from mixtures.emfit import EMFit, Restarts
@@ -50,7 +51,7 @@ def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None
         spec=spec,
         data=data,
         scale=spec.family.units(data)[1],
-        held=_held(spec, hold or {}, data.n_features),
+        held=_held(spec, {} if hold is None else hold, data.n_features),
         assign=hard_assignment if hard else soft_assignment,
     )
 
@@ -58,13 +59,19 @@ def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None
 def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, Array]:
     """Values to hold, in full shape; refuses a choice under which an M-step is not a maximum."""
     shapes, own, held = spec.shapes(n_features), list(spec.family.dims), {}
+    check_kind(
+        Mapping, "a dictionary of parameters and their values, such as {'alpha': [0.5, 0.5]}", hold=hold
+    )
     for name, value in hold.items():
         if name not in shapes:
             hint = did_you_mean(name, shapes)
             raise InputError(f"hold has {name!r}{hint}; the parameters are {', '.join(shapes)}")
+        array = as_numbers(value, f"hold {name} does not fit shape {shapes[name]}: it is not")
+        if not np.isfinite(array).all():
+            raise InputError(f"hold {name} is not finite")
         try:
-            held[name] = np.broadcast_to(np.asarray(value, dtype=np.float64), shapes[name])
-        except (TypeError, ValueError) as error:
+            held[name] = np.broadcast_to(array, shapes[name])
+        except ValueError as error:
             raise InputError(f"hold {name} does not fit shape {shapes[name]}: {error}") from error
     for first, after in pairwise(own):
         if first in held and after not in held:
@@ -166,7 +173,7 @@ def fit_em(
 
         - a list of arrays or frames, or a function without arguments that
           returns an iterator of them: it is called once a pass, and one chunk
-          is in memory at a time;
+          is in memory at a time. Each has two dimensions: single rows are refused;
         - a Dask array or DataFrame, such as ``dask.dataframe.read_parquet(path)``.
           It stays with the workers of the ``dask.distributed`` client where
           there is one, else in this process; parameters and sums travel, and
@@ -180,8 +187,10 @@ def fit_em(
         arrays without names, for columns in the order of ``spec.features`` or, where
         the model knows none, of X.
     weights : array_like, shape (n,), optional
-        Frequency weights: a row of weight 2 counts as two rows. Beside Dask
-        data, a Dask array or Series in the same blocks stays where it is.
+        Frequency weights: a row of weight 2 counts as two rows; true counts a
+        row and false does not. A pandas Series is matched by its index to the
+        rows of a pandas frame. Beside Dask data, a Dask array or Series in the
+        same blocks stays where it is.
     hard : bool, default False
         Classification EM: every row goes wholly to its likeliest cluster. The
         objective is then the classification log-likelihood; with covariances
@@ -214,6 +223,8 @@ def fit_em(
     InputError
         If the data or the start do not fit the model, the prior has no mode, or
         chunks can be read once only or differ in their columns.
+    ConnectionError
+        If the Dask cluster that keeps the rows is closed, or loses its workers for good.
     CollapseError
         If every start collapsed onto a degenerate cluster (only without a prior).
     NonMonotoneError

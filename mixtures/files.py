@@ -1,16 +1,13 @@
 """Tables from files, as they are; `as_data` checks their cells.
 
-Every line of a text file becomes a row and every value a cell, or the file is
-refused: what `pandas.read_csv` skips, renames or takes for an index in silence is
-named here. Parquet says beforehand how much it holds, and is refused if that is
-too much: a few kilobytes of it can claim to be terabytes.
+`mixtures.textfiles` states the rules for text. Parquet says beforehand how much
+it holds, and is refused if that is too much: a few kilobytes of it can claim to
+be terabytes.
 """
 
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +17,7 @@ import pandas as pd
 
 from mixtures.data import did_you_mean
 from mixtures.errors import InputError
+from mixtures.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_repeats
 from mixtures.wording import named, shortened
 
 __all__ = ["choose_columns", "read_stream", "read_table"]
@@ -30,15 +28,8 @@ LARGEST_TABLE = 2**32
 PIECE = 2**20
 """Bytes read at a time: asked for more, Python sets memory aside for all of them at once."""
 
-MOST_COLUMNS = 100_000
-"""Columns that a file may have: pandas takes a minute for ten times as many."""
-
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
 _PARQUET = (".parquet", ".pq")
-_BY_NAME = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", r"\s+": "white space"}
-_WIDER = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _NAMELESS = re.compile(r"__index_level_\d+__")
-_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_table(
@@ -47,6 +38,8 @@ def read_table(
     exclude: str | Sequence[str] = (),
     *,
     separator: str | None = None,
+    header: bool | None = None,
+    index: str | None = None,
 ) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
@@ -54,14 +47,19 @@ def read_table(
     ----------
     path : path
         The suffix says how to read the file: ``.csv`` (commas), ``.tsv`` (tabs), ``.txt`` (white space),
-        ``.parquet`` or ``.pq`` (needs pyarrow). Text files are UTF-8 and have column names in their first
-        line.
+        ``.parquet`` or ``.pq`` (needs pyarrow). Text is UTF-8. A pipe without a suffix is read as CSV.
     columns : str or sequence of str, optional
         The columns to keep, in this order; all of them by default.
     exclude : str or sequence of str
         Columns to leave out of them.
     separator : str, optional
         The character between the cells of a text file, where it is not the one of the suffix.
+    header : bool, optional
+        Whether the first line of a text file holds the column names; by default it must be plain that it
+        does, as `mixtures.textfiles.read_text` has it. Without them columns are x0, x1, ...
+    index : str, optional
+        The column of row labels, which is not a feature. By default a first column without a name that
+        numbers the rows, and what pandas wrote as labels into Parquet.
 
     Returns
     -------
@@ -71,44 +69,97 @@ def read_table(
     Raises
     ------
     InputError
-        If the file is missing, empty, unreadable, too large or of another kind, or lacks one of the columns.
+        If the file is missing, empty, unreadable, too large or of another kind, lacks one of the columns,
+        or may be read in more than one way.
     """
-    path = Path(path)
+    path = _path(path)
     suffix = path.suffix.lower()
+    check_reading(header, index, columns, exclude)
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; name a file in it")
-    if not os.path.isfile(path):
-        raise InputError(f"there is no file {path}")
-    if path.stat().st_size == 0:
+    is_pipe, is_file = (is_kind(path) for is_kind in (_is_pipe, os.path.isfile))
+    if not is_pipe and not is_file:
+        exists = os.path.exists(path)
+        raise InputError(
+            f"{path} is a device or socket, not a file" if exists else f"there is no file {path}"
+        )
+    if is_file and path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
-    if suffix not in (*_SEPARATORS, *_PARQUET):
-        kinds = ", ".join((*_SEPARATORS, *_PARQUET))
+    if is_pipe and not suffix:
+        suffix = ".csv"
+    if suffix not in (*SEPARATORS, *_PARQUET):
+        kinds = ", ".join((*SEPARATORS, *_PARQUET))
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
-    if suffix in _PARQUET and separator is not None:
-        raise InputError(f"{path} is no text file: it has no separator; leave it out")
+    if suffix in _PARQUET and (separator is not None or header is not None):
+        what = "separator" if separator is not None else "header"
+        raise InputError(f"{path} is no text file: it has no {what}; leave it out")
+    if suffix in _PARQUET and is_pipe:
+        raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
     if suffix in _PARQUET:
-        return _read_parquet(path, columns, exclude)
+        return _read_parquet(path, columns, exclude, index)
     try:
         with open(path, "rb") as file:
             content = _content(file, str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
-    table = _read_text(content, _checked(separator) or _SEPARATORS[suffix], str(path))
+    if not content:
+        raise InputError(f"{path} is empty")
+    separator = _checked(separator) or SEPARATORS[suffix]
+    table = read_text(content, separator, str(path), header=header, index=index)
     return table[choose_columns(list(table.columns), columns, exclude)]
 
 
-def read_stream(stream: BinaryIO, name: str, *, separator: str | None = None) -> pd.DataFrame:
-    """Read CSV with column names from an open stream, such as standard input."""
+def read_stream(
+    stream: BinaryIO,
+    name: str,
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    index: str | None = None,
+) -> pd.DataFrame:
+    """Read CSV from an open stream, such as standard input; the keywords are those of `read_table`."""
+    check_reading(header, index)
     content = _content(stream, name)
     if not content:
         raise InputError(f"{name} is empty")
-    return _read_text(content, _checked(separator) or ",", name)
+    return read_text(content, _checked(separator) or ",", name, header=header, index=index)
+
+
+def check_reading(
+    header: Any, index: Any, columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
+) -> None:
+    """Refuse a header that is neither true nor false, and row labels that are something else too."""
+    if header is not None and not isinstance(header, bool):
+        raise InputError(f"header is {header!r:.80}; it must be True, False or None")
+    if index is None:
+        return
+    if not isinstance(index, str):
+        raise InputError(f"index is {index!r:.80}; it must be the name of a column")
+    for what, names in (("kept", columns), ("left out", exclude)):
+        if names is not None and index in ([names] if isinstance(names, str) else names):
+            raise InputError(f"column {named(index)} is to be {what} and to be the row labels; choose one")
+
+
+def _path(path: Any) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise InputError(f"{path!r:.80} is a {type(path).__name__}, not the path of a file") from error
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _checked(separator: str | None) -> str | None:
     """A separator that a user names."""
     if separator is None:
         return None
+    if not isinstance(separator, str):
+        raise InputError(f"separator is {separator!r:.80}; it must be a character such as ',' or ';'")
     plain = len(separator) == 1 and separator.isascii() and not separator.isalnum()
     if not plain or separator in '"\r\n.':
         raise InputError(
@@ -121,6 +172,10 @@ def choose_columns(
     available: Sequence[str], columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
 ) -> list[str]:
     """Columns to keep of those that there are; an `InputError` suggests one for a slip."""
+    for names in (columns, exclude):
+        for name in () if names is None or isinstance(names, str) else names:
+            if not isinstance(name, str):
+                raise InputError(f"{name!r:.80} is not the name of a column")
     known = set(available)
     asked, without = (
         [name if name in known else name.strip() for name in ([names] if isinstance(names, str) else names)]
@@ -138,16 +193,6 @@ def choose_columns(
     return [name for name in asked if name not in dropped]
 
 
-def refuse_repeats(names: Sequence[str], what: str) -> None:
-    """Refuse two columns of one name."""
-    repeated = [name for name, count in Counter(names).items() if count > 1 and name]
-    if repeated:
-        raise InputError(f"column {named(repeated[0])} is {what} more than once; rename or drop the copies")
-
-
-# Text
-
-
 def _content(stream: BinaryIO, source: str) -> bytes:
     """Read all of a stream, and no more than there may be of it."""
     pieces: list[bytes] = []
@@ -163,118 +208,11 @@ def _content(stream: BinaryIO, source: str) -> bytes:
     return b"".join(pieces)
 
 
-def _read_text(content: bytes, separator: str, source: str) -> pd.DataFrame:
-    """Read text, every line of which between the first and the last that is not blank is a row."""
-    blank = b" \r\n" if separator == "\t" else b" \t\r\n"
-    body = content.removeprefix(b"\xef\xbb\xbf").lstrip(blank)
-    lines_before = content.count(b"\n", 0, len(content) - len(body))
-    body = body.rstrip(blank)
-    _check_bytes(body, content, separator, source)
-    options: dict[str, Any] = {
-        "sep": separator,
-        "skipinitialspace": True,
-        "skip_blank_lines": False,  # where there is one column, a blank line is a missing value
-        "encoding": "utf-8",
-    }
-    try:
-        # The header alone: pandas renames what repeats. With the line after it, since a first row that
-        # is longer than the header would lose its first value to an index.
-        head = pd.read_csv(BytesIO(body), header=None, nrows=2, dtype=str, keep_default_na=False, **options)
-        names = head.iloc[0].tolist()
-        _check_header(names, separator, source)
-        table = pd.read_csv(BytesIO(body), header=0, low_memory=False, **options)
-    except InputError:
-        raise
-    except (ValueError, OSError) as error:  # pandas derives its parser errors from these
-        raise InputError(_why_unread(error, body, separator, source, lines_before)) from error
-    if not table.index.equals(pd.RangeIndex(len(table))):
-        raise InputError(f"{source} has lines with more values than its header has names")
-    other = _other_separator(body, separator)
-    if len(names) == 1 and other and not pd.api.types.is_numeric_dtype(table.dtypes.iloc[0]):
-        raise InputError(_wrong_separator(separator, other, source))
-    return table
-
-
-def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> None:
-    """Refuse what is no text in UTF-8, and lines that pandas would take minutes over."""
-    if not body:
-        raise InputError(f"{source} is blank; it needs a line of column names, and rows")
-    if content.startswith(_BOMS):
-        raise InputError(f"{source} is UTF-16, not UTF-8; save it as UTF-8")
-    if (place := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, place) + 1
-        raise InputError(f"{source} is no text: line {line} has a NUL byte; save it as text in UTF-8")
-    first = body[: body.find(b"\n")] if b"\n" in body else body
-    width = len(first.split()) if separator == r"\s+" else first.count(separator.encode()) + 1
-    if width > MOST_COLUMNS:
-        raise InputError(f"{source} has {width} columns; {MOST_COLUMNS} are the most")
-
-
-def _check_header(names: Sequence[str], separator: str, source: str) -> None:
-    given = [name for name in names if name]
-    if given and all(map(_is_number, given)):
-        raise InputError(
-            f"the first line of {source} holds numbers ({shortened(given)}) where column names should be; "
-            "put a line of names above it"
-        )
-    try:
-        refuse_repeats(names, "there")
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _why_unread(error: Exception, body: bytes, separator: str, source: str, lines_before: int) -> str:
-    """Word what pandas could not read."""
-    if isinstance(error, UnicodeDecodeError):
-        line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
-        return f"{source} is not UTF-8 (line {line}); save it as UTF-8"
-    wider = _WIDER.search(str(error))
-    if wider is None:
-        reason = " ".join(str(error).split())
-        return f"{source} cannot be read: {reason}; check it for a quotation mark that is not closed"
-    if wider[1] == "1" and (other := _other_separator(body, separator)):
-        return _wrong_separator(separator, other, source)
-    return (
-        f"line {int(wider[2]) + lines_before} of {source} has {wider[3]} values; {wider[1]} are expected, as "
-        "the header has names: mend that line, or name every column"
-    )
-
-
-def _first_undecodable(body: bytes) -> int:
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return 0
-
-
-def _other_separator(body: bytes, separator: str) -> str:
-    """Separator that the first line seems to have instead of the one that it should have; or nothing."""
-    first = body.partition(b"\n")[0]
-    return next((s for s in (";", "\t", "|", ",") if s != separator and s.encode() in first), "")
-
-
-def _wrong_separator(separator: str, other: str, source: str) -> str:
-    return (
-        f"{source} should have {_BY_NAME.get(separator, repr(separator))} between its columns and seems to "
-        f"have {_BY_NAME[other]}; say so by separator={other!r} in Python or --separator {other!r} on the "
-        "command line (decimals need points)"
-    )
-
-
 # Parquet
 
 
 def _read_parquet(
-    path: Path, columns: str | Sequence[str] | None, exclude: str | Sequence[str]
+    path: Path, columns: str | Sequence[str] | None, exclude: str | Sequence[str], index: str | None
 ) -> pd.DataFrame:
     try:
         import pyarrow as pa
@@ -285,11 +223,11 @@ def _read_parquet(
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
         refuse_repeats(schema.names, f"in {path}")
-        labels = _label_columns(schema)
+        labels = _label_columns(schema) if index is None else choose_columns(schema.names, index)
         chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
         wanted = {*labels, *chosen}
         kept = [field for field in schema if _is_read(field.name, wanted)]
-        _check_claims(pa, metadata, kept, path)
+        _check_claims(pa, metadata, kept, labels, path)
         # A text that is stored once and repeated by its number may be as large as the file, in every row:
         # it stays stored once. It is no number anyway.
         texts = [field.name for field in kept if _is_text(pa, field.type)]
@@ -336,12 +274,17 @@ def _total_length(texts: Any) -> int:
     return int(lengths[texts.codes].sum())
 
 
-def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], path: Path) -> None:
+def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[str], path: Path) -> None:
     """Refuse what cannot be a table, or is too large for one, before a value is read."""
     if len(kept) > MOST_COLUMNS:
         raise InputError(f"{path} has {len(kept)} columns; {MOST_COLUMNS} are the most")
     for field in kept:
         if pa.types.is_nested(field.type):
+            if field.name in labels:
+                raise InputError(
+                    f"the row labels of {path}, column {named(field.name)}, are nested values "
+                    f"({str(field.type)[:40]}); write numbers or text as labels"
+                )
             raise InputError(
                 f"column {named(field.name)} of {path} holds nested values ({str(field.type)[:40]}); "
                 "split it into one column a value, or leave it out (--exclude)"
@@ -371,4 +314,9 @@ def _cell_bytes(pa: Any, kind: Any) -> int:
     of = pa.types
     if of.is_integer(kind) or of.is_floating(kind) or of.is_boolean(kind):
         return 8
-    return 16 if _is_text(pa, kind) or of.is_dictionary(kind) else 128 + getattr(kind, "byte_width", 0)
+    if _is_text(pa, kind) or of.is_dictionary(kind):
+        return 16
+    try:
+        return 128 + int(kind.byte_width)
+    except (AttributeError, ValueError):  # of no fixed width: nulls, texts in views, intervals
+        return 128

@@ -25,7 +25,7 @@ from mixtures.errors import (
 )
 from mixtures.families import Mixture
 from mixtures.families.covariance import COVARIANCES
-from mixtures.files import choose_columns, read_stream, read_table
+from mixtures.files import check_reading, choose_columns, read_stream, read_table
 from mixtures.printing import console, plain, show_interrupt, visible
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
@@ -69,6 +69,24 @@ SeparatorOption = Annotated[
         DATA,
         metavar="CHARACTER",
         help="What separates cells in a text file, such as ';' or tab. By default its suffix says it.",
+    ),
+]
+HeaderOption = Annotated[
+    bool | None,
+    option(
+        DATA,
+        "--header/--no-header",
+        help="Whether the first line of text names the columns. By default it must hold names only: words, "
+        "not numbers, truth values or missing values. Without names columns are x0, x1, ...",
+        show_default=False,
+    ),
+]
+IndexOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="COLUMN",
+        help="Column of row labels. By default a first column without a name that numbers the rows.",
     ),
 ]
 
@@ -206,9 +224,9 @@ def _command(context: typer.Context) -> str:
         value = context.params.get(str(parameter.name))
         if value == parameter.default or value is None or value == "":
             continue
-        option = max(parameter.opts, key=len)
+        option = max(parameter.secondary_opts if value is False else parameter.opts, key=len)
         words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
-        if value is True:
+        if isinstance(value, bool):
             words.pop()
     return shlex.join(words)
 
@@ -238,22 +256,32 @@ def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_conce
 
 
 def load_frame(
-    data: str, columns: str | None, exclude: str | None, separator: str | None = None
+    data: str,
+    columns: str | None,
+    exclude: str | None,
+    separator: str | None = None,
+    header: bool | None = None,
+    index: str | None = None,
 ) -> pd.DataFrame:
     """Data by name, from a file or from standard input, and of them the columns asked for."""
     keep, drop = (None if names is None else _names(names) for names in (columns, exclude))
     if separator is not None:
         separator = SEPARATORS.get(separator, separator)
     if data in datasets.NAMES:
-        if separator is not None:
-            raise InputError(f"--separator does not go with the data set {data!r}; leave it out")
+        told = {"--separator": separator, "--header": header, "--index": index}
+        for name, value in told.items():
+            if value is not None:
+                name = "--no-header" if value is False else name
+                raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
         table = datasets.load(data)
     elif data == "-":
-        table = read_stream(typer.get_binary_stream("stdin"), "standard input", separator=separator)
+        check_reading(header, index, keep, drop or ())
+        stdin = typer.get_binary_stream("stdin")
+        table = read_stream(stdin, "standard input", separator=separator, header=header, index=index)
     else:
         if not os.path.exists(data) and not Path(data).suffix:
             raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
-        return read_table(data, keep, drop or (), separator=separator)
+        return read_table(data, keep, drop or (), separator=separator, header=header, index=index)
     return table[choose_columns(list(table.columns), keep, drop or ())]
 
 

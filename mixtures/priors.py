@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, multigammaln, xlog1py, xlogy
 
+from mixtures.cells import as_numbers
 from mixtures.errors import InputError
 
 __all__ = [
@@ -224,10 +225,7 @@ def positive_definite(matrices: Array) -> bool:
 
 
 def _shaped(value: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"prior {name} is not a number or an array of numbers: {error}") from error
+    array = as_numbers(value, f"prior {name} is not a number or")
     if array.size == 1:
         array = array.reshape(())
     if array.ndim and array.shape != shape:

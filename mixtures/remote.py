@@ -13,10 +13,11 @@ from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from mixtures.data import Data, as_data, check_total, check_weights, labels_from
 from mixtures.errors import InputError
-from mixtures.rows import Blocks, check_alike
+from mixtures.rows import Blocks, check_alike, check_two_dimensions
 
 __all__ = ["DaskRows", "dask_rows"]
 
@@ -34,12 +35,15 @@ class DaskRows(Blocks):
         A checked `Data` each, persisted.
     distinct : bool
         Whether rows that repeat within a block are counted once.
+    client : distributed.Client or None
+        Client of the cluster that keeps the blocks; None where this process does.
     """
 
     side_by_side: ClassVar[bool] = True
 
     blocks: tuple[Any, ...]
     distinct: bool = False
+    client: Any = None
 
     @property
     def compressed(self) -> "DaskRows":
@@ -59,7 +63,7 @@ class DaskRows(Blocks):
         while len(level) > 1:
             groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
             level = _tasks(_added, [add] * len(groups), groups)
-        (total,) = import_dask().compute(level[0])
+        (total,) = _computed(self.client, level)
         if isinstance(total, InputError):
             raise total
         return total
@@ -69,7 +73,7 @@ class DaskRows(Blocks):
         asked = [(block, x) for block, x in zip(self.blocks, given, strict=True) if x is not None]
         blocks, xs = zip(*asked, strict=True)
         n = len(asked)
-        return list(import_dask().compute(*_tasks(_answer_to, blocks, [f] * n, xs, [self.distinct] * n)))
+        return _computed(self.client, _tasks(_answer_to, blocks, [f] * n, xs, [self.distinct] * n))
 
 
 def import_dask() -> Any:
@@ -82,6 +86,37 @@ def import_dask() -> Any:
     return dask
 
 
+def _client() -> Any:
+    """Client of ``dask.distributed`` that is at work now, or None."""
+    try:
+        from distributed import default_client
+
+        return default_client()
+    except (ImportError, ValueError):
+        return None
+
+
+def _computed(client: Any, tasks: Sequence[Any]) -> list[Any]:
+    """Answers of tasks; a `ConnectionError` where the cluster that was to give them is gone."""
+    try:
+        return list(import_dask().compute(*tasks))
+    except Exception as error:
+        if client is None or not _is_loss(client, error):
+            raise
+        raise ConnectionError(
+            f"the Dask cluster that keeps the rows was closed or lost its workers ({type(error).__name__}: "
+            f"{' '.join(str(error).split()):.200}); connect to a cluster and pass the data again"
+        ) from error
+
+
+def _is_loss(client: Any, error: Exception) -> bool:
+    """Whether an error is of the cluster, and not of a task on it."""
+    from distributed import CancelledError, KilledWorker
+    from distributed.comm import CommClosedError
+
+    return client.status != "running" or isinstance(error, CancelledError | KilledWorker | CommClosedError)
+
+
 def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     """Read and check a Dask collection where it is.
 
@@ -91,7 +126,8 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
         The data, in blocks of rows. They are kept by the workers of the
         ``dask.distributed`` client where there is one, else in this process.
     weights : array_like or Dask array, shape (n,), optional
-        Frequency weights; a Dask array or Series in the same blocks stays where it is.
+        Frequency weights; a Dask array or Series in the same blocks stays where it is. Beside a
+        DataFrame, the index of a Series is matched to that of the rows.
 
     Returns
     -------
@@ -102,26 +138,33 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     ------
     InputError
         As of `mixtures.chunks.as_rows`.
+    ConnectionError
+        If the cluster is closed, or loses its workers for good, before an answer is there.
     """
-    dask = import_dask()
-    tables = _tables(X)
-    read = dask.persist(*_tasks(_read, tables))
-    reports = dask.compute(*_tasks(_report, read))
+    dask, client = import_dask(), _client()
+    tables, labelled = _tables(X), hasattr(X, "divisions")
+    read = dask.persist(*_tasks(_read, tables, [X.ndim == 1] * len(tables)))
+    reports = _computed(client, _tasks(_report, read))
     sizes = [n for n, _, _ in reports]
     firsts = [int(n) for n in np.cumsum([0, *sizes[:-1]])]
-    _refuse_bad(tables, reports, firsts)
+    _refuse_bad(client, X.ndim == 1, tables, reports, firsts)
     kept = [i for i, n in enumerate(sizes) if n > 0]
-    all_weights = _weights_of_blocks(weights, sizes)
-    given = ([of[i] for i in kept] for of in (read, firsts, all_weights))
+    labels = None
+    if labelled and isinstance(weights, pd.Series):
+        labels = pd.Index(np.concatenate(_computed(client, _tasks(_labels, [read[i] for i in kept]))))
+        if not labels.is_unique and not labels.equals(weights.index):
+            labels = pd.RangeIndex(len(labels))  # every block begins anew
+    all_weights = _weights_of_blocks(weights, sizes, labels)
+    given = ([of[i] for i in kept] for of in (read, firsts, all_weights, [labelled] * len(sizes)))
     blocks = dask.persist(*_tasks(_placed, *given))
     totals = None
     if weights is not None:
-        weighed = dask.compute(*_tasks(_weighed, blocks))
+        weighed = _computed(client, _tasks(_weighed, blocks))
         for i, total in zip(kept, weighed, strict=True):
             if isinstance(total, InputError):
                 raise InputError(f"partition {i}: {total}")
         totals = check_total(np.array(weighed))
-    return DaskRows(reports[kept[0]][1], np.array(sizes)[kept], totals, blocks)
+    return DaskRows(reports[kept[0]][1], np.array(sizes)[kept], totals, blocks, client=client)
 
 
 def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
@@ -130,12 +173,14 @@ def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
     return [task(*row) for row in zip(*columns, strict=True)]
 
 
-def _refuse_bad(tables: Sequence[Any], reports: Sequence[Any], firsts: Sequence[int]) -> None:
+def _refuse_bad(
+    client: Any, is_column: bool, tables: Sequence[Any], reports: Sequence[Any], firsts: Sequence[int]
+) -> None:
     """Refuse the first block that is not a table, or not one like those before it."""
     expected: tuple[str, ...] = ()
     for i, (_, features, is_bad) in enumerate(reports):
         if is_bad:  # read it again, now that the rows before it are counted
-            (error,) = import_dask().compute(*_tasks(_read, [tables[i]], [firsts[i]]))
+            (error,) = _computed(client, _tasks(_read, [tables[i]], [is_column], [firsts[i]]))
             raise InputError(f"partition {i}: {error}")
         if features:
             expected = expected or features
@@ -165,12 +210,12 @@ def _delayed(X: Any) -> list[Any]:
     return list(blocks.ravel()) if isinstance(blocks, np.ndarray) else list(blocks)
 
 
-def _weights_of_blocks(weights: Any, sizes: Sequence[int]) -> list[Any]:
+def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: pd.Index | None) -> list[Any]:
     """Weights of every block: None, a slice of an array, or a delayed block of a Dask collection."""
     if weights is None:
         return [None] * len(sizes)
     if not _has_blocks(weights):
-        return np.split(check_weights(weights, sum(sizes)), np.cumsum(sizes)[:-1])
+        return np.split(check_weights(weights, sum(sizes), labels=labels), np.cumsum(sizes)[:-1])
     blocks = _delayed(weights)
     if weights.ndim != 1 or len(blocks) != len(sizes):
         raise InputError(
@@ -183,11 +228,15 @@ def _weights_of_blocks(weights: Any, sizes: Sequence[int]) -> list[Any]:
 # What runs where the blocks are. Bad input comes back as a value, so that the first block's is reported.
 
 
-def _read(table: Any, first: int = 0) -> Data | InputError | None:
-    if len(table) == 0:
+def _read(table: Any, is_column: bool, first: int = 0) -> Data | InputError | None:
+    shape = getattr(table, "shape", ())
+    if shape and shape[0] == 0:
         return None
     try:
-        return as_data(table, first=first)
+        data = as_data(table, first=first)
+        if not is_column:
+            check_two_dimensions(table)
+        return data
     except InputError as error:
         return error
 
@@ -199,10 +248,15 @@ def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool
     return 0, (), block is not None
 
 
-def _placed(data: Data, first: int, weights: Any) -> Data | InputError:
+def _labels(block: Data) -> np.ndarray:
+    return block.obs_id
+
+
+def _placed(data: Data, first: int, weights: Any, labelled: bool) -> Data | InputError:
     """A block with its place in the whole, and its weights."""
+    labels = pd.Index(data.obs_id) if labelled else None
     try:
-        checked = None if weights is None else check_weights(weights, data.n_rows, first)
+        checked = None if weights is None else check_weights(weights, data.n_rows, first, labels)
     except InputError as error:
         return error
     return replace(data, first=first, obs_id=labels_from(data.obs_id, first), weights=checked)

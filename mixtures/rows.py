@@ -30,7 +30,7 @@ from mixtures.data import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.wording import shortened
 
-__all__ = ["Blocks", "Rows", "check_alike", "means"]
+__all__ = ["Blocks", "Rows", "check_alike", "check_two_dimensions", "means"]
 
 
 class Rows(Protocol):
@@ -168,4 +168,14 @@ def check_alike(what: str, place: int, features: Sequence[str], expected: Sequen
         raise InputError(
             f"{what} {place} has columns {shortened(features, 8)}, those before it {shortened(expected, 8)}; "
             f"give every {what} the same columns in the same order"
+        )
+
+
+def check_two_dimensions(table: Any) -> None:
+    """Refuse a block of one dimension: it may be a row, or a column."""
+    shape = getattr(table, "shape", None)
+    if len(np.shape(table) if shape is None else shape) == 1:
+        raise InputError(
+            f"a table of one dimension ({type(table).__name__}) may be a row or a column; give tables of "
+            "shape (rows, columns): x[None, :] for a row, x[:, None] for a column, or all rows in one table"
         )

@@ -8,7 +8,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ADVICE", "locate", "named", "rows_are", "sentence", "shortened", "why_no_array", "why_no_number"]
+__all__ = [
+    "ADVICE",
+    "kind_of",
+    "locate",
+    "named",
+    "rows_are",
+    "sentence",
+    "shortened",
+    "shown",
+    "why_no_array",
+    "why_no_number",
+]
 
 NAME_LENGTH, NAMES_LISTED = 60, 20
 """Characters of a name, and names of a list, that a message shows."""
@@ -101,11 +112,15 @@ def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 
 def why_no_array(X: Any, error: Exception) -> str:
     """Word why something cannot be made an array."""
     if isinstance(X, list | tuple):
-        widths = [len(row) if isinstance(row, Sized) else 1 for row in X]
+        widths = [1 if _is_single(row) else len(row) for row in X]
         for i, width in enumerate(widths):
             if width != widths[0]:
                 return f"row {i} has {width} values but row 0 has {widths[0]}; give every row the same number"
     return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
+
+
+def _is_single(row: Any) -> bool:
+    return not isinstance(row, Sized) or (isinstance(row, np.ndarray) and row.ndim == 0)
 
 
 ADVICE = {
@@ -117,20 +132,29 @@ ADVICE = {
 
 def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray, first: int = 0) -> str:
     """Word a cell of a column that is not a number."""
-    match cells[row]:
-        case str() | bytes():
-            what = "text"
-            # In a column of numbers spoilt by a few words, the words are what to show.
-            row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
-        case Complex():
-            what = "complex numbers"
-        case date() | time() | timedelta():
-            what = "dates or times"
-        case other:
-            what = f"{type(other).__name__} objects"
+    what = kind_of(cells[row])
+    if what == "text":  # in a column of numbers spoilt by a few words, the words are what to show
+        row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
     advice = ADVICE.get(what, ADVICE["text"])
-    where = f"{reprlib.repr(cells[row])} in {_row_name(row, obs_id, first)}"
+    where = f"{shown(cells[row])} in {_row_name(row, obs_id, first)}"
     return f"column {named(feature)} holds {what} ({where}); {advice}"
+
+
+def kind_of(cell: Any) -> str:
+    """Word what a cell is that is not a number."""
+    match cell:
+        case str() | bytes():
+            return "text"
+        case Complex():
+            return "complex numbers"
+        case date() | time() | timedelta():
+            return "dates or times"
+    return f"{type(cell).__name__} objects"
+
+
+def shown(cell: Any) -> str:
+    """Cell on one line, of reasonable length."""
+    return " ".join(reprlib.repr(cell).split())
 
 
 def _is_word(cell: Any) -> bool:

@@ -406,6 +406,18 @@ TABLES = [
         polars=lambda: pl.DataFrame(X, schema=["x\0", "x1"]),
     ),
     Case(
+        "a masked cell in a list of rows",
+        MISSING,
+        array=lambda: list(np.ma.MaskedArray(X, X == 5)),
+    ),
+    Case(
+        "a function that yields rows",
+        "chunk 0: a table of one dimension (ndarray) may be a row or a column; give tables of shape (rows, "
+        "columns): x[None, :] for a row, x[:, None] for a column, or all rows in one table",
+        array=lambda: lambda: iter(X),
+        doors=("fit_em", "crosscheck"),
+    ),
+    Case(
         "rows of different lengths",
         "row 1 has 1 values but row 0 has 2; give every row the same number",
         array=lambda: [[1, 2], [3], [4, 5]],
@@ -507,9 +519,33 @@ FILES = [
     ),
     Case(
         "no line of column names",
-        "the first line of bad.csv holds numbers (1, 2) where column names should be; put a line of names "
-        "above it",
+        "the first line of bad.csv holds numbers (1, 2) where column names should be; say header=False "
+        "(--no-header on the command line) if it is a row, header=True (--header) if it holds the names",
         files={"bad.csv": text(X[1:], names=["1", "2"])},
+    ),
+    Case(
+        "a first line that may be a row",
+        "the first line of bad.csv holds cells that may be values (NA, 2.5) where column names should be; "
+        "say header=False (--no-header on the command line) if it is a row, header=True (--header) if it "
+        "holds the names",
+        files={"bad.csv": text(X, names=["NA", "2.5"])},
+    ),
+    Case(
+        "a first column without a name that does not number the rows",
+        "the first column of bad.csv has no name and does not number the rows; name it in the first line, or "
+        "say index='Unnamed: 0' (--index 'Unnamed: 0' on the command line) if it holds row labels",
+        files={"bad.csv": text(np.c_[2 * np.arange(6), X], names=["", "x0", "x1"])},
+    ),
+    Case(
+        "another column without a name",
+        "column 2 of bad.csv has no name; name it in the first line",
+        files={"bad.csv": text(X, names=["x0", ""])},
+    ),
+    Case(
+        "a cell that goes on behind its closing quotation mark",
+        "row 1, column 'x0' (line 3 of bad.csv): the cell goes on behind its closing quotation mark "
+        "('\"3\"0'); mend it, or double the marks within a cell",
+        files={"bad.csv": text(X).replace(b"3,5", b'"3"0,5')},
     ),
     Case(
         "semicolons between columns",
@@ -767,6 +803,31 @@ OPTIONS = [
         "weights that sum to one",
         "weights sum to 1; a row of weight 2 counts as two rows, so they sum to n",
         python=("mx.fit_em(mx.GMM(2), X, weights=np.ones(6) / 6)",),
+    ),
+    Case(
+        "a weight that is masked",
+        "row 1: weight is nan; weights must be finite and not negative",
+        python=("mx.fit_em(mx.GMM(2), X, weights=[1, np.ma.masked, 1, 1, 1, 1])",),
+    ),
+    Case(
+        "weights too large",
+        "weights sum to ..., and sums over rows would overflow; a row of weight 2 counts as two rows, so "
+        "they sum to the number of rows",
+        python=tuple(f"mx.{door}(mx.GMM(2), X, weights=[1e308] * 6)" for door in EVERYWHERE),
+    ),
+    Case(
+        "weights that are dates",
+        "weights are not an array of numbers: dates or times",
+        python=tuple(f"mx.{door}(mx.GMM(2), X, weights=np.ones(6, 'M8[D]'))" for door in EVERYWHERE),
+    ),
+    Case(
+        "weights that are a Series with another index",
+        "the index of the weights is not that of the data; give them the index of the data, or pass "
+        "weights.to_numpy() to match them by position",
+        python=tuple(
+            f"mx.{door}(mx.GMM(2), pd.DataFrame(X), weights=pd.Series([1] * 6, index=list('abcdef')))"
+            for door in EVERYWHERE
+        ),
     ),
     Case(
         "weights of another length",
@@ -1027,6 +1088,18 @@ TAKEN = [
         X,
         (),
         {"good.csv": b"\n\n" + text(X) + b"\n \n\n"},
+    ),
+    Taken(
+        "a first column without a name that numbers the rows: they are row labels",
+        X,
+        (),
+        {"good.csv": frame(X).to_csv().encode()},
+    ),
+    Taken(
+        "commas at the ends of all lines",
+        X,
+        (),
+        {"good.csv": text(X).replace(b"\n", b",\n")},
     ),
     Taken(
         "numbers between quotation marks",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from bad_input import BMM, COMMANDS, GMM, SECTIONS, TAKEN, B, X, page, text
 from command import run
@@ -117,7 +118,7 @@ def test_data_in_files(case):
     ids=lambda value: getattr(value, "what", value),
 )
 def test_calls(case, expression):
-    said = refusal(eval, expression, {"mx": mx, "np": np, "X": X, "B": B})
+    said = refusal(eval, expression, {"mx": mx, "np": np, "pd": pd, "X": X, "B": B})
     assert case.says(said), said
 
 

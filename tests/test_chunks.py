@@ -295,6 +295,54 @@ def test_functions_that_open_nothing():
     refused(lambda: iter([np.ones((0, 2))]), "hold no rows")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda X: iter(X),
+        lambda X: X.tolist(),
+        lambda X: map(tuple, X),
+        lambda X: (row for _, row in pd.DataFrame(X).iterrows()),
+        lambda X: pd.DataFrame(X).itertuples(index=False),
+        lambda X: [pd.Series(X[:, 0])],
+        lambda X: [pl.Series(X[:, 0])],
+        lambda X: [X, X[0]],
+    ],
+)
+def test_single_rows_are_not_chunks(rows):
+    """A row, read as a chunk, would be a column of one value after the other."""
+    X, _ = make_rows(GMM(2), 30)
+    refused(
+        lambda: rows(X), r"chunk [01]: a table of one dimension \(.*\) may be a row or a column; give tables"
+    )
+
+
+def test_a_chunk_may_be_a_list_of_rows_and_may_be_one_number():
+    X, _ = make_rows(GMM(2), 30)
+    rows = as_rows(lambda: (part.tolist() for part in np.split(X, 2)))
+    np.testing.assert_array_equal(rows.subsample(30, np.random.default_rng(0))[0], X)
+    refused(lambda: iter([np.float64(1)]), "chunk 0: expected a table, got float64")
+
+
+def test_masked_cells_of_a_chunk_are_missing():
+    X = np.ma.MaskedArray(make_rows(GMM(2), 30)[0])
+    X[25, 1] = np.ma.masked
+    refused([X[:20], X[20:]], "chunk 1: row 25, column 'x1' is masked")
+    refused(lambda: iter([list(X[:20]), list(X[20:])]), "chunk 1: row 25, column 'x1' is NaN or null")
+
+
+def test_weights_that_are_a_series_are_matched_by_label():
+    X = pd.DataFrame(make_rows(GMM(2), 30)[0], index=np.arange(100, 130))
+    weights = pd.Series(np.arange(1.0, 31), index=X.index)
+    mixed = weights.sample(frac=1, random_state=0)
+    for given in (weights, mixed, weights.to_numpy()):
+        np.testing.assert_array_equal(as_rows([X[:20], X[20:]], given).weights, weights)
+    anew = [X[:20].reset_index(drop=True), X[20:].reset_index(drop=True)]
+    np.testing.assert_array_equal(as_rows(anew, weights.reset_index(drop=True)).weights, weights)
+    for tables in ([X[:20], X[20:]], anew):
+        with pytest.raises(InputError, match="index of the weights is not that of the data; give them"):
+            as_rows(tables, weights.set_axis(np.arange(30) - 7))
+
+
 def test_chunks_without_rows_are_passed_over():
     X, _ = make_rows(GMM(2), 300)
     ours = fit_em(GMM(2), [X[:0], X[:100], X[:0], X[100:]], n_init=1, random_seed=0)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import every_spec, make_rows, simulate
 from distributed import Client, LocalCluster, wait
+from scipy import sparse
 
 from mixtures import BMM, GMM, InputError, declare, fit_em, resolve, sample
 from mixtures.chunks import as_rows
@@ -174,6 +175,41 @@ def test_weights_must_fit():
     refused(X, "all weights are zero", weights=da.zeros(300, chunks=70))
 
 
+@pytest.mark.usefixtures("_local")
+def test_blocks_that_are_sparse_or_masked_or_of_one_dimension():
+    X = make_rows(GMM(2), 300)[0]
+    blocks = da.from_array(X, chunks=(70, 2))
+    refused(blocks.map_blocks(sparse.csr_array), r"partition 0: the data are sparse \(csr_array\)")
+    masked = np.ma.MaskedArray(X, np.arange(600).reshape(300, 2) == 501)
+    refused(da.from_array(masked, chunks=(70, 2)), "partition 3: row 250, column 'x1' is masked")
+    refused(blocks.map_blocks(lambda rows: rows[:, 0]), "partition 0: a table of one dimension")
+    gaps = np.ma.MaskedArray(np.ones(300), np.arange(300) == 241)
+    refused(blocks, "partition 3: row 241: weight is nan", weights=da.from_array(gaps, chunks=70))
+    refused(
+        blocks, "weights are not an array of numbers: text", weights=da.from_array(["1"] * 300, chunks=70)
+    )
+
+
+@pytest.mark.usefixtures("_local")
+def test_weights_that_are_a_series_are_matched_by_label():
+    X = pd.DataFrame(make_rows(GMM(2), 30)[0], index=np.arange(100, 130))
+    frame = dd.from_pandas(X, npartitions=3)
+    weights = pd.Series(np.arange(1.0, 31), index=X.index)
+    mixed = weights.sample(frac=1, random_state=0)
+    for given in (weights, mixed, weights.to_numpy(), dd.from_pandas(weights, npartitions=3)):
+        rows = as_rows(frame, given)
+        np.testing.assert_allclose(rows.sum_over(lambda block: block.weights @ block.values), weights @ X)
+    anew = dd.from_delayed([dask.delayed(X[i : i + 10].reset_index(drop=True)) for i in (0, 10, 20)])
+    rows = as_rows(anew, weights.reset_index(drop=True))
+    np.testing.assert_allclose(rows.sum_over(lambda block: block.weights @ block.values), weights @ X)
+    other = weights.set_axis(np.arange(30) - 7)
+    refused(frame, "the index of the weights is not that of the data", weights=other)
+    refused(frame, "partition 0: the index of the weights", weights=dd.from_pandas(other, npartitions=3))
+    refused(
+        X, "weights are a Dask Series, and the data are not", weights=dd.from_pandas(weights, npartitions=3)
+    )
+
+
 def test_without_dask_the_extra_is_named(monkeypatch):
     X = da.ones((4, 2))
     monkeypatch.setitem(sys.modules, "dask", None)
@@ -272,3 +308,37 @@ def test_pymcs_density_is_summed_where_the_blocks_are(client):
     step = 1e-5 * np.eye(x.size)[0]
     change = streamed.value_and_grad(x + step)[0] - streamed.value_and_grad(x - step)[0]
     assert slope[0] == pytest.approx(change / 2e-5, rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("what", ["cluster", "client"])
+def test_a_cluster_that_closes_in_mid_fit_is_told_in_a_line(what, monkeypatch):
+    X = da.random.default_rng(0).normal(size=(4_000, 2), chunks=(500, 2))
+    sum_over, passes = DaskRows.sum_over, []
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}),
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, timeout=PATIENCE) as here,
+    ):
+
+        def closing(self, f, *add):
+            passes.append(1)
+            if len(passes) == 8:
+                (cluster if what == "cluster" else here).close()
+            return sum_over(self, f, *add)
+
+        monkeypatch.setattr(DaskRows, "sum_over", closing)
+        with pytest.raises(
+            ConnectionError, match=r"the Dask cluster .* was closed or lost its workers"
+        ) as caught:
+            fit_em(GMM(3), X, n_init=1, random_seed=0, **BRIEF)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("client")
+def test_what_fails_on_a_cluster_that_is_there_is_told_as_it_is():
+    def fails(rows):
+        raise OSError("the disk is gone")
+
+    X = da.ones((4_000, 2), chunks=(500, 2)).map_blocks(fails, dtype=float, meta=np.ones((0, 2)))
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit_em(GMM(3), X)

@@ -44,6 +44,7 @@ class ArrayLike:
         pytest.param(np.array(NUMBERS, dtype=np.uint8), id="uint8"),
         pytest.param(np.array(NUMBERS, dtype=object), id="object"),
         pytest.param(np.ma.masked_less(np.array(NUMBERS), 0), id="masked, nothing hidden"),
+        pytest.param(list(np.ma.masked_less(np.array(NUMBERS), 0)), id="rows masked, nothing hidden"),
         pytest.param(ArrayLike(), id="__array__"),
     ],
 )
@@ -64,6 +65,8 @@ def test_arrays_and_lists(X):
         pytest.param(pd.DataFrame(COLUMNS).astype(pd.SparseDtype(float)), id="pandas sparse"),
         pytest.param(pl.DataFrame(COLUMNS), id="polars"),
         pytest.param(pl.DataFrame(COLUMNS).cast(pl.Decimal(10, 2)), id="polars decimal"),
+        pytest.param(pl.DataFrame(COLUMNS).cast(pl.Int128), id="polars Int128"),
+        pytest.param(pl.DataFrame(COLUMNS).cast(pl.UInt128), id="polars UInt128"),
         pytest.param(pa.table(COLUMNS), id="pyarrow"),
     ],
 )
@@ -230,7 +233,18 @@ def hide(values, mask):
         ),
         (hide([[1, 2]], [[False, True]]), "row 0, column 'x1' is masked; drop or impute it"),
         (hide([1.0, 2.0], [True, True]), "2 cells are masked: row 0, column 'x0'; row 1, column 'x0'"),
+        (list(hide([[1, 2], [3, 1e6]], [[0, 0], [0, 1]])), "row 1, column 'x1' is NaN or null"),
+        (tuple(hide([[1, 2], [3, 4]], [[1, 0], [0, 0]])), "row 0, column 'x0' is NaN or null"),
+        ([[1, 2], [3, np.ma.masked]], "row 1, column 'x1' is NaN or null"),
+        ([[1, 2], np.ma.masked], "row 1 has 1 values but row 0 has 2"),
+        ([1.0, hide(5.0, True)], "row 1, column 'x0' is NaN or null"),
+        ([[10**400, 1], [np.ma.masked, 2]], "row 1, column 'x0' is NaN or null"),
+        (np.array([[1, np.ma.masked]], dtype=object), "row 0, column 'x1' is NaN or null"),
+        (pd.DataFrame({"a": [1, np.ma.masked]}, dtype=object), "row 1, column 'a' is NaN or null"),
+        ([hide(np.array(["2020-01-01"], "M8[D]"), [True])], "column 'x0' holds dates or times"),
+        (pl.DataFrame({"a": pl.Series([2**70, None], dtype=pl.Int128)}), "row 1, column 'a' is NaN or null"),
         ([[1, -np.inf]], "row 0, column 'x1' is infinite; drop or impute it"),
+        (np.array([np.longdouble("1e4000")]), "row 0, column 'x0' is infinite"),
         ([10**400], "row 0, column 'x0' is infinite"),
         # cells that are no numbers
         (
@@ -272,6 +286,10 @@ def hide(values, mask):
         ([[1, 2], [3, 4], [5]], "row 2 has 1 values but row 0 has 2; give every row the same number"),
         ([[1, 2], 3], "row 1 has 1 values but row 0 has 2"),
         ([[1, [2, 3]], [4, 5]], "list cannot be read as a table of numbers"),
+        (
+            [pd.Series([1, 2], index=["a", "b"]), pd.Series([2, 1], index=["b", "a"])],
+            "the labels of row 1, a Series, are not those of row 0; pass pandas.DataFrame(rows)",
+        ),
         (5.0, "expected a table, got float; pass an array, a list of rows or a data frame"),
         (None, "expected a table, got NoneType"),
         ("faithful.csv", "expected a table, got str"),
@@ -295,6 +313,108 @@ def test_refusals(X, message):
         as_data(X)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_lists_without_an_end_are_refused():
+    endless = []
+    endless.append(endless)
+    with pytest.raises(InputError, match="list cannot be read as a table of numbers"):
+        as_data(endless)
+
+
+# Weights
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [1, 2, 0.5],
+        (Decimal(1), Fraction(2), 0.5),
+        np.array([1, 2, 0.5], dtype=object),
+        pl.Series([1.0, 2.0, 0.5]),
+        pa.array([1, 2, 0.5]),
+        pd.Series([1, 2, 0.5], dtype="Float64"),
+        hide([1, 2, 0.5], False),
+    ],
+)
+def test_weights_are_numbers_of_any_kind(weights):
+    np.testing.assert_array_equal(as_data(NUMBERS, weights).weights, [1, 2, 0.5])
+
+
+def test_weights_that_are_true_or_false_keep_rows_or_leave_them_out():
+    np.testing.assert_array_equal(as_data(NUMBERS, np.array([True, False, True])).weights, [1, 0, 1])
+    np.testing.assert_array_equal(as_data(NUMBERS, pl.Series([1, 2, 3], dtype=pl.Int128)).weights, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (["1", "2", "3"], "weights are not an array of numbers: text ('1')"),
+        ([1, 2, 3j], "weights are not an array of numbers: complex numbers"),
+        (pd.date_range("2020-01-01", periods=3), "weights are not an array of numbers: dates or times"),
+        (np.ones(3, "m8[s]"), "weights are not an array of numbers: dates or times"),
+        ([dt.date(2020, 1, 1)] * 3, "weights are not an array of numbers: dates or times"),
+        (pd.Series(list("abc"), dtype="category"), "weights are not an array of numbers: text ('a')"),
+        (sparse.csr_array(np.ones((3, 1))), "weights are not an array of numbers: csr_array objects"),
+        (iter([1, 2, 3]), "weights are not an array of numbers: list_iterator objects"),
+        ({0: 1}, "weights are not an array of numbers: dict objects"),
+        (hide([1.0, 2.0, 9e9], [0, 0, 1]), "row 2: weight is nan; weights must be finite and not negative"),
+        ([1, np.ma.masked, 1], "row 1: weight is nan"),
+        ([1, pd.NA, 1], "row 1: weight is nan"),
+        (pl.Series([1, None, 1]), "row 1: weight is nan"),
+        ([10**400] * 3, "row 0: weight is inf"),
+        ([1e308] * 3, "weights sum to inf, and sums over rows would overflow"),
+        ([1e101, 0, 0], "weights sum to 1e+101, and sums over rows would overflow"),
+        (1.0, "weights have shape (); the data have 3 rows"),
+        ([lambda: 1, [1]], "weights are not an array of numbers"),
+    ],
+)
+def test_weights_that_are_refused(weights, message):
+    with pytest.raises(InputError) as caught:
+        as_data(NUMBERS, weights)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+LABELLED = pd.DataFrame(NUMBERS, index=["p", "q", "r"])
+
+
+def test_a_series_of_weights_is_matched_by_its_index():
+    weights = pd.Series([3.0, 1.0, 2.0], index=["r", "p", "q"])
+    np.testing.assert_array_equal(as_data(LABELLED, weights).weights, [1, 2, 3])
+    np.testing.assert_array_equal(as_data(as_data(LABELLED), weights).weights, [1, 2, 3])
+    np.testing.assert_array_equal(as_data(LABELLED[0], weights).weights, [1, 2, 3])
+    two = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)])
+    turned = pd.Series([3.0, 1.0, 2.0], index=two[[2, 0, 1]])
+    np.testing.assert_array_equal(as_data(LABELLED.set_axis(two), turned).weights, [1, 2, 3])
+    plain = pd.DataFrame(NUMBERS)
+    np.testing.assert_array_equal(as_data(plain, weights.set_axis([2, 0, 1])).weights, [1, 2, 3])
+    same = weights.set_axis(["p", "p", "q"])
+    np.testing.assert_array_equal(as_data(LABELLED.set_axis(same.index), same).weights, [3, 1, 2])
+
+
+def test_beside_rows_without_labels_a_series_of_weights_goes_by_place():
+    for X in (NUMBERS, np.array(NUMBERS), pl.DataFrame(NUMBERS, orient="row")):
+        for index in ([0, 1, 2], [10, 11, 12], list("pqr")):
+            weights = pd.Series([1.0, 2.0, 3.0], index=index)
+            np.testing.assert_array_equal(as_data(X, weights).weights, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("X", "index", "message"),
+    [
+        (LABELLED, [0, 1, 2], "the index of the weights is not that of the data; give them the index"),
+        (LABELLED, ["p", "q", "s"], "or pass weights.to_numpy() to match them by position"),
+        (LABELLED, ["p", "p", "q"], "the index of the weights is not that of the data"),
+        (LABELLED.set_axis(["p", "p", "q"]), ["p", "q", "p"], "is not that of the data"),
+        (pd.DataFrame(NUMBERS), [1, 2, 3], "is not that of the data"),
+        (NUMBERS, [2, 1, 0], "numbers the rows in another order, and the data have no row labels"),
+    ],
+)
+def test_a_series_of_weights_with_another_index_is_refused(X, index, message):
+    with pytest.raises(InputError) as caught:
+        as_data(X, pd.Series([1.0, 2.0, 3.0], index=index))
+    assert message in str(caught.value)
 
 
 def test_a_broken_array_like_is_named():
@@ -342,6 +462,12 @@ def test_text_files(tmp_path, name, text):
     expected = pd.DataFrame({"a": [1, 3], "b": [2.5, 4.0]})
     pd.testing.assert_frame_equal(read_table(path), expected)
     pd.testing.assert_frame_equal(read_table(str(path)), expected)
+
+
+@pytest.mark.parametrize("path", [3, None, 1.5, b"t.csv"])
+def test_a_path_that_is_none(path):
+    with pytest.raises(InputError, match="not the path of a file"):
+        read_table(path)
 
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.pq"])

@@ -447,6 +447,12 @@ def test_constant_columns_of_binary_data_are_noted():
         ({"alpha": [1.0]}, r"parameter alpha has shape \(1,\); this model has \(2,\)"),
         ({"mu": np.zeros((2, 3))}, r"parameter mu has shape \(2, 3\); this model has \(2, 2\)"),
         ({"mu": [["a", "b"], ["c", "d"]]}, "parameter mu is not an array of numbers"),
+        ({"mu": [["1", "2"], ["3", "4"]]}, "parameter mu is not an array of numbers: text"),
+        ({"mu": [[1j, 2], [3, 4]]}, "parameter mu is not an array of numbers: complex numbers"),
+        ({"mu": np.ones((2, 2), "M8[D]")}, "parameter mu is not an array of numbers: dates or times"),
+        ({"mu": np.ma.MaskedArray([[1, 2], [3, 4]], [[0, 1], [0, 0]])}, "parameter mu is not finite"),
+        ({"mu": [[1, 2], [3, np.ma.masked]]}, "parameter mu is not finite"),
+        ({"mu": [[10**400, 2], [3, 4]]}, "parameter mu is not finite"),
         ({"Sigma": np.eye(2)}, "parameter Sigma has shape"),
         (
             {"Sigma": np.stack([np.eye(2), np.ones((2, 2))])},

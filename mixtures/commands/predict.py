@@ -16,6 +16,8 @@ from mixtures.options import (
     ExcludeOption,
     FreeComponentsOption,
     FromOption,
+    HeaderOption,
+    IndexOption,
     IntervalOption,
     JsonOption,
     ModelOption,
@@ -55,6 +57,8 @@ def predict_command(
     columns: ColumnsOption = None,
     exclude: ExcludeOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
     saved: FromOption = None,
     n_init: StartsOption = 10,
     seed: SeedOption = None,
@@ -73,7 +77,7 @@ def predict_command(
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
-    frame = load_frame(data, columns, exclude, separator)
+    frame = load_frame(data, columns, exclude, separator, header, index)
     progress = output is not None and not (quiet or as_json)  # it would be drawn into the table
     if saved is not None:
         fitted = fitted_in(load(saved))

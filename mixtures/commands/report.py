@@ -26,6 +26,8 @@ from mixtures.options import (
     ExcludeOption,
     FreeComponentsOption,
     FromOption,
+    HeaderOption,
+    IndexOption,
     JsonOption,
     ModelOption,
     PriorOption,
@@ -78,6 +80,8 @@ def report_command(
     columns: ColumnsOption = None,
     exclude: ExcludeOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
     saved: FromOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
@@ -111,16 +115,16 @@ def report_command(
         raise InputError(f"--max-k must be at least 1, got {max_k}")
     if save_as is not None:
         require_netcdf()
-    frame = load_frame(data, columns, exclude, separator) if data else None
+    frame = load_frame(data, columns, exclude, separator, header, index) if data else None
     told = about(context, data, seed)
     shown = not (quiet or as_json)
-    header, selection = None, None
+    saved_as, selection = None, None
     if saved is not None:
-        header, cc = read_header(saved), load(saved)
-        typed = [header.about["command"]] if "command" in header.about else []
+        saved_as, cc = read_header(saved), load(saved)
+        typed = [saved_as.about["command"]] if "command" in saved_as.about else []
         told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
         if not isinstance(cc, Crosscheck):
-            raise InputError(f"{saved} holds a {header.kind}; a report is of what crosscheck --save wrote")
+            raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
         if frame is not None:
             frame, _ = select_features(frame, fitted_in(cc).features)
     else:
@@ -146,7 +150,7 @@ def report_command(
         output,
         title=title,
         selection=selection,
-        header=header,
+        header=saved_as,
         about=told,
         progressbar=shown,
     )

@@ -19,6 +19,8 @@ from mixtures.options import (
     DataArgument,
     DrawsOption,
     ExcludeOption,
+    HeaderOption,
+    IndexOption,
     JsonOption,
     MaxOption,
     MinOption,
@@ -65,6 +67,8 @@ def select_command(
     columns: ColumnsOption = None,
     exclude: ExcludeOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
     criteria: CriteriaOption = "aic,bic,icl",
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
@@ -87,7 +91,7 @@ def select_command(
     asked = CRITERIA if criteria == "all" else tuple(name.strip() for name in criteria.split(","))
     if save_as is not None and set(asked) & set(SAMPLED):
         require_netcdf()
-    frame = load_frame(data, columns, exclude, separator)
+    frame = load_frame(data, columns, exclude, separator, header, index)
     selection = select(
         spec,
         frame,

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtures.cells import as_numbers
 from mixtures.data import Data, as_data
 from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_unassigned, share_out
@@ -310,10 +311,7 @@ class Mixture(ABC):
             raise InputError(f"parameters {names} were given; this model has {list(shapes)}")
         arrays = {}
         for name, shape in shapes.items():
-            try:
-                arrays[name] = array = np.array(params[name], dtype=np.float64)
-            except (TypeError, ValueError) as error:
-                raise InputError(f"parameter {name} is not an array of numbers: {error}") from error
+            arrays[name] = array = as_numbers(params[name], f"parameter {name} is not")
             if array.shape != shape:
                 raise InputError(f"parameter {name} has shape {array.shape}; this model has {shape}")
             if not np.isfinite(array).all():
