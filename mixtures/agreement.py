@@ -34,7 +34,7 @@ from mixtures.modes import (
     partition_starts,
     prepare,
 )
-from mixtures.optimise import climb, curvature_at
+from mixtures.optimise import climb, curvature_at, reach
 from mixtures.priors import Array
 from mixtures.rows import Blocks
 from mixtures.sampling import check_options, sample
@@ -334,7 +334,8 @@ def _of_model(
     with carrying(multi):
         x = compiled.unconstrain(multi.params)
         curvature = curvature_at(compiled, x)
-        mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], None, None))
+        step = displaced(x, curvature, rng) - x
+        mode = whole(best_mode(compiled, [x + reach(compiled, x, step) * step], None, None))
         if is_exchangeable(compiled, multi.params):
             returned = align(mode.to_datatree(), to=multi.params)["posterior"].to_dataset()
             mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})

@@ -35,7 +35,7 @@ LAYERS = [
     [
         ("encoding",),
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
-        ("distributions", "declaration", "lowering", "compiled", "optimise", "laplace", "draw"),
+        ("distributions", "declaration", "lowering", "conditions", "compiled", "optimise", "laplace", "draw"),
     ],
     [
         ("relabelling", "labels", "bootstrap"),
