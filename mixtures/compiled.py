@@ -299,7 +299,7 @@ class CompiledModel:
         return tuple(jax.eval_shape(function, values, arrays)[0].shape)
 
     def objections(self, x: Array) -> list[str]:
-        """Why the log density is no number at a flat vector: checks that fail, and terms that are not finite."""
+        """Why the log density is not finite at a flat vector: checks that fail, else terms that are not."""
         terms, _ = self._own
         named = [*self._free, *self.model.observed_RVs, *self.model.potentials]
         checks = [checks_of([term]) for term in terms]

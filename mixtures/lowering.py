@@ -168,7 +168,7 @@ def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[V
     fixed = dict.fromkeys(lifted)
     for node in graph.toposort():
         known = all(isinstance(v, Constant) or v in fixed for v in node.inputs)
-        if known and all(_is_float(v) and 8 * _size(v) <= PREPARED_BYTES for v in node.outputs):
+        if known and all(_is_float(v, "bool") and 8 * _size(v) <= PREPARED_BYTES for v in node.outputs):
             fixed.update(dict.fromkeys(node.outputs))
     last = set(graph.outputs)
     for node in graph.apply_nodes:
@@ -177,9 +177,9 @@ def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[V
     return [v for v in fixed if v in last]
 
 
-def _is_float(v: Variable) -> bool:
+def _is_float(v: Variable, *more: str) -> bool:
     """Integers may be shapes, which JAX must know when it compiles."""
-    return getattr(v.type, "dtype", None) == "float64"
+    return getattr(v.type, "dtype", None) in ("float64", *more)
 
 
 def _size(v: Variable) -> float:

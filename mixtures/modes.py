@@ -181,6 +181,12 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
             raise InputError("a pymc.Model brings its own data; leave X and weights out")
         if not spec.free_RVs:
             raise InputError("the model has no free variables")
+        discrete = [v.name for v in spec.free_RVs if not v.dtype.startswith("float")]
+        if discrete:
+            raise InputError(
+                f"free variables {', '.join(discrete)} are discrete, and the search and the samplers follow "
+                "slopes: sum them out of the density, or observe them"
+            )
         _check_observed(spec)
         return spec, None, None, None
     if X is None:

@@ -44,7 +44,9 @@ class BernoulliMixtureRV(MarginalMixtureRV):
     @staticmethod
     def support(x: Any) -> tuple[Any, Any]:
         """Zeros and ones."""
-        return x, (pt.eq(x, 0) | pt.eq(x, 1)).all(axis=-1)
+        x = x.astype("floatX")
+        binary = pt.eq(x, 0) | pt.eq(x, 1)
+        return pt.switch(binary, x, 0.0), binary.all(axis=-1)
 
     @staticmethod
     def conditions(*theta: Any) -> dict[str, Any]:

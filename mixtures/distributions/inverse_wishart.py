@@ -102,7 +102,9 @@ class InverseWishart(Continuous):
             - multigammaln
         )
         positive_definite = pt.switch(pt.isnan(log_det(chol)), -np.inf, density)
-        proper = check_parameters(positive_definite, has_positive_diagonal(scale), msg="positive-definite Psi")
+        proper = check_parameters(
+            positive_definite, has_positive_diagonal(scale), msg="positive-definite Psi"
+        )
         return check_parameters(proper, nu > dim - 1, msg="nu > D - 1")
 
 
