@@ -35,7 +35,7 @@ from mixtures.modes import (
     partition_starts,
     prepare,
 )
-from mixtures.optimise import climb, curvature_at
+from mixtures.optimise import climb, curvature_at, reach
 from mixtures.priors import Array
 from mixtures.rows import Blocks
 from mixtures.sampling import check_options, sample
@@ -363,7 +363,8 @@ def _of_model(
     with carrying(multi):
         x = compiled.unconstrain(multi.params)
         curvature = curvature_at(compiled, x)
-        mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], None, None))
+        step = displaced(x, curvature, rng) - x
+        mode = whole(best_mode(compiled, [x + reach(compiled, x, step) * step], None, None))
         symmetry = find_symmetry(compiled, x)
         if symmetry.state == EXCHANGEABLE:
             returned = align_by_model(mode.to_datatree(), multi.params, compiled=compiled, symmetry=symmetry)[

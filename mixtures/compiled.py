@@ -11,6 +11,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
+from mixtures.conditions import checks_of, guarded, holds, log_jacobian_of, terms_of
 from mixtures.distributions.marginal import natural_form
 from mixtures.lowering import JaxFunction, compile_graph, remembered
 from mixtures.priors import Array
@@ -39,9 +40,7 @@ def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunc
 def _terms(model: pm.Model) -> tuple[list[Any], Any]:
     """Log densities of free variables, observed variables and potentials, and the log Jacobian."""
     with natural_form():
-        terms = model.logp(jacobian=False, sum=False)
-    with_jacobian = model.logp(vars=list(model.free_RVs), jacobian=True, sum=False)
-    return terms, _total(with_jacobian) - _total(terms[: len(model.free_RVs)])
+        return terms_of(model), _total(log_jacobian_of(model))
 
 
 @remembered
@@ -142,9 +141,19 @@ class CompiledModel:
         self.model, self.source = model, twin or model
         self._free = list(model.free_RVs)
         terms, log_jacobian = _terms(self.source)
-        function, self.arrays = compile_graph(self.source.value_vars, [_total(terms), log_jacobian])
+        outputs = [guarded(_total(terms), terms), log_jacobian]
+        function, self.arrays = self._compile(outputs, self.source)
         self.log_density = _log_density(function, self.value_shapes)
         self._of_source = (terms, log_jacobian)
+
+    def _compile(
+        self, outputs: Sequence[Any], model: pm.Model | None = None, more: Sequence[Any] = ()
+    ) -> tuple[JaxFunction, list[Any]]:
+        """Function of a model's value variables, their shapes known, and of more inputs; and its arrays."""
+        values = (model or self.model).value_vars
+        known = [v.type.clone(shape=shape)() for v, shape in zip(values, self.value_shapes, strict=True)]
+        replace = dict(zip(values, known, strict=True))
+        return compile_graph([*known, *more], clone_replace(list(outputs), replace, rebuild_strict=False))
 
     @cached_property
     def _own(self) -> tuple[list[Any], Any]:
@@ -165,7 +174,7 @@ class CompiledModel:
 
     @cached_property
     def _unconstrain(self) -> tuple[JaxFunction, list[Any]]:
-        inputs = [rv.type() for rv in self._free]
+        inputs = [rv.type.clone(shape=self.rv_shapes[rv.name])() for rv in self._free]
         outputs = []
         for rv, value in zip(self._free, inputs, strict=True):
             transform = self.model.rvs_to_transforms[rv]
@@ -241,7 +250,7 @@ class CompiledModel:
     def constrain_slopes(self, x: Array) -> dict[str, Array]:
         """Derivatives of the free variables in the coordinates at a flat vector, (..., size) by name."""
         outputs = self.model.replace_rvs_by_values(self._free)
-        function, arrays = compile_graph(self.model.value_vars, outputs)
+        function, arrays = self._compile(outputs)
         slopes = _slopes(function, self.value_shapes)(jnp.asarray(x), arrays)
         return {rv.name: np.asarray(slope) for rv, slope in zip(self._free, slopes, strict=True)}
 
@@ -264,12 +273,11 @@ class CompiledModel:
     @cached_property
     def log_prior(self) -> tuple[JaxFunction, list[Any]]:
         """``log_prior(x, arrays, jacobian)``, traceable by JAX, and its arrays."""
-        outputs = [_total(self._prior_terms), self._log_jacobian]
-        function, arrays = compile_graph(self.model.value_vars, outputs)
+        function, arrays = self._compile([_total(self._prior_terms), self._log_jacobian])
         return _log_density(function, self.value_shapes), arrays
 
     def _map(self, outputs: Any, x: Array, *, sequential: bool) -> list[Array]:
-        function, arrays = compile_graph(self.model.value_vars, outputs)
+        function, arrays = self._compile(outputs)
         vectors = np.reshape(x, (-1, self.size))
         mapped = _over_vectors(function, self.value_shapes, sequential)(vectors, arrays)
         return [np.asarray(v).reshape(np.shape(x)[:-1] + v.shape[1:]) for v in mapped]
@@ -278,6 +286,37 @@ class CompiledModel:
         """Log density and its gradient at a flat vector."""
         value, gradient = gradient_of(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian))
         return float(value), np.asarray(gradient)
+
+    def shape_of(self, variable: Any) -> tuple[int, ...]:
+        """Shape of a variable of the model."""
+        if None not in variable.type.shape:
+            return tuple(variable.type.shape)
+        function, arrays = self._compile(self.model.replace_rvs_by_values([variable]))
+        values = [
+            jax.ShapeDtypeStruct(shape, v.dtype)
+            for v, shape in zip(self.model.value_vars, self.value_shapes, strict=True)
+        ]
+        return tuple(jax.eval_shape(function, values, arrays)[0].shape)
+
+    def objections(self, x: Array) -> list[str]:
+        """Why the log density is not finite at a flat vector: checks that fail, else terms that are not."""
+        terms, _ = self._own
+        named = [*self._free, *self.model.observed_RVs, *self.model.potentials]
+        checks = [checks_of([term]) for term in terms]
+        truths = [holds(check) for own in checks for check in own]
+        values = iter(self._map([*truths, *terms], x, sequential=False))
+        found = [
+            f"'{v.name}' fails the check \"{check.op.msg}\""
+            for v, own in zip(named, checks, strict=True)
+            for check in own
+            if not next(values)
+        ]
+        return list(dict.fromkeys(found)) or [
+            f"the log density of '{v.name}' is {term[~np.isfinite(term)][0]}"
+            + (f" at {np.argwhere(~np.isfinite(term))[0].tolist()}" if term.ndim else "")
+            for v, term in zip(named, values, strict=True)
+            if not np.isfinite(term).all()
+        ]
 
     def initial_point(self, seed: int) -> Array:
         """PyMC's initial point as a flat vector."""
@@ -303,9 +342,8 @@ class CompiledModel:
         theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(rows.owner)))
         with natural_form():
             log_joint = op.log_joint(self.model.rvs_to_values[rows], *theta)
-        function, arrays = compile_graph(
-            [*self.model.value_vars, known], [(known * log_joint).sum() + _total(self._prior_terms)]
-        )
+        expected = (known * log_joint).sum() + _total(self._prior_terms)
+        function, arrays = self._compile([expected], more=[known])
         gradient = gradient_of(_log_density(_arrays_as_inputs(function, 1), self.value_shapes))
 
         def value_and_grad(r: Array, x: Array) -> tuple[float, Array]:
@@ -323,7 +361,7 @@ class CompiledModel:
         own = self.model.rvs_to_values[observed]
         rows, weights = own.type(), pt.vector("weights", shape=terms.type.shape)
         (moved,) = clone_replace([(weights * terms).sum()], {own: rows})
-        function, arrays = compile_graph([*self.model.value_vars, rows, weights], [moved])
+        function, arrays = self._compile([moved], more=[rows, weights])
         return _log_density(_arrays_as_inputs(function, 2), self.value_shapes), arrays
 
     def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:

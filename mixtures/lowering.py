@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from platformdirs import user_cache_path
+from pymc.logprob.utils import CheckParameterValue
 from pytensor.compile.mode import JAX
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.conditional import LazyIfElse
@@ -32,10 +33,13 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.raise_op import Assert, CheckAndRaise
+from pytensor.scalar.basic import Log, Log1p
+from pytensor.tensor import constant
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
-__all__ = ["JaxFunction", "compile_graph", "forget", "known_value", "remembered"]
+__all__ = ["JaxFunction", "compile_graph", "forget", "keep_checks", "known_value", "remembered"]
 
 JaxFunction = Callable[..., Any]
 
@@ -47,6 +51,12 @@ PREPARED_BYTES = 2**28
 
 SMALL = 4096
 """Numbers up to which an array travels with others in one: a call costs by the number of its arguments."""
+
+MINUS_INFINITY_FOR_CHECKS = "local_check_parameter_to_ninf_switch"
+"""PyMC's rewrite of the checks of its distributions, which it makes whenever it compiles a density."""
+
+NEXT_TO_ZERO = 1e-100
+"""Stands for 0 where the logarithm is differentiated; its square is a number still."""
 
 IMPORTED_IN = os.getpid()
 """The process whose threads XLA's are: they run from the import on, and a fork has none of them."""
@@ -104,11 +114,14 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
             "with multiprocessing.get_context('spawn'); fit_em alone works in forked ones"
         )
     _use_persistent_cache()
-    held = [v for v in ancestors(outputs) if v not in set(inputs) and _is_array(v)]
-    lifted = [v.type() for v in held]
-    outputs = clone_replace(list(outputs), dict(zip(held, lifted, strict=True)))
-    arguments = [*inputs, *lifted]
+    leaves = [v for v in ancestors(outputs) if v not in set(inputs)]
+    held = [v for v in leaves if _is_array(v)]
     values = [jnp.asarray(known_value(v)) for v in held]
+    lifted = [v.type.clone(shape=x.shape)() for v, x in zip(held, values, strict=True)]
+    replace = dict(zip(held, lifted, strict=True))
+    replace.update({v: constant(known_value(v)) for v in leaves if _is_form(v)})
+    outputs = clone_replace(list(outputs), replace, rebuild_strict=False)
+    arguments = [*inputs, *lifted]
     with _compiling:
         for known_arguments, known_outputs, known, prepare in _compiled:
             if _same_graph(arguments, outputs, known_arguments, known_outputs):
@@ -125,15 +138,15 @@ def _lower(
 ) -> tuple[JaxFunction, JaxFunction]:
     """Function of inputs and prepared arrays, and the one that prepares them."""
     graph = FunctionGraph(list(arguments), list(outputs), clone=True)
-    JAX.excluding("inline_ofg").optimizer.rewrite(graph)  # so that JAX finds operations that it has whole
+    mode = JAX.including(MINUS_INFINITY_FOR_CHECKS).excluding("inline_ofg")  # JAX has those operations whole
+    mode.optimizer.rewrite(graph)
+    keep_checks()
     inputs, lifted = graph.inputs[:n_inputs], graph.inputs[n_inputs:]
     prepared = _of_arrays_alone(graph, lifted)
     small = [v for v in prepared if _is_float(v) and _size(v) <= SMALL]
     large = [v for v in prepared if v not in small]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipping (Check|Assert)")  # checks have no place in XLA
-        jaxified = jax_funcify(FunctionGraph([*inputs, *small, *large], graph.outputs, clone=True))
-        preparing = jax_funcify(FunctionGraph(lifted, [*small, *large], clone=True))
+    jaxified = jax_funcify(FunctionGraph([*inputs, *small, *large], graph.outputs, clone=True))
+    preparing = jax_funcify(FunctionGraph(lifted, [*small, *large], clone=True))
     shapes = [v.type.shape for v in small]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
 
@@ -155,7 +168,7 @@ def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[V
     fixed = dict.fromkeys(lifted)
     for node in graph.toposort():
         known = all(isinstance(v, Constant) or v in fixed for v in node.inputs)
-        if known and all(_is_float(v) and 8 * _size(v) <= PREPARED_BYTES for v in node.outputs):
+        if known and all(_is_float(v, "bool") and 8 * _size(v) <= PREPARED_BYTES for v in node.outputs):
             fixed.update(dict.fromkeys(node.outputs))
     last = set(graph.outputs)
     for node in graph.apply_nodes:
@@ -164,9 +177,9 @@ def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[V
     return [v for v in fixed if v in last]
 
 
-def _is_float(v: Variable) -> bool:
+def _is_float(v: Variable, *more: str) -> bool:
     """Integers may be shapes, which JAX must know when it compiles."""
-    return getattr(v.type, "dtype", None) == "float64"
+    return getattr(v.type, "dtype", None) in ("float64", *more)
 
 
 def _size(v: Variable) -> float:
@@ -179,6 +192,49 @@ def _size(v: Variable) -> float:
 def jax_log_sum_exp(op: LogSumExp, **_: Any) -> JaxFunction:
     """By JAX, whose gradient does not pass through the largest."""
     return lambda x: jax.scipy.special.logsumexp(x, axis=op.axis)
+
+
+@jax.custom_jvp
+def _log(x: Any) -> Any:
+    return jnp.log(x)
+
+
+@jax.custom_jvp
+def _log1p(x: Any) -> Any:
+    return jnp.log1p(x)
+
+
+def _next_to_zero(x: Any) -> Any:
+    return jnp.where(x == 0, NEXT_TO_ZERO, x)
+
+
+_log.defjvps(lambda t, _, x: t / _next_to_zero(x))
+_log1p.defjvps(lambda t, _, x: t / _next_to_zero(1 + x))
+
+
+@jax_funcify.register(Log)
+@jax_funcify.register(Log1p)
+def jax_log(op: Log | Log1p, **_: Any) -> JaxFunction:
+    """By JAX, but that log 0, if nothing depends on it, makes no gradient NaN: there 0 / 0 is 0."""
+    own, plain = (_log1p, jnp.log1p) if isinstance(op, Log1p) else (_log, jnp.log)
+    return lambda x: own(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else plain(x)
+
+
+def jax_check(op: CheckAndRaise, **_: Any) -> JaxFunction:
+    """NaN in place of a number whose check fails: XLA cannot raise, and nothing is to pass in silence."""
+
+    def checked(value: Any, *conditions: Any) -> Any:
+        if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            return value  # a shape, for the most part, and JAX checks those
+        return jnp.where(jnp.all(jnp.stack([jnp.asarray(c) for c in conditions])), value, jnp.nan)
+
+    return checked
+
+
+def keep_checks() -> None:
+    """Let JAX keep checks; whoever imports PyMC's own samplers on JAX makes it drop them."""
+    for op in (CheckAndRaise, Assert, CheckParameterValue):
+        jax_funcify.register(op)(jax_check)
 
 
 @jax_funcify.register(LazyIfElse)
@@ -198,8 +254,13 @@ def known_value(v: Any) -> Any:
 def _is_array(v: Variable) -> bool:
     """Whether a leaf holds numbers that may change from fit to fit, rather than the graph's form."""
     if isinstance(v, SharedVariable):
-        return isinstance(v.type, TensorType)
+        return isinstance(v.type, TensorType) and _is_data(v.get_value(borrow=True))
     return isinstance(v, Constant) and isinstance(v.type, TensorType) and v.type.ndim > 0 and _is_data(v.data)
+
+
+def _is_form(v: Variable) -> bool:
+    """Whether a variable that could change holds lengths or choices, which JAX must know when it compiles."""
+    return isinstance(v, SharedVariable) and isinstance(v.type, TensorType) and not _is_array(v)
 
 
 def _is_data(x: np.ndarray) -> bool:

@@ -15,13 +15,13 @@ from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, as_data
 from mixtures.declaration import declare
-from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given
 from mixtures.errors import CollapseError, IdentifiabilityWarning, InputError
 from mixtures.families import Mixture, resolve
 from mixtures.families.start import random_partition, random_starts
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.lowering import known_value
-from mixtures.optimise import Optimum, climb, curvature_at, polish
+from mixtures.optimise import Optimum, climb, curvature_at, polish, reach, require_density
 from mixtures.priors import Array
 from mixtures.rows import Rows
 from mixtures.tolerances import same_height
@@ -180,6 +180,13 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
             raise InputError("a pymc.Model brings its own data; leave X and weights out")
         if not spec.free_RVs:
             raise InputError("the model has no free variables")
+        discrete = [v.name for v in spec.free_RVs if not v.dtype.startswith("float")]
+        if discrete:
+            raise InputError(
+                f"free variables {', '.join(discrete)} are discrete, and the search and the samplers follow "
+                "slopes: sum them out of the density, or observe them"
+            )
+        _check_observed(spec)
         return spec, None, None, None
     if X is None:
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
@@ -194,6 +201,17 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
         return model, declare(resolved, distinct), resolved, data
 
 
+def _check_observed(model: pm.Model) -> None:
+    """Check the rows of a model's mixtures once more: ``pm.Data`` may hold anything by now."""
+    for v in model.observed_RVs:
+        if isinstance(v.owner.op, MarginalMixtureRV):
+            rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))
+            try:
+                v.owner.op.check(as_data(rows.reshape(-1, rows.shape[-1])))
+            except InputError as error:
+                raise InputError(f"observed '{v.name}': {error}") from None
+
+
 def best_mode(
     compiled: CompiledModel,
     starts: list[Array],
@@ -203,6 +221,8 @@ def best_mode(
     progressbar: bool = False,
 ) -> MAPFit:
     """Climb from every start and describe the best mode, or the best point there is at an interrupt."""
+    if spec is None:
+        require_density(compiled, starts)
     ends: list[Array] = []
     interrupted = ""
     try:
@@ -270,11 +290,12 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     mixtures = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
     shared = [v for v in mixtures if v.ndim == 2 and v.owner.op.shared(v.owner.op.dist_params(v.owner))]
     if not shared:
-        return [origin + rng.normal(size=origin.size) for _ in range(n)]
+        steps = rng.normal(size=(n, origin.size))
+        return [origin + reach(compiled, origin, step) * step for step in steps]
     rows = shared[0]
     X = np.asarray(known_value(model.rvs_to_values[rows]), dtype=np.float64)
     standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
-    k = rows.owner.op.lengths(*rows.owner.op.dist_params(rows.owner))["k"]
+    k = compiled.shape_of(rows.owner.op.dist_params(rows.owner)[0])[-1]
     complete = compiled.complete(rows)
     partitions = [random_partition(standardised, k, rng, lloyd=i % 2 == 0) for i in range(n)]
     return [climb(partial(complete, r), origin) for r in partitions]

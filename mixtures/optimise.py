@@ -1,18 +1,21 @@
 """Modes of a compiled log density: a quasi-Newton search, then Newton steps until it is flat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from mixtures.compiled import CompiledModel
+from mixtures.errors import InputError
 from mixtures.interrupts import Interrupted
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES, same_height
 
-__all__ = ["Curvature", "Optimum", "climb", "curvature_at", "polish"]
+__all__ = ["Curvature", "Optimum", "climb", "curvature_at", "polish", "reach", "require_density"]
 
+HALVINGS = 20
+"""How often a step out of the density's support is halved before it is given up."""
 NEWTON_STEPS = 25
 NEWTON_SIZE = 1500
 """Coordinates beyond which a dense Hessian is not worth its cost."""
@@ -114,6 +117,24 @@ class Curvature:
     @property
     def _damped(self) -> Array:
         return np.maximum(np.abs(self.values), self.negligible)
+
+
+def require_density(compiled: CompiledModel, starts: Sequence[Array]) -> None:
+    """Refuse starts none of which has a log density, and say which checks and variables that is due to."""
+    if any(np.isfinite(compiled.value_and_grad(x)[0]) for x in starts):
+        return
+    raise InputError(
+        f"the log density is {compiled.value_and_grad(starts[0])[0]} at "
+        f"{'the start' if len(starts) == 1 else 'every start'}: {'; '.join(compiled.objections(starts[0]))}. "
+        "Change the priors or parameters so that this holds where the search starts, and the data if "
+        "they are outside the support"
+    )
+
+
+def reach(compiled: CompiledModel, x: Array, step: Array) -> float:
+    """Share of a step from ``x`` that ends where there is a density: 1, or so many halves; 0 if none does."""
+    shares = (0.5**i for i in range(HALVINGS))
+    return next((share for share in shares if np.isfinite(compiled.value_and_grad(x + share * step)[0])), 0.0)
 
 
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:

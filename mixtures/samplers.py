@@ -15,6 +15,8 @@ from mixtures.compiled import CompiledModel
 from mixtures.draw import STATISTICS, Draws, describe_failure
 from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED
+from mixtures.lowering import keep_checks
+from mixtures.optimise import reach
 from mixtures.priors import Array
 
 __all__ = ["draw_by_nutpie", "draw_by_pymc", "require_nutpie"]
@@ -25,7 +27,10 @@ def draw_by_pymc(
 ) -> Draws:
     """Draw by PyMC's own NUTS: one chain after the other, unless asked for processes."""
     cores = run["cores"] or 1
-    points = [compiled.constrain(x + 0.1 * rng.standard_normal(x.size)) for x in starts]
+    steps = [0.1 * rng.standard_normal(x.size) for x in starts]
+    points = [
+        compiled.constrain(x + reach(compiled, x, step) * step) for x, step in zip(starts, steps, strict=True)
+    ]
     free = list(compiled.rv_shapes)
 
     def draw(chains: Sequence[int]) -> xr.DataTree:
@@ -76,6 +81,7 @@ def draw_by_nutpie(
 ) -> Draws:
     """Draw by nutpie, which JAX gives the log density."""
     nutpie = require_nutpie()
+    keep_checks()
     point = compiled.constrain(starts[0])
     free = list(compiled.rv_shapes)
     program = nutpie.compile_pymc_model(

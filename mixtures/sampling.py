@@ -25,7 +25,7 @@ from mixtures.labelled import EXCHANGEABLE
 from mixtures.labels import align, align_by_model
 from mixtures.lowering import known_value
 from mixtures.modes import model_dims, model_starts, prepare
-from mixtures.optimise import climb, curvature_at
+from mixtures.optimise import climb, curvature_at, reach, require_density
 from mixtures.priors import Array
 from mixtures.samplers import draw_by_nutpie, draw_by_pymc, require_nutpie
 from mixtures.symmetry import find_symmetry
@@ -220,9 +220,10 @@ def starting_points(
         ends = [
             climb(compiled.value_and_grad, x) for x in model_starts(compiled, max(chains, MODEL_STARTS), rng)
         ]
-        heights = np.nan_to_num([compiled.value_and_grad(x)[0] for x in ends], nan=-np.inf)
-        highest = [ends[i] for i in np.argsort(-heights)]
-        return highest[:chains], compiled.constrain(highest[0])
+        require_density(compiled, ends)  # where there is none, a search stays where it starts
+        heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+        highest = [ends[i] for i in np.argsort(-heights) if np.isfinite(heights[i])]
+        return [highest[i % len(highest)] for i in range(chains)], compiled.constrain(highest[0])
     if em is None:
         em = whole(fit_em(spec.for_mode(), data, random_seed=rng))
     best_first = em.restarts.order
@@ -256,6 +257,12 @@ def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Gener
     return frames
 
 
+def _inside(compiled: CompiledModel, frame: Frame) -> Frame:
+    """Frame whose start is jittered no further than there is a density."""
+    share = reach(compiled, frame.centre, frame.to_x(frame.start) - frame.centre)
+    return replace(frame, start=share * frame.start)
+
+
 @contextmanager
 def _progress(total: int, shown: bool) -> Any:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -272,7 +279,7 @@ def _blackjax(
     like = Frame(starts[0], basis, np.zeros(compiled.size))
     with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
         compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
-        frames = frames_at(compiled, starts, rng)
+        frames = [_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
         compiling.result()
     with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
         drawn = run_nuts(compiled, frames, on_progress=on_progress, **options)

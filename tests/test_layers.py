@@ -39,7 +39,17 @@ LAYERS = [
     [
         ("encoding",),
         ("estep", "kernel", "bound", "emfit", "ascent", "em"),
-        ("distributions", "declaration", "lowering", "compiled", "symmetry", "optimise", "laplace", "draw"),
+        (
+            "distributions",
+            "declaration",
+            "lowering",
+            "conditions",
+            "compiled",
+            "symmetry",
+            "optimise",
+            "laplace",
+            "draw",
+        ),
     ],
     [
         ("relabelling", "orders", "labels", "bootstrap"),

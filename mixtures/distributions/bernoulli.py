@@ -7,15 +7,12 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from mixtures.data import Data
+from mixtures.distributions.algebra import floored
 from mixtures.distributions.components import declare_rows
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.families.bernoulli import Bernoulli, binary_values
 
 __all__ = ["BernoulliMixture"]
-
-
-IMPOSSIBLE = np.float64(-1e300)
-"""Stands for log 0, which a matrix product would turn into NaN where it meets a 0."""
 
 
 class BernoulliMixtureRV(MarginalMixtureRV):
@@ -25,6 +22,11 @@ class BernoulliMixtureRV(MarginalMixtureRV):
     signature = "(k),(k,d)->(d)"
     dtype = "int64"
     _print_name = ("BernoulliMixture", "\\operatorname{BernoulliMixture}")
+
+    @staticmethod
+    def check(data: Data) -> np.ndarray:
+        """Zeros and ones only."""
+        return binary_values(data)
 
     def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
         """One flip for every feature."""
@@ -36,8 +38,21 @@ class BernoulliMixtureRV(MarginalMixtureRV):
         """``sum_d x_d log p_kd + (1 - x_d) log (1 - p_kd)``, two matrix products."""
         (p,) = theta
         ones = x.T.astype("floatX")
-        log_one, log_zero = (pt.maximum(log_p, IMPOSSIBLE) for log_p in (pt.log(p), pt.log1p(-p)))
+        log_one, log_zero = floored(pt.log(p)), floored(pt.log1p(-p))
         return log_one @ ones + log_zero @ (1 - ones)
+
+    @staticmethod
+    def support(x: Any) -> tuple[Any, Any]:
+        """Zeros and ones."""
+        x = x.astype("floatX")
+        binary = pt.eq(x, 0) | pt.eq(x, 1)
+        return pt.switch(binary, x, 0.0), binary.all(axis=-1)
+
+    @staticmethod
+    def conditions(*theta: Any) -> dict[str, Any]:
+        """Probabilities."""
+        (p,) = theta
+        return {"0 <= p <= 1": pt.ge(p, 0) & pt.le(p, 1)}
 
     @staticmethod
     def centre(alpha: Any, *theta: Any) -> Any:
@@ -88,17 +103,13 @@ class BernoulliMixture(MarginalMixture):
     """
 
     rv_op = BernoulliMixtureRV()
+    check = BernoulliMixtureRV.check
     observed_dtype = "int64"
 
     @classmethod
     def dist(cls, alpha: Any, p: Any, **kwargs: Any) -> Any:
         """Create an unnamed Bernoulli mixture variable."""
         return super().dist(alpha, p, **kwargs)
-
-    @classmethod
-    def check(cls, data: Any) -> np.ndarray:
-        """Zeros and ones only."""
-        return binary_values(data)
 
 
 @declare_rows.register

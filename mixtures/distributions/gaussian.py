@@ -10,7 +10,13 @@ from pymc.distributions.distribution import Continuous
 from pytensor.tensor.random.op import RandomVariable
 
 from mixtures.data import Data
-from mixtures.distributions.algebra import as_floats, inverse_cholesky, log_det
+from mixtures.distributions.algebra import (
+    as_floats,
+    has_positive_diagonal,
+    inverse_cholesky,
+    log_det,
+    middle,
+)
 from mixtures.distributions.components import declare_rows
 from mixtures.distributions.inverse_wishart import InverseWishart
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
@@ -47,7 +53,7 @@ class GaussianMixtureRV(MarginalMixtureRV):
         """
         mu, chol = theta
         k, dim = mu.shape
-        centre = x.mean(axis=0)
+        centre = middle(x)
         inverse = inverse_cholesky(chol)
         projected = (inverse.reshape((k * dim, dim)) @ (x - centre).T).reshape((k, dim, x.shape[0]))
         whitened = projected - inverse @ (mu - centre)[:, :, None]
@@ -68,6 +74,17 @@ class GaussianMixtureRV(MarginalMixtureRV):
         quadratic = -precision[:, i, j] * np.where(i == j, 0.5, 1.0)
         eta, phi = pt.concatenate([linear, quadratic], axis=1), pt.concatenate([z, z[i] * z[j]])
         return _log_normaliser(linear, mu, log_det(chol)), eta, phi
+
+    @staticmethod
+    def support(x: Any) -> tuple[Any, Any]:
+        """Finite rows; NaN stays NaN."""
+        infinite = pt.isinf(x)
+        return pt.switch(infinite, 0.0, x), ~infinite.any(axis=-1)
+
+    @staticmethod
+    def conditions(*theta: Any) -> dict[str, Any]:
+        """Factors of covariances."""
+        return {"positive-definite Sigma": has_positive_diagonal(theta[1])}
 
     @staticmethod
     def centre(alpha: Any, *theta: Any) -> Any:
@@ -91,6 +108,11 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
         mu, sd = theta
         whitened = (x.T[None, :, :] - mu[:, :, None]) / sd[:, :, None]
         return _normal_log_density(whitened, pt.log(sd).sum(-1))
+
+    @staticmethod
+    def conditions(*theta: Any) -> dict[str, Any]:
+        """Standard deviations."""
+        return {"sigma2 > 0": pt.gt(theta[1], 0)}
 
     @staticmethod
     def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any]:

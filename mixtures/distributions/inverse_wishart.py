@@ -9,7 +9,7 @@ from pymc.distributions.distribution import Continuous
 from pymc.distributions.transforms import CholeskyCovTransform, _default_transform
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.distributions.algebra import as_floats, inverse_cholesky, log_det
+from mixtures.distributions.algebra import as_floats, has_positive_diagonal, inverse_cholesky, log_det
 from mixtures.distributions.transforms import LogCholesky
 
 __all__ = ["InverseWishart"]
@@ -93,15 +93,19 @@ class InverseWishart(Continuous):
         multigammaln = (
             pt.gammaln(nu[..., None] / 2 - pt.arange(dim) / 2).sum(-1) + dim * (dim - 1) * np.log(np.pi) / 4
         )
+        scale = pt.linalg.cholesky(Psi)
         density = (
-            nu * log_det(pt.linalg.cholesky(Psi))
+            nu * log_det(scale)
             - (nu + dim + 1) * log_det(chol)
             - trace / 2
             - nu * dim * np.log(2) / 2
             - multigammaln
         )
         positive_definite = pt.switch(pt.isnan(log_det(chol)), -np.inf, density)
-        return check_parameters(positive_definite, nu > dim - 1, msg="nu > D - 1")
+        proper = check_parameters(
+            positive_definite, has_positive_diagonal(scale), msg="positive-definite Psi"
+        )
+        return check_parameters(proper, nu > dim - 1, msg="nu > D - 1")
 
 
 @_default_transform.register(InverseWishartRV)

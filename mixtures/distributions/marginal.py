@@ -22,12 +22,15 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.conditional import ifelse
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import explicit_graph_inputs
+from pytensor.scalar.basic import Cast
+from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.data import as_data
+from mixtures.data import Data, as_data
+from mixtures.distributions.algebra import floored, unfloored
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["MarginalMixture", "MarginalMixtureRV", "natural_form"]
+__all__ = ["MarginalMixture", "MarginalMixtureRV", "as_given", "natural_form"]
 
 _both_forms: ContextVar[bool] = ContextVar("both_forms", default=False)
 
@@ -80,6 +83,11 @@ class MarginalMixtureRV(RandomVariable):
                     )
         return known
 
+    @staticmethod
+    def check(data: Data) -> np.ndarray:
+        """Values (n, D) of checked data; a family adds its own checks."""
+        return data.values
+
     def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
         """Draw one row for every parameter set along the leading axes."""
         raise NotImplementedError
@@ -106,7 +114,7 @@ class MarginalMixtureRV(RandomVariable):
 
     def log_joint(self, x: Any, alpha: Any, *theta: Any) -> Any:
         """Symbolic log Pr(x_i, z_i = k), shape (K, n), of rows that share the parameters."""
-        log_alpha = pt.log(alpha)[:, None]
+        log_alpha = floored(pt.log(alpha))[:, None]
         joint = log_alpha + self.log_density(x, *theta)
         natural = self.natural(x, *theta) if _both_forms.get() and _is_data(x) else None
         if natural is None:
@@ -117,9 +125,28 @@ class MarginalMixtureRV(RandomVariable):
         return ifelse(loss < TOLERANCES.natural_loss, log_alpha + constant[:, None] + eta @ phi, joint)
 
     @staticmethod
+    def support(x: Any) -> tuple[Any, Any]:
+        """Symbolic rows (n, D) that densities are finite at, and which of ``x`` have one at all (n,)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def conditions(*theta: Any) -> dict[str, Any]:
+        """What must hold of the family's parameters, symbolic, by its wording."""
+        raise NotImplementedError
+
+    @staticmethod
     def centre(alpha: Any, *theta: Any) -> Any:
         """Symbolic central row (..., D), where an unobserved variable starts."""
         raise NotImplementedError
+
+
+def as_given(value: Any) -> Any:
+    """Rows before PyMC cut them to the integers of the distribution, where it can be told: 0.5 becomes 0."""
+    node = value.owner
+    if node is None or not isinstance(node.op, Elemwise) or not isinstance(node.op.scalar_op, Cast):
+        return value
+    (given,) = node.inputs
+    return given if value.dtype.startswith("int") and given.dtype.startswith("float") else value
 
 
 def _is_data(x: Any) -> bool:
@@ -141,17 +168,23 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
 
     Parameters shared by all rows (the usual case) take one feature-major pass;
     parameters that vary by row, as in a regression of ``alpha`` on covariates,
-    are vectorised over the leading axes.
+    are vectorised over the leading axes. Rows outside the support, such as a 2
+    among zeros and ones, have density zero.
     """
-    (value,) = values
+    value = as_given(*values)
     features = op.lengths(*params, value).get("d")
     value = pt.specify_shape(value, (..., features))  # or a single column would broadcast
 
     def rows(x: Any, *theta: Any) -> Any:
-        return pt.logsumexp(op.log_joint(x, *theta), axis=0)
+        inside, possible = op.support(x)
+        density = unfloored(pt.logsumexp(op.log_joint(inside, *theta), axis=0))
+        return density + pt.switch(possible, 0.0, -np.inf)  # a sum: what depends on rows alone is kept
 
     def checked(density: Any) -> Any:
-        valid = [pt.ge(params[0], 0), pt.isclose(params[0].sum(axis=-1), 1)]
+        alpha, *theta = params
+        for condition, holds in op.conditions(*theta).items():
+            density = check_parameters(density, holds, msg=condition)
+        valid = [pt.ge(alpha, 0), pt.isclose(alpha.sum(axis=-1), 1)]
         return check_parameters(density, *valid, msg="alpha >= 0, sum(alpha) = 1")
 
     shared = op.shared(params)
@@ -174,6 +207,7 @@ class MarginalMixture(Distribution):
     """Base of the user-facing mixtures: checks observed rows before PyMC sees them."""
 
     rv_type = MarginalMixtureRV
+    check = MarginalMixtureRV.check
     observed_dtype: ClassVar[str] = "float64"
 
     def __new__(cls, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
@@ -181,11 +215,6 @@ class MarginalMixture(Distribution):
         if observed is not None and not isinstance(observed, Variable):
             observed = cls.check(as_data(observed)).astype(cls.observed_dtype)
         return super().__new__(cls, name, *args, observed=observed, **kwargs)
-
-    @classmethod
-    def check(cls, data: Any) -> np.ndarray:
-        """Values (n, D) of checked data; a family adds its own checks."""
-        return data.values
 
     @classmethod
     def dist(cls, *params: Any, **kwargs: Any) -> Any:
