@@ -23,8 +23,8 @@ from mixtures.commands import predict
 from mixtures.data import as_data, did_you_mean
 from mixtures.errors import InputError
 from mixtures.files import read_table
-from mixtures.printing import LONGEST_TEXT, plain, visible
-from mixtures.wording import named, shortened
+from mixtures.printing import plain
+from mixtures.wording import LONGEST_TEXT, named, shortened, visible
 
 X = mx.datasets.faithful().to_numpy()[:60]
 FAST = ("-k", 1, "--n-init", 1, "--seed", 1)

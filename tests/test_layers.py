@@ -48,7 +48,7 @@ LAYERS = [
     [("smc", "evidence", "occupied", "recommendation", "selection")],
     [("parts", "saving"), ("prediction",)],
     [("plot",)],
-    [("printing", "options", "reporting", "commands", "cli", "__main__")],
+    [("printing", "streams", "options", "reporting", "commands", "cli", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from rich.progress import track
 
 from mixtures.agreement import Crosscheck, crosscheck
-from mixtures.archive import replacing
+from mixtures.archive import check_writable, replacing
 from mixtures.data import Data, as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
@@ -33,9 +33,12 @@ from mixtures.reporting.material import Material
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.saving import Header, versions
 from mixtures.selection import Selection
-from mixtures.wording import shortened
+from mixtures.wording import shortened, visible
 
 __all__ = ["Report", "report"]
+
+LONGEST_TITLE = 200
+"""Characters of a title at most."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def report(
     >>> page.headline.title
     'EM, MAP and the posterior agree, and the sample can be relied on.'
     """
+    if path is not None:
+        check_writable(path)
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else as_data(X, weights)
     found = None if data is None else content_hash(data)
@@ -157,6 +162,7 @@ def report(
     ]
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
+    title = visible(title, longest=LONGEST_TITLE)
     verdict = headline(result)
     page = Report(title, verdict, _page(title, verdict, glance(material), sections))
     if path is not None:
@@ -247,10 +253,18 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("mixtures.reporting", "page"),
         autoescape=True,
+        finalize=_harmless,  # of every text that comes into the page, in whatever place
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _harmless(value: Any) -> Any:
+    """Text of which nothing steers what stands around it; markup is our own."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value, keep="\n\t", longest=len(value))
 
 
 def _own(name: str) -> str:
