@@ -1,5 +1,6 @@
 """Standard streams as a process finds them: closed, full, or of an encoding that lacks characters."""
 
+import errno
 import os
 import stat
 import sys
@@ -9,6 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
+import rich
 import typer
 
 from mixtures.errors import InputError
@@ -16,9 +18,16 @@ from mixtures.printing import console, plain
 
 __all__ = ["complain", "file_of", "flushed", "prepare_streams", "standard_input"]
 
+UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EAGAIN}
+"""Errors of a stream that takes no more; those of files are told where files are written."""
+
 
 def prepare_streams() -> None:
-    """Refuse a standard output that is closed, and print what an encoding lacks as question marks."""
+    """Refuse a standard output that is closed, and print what an encoding lacks as question marks.
+
+    Progress is for a person, on standard error: what is printed may end in a pipe that nobody
+    reads to its end, which must not end the work.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -29,6 +38,7 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")
+    rich.reconfigure(stderr=True, quiet=sys.stderr is None or not sys.stderr.isatty())
 
 
 @contextmanager
@@ -41,20 +51,11 @@ def flushed() -> Iterator[None]:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except OSError as error:
-        if not _is_lost():
+        if error.filename is not None or error.errno not in UNWRITABLE:
             raise
-        raise OSError(f"standard output cannot be written ({error.strerror or error})") from error
-
-
-def _is_lost() -> bool:
-    """Whether standard output takes no more; what waits for it is then thrown away, or Python would fail."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError):
+        with suppress(OSError):  # what waits to be printed is thrown away, or Python would fail as it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        raise OSError(f"standard output cannot be written ({os.strerror(error.errno)})") from error
 
 
 @contextmanager

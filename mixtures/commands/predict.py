@@ -73,7 +73,7 @@ def predict_command(
     With -k, by EM fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
     check_outputs(seed, data, saved, o=output)
-    if output is not None and output.suffix.lower() not in TABLES:
+    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")

@@ -104,7 +104,7 @@ def report_command(
     check_outputs(seed, data, saved, o=output, save=save_as)
     if (saved is None) is (k is None):
         raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
-    if output.suffix.lower() not in (".html", ".htm"):
+    if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
     if not data and saved is None:
         raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
