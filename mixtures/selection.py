@@ -14,6 +14,7 @@ from arviz_stats import loo
 from rich.progress import track
 
 from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.brief import noted, on_a_page, table_head
 from mixtures.data import Data, as_data, did_you_mean
 from mixtures.diagnostics import diagnose
 from mixtures.em import fit_em
@@ -67,6 +68,15 @@ class Selection:
     recommended: int | None
     rule: str
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say on a page what to take and why."""
+        take = "no recommendation" if self.recommended is None else f"take K = {self.recommended}"
+        return on_a_page(
+            f"Selection: {take} ({self.rule})",
+            table_head(self.table.drop(columns="notes").round(2), digits=8),
+            noted(self.notes),
+        )
 
     @property
     def interrupted(self) -> bool:

@@ -18,6 +18,7 @@ LAYERS = [
             "interrupts",
             "tolerances",
             "wording",
+            "brief",
             "data",
             "arguments",
             "rows",

@@ -1,5 +1,6 @@
 """``mixtures predict``: the cluster of every row."""
 
+import codecs
 import json
 import sys
 from functools import partial
@@ -111,6 +112,8 @@ def predict_command(
 def _say_what_is_lost(text: str) -> None:
     """Tell of characters that standard output prints as question marks; a table has none in silence."""
     encoding = sys.stdout.encoding
+    if codecs.lookup(encoding).name == "ascii":  # taken for a mistake: text goes out as UTF-8
+        return
     try:
         text.encode(encoding)
     except UnicodeEncodeError:

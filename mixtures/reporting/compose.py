@@ -16,6 +16,7 @@ from rich.progress import track
 
 from mixtures.agreement import Crosscheck, crosscheck
 from mixtures.archive import check_writable, replacing
+from mixtures.brief import on_a_page
 from mixtures.data import Data, as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
@@ -58,6 +59,12 @@ class Report:
     title: str
     headline: Headline
     html: str
+
+    def __repr__(self) -> str:
+        """Title and verdict; the page itself is for a browser."""
+        return on_a_page(
+            f"Report: {self.title}", f"  {self.headline.title}", f"  {len(self.html):,} characters of HTML"
+        )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the page to a file, which takes the place of an older one only when it is whole."""
