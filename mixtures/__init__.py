@@ -15,6 +15,7 @@ from mixtures.errors import (
     InputError,
     NoApproximation,
     NonMonotoneError,
+    PerformanceWarning,
 )
 from mixtures.evidence import marginal_likelihood
 from mixtures.families import BMM, GMM, resolve
@@ -45,6 +46,7 @@ __all__ = [
     "InverseWishart",
     "NoApproximation",
     "NonMonotoneError",
+    "PerformanceWarning",
     "align",
     "coclustering",
     "compare_labellings",

@@ -15,6 +15,7 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.arguments import check_share, check_whole, generator
+from mixtures.brief import model_words, noted, on_a_page, table_head
 from mixtures.certificate import count_starts, displaced, find_modes, independent, maximum, returns, slopes
 from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
@@ -93,6 +94,18 @@ class Crosscheck:
     notes: tuple[str, ...]
     uncertainty: Uncertainty | None = None
     starts: Starts | None = None
+
+    def __repr__(self) -> str:
+        """Say on a page what was found and whether it agrees."""
+        holds = "holds" if self.passed else "does not hold"
+        return on_a_page(
+            f"Crosscheck of {model_words(self.mode.spec)}: the certificate of agreement {holds}",
+            f"  {self.headline.state.name}: {self.headline.title}",
+            *(f"  {check}" for check in self.certificate),
+            "" if self.convergence is None else f"  posterior sample: {self.convergence}",
+            table_head(self.table.drop(columns=["z", "ess_tail"], errors="ignore"), rows=10),
+            noted(self.notes),
+        )
 
     @property
     def passed(self) -> bool:

@@ -1,10 +1,13 @@
 """The command line: ``mixtures crosscheck`` and ``demo`` here, the others from `mixtures.commands`."""
 
 import json
+import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from typer.core import TyperGroup
 
@@ -13,6 +16,7 @@ from mixtures.agreement import crosscheck
 from mixtures.arguments import check_whole
 from mixtures.commands import datasets as datasets_module
 from mixtures.commands import predict, report, select
+from mixtures.data import as_data
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
     FAILS,
@@ -51,9 +55,18 @@ from mixtures.options import (
     reports_errors,
     spec_of,
     tell_written,
+    written,
 )
-from mixtures.printing import console, crosscheck_as_json, show_crosscheck, write_table
-from mixtures.saving import save
+from mixtures.printing import (
+    check_table,
+    console,
+    crosscheck_as_json,
+    show_crosscheck,
+    visible,
+    write_table,
+)
+from mixtures.saving import check_labels, save
+from mixtures.streams import complain, flushed, prepare_streams
 from mixtures.verdict import State
 
 __all__ = ["main"]
@@ -71,7 +84,9 @@ class Commands(TyperGroup):
         """Find the command that the first argument names."""
         word = args[0]
         if word not in self.commands and (word in datasets.NAMES or Path(word).exists()):
-            ctx.fail(f"{word!r} names data, and no command; did you mean: mixtures crosscheck {word} -k 2")
+            ctx.fail(
+                f"{word!r} names data, and no command; did you mean: mixtures crosscheck {visible(word)} -k 2"
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -153,10 +168,15 @@ def crosscheck_command(
     bad input, 130 after Ctrl-C: what was computed by then is shown, and saved if it has a posterior sample.
     """
     spec = spec_of(model, k, covariance, prior, weight_concentration)
-    check_outputs(seed, csv=csv, save=save_as)
+    check_outputs(seed, data, csv=csv, save=save_as)
+    check_whole(0, rows=rows)
     if save_as is not None:
         require_netcdf()
     frame = load_frame(data, columns, exclude, separator, header, index)
+    if save_as is not None:
+        check_labels(as_data(frame).obs_id)
+    if csv is not None:
+        check_table(np.array(["parameter"]), csv)
     cc = crosscheck(
         spec,
         frame,
@@ -170,17 +190,18 @@ def crosscheck_command(
         n_resamples=n_resamples,
         progressbar=not (quiet or as_json),
     )
-    if csv is not None:
-        write_table(cc.table, csv)
-    if save_as is not None:
-        save(cc, save_as, X=frame, about=about(context, data, seed))
+    made = written(
+        table=(csv, partial(write_table, cc.table)),
+        result=(save_as, partial(save, cc, X=frame, about=about(context, data, seed))),
+    )
     if as_json:
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
     else:
         show_crosscheck(cc, rows)
-        tell_written(quiet, table=csv, result=save_as)
+        tell_written(quiet, made)
+    complete = len(made) == sum(file is not None for file in (csv, save_as))
     good = cc.headline.state is State.GREEN if strict else cc.passed
-    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if good else FAILS)
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and good else FAILS)
 
 
 app.command("select", epilog=select.EXAMPLES)(select.select_command)
@@ -212,5 +233,11 @@ def demo(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = F
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what it prints on, it finds as it is: closed, full or of few characters."""
+    try:
+        prepare_streams()
+        with flushed():
+            app()
+    except OSError as error:
+        complain(error)
+        sys.exit(FAILS)

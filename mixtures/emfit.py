@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_kind
+from mixtures.brief import model_words, noted, on_a_page, parameter_lines
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED
@@ -57,6 +58,12 @@ class Restarts:
         text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
         return text + (f", {len(self.collapsed)} collapsed" if self.collapsed else "")
 
+    def __repr__(self) -> str:
+        """Word the record, and say how far apart the starts ended."""
+        ends = self.log_posterior[np.isfinite(self.log_posterior)]
+        heights = f"; log posterior {ends.min():.8g} to {ends.max():.8g}" if len(ends) else ""
+        return on_a_page(f"Restarts: {self}{heights}")
+
 
 @dataclass(frozen=True)
 class EMFit:
@@ -98,6 +105,17 @@ class EMFit:
     restarts: Restarts
     notes: tuple[str, ...]
     features: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say on a page what was found and how sure that is."""
+        how = "converged" if self.converged else "not converged"
+        return on_a_page(
+            f"EMFit of {model_words(self.spec)}: {how} after {self.n_iter} iterations",
+            f"  log-likelihood {self.log_likelihood:.8g}, log posterior {self.log_posterior:.8g}",
+            f"  {self.restarts}",
+            parameter_lines(self.params),
+            noted(self.notes),
+        )
 
     @property
     def interrupted(self) -> bool:

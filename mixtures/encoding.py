@@ -90,7 +90,10 @@ def _read_float(raw: Any, hint: Any, where: str, *_: Any) -> float:
         return NOT_FINITE[raw]
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise InputError(f"{where} is {type(raw).__name__}, not a number")
-    return float(raw)
+    try:
+        return float(raw)
+    except OverflowError as error:  # JSON's whole numbers have no end
+        raise InputError(f"{where} is a number too large for a float") from error
 
 
 def _scalar(kind: type) -> Codec:
@@ -129,8 +132,9 @@ def _read_array(raw: Any, hint: Any, where: str, fetch: Fetch) -> np.ndarray:
         array[:] = cells
         return array.reshape(shape)
     try:
-        array = np.array(cells, dtype=np.int64 if name.startswith("date") else name)
-    except OverflowError as error:
+        with np.errstate(over="raise"):
+            array = np.array(cells, dtype=np.int64 if name.startswith("date") else name)
+    except (OverflowError, FloatingPointError) as error:
         raise InputError(f"{where} has values too large for {name}") from error
     return array.astype(name, copy=False).reshape(shape)
 

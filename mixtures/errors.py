@@ -12,6 +12,7 @@ __all__ = [
     "InputError",
     "NoApproximation",
     "NonMonotoneError",
+    "PerformanceWarning",
 ]
 
 
@@ -60,3 +61,7 @@ class DataWarning(UserWarning):
 
 class IdentifiabilityWarning(UserWarning):
     """Only the prior separates some parameters: no data of this shape could do it."""
+
+
+class PerformanceWarning(UserWarning):
+    """Nothing is wrong with the answer, but it takes longer than it need; the message says why."""

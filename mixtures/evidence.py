@@ -17,6 +17,7 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from mixtures.arguments import check_whole, generator
+from mixtures.brief import noted, on_a_page
 from mixtures.compiled import CompiledModel
 from mixtures.em import fit_em
 from mixtures.errors import InputError
@@ -67,6 +68,14 @@ class Evidence:
     standard_error: float
     method: str
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say the figure, how far it can be off, and why to doubt it."""
+        return on_a_page(
+            f"Evidence: log marginal likelihood {self.log_marginal_likelihood:.8g}, "
+            f"standard error {self.standard_error:.2g} ({self.method})",
+            noted(self.notes),
+        )
 
 
 def marginal_likelihood(

@@ -39,6 +39,8 @@ from pytensor.tensor import constant
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
+from mixtures.errors import PerformanceWarning
+
 __all__ = ["JaxFunction", "compile_graph", "forget", "keep_checks", "known_value", "remembered"]
 
 JaxFunction = Callable[..., Any]
@@ -293,7 +295,7 @@ def _cache_folder() -> str | None:
         warnings.warn(
             f"{folder} cannot be written ({error.strerror or error}): models are compiled anew in every "
             "process; set JAX_COMPILATION_CACHE_DIR to a folder that can",
-            RuntimeWarning,
+            PerformanceWarning,
             stacklevel=2,
         )
         return None

@@ -12,6 +12,7 @@ import xarray as xr
 from rich.progress import track
 
 from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.brief import model_words, on_a_page, parameter_lines
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, as_data
 from mixtures.declaration import declare
@@ -73,6 +74,17 @@ class MAPFit:
     log_posteriors: Array
     dims: Mapping[str, tuple[str, ...]]
     coords: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Say on a page what was found and how sure that is."""
+        how = "converged" if self.converged else "not converged"
+        return on_a_page(
+            f"MAPFit of {model_words(self.spec)}: {how}, {self.found}",
+            f"  log posterior {self.log_posterior:.8g}, largest component of its gradient "
+            f"{self.gradient_norm:.2g}",
+            f"  {self.n_best} of {len(self.log_posteriors)} starts reached it",
+            parameter_lines(self.params),
+        )
 
     @property
     def n_best(self) -> int:

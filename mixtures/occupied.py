@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.arguments import generator
+from mixtures.brief import on_a_page, table_head
 from mixtures.diagnostics import Check, Verdict, label_free
 from mixtures.errors import InputError
 from mixtures.families import Mixture
@@ -49,6 +50,10 @@ class OccupiedClusters:
         k = self.most_probable
         text = f"{k} occupied clusters with probability {self.probabilities[k]:.2f}"
         return text if self.verdict.passed else f"{text}, but the chains did not mix: {self.verdict}"
+
+    def __repr__(self) -> str:
+        """Word the answer, with the probability of every number."""
+        return on_a_page(f"OccupiedClusters: {self}", table_head(self.probabilities.to_frame("probability")))
 
 
 def occupied_clusters(

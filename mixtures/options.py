@@ -4,7 +4,7 @@ import csv
 import os
 import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 import typer
 
 from mixtures import datasets
+from mixtures.archive import check_writable, is_stream
 from mixtures.data import did_you_mean
 from mixtures.errors import (
     CollapseError,
@@ -26,10 +27,11 @@ from mixtures.errors import (
 from mixtures.families import Mixture
 from mixtures.families.covariance import COVARIANCES
 from mixtures.files import check_reading, choose_columns, read_stream, read_table
-from mixtures.printing import console, plain, show_interrupt, visible
+from mixtures.printing import plain, show_interrupt, visible
 from mixtures.recommendation import CRITERIA
 from mixtures.sampling import SAMPLERS
 from mixtures.standard_errors import METHODS
+from mixtures.streams import complain, file_of, flushed, standard_input
 from mixtures.wording import named
 
 HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
@@ -175,18 +177,18 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), flushed():
                 for told in (ConvergenceWarning, DataWarning, IdentifiabilityWarning):
                     warnings.simplefilter("ignore", told)  # notes and lines of the verdict say it
                 command(*args, **kwargs)
         except InputError as error:
-            _complain(error)
+            complain(error)
             raise typer.Exit(BAD_INPUT) from error
         except MemoryError as error:
-            _complain(InputError(f"not enough memory ({error}); take fewer rows, columns, clusters or draws"))
+            complain(InputError(f"not enough memory ({error}); take fewer rows, columns, clusters or draws"))
             raise typer.Exit(BAD_INPUT) from error
-        except (CollapseError, NonMonotoneError) as error:
-            _complain(error)
+        except (CollapseError, NonMonotoneError, OSError) as error:
+            complain(error)
             raise typer.Exit(FAILS) from error
         except KeyboardInterrupt as error:
             show_interrupt(error)
@@ -195,20 +197,42 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def check_outputs(seed: int | None, **files: Path | None) -> None:
-    """Refuse a bad seed, and files that cannot be written, before anything is computed."""
+def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | None) -> None:
+    """Refuse a bad seed, and files that cannot be written or are read from, before anything is computed."""
     if seed is not None and seed < 0:
         raise InputError(f"--seed must not be negative, got {seed}")
-    for option, file in files.items():
+    asked = {f"{'-' if len(name) == 1 else '--'}{name}": file for name, file in files.items() if file}
+    for option, file in asked.items():
+        try:
+            check_writable(file)
+        except InputError as error:
+            raise InputError(f"{option}: {error}") from error
+    read = {file_of(0 if name == "-" else name) for name in inputs if name and name not in datasets.NAMES}
+    if (out := file_of(1)) is not None and out in read:
+        raise InputError("standard output goes to a file that is read from; name another file")
+    taken: dict[object, str] = {}
+    for option, file in asked.items():
+        place = None if is_stream(file) else file_of(file)
+        if place is not None and place in read:
+            raise InputError(f"{option}: {named(file)} is read from; name another file")
+        if place is not None and place in taken:
+            raise InputError(f"{option}: {named(file)} is what {taken[place]} names; name another file")
+        taken[place] = option
+
+
+def written(**outputs: tuple[Path | None, Callable[[Path], None]]) -> dict[str, Path]:
+    """Make the files that are asked for, each whatever becomes of the others; those that were made."""
+    made = {}
+    for what, (file, write) in outputs.items():
         if file is None:
             continue
-        dashes, folder = "-" if len(option) == 1 else "--", str(file.parent)
-        if not os.path.isdir(folder):
-            raise InputError(f"{dashes}{option}: there is no folder {folder!r}")
-        if os.path.isdir(file):
-            raise InputError(f"{dashes}{option}: {str(file)!r} is a folder; name a file in it")
-        if not os.access(folder, os.W_OK):
-            raise InputError(f"{dashes}{option}: the folder {folder!r} cannot be written to")
+        try:
+            write(file)
+        except (InputError, MemoryError, OSError) as error:
+            complain(InputError(f"the {what} is not written: {error}"))
+        else:
+            made[what] = file
+    return made
 
 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
@@ -231,10 +255,10 @@ def _command(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def tell_written(quiet: bool, **files: Path | None) -> None:
+def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:
     """Name the files that were written, each by what is in it."""
-    for what, file in files.items():
-        if file is not None and not quiet:
+    for what, file in made.items():
+        if not quiet and not is_stream(file):
             typer.echo(visible(f"{what} written to {file}"))
 
 
@@ -276,8 +300,8 @@ def load_frame(
         table = datasets.load(data)
     elif data == "-":
         check_reading(header, index, keep, drop or ())
-        stdin = typer.get_binary_stream("stdin")
-        table = read_stream(stdin, "standard input", separator=separator, header=header, index=index)
+        with standard_input() as stream:
+            table = read_stream(stream, "standard input", separator=separator, header=header, index=index)
     else:
         if not os.path.exists(data) and not Path(data).suffix:
             raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
@@ -292,7 +316,3 @@ def _names(listed: str) -> list[str]:
     except csv.Error as error:
         raise InputError(f"{named(listed)} is no list of column names: {error}") from error
     return names
-
-
-def _complain(error: Exception) -> None:
-    console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)

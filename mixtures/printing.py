@@ -1,5 +1,9 @@
 """Results on the terminal and in tables: text that came from data, and numbers that JSON knows."""
 
+import csv
+import errno
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -27,9 +31,12 @@ from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
 from mixtures.trees import entries
 from mixtures.verdict import State
+from mixtures.wording import STEERING, visible
 
 __all__ = [
     "TABLES",
+    "as_csv",
+    "check_table",
     "console",
     "crosscheck_as_json",
     "finite",
@@ -44,17 +51,14 @@ __all__ = [
     "write_table",
 ]
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+FORMULA_SIGNS = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\uff20"
+"""What a spreadsheet takes for the beginning of a formula; some pass over white space before it."""
 
-STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of characters that are not seen but steer."""
+ANOTHER_CELL = re.compile(rf"[;\t|]\s*[{re.escape(FORMULA_SIGNS)}]")
+"""A formula behind what separates cells in some countries' spreadsheets, unless quotation marks hold it."""
 
-JOINERS = "\u200c\u200d"
-"""Characters of such a category that some scripts and pictures are written with."""
-
-LONGEST_TEXT, LONGEST_LABEL = 2000, 100
-"""Characters printed of a text at most, and of a label in a table."""
+LONGEST_LABEL = 100
+"""Characters printed of a label in a table at most."""
 
 COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
 """Colours of a terminal by the state of a result."""
@@ -81,21 +85,17 @@ TABLES = (".csv", *PARQUET)
 """Suffixes of the tables that can be written."""
 
 
+class Terminal(Console):
+    """A terminal that ends no process by itself when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error go on, to be told in a line."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def console(*, stderr: bool = False) -> Console:
     """A terminal that takes no word of a text for a picture or a number."""
-    return Console(stderr=stderr, emoji=False, highlight=False)
-
-
-def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
-    r"""Text that came from data, harmless to a terminal: what would steer it is spelt out, as ``\x1b``.
-
-    Control characters move the cursor, colour or retitle the window and overwrite
-    what was printed; marks of direction turn words round; a name may be a megabyte.
-    """
-    if len(text) > longest:
-        text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
-    steers = (c not in keep and c not in JOINERS and category(c) in STEERING for c in text)
-    return "".join(ascii(c)[1:-1] if s else c for c, s in zip(text, steers, strict=True))
+    return Terminal(stderr=stderr, emoji=False, highlight=False)
 
 
 def plain(text: str) -> str:
@@ -134,7 +134,7 @@ def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _safe(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
+    if not isinstance(cell, str) or not _runs(cell):
         return cell
     try:
         float(cell)
@@ -143,16 +143,42 @@ def _safe(cell: Any) -> Any:
     return cell
 
 
+def _runs(cell: str) -> bool:
+    """Whether a spreadsheet may take a text for a formula, whatever that is not seen stands before it."""
+    seen = next((c for c in cell if not c.isspace() and category(c) not in STEERING), "")
+    return cell.startswith(("\t", "\r", "\n")) or (seen != "" and seen in FORMULA_SIGNS)
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """A table as CSV that is safe in a spreadsheet."""
+    safe = spreadsheet_safe(frame)
+    text: str = safe.to_csv()
+    return str(safe.to_csv(quoting=csv.QUOTE_NONNUMERIC)) if ANOTHER_CELL.search(text) else text
+
+
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table to a Parquet file, or to one of CSV that is safe in a spreadsheet."""
+    """Write a table to a Parquet file, or to one of CSV."""
+    content = _parquet(frame, path) if path.suffix.lower() in PARQUET else as_csv(frame).encode()
     with replacing(path) as file:
-        if path.suffix.lower() in PARQUET:
-            try:
-                frame.to_parquet(file, engine="pyarrow")
-            except ImportError as error:
-                raise InputError(f"writing {path} needs pyarrow; pip install 'pymc-mixtures[io]'") from error
-        else:
-            spreadsheet_safe(frame).to_csv(file)
+        file.write(content)
+
+
+def check_table(labels: np.ndarray, path: Path) -> None:
+    """Refuse row labels that a table cannot be written with, before there is one."""
+    if path.suffix.lower() in PARQUET:
+        _parquet(pd.DataFrame(index=pd.Index(labels, name="row")), path)
+
+
+def _parquet(frame: pd.DataFrame, path: Path) -> bytes:
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise InputError(f"writing {path} needs pyarrow; pip install 'pymc-mixtures[io]'") from error
+    try:
+        return bytes(frame.to_parquet(engine="pyarrow"))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = visible(" ".join(str(error).split()), longest=200)
+        raise InputError(f"{path} cannot hold the table as Parquet: {reason}; write CSV instead") from error
 
 
 def show_crosscheck(cc: Crosscheck, rows: int) -> None:
@@ -203,7 +229,7 @@ def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
 
 
 def _title(spec: Mixture) -> str:
-    shown = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.name != "prior"]
+    shown = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.repr and f.name != "prior"]
     return plain(f"{type(spec).__name__}({', '.join(shown)})")
 
 
@@ -218,7 +244,7 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
     }
     kept = _fitting(cells, out.width - label_width)
     for name in kept:
-        shown.add_column(name, justify="right", no_wrap=True)
+        shown.add_column(plain(name), justify="right", no_wrap=True)
     for i, label in enumerate(labels):
         shown.add_row(plain(label), *(cells[name][i] for name in kept))
     out.print(shown)

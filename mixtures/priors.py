@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, multigammaln, xlog1py, xlogy
 
+from mixtures.brief import array_words
 from mixtures.cells import as_numbers
 from mixtures.errors import InputError
 
@@ -60,8 +61,13 @@ class Prior:
     def __hash__(self) -> int:
         return hash((type(self), str(self._values())))
 
+    def __repr__(self) -> str:
+        """Its hyperparameters, long ones by shape and range."""
+        shown = [f"{field.name}={array_words(getattr(self, field.name))}" for field in fields(self)]  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class NormalInverseWishart(Prior):
     r"""Prior of a mean and a covariance matrix.
 
@@ -121,7 +127,7 @@ class NormalInverseWishart(Prior):
         return float(np.sum(density - normaliser))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NormalInverseGamma(Prior):
     r"""Prior of a mean and of variances.
 
@@ -173,7 +179,7 @@ class NormalInverseGamma(Prior):
         return float(np.sum(density))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Beta(Prior):
     """Prior of probabilities: independent Beta(alpha, beta) on every ``p_kd``.
 

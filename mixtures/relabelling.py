@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from mixtures.data import BLOCK_ROWS, Data
+from mixtures.errors import ConvergenceWarning
 from mixtures.families import Family, Mixture, Params
 from mixtures.priors import Array
 
@@ -161,7 +162,8 @@ def by_probabilities(classified: Classified, pivot: Params) -> np.ndarray:
         order, mean = sweep(classified, mean)
         if np.array_equal(order, before):
             return order
-    warnings.warn(f"Stephens' algorithm still changes labels after {SWEEPS} sweeps", stacklevel=2)
+    words = f"Stephens' algorithm still changes labels after {SWEEPS} sweeps"
+    warnings.warn(words, ConvergenceWarning, stacklevel=2)
     return order
 
 

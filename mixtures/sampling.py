@@ -18,7 +18,7 @@ from mixtures.data import Data
 from mixtures.draw import Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit, check_fit
-from mixtures.errors import InputError
+from mixtures.errors import ConvergenceWarning, InputError
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.labelled import EXCHANGEABLE
@@ -89,7 +89,7 @@ def sample(
     random_seed : int or numpy.random.Generator, optional
         Seed of starts and chains.
     sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
-        What draws. nutpie needs the extra ``mixtures[nutpie]``.
+        What draws. nutpie needs the extra ``pymc-mixtures[nutpie]``.
     target_accept : float, default 0.8
         Acceptance rate that warm-up aims at.
     max_treedepth : int, default 10
@@ -163,7 +163,7 @@ def sample(
     }
     drawn = SAMPLERS[sampler](compiled, starts, rng, run)
     if "failed" in drawn.stopped:
-        warnings.warn(f"{drawn.stopped}; the other chains are kept", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning, stacklevel=2)
     keep = log_likelihood
     if keep is None:
         rows = sum(int(np.prod(values.shape[:1])) for values in _observed(model).values())

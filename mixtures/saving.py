@@ -6,6 +6,7 @@ and priors, and every one of them is checked before it becomes a result.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from os import PathLike
 from platform import python_version
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mixtures.agreement import Crosscheck
-from mixtures.archive import read_archive, write_archive
+from mixtures.archive import as_path, opened_archive, write_archive
 from mixtures.emfit import EMFit
 from mixtures.encoding import decode, encode
 from mixtures.errors import InputError
@@ -27,8 +29,9 @@ from mixtures.netcdf import from_netcdf, to_netcdf
 from mixtures.parts import check_parts
 from mixtures.selection import Selection
 from mixtures.standard_errors import Uncertainty
+from mixtures.wording import named
 
-__all__ = ["RESULTS", "Header", "load", "read_header", "save", "versions"]
+__all__ = ["RESULTS", "Header", "check_labels", "load", "read_header", "save", "versions"]
 
 FORMAT, FORMAT_VERSION = "mixtures", 1
 """What the file says it is, and the newest version that is understood here."""
@@ -50,8 +53,8 @@ MEMBERS = re.compile(r"result\.json|samples/\d{1,4}\.nc")
 PACKAGES = ("pymc-mixtures", "numpy", "pymc", "arviz", "jax", "xarray")
 """Packages whose versions are kept."""
 
-LARGEST_JSON = 2**28
-"""Bytes of JSON at most: memory to parse it is some ten times as much."""
+LARGEST_JSON, LARGEST_SAMPLES = 2**28, 2**32
+"""Bytes of JSON, which takes some ten times as much memory to parse, and of all samples together, at most."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def save(
     ----------
     result : EMFit, MAPFit, Crosscheck, Uncertainty, Selection or xarray.DataTree
         What to save; every float comes back to the last bit. Samples are kept in
-        netCDF, which needs the extra ``mixtures[io]``.
+        netCDF, which needs the extra ``pymc-mixtures[io]``.
     path : path
         The file. It is written beside and renamed: whatever happens, there is the
         old file or the new one.
@@ -121,6 +124,7 @@ def save(
     (True, True)
     """
     kind = next((name for name, known in RESULTS.items() if isinstance(result, known)), None)
+    path = as_path(path)
     if kind is None:
         raise InputError(f"a {type(result).__name__} cannot be saved; what can is {', '.join(RESULTS)}")
     samples: dict[str, bytes] = {}
@@ -143,7 +147,50 @@ def save(
     text = json.dumps(document, allow_nan=False).encode()
     if len(text) > LARGEST_JSON:
         raise InputError(f"the result takes {len(text)} bytes of JSON; {LARGEST_JSON} are the most")
+    if (size := sum(map(len, samples.values()))) > LARGEST_SAMPLES:
+        raise InputError(f"the samples take {size} bytes; {LARGEST_SAMPLES} are the most: keep fewer draws")
     write_archive(path, {MAIN: text, **samples})
+
+
+def check_labels(labels: np.ndarray) -> None:
+    """Refuse row labels that cannot be saved with a result and come back, before there is a result.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,)
+        Row labels, as `mixtures.data.Data` has them.
+
+    Raises
+    ------
+    InputError
+        If they are of a kind that is not kept, or are too long together.
+
+    Examples
+    --------
+    >>> check_labels(np.array([1, "b"], dtype=object))
+    Traceback (most recent call last):
+    mixtures.errors.InputError: the row labels cannot be saved (int 1, str 'b'); make them text or numbers
+    """
+    if labels.dtype.kind in "iuf":
+        return
+    given = tuple(labels)
+    # As they stand in a result: in the coordinates of its mode, and in two groups of its sample.
+    rows = xr.Dataset(coords={"obs_id": labels})
+    tree = xr.DataTree.from_dict({"observed_data": rows, "log_likelihood": rows})
+    try:
+        written = json.loads(json.dumps(encode(given, Any, _no_sample)))
+        kept = decode(written, Any, "row labels", _no_sample)
+        same = kept == given and from_netcdf(to_netcdf(tree), "the row labels").identical(tree)
+    except (InputError, TypeError, ValueError) as error:
+        raise InputError(_why_not_kept(given)) from error
+    if not same:
+        raise InputError(_why_not_kept(given))
+
+
+def _why_not_kept(labels: tuple[Any, ...]) -> str:
+    kinds = {type(label): label for label in reversed(labels)}
+    shown = ", ".join(f"{kind.__name__} {named(repr(kinds[kind]))[1:-1]}" for kind in reversed(kinds))
+    return f"the row labels cannot be saved ({shown}); make them text or numbers"
 
 
 def versions() -> dict[str, str]:
@@ -225,15 +272,32 @@ def read_header(path: str | PathLike[str]) -> Header:
 
 def _open(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Main document and samples of a file of a version that is understood, all of their hashes right."""
-    members = read_archive(path, MEMBERS)
-    text = members.pop(MAIN, None)
-    if text is None:
-        raise InputError(f"{path} is not a file that mixtures.save wrote: it has no {MAIN}")
-    document = _parse(text, path)
+    with opened_archive(path, MEMBERS) as archive:
+        if MAIN not in archive.sizes:
+            raise InputError(f"{path} is not a file that mixtures.save wrote: it has no {MAIN}")
+        if (size := archive.sizes[MAIN]) > LARGEST_JSON:
+            raise InputError(f"{path}: {MAIN} has {size} bytes; {LARGEST_JSON} are the most")
+        document = _parse(archive.read(MAIN), path)
+        _check_document(document, path)
+        names = [name for name in archive.sizes if name != MAIN]
+        if (size := sum(archive.sizes[name] for name in names)) > LARGEST_SAMPLES:
+            raise InputError(f"{path}: its samples have {size} bytes; {LARGEST_SAMPLES} are the most")
+        # Hashed a piece at a time: only what the document vouches for is taken into memory.
+        if {name: archive.sha256(name) for name in names} != document["samples"]:
+            raise InputError(
+                f"{path} is damaged or has been tampered with: its samples are not those it was saved with"
+            )
+        return document, {name: archive.read(name) for name in names}
+
+
+def _check_document(document: Any, path: str | PathLike[str]) -> None:
+    """Refuse what is not ours, or is of a version that is not understood."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path} is not a file that mixtures.save wrote: {MAIN} says nothing of it")
     found = document.get("version")
-    if isinstance(found, int) and found > FORMAT_VERSION:
+    if type(found) is not int:  # true is 1, and so is 1.0
+        found = 0
+    if found > FORMAT_VERSION:
         raise InputError(
             f"{path} is of format version {found}, this version of mixtures understands up to "
             f"{FORMAT_VERSION}; update mixtures to load it"
@@ -243,22 +307,33 @@ def _open(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
         raise InputError(
             f"{path} is damaged or has been tampered with: {MAIN} has not the parts it should have"
         )
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-    if hashes != document["samples"]:
-        raise InputError(
-            f"{path} is damaged or has been tampered with: its samples are not those it was saved with"
-        )
-    return document, members
 
 
 def _parse(text: bytes, path: str | PathLike[str]) -> Any:
-    if len(text) > LARGEST_JSON:
-        raise InputError(f"{path}: {MAIN} has {len(text)} bytes; {LARGEST_JSON} are the most")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         what = "is nested too deeply" if isinstance(error, RecursionError) else f"is not JSON: {error}"
         raise InputError(f"{path} is damaged or has been tampered with: {MAIN} {what}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys all differ: of two that are equal, another reader may take the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {named(repeated)} stands twice in one object")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{named(text)} is too large for a number")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:
@@ -266,10 +341,12 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _header(document: Mapping[str, Any]) -> Header:
-    def fetch(name: Any, where: str) -> xr.DataTree:
-        raise InputError(f"{where} is no place for a sample")
-
-    header: Header = decode(document["header"], Header, "header", fetch)
+    header: Header = decode(document["header"], Header, "header", _no_sample)
     if header.kind not in RESULTS:
         raise InputError(f"header.kind is {header.kind!r:.80}, not one of {', '.join(RESULTS)}")
     return header
+
+
+def _no_sample(name: Any, where: str = "") -> Any:
+    """Refuse a sample, where there is no place for one."""
+    raise InputError(f"{where} is no place for a sample")

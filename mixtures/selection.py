@@ -15,6 +15,7 @@ from rich.progress import track
 from scipy.special import log_softmax
 
 from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.brief import noted, on_a_page, table_head
 from mixtures.data import Data, as_data, did_you_mean
 from mixtures.diagnostics import diagnose
 from mixtures.em import fit_em
@@ -81,6 +82,15 @@ class Selection:
     def at_edge(self) -> bool:
         """Whether the largest K that was tried is recommended, so that a larger one may be better."""
         return self.recommended == max(self.table.index) > min(self.table.index)
+
+    def __repr__(self) -> str:
+        """Say on a page what to take and why."""
+        take = "no recommendation" if self.recommended is None else f"take K = {self.recommended}"
+        return on_a_page(
+            f"Selection: {take} ({self.rule})",
+            table_head(self.table.drop(columns="notes").round(2), digits=8),
+            noted(self.notes),
+        )
 
     @property
     def interrupted(self) -> bool:

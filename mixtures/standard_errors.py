@@ -19,6 +19,7 @@ from scipy.stats import norm
 
 from mixtures.arguments import check_share, check_whole, generator
 from mixtures.bootstrap import Resample, bootstrap, simulated, weighted
+from mixtures.brief import model_words, noted, on_a_page, table_head
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data, did_you_mean
 from mixtures.em import fit_em
@@ -64,6 +65,14 @@ class Uncertainty:
     trees: dict[str, xr.DataTree]
     notes: tuple[str, ...]
     em: EMFit
+
+    def __repr__(self) -> str:
+        """Say on a page how sure every method is."""
+        return on_a_page(
+            f"Uncertainty of {model_words(self.em.spec)}: EM, and standard deviations by every method",
+            table_head(self.table, rows=20),
+            noted(self.notes),
+        )
 
 
 def uncertainty(

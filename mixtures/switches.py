@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixtures.brief import on_a_page, table_head
 from mixtures.errors import InputError
 from mixtures.families import Mixture
 from mixtures.labels import find_orders, permutation, unalign
 from mixtures.mixing import invariants, parameters, worst
 
 __all__ = ["Switches", "Switching", "compare_labellings", "count_switches", "switching", "thinned"]
+
+SHARES_SHOWN = 3
+"""Permutations that are shown."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,15 @@ class Switches:
             f"{self.between} labelling{'s' * (self.between > 1)} among {len(self.within)} chains"
         )
 
+    def __repr__(self) -> str:
+        """Word the record, and the most frequent of the permutations, which may be one for each draw."""
+        first = [f"{order} {share:.1%}" for order, share in list(self.shares.items())[:SHARES_SHOWN]]
+        rest = len(self.shares) - len(first)
+        return on_a_page(
+            f"{type(self).__name__}: {self}",
+            f"  permutations: {', '.join(first)}" + (f" and {rest} more" if rest else ""),
+        )
+
 
 @dataclass(frozen=True)
 class Switching(Switches):
@@ -57,6 +70,10 @@ class Switching(Switches):
     """
 
     mixing: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Word the record, with what alignment mends."""
+        return on_a_page(super().__repr__(), table_head(self.mixing))
 
 
 def switching(tree: xr.DataTree) -> Switching:

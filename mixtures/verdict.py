@@ -7,6 +7,8 @@ from enum import Enum
 import numpy as np
 import pandas as pd
 
+from mixtures.brief import noted, on_a_page
+
 __all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
 
 
@@ -60,6 +62,16 @@ class Check:
     cause: bool = False
     caution: bool = False
 
+    def __str__(self) -> str:
+        """Word the line, without what its figure means where it holds."""
+        holds = "holds" if self.passed else "fails" if self.judged else "stands out"
+        note = "" if self.passed or not self.note else f": {self.note}"
+        return f"{self.name}: {self.figure:.4g} (limit {self.tolerance:.4g}), {holds}{note}"
+
+    def __repr__(self) -> str:
+        """Word the line as one of several."""
+        return f"Check({self})"
+
 
 @dataclass(frozen=True)
 class Starts:
@@ -112,6 +124,14 @@ class Verdict:
             f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}" for c in failures(self.checks)
         ]
         return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
+
+    def __repr__(self) -> str:
+        """Say on a page whether the sample can be trusted, line by line."""
+        return on_a_page(
+            f"Verdict: {'converged' if self.passed else 'not to be trusted'}",
+            *(f"  {check}" for check in self.checks),
+            noted(self.unchecked, "not checked"),
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """Table of the lines, one a row: figure, tolerance, passed, judged, source and note by name."""

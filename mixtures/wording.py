@@ -1,10 +1,11 @@
-"""What is wrong with a table, in words: which cell, what it holds and what to do about it."""
+"""Words about data: what is wrong with a table, and where; names and texts that are safe to show."""
 
 import reprlib
 from collections.abc import Sequence, Sized
 from datetime import date, time, timedelta
 from numbers import Complex
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 
@@ -17,12 +18,36 @@ __all__ = [
     "sentence",
     "shortened",
     "shown",
+    "visible",
     "why_no_array",
     "why_no_number",
 ]
 
 NAME_LENGTH, NAMES_LISTED = 60, 20
 """Characters of a name, and names of a list, that a message shows."""
+
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that are not seen but steer."""
+
+JOINERS = "\u200c\u200d"
+"""Characters of such a category that some scripts and pictures are written with."""
+
+LONGEST_TEXT = 2000
+"""Characters shown of a text at most."""
+
+
+def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
+    r"""Text that came from data, harmless where it is shown: what would steer is spelt out, as ``\x1b``.
+
+    Control characters move a terminal's cursor, colour or retitle its window and overwrite
+    what was printed; marks of direction turn words round; a name may be a megabyte.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
+    if text.isascii() and text.isprintable():
+        return text
+    steers = (c not in keep and c not in JOINERS and category(c) in STEERING for c in text)
+    return "".join(ascii(c)[1:-1] if s else c for c, s in zip(text, steers, strict=True))
 
 
 def named(name: object, longest: int = NAME_LENGTH) -> str:

@@ -508,7 +508,9 @@ def test_a_chain_that_fails_does_not_cost_the_others(monkeypatch):
         return start(self, compiled, frame)
 
     monkeypatch.setattr(draw.Transitions, "start", second_fails)
-    with pytest.warns(RuntimeWarning, match="chain 1 failed: FloatingPointError: out of luck; the other"):
+    with pytest.warns(
+        mx.ConvergenceWarning, match="chain 1 failed: FloatingPointError: out of luck; the other"
+    ):
         tree = mx.sample(mx.GMM(2), FAITHFUL, **SHORT | {"chains": 3, "cores": 1})
     assert tree.attrs["complete"] == 0
     kept = mx.unalign(whole)["posterior"].to_dataset().isel(chain=[0, 2])
@@ -541,7 +543,7 @@ def test_a_chain_that_fails_under_another_sampler(sampler, monkeypatch):
     monkeypatch.setattr(module, "sample", fails_at_the_second)
     if sampler == "nutpie":
         monkeypatch.setattr(module, "compile_pymc_model", lambda *args, **kwargs: None)
-    with pytest.warns(RuntimeWarning, match="chain 1 failed: ValueError: out of luck"):
+    with pytest.warns(mx.ConvergenceWarning, match="chain 1 failed: ValueError: out of luck"):
         tree = mx.sample(mx.BMM(2), COINS, sampler=sampler, **SHORT | {"chains": 3})
     assert [n for n, _ in asked] == [3, 1, 1, 1]
     assert tree["posterior"].sizes["chain"] == 2
@@ -676,7 +678,7 @@ def test_homes_and_caches_that_cannot_be_written(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["drawn", "1", "agg"]
     assert "cannot be written (Not a directory): models are compiled anew" in done.stderr
-    assert done.stderr.count("RuntimeWarning") == 1
+    assert done.stderr.count("PerformanceWarning") == 1
     assert (tmp_path / "picture.png").stat().st_size > 1000
 
 

@@ -19,6 +19,7 @@ LAYERS = [
             "tolerances",
             "wording",
             "cells",
+            "brief",
             "data",
             "arguments",
             "rows",
@@ -62,7 +63,7 @@ LAYERS = [
     [("smc", "evidence", "occupied", "recommendation", "skewness", "selection")],
     [("parts", "saving"), ("prediction",)],
     [("plot",)],
-    [("printing", "options", "reporting", "commands", "cli", "__main__")],
+    [("printing", "streams", "options", "reporting", "commands", "cli", "__main__")],
 ]
 PYMC_SIDE = {"pymc", "pytensor", "jax", "jaxlib", "blackjax", "nutpie", "numba"}
 

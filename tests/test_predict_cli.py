@@ -1,6 +1,7 @@
 """The command line's predict, datasets and --save: what it prints, writes and refuses."""
 
 import json
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from command import run
 
 import mixtures as mx
 from mixtures import cli
-from mixtures.printing import spreadsheet_safe
+from mixtures.printing import as_csv, spreadsheet_safe
 from mixtures.saving import read_header
 
 FAITHFUL = mx.datasets.faithful()
@@ -35,8 +36,6 @@ def point(tmp_path_factory):
 
 
 def table(text):
-    from io import StringIO
-
     return pd.read_csv(StringIO(text), index_col="row")
 
 
@@ -209,3 +208,42 @@ def test_formulas_are_shown_and_not_run():
     assert list(safe["text"]) == ["'@SUM(A1)", "-3"]
     assert list(safe["plain"]) == ["a", "'\tb"]
     assert frame.columns[0] == "=1+1"  # left as it was
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n=1+1",
+        "\r\n=1",
+        "  =1+1",
+        "\xa0@x",
+        "\ufeff=1",
+        "\u200b\u202e+x",
+        "＝1+1",
+        "＠x",
+        "＋x",
+        "－x",
+        "\n",
+    ],
+)
+def test_what_is_not_seen_before_a_formula_does_not_hide_it(text):
+    """A line feed, white space, marks of no width; and the wide signs of East Asian keyboards."""
+    frame = pd.DataFrame({text: [text]}, index=pd.Index([text], name=text))
+    safe = spreadsheet_safe(frame)
+    assert [*safe.columns, *safe.index, safe.index.name, *safe.iloc[0]] == [f"'{text}"] * 4
+    again = pd.read_csv(StringIO(as_csv(frame)), index_col=0)
+    assert again.index[0].startswith("'")
+
+
+@pytest.mark.parametrize("text", ["a = b", "a-b", "", " ", "温度", "3;4", "a; b"])
+def test_other_text_stays(text):
+    frame = pd.DataFrame({"x": [text]}, index=[text])
+    pd.testing.assert_frame_equal(spreadsheet_safe(frame), frame)
+    assert '"' not in as_csv(frame) or text == ""
+
+
+@pytest.mark.parametrize("text", ["x;=1+1", "x;\t @SUM(A1)", "x\t=1", "x|-1+1"])
+def test_a_formula_behind_another_separator_is_held_by_quotation_marks(text):
+    """Where spreadsheets take semicolons for commas, it would have a cell of its own."""
+    frame = pd.DataFrame({"x": [1.5]}, index=[text])
+    assert f'"{text}",1.5' in as_csv(frame)

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from unicodedata import category
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,7 +17,7 @@ from command import run
 import mixtures as mx
 from mixtures.reporting.blocks import Table, aligned
 from mixtures.reporting.drawing import LONGEST, short_names
-from mixtures.saving import read_header
+from mixtures.saving import Header, read_header
 from mixtures.verdict import State
 
 FAITHFUL = mx.datasets.faithful()
@@ -114,6 +115,23 @@ def test_the_shares_of_the_clusters_are_the_posteriors(cc, page):
     alpha = cc.posterior["posterior"]["alpha"]
     for k in range(2):
         assert f"{float(alpha.sel(cluster=k).mean()):.1%}" in part
+
+
+STEERING = "a\x1b[31mb\u202ec\x07\n\udcff\u2066\x85"
+
+
+def test_nothing_in_the_page_steers(cc):
+    """Whatever text comes from outside: title, names of columns and data, command, seed, versions, notes."""
+    text = STEERING
+    header = Header("Crosscheck", {text: text}, None, {"data": text, "seed": text, "command": text})
+    frame = FAITHFUL.set_axis([f"{text}{i}" for i in range(272)])
+    noted = replace(cc, notes=(text,), table=cc.table.rename(index=lambda name: f"{name}{text}"))
+    made = mx.report(noted, frame, title=text, header=header, progressbar=False)
+    assert made.title == r"a\x1b[31mb\u202ec\x07\n\udcff\u2066\x85"
+    for page in (made.html, mx.report(noted, frame, header=header, progressbar=False).html):
+        assert not {c for c in page if category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - set("\n\t")
+        page.encode()
+    assert len(mx.report(noted, title="x" * 10_000, progressbar=False).title) < 300
 
 
 def test_the_least_sure_rows_are_listed(cc, page):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from dataclasses import dataclass, fields, is_dataclass, replace
 
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import mixtures as mx
-from mixtures import archive, netcdf
+from mixtures import archive, netcdf, saving
 from mixtures.encoding import decode, encode
 from mixtures.families import Mixture
 from mixtures.fingerprint import content_hash
@@ -335,10 +336,9 @@ def test_a_later_version(tmp_path, saved):
     path = tmp_path / "x.mix"
     pack(path, {"result.json": json.dumps({**document, "version": 2, "new": 1})})
     refused(path, ["is of format version 2", "update mixtures"])
-    for version in (0, -1, "1", None, True, 1.5, [1]):
+    for version in (0, -1, "1", None, True, 1.0, 1.5, [1]):  # true is 1 in Python, and so is 1.0
         pack(path, {"result.json": json.dumps({**document, "version": version})})
-        if version is not True:  # which is 1
-            refused(path, "tampered")
+        refused(path, "tampered")
 
 
 @pytest.mark.parametrize(
@@ -361,6 +361,58 @@ def test_bombs_are_refused_before_anything_is_inflated(tmp_path, saved, monkeypa
     refused(path, "has 1001 members")
 
 
+def sparse(path, name, size, others):
+    """An archive with a member that claims bytes the disk does not hold."""
+    info = zipfile.ZipInfo(name)
+    with zipfile.ZipFile(path, "w") as file:
+        for other, data in others.items():
+            file.writestr(other, data)
+        file.writestr(info, b"")
+        info.file_size = info.compress_size = size
+        file.fp.seek(size, os.SEEK_CUR)
+        file.start_dir = file.fp.tell()
+        file._didModify = True
+    assert path.stat().st_size > size
+
+
+@pytest.mark.parametrize("name", ["result.json", "samples/0.nc"])
+def test_no_member_is_read_before_its_size_is_known(tmp_path, sampled, name):
+    """A file of a few KiB on the disk, most of it a hole, can claim any size."""
+    path = tmp_path / "x.mix"
+    sparse(path, name, 6 * 2**30, {each: data for each, data in sampled[1].items() if each != name})
+    assert path.stat().st_blocks * 512 < 2**20
+    tracemalloc.start()
+    refused(path, "are the most")
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
+
+
+def test_samples_are_sized_and_hashed_before_they_are_read(tmp_path, sampled, monkeypatch):
+    """Of samples only what the document vouches for is taken into memory, and no more than there may be."""
+    path = tmp_path / "x.mix"
+    read = []
+    real = zipfile.ZipFile.read
+    monkeypatch.setattr(
+        zipfile.ZipFile, "read", lambda self, name: read.append(name) or real(self, name), raising=True
+    )
+    pack(path, {**sampled[1], "samples/0.nc": b"x" * 10**6})
+    refused(path, "its samples are not those it was saved with")
+    assert read == ["result.json"]
+    monkeypatch.setattr(saving, "LARGEST_SAMPLES", 1000)
+    refused(sampled[0], "1000 are the most")
+    assert read == ["result.json"] * 2
+    with pytest.raises(mx.InputError, match="1000 are the most: keep fewer draws"):
+        mx.save(from_netcdf(sampled[1]["samples/0.nc"], "it"), path)
+    monkeypatch.setattr(saving, "LARGEST_JSON", 100)
+    refused(sampled[0], "100 are the most")
+    assert read == ["result.json"] * 2
+
+
+def test_streams_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "p")
+    refused(tmp_path / "p", "is not a regular file")
+
+
 def test_two_members_of_one_name(tmp_path, saved):
     path = tmp_path / "x.mix"
     with zipfile.ZipFile(path, "w") as file:
@@ -379,7 +431,19 @@ def test_members_that_are_missing_or_too_many(tmp_path, sampled):
 
 
 @pytest.mark.parametrize(
-    "text", [b"[" * 200_000, b'{"a":' * 200_000, b"{", b"\xff\xfe", b'{"format": NaN}', b"9" * 10_000]
+    "text",
+    [
+        b'{"version": 1, "version": 1}',
+        b'{"a": [{"b": {"x": 1, "x": 2}}]}',
+        b"1e999",
+        b"[-1e999]",
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b"{",
+        b"\xff\xfe",
+        b'{"format": NaN}',
+        b"9" * 10_000,
+    ],
 )
 def test_json_that_is_none_or_too_deep(tmp_path, text):
     path = tmp_path / "x.mix"
@@ -438,9 +502,12 @@ MU = ["result", "params", "mu"]
         ([*MU, "dtype"], "object", "result.params.mu.dtype is 'object', not one of"),
         ([*MU, "dtype"], "int64", "result.params.mu is float, not int"),
         ([*MU, "dtype"], "float32", None),
+        ([*MU], lambda x: {**x, "dtype": "float16", "values": [1e300] * 4}, "values too large for float16"),
         ([*MU, "dtype"], ["float64"], "result.params.mu.dtype is ['float64']"),
         ([*MU, "values", 0], "1.0", "result.params.mu is str, not a number"),
         ([*MU, "values", 0], None, "result.params.mu is NoneType, not a number"),
+        ([*MU, "values", 0], 10**400, "result.params.mu is a number too large for a float"),
+        (["result", "log_likelihood"], -(10**400), "result.log_likelihood is a number too large for a float"),
         ([*MU, "values", 0], True, "result.params.mu is bool, not a number"),
         (["result", "features"], ["a"], "result.params has shapes"),
         (["result", "features"], [], "result has no features"),

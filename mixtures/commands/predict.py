@@ -1,14 +1,18 @@
 """``mixtures predict``: the cluster of every row."""
 
+import codecs
 import json
 import sys
+from functools import partial
 
 import typer
 
+from mixtures.archive import is_stream
 from mixtures.em import fit_em
 from mixtures.errors import InputError
 from mixtures.interrupts import whole
 from mixtures.options import (
+    FAILS,
     ColumnsOption,
     ConcentrationOption,
     CovarianceOption,
@@ -32,9 +36,10 @@ from mixtures.options import (
     load_frame,
     reports_errors,
     spec_of,
+    written,
 )
 from mixtures.prediction import fitted_in, prediction_table, select_features
-from mixtures.printing import TABLES, finite, spreadsheet_safe, visible, write_table
+from mixtures.printing import TABLES, as_csv, check_table, finite, visible, write_table
 from mixtures.saving import load
 
 __all__ = ["EXAMPLES", "predict_command"]
@@ -72,12 +77,14 @@ def predict_command(
     With --from, by a saved result: from its posterior sample, where it has one, with intervals.
     With -k, by EM fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
-    check_outputs(seed, o=output)
-    if output is not None and output.suffix.lower() not in TABLES:
+    check_outputs(seed, data, saved, o=output)
+    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     frame = load_frame(data, columns, exclude, separator, header, index)
+    if output is not None and frame.index.nlevels == 1:  # labels of several levels become text
+        check_table(frame.index.to_numpy(), output)
     progress = output is not None and not (quiet or as_json)  # it would be drawn into the table
     if saved is not None:
         fitted = fitted_in(load(saved))
@@ -90,18 +97,32 @@ def predict_command(
         em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
         fitted = fitted_in(em)
     table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
-    if output is not None:
-        write_table(table, output)
+    made = written(table=(output, partial(write_table, table)))
     if as_json:
         rows = table.reset_index().to_dict("records")
         typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
     elif output is None:
-        text = spreadsheet_safe(table).to_csv()
+        text = as_csv(table)
+        _say_what_is_lost(text)
         typer.echo(
             visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
         )
-    elif not quiet:
+    elif made and not (quiet or is_stream(output)):
         typer.echo(visible(f"{len(table)} rows written to {output}"))
+    if output is not None and not made:
+        raise typer.Exit(FAILS)
+
+
+def _say_what_is_lost(text: str) -> None:
+    """Tell of characters that standard output prints as question marks; a table has none in silence."""
+    encoding = sys.stdout.encoding
+    if codecs.lookup(encoding).name == "ascii":  # taken for a mistake: text goes out as UTF-8
+        return
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        told = f"note: standard output is {encoding}: what that lacks is printed as ?; -o FILE writes UTF-8"
+        typer.echo(told, err=True)
 
 
 def is_terminal() -> bool:

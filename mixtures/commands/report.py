@@ -1,12 +1,15 @@
 """``mixtures report``: a crosscheck, fitted now or saved before, as one HTML file."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mixtures.agreement import Crosscheck, crosscheck
+from mixtures.archive import is_stream
+from mixtures.data import as_data
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError
 from mixtures.netcdf import require_netcdf
@@ -45,11 +48,12 @@ from mixtures.options import (
     option,
     reports_errors,
     spec_of,
+    written,
 )
 from mixtures.prediction import fitted_in, select_features
 from mixtures.printing import visible
 from mixtures.reporting import Report, report
-from mixtures.saving import load, read_header, save
+from mixtures.saving import check_labels, load, read_header, save
 from mixtures.selection import select
 
 __all__ = ["EXAMPLES", "report_command"]
@@ -102,10 +106,10 @@ def report_command(
     reported, with its data if they are given. Exits with 0 if the certificate
     holds, 1 if not, 2 on bad input.
     """
-    check_outputs(seed, o=output, save=save_as)
+    check_outputs(seed, data, saved, o=output, save=save_as)
     if (saved is None) is (k is None):
         raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
-    if output.suffix.lower() not in (".html", ".htm"):
+    if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
     if not data and saved is None:
         raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
@@ -118,7 +122,9 @@ def report_command(
     frame = load_frame(data, columns, exclude, separator, header, index) if data else None
     told = about(context, data, seed)
     shown = not (quiet or as_json)
-    saved_as, selection = None, None
+    saved_as, selection, made = None, None, {}
+    if save_as is not None and frame is not None:
+        check_labels(as_data(frame).obs_id)
     if saved is not None:
         saved_as, cc = read_header(saved), load(saved)
         typed = [saved_as.about["command"]] if "command" in saved_as.about else []
@@ -142,20 +148,20 @@ def report_command(
                 cc = crosscheck(spec, frame, start=selection.fits[k].params, **checked)
                 if selection.contradicts(cc.em):
                     selection = select(spec, frame, ks, fits=known(cc), **compared)
-        if save_as is not None:
-            save(cc, save_as, X=frame, about=told)
+        made = written(result=(save_as, partial(save, cc, X=frame, about=told)))
     page = report(
         cc,
         frame,
-        output,
         title=title,
         selection=selection,
         header=saved_as,
         about=told,
         progressbar=shown,
     )
-    _show(page, output, as_json, quiet)
-    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if cc.passed else FAILS)
+    made |= written(report=(output, page.save))
+    _show(page, output if "report" in made else None, as_json, quiet)
+    complete = "report" in made and (save_as is None or "result" in made)
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and cc.passed else FAILS)
 
 
 def known(cc: Crosscheck) -> dict[int, EMFit]:
@@ -163,13 +169,18 @@ def known(cc: Crosscheck) -> dict[int, EMFit]:
     return {} if cc.em is None else {cc.em.spec.n_components: cc.em}
 
 
-def _show(page: Report, output: Path, as_json: bool, quiet: bool) -> None:
+def _show(page: Report, output: Path | None, as_json: bool, quiet: bool) -> None:
     verdict = page.headline
     if as_json:
         told = {"title": page.title, "state": verdict.state.name.lower(), "verdict": verdict.title}
-        lists = {"reasons": list(verdict.reasons), "remarks": list(verdict.remarks), "path": str(output)}
+        lists = {
+            "reasons": list(verdict.reasons),
+            "remarks": list(verdict.remarks),
+            "path": output and str(output),
+        }
         typer.echo(json.dumps(told | lists, indent=2))
     elif not quiet:
         for line in (verdict.title, *(f"  {reason}" for reason in verdict.reasons)):
             typer.echo(visible(line))
-        typer.echo(visible(f"The report is in {output}"))
+        if output is not None and not is_stream(output):
+            typer.echo(visible(f"The report is in {output}"))

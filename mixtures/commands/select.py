@@ -1,9 +1,12 @@
 """``mixtures select``: several numbers of clusters compared."""
 
 import json
+from functools import partial
 
+import numpy as np
 import typer
 
+from mixtures.data import as_data
 from mixtures.errors import InputError
 from mixtures.netcdf import require_netcdf
 from mixtures.options import (
@@ -39,10 +42,11 @@ from mixtures.options import (
     reports_errors,
     spec_of,
     tell_written,
+    written,
 )
-from mixtures.printing import selection_as_json, show_selection, write_table
+from mixtures.printing import check_table, selection_as_json, show_selection, write_table
 from mixtures.recommendation import CRITERIA, SAMPLED
-from mixtures.saving import save
+from mixtures.saving import check_labels, save
 from mixtures.selection import select
 
 __all__ = ["EXAMPLES", "select_command"]
@@ -85,13 +89,18 @@ def select_command(
     Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
     """
     spec = spec_of(model, 1, covariance, prior, weight_concentration)
-    check_outputs(seed, csv=csv, save=save_as)
+    check_outputs(seed, data, csv=csv, save=save_as)
     if not 1 <= min_k <= max_k:
         raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
     asked = CRITERIA if criteria == "all" else tuple(name.strip() for name in criteria.split(","))
-    if save_as is not None and set(asked) & set(SAMPLED):
+    sampled = save_as is not None and set(asked) & set(SAMPLED)
+    if sampled:
         require_netcdf()
     frame = load_frame(data, columns, exclude, separator, header, index)
+    if sampled:
+        check_labels(as_data(frame).obs_id)
+    if csv is not None:
+        check_table(np.arange(min_k, max_k + 1), csv)
     selection = select(
         spec,
         frame,
@@ -104,15 +113,16 @@ def select_command(
         random_seed=seed,
         progressbar=not (quiet or as_json),
     )
-    if csv is not None:
-        write_table(selection.table, csv)
-    if save_as is not None:
-        save(selection, save_as, X=frame, about=about(context, data, seed))
+    made = written(
+        table=(csv, partial(write_table, selection.table)),
+        result=(save_as, partial(save, selection, X=frame, about=about(context, data, seed))),
+    )
     if as_json:
         typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
     else:
         show_selection(selection)
-        tell_written(quiet, table=csv, result=save_as)
+        tell_written(quiet, made)
     if selection.interrupted:
         raise typer.Exit(STOPPED)
-    raise typer.Exit(HOLDS if selection.recommended is not None else FAILS)
+    complete = len(made) == sum(file is not None for file in (csv, save_as))
+    raise typer.Exit(HOLDS if complete and selection.recommended is not None else FAILS)

@@ -15,7 +15,8 @@ from markupsafe import Markup
 from rich.progress import track
 
 from mixtures.agreement import Crosscheck, crosscheck
-from mixtures.archive import replacing
+from mixtures.archive import check_writable, replacing
+from mixtures.brief import on_a_page
 from mixtures.data import as_data
 from mixtures.errors import InputError
 from mixtures.families import Mixture
@@ -34,8 +35,12 @@ from mixtures.reporting.material import Material
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.saving import Header, versions
 from mixtures.selection import Selection
+from mixtures.wording import visible
 
 __all__ = ["Report", "report"]
+
+LONGEST_TITLE = 200
+"""Characters of a title at most."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,12 @@ class Report:
     title: str
     headline: Headline
     html: str
+
+    def __repr__(self) -> str:
+        """Title and verdict; the page itself is for a browser."""
+        return on_a_page(
+            f"Report: {self.title}", f"  {self.headline.title}", f"  {len(self.html):,} characters of HTML"
+        )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the page to a file, which takes the place of an older one only when it is whole."""
@@ -128,6 +139,8 @@ def report(
     >>> page.headline.title
     'EM, MAP and the posterior agree, and the sample can be relied on.'
     """
+    if path is not None:
+        check_writable(path)
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else as_data(X, weights)
     if data is not None and isinstance(result, Crosscheck):
@@ -166,6 +179,7 @@ def report(
     ]
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
+    title = visible(title, longest=LONGEST_TITLE)
     verdict = result.headline if selection is None else compared(result.headline, selection)
     page = Report(title, verdict, _page(title, verdict, glance(material), sections))
     if path is not None:
@@ -264,10 +278,18 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("mixtures.reporting", "page"),
         autoescape=True,
+        finalize=_harmless,  # of every text that comes into the page, in whatever place
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _harmless(value: Any) -> Any:
+    """Text of which nothing steers what stands around it; markup is our own."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value, keep="\n\t", longest=len(value))
 
 
 def _own(name: str) -> str:

@@ -1,0 +1,113 @@
+"""Results on a page: what `print` shows of them, however many arrays and restarts they hold."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.wording import visible
+
+__all__ = ["array_words", "model_words", "noted", "on_a_page", "parameter_lines", "table_head"]
+
+LINES, WIDTH = 40, 100
+"""Size of a page."""
+
+WRITTEN = 16
+"""Numbers of an array that are written out; of more there are its shape and range."""
+
+MOST_ARRAYS, MOST_ROWS, MOST_NOTES = 10, 14, 5
+"""Arrays, rows of a table, and notes that are shown; the rest is counted."""
+
+LONGEST_LABEL, LONGEST_NOTE = 40, 300
+"""Characters of a label, and of a note."""
+
+
+def on_a_page(*parts: str) -> str:
+    """Lines that fit on a page, the longer ones folded, with nothing in them that steers a terminal."""
+    lines = [visible(line) for part in parts for line in part.splitlines()]
+    folded = [piece for line in lines for piece in _folded(line)]
+    rest = [f"... and {len(folded) - LINES + 1} more lines"] if len(folded) > LINES else []
+    return "\n".join([*folded[: LINES - len(rest)], *rest])
+
+
+def _folded(line: str) -> list[str]:
+    if len(line) <= WIDTH:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return wrap(line.strip(), WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")
+
+
+def array_words(value: Any) -> str:
+    """An array by its numbers if they are few, else by shape and range.
+
+    Examples
+    --------
+    >>> array_words([[1.0, 2 / 3]]), array_words(np.arange(90.0).reshape(9, 10)), array_words(0.01)
+    ('[[1, 0.6667]]', 'array (9, 10) from 0 to 89', '0.01')
+    """
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return visible(repr(value), longest=LONGEST_LABEL)
+    if array.size > WRITTEN:
+        return f"array {array.shape} from {array.min():.4g} to {array.max():.4g}"
+    return _listed(array)
+
+
+def _listed(array: np.ndarray) -> str:
+    return f"[{', '.join(map(_listed, array))}]" if array.ndim else f"{array:.4g}"
+
+
+def parameter_lines(params: Mapping[str, Any]) -> str:
+    """A line for every parameter."""
+    shown = list(params)[:MOST_ARRAYS]
+    names = [visible(name, longest=LONGEST_LABEL) for name in shown]
+    width = max(map(len, names), default=0)
+    lines = [
+        f"  {label:<{width}}  {array_words(params[name])}" for label, name in zip(names, shown, strict=True)
+    ]
+    rest = len(params) - len(shown)
+    return "\n".join([*lines, *([f"  and {rest} more"] if rest else [])])
+
+
+def model_words(spec: Any) -> str:
+    """A model without its priors; "a model of your own" where there is none."""
+    if spec is None:
+        return "a model of your own"
+    own = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.repr and f.name != "prior"]
+    flat = [] if spec.prior is not None else ["prior=None"]
+    return f"{type(spec).__name__}({', '.join([*own, *flat])})"
+
+
+def table_head(table: pd.DataFrame, rows: int = MOST_ROWS, digits: int = 4) -> str:
+    """First rows of a table, of its columns as many as there is room for; what is left out is said."""
+    head = table.head(rows).rename(index=_label, columns=_label)
+    n = head.shape[1]
+    text = _as_text(head, digits)
+    while n > 1 and max(map(len, text.splitlines())) > WIDTH:
+        n -= 1
+        text = _as_text(head.iloc[:, :n], digits)
+    left_out = [
+        *([f"{len(table) - rows} more rows"] if len(table) > rows else []),
+        *([f"columns {', '.join(map(str, head.columns[n:]))}"] if n < head.shape[1] else []),
+    ]
+    return "\n".join([text, *([f"  and {'; '.join(left_out)}: see .table"] if left_out else [])])
+
+
+def _label(name: Any) -> Any:
+    return visible(name, longest=LONGEST_LABEL) if isinstance(name, str) else name
+
+
+def _as_text(frame: pd.DataFrame, digits: int) -> str:
+    return str(frame.to_string(float_format=lambda x: f"{x:.{digits}g}", na_rep="-", index_names=False))
+
+
+def noted(notes: Iterable[str], word: str = "note") -> str:
+    """A line for every note, of the first of them."""
+    every = list(notes)
+    lines = [f"  {word}: {visible(note, longest=LONGEST_NOTE)}" for note in every[:MOST_NOTES]]
+    rest = len(every) - MOST_NOTES
+    return "\n".join([*lines, *([f"  and {rest} more"] if rest > 0 else [])])
