@@ -526,8 +526,8 @@ FILES = [
     Case(
         "a first line that may be a row",
         "the first line of bad.csv holds cells that may be values (NA, 2.5) where column names should be; "
-        "say header=False (--no-header on the command line) if it is a row, header=True (--header) if it holds "
-        "the names",
+        "say header=False (--no-header on the command line) if it is a row, header=True (--header) if it "
+        "holds the names",
         files={"bad.csv": text(X, names=["NA", "2.5"])},
     ),
     Case(
