@@ -243,7 +243,7 @@ def row_labels(X: Any) -> pd.Index | None:
 def check_weights(weights: Any, n_rows: int, first: int = 0, labels: pd.Index | None = None) -> np.ndarray:
     """One finite number per row that is not negative; a pandas Series is matched by its index."""
     if what := elsewhere(weights):
-        raise InputError(f"weights are {what}, and the data are not; pass an array in memory")
+        raise InputError(f"weights are {what}; pass one array in memory")
     array = as_numbers(weights, "weights are not")
     if array.shape != (n_rows,):
         raise InputError(f"weights have shape {array.shape}; the data have {n_rows} rows")

@@ -206,7 +206,9 @@ def test_weights_that_are_a_series_are_matched_by_label():
     refused(frame, "the index of the weights is not that of the data", weights=other)
     refused(frame, "partition 0: the index of the weights", weights=dd.from_pandas(other, npartitions=3))
     refused(
-        X, "weights are a Dask Series, and the data are not", weights=dd.from_pandas(weights, npartitions=3)
+        X,
+        "weights are a Dask Series; pass one array in memory",
+        weights=dd.from_pandas(weights, npartitions=3),
     )
 
 
