@@ -125,8 +125,8 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
 
 
 def _standardised(x: Any, mu: Any) -> tuple[Any, Any, Any]:
-    """Rows (D, n) and means (K, D) in standard deviations from the mean, and those deviations (D,)."""
-    centre, unit = x.mean(axis=0), x.std(axis=0)
+    """Rows (D, n) and means (K, D) in standard deviations from the middle, and those deviations (D,)."""
+    centre, unit = middle(x), x.std(axis=0)
     unit = pt.switch(unit > 0, unit, 1.0)
     return ((x - centre) / unit).T, (mu - centre) / unit, unit
 

@@ -178,7 +178,7 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
     def rows(x: Any, *theta: Any) -> Any:
         inside, possible = op.support(x)
         density = unfloored(pt.logsumexp(op.log_joint(inside, *theta), axis=0))
-        return density + pt.switch(possible, 0.0, -np.inf)  # a sum: what depends on rows alone is kept
+        return density + pt.switch(possible, *np.array([0, -np.inf]))  # a sum: what rows alone decide is kept
 
     def checked(density: Any) -> Any:
         alpha, *theta = params
