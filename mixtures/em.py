@@ -327,7 +327,7 @@ def fit_em(
         )
         notes += (unfinished,)
         warnings.warn(unfinished, ConvergenceWarning, skip_file_prefixes=(PACKAGE,))
-    if doubtful := doubts(spec, rows, params):
+    if doubtful := doubts(spec, rows, params, problem.scale):
         notes += doubtful
         warnings.warn("; ".join(doubtful), DataWarning, skip_file_prefixes=(PACKAGE,))
     return EMFit(

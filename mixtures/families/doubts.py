@@ -6,7 +6,6 @@ from functools import singledispatch
 import numpy as np
 
 from mixtures.data import Data
-from mixtures.families.covariance import covariance
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array
@@ -26,40 +25,55 @@ FEWEST = 3
 """Rows that must share a value before it counts as repeated."""
 
 
-def doubts(spec: Mixture, rows: Rows, params: Params) -> tuple[str, ...]:
-    """Doubts about a fit of these rows, in words; empty if there is none."""
-    return tuple(_doubts(spec.family, spec, rows, params))
+def doubts(spec: Mixture, rows: Rows, params: Params, scale: Array | None = None) -> tuple[str, ...]:
+    """Doubts about a fit of these rows, in words; empty if there is none.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The fitted model.
+    rows : Rows
+        The data.
+    params : dict of ndarray
+        The fit.
+    scale : ndarray, shape (D,), optional
+        Scale of the columns, as `Family.units` gives it; worked out if it is not known.
+    """
+    return tuple(_doubts(spec.family, spec, rows, params, scale))
 
 
 @singledispatch
-def _doubts(family: Family, spec: Mixture, rows: Rows, params: Params) -> Iterator[str]:
+def _doubts(family: Family, spec: Mixture, rows: Rows, params: Params, scale: Array | None) -> Iterator[str]:
     yield from ()
 
 
 @_doubts.register
-def _gaussian_doubts(family: Gaussian, spec: Mixture, rows: Rows, params: Params) -> Iterator[str]:
+def _gaussian_doubts(
+    family: Gaussian, spec: Mixture, rows: Rows, params: Params, scale: Array | None
+) -> Iterator[str]:
     X, _ = rows.subsample(LOOKED_AT, np.random.default_rng(0))
     if family.prior is not None:
-        yield from _far_rows(rows, X)
+        yield from _far_rows(family, rows, X, family.units(rows)[1] if scale is None else scale)
     yield from _single_values(X, spec.responsibilities(X, params), rows.features)
 
 
-def _far_rows(rows: Rows, X: Array) -> Iterator[str]:
-    """Columns whose standard deviation, from which a default prior takes its scale, is made by a few rows."""
-    sd = Gaussian(covariance("diag")).units(rows)[1]
-    distance = np.abs(X - np.median(X, axis=0))
-    n_far = max(1, int(TRIMMED * len(X)))
-    for d in range(X.shape[1]):
-        kept = np.argsort(distance[:, d], kind="stable")[:-n_far]
-        without = X[kept, d].std() if len(kept) else sd[d]
-        if not sd[d] > TOLERANCES.inflated_scale * without:
-            continue
+def _far_rows(family: Gaussian, rows: Rows, X: Array, scale: Array) -> Iterator[str]:
+    """Columns whose scale, from which a default prior takes its own, is made by a few rows."""
+    order = np.argsort(np.abs(X - np.median(X, axis=0)), axis=0, kind="stable")
+    kept = np.take_along_axis(X, order[: len(X) - max(1, int(TRIMMED * len(X)))], axis=0)
+    if not len(kept):
+        return
+    trimmed = family.covariance.unit(kept.var(axis=0))
+    shown = X.std(axis=0) > TOLERANCES.inflated_scale * kept.std(axis=0)
+    for d in np.flatnonzero(scale > TOLERANCES.inflated_scale * trimmed):
+        if shown.any() and not shown[d]:
+            continue  # another column makes the common scale
         place = f"column {named(rows.features[d])}"
         if isinstance(rows, Data):
             farthest = np.zeros(rows.values.shape, dtype=bool)
             farthest[np.abs(rows.values[:, d] - np.median(X[:, d])).argmax(), d] = True
             place = rows.locate(farthest)
-        times = f"{sd[d] / without:,.0f} times as wide as" if without > 0 else "wide where it is constant"
+        times = f"{scale[d] / trimmed[d]:,.0f} times as wide as" if trimmed[d] > 0 else "constant"
         yield (
             f"{place} lies far from the others: the column is {times} without its farthest rows, and a "
             "default prior takes its scale from that; correct or drop such rows, or state a prior"
