@@ -30,7 +30,7 @@ from mixtures.sampling import check_options, sample
 from mixtures.skewness import skewness_note
 from mixtures.tolerances import TOLERANCES, same_height
 
-__all__ = ["Selection", "select"]
+__all__ = ["Selection", "check_comparison", "select"]
 
 
 @dataclass(frozen=True)
@@ -190,15 +190,10 @@ def select(
     >>> selection.table["bic"].round(1).tolist()
     [2607.8, 2322.7, 2341.5]
     """
-    asked = _check_criteria(criteria)
     ks = _check_numbers(n_components)
     check_options("blackjax", draws, tune, chains)
     check_whole(1, n_init=n_init)
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    if "evidence" in asked and draws < FEWEST_DRAWS:
-        raise InputError(f"evidence needs draws={FEWEST_DRAWS} a chain at least, got {draws}")
-    data = spec.ordered(as_data(X, weights), X)
-    _check_fitting(spec, data, asked)
+    asked, data = check_comparison(spec, X, criteria, draws, weights)
     rng = generator(random_seed)
     known = _check_fits(fits or {}, spec, data)
     run = _Run(spec, data, asked, n_init, {"draws": draws, "tune": tune, "chains": chains}, rng, known)
@@ -221,6 +216,19 @@ def select(
         skewed = skewness_note(spec, data, by_bic, float(table.loc[by_bic, "bic"]), rng)
         notes += [skewed] if skewed else []
     return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes))
+
+
+def check_comparison(
+    spec: Mixture, X: Any, criteria: Iterable[str] | str, draws: int, weights: Any = None
+) -> tuple[tuple[str, ...], Data]:
+    """Criteria and data of a comparison; refuses what no K could make right, before anything is fitted."""
+    asked = _check_criteria(criteria)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    if "evidence" in asked and draws < FEWEST_DRAWS:
+        raise InputError(f"evidence needs at least draws={FEWEST_DRAWS} per chain, got {draws}")
+    data = spec.ordered(as_data(X, weights), X)
+    _check_fitting(spec, data, asked)
+    return asked, data
 
 
 def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
@@ -253,7 +261,6 @@ def _check_fits(fits: Mapping[int, EMFit], spec: Mixture, data: Data) -> Mapping
 
 
 def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None:
-    """Refuse what no K could make right, before anything is fitted."""
     resolve(replace(spec, n_components=1), data).check_mode()
     sampled = [name for name in criteria if name in SAMPLED]
     if sampled and spec.prior is None and not spec.family.flat_is_proper:

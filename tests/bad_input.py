@@ -983,7 +983,7 @@ OPTIONS = [
     ),
     Case(
         "output to a folder that cannot be written",
-        "-o: the folder 'locked' cannot be written to",
+        "-o: the folder 'locked' cannot be written to (Permission denied)",
         commands=("predict faithful -k 2 -o locked/out.csv",),
     ),
     Case(

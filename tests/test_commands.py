@@ -17,9 +17,11 @@ from typer.main import get_command
 import mixtures as mx
 from mixtures import cli
 from mixtures.files import read_stream, read_table
+from mixtures.headline import Headline
 from mixtures.options import load_frame
 from mixtures.printing import show_crosscheck, show_selection
 from mixtures.saving import read_header
+from mixtures.verdict import State
 
 FAITHFUL = mx.datasets.faithful()
 COMMANDS = get_command(cli.app).commands
@@ -279,7 +281,8 @@ def test_figures_are_whole_or_left_out(monkeypatch, capsys, table, columns):
     """No column is squeezed until one cannot read it, the names least of all; what is left out is named."""
     mode = SimpleNamespace(spec=None)
     cc = SimpleNamespace(table=table, mode=mode, certificate=(), convergence=None, em=None, uncertainty=None)
-    cc.notes, cc.passed = (), True
+    cc.notes, cc.passed, cc.starts = (), True, None
+    cc.headline = Headline(State.GREEN, "All agree.", (), ())
     out = printed(monkeypatch, capsys, columns, show_crosscheck, cc, 60)
     rows = out.partition("Certificate")[0]
     assert "…" not in rows

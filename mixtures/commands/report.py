@@ -54,7 +54,7 @@ from mixtures.prediction import fitted_in, select_features
 from mixtures.printing import visible
 from mixtures.reporting import Report, report
 from mixtures.saving import check_labels, load, read_header, save
-from mixtures.selection import select
+from mixtures.selection import check_comparison, select
 
 __all__ = ["EXAMPLES", "report_command"]
 
@@ -138,9 +138,11 @@ def report_command(
         spec = spec_of(model, k, covariance, prior, weight_concentration)
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
         checked: dict[str, Any] = {"n_init": n_init, "sampler": sampler, "progressbar": shown, **sampling}
+        asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
+        if max_k is not None:
+            check_comparison(spec, frame, asked, draws)
         cc = crosscheck(spec, frame, **checked)
         if max_k is not None:
-            asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
             compared: dict[str, Any] = {"criteria": asked, "n_init": n_init, "progressbar": shown, **sampling}
             ks = range(1, max_k + 1)
             selection = select(spec, frame, ks, fits=known(cc), **compared)

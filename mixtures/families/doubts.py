@@ -1,6 +1,7 @@
 """What in the data makes a fit doubtful though it could be computed; a new family need not answer."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
@@ -53,11 +54,12 @@ def _gaussian_doubts(
 ) -> Iterator[str]:
     X, _ = rows.subsample(LOOKED_AT, np.random.default_rng(0))
     if family.prior is not None:
-        yield from _far_rows(family, rows, X, family.units(rows)[1] if scale is None else scale)
+        scale = family.units(rows)[1] if scale is None else scale
+        yield from _far_rows(family, rows, spec.n_components, X, scale)
     yield from _single_values(X, spec.responsibilities(X, params), rows.features)
 
 
-def _far_rows(family: Gaussian, rows: Rows, X: Array, scale: Array) -> Iterator[str]:
+def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> Iterator[str]:
     """Columns whose scale, from which a default prior takes its own, is made by a few rows."""
     order = np.argsort(np.abs(X - np.median(X, axis=0)), axis=0, kind="stable")
     kept = np.take_along_axis(X, order[: len(X) - max(1, int(TRIMMED * len(X)))], axis=0)
@@ -65,7 +67,10 @@ def _far_rows(family: Gaussian, rows: Rows, X: Array, scale: Array) -> Iterator[
         return
     trimmed = family.covariance.unit(kept.var(axis=0))
     shown = X.std(axis=0) > TOLERANCES.inflated_scale * kept.std(axis=0)
-    for d in np.flatnonzero(scale > TOLERANCES.inflated_scale * trimmed):
+    inflated = np.flatnonzero(scale > TOLERANCES.inflated_scale * trimmed)
+    if not len(inflated) or replace(family, prior="default").resolve(rows, k).prior != family.prior:
+        return  # a stated prior has a scale of its own
+    for d in inflated:
         if shown.any() and not shown[d]:
             continue  # another column makes the common scale
         place = f"column {named(rows.features[d])}"
@@ -75,7 +80,7 @@ def _far_rows(family: Gaussian, rows: Rows, X: Array, scale: Array) -> Iterator[
             place = rows.locate(farthest)
         times = f"{scale[d] / trimmed[d]:,.0f} times as wide as" if trimmed[d] > 0 else "constant"
         yield (
-            f"{place} lies far from the others: the column is {times} without its farthest rows, and a "
+            f"{place} lies far from the others: the column is {times} without its farthest rows, and the "
             "default prior takes its scale from that; correct or drop such rows, or state a prior"
         )
 

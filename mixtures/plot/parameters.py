@@ -239,7 +239,7 @@ def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
     """Refuse samples of other clusters or features: side by side, all but what they share would be lost."""
     (first, one), *rest = drawn.items()
     for other, x in rest:
-        for dim in {str(dim) for name in names for dim in one[name].dims[2:]}:
+        for dim in dict.fromkeys(str(dim) for name in names for dim in one[name].dims[2:]):
             a, b = (
                 [str(label) for label in each[dim].values] if dim in each.dims else [] for each in (one, x)
             )
