@@ -926,6 +926,21 @@ OPTIONS = [
         commands=("predict faithful -k 2 -o locked/out.csv",),
     ),
     Case(
+        "output in the place of the data",
+        "-o: 'good.csv' is read from; name another file",
+        commands=("predict good.csv -k 2 -o good.csv", "predict good.csv -k 2 -o ./good.csv"),
+    ),
+    Case(
+        "two outputs in one file",
+        "--save: 'new' is what --csv names; name another file",
+        commands=("crosscheck faithful -k 2 --csv new --save new",),
+    ),
+    Case(
+        "a file named by a number",
+        "a file is named by text or a pathlib.Path, got int: 5",
+        python=("mx.load(5)", "mx.report(mx.GMM(2), X, 5)"),
+    ),
+    Case(
         "output of another kind",
         "-o 'out.xlsx': the files that can be written are .csv, .parquet, .pq",
         commands=("predict faithful -k 2 -o out.xlsx",),
