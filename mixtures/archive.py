@@ -104,6 +104,8 @@ def check_writable(path: str | PathLike[str]) -> None:
     folder = Path(os.path.realpath(path)).parent
     if not os.path.isdir(folder):
         raise InputError(f"there is no folder {named(path.parent)}")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"the folder {named(path.parent)} cannot be written to")
     try:
         with TemporaryFile(dir=folder):
             pass

@@ -174,10 +174,10 @@ def check_labels(labels: np.ndarray) -> None:
     if labels.dtype.kind in "iuf":
         return
     given = tuple(labels)
-    # As they stand in a result: in the coordinates of its mode, and in two groups of its sample.
-    rows = xr.Dataset(coords={"obs_id": labels})
-    tree = xr.DataTree.from_dict({"observed_data": rows, "log_likelihood": rows})
     try:
+        # As they stand in a result: in the coordinates of its mode, and in two groups of its sample.
+        rows = xr.Dataset(coords={"obs_id": labels})
+        tree = xr.DataTree.from_dict({"observed_data": rows, "log_likelihood": rows})
         written = json.loads(json.dumps(encode(given, Any, _no_sample)))
         kept = decode(written, Any, "row labels", _no_sample)
         same = kept == given and from_netcdf(to_netcdf(tree), "the row labels").identical(tree)

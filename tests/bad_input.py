@@ -983,8 +983,23 @@ OPTIONS = [
     ),
     Case(
         "output to a folder that cannot be written",
-        "-o: the folder 'locked' cannot be written to (Permission denied)",
+        "-o: the folder 'locked' cannot be written to",
         commands=("predict faithful -k 2 -o locked/out.csv",),
+    ),
+    Case(
+        "output in the place of the data",
+        "-o: 'good.csv' is read from; name another file",
+        commands=("predict good.csv -k 2 -o good.csv", "predict good.csv -k 2 -o ./good.csv"),
+    ),
+    Case(
+        "two outputs in one file",
+        "--save: 'new' is what --csv names; name another file",
+        commands=("crosscheck faithful -k 2 --csv new --save new",),
+    ),
+    Case(
+        "a file named by a number",
+        "a file is named by text or a pathlib.Path, got int: 5",
+        python=("mx.load(5)", "mx.report(mx.GMM(2), X, 5)"),
     ),
     Case(
         "output of another kind",
