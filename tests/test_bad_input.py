@@ -3,7 +3,6 @@
 import contextlib
 import os
 import runpy
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -137,13 +136,7 @@ def forbidden(monkeypatch):
                 raise PermissionError(13, "Permission denied", str(path))
             return open(path, *arguments, **keywords)
 
-        def no_room(dir):
-            if "locked" in str(dir):
-                raise PermissionError(13, "Permission denied", str(dir))
-            return tempfile.TemporaryFile(dir=dir)
-
         monkeypatch.setattr("mixtures.files.open", guarded, raising=False)
-        monkeypatch.setattr("mixtures.archive.TemporaryFile", no_room)
         monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "locked")
     yield
     os.chmod("locked", 0o700)
