@@ -21,7 +21,7 @@ from mixtures.errors import InputError
 from mixtures.families import Mixture, resolve
 from mixtures.families.sampled import of_sample, sample_of
 from mixtures.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
-from mixtures.mixing import invariants, parameters, sampler_stats, worst
+from mixtures.mixing import constant, invariants, parameters, sampler_stats, worst
 from mixtures.priors import Array
 from mixtures.tolerances import TOLERANCES
 from mixtures.verdict import Check, Verdict, check
@@ -113,9 +113,15 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
     free = invariants(tree)
     if "log density" not in free:
         raise InputError("without lp in sample_stats or log_likelihood, nothing here is free of labels")
+    quantities = np.concatenate(list(free.values()), axis=-1)
+    if constant(quantities).all():
+        advice = "every draw is the same point: the chains never moved; tune longer, or start elsewhere"
+        yield check(
+            "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
+        )
     yield from _mixing(
         "label-invariant quantities",
-        np.concatenate(list(free.values()), axis=-1),
+        quantities,
         "slow mixing, or chains in different modes, whose weights are then unknown: draw more, lower K, "
         "or state a prior",
     )
@@ -143,8 +149,8 @@ def _parameters(tree: xr.DataTree) -> Iterator[Check]:
 def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
     """R-hat and ESS of the worst quantity; constants aside, a figure that is not finite fails."""
     figures = worst(draws)
-    if figures is None:  # every quantity is one number throughout
-        figures, advice = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"), np.nan), "the chains never moved"
+    if figures is None:
+        return
     r_hat, ess = figures["r_hat"], float(np.minimum(figures["ess_bulk"], figures["ess_tail"]))
     enough = TOLERANCES.ess_per_chain * draws.shape[0]
     yield check(f"R-hat of {name}", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING)

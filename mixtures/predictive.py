@@ -29,6 +29,7 @@ from mixtures.tolerances import TOLERANCES
 __all__ = [
     "Comparison",
     "compare",
+    "compare_draws",
     "implausible",
     "loo_pit",
     "predictive_checks",
@@ -147,7 +148,18 @@ def compare(
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
     """Statistics of the data beside those of replicated data sets, by name."""
-    sets = replicated_sets(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+    return compare_draws(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+
+
+def compare_draws(
+    spec: Mixture,
+    data: Data,
+    draws: Sequence[Params],
+    n_draws: int,
+    random_seed: int | np.random.Generator | None,
+) -> dict[str, Comparison]:
+    """The same, from draws that are known to be numbers."""
+    sets = replicated_sets(spec, data, draws, n_draws, random_seed)
     replicated = [summaries(spec.family, rows) for rows in sets]
     return {
         name: Comparison(np.asarray(value), np.stack([one[name] for one in replicated]))
@@ -166,7 +178,7 @@ def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -
         for name, one in compared.items()
         for label, index in _labels(name, one.observed.ndim, features).items()
     ]
-    limit = norm.isf(TOLERANCES.misfit / (2 * len(places)))
+    limit = norm.isf(TOLERANCES.misfit / (2 * max(1, len(places))))
     far: dict[str, float] = {}
     words: dict[str, str] = {}
     for label, one, index in places:

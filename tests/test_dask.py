@@ -32,7 +32,12 @@ BRIEF = {"max_iter": 25}
 def client():
     """Two worker processes with one thread each."""
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}),
+        dask.config.set(
+            {
+                "distributed.comm.timeouts.connect": PATIENCE,
+                "distributed.scheduler.work-stealing": False,  # or blocks move between busy workers
+            }
+        ),
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster, timeout=PATIENCE) as client,
     ):
@@ -317,7 +322,12 @@ def test_a_cluster_that_closes_in_mid_fit_is_told_in_a_line(what, monkeypatch):
     X = da.random.default_rng(0).normal(size=(4_000, 2), chunks=(500, 2))
     sum_over, passes = DaskRows.sum_over, []
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}),
+        dask.config.set(
+            {
+                "distributed.comm.timeouts.connect": PATIENCE,
+                "distributed.scheduler.work-stealing": False,  # or blocks move between busy workers
+            }
+        ),
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster, timeout=PATIENCE) as here,
     ):

@@ -207,7 +207,10 @@ BOUNDARY = "probabilities at 0 or 1 at the mode"
 RESTARTS = "EM restarts that reach the best optimum, share"
 DOMINATED = "clusters that the prior dominates"
 SENSITIVE = "prior sensitivity, largest"
-INFORMS = {SWITCHES, BOUNDARY, RESTARTS, DOMINATED, SENSITIVE}
+MISFIT = "statistics of the data that the model does not produce"
+DOUBTFUL = "features of the data that make the fit doubtful"
+CARE = {DOMINATED, MISFIT, DOUBTFUL}
+INFORMS = {SWITCHES, BOUNDARY, RESTARTS, SENSITIVE} | CARE
 
 
 @pytest.fixture(scope="module")
@@ -231,10 +234,22 @@ def test_every_check_is_made_and_holds(rows):
     assert verdict.passed
     assert verdict.unchecked == ()
     assert str(verdict) == "converged"
-    extra = [SWITCHES, ALIKE, SMALLEST, COLLAPSED, IDENTIFIED, RESTARTS, DOMINATED, SENSITIVE]
+    extra = [
+        SWITCHES,
+        ALIKE,
+        SMALLEST,
+        COLLAPSED,
+        IDENTIFIED,
+        RESTARTS,
+        DOMINATED,
+        SENSITIVE,
+        MISFIT,
+        DOUBTFUL,
+    ]
     assert list(found)[7:] == extra  # a Gaussian has no boundary
     assert all(check.passed for check in verdict.checks)
     assert {check.name for check in verdict.checks if not check.judged} == INFORMS - {BOUNDARY}
+    assert {check.name for check in verdict.checks if check.caution} == CARE
     assert all(check.source for check in verdict.checks)
     assert "200 draws and 200 rows" in found[ALIKE].note
     frame = verdict.to_frame()
@@ -254,8 +269,8 @@ def test_what_is_not_given_is_named(rows):
     assert "empty clusters (needs spec)" in diagnose(tree, X=X).unchecked
     assert diagnose(tree, X=X, em=em).unchecked == ("label switches (needs an aligned tree)",)
     for spec in (None, SPEC):  # a default prior is no number before it has seen the data
-        last = diagnose(tree, spec=spec).unchecked[-1]
-        assert last == "prior sensitivity (needs log_prior and log_likelihood, or spec and X)"
+        said = "prior sensitivity (needs log_prior and log_likelihood, or spec and X)"
+        assert said in diagnose(tree, spec=spec).unchecked
     with pytest.raises(InputError, match="the posterior lacks p"):
         diagnose(tree, spec=BMM(2), X=X)
 

@@ -7,6 +7,7 @@ from functools import singledispatch
 import numpy as np
 
 from mixtures.data import Data
+from mixtures.families import start
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Family, Mixture, Params
 from mixtures.priors import Array
@@ -15,9 +16,6 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.wording import named, shortened
 
 __all__ = ["doubts"]
-
-LOOKED_AT = 20_000
-"""Rows at most in which single values are looked for."""
 
 TRIMMED = 0.005
 """Share of the rows, those farthest from the median, that a column's scale must not hang on."""
@@ -52,7 +50,7 @@ def _doubts(family: Family, spec: Mixture, rows: Rows, params: Params, scale: Ar
 def _gaussian_doubts(
     family: Gaussian, spec: Mixture, rows: Rows, params: Params, scale: Array | None
 ) -> Iterator[str]:
-    X, _ = rows.subsample(LOOKED_AT, np.random.default_rng(0))
+    X, _ = rows.subsample(start.START_ROWS, np.random.default_rng(0))
     if family.prior is not None:
         scale = family.units(rows)[1] if scale is None else scale
         yield from _far_rows(family, rows, spec.n_components, X, scale)
@@ -100,6 +98,6 @@ def _single_values(X: Array, r: Array, features: tuple[str, ...]) -> Iterator[st
     if held:
         yield (
             f"clusters that hold a single value of a column ({shortened(held, 5)}) are narrower than the "
-            "data can resolve, and their spread there is the prior's: lower n_components, or model that "
+            "data can resolve, and their spread there is not the data's: lower n_components, or model that "
             "column as categories"
         )

@@ -372,7 +372,8 @@ class Mixture(ABC):
 
     def sample(self, params: Params, n: int, rng: np.random.Generator) -> tuple[Array, np.ndarray]:
         """Draw n rows (n, D) and their clusters (n,)."""
-        z = rng.choice(self.n_components, size=n, p=params["alpha"])
+        alpha = np.asarray(params["alpha"], dtype=np.float64)
+        z = rng.choice(self.n_components, size=n, p=alpha / alpha.sum())  # draws may be in single precision
         return self.family.sample(params, z, rng), z
 
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
