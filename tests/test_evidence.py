@@ -153,5 +153,5 @@ def test_a_sample_of_another_model_is_refused(line_tree):
         marginal_likelihood(line(2), LINE, tree=line_tree)
     with pytest.raises(InputError, match="at least 100 draws"):
         marginal_likelihood(line(3), LINE, tree=line_tree.isel(draw=slice(0, 50)))
-    with pytest.raises(InputError, match="has no p"):
+    with pytest.raises(InputError, match="the posterior lacks p"):
         marginal_likelihood(coins(3), COINS, tree=line_tree)
