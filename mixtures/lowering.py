@@ -145,21 +145,23 @@ def _lower(
     keep_checks()
     inputs, lifted = graph.inputs[:n_inputs], graph.inputs[n_inputs:]
     prepared = _of_arrays_alone(graph, lifted)
-    small = [v for v in prepared if _is_float(v) and _size(v) <= SMALL]
+    small = [v for v in prepared if _is_float(v, "bool") and _size(v) <= SMALL]
     large = [v for v in prepared if v not in small]
     jaxified = jax_funcify(FunctionGraph([*inputs, *small, *large], graph.outputs, clone=True))
     preparing = jax_funcify(FunctionGraph(lifted, [*small, *large], clone=True))
-    shapes = [v.type.shape for v in small]
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    types = [(v.type.shape, v.type.dtype) for v in small]
+    ends = np.cumsum([int(np.prod(shape)) for shape, _ in types])[:-1]
 
     def prepare(values: Sequence[Any]) -> list[Any]:
         arrays = preparing(*values) or ()
-        packed = [jnp.ravel(x) for x in arrays[: len(small)]]
+        packed = [jnp.ravel(x).astype(float) for x in arrays[: len(small)]]
         return [jnp.concatenate(packed) if packed else jnp.zeros(0), *arrays[len(small) :]]
 
     def function(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
         parts = jnp.split(arrays[0], ends) if small else []
-        unpacked = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        unpacked = [
+            part.reshape(shape).astype(dtype) for part, (shape, dtype) in zip(parts, types, strict=True)
+        ]
         return jaxified(*inputs, *unpacked, *arrays[1:])
 
     return function, jax.jit(prepare)

@@ -360,7 +360,8 @@ def show_selection(selection: Selection) -> None:
     for note in selection.notes:
         out.print(f"note: {plain(note)}")
     found = selection.recommended
-    verdict = "[bold red]No recommendation[/]" if found is None else f"[bold green]Take K = {found}[/]"
+    colour = "yellow" if selection.at_edge else "green"
+    verdict = "[bold red]No recommendation[/]" if found is None else f"[bold {colour}]Take K = {found}[/]"
     out.print(f"{verdict}: {plain(selection.rule)}.")
 
 
