@@ -100,7 +100,7 @@ FIRST = ["result", "fits", "1"]
         (["result", "fits"], lambda fits: {**fits, "1": fits["2"]}, "result.fits.1 is not the fit"),
         ([*FIRST, "log_likelihood"], -1.0, "result.fits.1 is not the fit that the table has for K = 1"),
         ([*FIRST, "params", "mu", "shape"], [2, 1], "result.fits.1.params has shapes"),
-        ([*FIRST, "features"], ["a", "b"], "result.fits are of different models or columns"),
+        ([*FIRST, "features"], ["a", "b"], "result.fits.1 is of other features than its spec"),
         (["result", "samples"], {"2": "samples/0.nc"}, "names the sample 'samples/0.nc', which is not in"),
         ([*TABLE, "values"], lambda values: values[:-1], "columns of other lengths"),
         ([*TABLE, "columns", "levels", 0, "values", 0], "x", "result.table has columns ['x'"),
