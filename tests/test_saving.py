@@ -793,3 +793,24 @@ def test_every_kind_of_result_is_tried_here():
     assert (
         resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     )  # the limit was another process's
+
+
+# Files of an earlier version
+
+
+def test_a_fit_that_version_0_1_saved_can_be_loaded():
+    em = mx.load(Path(__file__).parent / "saved" / "em-0.1.0.mix")
+    assert isinstance(em.spec, mx.GMM)
+    assert em.log_likelihood == pytest.approx(-1130.509264, abs=1e-6)
+    assert em.restarts.n_best == 10
+    X = mx.datasets.faithful()
+    expected = mx.responsibilities(em.spec, X, em.params)["label"].values
+    found = mx.responsibilities(em.spec, X[["waiting", "eruptions"]], em.to_datatree())["label"].values
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_selection_that_version_0_1_saved_can_be_loaded():
+    selection = mx.load(Path(__file__).parent / "saved" / "selection-0.1.0.mix")
+    assert selection.recommended == 2
+    assert selection.at_edge
+    assert sorted(selection.fits) == [1, 2]
