@@ -12,6 +12,7 @@ import time
 import tracemalloc
 import zipfile
 from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
 
 import arviz as az
 import h5py
