@@ -40,7 +40,7 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
     if cc.em is not None:
         facts.append(("EM", f"log-likelihood {cc.em.log_likelihood:.2f}"))
     if cc.starts is not None:
-        facts.append(("Starts that reached the best optimum", str(cc.starts)))
+        facts.append(("Optimum", f"reached by {cc.starts} starts"))
     if cc.posterior is not None:
         sizes = cc.posterior["posterior"].sizes
         facts.append(("Posterior", f"{sizes['chain']} chains of {sizes['draw']:,} draws, after warm-up"))
