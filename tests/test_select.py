@@ -318,7 +318,7 @@ def test_chains_that_do_not_agree_on_the_number_are_told_of():
 
 def test_occupied_clusters_refuses_what_does_not_fit():
     tree, X, _ = one_cluster_or_two()
-    with pytest.raises(InputError, match="not a sample of this model"):
+    with pytest.raises(InputError, match="the posterior is of 2 clusters, the model has n_components=3"):
         occupied_clusters(tree, BMM(3), X)
     with pytest.raises(InputError, match="whole numbers"):
         occupied_clusters(tree, BMM(2), X, weights=np.full(40, 0.5))
