@@ -42,8 +42,8 @@ NEEDS = {
 }
 """What a question may need, in words."""
 
-REPLICATED_VALUES = 20_000_000
-"""Values of all replicated data sets together."""
+REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
+"""Values of all replicated data sets together, and how many sets there are; of more rows some are left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +118,15 @@ def _switches(case: Case, switches: Switches) -> Check:
     )
 
 
+def _evenly(data: Data, most: int) -> Data:
+    """Rows evenly spaced, no more than ``most``."""
+    step = -(-data.n_rows // most)
+    weights = None if data.weights is None else data.weights[::step]
+    return Data(data.values[::step], data.features, data.obs_id[::step], weights)
+
+
 def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
-    step = -(-data.n_rows // COMPARED_ROWS)
-    rows = Data(
-        data.values[::step],
-        data.features,
-        data.obs_id[::step],
-        None if data.weights is None else data.weights[::step],
-    )
+    rows = _evenly(data, COMPARED_ROWS)
     table = compare_labellings(case.tree, point, spec=spec, X=rows, draws=COMPARED_DRAWS)
     least = float(table.to_numpy().min())
     a, b = np.unravel_index(table.to_numpy().argmin(), table.shape)
@@ -234,8 +235,9 @@ def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
     """Statistics of the data beside those of data sets replicated from the sample."""
-    n_sets = int(np.clip(REPLICATED_VALUES // rows.values.size, 100, 500))
-    plain = replace(rows, weights=None)
+    most = max(2, REPLICATED_VALUES // (FEWEST_SETS * rows.n_features))
+    plain = _evenly(replace(rows, weights=None), most)
+    n_sets = min(REPLICATED_VALUES // plain.values.size, MOST_SETS)
     draws, _ = finite_draws(case.few, spec)
     compared = compare_draws(spec, plain, draws, n_sets, 0) if draws else {}
     beyond = implausible(compared, rows.features)
