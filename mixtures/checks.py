@@ -43,7 +43,7 @@ NEEDS = {
 """What a question may need, in words."""
 
 REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
-"""Values of all replicated data sets together, and how many sets there are; of more rows some are left out."""
+"""Values of all replicated data sets together, and how many sets there are; rows beyond that are left out."""
 
 
 @dataclass(frozen=True, eq=False)
