@@ -5,7 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -20,10 +20,10 @@ from rich.table import Table
 
 from mixtures.agreement import Crosscheck
 from mixtures.archive import replacing
+from mixtures.brief import model_words
 from mixtures.diagnostics import Check
 from mixtures.emfit import EMFit
 from mixtures.errors import InputError
-from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.modes import MAPFit
 from mixtures.recommendation import COLUMNS, HIGHER_IS_BETTER
@@ -185,7 +185,7 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     """Print the table (at most so many rows), the certificate, the notes and the verdict."""
     out = console()
     spec = cc.mode.spec
-    _parameters(out, cc.table, rows, title="" if spec is None else _title(spec))
+    _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
     out.print(_checks("Certificate of agreement", cc.certificate))
     if cc.convergence is not None:
         out.print(_checks("The posterior sample and the model", cc.convergence.checks))
@@ -226,11 +226,6 @@ def show_interrupt(error: KeyboardInterrupt) -> None:
 
 def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
     return () if beside is None else beside.notes
-
-
-def _title(spec: Mixture) -> str:
-    shown = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.repr and f.name != "prior"]
-    return plain(f"{type(spec).__name__}({', '.join(shown)})")
 
 
 def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> None:
@@ -304,7 +299,7 @@ def _checks(title: str, checks: tuple[Check, ...]) -> Table:
 def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
     """The same for machines."""
     return {
-        "model": None if cc.mode.spec is None else _title(cc.mode.spec),
+        "model": None if cc.mode.spec is None else plain(model_words(cc.mode.spec)),
         "passed": cc.passed,
         "certificate": [finite(asdict(check)) for check in cc.certificate],
         "converged": None if cc.convergence is None else cc.convergence.passed,
