@@ -210,7 +210,7 @@ def crosscheck(
     if isinstance(spec, Mixture):
         spec.check_mode()
     elif start is not None:
-        raise InputError("start is for EM, which knows no model but a GMM or BMM; leave it out")
+        raise InputError("start needs a GMM or BMM: EM does not fit a pymc.Model; leave it out")
     elif methods:
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
     rng = generator(random_seed)

@@ -163,7 +163,10 @@ def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Star
     above = multi.log_posterior - log_posterior
     note = f"starts that reach the best optimum: {starts}"
     if not starts.confirmed:
-        note = f"unconfirmed: {note}; raise n_init, lower n_components, or simplify the model"
+        note = (
+            f"unconfirmed, as too few independent starts reach it ({starts}): raise n_init, lower "
+            "n_components, or simplify the model"
+        )
     if missed > tolerance:
         note += f"; EM had missed it by {missed:.3g} and was started again there"
     passed = bool(above <= tolerance) and starts.confirmed
