@@ -196,7 +196,7 @@ def test_binary_files_are_read(tmp_path, suffix):
     code, out, _ = run("crosscheck", path, "--model", "bmm", "-k", 2, "--prior", "none", "--json", *SHORT)
     read = json.loads(out)
     assert code == 0
-    assert read["model"] == "BMM(n_components=2, weight_concentration=1.0)"
+    assert read["model"] == "BMM(n_components=2, weight_concentration=1.0, prior=None)"
     assert [row["parameter"] for row in read["table"]][2:5] == ["p[0, p_0]", "p[0, p_1]", "p[0, p_2]"]
     em = mx.fit_em(mx.BMM(2, prior=None), X, random_seed=3)
     assert read["log_posterior"] == pytest.approx(em.log_posterior, rel=1e-9)

@@ -69,6 +69,7 @@ def test_the_examples_can_be_typed(command, monkeypatch, tmp_path):
         "predict.load",
         "report.select",
         "report.crosscheck",
+        "report.check_comparison",
         "report.read_header",
     ):
         monkeypatch.setattr(f"mixtures.commands.{place}", compute)
@@ -305,7 +306,9 @@ def test_criteria_are_whole_or_left_out(monkeypatch, capsys, columns):
     names = list(criteria_table({1: {"notes": ""}}, CRITERIA).columns[:-1])
     rows = {k: {**dict.fromkeys(names, 12345), "notes": ""} for k in (1, 12)}
     criteria = criteria_table({**rows, 13: {"notes": "could not be fitted"}}, CRITERIA)
-    selection = SimpleNamespace(table=criteria, recommended=12, rule="so", notes=(), criteria=CRITERIA)
+    selection = SimpleNamespace(
+        table=criteria, recommended=12, at_edge=False, rule="so", notes=(), criteria=CRITERIA
+    )
     out = printed(monkeypatch, capsys, columns, show_selection, selection)
     shown = out.partition("aic, bic, icl: lower is better")[0]
     assert "elpd_loo, log_evidence: higher is better" in " ".join(out.split())
