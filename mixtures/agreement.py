@@ -228,7 +228,7 @@ def crosscheck(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"
             )
         if isinstance(X, Blocks):
-            return _of_blocks(spec, X, n_init, rng, sampling, ci_prob, start)
+            return crosscheck_blocks(spec, X, n_init, rng, sampling, ci_prob, start)
     model, twin, resolved, data = prepare(spec, X, weights)
     compiled = CompiledModel(model, twin)
     if resolved is None or data is None:
@@ -278,7 +278,7 @@ def _of_spec(
     try:
         if spec.prior is not None or spec.family.flat_is_proper:
             posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
-            notes += _incomplete(posterior, sampling)
+            notes += incomplete(posterior, sampling)
             convergence = diagnose(posterior, spec=spec, X=data, em=em)
         else:
             notes.append(
@@ -291,12 +291,12 @@ def _of_spec(
     with carrying(em):
         table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
         if posterior is not None:
-            notes.append(_where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
+            notes.append(where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
         certificate = found.certificate(compiled, spec, data, table)
     return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes), starts=found.starts)
 
 
-def _of_blocks(
+def crosscheck_blocks(
     spec: Mixture,
     rows: Blocks,
     n_init: int,
@@ -334,7 +334,7 @@ def _of_blocks(
             "information: independent draws of a normal in unconstrained coordinates"
         )
         drawn = sample(spec, some, pivot=em.params, random_seed=rng, **sampling)
-        notes += _incomplete(drawn, sampling)
+        notes += incomplete(drawn, sampling)
         convergence = diagnose(drawn, spec=spec, X=some)
         width = parameter_table(
             compiled, em.params, mode.params, drawn, found.x, found.curvature, rng, ci_prob
@@ -396,15 +396,15 @@ def _of_model(
     )
     notes = (
         "a model of your own: MAP against posterior, without EM",
-        *_incomplete(posterior, sampling),
+        *incomplete(posterior, sampling),
         *(f"labels are not aligned: {why}" for why in label_state(posterior)[1:] if why),
-        _where_mode_sits(posterior, multi.log_posterior, x.size),
+        where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     convergence = diagnose(posterior)
     return Crosscheck(table, certificate, None, multi, posterior, convergence, notes, starts=starts)
 
 
-def _incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[str, ...]:
+def incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[str, ...]:
     """What is missing of a sample that was stopped."""
     if "stopped" not in posterior.attrs:
         return ()
@@ -415,7 +415,7 @@ def _incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[st
     )
 
 
-def _where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
+def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
     below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
     return (
         f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "

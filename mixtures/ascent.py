@@ -189,7 +189,7 @@ def ascend(
                 return Run(params, passed.log_likelihood, trace, converged)
             plain += 1
             far = (
-                _leap(problem, before, params, new, step_before, passed.statistics.count)
+                extrapolated(problem, before, params, new, step_before, passed.statistics.count)
                 if leap and plain > 2
                 else None
             )
@@ -205,7 +205,7 @@ def ascend(
         raise Interrupted(Run(params, log_likelihood, trace[:length], False)) from error
 
 
-def _leap(
+def extrapolated(
     problem: Problem, before: Params, params: Params, new: Params, step: float, count: Array
 ) -> dict[str, Array] | None:
     """Where two steps of EM point: quadratic extrapolation, its length from how little they differ.

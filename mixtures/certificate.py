@@ -204,7 +204,7 @@ class Modes:
         )
 
 
-def _higher(em: EMFit, again: EMFit) -> EMFit:
+def with_record(em: EMFit, again: EMFit) -> EMFit:
     """A fit from elsewhere, with the record of the restarts that missed it."""
     return replace(again, restarts=replace(em.restarts, best=again.log_posterior))
 
@@ -225,12 +225,12 @@ def find_modes(
     with carrying(em):
         if start is not None:
             known = whole(fit_em(spec, rows, start=start, tol=tol))
-            em = _higher(em, known) if known.log_posterior > em.log_posterior else em
+            em = with_record(em, known) if known.log_posterior > em.log_posterior else em
         multi = whole(best_mode(compiled, starts(), spec, rows, progressbar=shown))
         missed = multi.log_posterior - em.log_posterior
         if missed > same_height(em.log_posterior):
             again = whole(fit_em(spec, rows, start=multi.params, tol=tol))
-            em = _higher(em, again)
+            em = with_record(em, again)
         x = compiled.unconstrain(spec.inside(em.params))
         bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
         curvature = curvature_at(compiled, x, within=~bound)

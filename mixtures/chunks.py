@@ -100,7 +100,7 @@ class Chunks(Blocks):
     def _blocks(self) -> Iterator[Data]:
         """Chunks of one pass, held to what they were in the first."""
         place = 0
-        for block in _read(self.opened):
+        for block in checked_blocks(self.opened):
             if place == len(self.sizes) or block.n_rows != self.sizes[place]:
                 break
             place += 1
@@ -119,7 +119,7 @@ class Chunks(Blocks):
 def _chunks(opened: Callable[[], Iterable[Any]], weights: Any) -> Chunks:
     """Read all chunks once, to check and count them."""
     sizes: list[int] = []
-    for block in _read(opened):
+    for block in checked_blocks(opened):
         features = block.features
         sizes.append(block.n_rows)
         del block
@@ -127,13 +127,13 @@ def _chunks(opened: Callable[[], Iterable[Any]], weights: Any) -> Chunks:
         raise InputError("the chunks hold no rows; pass at least one chunk with rows")
     if weights is None:
         return Chunks(features, np.array(sizes), None, opened, None)
-    labels = _labels(opened, weights) if isinstance(weights, pd.Series) else None
+    labels = chunk_labels(opened, weights) if isinstance(weights, pd.Series) else None
     weights = check_total(check_weights(weights, sum(sizes), labels=labels))
     totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
     return Chunks(features, np.array(sizes), totals, opened, weights)
 
 
-def _labels(opened: Callable[[], Iterable[Any]], weights: pd.Series) -> pd.Index | None:
+def chunk_labels(opened: Callable[[], Iterable[Any]], weights: pd.Series) -> pd.Index | None:
     """Row labels of all chunks; counted on where every chunk begins anew and the weights do not."""
     indexes: list[pd.Index] = []
     for table in opened():
@@ -145,7 +145,7 @@ def _labels(opened: Callable[[], Iterable[Any]], weights: pd.Series) -> pd.Index
     return labels if labels.is_unique or labels.equals(weights.index) else pd.RangeIndex(len(labels))
 
 
-def _read(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
+def checked_blocks(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
     """Every chunk with rows as a checked block that knows its place."""
     tables = opened()
     if not isinstance(tables, Iterable) or hasattr(tables, "__array__"):

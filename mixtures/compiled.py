@@ -44,7 +44,7 @@ def _terms(model: pm.Model) -> tuple[list[Any], Any]:
 
 
 @remembered
-def _log_density(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
+def log_density_of(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
     """``(x, arrays, jacobian) -> log density``; one object for models of one form and shape."""
     flat = _flat(function, shapes)
 
@@ -75,9 +75,7 @@ def hessian_of(log_density: JaxFunction) -> JaxFunction:
 
 
 @remembered
-def _over_vectors(
-    function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool
-) -> JaxFunction:
+def over_vectors(function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool) -> JaxFunction:
     flat = _flat(function, shapes)
     if sequential:
         return jax.jit(lambda x, arrays: jax.lax.map(lambda y: flat(y, arrays), x))
@@ -85,12 +83,12 @@ def _over_vectors(
 
 
 @remembered
-def _slopes(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
+def slopes_of(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
     return jax.jit(jax.jacfwd(_flat(function, shapes)))
 
 
 @remembered
-def _at_vectors(log_density: JaxFunction) -> JaxFunction:
+def one_by_one(log_density: JaxFunction) -> JaxFunction:
     """The density at one vector after the other: memory for one."""
 
     def at_vectors(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
@@ -100,7 +98,7 @@ def _at_vectors(log_density: JaxFunction) -> JaxFunction:
 
 
 @remembered
-def _arrays_as_inputs(function: JaxFunction, n: int) -> JaxFunction:
+def arrays_as_inputs(function: JaxFunction, n: int) -> JaxFunction:
     """Function whose last ``n`` inputs come first among the arrays; without a Jacobian."""
 
     def with_arrays(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
@@ -143,7 +141,7 @@ class CompiledModel:
         terms, log_jacobian = _terms(self.source)
         outputs = [guarded(_total(terms), terms), log_jacobian]
         function, self.arrays = self._compile(outputs, self.source)
-        self.log_density = _log_density(function, self.value_shapes)
+        self.log_density = log_density_of(function, self.value_shapes)
         self._of_source = (terms, log_jacobian)
 
     def _compile(
@@ -251,7 +249,7 @@ class CompiledModel:
         """Derivatives of the free variables in the coordinates at a flat vector, (..., size) by name."""
         outputs = self.model.replace_rvs_by_values(self._free)
         function, arrays = self._compile(outputs)
-        slopes = _slopes(function, self.value_shapes)(jnp.asarray(x), arrays)
+        slopes = slopes_of(function, self.value_shapes)(jnp.asarray(x), arrays)
         return {rv.name: np.asarray(slope) for rv, slope in zip(self._free, slopes, strict=True)}
 
     def row_log_likelihoods(self, x: Array) -> dict[str, Array]:
@@ -267,19 +265,19 @@ class CompiledModel:
     def log_densities(self, x: Array, *, jacobian: bool = False) -> Array:
         """Log density at flat vectors ``x (..., size)``."""
         vectors = jnp.reshape(jnp.asarray(x), (-1, self.size))
-        values = _at_vectors(self.log_density)(vectors, self.arrays, float(jacobian))
+        values = one_by_one(self.log_density)(vectors, self.arrays, float(jacobian))
         return np.asarray(values).reshape(np.shape(x)[:-1])
 
     @cached_property
     def log_prior(self) -> tuple[JaxFunction, list[Any]]:
         """``log_prior(x, arrays, jacobian)``, traceable by JAX, and its arrays."""
         function, arrays = self._compile([_total(self._prior_terms), self._log_jacobian])
-        return _log_density(function, self.value_shapes), arrays
+        return log_density_of(function, self.value_shapes), arrays
 
     def _map(self, outputs: Any, x: Array, *, sequential: bool) -> list[Array]:
         function, arrays = self._compile(outputs)
         vectors = np.reshape(x, (-1, self.size))
-        mapped = _over_vectors(function, self.value_shapes, sequential)(vectors, arrays)
+        mapped = over_vectors(function, self.value_shapes, sequential)(vectors, arrays)
         return [np.asarray(v).reshape(np.shape(x)[:-1] + v.shape[1:]) for v in mapped]
 
     def value_and_grad(self, x: Array, *, jacobian: bool = False) -> tuple[float, Array]:
@@ -344,7 +342,7 @@ class CompiledModel:
             log_joint = op.log_joint(self.model.rvs_to_values[rows], *theta)
         expected = (known * log_joint).sum() + _total(self._prior_terms)
         function, arrays = self._compile([expected], more=[known])
-        gradient = gradient_of(_log_density(_arrays_as_inputs(function, 1), self.value_shapes))
+        gradient = gradient_of(log_density_of(arrays_as_inputs(function, 1), self.value_shapes))
 
         def value_and_grad(r: Array, x: Array) -> tuple[float, Array]:
             value, slope = gradient(jnp.asarray(x), [jnp.asarray(r), *arrays], 0.0)
@@ -362,7 +360,7 @@ class CompiledModel:
         rows, weights = own.type(), pt.vector("weights", shape=terms.type.shape)
         (moved,) = clone_replace([(weights * terms).sum()], {own: rows})
         function, arrays = self._compile([moved], more=[rows, weights])
-        return _log_density(_arrays_as_inputs(function, 2), self.value_shapes), arrays
+        return log_density_of(arrays_as_inputs(function, 2), self.value_shapes), arrays
 
     def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
         """Second derivatives of the log density at a flat vector, (size, size).

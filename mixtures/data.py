@@ -134,7 +134,7 @@ class Data:
         )
         first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
         counts = np.bincount(codes, self.weights)
-        return Data(_read_only(self.values[first]), self.features, self.obs_id[first], counts)
+        return Data(read_only(self.values[first]), self.features, self.obs_id[first], counts)
 
 
 BLOCK_ROWS = 65_536
@@ -248,15 +248,15 @@ def check_weights(weights: Any, n_rows: int, first: int = 0, labels: pd.Index | 
     if array.shape != (n_rows,):
         raise InputError(f"weights have shape {array.shape}; the data have {n_rows} rows")
     if isinstance(weights, pd.Series):
-        array = array[_places(weights.index, labels, pd.RangeIndex(first, first + n_rows))]
+        array = array[weight_places(weights.index, labels, pd.RangeIndex(first, first + n_rows))]
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(bad):
         place, value = first + bad[0], array[bad[0]]
         raise InputError(f"row {place}: weight is {value}; weights must be finite and not negative")
-    return _read_only(array)
+    return read_only(array)
 
 
-def _places(index: pd.Index, labels: pd.Index | None, counted: pd.Index) -> Any:
+def weight_places(index: pd.Index, labels: pd.Index | None, counted: pd.Index) -> Any:
     """Where the weight of each row is, by the index of the weights and the labels of the rows."""
     expected = counted if labels is None else labels
     if index.equals(expected):
@@ -295,7 +295,7 @@ def check_total(weights: np.ndarray) -> np.ndarray:
 def labels_from(labels: np.ndarray, first: int) -> np.ndarray:
     """Row labels of a block; counted on from ``first`` where they just count from 0."""
     counted = first and labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels)))
-    return _read_only(labels + first if counted else labels)
+    return read_only(labels + first if counted else labels)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -340,7 +340,7 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     values = np.empty(frame.shape)
     for j, (feature, column) in enumerate(zip(features, frame.iter_columns(), strict=True)):
         values[:, j] = as_floats(as_column(column, feature), feature, obs_id, first)
-    return Data(_read_only(values), features, obs_id, first=first)
+    return Data(read_only(values), features, obs_id, first=first)
 
 
 def _read_array(X: Any, first: int) -> Data:
@@ -354,7 +354,7 @@ def _read_array(X: Any, first: int) -> Data:
 
     n, d = array.shape
     features = tuple(f"x{j}" for j in range(d))
-    obs_id = _read_only(np.arange(first, first + n))
+    obs_id = read_only(np.arange(first, first + n))
     if isinstance(array, np.ma.MaskedArray):
         _refuse(np.ma.getmaskarray(array), "masked", Data(array, features, obs_id, first=first))
         array = array.data
@@ -366,7 +366,7 @@ def _read_array(X: Any, first: int) -> Data:
         values = np.empty((n, d))
         for j, feature in enumerate(features):
             values[:, j] = as_floats(array[:, j], feature, obs_id, first)
-    return Data(_read_only(values), features, obs_id, first=first)
+    return Data(read_only(values), features, obs_id, first=first)
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
@@ -385,7 +385,7 @@ def _refuse(mask: np.ndarray, what: str, data: Data) -> None:
         raise InputError(f"{count} cells are {what}: {data.locate(mask)}; drop or impute them")
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view

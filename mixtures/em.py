@@ -40,7 +40,7 @@ PACKAGE = str(Path(__file__).parent)
 """A warning is of the line outside this folder that led to it."""
 
 
-def _problem(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
+def problem_of(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
     """Check what is asked for, and resolve the prior."""
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     data = spec.ordered(as_rows(X, weights), X)
@@ -130,7 +130,7 @@ def em_step(
     >>> params["mu"].ravel().round(1).tolist()
     [55.5, 80.5]
     """
-    problem = _problem(spec, X, weights, hold, hard)
+    problem = problem_of(spec, X, weights, hold, hard)
     params = problem.check(params)
     passed = problem.e_step(params)
     problem.refuse_impossible(passed, params)
@@ -260,7 +260,7 @@ def fit_em(
     """
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     rows = spec.ordered(as_rows(X, weights), X)
-    problem = _problem(spec, rows, None, hold, hard)
+    problem = problem_of(spec, rows, None, hold, hard)
     spec, data = problem.spec, problem.data
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:

@@ -167,7 +167,7 @@ def marginal_likelihood(
         return _of_runs(logs)
     if tree is None:
         tree = whole(sample(resolved, data, random_seed=rng, log_likelihood=False, progressbar=progressbar))
-    return _bridge(compiled, resolved, _draws(tree, resolved), rng)
+    return bridge_sampling(compiled, resolved, _draws(tree, resolved), rng)
 
 
 METHODS = ("bridge", "smc")
@@ -178,10 +178,12 @@ def _of_runs(logs: Array) -> Evidence:
     ratios = np.exp(logs - logs.max())
     relative = ratios.std(ddof=1) / np.sqrt(len(ratios)) / ratios.mean()
     log = float(logs.max() + np.log(ratios.mean()))
-    return Evidence(log, float(relative), f"SMC from the prior, {len(logs)} runs", _doubts(float(relative)))
+    return Evidence(
+        log, float(relative), f"SMC from the prior, {len(logs)} runs", standard_error_notes(float(relative))
+    )
 
 
-def _doubts(standard_error: float) -> tuple[str, ...]:
+def standard_error_notes(standard_error: float) -> tuple[str, ...]:
     if standard_error < TOLERANCES.evidence_se:
         return ()
     return (
@@ -202,7 +204,7 @@ def _draws(tree: xr.DataTree, spec: Mixture) -> dict[str, Array]:
 # Bridge sampling
 
 
-def _bridge(
+def bridge_sampling(
     compiled: CompiledModel, spec: Mixture, draws: Mapping[str, Array], rng: np.random.Generator
 ) -> Evidence:
     """Fit the proposal to the first half of every chain, cross the bridge with the second."""
@@ -219,7 +221,7 @@ def _bridge(
     at_posterior = labellings.log_ratio(labellings.shuffled(labellings.aligned(second), rng), proposal)
     at_proposal = labellings.log_ratio(labellings.shuffled(drawn, rng), proposal)
     log, error, r_hat = _cross(at_posterior.reshape(chains, -1), at_proposal)
-    notes = _doubts(error)
+    notes = standard_error_notes(error)
     if not r_hat < TOLERANCES.rhat:
         notes += (f"R-hat of the bridge is {r_hat:.3f}: the chains disagree, draw more",)
     return Evidence(log, error, f"bridge over {len(labellings.orders)} labellings", notes)

@@ -90,7 +90,7 @@ def observed_information(
     """
     x = compiled.unconstrain(params)
     within = ~bound_coordinates(compiled, on_boundary)
-    steps = _widths(curvature_at(compiled, x, within=within))
+    steps = principal_widths(curvature_at(compiled, x, within=within))
     slopes = compiled.constrain_slopes(x)
     root = {name: slopes[name] @ steps for name in slopes}
     return NormalAtMode({name: np.asarray(params[name]) for name in slopes}, root, on_boundary)
@@ -132,7 +132,7 @@ def laplace_draws(
     mode = polish(compiled, climb(density, compiled.unconstrain(start)), jacobian=True)
     if not mode.converged:
         raise NoApproximation(f"no mode: the search stopped on a slope (gradient {mode.gradient_norm:.1e})")
-    steps = _widths(curvature_at(compiled, mode.x, jacobian=True))
+    steps = principal_widths(curvature_at(compiled, mode.x, jacobian=True))
     drawn = compiled.constrain(mode.x + rng.standard_normal((n_draws, steps.shape[1])) @ steps.T)
     return {name: drawn[name] for name in compiled.rv_shapes}
 
@@ -149,7 +149,7 @@ def bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndar
     return np.concatenate(parts)
 
 
-def _widths(curvature: Curvature) -> Array:
+def principal_widths(curvature: Curvature) -> Array:
     """One sd along every principal axis, as columns (size, m)."""
     if not curvature.is_maximum:
         raise NoApproximation(f"flat or rising along {', '.join(curvature.flat[:8])}")

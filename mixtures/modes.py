@@ -198,7 +198,7 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
                 f"free variables {', '.join(discrete)} are discrete, and the search and the samplers follow "
                 "slopes: sum them out of the density, or observe them"
             )
-        _check_observed(spec)
+        check_observed(spec)
         return spec, None, None, None
     if X is None:
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
@@ -213,7 +213,7 @@ def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
         return model, declare(resolved, distinct), resolved, data
 
 
-def _check_observed(model: pm.Model) -> None:
+def check_observed(model: pm.Model) -> None:
     """Check the rows of a model's mixtures once more: ``pm.Data`` may hold anything by now."""
     for v in model.observed_RVs:
         if isinstance(v.owner.op, MarginalMixtureRV):

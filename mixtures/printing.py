@@ -134,7 +134,7 @@ def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _safe(cell: Any) -> Any:
-    if not isinstance(cell, str) or not _runs(cell):
+    if not isinstance(cell, str) or not starts_formula(cell):
         return cell
     try:
         float(cell)
@@ -143,7 +143,7 @@ def _safe(cell: Any) -> Any:
     return cell
 
 
-def _runs(cell: str) -> bool:
+def starts_formula(cell: str) -> bool:
     """Whether a spreadsheet may take a text for a formula, whatever that is not seen stands before it."""
     seen = next((c for c in cell if not c.isspace() and category(c) not in STEERING), "")
     return cell.startswith(("\t", "\r", "\n")) or (seen != "" and seen in FORMULA_SIGNS)
@@ -158,7 +158,7 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table to a Parquet file, or to one of CSV."""
-    content = _parquet(frame, path) if path.suffix.lower() in PARQUET else as_csv(frame).encode()
+    content = parquet_bytes(frame, path) if path.suffix.lower() in PARQUET else as_csv(frame).encode()
     with replacing(path) as file:
         file.write(content)
 
@@ -166,10 +166,10 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 def check_table(labels: np.ndarray, path: Path) -> None:
     """Refuse row labels that a table cannot be written with, before there is one."""
     if path.suffix.lower() in PARQUET:
-        _parquet(pd.DataFrame(index=pd.Index(labels, name="row")), path)
+        parquet_bytes(pd.DataFrame(index=pd.Index(labels, name="row")), path)
 
 
-def _parquet(frame: pd.DataFrame, path: Path) -> bytes:
+def parquet_bytes(frame: pd.DataFrame, path: Path) -> bytes:
     try:
         import pyarrow as pa
     except ImportError as error:

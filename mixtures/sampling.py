@@ -257,7 +257,7 @@ def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Gener
     return frames
 
 
-def _inside(compiled: CompiledModel, frame: Frame) -> Frame:
+def jitter_inside(compiled: CompiledModel, frame: Frame) -> Frame:
     """Frame whose start is jittered no further than there is a density."""
     share = reach(compiled, frame.centre, frame.to_x(frame.start) - frame.centre)
     return replace(frame, start=share * frame.start)
@@ -279,7 +279,7 @@ def _blackjax(
     like = Frame(starts[0], basis, np.zeros(compiled.size))
     with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
         compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
-        frames = [_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
+        frames = [jitter_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
         compiling.result()
     with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
         drawn = run_nuts(compiled, frames, on_progress=on_progress, **options)

@@ -19,7 +19,7 @@ import mixtures as mx
 from mixtures import BMM, GMM, DataWarning, InputError, em_step, fit_em, priors, resolve
 from mixtures.ascent import _existing
 from mixtures.data import as_data
-from mixtures.em import _problem
+from mixtures.em import problem_of
 from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.estep import e_step
 from mixtures.families.covariance import COVARIANCES
@@ -697,7 +697,7 @@ def test_squarem_never_falls_and_ends_where_nothing_is_left(spec, seed, apart, n
 def test_a_leap_ends_only_where_every_cluster_is_alive():
     X = mx.datasets.faithful()
     params = fit_em(GMM(2, prior=None), X, random_seed=1).params
-    flat, proper = (_problem(GMM(2, prior=prior), X, None, None, False) for prior in (None, "default"))
+    flat, proper = (problem_of(GMM(2, prior=prior), X, None, None, False) for prior in (None, "default"))
     assert_params_close(_existing(flat, params), params, rtol=1e-15)
     for nowhere in (
         {"alpha": [0.0, 1.0]},
