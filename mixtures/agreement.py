@@ -16,6 +16,7 @@ import xarray as xr
 
 from mixtures.arguments import check_share, check_whole, generator
 from mixtures.brief import model_words, noted, on_a_page, table_head
+from mixtures.by_model import align_by_model
 from mixtures.certificate import count_starts, displaced, find_modes, independent, maximum, returns, slopes
 from mixtures.chunks import as_rows
 from mixtures.compiled import CompiledModel
@@ -27,7 +28,7 @@ from mixtures.families import Mixture, Params, resolve
 from mixtures.headline import Headline, conclude
 from mixtures.interrupts import INTERRUPTED, carrying, whole
 from mixtures.labelled import EXCHANGEABLE, label_state
-from mixtures.labels import align, align_by_model
+from mixtures.labels import align
 from mixtures.laplace import laplace_draws
 from mixtures.modes import (
     MAPFit,

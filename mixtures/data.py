@@ -386,6 +386,7 @@ def _refuse(mask: np.ndarray, what: str, data: Data) -> None:
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
+    """View of an array that cannot be written to."""
     view = array.view()
     view.flags.writeable = False
     return view

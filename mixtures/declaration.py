@@ -1,7 +1,5 @@
 """Declaration of a mixture as an ordinary PyMC model, hidden clusters summed out."""
 
-import os
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,7 @@ import pymc as pm
 from mixtures.arguments import check_kind
 from mixtures.data import as_data
 from mixtures.distributions import declare_rows
-from mixtures.errors import IdentifiabilityWarning
+from mixtures.errors import IdentifiabilityWarning, warn
 from mixtures.families import Mixture, resolve
 
 __all__ = ["declare"]
@@ -61,8 +59,7 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     data = spec.ordered(as_data(X, weights), X)
     spec = resolve(spec, data)
     if unidentified := spec.family.never_identified(spec.n_components, data):
-        here = os.path.dirname(__file__)
-        warnings.warn(unidentified, IdentifiabilityWarning, skip_file_prefixes=(here,))
+        warn(unidentified, IdentifiabilityWarning)
     coords = {
         "cluster": np.arange(spec.n_components),
         "feature": list(data.features),

@@ -4,13 +4,11 @@ One pass over the rows (see `estep`) gives responsibilities and, with them, the
 sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
-import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from mixtures.cells import as_numbers
 from mixtures.chunks import as_rows
 from mixtures.data import did_you_mean
 from mixtures.emfit import EMFit, Restarts
-from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
+from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, warn
 from mixtures.estep import e_step, hard_assignment, soft_assignment
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture, Params
@@ -36,7 +34,6 @@ from mixtures.tolerances import TOLERANCES
 
 __all__ = ["em_step", "fit_em"]
 
-PACKAGE = str(Path(__file__).parent)
 """A warning is of the line outside this folder that led to it."""
 
 
@@ -326,10 +323,10 @@ def fit_em(
             "accelerate='squarem'"
         )
         notes += (unfinished,)
-        warnings.warn(unfinished, ConvergenceWarning, skip_file_prefixes=(PACKAGE,))
+        warn(unfinished, ConvergenceWarning)
     if doubtful := doubts(spec, rows, params, problem.scale):
         notes += doubtful
-        warnings.warn("; ".join(doubtful), DataWarning, skip_file_prefixes=(PACKAGE,))
+        warn("; ".join(doubtful), DataWarning)
     return EMFit(
         spec=spec,
         params=params,

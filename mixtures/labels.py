@@ -6,31 +6,31 @@ set of labels, by any of the rules in `mixtures.relabelling` or by a key;
 `unalign` gives them back the ones they were drawn with.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import xarray as xr
 
-from mixtures.compiled import CompiledModel
-from mixtures.errors import DataWarning, InputError
+from mixtures.errors import DataWarning, InputError, warn
 from mixtures.families import Mixture, recognise_mixture
-from mixtures.labelled import ALIGNED, EXCHANGEABLE, RAW, Labelled, inner, label_state
+from mixtures.labelled import ALIGNED, RAW, Labelled, inner, label_state
 from mixtures.orders import find_orders
 from mixtures.priors import Array
-from mixtures.symmetry import (
-    Symmetry,
-    alike,
-    find_symmetry,
-    functions_of_free,
-    labelled_by,
-    recompute,
-)
 
-__all__ = ["align", "align_by_model", "find_orders", "permutation", "unalign"]
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = [
+    "align",
+    "align_tree",
+    "permutation",
+    "posterior_values",
+    "raw_labels",
+    "relabelled",
+    "unalign",
+    "warn_of_doubtful",
+]
 
 
 def align(
@@ -41,7 +41,7 @@ def align(
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
-    model: pm.Model | None = None,
+    model: "pm.Model | None" = None,
 ) -> xr.DataTree:
     """Relabel the clusters of every posterior draw, so that a label means one cluster throughout.
 
@@ -118,109 +118,46 @@ def align(
     >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
     """
     given = {"spec": spec, "X": X, "weights": weights}
-    if model is not None:
-        compiled = CompiledModel(model)
-        symmetry = find_symmetry(compiled, _finite_draw(compiled, tree))
-        return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, **given)
+    if model is None:
+        return align_tree(tree, to, method, **given)
+    from mixtures.by_model import align_to_model  # loads PyMC and JAX
+
+    return align_to_model(tree, to, method, model=model, **given)
+
+
+def align_tree(tree: xr.DataTree, to: Any, method: str = "parameters", **given: Any) -> xr.DataTree:
+    """`align` by what the tree itself says of its variables."""
     state, why = label_state(tree)
     if state not in (ALIGNED, RAW):
         raise InputError(f"the labels of this tree cannot be aligned: {why}")
     roles = Labelled.of(tree)
     order = find_orders(tree, to, method, roles=roles, **given)
-    _warn_of_doubtful(tree, roles)
-    stored, raw = _raw(tree)
-    return _relabelled(
-        raw, order if stored is None else np.take_along_axis(stored, order, axis=-1), roles, {}
-    )
-
-
-def align_by_model(
-    tree: xr.DataTree,
-    to: Any,
-    method: str = "parameters",
-    *,
-    compiled: CompiledModel,
-    symmetry: Symmetry,
-    **given: Any,
-) -> xr.DataTree:
-    """`align` by what is known of the model; the tree then says it too."""
-    if symmetry.state != EXCHANGEABLE:
-        raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
-    there = {str(name) for group in tree.children.values() for name in group.data_vars}
-    names = [name for name in functions_of_free(compiled) if name in there]
-    roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
-    order = find_orders(tree, to, method, roles=roles, **given)
-    _warn_of_doubtful(tree, replace(roles, functions=frozenset()))
-    stored, raw = _raw(_told(tree, roles))
+    warn_of_doubtful(tree, roles)
+    stored, raw = raw_labels(tree)
     order = order if stored is None else np.take_along_axis(stored, order, axis=-1)
-    again: dict[str, Array] = {}
-    if names:
-        moved = replace(roles, functions=frozenset()).permuted(raw, order, {})
-        again = recompute(compiled, _of_free(compiled, moved), names)
-        wrong = frozenset(
-            name
-            for name in again.keys() & set(moved["posterior"].data_vars)
-            if not alike(again[name], _values(moved, name))
-        )
-        axes = {name: axis for name, axis in roles.axes.items() if name not in wrong}
-        roles = replace(roles, axes=axes, functions=roles.functions | wrong)
-    return _told(_relabelled(raw, order, roles, again), roles)
+    return relabelled(raw, order, roles, {})
 
 
-def _told(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
-    """Tree that says itself what moves with the labels of its exchangeable clusters."""
-    tree = tree.copy()
-    tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
-    return tree
-
-
-def _values(tree: xr.DataTree, name: str) -> Array:
+def posterior_values(tree: xr.DataTree, name: str) -> Array:
+    """Draws of one variable (chain, draw, ...)."""
     return np.asarray(tree["posterior"][name].transpose("chain", "draw", ...).values)
 
 
-def _raw(tree: xr.DataTree) -> tuple[np.ndarray | None, xr.DataTree]:
+def raw_labels(tree: xr.DataTree) -> tuple[np.ndarray | None, xr.DataTree]:
     """Permutation of a tree, if it has one, and the tree under raw labels."""
     stored = permutation(tree)
     return stored, tree if stored is None else unalign(tree)
 
 
-def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
-    """Draws (chain, draw, ...) of a model's free variables."""
-    posterior = tree["posterior"].to_dataset()
-    missing = [name for name in compiled.rv_shapes if name not in posterior]
-    if missing:
-        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
-    draws = {name: _values(tree, name) for name in compiled.rv_shapes}
-    for name, shape in compiled.rv_shapes.items():
-        if draws[name].shape[2:] != shape:
-            raise InputError(
-                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
-                "give the model that was sampled"
-            )
-    return draws
-
-
-def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
-    """Coordinates of the last draw that is finite."""
-    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
-    n = len(next(iter(draws.values())))
-    finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
-    if not finite.any():
-        raise InputError("no draw of this tree is finite")
-    last = int(np.flatnonzero(finite)[-1])
-    return compiled.unconstrain({name: x[last] for name, x in draws.items()})
-
-
-def _warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
+def warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
     """Say which variables may contradict others, for want of the model."""
     variables = {str(name): inner(v) for name, v in tree["posterior"].data_vars.items()}
     dropped = sorted(roles.functions & variables.keys())
     if dropped:
-        warnings.warn(
+        warn(
             f"{', '.join(dropped)}: functions of the parameters, which cannot be computed anew without the "
             "model, so they are left out; pass model=, the pymc.Model that was sampled",
             DataWarning,
-            stacklevel=3,
         )
     spec = recognise_mixture(variables, 1)
     doubtful = sorted(variables.keys() - roles.known - set(spec.dims if spec else ()))
@@ -228,12 +165,11 @@ def _warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
         remedy = (
             "declare them in the model" if roles.known else "pass model=, the pymc.Model that was sampled"
         )
-        warnings.warn(
+        warn(
             f"{', '.join(doubtful)}: permuted where they have a cluster dim and else left as they are, which "
             "may be wrong for functions of the parameters, such as a pm.Deterministic; to have those "
             f"computed anew, {remedy}",
             DataWarning,
-            stacklevel=3,
         )
 
 
@@ -281,7 +217,7 @@ def permutation(tree: xr.DataTree) -> np.ndarray | None:
     return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
 
 
-def _relabelled(
+def relabelled(
     raw: xr.DataTree, order: np.ndarray, roles: Labelled, again: Mapping[str, Array]
 ) -> xr.DataTree:
     """Tree in another order of its raw labels, the permutation stored."""

@@ -13,7 +13,6 @@ forgotten at once, with what JAX remembers of them.
 import ctypes
 import gc
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from tempfile import TemporaryFile
@@ -39,7 +38,7 @@ from pytensor.tensor import constant
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
-from mixtures.errors import PerformanceWarning
+from mixtures.errors import PerformanceWarning, warn
 
 __all__ = ["JaxFunction", "compile_graph", "forget", "keep_checks", "known_value", "remembered"]
 
@@ -294,10 +293,9 @@ def _cache_folder() -> str | None:
         with TemporaryFile(dir=folder):
             return str(folder)
     except OSError as error:
-        warnings.warn(
+        warn(
             f"{folder} cannot be written ({error.strerror or error}): models are compiled anew in every "
             "process; set JAX_COMPILATION_CACHE_DIR to a folder that can",
             PerformanceWarning,
-            stacklevel=2,
         )
         return None

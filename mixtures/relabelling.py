@@ -6,7 +6,6 @@ them (ECR), or by the one that keeps the classification probabilities of the
 rows nearest to their mean over all draws (Stephens).
 """
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from mixtures.data import BLOCK_ROWS, Data
-from mixtures.errors import ConvergenceWarning
+from mixtures.errors import ConvergenceWarning, warn
 from mixtures.families import Family, Mixture, Params
 from mixtures.priors import Array
 
@@ -163,7 +162,7 @@ def by_probabilities(classified: Classified, pivot: Params) -> np.ndarray:
         if np.array_equal(order, before):
             return order
     words = f"Stephens' algorithm still changes labels after {SWEEPS} sweeps"
-    warnings.warn(words, ConvergenceWarning, stacklevel=2)
+    warn(words, ConvergenceWarning)
     return order
 
 

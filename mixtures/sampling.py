@@ -1,6 +1,5 @@
 """Posterior sampling of a declared mixture: starts from EM, NUTS inside XLA, labels aligned."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,16 +12,17 @@ import xarray as xr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.by_model import align_by_model
 from mixtures.compiled import CompiledModel
 from mixtures.data import Data
 from mixtures.draw import Draws, Frame, compile_nuts, run_nuts
 from mixtures.em import fit_em
 from mixtures.emfit import EMFit, check_fit
-from mixtures.errors import ConvergenceWarning, InputError
+from mixtures.errors import ConvergenceWarning, InputError, warn
 from mixtures.families import Mixture
 from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.labelled import EXCHANGEABLE
-from mixtures.labels import align, align_by_model
+from mixtures.labels import align
 from mixtures.lowering import known_value
 from mixtures.modes import model_dims, model_starts, prepare
 from mixtures.optimise import climb, curvature_at, reach, require_density
@@ -163,7 +163,7 @@ def sample(
     }
     drawn = SAMPLERS[sampler](compiled, starts, rng, run)
     if "failed" in drawn.stopped:
-        warnings.warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning, stacklevel=2)
+        warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
     keep = log_likelihood
     if keep is None:
         rows = sum(int(np.prod(values.shape[:1])) for values in _observed(model).values())

@@ -1,13 +1,16 @@
 """Results as xarray DataTrees with the dims that ArviZ plots and tables read."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
-import arviz as az
 import numpy as np
 import xarray as xr
 
 __all__ = ["draws_tree", "entries", "flat_draws", "make_tree", "point_tree"]
+
+SAMPLE_DIMS = ("chain", "draw")
 
 
 def make_tree(
@@ -34,12 +37,36 @@ def make_tree(
     """
     tree = xr.DataTree()
     for group, variables in groups.items():
-        sampled = 0 if group == "observed_data" else 2  # a density lacks the last dims of its variable
-        own = {name: list(dims.get(name, ()))[: np.ndim(x) - sampled] for name, x in variables.items()}
-        used = {dim: np.asarray(coords[dim]) for d in own.values() for dim in d if dim in coords}
-        named = {name: d for name, d in own.items() if d}
-        tree[group] = az.from_dict({group: dict(variables)}, dims=named, coords=used)[group]
+        leading = () if group == "observed_data" else SAMPLE_DIMS
+        # a density lacks the last dims of its variable
+        arrays = {
+            name: _array(name, x, (*leading, *list(dims.get(name, ()))[: np.ndim(x) - len(leading)]), coords)
+            for name, x in variables.items()
+        }
+        tree[group] = xr.DataTree(xr.Dataset(arrays, attrs=_origin(leading)))
     return tree
+
+
+def _array(name: str, values: Any, dims: Sequence[str], coords: Mapping[str, Any]) -> xr.DataArray:
+    """Array with a coordinate for every dim; dims that have no name get one after the variable."""
+    values = np.asarray(values)
+    named = [*dims, *(f"{name}_dim_{i}" for i in range(values.ndim - len(dims)))]
+    labels = {
+        dim: np.asarray(coords[dim]) if dim in coords else np.arange(n)
+        for dim, n in zip(named, values.shape, strict=True)
+    }
+    return xr.DataArray(values, labels, named)
+
+
+def _origin(leading: Sequence[str]) -> dict[str, Any]:
+    """Attributes that ArviZ's schema asks of a group."""
+    return {
+        "created_at": datetime.now(UTC).isoformat(),
+        "creation_library": "mixtures",
+        "creation_library_version": version("pymc-mixtures"),
+        "creation_library_language": "Python",
+        "sample_dims": list(leading),
+    }
 
 
 def point_tree(

@@ -53,7 +53,7 @@ LAYERS = [
         ),
     ],
     [
-        ("relabelling", "orders", "labels", "bootstrap"),
+        ("relabelling", "orders", "labels", "by_model", "bootstrap"),
         ("verdict", "headline"),
         ("membership", "partitions", "predictive"),
         ("mixing",),
