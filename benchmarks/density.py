@@ -13,7 +13,7 @@ from pymc.sampling.jax import get_jaxified_logp
 
 import mixtures as mx
 from benchmarks.rounds import Row, compare
-from mixtures.compiled import CompiledModel
+from mixtures.density.compiled import CompiledModel
 
 SHAPES = ((400, 4, 2), (10_000, 4, 2), (10_000, 5, 10), (100_000, 4, 2))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import mixtures as mx
 from benchmarks.rounds import Row, compare
-from mixtures.data import as_data
+from mixtures.data.reading import as_data
 
 
 def run() -> Iterator[Row]:

@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 import mixtures as mx
 from benchmarks.em import scikit_learn
 from benchmarks.rounds import Row
-from mixtures.data import as_data
-from mixtures.families.start import random_starts
-from mixtures.kernel import Kernel
+from mixtures.data.reading import as_data
+from mixtures.em.natural import Kernel
+from mixtures.em.starts import random_starts
 from mixtures.plot.style import COLOURS
 
 AXES: dict[str, Sequence[tuple[int, int, int]]] = {
@@ -36,7 +36,7 @@ MEMORY = """
 import resource, sys
 import numpy as np
 import mixtures as mx
-from mixtures.datasets import faithful
+from mixtures.data.datasets import faithful
 n = int(sys.argv[1])
 mx.fit_em(mx.GMM(2), faithful(), n_init=1, max_iter=3, random_seed=1)
 X = np.random.default_rng(0).normal(size=(n, 4))

@@ -1,5 +1,5 @@
 """``python -m mixtures`` is the command line."""
 
-from mixtures.cli import main
+from mixtures.cli.app import main
 
 main()

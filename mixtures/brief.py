@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixtures.wording import visible
+from mixtures.messages import visible
 
 __all__ = ["array_words", "model_words", "noted", "on_a_page", "parameter_lines", "table_head"]
 
 LINES, WIDTH = 40, 100
 """Size of a page."""
 
+
 WRITTEN = 16
 """Numbers of an array that are written out; of more there are its shape and range."""
 
+
 MOST_ARRAYS, MOST_ROWS, MOST_NOTES = 10, 14, 5
 """Arrays, rows of a table, and notes that are shown; the rest is counted."""
+
 
 LONGEST_LABEL, LONGEST_NOTE = 40, 300
 """Characters of a label, and of a note."""

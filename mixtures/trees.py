@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["draws_tree", "entries", "flat_draws", "make_tree", "point_tree"]
+__all__ = ["draws_tree", "entries", "make_tree", "permutation", "point_tree", "sampler_stats"]
 
 SAMPLE_DIMS = ("chain", "draw")
 
@@ -85,13 +85,6 @@ def draws_tree(
     return make_tree({"posterior": draws}, dims, coords)
 
 
-def flat_draws(tree: xr.DataTree, dims: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Posterior draws of all chains in one axis, then the parameters' own: name to (draws, ...)."""
-    posterior = tree["posterior"].to_dataset()
-    ordered = {name: posterior[name].transpose("chain", "draw", *own).values for name, own in dims.items()}
-    return {name: x.reshape(-1, *x.shape[2:]) for name, x in ordered.items()}
-
-
 def entries(
     shapes: Mapping[str, tuple[int, ...]],
     dims: Mapping[str, Sequence[str]],
@@ -116,3 +109,15 @@ def entries(
                 inside = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=True))
                 found[f"{name}[{inside}]" if inside else name] = (name, index)
     return found
+
+
+def permutation(tree: xr.DataTree) -> np.ndarray | None:
+    """Raw label behind each aligned one (chain, draw, cluster); None if the tree is not aligned."""
+    if "sample_stats" not in tree.children or "permutation" not in tree["sample_stats"].data_vars:
+        return None
+    return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
+
+
+def sampler_stats(tree: xr.DataTree) -> xr.Dataset:
+    """What the sampler recorded; empty where it recorded nothing."""
+    return tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()

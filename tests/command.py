@@ -2,7 +2,7 @@
 
 from typer.testing import CliRunner
 
-from mixtures import cli
+from mixtures.cli import app as cli
 
 
 def run(*arguments, stdin=None, columns=200):

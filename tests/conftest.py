@@ -10,10 +10,11 @@ import pytest
 from browser import chromium
 from hypothesis import HealthCheck, settings
 
-from mixtures.data import as_data
+from mixtures.data.reading import as_data
 from mixtures.errors import InputError
-from mixtures.families import Mixture, resolve
 from mixtures.families.covariance import COVARIANCES
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("mutation", settings.get_profile("mixtures"), max_examples=5)

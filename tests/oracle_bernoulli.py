@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from mixtures.families import Bernoulli as FAMILY
+from mixtures.families.bernoulli import Bernoulli as FAMILY
 
 __all__ = ["FAMILY"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from mixtures.families import Gaussian as FAMILY
+from mixtures.families.gaussian import Gaussian as FAMILY
 
 __all__ = ["FAMILY"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mixtures import InputError, priors
-from mixtures.data import as_data
+from mixtures.data.reading import as_data
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 
 import mixtures as mx
 from benchmarks.calibration.prior import draw_prior
-from mixtures.families import Mixture
-from mixtures.priors import Array
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array
 
 
 @dataclass(frozen=True)

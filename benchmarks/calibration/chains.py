@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixtures.compiled import CompiledModel
-from mixtures.draw import CHUNK, Frame, Transitions, stages_of
-from mixtures.priors import Array
+from mixtures.density.compiled import CompiledModel
+from mixtures.posterior.nuts import CHUNK, Frame, Transitions, stages_of
+from mixtures.types import Array
 
 TARGET_ACCEPT = 0.8
 MAX_TREEDEPTH = 10
@@ -76,7 +76,7 @@ def draw_many(
     fault: Callable[..., Any] | None = None,
     lanes: int = LANES,
 ) -> tuple[Array, dict[str, Array]]:
-    """One chain a data set, all in one loop inside XLA: `mixtures.draw.run_nuts`, transition by transition.
+    """One chain a data set, all in one loop inside XLA: `run_nuts`, transition by transition.
 
     Parameters
     ----------

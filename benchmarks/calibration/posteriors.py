@@ -10,11 +10,12 @@ import mixtures as mx
 from benchmarks.calibration.cases import Case, Simulation
 from benchmarks.calibration.chains import draw_many, of_rows
 from benchmarks.calibration.prior import draw_prior
-from mixtures.compiled import CompiledModel
-from mixtures.data import as_data
-from mixtures.families import Mixture
-from mixtures.priors import Array
-from mixtures.sampling import frames_at, starting_points
+from mixtures.data.reading import as_data
+from mixtures.density.compiled import CompiledModel
+from mixtures.families.mixture import Mixture
+from mixtures.posterior.starts import starting_points
+from mixtures.posterior.whitening import frames_at
+from mixtures.types import Array
 
 KEPT = 99
 """Draws that a truth is ranked among, so that ranks go from 0 to 99."""

@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.stats import invwishart
 
-from mixtures.families import Mixture
 from mixtures.families.covariance import covariance
-from mixtures.priors import Array, Beta, NormalInverseGamma, NormalInverseWishart
+from mixtures.families.mixture import Mixture
+from mixtures.families.priors import Beta, NormalInverseGamma, NormalInverseWishart
+from mixtures.types import Array
 
 
 def draw_prior(spec: Mixture, n_features: int, rng: np.random.Generator) -> dict[str, Array]:

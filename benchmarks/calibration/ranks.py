@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.calibration.cases import Case, Simulation, quantities, simulate
 from benchmarks.calibration.posteriors import KEPT, Posterior, of_lanes
-from mixtures.priors import Array
+from mixtures.types import Array
 
 TOGETHER = 50
 """Data sets that one call of XLA draws from."""

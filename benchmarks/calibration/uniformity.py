@@ -7,7 +7,7 @@ from arviz_stats.base import array_stats
 from arviz_stats.ecdf_utils import get_pointwise_confidence_band
 from scipy.special import bdtr
 
-from mixtures.priors import Array
+from mixtures.types import Array
 
 PROBABILITY = 0.95
 """That uniform ranks stay inside the band everywhere."""

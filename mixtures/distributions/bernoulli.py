@@ -6,10 +6,10 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from mixtures.data import Data
-from mixtures.distributions.algebra import floored
+from mixtures.data.table import Data
 from mixtures.distributions.components import declare_rows
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
+from mixtures.distributions.transforms import floored
 from mixtures.families.bernoulli import Bernoulli, binary_values
 
 __all__ = ["BernoulliMixture"]

@@ -3,8 +3,8 @@
 from functools import singledispatch
 from typing import Any
 
-from mixtures.data import Data
-from mixtures.families import Family
+from mixtures.data.table import Data
+from mixtures.families.family import Family
 
 __all__ = ["declare_rows"]
 

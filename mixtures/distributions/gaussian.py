@@ -9,24 +9,25 @@ import pytensor.tensor as pt
 from pymc.distributions.distribution import Continuous
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.data import Data
-from mixtures.distributions.algebra import (
-    as_floats,
-    has_positive_diagonal,
-    inverse_cholesky,
-    log_det,
-    middle,
-)
+from mixtures.data.table import Data
 from mixtures.distributions.components import declare_rows
 from mixtures.distributions.inverse_wishart import InverseWishart
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
-from mixtures.distributions.transforms import Standardise, log_cholesky, log_variance
+from mixtures.distributions.transforms import (
+    Standardise,
+    as_floats,
+    has_positive_diagonal,
+    inverse_cholesky,
+    log_cholesky,
+    log_det,
+    log_variance,
+    middle,
+)
 from mixtures.families.covariance import Covariance, Dense, Independent
 from mixtures.families.gaussian import Gaussian
-from mixtures.priors import NormalInverseGamma, NormalInverseWishart
+from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 
 __all__ = ["GaussianMixture"]
-
 
 MANY_PRODUCTS = 8
 """Features a cluster, less 3, from which there are so many products of two that whitening is faster."""

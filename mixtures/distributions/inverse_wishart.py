@@ -9,8 +9,13 @@ from pymc.distributions.distribution import Continuous
 from pymc.distributions.transforms import CholeskyCovTransform, _default_transform
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.distributions.algebra import as_floats, has_positive_diagonal, inverse_cholesky, log_det
-from mixtures.distributions.transforms import LogCholesky
+from mixtures.distributions.transforms import (
+    LogCholesky,
+    as_floats,
+    has_positive_diagonal,
+    inverse_cholesky,
+    log_det,
+)
 
 __all__ = ["InverseWishart"]
 

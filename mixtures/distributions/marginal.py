@@ -26,8 +26,9 @@ from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.data import Data, as_data
-from mixtures.distributions.algebra import floored, unfloored
+from mixtures.data.reading import as_data
+from mixtures.data.table import Data
+from mixtures.distributions.transforms import floored, unfloored
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["MarginalMixture", "MarginalMixtureRV", "as_given", "natural_form"]

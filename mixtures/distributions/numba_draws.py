@@ -20,6 +20,7 @@ from mixtures.distributions.inverse_wishart import InverseWishartRV
 
 __all__: list[str] = []
 
+
 VERSION = crc32(Path(__file__).read_bytes())
 """Part of the key under which PyTensor keeps compiled draws on disk, so that a change here compiles anew."""
 

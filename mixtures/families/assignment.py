@@ -2,17 +2,19 @@
 
 import numpy as np
 
-from mixtures.data import Data
+from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.priors import Array
+from mixtures.messages import rows_are
 from mixtures.tolerances import TOLERANCES
-from mixtures.wording import rows_are
+from mixtures.types import Array
 
 __all__ = ["NO_DENSITY", "refuse_impossible", "refuse_unassigned", "share_out"]
 
 EPS = float(np.finfo(float).eps)
 
+
 NO_DENSITY = "of density zero under every cluster"
+
 
 CERTAIN = 40.0
 """Nats between the likeliest cluster and the next from which nothing is left for the next: exp(-40) < EPS."""

@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-from mixtures.data import BLOCK_ROWS, Data
+from mixtures.data.rows import Rows, means
+from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.mixture import Family, Mixture, Params
-from mixtures.priors import Array, Beta
-from mixtures.rows import Rows, means
+from mixtures.families.family import Family
+from mixtures.families.mixture import Mixture
+from mixtures.families.priors import Beta
 from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
 
 __all__ = ["BMM", "Bernoulli", "BernoulliStatistics", "binary_values"]
 
 IMPOSSIBLE = -1e300
 """Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
+
 
 PATTERN_FEATURES = 12
 """Features up to which all 2^D patterns are enumerated to test identifiability."""

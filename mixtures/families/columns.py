@@ -4,22 +4,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixtures.data import BLOCK_ROWS, Data
+from mixtures.data.rows import Rows
+from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.priors import Array
-from mixtures.rows import Rows
-from mixtures.wording import locate, named
+from mixtures.messages import locate, named
+from mixtures.types import Array
 
 __all__ = ["check_sizes", "check_spread", "columns_are"]
 
 LARGEST_SD, SMALLEST_SD = 1e150, 1e-150
 """Standard deviations whose squares, and products of two of them, are ordinary floats."""
 
+
 LARGEST = float(np.sqrt(np.finfo(float).max))
 """Size of a cell whose square is still a number."""
 
+
 ROUNDING = 1e-14
 """Standard deviation, as a share of the mean, below which a column is constant."""
+
 
 LISTED = 10
 """Columns that a message names."""

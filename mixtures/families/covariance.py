@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mixtures.errors import InputError
-from mixtures.priors import Array, NormalInverseGamma, NormalInverseWishart, positive_definite
+from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart, positive_definite
 from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array
 
 __all__ = ["COVARIANCES", "Covariance", "Dense", "Independent", "covariance"]
 

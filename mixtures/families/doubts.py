@@ -6,19 +6,23 @@ from functools import singledispatch
 
 import numpy as np
 
-from mixtures.data import Data
-from mixtures.families import start
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data
+from mixtures.families.family import Family
 from mixtures.families.gaussian import Gaussian
-from mixtures.families.mixture import Family, Mixture, Params
-from mixtures.priors import Array
-from mixtures.rows import Rows
+from mixtures.families.mixture import Mixture
+from mixtures.messages import named, shortened
 from mixtures.tolerances import TOLERANCES
-from mixtures.wording import named, shortened
+from mixtures.types import Array, Params
 
 __all__ = ["doubts"]
 
+ROWS = 20_000
+"""Rows at most that are looked at."""
+
 TRIMMED = 0.005
 """Share of the rows, those farthest from the median, that a column's scale must not hang on."""
+
 
 FEWEST = 3
 """Rows that must share a value before it counts as repeated."""
@@ -50,7 +54,7 @@ def _doubts(family: Family, spec: Mixture, rows: Rows, params: Params, scale: Ar
 def _gaussian_doubts(
     family: Gaussian, spec: Mixture, rows: Rows, params: Params, scale: Array | None
 ) -> Iterator[str]:
-    X, _ = rows.subsample(start.START_ROWS, np.random.default_rng(0))
+    X, _ = rows.subsample(ROWS, np.random.default_rng(0))
     if family.prior is not None:
         scale = family.units(rows)[1] if scale is None else scale
         yield from _far_rows(family, rows, spec.n_components, X, scale)

@@ -8,19 +8,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtures.data import Data
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.columns import check_sizes, check_spread, columns_are
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
-from mixtures.families.mixture import Family, Mixture, Params
-from mixtures.priors import Array
-from mixtures.rows import Rows
+from mixtures.families.family import Family
+from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
 
 __all__ = ["GMM", "Gaussian", "GaussianStatistics"]
 
 MOMENT_VALUES = 2**16
 """Numbers that a chunk holds while the moments of the columns are taken."""
+
 
 LOG_2PI = float(np.log(2 * np.pi))
 

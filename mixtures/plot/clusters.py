@@ -10,14 +10,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Ellipse
 from scipy.special import entr
 
-from mixtures.data import Data, as_data
+from mixtures.clusters.responsibilities import responsibilities as membership
+from mixtures.data.reading import as_data
+from mixtures.data.table import Data
+from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
-from mixtures.families import Mixture
-from mixtures.families.sampled import of_sample
-from mixtures.membership import responsibilities as membership
+from mixtures.families.mixture import Mixture
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
-from mixtures.priors import Array
-from mixtures.trees import flat_draws
+from mixtures.types import Array
 
 __all__ = ["clusters", "responsibilities", "scatter"]
 

@@ -7,12 +7,13 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from mixtures.plot.style import COLOURS, INK
-from mixtures.recommendation import COLUMNS, HIGHER_IS_BETTER
-from mixtures.selection import Selection
+from mixtures.results.selection import Selection
+from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
 
 __all__ = ["selection"]
 
 LINE, TAKEN = COLOURS[0], COLOURS[2]
+
 
 NAMES = {
     "aic": "AIC (twice nats)",

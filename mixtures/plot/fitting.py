@@ -10,22 +10,29 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.ticker import MaxNLocator
 
-from mixtures.data import Data, as_data, did_you_mean
-from mixtures.emfit import EMFit
+from mixtures.data.reading import as_data
+from mixtures.data.table import Data
+from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
-from mixtures.families import Mixture, resolve
-from mixtures.families.sampled import of_sample
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
+from mixtures.messages import did_you_mean
 from mixtures.plot.style import COLOURS, INK, axes_or_new, lettering
-from mixtures.priors import Array
-from mixtures.trees import entries, flat_draws
+from mixtures.results.em import EMFit
+from mixtures.trees import entries
+from mixtures.types import Array
 
 __all__ = ["surface", "trace"]
 
 CLIMB, STAND = COLOURS[2], COLOURS[0]
+
+
 MARKERS = ("*", "D", "P", "X", "s")
+
 
 FLOOR = 1e-9
 """Nats below the best objective at which a logarithmic trace ends."""
+
 
 LEVELS = 14
 """Contours of a surface, from half a nat below the highest point geometrically to the lowest."""

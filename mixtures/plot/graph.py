@@ -17,6 +17,7 @@ __all__ = ["model_graph"]
 OBSERVED, PLATE = "#d9d9d9", "#8a8f98"
 """Fill of what was observed, and outline of plates."""
 
+
 WIDE, HIGH = 3.6, 1.75
 """Inches between nodes side by side, and one above the other."""
 

@@ -12,23 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
-from mixtures.emfit import EMFit
 from mixtures.errors import InputError
-from mixtures.modes import MAPFit
+from mixtures.messages import shortened
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
-from mixtures.priors import Array
-from mixtures.wording import shortened
+from mixtures.results.em import EMFit
+from mixtures.results.map import MAPFit
+from mixtures.types import Array
 
 __all__ = ["forest", "heatmap", "images"]
 
 GREY = "#717581"
 """Of the posterior in a forest, where colours would be taken for clusters'."""
 
+
 POINT_MARKERS, SAMPLE_MARKERS = {"EM": "*", "MAP": "D"}, "os^vPXdph"
 """Of points and of samples in a forest."""
 
+
 QUANTILES = 1000
 """Quantiles that stand for a sample in a forest, which shows nothing but marginals."""
+
 
 WRITTEN = 80
 """Cells up to which a heat map has its values written in."""

@@ -10,25 +10,29 @@ from arviz_stats import ecdf_utils
 from matplotlib.axes import Axes
 
 from mixtures.arguments import generator
-from mixtures.data import Data
+from mixtures.data.table import Data
+from mixtures.diagnostics.loo_pit import loo_pit as leave_one_out
+from mixtures.diagnostics.predictive import replicated_sets, unweighted
+from mixtures.draws import some_draws
 from mixtures.errors import InputError
-from mixtures.families import Mixture, Params
-from mixtures.families.predictive import marginals
+from mixtures.families.mixture import Mixture
+from mixtures.families.questions import marginals
 from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of
-from mixtures.predictive import loo_pit as leave_one_out
-from mixtures.predictive import replicated_sets, some_draws, unweighted
-from mixtures.priors import Array
+from mixtures.types import Array, Params
 
 __all__ = ["loo_pit", "predictive_density", "predictive_scatter"]
 
 GRID = 400
 """Points at which a density is drawn."""
 
+
 MOST_VALUES = 30
 """Different whole numbers up to which a feature has a bar for each."""
 
+
 SHOWN_ROWS = 2000
 """Rows in a scatter, of the data and of replicates each."""
+
 
 PIT_POINTS, SIMULATIONS = 200, 1000
 """Points at which an ECDF is compared with the uniform, and simulated samples behind its band."""

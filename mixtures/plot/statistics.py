@@ -8,10 +8,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
+from mixtures.diagnostics.predictive import Comparison, compare, unweighted
 from mixtures.errors import InputError
-from mixtures.families import Mixture
+from mixtures.families.mixture import Mixture
 from mixtures.plot.style import INK, REPLICATED, axes_or_new, lettering
-from mixtures.predictive import Comparison, compare, unweighted
 
 __all__ = ["predictive_pairs", "predictive_statistic"]
 

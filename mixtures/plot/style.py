@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
-from mixtures.data import Data, did_you_mean
+from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.wording import named
+from mixtures.messages import did_you_mean, named
 
 __all__ = [
     "COLOURS",
@@ -39,14 +39,18 @@ COLOURS = (
 )
 """Ten colours that people tell apart, colour-blind or not (Petroff 2021, arXiv:2107.02270), greys last."""
 
+
 LONGEST_NAME = 32
 """Characters of a name that are written: longer ones leave no room for the picture."""
+
 
 INK = "#222222"
 """Colour of what belongs to no cluster: text, outlines, the mixture as a whole."""
 
+
 REPLICATED = "#00897b"
 """Colour of what the model predicts, which is no cluster's; what was observed is in ink."""
+
 
 MOST_PANELS = 12
 """Features that a picture with a panel for each shows unasked."""

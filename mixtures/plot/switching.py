@@ -7,11 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
+from mixtures.clusters.align import unalign
+from mixtures.clusters.labelled import Labelled
 from mixtures.errors import InputError
-from mixtures.labelled import Labelled
-from mixtures.labels import permutation, unalign
 from mixtures.plot.style import INK, cluster_colour, lettering, panels
-from mixtures.priors import Array
+from mixtures.trees import permutation
+from mixtures.types import Array
 
 __all__ = ["switching"]
 

@@ -32,6 +32,7 @@ __all__ = [
 FIGURE_SPACE, POINT_SPACE = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
 """As wide as a digit, and as a decimal point."""
 
+
 FOLDED_ROWS = 40
 """Rows beyond which a table is shown only when asked for."""
 

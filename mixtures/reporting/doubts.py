@@ -5,29 +5,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixtures.families.predictive import marginals
-from mixtures.labels import permutation
-from mixtures.plot import loo_pit as draw_loo_pit
-from mixtures.plot import predictive_density, predictive_pairs, predictive_statistic
-from mixtures.plot import selection as draw_selection
+from mixtures.diagnostics.loo_pit import LEAST_DRAWS
+from mixtures.diagnostics.predictive import predictive_checks
+from mixtures.diagnostics.sensitivity import prior_sensitivity
+from mixtures.diagnostics.switching import switching
+from mixtures.families.questions import marginals
+from mixtures.messages import sentence
 from mixtures.plot import switching as draw_switching
-from mixtures.predictive import LEAST_DRAWS, predictive_checks
+from mixtures.plot.criteria import selection as draw_selection
+from mixtures.plot.predictive import loo_pit as draw_loo_pit
+from mixtures.plot.predictive import predictive_density
+from mixtures.plot.statistics import predictive_pairs, predictive_statistic
 from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
-from mixtures.reporting.drawing import drawn
+from mixtures.reporting.figures import drawn
 from mixtures.reporting.findings import checks_table
 from mixtures.reporting.material import Material
-from mixtures.sensitivity import prior_sensitivity
-from mixtures.switches import switching
 from mixtures.tolerances import TOLERANCES
-from mixtures.wording import sentence
+from mixtures.trees import permutation
 
 __all__ = ["comparison_section", "labels_section", "predictive_section", "sensitivity_section"]
 
 REPLICATES: dict[str, Any] = {"n_draws": 250, "random_seed": 0}
 """Replicated data sets of the table and of the pictures alike: the same results make the same report."""
 
+
 EXTREME = 0.025
 """A statistic is called extreme when fewer replicates than this lie beyond it."""
+
 
 SENSITIVE_ROWS = 15
 """Parameters listed by their sensitivity."""

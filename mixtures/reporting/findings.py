@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixtures.data import Data
-from mixtures.families import Mixture
-from mixtures.families.predictive import marginals
-from mixtures.membership import responsibilities
-from mixtures.plot import clusters, forest, heatmap
-from mixtures.plot import responsibilities as draw_responsibilities
+from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.table import Data
+from mixtures.families.mixture import Mixture
+from mixtures.families.questions import marginals
+from mixtures.messages import sentence
+from mixtures.plot import clusters
+from mixtures.plot.clusters import responsibilities as draw_responsibilities
+from mixtures.plot.parameters import forest, heatmap
 from mixtures.plot.style import panels
 from mixtures.reporting.blocks import (
     Block,
@@ -28,23 +30,26 @@ from mixtures.reporting.blocks import (
     number,
     sort_key,
 )
-from mixtures.reporting.drawing import drawn
+from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
-from mixtures.verdict import Check
-from mixtures.wording import sentence
+from mixtures.results.verdict import Check
 
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
 
 FOREST_ENTRIES = 50
 """Entries of a parameter beyond which a forest is a wood."""
 
+
 PAIRED, UNSURE_ROWS, SHOWN_FEATURES = 4, 12, 3
 """Features drawn two by two, rows listed as the least sure, and their features shown."""
+
 
 SURE = 0.9
 """A label is called sure above this probability."""
 
+
 FORMATS = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
+
 
 HELPS = {
     "gap": "distance from EM to a MAP that started half a posterior sd away, in posterior sds",

@@ -6,13 +6,13 @@ from functools import cached_property
 
 import xarray as xr
 
-from mixtures.agreement import Crosscheck
-from mixtures.data import Data
-from mixtures.emfit import EMFit
-from mixtures.families import Mixture
-from mixtures.modes import MAPFit
-from mixtures.reporting.drawing import short_names
-from mixtures.selection import Selection
+from mixtures.data.table import Data
+from mixtures.families.mixture import Mixture
+from mixtures.reporting.figures import short_names
+from mixtures.results.crosscheck import Crosscheck
+from mixtures.results.em import EMFit
+from mixtures.results.map import MAPFit
+from mixtures.results.selection import Selection
 
 __all__ = ["Material", "Pictured"]
 

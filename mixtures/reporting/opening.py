@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from mixtures.data import Data
-from mixtures.declaration import declare
+from mixtures.data.table import Data
+from mixtures.distributions.declare import declare
 from mixtures.errors import IdentifiabilityWarning
-from mixtures.families import Mixture
-from mixtures.families.description import describe, hyperparameters
+from mixtures.families.mixture import Mixture
+from mixtures.families.questions import describe, hyperparameters
 from mixtures.plot.graph import model_graph
 from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table
-from mixtures.reporting.drawing import drawn
+from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 
 __all__ = ["data_section", "glance", "model_name", "model_section"]

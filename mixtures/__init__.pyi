@@ -1,0 +1,86 @@
+from . import datasets, plot, priors
+from .agreement.crosscheck import crosscheck
+from .clusters.align import unalign
+from .clusters.coclustering import coclustering
+from .clusters.partition import point_partition
+from .clusters.responsibilities import responsibilities
+from .diagnostics.diagnose import diagnose
+from .diagnostics.loo_pit import loo_pit
+from .diagnostics.predictive import predictive_checks
+from .diagnostics.sensitivity import prior_sensitivity
+from .diagnostics.switching import compare_labellings, switching
+from .distributions.bernoulli import BernoulliMixture
+from .distributions.declare import declare
+from .distributions.gaussian import GaussianMixture
+from .distributions.inverse_wishart import InverseWishart
+from .em.bound import entropy, lower_bound, q_function
+from .em.fit import em_step, fit_em
+from .errors import (
+    CollapseError,
+    ConvergenceWarning,
+    DataWarning,
+    IdentifiabilityWarning,
+    InputError,
+    NoApproximation,
+    NonMonotoneError,
+    PerformanceWarning,
+)
+from .families.bernoulli import BMM
+from .families.gaussian import GMM
+from .families.registry import resolve
+from .posterior.labels import align
+from .posterior.map import fit_map
+from .posterior.sample import sample
+from .reporting.report import report
+from .saving.save import load, save
+from .selection.evidence import marginal_likelihood
+from .selection.occupied import occupied_clusters
+from .selection.select import select
+from .standard_errors.side_by_side import uncertainty
+
+__all__ = [
+    "BMM",
+    "GMM",
+    "BernoulliMixture",
+    "CollapseError",
+    "ConvergenceWarning",
+    "DataWarning",
+    "GaussianMixture",
+    "IdentifiabilityWarning",
+    "InputError",
+    "InverseWishart",
+    "NoApproximation",
+    "NonMonotoneError",
+    "PerformanceWarning",
+    "align",
+    "coclustering",
+    "compare_labellings",
+    "crosscheck",
+    "datasets",
+    "declare",
+    "diagnose",
+    "em_step",
+    "entropy",
+    "fit_em",
+    "fit_map",
+    "load",
+    "loo_pit",
+    "lower_bound",
+    "marginal_likelihood",
+    "occupied_clusters",
+    "plot",
+    "point_partition",
+    "predictive_checks",
+    "prior_sensitivity",
+    "priors",
+    "q_function",
+    "report",
+    "resolve",
+    "responsibilities",
+    "sample",
+    "save",
+    "select",
+    "switching",
+    "unalign",
+    "uncertainty",
+]

@@ -1,0 +1,1 @@
+"""EM, MAP and posterior of one model compared: the crosscheck and its certificate."""

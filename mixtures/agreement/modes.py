@@ -1,0 +1,99 @@
+"""The modes that the restarts of EM and of MAP arrive at, and how MAP returns to EM's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from mixtures.agreement.certificate import (
+    count_starts,
+    equal_log_posterior,
+    identified,
+    independent,
+    last_digits,
+    maximum,
+    returns,
+    slopes,
+    with_record,
+)
+from mixtures.clusters.rules import match_params
+from mixtures.data.rows import Rows
+from mixtures.density.compiled import CompiledModel, bound_coordinates
+from mixtures.density.curvature import Curvature, curvature_at
+from mixtures.em.fit import fit_em
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import carrying, whole
+from mixtures.posterior.map import best_mode
+from mixtures.results.em import EMFit
+from mixtures.results.map import MAPFit
+from mixtures.results.verdict import Check, Starts
+from mixtures.tolerances import TOLERANCES, same_height
+from mixtures.types import Array, Params
+
+__all__ = ["Modes", "displaced", "find_modes"]
+
+
+@dataclass(frozen=True)
+class Modes:
+    """EM, the best of independent MAP starts, and the MAP that came back from beside EM."""
+
+    em: EMFit
+    multi: MAPFit
+    missed: float
+    mode: MAPFit
+    starts: Starts
+    x: Array
+    bound: np.ndarray
+    curvature: Curvature
+
+    def certificate(
+        self, compiled: CompiledModel, spec: Mixture, rows: Rows, table: pd.DataFrame
+    ) -> tuple[Check, ...]:
+        """Whether they agree, line by line."""
+        rounded = partial(last_digits, compiled, spec, self.em)
+        return (
+            equal_log_posterior(compiled, spec, rows, self.em, self.x),
+            *slopes(compiled, self.x, self.bound, "EM", self.curvature, rounded),
+            maximum(self.curvature),
+            identified(spec, self.em),
+            returns(self.mode, table),
+            independent(self.multi, self.em.log_posterior, self.missed, self.starts),
+        )
+
+
+def displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:
+    """Half a posterior sd from ``x`` along every principal axis, to a random side."""
+    sides = rng.choice([-1.0, 1.0], size=len(curvature.values))
+    return x + TOLERANCES.displacement_sd * curvature.whitening @ sides
+
+
+def find_modes(
+    compiled: CompiledModel,
+    spec: Mixture,
+    rows: Rows,
+    starts: Callable[[], list[Array]],
+    n_init: int,
+    rng: np.random.Generator,
+    shown: bool,
+    start: Params | None = None,
+) -> Modes:
+    """Search by EM and by MAP; where MAP, or a start that is known, is higher, EM goes on from there."""
+    tol = TOLERANCES.em_step_certificate
+    em = whole(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
+    with carrying(em):
+        if start is not None:
+            known = whole(fit_em(spec, rows, start=start, tol=tol))
+            em = with_record(em, known) if known.log_posterior > em.log_posterior else em
+        multi = whole(best_mode(compiled, starts(), spec, rows, progressbar=shown))
+        missed = multi.log_posterior - em.log_posterior
+        if missed > same_height(em.log_posterior):
+            again = whole(fit_em(spec, rows, start=multi.params, tol=tol))
+            em = with_record(em, again)
+        x = compiled.unconstrain(spec.inside(em.params))
+        bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
+        curvature = curvature_at(compiled, x, within=~bound)
+        mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
+    mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
+    return Modes(em, multi, missed, mode, count_starts(multi, em), x, bound, curvature)

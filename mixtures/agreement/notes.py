@@ -1,0 +1,29 @@
+"""What the reader of a crosscheck should know beside its table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+__all__ = ["incomplete", "where_mode_sits"]
+
+
+def incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is missing of a sample that was stopped."""
+    if "stopped" not in posterior.attrs:
+        return ()
+    sizes = posterior["posterior"].sizes
+    return (
+        f"{posterior.attrs['stopped']}: the sample has {sizes['chain']} chains of {sizes['draw']} draws, not "
+        f"{sampling['chains']} of {sampling['draws']}",
+    )
+
+
+def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
+    """How far below the mode the draws are, in words: described, never judged."""
+    below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
+    return (
+        f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "
+        f"against {free} for chi-squared with {free} degrees of freedom"
+    )

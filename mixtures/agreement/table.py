@@ -1,0 +1,89 @@
+"""EM, MAP and posterior in one table: a row a parameter."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.curvature import Curvature
+from mixtures.diagnostics.mixing import summarise
+from mixtures.posterior.target import model_dims
+from mixtures.trees import entries
+from mixtures.types import Array
+
+__all__ = ["parameter_table"]
+
+LAPLACE_DRAWS = 2000
+"""Draws of the Laplace approximation that gives sds where there is no posterior sample."""
+
+
+STUCK = 1e-6
+"""Share of the sd by curvature below which the sd of a sample is rounding: its chains never moved."""
+
+
+def parameter_table(
+    compiled: CompiledModel,
+    em: Mapping[str, Array],
+    mode: Mapping[str, Array],
+    posterior: xr.DataTree | None,
+    x: Array,
+    curvature: Curvature,
+    rng: np.random.Generator,
+    ci_prob: float,
+) -> pd.DataFrame:
+    """One row a parameter, symmetric matrices by their lower triangle."""
+    names = list(em)
+    labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names})
+
+    def column(params: Mapping[str, Any], leading: int = 0) -> Array:
+        flat = [np.asarray(params[name]) for name in names]
+        return np.concatenate([v.reshape(*v.shape[:leading], -1) for v in flat], axis=-1)[..., rows]
+
+    table = pd.DataFrame({"EM": column(em), "MAP": column(mode)}, index=pd.Index(labels, name="parameter"))
+
+    def curvature_sd() -> Array:
+        noise = rng.standard_normal((LAPLACE_DRAWS, len(curvature.values)))
+        return column(compiled.constrain(x + noise @ curvature.whitening.T), leading=1).std(axis=0)
+
+    if posterior is None:
+        sd = curvature_sd()
+        return table.assign(gap=_in_sds(table, sd), sd=sd)
+    group = posterior["posterior"].to_dataset()
+    drawn = {name: group[name].transpose("chain", "draw", ...).values for name in names}
+    figures = summarise(column(drawn, leading=2), ci_prob)
+    low, high = f"{(1 - ci_prob) / 2:.1%}", f"{(1 + ci_prob) / 2:.1%}"
+    sd = unit = figures["sd"]
+    if not (sd > STUCK * np.abs(figures["mean"])).all():
+        by_curvature = curvature_sd()
+        unit = np.where(sd > STUCK * by_curvature, sd, by_curvature)  # chains that never moved have no sd
+    table["gap"] = _in_sds(table, unit)
+    table["mean"], table["sd"], table[low], table[high] = (
+        figures["mean"],
+        sd,
+        figures["lower"],
+        figures["upper"],
+    )
+    table["z"] = np.divide(table["EM"] - figures["mean"], unit, out=np.zeros_like(sd), where=unit > 0)
+    for name in ("ess_bulk", "ess_tail", "r_hat"):
+        table[name] = figures[name]
+    return table
+
+
+def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
+    gap = np.abs(table["EM"] - table["MAP"]).to_numpy()
+    return np.divide(gap, sd, out=np.where(gap > 0, np.inf, 0.0), where=sd > 0)
+
+
+def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], np.ndarray]:
+    """Names of the table's rows, and their places in the concatenated flat parameters."""
+    found = entries(shapes, model_dims(compiled.model), compiled.model.coords)
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    offset = dict(zip(shapes, np.cumsum([0, *sizes]), strict=False))
+    places = [
+        offset[name] + np.ravel_multi_index(index, shapes[name]) if index else offset[name]
+        for name, index in found.values()
+    ]
+    return list(found), np.array(places)

@@ -1,0 +1,1 @@
+"""The command line: `mixtures crosscheck`, `select`, `report`, `predict`, `datasets`, `demo`."""

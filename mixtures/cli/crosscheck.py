@@ -1,0 +1,161 @@
+"""The commands `mixtures crosscheck` and `mixtures demo`."""
+
+import json
+from functools import partial
+
+import numpy as np
+import typer
+
+from mixtures.agreement.crosscheck import crosscheck
+from mixtures.arguments import check_whole
+from mixtures.cli.options import (
+    ChainsOption,
+    ColumnsOption,
+    ComponentsOption,
+    ConcentrationOption,
+    CovarianceOption,
+    CsvOption,
+    DataArgument,
+    DrawsOption,
+    ExcludeOption,
+    HeaderOption,
+    IndexOption,
+    JsonOption,
+    ModelOption,
+    PriorOption,
+    QuietOption,
+    ResamplesOption,
+    RowsOption,
+    SamplerOption,
+    SaveOption,
+    SeedOption,
+    SeparatorOption,
+    StartsOption,
+    StrictOption,
+    TuneOption,
+    UncertaintyOption,
+    written,
+)
+from mixtures.cli.running import (
+    FAILS,
+    HOLDS,
+    STOPPED,
+    about,
+    check_outputs,
+    examples,
+    load_frame,
+    reports_errors,
+    spec_of,
+    tell_written,
+)
+from mixtures.cli.show import check_table, crosscheck_as_json, show_crosscheck
+from mixtures.cli.text import console, write_table
+from mixtures.data import datasets
+from mixtures.data.reading import as_data
+from mixtures.families.registry import MODELS
+from mixtures.results.verdict import State
+from mixtures.saving.netcdf import require_netcdf
+from mixtures.saving.save import check_labels, save
+
+__all__ = ["DEMO_EXAMPLES", "EXAMPLES", "crosscheck_command", "demo_command"]
+
+
+EXAMPLES = examples(
+    "mixtures crosscheck faithful -k 2 --seed 1",
+    "mixtures crosscheck table.csv -m bmm -k 3 --exclude id --save table.mix",
+    "zcat table.csv.gz | mixtures crosscheck - -k 2 --covariance diag --json",
+)
+
+DEMO_EXAMPLES = examples("mixtures demo", "mixtures demo --seed 1 --draws 500 --quiet")
+
+
+@reports_errors
+def crosscheck_command(
+    context: typer.Context,
+    data: DataArgument,
+    k: ComponentsOption,
+    model: ModelOption = "gmm",
+    covariance: CovarianceOption = None,
+    prior: PriorOption = "default",
+    weight_concentration: ConcentrationOption = 1.0,
+    columns: ColumnsOption = None,
+    exclude: ExcludeOption = None,
+    separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
+    n_init: StartsOption = 10,
+    draws: DrawsOption = 1000,
+    tune: TuneOption = 500,
+    chains: ChainsOption = 4,
+    seed: SeedOption = None,
+    sampler: SamplerOption = "blackjax",
+    uncertainty: UncertaintyOption = None,
+    n_resamples: ResamplesOption = 1000,
+    rows: RowsOption = 60,
+    csv: CsvOption = None,
+    save_as: SaveOption = None,
+    as_json: JsonOption = False,
+    strict: StrictOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fit by EM, MAP and posterior sampling, and certify that they agree.
+
+    Exits with 0 if the certificate holds, 1 if not (with --strict: unless the verdict is green), 2 on
+    bad input, 130 after Ctrl-C: what was computed by then is shown, and saved if it has a posterior sample.
+    """
+    spec = spec_of(model, k, covariance, prior, weight_concentration)
+    check_outputs(seed, data, csv=csv, save=save_as)
+    check_whole(0, rows=rows)
+    if save_as is not None:
+        require_netcdf()
+    frame = load_frame(data, columns, exclude, separator, header, index)
+    if save_as is not None:
+        check_labels(as_data(frame).obs_id)
+    if csv is not None:
+        check_table(np.array(["parameter"]), csv)
+    cc = crosscheck(
+        spec,
+        frame,
+        n_init=n_init,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=seed,
+        sampler=sampler,
+        uncertainty=uncertainty,
+        n_resamples=n_resamples,
+        progressbar=not (quiet or as_json),
+    )
+    made = written(
+        table=(csv, partial(write_table, cc.table)),
+        result=(save_as, partial(save, cc, X=frame, about=about(context, data, seed))),
+    )
+    if as_json:
+        typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
+    else:
+        show_crosscheck(cc, rows)
+        tell_written(quiet, made)
+    complete = len(made) == sum(file is not None for file in (csv, save_as))
+    good = cc.headline.state is State.GREEN if strict else cc.passed
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and good else FAILS)
+
+
+@reports_errors
+def demo_command(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOption = False) -> None:
+    """Crosscheck Old Faithful (a GMM with two clusters) and handwritten digits (a BMM with ten).
+
+    Exits with 0 if both certificates hold, else 1.
+    """
+    check_outputs(seed)
+    check_whole(1, draws=draws)
+    holds = True
+    for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
+        console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
+        cc = crosscheck(
+            MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
+        )
+        show_crosscheck(cc, rows=20)
+        if cc.interrupted:
+            raise typer.Exit(STOPPED)
+        holds &= cc.passed
+    raise typer.Exit(HOLDS if holds else FAILS)

@@ -1,0 +1,37 @@
+"""``mixtures datasets``: the data sets that come with the package."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from mixtures.cli.options import JsonOption, NameArgument
+from mixtures.cli.running import examples, reports_errors
+from mixtures.cli.text import console, plain, ruled_table
+from mixtures.data import datasets
+
+__all__ = ["EXAMPLES", "datasets_command"]
+
+EXAMPLES = examples("mixtures datasets", "mixtures datasets iris > iris.csv", "mixtures datasets --json")
+
+
+@reports_errors
+def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> None:
+    """List the built-in data sets, or print one of them as CSV."""
+    if name is not None:
+        frame = datasets.load(name)
+        typer.echo(
+            frame.to_json(orient="records", indent=2) if as_json else frame.to_csv(index=False), nl=as_json
+        )
+        return
+    listed = [datasets.describe(each) for each in datasets.NAMES]
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in listed], indent=2))
+        return
+    shown = ruled_table("Built-in data sets")
+    for column, justify in (("name", "left"), ("rows", "right"), ("columns", "right"), ("what", "left")):
+        shown.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for each in listed:
+        what = f"{each.summary}\n[dim]{plain(each.source)}[/]"
+        shown.add_row(each.name, str(each.n_rows), str(each.n_columns), what)
+    console().print(shown)

@@ -1,0 +1,217 @@
+"""What the commands share: their options, the data and model that these name, and how errors end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mixtures.cli.streams import complain
+from mixtures.data import datasets
+from mixtures.errors import InputError
+from mixtures.families.covariance import COVARIANCES
+from mixtures.families.registry import MODELS
+from mixtures.posterior.samplers import SAMPLERS
+from mixtures.selection.criteria import CRITERIA
+from mixtures.standard_errors.side_by_side import METHODS
+
+__all__ = ["option", "written"]
+
+DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
+"""Panels of the help."""
+
+
+def option(panel: str, *names: str, **settings: Any) -> Any:
+    """An option that the help shows in a panel."""
+    return typer.Option(*names, rich_help_panel=panel, **settings)
+
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(datasets.NAMES)}.",
+    ),
+]
+
+
+ColumnsOption = Annotated[
+    str | None,
+    option(DATA, metavar="NAMES", help="Columns to use, separated by commas; quote one that has a comma."),
+]
+
+
+ExcludeOption = Annotated[
+    str | None, option(DATA, metavar="NAMES", help="Columns to leave out, separated by commas.")
+]
+
+
+SeparatorOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="CHARACTER",
+        help="What separates cells in a text file, such as ';' or tab. By default its suffix says it.",
+    ),
+]
+
+
+HeaderOption = Annotated[
+    bool | None,
+    option(
+        DATA,
+        "--header/--no-header",
+        help="Whether the first line of text names the columns. By default it must hold names only: words, "
+        "not numbers, truth values or missing values. Without names columns are x0, x1, ...",
+        show_default=False,
+    ),
+]
+
+
+IndexOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="COLUMN",
+        help="Column of row labels. By default a first column without a name that numbers the rows.",
+    ),
+]
+
+
+ComponentsOption = Annotated[
+    int, option(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
+]
+
+
+FreeComponentsOption = Annotated[
+    int | None,
+    option(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
+]
+
+
+MinOption = Annotated[int, option(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
+
+
+MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clusters.")]
+
+
+ModelOption = Annotated[
+    str, option(MODEL, "--model", "-m", metavar="|".join(MODELS), help="Kind of mixture.")
+]
+
+
+CovarianceOption = Annotated[
+    str | None,
+    option(
+        MODEL,
+        "--covariance",
+        metavar="SHAPE",
+        help=f"Of the clusters of a GMM: {', '.join(COVARIANCES)}.",
+        show_default="full",
+    ),
+]
+
+
+PriorOption = Annotated[str, option(MODEL, metavar="default|none", help="none is maximum likelihood.")]
+
+
+ConcentrationOption = Annotated[
+    float, option(MODEL, metavar="NUMBER", help="Dirichlet concentration of the weights.")
+]
+
+
+CriteriaOption = Annotated[
+    str,
+    option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+]
+
+
+StartsOption = Annotated[int, option(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
+
+
+DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws a chain.")]
+
+
+TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws a chain.")]
+
+
+ChainsOption = Annotated[int, option(FITTING, metavar="N", help="Chains.")]
+
+
+SeedOption = Annotated[int | None, option(FITTING, metavar="N", help="Seed of everything.")]
+
+
+SamplerOption = Annotated[str, option(FITTING, metavar="NAME", help=f"One of {', '.join(SAMPLERS)}.")]
+
+
+UncertaintyOption = Annotated[
+    str | None,
+    option(
+        FITTING,
+        metavar="NAMES",
+        help=f"Standard deviations side by side: some of {', '.join(METHODS)}, separated by commas, or all.",
+    ),
+]
+
+
+ResamplesOption = Annotated[int, option(FITTING, metavar="N", help="Replicates of each bootstrap.")]
+
+
+FromOption = Annotated[
+    Path | None,
+    option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k."),
+]
+
+
+IntervalOption = Annotated[float, option(FITTING, metavar="P", help="Probability of the intervals.")]
+
+
+RowsOption = Annotated[int, option(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
+
+
+CsvOption = Annotated[
+    Path | None, option(OUTPUT, metavar="FILE", help="Write the whole table to this CSV file.")
+]
+
+
+SaveOption = Annotated[
+    Path | None,
+    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from."),
+]
+
+
+OutputOption = Annotated[
+    Path | None,
+    option(OUTPUT, "--output", "-o", metavar="FILE", help="Write to this CSV or Parquet file instead."),
+]
+
+
+JsonOption = Annotated[bool, option(OUTPUT, "--json", metavar="", help="Print JSON for machines instead.")]
+
+
+StrictOption = Annotated[
+    bool, option(OUTPUT, "--strict", metavar="", help="Exit with 1 unless the verdict is green.")
+]
+
+
+QuietOption = Annotated[
+    bool, option(OUTPUT, "--quiet", "-q", metavar="", help="No progress, and no word on files and columns.")
+]
+
+
+NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A data set to print as CSV.")]
+
+
+def written(**outputs: tuple[Path | None, Callable[[Path], None]]) -> dict[str, Path]:
+    """Make the files that are asked for, each whatever becomes of the others; those that were made."""
+    made = {}
+    for what, (file, write) in outputs.items():
+        if file is None:
+            continue
+        try:
+            write(file)
+        except (InputError, MemoryError, OSError) as error:
+            complain(InputError(f"the {what} is not written: {error}"))
+        else:
+            made[what] = file
+    return made

@@ -1,0 +1,127 @@
+"""``mixtures predict``: the cluster of every row."""
+
+import codecs
+import json
+import sys
+from functools import partial
+
+import typer
+
+from mixtures.cli.options import (
+    ColumnsOption,
+    ConcentrationOption,
+    CovarianceOption,
+    DataArgument,
+    ExcludeOption,
+    FreeComponentsOption,
+    FromOption,
+    HeaderOption,
+    IndexOption,
+    IntervalOption,
+    JsonOption,
+    ModelOption,
+    OutputOption,
+    PriorOption,
+    QuietOption,
+    SeedOption,
+    SeparatorOption,
+    StartsOption,
+    written,
+)
+from mixtures.cli.running import FAILS, check_outputs, examples, load_frame, reports_errors, spec_of
+from mixtures.cli.show import check_table
+from mixtures.cli.text import TABLES, as_csv, finite, write_table
+from mixtures.clusters.prediction import fitted_in, prediction_table, select_features
+from mixtures.em.fit import fit_em
+from mixtures.errors import InputError
+from mixtures.interrupts import whole
+from mixtures.messages import visible
+from mixtures.saving.archive import is_stream
+from mixtures.saving.save import load
+
+__all__ = ["EXAMPLES", "predict_command"]
+
+EXAMPLES = examples(
+    "mixtures predict new.csv --from faithful.mix -o clusters.csv",
+    "mixtures predict iris -k 3 --seed 1 > clusters.csv",
+    "zcat new.csv.gz | mixtures predict - --from faithful.mix --json",
+)
+
+
+@reports_errors
+def predict_command(
+    data: DataArgument,
+    k: FreeComponentsOption = None,
+    model: ModelOption = "gmm",
+    covariance: CovarianceOption = None,
+    prior: PriorOption = "default",
+    weight_concentration: ConcentrationOption = 1.0,
+    columns: ColumnsOption = None,
+    exclude: ExcludeOption = None,
+    separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
+    saved: FromOption = None,
+    n_init: StartsOption = 10,
+    seed: SeedOption = None,
+    ci_prob: IntervalOption = 0.95,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say to which cluster every row belongs, and how sure that is.
+
+    With --from, by a saved result: from its posterior sample, where it has one, with intervals.
+    With -k, by EM fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
+    """
+    check_outputs(seed, data, saved, o=output)
+    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
+        raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
+    if (saved is None) is (k is None):
+        raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
+    frame = load_frame(data, columns, exclude, separator, header, index)
+    if output is not None and frame.index.nlevels == 1:  # labels of several levels become text
+        check_table(frame.index.to_numpy(), output)
+    progress = output is not None and not (quiet or as_json)  # it would be drawn into the table
+    if saved is not None:
+        fitted = fitted_in(load(saved))
+        frame, ignored = select_features(frame, fitted.features)
+        if ignored and not quiet:
+            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
+            typer.echo(visible(note), err=True)
+    elif k is not None:
+        spec = spec_of(model, k, covariance, prior, weight_concentration)
+        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+        fitted = fitted_in(em)
+    table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
+    made = written(table=(output, partial(write_table, table)))
+    if as_json:
+        rows = table.reset_index().to_dict("records")
+        typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
+    elif output is None:
+        text = as_csv(table)
+        _say_what_is_lost(text)
+        typer.echo(
+            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
+        )
+    elif made and not (quiet or is_stream(output)):
+        typer.echo(visible(f"{len(table)} rows written to {output}"))
+    if output is not None and not made:
+        raise typer.Exit(FAILS)
+
+
+def _say_what_is_lost(text: str) -> None:
+    """Tell of characters that standard output prints as question marks; a table has none in silence."""
+    encoding = sys.stdout.encoding
+    if codecs.lookup(encoding).name == "ascii":  # taken for a mistake: text goes out as UTF-8
+        return
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        told = f"note: standard output is {encoding}: what that lacks is printed as ?; -o FILE writes UTF-8"
+        typer.echo(told, err=True)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty()

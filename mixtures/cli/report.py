@@ -1,0 +1,196 @@
+"""``mixtures report``: a crosscheck, fitted now or saved before, as one HTML file."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mixtures.agreement.crosscheck import crosscheck
+from mixtures.cli.options import (
+    MODEL,
+    OUTPUT,
+    ChainsOption,
+    ColumnsOption,
+    ConcentrationOption,
+    CovarianceOption,
+    CriteriaOption,
+    DataArgument,
+    DrawsOption,
+    ExcludeOption,
+    FreeComponentsOption,
+    FromOption,
+    HeaderOption,
+    IndexOption,
+    JsonOption,
+    ModelOption,
+    PriorOption,
+    QuietOption,
+    SamplerOption,
+    SaveOption,
+    SeedOption,
+    SeparatorOption,
+    StartsOption,
+    TuneOption,
+    option,
+    written,
+)
+from mixtures.cli.running import (
+    FAILS,
+    HOLDS,
+    STOPPED,
+    about,
+    check_outputs,
+    examples,
+    load_frame,
+    reports_errors,
+    spec_of,
+)
+from mixtures.clusters.prediction import fitted_in, select_features
+from mixtures.data.reading import as_data
+from mixtures.errors import InputError
+from mixtures.messages import visible
+from mixtures.reporting.report import Report, report
+from mixtures.results.crosscheck import Crosscheck
+from mixtures.results.em import EMFit
+from mixtures.saving.archive import is_stream
+from mixtures.saving.netcdf import require_netcdf
+from mixtures.saving.save import check_labels, load, read_header, save
+from mixtures.selection.select import check_comparison, select
+
+__all__ = ["EXAMPLES", "report_command"]
+
+EXAMPLES = examples(
+    "mixtures report faithful -k 2 --seed 1 -o report.html",
+    "mixtures report table.csv -k 3 --max-k 6 --save table.mix",
+    "mixtures report faithful --from faithful.mix --title 'Old Faithful'",
+)
+
+
+PageOption = Annotated[Path, option(OUTPUT, "--output", "-o", metavar="FILE", help="The HTML file to write.")]
+
+
+TitleOption = Annotated[str | None, option(OUTPUT, metavar="TEXT", help="Title of the report.")]
+
+
+CompareOption = Annotated[
+    int | None, option(MODEL, "--max-k", metavar="K", help="Compare 1 to so many clusters too.")
+]
+
+
+@reports_errors
+def report_command(
+    context: typer.Context,
+    data: DataArgument = "",
+    k: FreeComponentsOption = None,
+    model: ModelOption = "gmm",
+    max_k: CompareOption = None,
+    covariance: CovarianceOption = None,
+    prior: PriorOption = "default",
+    weight_concentration: ConcentrationOption = 1.0,
+    columns: ColumnsOption = None,
+    exclude: ExcludeOption = None,
+    separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
+    saved: FromOption = None,
+    n_init: StartsOption = 10,
+    draws: DrawsOption = 1000,
+    tune: TuneOption = 500,
+    chains: ChainsOption = 4,
+    seed: SeedOption = None,
+    sampler: SamplerOption = "blackjax",
+    criteria: CriteriaOption = "aic,bic,icl",
+    output: PageOption = Path("report.html"),
+    title: TitleOption = None,
+    save_as: SaveOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the posterior uncertainty report: one HTML file to send to a colleague.
+
+    With -k the model is crosschecked first; with --from a saved crosscheck is
+    reported, with its data if they are given. Exits with 0 if the certificate
+    holds, 1 if not, 2 on bad input.
+    """
+    check_outputs(seed, data, saved, o=output, save=save_as)
+    if (saved is None) is (k is None):
+        raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
+    if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
+        raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
+    if not data and saved is None:
+        raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
+    if saved is not None and (max_k is not None or save_as is not None):
+        raise InputError("--max-k and --save go with -k: what is saved is fitted already")
+    if max_k is not None and max_k < 1:
+        raise InputError(f"--max-k must be at least 1, got {max_k}")
+    if save_as is not None:
+        require_netcdf()
+    frame = load_frame(data, columns, exclude, separator, header, index) if data else None
+    told = about(context, data, seed)
+    shown = not (quiet or as_json)
+    saved_as, selection, made = None, None, {}
+    if save_as is not None and frame is not None:
+        check_labels(as_data(frame).obs_id)
+    if saved is not None:
+        saved_as, cc = read_header(saved), load(saved)
+        typed = [saved_as.about["command"]] if "command" in saved_as.about else []
+        told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
+        if not isinstance(cc, Crosscheck):
+            raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
+        if frame is not None:
+            frame, _ = select_features(frame, fitted_in(cc).features)
+    else:
+        assert k is not None  # one of the two was named
+        spec = spec_of(model, k, covariance, prior, weight_concentration)
+        sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
+        checked: dict[str, Any] = {"n_init": n_init, "sampler": sampler, "progressbar": shown, **sampling}
+        asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
+        if max_k is not None:
+            check_comparison(spec, frame, asked, draws)
+        cc = crosscheck(spec, frame, **checked)
+        if max_k is not None:
+            compared: dict[str, Any] = {"criteria": asked, "n_init": n_init, "progressbar": shown, **sampling}
+            ks = range(1, max_k + 1)
+            selection = select(spec, frame, ks, fits=known(cc), **compared)
+            if selection.contradicts(cc.em):  # one best fit in everything that is shown
+                cc = crosscheck(spec, frame, start=selection.fits[k].params, **checked)
+                if selection.contradicts(cc.em):
+                    selection = select(spec, frame, ks, fits=known(cc), **compared)
+        made = written(result=(save_as, partial(save, cc, X=frame, about=told)))
+    page = report(
+        cc,
+        frame,
+        title=title,
+        selection=selection,
+        header=saved_as,
+        about=told,
+        progressbar=shown,
+    )
+    made |= written(report=(output, page.save))
+    _show(page, output if "report" in made else None, as_json, quiet)
+    complete = "report" in made and (save_as is None or "result" in made)
+    raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and cc.passed else FAILS)
+
+
+def known(cc: Crosscheck) -> dict[int, EMFit]:
+    """The fit of a crosscheck by its number of clusters."""
+    return {} if cc.em is None else {cc.em.spec.n_components: cc.em}
+
+
+def _show(page: Report, output: Path | None, as_json: bool, quiet: bool) -> None:
+    verdict = page.headline
+    if as_json:
+        told = {"title": page.title, "state": verdict.state.name.lower(), "verdict": verdict.title}
+        lists = {
+            "reasons": list(verdict.reasons),
+            "remarks": list(verdict.remarks),
+            "path": output and str(output),
+        }
+        typer.echo(json.dumps(told | lists, indent=2))
+    elif not quiet:
+        for line in (verdict.title, *(f"  {reason}" for reason in verdict.reasons)):
+            typer.echo(visible(line))
+        if output is not None and not is_stream(output):
+            typer.echo(visible(f"The report is in {output}"))

@@ -1,0 +1,176 @@
+"""What all commands share: exit codes, errors in words, reading data, writing results."""
+
+import csv
+import os
+import shlex
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import typer
+
+from mixtures.cli.show import show_interrupt
+from mixtures.cli.streams import complain, file_of, flushed, standard_input
+from mixtures.cli.text import plain
+from mixtures.data import datasets
+from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
+from mixtures.errors import (
+    CollapseError,
+    ConvergenceWarning,
+    DataWarning,
+    IdentifiabilityWarning,
+    InputError,
+    NonMonotoneError,
+)
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import MODELS
+from mixtures.messages import did_you_mean, named, visible
+from mixtures.saving.archive import check_writable, is_stream
+
+HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
+"""Exit codes."""
+
+
+SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
+"""Names of separators that a shell makes hard to type."""
+
+
+def examples(*commands: str) -> str:
+    """End of a command's help: what one might type, each on a line of its own."""
+    return "\n".join(["", "[bold]Examples[/]", *(f"  {plain(command)}" for command in commands)])
+
+
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """End bad input with exit code 2, a fit that cannot be had with 1, Ctrl-C with 130; never a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            with warnings.catch_warnings(), flushed():
+                for told in (ConvergenceWarning, DataWarning, IdentifiabilityWarning):
+                    warnings.simplefilter("ignore", told)  # notes and lines of the verdict say it
+                command(*args, **kwargs)
+        except InputError as error:
+            complain(error)
+            raise typer.Exit(BAD_INPUT) from error
+        except MemoryError as error:
+            complain(InputError(f"not enough memory ({error}); take fewer rows, columns, clusters or draws"))
+            raise typer.Exit(BAD_INPUT) from error
+        except (CollapseError, NonMonotoneError, OSError) as error:
+            complain(error)
+            raise typer.Exit(FAILS) from error
+        except KeyboardInterrupt as error:
+            show_interrupt(error)
+            raise typer.Exit(STOPPED) from error
+
+    return wrapped
+
+
+def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | None) -> None:
+    """Refuse a bad seed, and files that cannot be written or are read from, before anything is computed."""
+    if seed is not None and seed < 0:
+        raise InputError(f"--seed must not be negative, got {seed}")
+    asked = {f"{'-' if len(name) == 1 else '--'}{name}": file for name, file in files.items() if file}
+    for option, file in asked.items():
+        try:
+            check_writable(file)
+        except InputError as error:
+            raise InputError(f"{option}: {error}") from error
+    read = {file_of(0 if name == "-" else name) for name in inputs if name and name not in datasets.NAMES}
+    if (out := file_of(1)) is not None and out in read:
+        raise InputError("standard output goes to a file that is read from; name another file")
+    taken: dict[object, str] = {}
+    for option, file in asked.items():
+        place = None if is_stream(file) else file_of(file)
+        if place is not None and place in read:
+            raise InputError(f"{option}: {named(file)} is read from; name another file")
+        if place is not None and place in taken:
+            raise InputError(f"{option}: {named(file)} is what {taken[place]} names; name another file")
+        taken[place] = option
+
+
+def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
+    """What a result is to say of where it comes from."""
+    told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
+    return told | {"command": _command(context)}
+
+
+def _command(context: typer.Context) -> str:
+    """The command as it could be typed again: what differs from the defaults."""
+    words = ["mixtures", str(context.info_name)]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if value == parameter.default or value is None or value == "":
+            continue
+        option = max(parameter.secondary_opts if value is False else parameter.opts, key=len)
+        words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
+        if isinstance(value, bool):
+            words.pop()
+    return shlex.join(words)
+
+
+def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:
+    """Name the files that were written, each by what is in it."""
+    for what, file in made.items():
+        if not quiet and not is_stream(file):
+            typer.echo(visible(f"{what} written to {file}"))
+
+
+def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
+    """Specification that the options ask for."""
+    if model not in MODELS:
+        raise InputError(f"--model {model!r} is not one of {', '.join(MODELS)}{did_you_mean(model, MODELS)}")
+    if prior not in ("default", "none"):
+        raise InputError(f"--prior {prior!r} is not one of default, none; other priors are stated in Python")
+    options: dict[str, Any] = {
+        "prior": None if prior == "none" else prior,
+        "weight_concentration": weight_concentration,
+    }
+    if covariance is not None:
+        if "covariance_type" not in {field.name for field in fields(MODELS[model])}:
+            raise InputError(f"--covariance does not go with --model {model}; leave it out")
+        options["covariance_type"] = covariance
+    return MODELS[model](k, **options)
+
+
+def load_frame(
+    data: str,
+    columns: str | None,
+    exclude: str | None,
+    separator: str | None = None,
+    header: bool | None = None,
+    index: str | None = None,
+) -> pd.DataFrame:
+    """Data by name, from a file or from standard input, and of them the columns asked for."""
+    keep, drop = (None if names is None else _names(names) for names in (columns, exclude))
+    if separator is not None:
+        separator = SEPARATORS.get(separator, separator)
+    if data in datasets.NAMES:
+        told = {"--separator": separator, "--header": header, "--index": index}
+        for name, value in told.items():
+            if value is not None:
+                name = "--no-header" if value is False else name
+                raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
+        table = datasets.load(data)
+    elif data == "-":
+        check_reading(header, index, keep, drop or ())
+        with standard_input() as stream:
+            table = read_stream(stream, "standard input", separator=separator, header=header, index=index)
+    else:
+        if not os.path.exists(data) and not Path(data).suffix:
+            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
+        return read_table(data, keep, drop or (), separator=separator, header=header, index=index)
+    return table[choose_columns(list(table.columns), keep, drop or ())]
+
+
+def _names(listed: str) -> list[str]:
+    """Columns that an option lists; quotation marks hold one with a comma together."""
+    try:
+        (names,) = csv.reader([listed], skipinitialspace=True)
+    except csv.Error as error:
+        raise InputError(f"{named(listed)} is no list of column names: {error}") from error
+    return names

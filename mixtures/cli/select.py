@@ -1,0 +1,131 @@
+"""``mixtures select``: several numbers of clusters compared."""
+
+import json
+from functools import partial
+
+import numpy as np
+import typer
+
+from mixtures.cli.options import (
+    ChainsOption,
+    ColumnsOption,
+    ConcentrationOption,
+    CovarianceOption,
+    CriteriaOption,
+    CsvOption,
+    DataArgument,
+    DrawsOption,
+    ExcludeOption,
+    HeaderOption,
+    IndexOption,
+    JsonOption,
+    MaxOption,
+    MinOption,
+    ModelOption,
+    PriorOption,
+    QuietOption,
+    SaveOption,
+    SeedOption,
+    SeparatorOption,
+    StartsOption,
+    TuneOption,
+    written,
+)
+from mixtures.cli.running import (
+    FAILS,
+    HOLDS,
+    STOPPED,
+    about,
+    check_outputs,
+    examples,
+    load_frame,
+    reports_errors,
+    spec_of,
+    tell_written,
+)
+from mixtures.cli.show import check_table, selection_as_json, show_selection
+from mixtures.cli.text import write_table
+from mixtures.data.reading import as_data
+from mixtures.errors import InputError
+from mixtures.saving.netcdf import require_netcdf
+from mixtures.saving.save import check_labels, save
+from mixtures.selection.criteria import CRITERIA, SAMPLED
+from mixtures.selection.select import select
+
+__all__ = ["EXAMPLES", "select_command"]
+
+EXAMPLES = examples(
+    "mixtures select faithful",
+    "mixtures select faithful --max-k 4 --criteria all --seed 1 --save k.mix",
+    "mixtures select table.csv --model bmm --exclude id --csv criteria.csv",
+)
+
+
+@reports_errors
+def select_command(
+    context: typer.Context,
+    data: DataArgument,
+    model: ModelOption = "gmm",
+    min_k: MinOption = 1,
+    max_k: MaxOption = 6,
+    covariance: CovarianceOption = None,
+    prior: PriorOption = "default",
+    weight_concentration: ConcentrationOption = 1.0,
+    columns: ColumnsOption = None,
+    exclude: ExcludeOption = None,
+    separator: SeparatorOption = None,
+    header: HeaderOption = None,
+    index: IndexOption = None,
+    criteria: CriteriaOption = "aic,bic,icl",
+    n_init: StartsOption = 10,
+    draws: DrawsOption = 1000,
+    tune: TuneOption = 500,
+    chains: ChainsOption = 4,
+    seed: SeedOption = None,
+    csv: CsvOption = None,
+    save_as: SaveOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fit several numbers of clusters, compare them, and recommend one by a rule that is stated.
+
+    Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
+    """
+    spec = spec_of(model, 1, covariance, prior, weight_concentration)
+    check_outputs(seed, data, csv=csv, save=save_as)
+    if not 1 <= min_k <= max_k:
+        raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
+    asked = CRITERIA if criteria == "all" else tuple(name.strip() for name in criteria.split(","))
+    sampled = save_as is not None and set(asked) & set(SAMPLED)
+    if sampled:
+        require_netcdf()
+    frame = load_frame(data, columns, exclude, separator, header, index)
+    if sampled:
+        check_labels(as_data(frame).obs_id)
+    if csv is not None:
+        check_table(np.arange(min_k, max_k + 1), csv)
+    selection = select(
+        spec,
+        frame,
+        range(min_k, max_k + 1),
+        criteria=asked,
+        n_init=n_init,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=seed,
+        progressbar=not (quiet or as_json),
+    )
+    made = written(
+        table=(csv, partial(write_table, selection.table)),
+        result=(save_as, partial(save, selection, X=frame, about=about(context, data, seed))),
+    )
+    if as_json:
+        typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
+    else:
+        show_selection(selection)
+        tell_written(quiet, made)
+    if selection.interrupted:
+        raise typer.Exit(STOPPED)
+    complete = len(made) == sum(file is not None for file in (csv, save_as))
+    raise typer.Exit(HOLDS if complete and selection.recommended is not None else FAILS)

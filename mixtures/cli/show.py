@@ -1,0 +1,266 @@
+"""Results on the terminal and in tables: text that came from data, and numbers that JSON knows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from mixtures.brief import model_words
+from mixtures.cli.text import (
+    LONGEST_LABEL,
+    PARQUET,
+    console,
+    finite,
+    parquet_bytes,
+    plain,
+    ruled_table,
+)
+from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.messages import visible
+from mixtures.results.crosscheck import Crosscheck
+from mixtures.results.em import EMFit
+from mixtures.results.map import MAPFit
+from mixtures.results.selection import Selection
+from mixtures.results.uncertainty import Uncertainty
+from mixtures.results.verdict import Check, State
+from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
+from mixtures.trees import entries
+
+__all__ = [
+    "check_table",
+    "crosscheck_as_json",
+    "selection_as_json",
+    "show_crosscheck",
+    "show_interrupt",
+    "show_selection",
+]
+
+
+COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
+"""Colours of a terminal by the state of a result."""
+
+
+LABEL_WIDTH = 20
+"""Characters that the name of a parameter has at least; a longer one goes over several lines."""
+
+
+NEEDED_LEAST = (
+    *("ess_tail", "gap", "z", "ess_bulk", "MAP", "r_hat"),
+    *(
+        "p_loo",
+        "bad_pareto_k",
+        "n_parameters",
+        "restarts",
+        "log_likelihood",
+        "elpd_loo_se",
+        "log_evidence_se",
+    ),
+)
+"""Columns of tables by the order in which they are left out where a terminal has no room for all."""
+
+
+def check_table(labels: np.ndarray, path: Path) -> None:
+    """Refuse row labels that a table cannot be written with, before there is one."""
+    if path.suffix.lower() in PARQUET:
+        parquet_bytes(pd.DataFrame(index=pd.Index(labels, name="row")), path)
+
+
+def show_crosscheck(cc: Crosscheck, rows: int) -> None:
+    """Print the table (at most so many rows), the certificate, the notes and the verdict."""
+    out = console()
+    spec = cc.mode.spec
+    _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
+    out.print(_checks("Certificate of agreement", cc.certificate))
+    if cc.convergence is not None:
+        out.print(_checks("The posterior sample and the model", cc.convergence.checks))
+    if cc.starts is not None:
+        out.print(f"starts that reached the best optimum: {cc.starts}")
+    if cc.em is not None:
+        out.print(f"EM: log-likelihood {cc.em.log_likelihood:.6f}")
+    if cc.uncertainty is not None:
+        _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
+    for note in (*cc.notes, *_notes(cc.uncertainty)):
+        out.print(f"note: {plain(note)}")
+    holds = "[bold green]The certificate holds[/]: EM, MAP and PyMC's log posterior agree."
+    out.print(holds if cc.passed else "[bold red]The certificate does not hold.[/]")
+    headline = cc.headline
+    colour = COLOURS[headline.state]
+    out.print(f"[bold {colour}]{headline.state.name}: {plain(headline.title)}[/]")
+    for reason in headline.reasons:
+        out.print(f"  [{colour}]because[/] {plain(reason)}")
+
+
+def show_interrupt(error: KeyboardInterrupt) -> None:
+    """Show the point that had been found by then, if any, and say what became of files."""
+    out = console(stderr=True)
+    found = error.partial if isinstance(error, Interrupted) else None
+    if isinstance(found, EMFit | MAPFit):
+        name = "EM" if isinstance(found, EMFit) else "MAP"
+        point = found.to_datatree()["posterior"].to_dataset().isel(chain=0, draw=0)
+        dims = {str(key): tuple(map(str, x.dims)) for key, x in point.items()}
+        coords = {str(key): list(x.values) for key, x in point.coords.items() if x.ndim}
+        places = entries({key: point[key].shape for key in dims}, dims, coords)
+        values = [point[key].values[index] for key, index in places.values()]
+        table = pd.DataFrame({name: values}, index=list(places))
+        _parameters(out, table, len(table), f"{name} so far")
+        how = "converged" if found.converged else "not converged"
+        out.print(f"log posterior {found.log_posterior:.6f}, {how}")
+    out.print(f"[bold yellow]{INTERRUPTED}[/]: files that were not written whole are as they were")
+
+
+def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
+    return () if beside is None else beside.notes
+
+
+def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> None:
+    """Print a table of parameters, of its columns as many as there is room for."""
+    shown = ruled_table(title)
+    labels = [visible(str(label), longest=LONGEST_LABEL) for label in table.index[:rows]]
+    label_width = min(LABEL_WIDTH, max(map(cell_len, ["parameter", *labels])))
+    shown.add_column("parameter", overflow="fold", min_width=label_width)
+    cells = {
+        str(name): [_cell(str(name), value) for value in column.head(rows)] for name, column in table.items()
+    }
+    kept = _fitting(cells, out.width - label_width)
+    for name in kept:
+        shown.add_column(plain(name), justify="right", no_wrap=True)
+    for i, label in enumerate(labels):
+        shown.add_row(plain(label), *(cells[name][i] for name in kept))
+    out.print(shown)
+    if len(table) > rows:
+        out.print(f"({len(table) - rows} more rows: --rows, --csv or --json)")
+    _say_left_out(out, cells, kept)
+
+
+def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
+    """Columns that fit into so many characters; what is needed least is left out first."""
+    room -= 2  # the edges
+    widths = {name: 2 + max(map(cell_len, [name, *column])) for name, column in cells.items()}
+    kept = list(cells)
+    expendable = [*(name for name in NEEDED_LEAST if name in cells), *reversed(list(cells))]
+    for name in expendable:
+        if sum(widths[name] for name in kept) <= room or len(kept) == 1:
+            break
+        if name in kept:
+            kept.remove(name)
+    return kept
+
+
+def _say_left_out(out: Console, cells: Mapping[str, Sequence[str]], kept: Sequence[str]) -> None:
+    if left_out := [name for name in cells if name not in kept]:
+        out.print(
+            f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)",
+            style="dim",
+        )
+
+
+def _cell(column: str, value: float) -> str:
+    if not np.isfinite(value):
+        return "-"
+    formats = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "r_hat": ".3f"}
+    return f"{value:{formats.get(column, '.4g')}}"
+
+
+def _checks(title: str, checks: tuple[Check, ...]) -> Table:
+    shown = ruled_table(title)
+    for name, justify in (
+        ("line", "left"),
+        ("figure", "right"),
+        ("tolerance", "right"),
+        ("holds", "left"),
+        ("note", "left"),
+    ):
+        shown.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for check in checks:
+        fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
+        verdict = "[green]yes[/]" if check.passed else fails
+        shown.add_row(
+            plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, plain(check.note)
+        )
+    return shown
+
+
+def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "model": None if cc.mode.spec is None else plain(model_words(cc.mode.spec)),
+        "passed": cc.passed,
+        "certificate": [finite(asdict(check)) for check in cc.certificate],
+        "converged": None if cc.convergence is None else cc.convergence.passed,
+        "convergence": []
+        if cc.convergence is None
+        else [finite(asdict(check)) for check in cc.convergence.checks],
+        "state": cc.headline.state.name.lower(),
+        "verdict": cc.headline.title,
+        "reasons": list(cc.headline.reasons),
+        "restarts": None if cc.em is None else str(cc.em.restarts),
+        "starts": None if cc.starts is None else asdict(cc.starts),
+        "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
+        "log_posterior": cc.mode.log_posterior,
+        "notes": [*cc.notes, *_notes(cc.uncertainty)],
+        "table": _records(cc.table),
+        "uncertainty": None if cc.uncertainty is None else _records(cc.uncertainty.table),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [finite({"parameter": label, **row}) for label, row in table.to_dict("index").items()]
+
+
+def show_selection(selection: Selection) -> None:
+    """Print the criteria of every K, the notes, and what the rule came to."""
+    out = console()
+    table = selection.table
+    shown = ruled_table("Numbers of clusters")
+    k_width = max(len(str(k)) for k in table.index) + 2
+    shown.add_column("K", justify="right", min_width=k_width)
+    fitted = table["n_best"].notna()
+    cells = {
+        name: ["-" if pd.isna(value) else _figure(value) for value in column]
+        for name, column in table.items()
+        if name not in ("n_best", "n_init", "notes")
+    }
+    restarts = table["n_best"].astype(str) + " of " + table["n_init"].astype(str)
+    cells["restarts"] = list(restarts.where(fitted, "-"))
+    kept = _fitting(cells, out.width - k_width)
+    for name in kept:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for i, k in enumerate(table.index):
+        chosen = k == selection.recommended
+        shown.add_row(f"[bold]{k} *[/]" if chosen else str(k), *(cells[name][i] for name in kept))
+    out.print(shown)
+    _say_left_out(out, cells, kept)
+    for up, word in ((False, "lower"), (True, "higher")):
+        if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
+            out.print(f"{', '.join(names)}: {word} is better", style="dim")
+    for k, note in table["notes"].items():
+        if note:
+            out.print(f"K = {k}: {plain(note)}")
+    for note in selection.notes:
+        out.print(f"note: {plain(note)}")
+    found = selection.recommended
+    colour = "yellow" if selection.at_edge else "green"
+    verdict = "[bold red]No recommendation[/]" if found is None else f"[bold {colour}]Take K = {found}[/]"
+    out.print(f"{verdict}: {plain(selection.rule)}.")
+
+
+def _figure(value: float) -> str:
+    return f"{value:d}" if isinstance(value, int | np.integer) else f"{value:.2f}"
+
+
+def selection_as_json(selection: Selection) -> dict[str, Any]:
+    """The same for machines."""
+    rows = selection.table.astype(object).where(selection.table.notna(), None).to_dict("index")
+    return {
+        "recommended": selection.recommended,
+        "rule": selection.rule,
+        "best": dict(selection.best),
+        "notes": list(selection.notes),
+        "table": [finite({"n_components": k, **row}) for k, row in rows.items()],
+    }

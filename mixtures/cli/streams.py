@@ -1,0 +1,87 @@
+"""Standard streams as a process finds them: closed, full, or of an encoding that lacks characters."""
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO
+
+import rich
+import typer
+
+from mixtures.cli.text import console, plain
+from mixtures.errors import InputError
+
+__all__ = ["complain", "file_of", "flushed", "prepare_streams", "standard_input"]
+
+UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EAGAIN}
+"""Errors of a stream that takes no more; those of files are told where files are written."""
+
+
+def prepare_streams() -> None:
+    """Refuse a standard output that is closed, and print what an encoding lacks as question marks.
+
+    Progress is for a person, on standard error: what is printed may end in a pipe that nobody
+    reads to its end, which must not end the work.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # else the next file to be opened would be the one that is printed to
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        raise OSError("standard output is closed; send it to /dev/null to have nothing printed")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
+    rich.reconfigure(stderr=True, quiet=sys.stderr is None or not sys.stderr.isatty())
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Have all that is printed written; an `OSError` says that it cannot be."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        with suppress(OSError):  # what waits to be printed is thrown away, or Python would fail as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OSError(f"standard output cannot be written ({os.strerror(error.errno)})") from error
+
+
+@contextmanager
+def standard_input() -> Iterator[BinaryIO]:
+    """Standard input as bytes; an `InputError` says why there is none."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed; name a file, or send CSV to it")
+    try:
+        yield typer.get_binary_stream("stdin")
+    except OSError as error:
+        raise InputError(f"standard input cannot be read ({error.strerror or error})") from error
+
+
+def file_of(place: int | str | Path) -> object:
+    """What tells a regular file from every other, by whatever name; of one still to be made, its path.
+
+    A number is a descriptor. None if there is something else, such as a pipe.
+    """
+    try:
+        found = os.fstat(place) if isinstance(place, int) else os.stat(place)
+    except (OSError, ValueError):
+        return None if isinstance(place, int) else os.path.realpath(place)
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def complain(error: Exception) -> None:
+    """Say in a line what is wrong, where anybody can hear it."""
+    with suppress(OSError):
+        console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Clusters of rows and of draws: labels, responsibilities, partitions, predictions."""

@@ -1,0 +1,125 @@
+"""Labels of clusters: which cluster of one draw is which of another.
+
+A mixture's likelihood does not know the labels of its clusters, so EM, MAP and
+every posterior draw carry their own. `align` gives the draws of a DataTree one
+set of labels, by any of the rules in `mixtures.clusters.rules` or by a key;
+`unalign` gives them back the ones they were drawn with.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, inner, label_state
+from mixtures.clusters.orders import find_orders
+from mixtures.errors import DataWarning, InputError, warn
+from mixtures.families.registry import recognise_mixture
+from mixtures.trees import permutation
+from mixtures.types import Array
+
+__all__ = ["align_tree", "posterior_values", "raw_labels", "relabelled", "unalign", "warn_of_doubtful"]
+
+if TYPE_CHECKING:
+    pass
+
+
+def align_tree(tree: xr.DataTree, to: Any, method: str = "parameters", **given: Any) -> xr.DataTree:
+    """`align` by what the tree itself says of its variables."""
+    state, why = label_state(tree)
+    if state not in (ALIGNED, RAW):
+        raise InputError(f"the labels of this tree cannot be aligned: {why}")
+    roles = Labelled.of(tree)
+    order = find_orders(tree, to, method, roles=roles, **given)
+    warn_of_doubtful(tree, roles)
+    stored, raw = raw_labels(tree)
+    order = order if stored is None else np.take_along_axis(stored, order, axis=-1)
+    return relabelled(raw, order, roles, {})
+
+
+def posterior_values(tree: xr.DataTree, name: str) -> Array:
+    """Draws of one variable (chain, draw, ...)."""
+    return np.asarray(tree["posterior"][name].transpose("chain", "draw", ...).values)
+
+
+def raw_labels(tree: xr.DataTree) -> tuple[np.ndarray | None, xr.DataTree]:
+    """Permutation of a tree, if it has one, and the tree under raw labels."""
+    stored = permutation(tree)
+    return stored, tree if stored is None else unalign(tree)
+
+
+def warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
+    """Say which variables may contradict others, for want of the model."""
+    variables = {str(name): inner(v) for name, v in tree["posterior"].data_vars.items()}
+    dropped = sorted(roles.functions & variables.keys())
+    if dropped:
+        warn(
+            f"{', '.join(dropped)}: functions of the parameters, which cannot be computed anew without the "
+            "model, so they are left out; pass model=, the pymc.Model that was sampled",
+            DataWarning,
+        )
+    spec = recognise_mixture(variables, 1)
+    doubtful = sorted(variables.keys() - roles.known - set(spec.dims if spec else ()))
+    if doubtful:
+        remedy = (
+            "declare them in the model" if roles.known else "pass model=, the pymc.Model that was sampled"
+        )
+        warn(
+            f"{', '.join(doubtful)}: permuted where they have a cluster dim and else left as they are, which "
+            "may be wrong for functions of the parameters, such as a pm.Deterministic; to have those "
+            f"computed anew, {remedy}",
+            DataWarning,
+        )
+
+
+def unalign(tree: xr.DataTree) -> xr.DataTree:
+    """Restore the labels that the sampler drew.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        An aligned tree.
+
+    Returns
+    -------
+    xarray.DataTree
+        A new tree with raw labels and without ``permutation``.
+
+    Raises
+    ------
+    InputError
+        If the tree is not aligned.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> em = mx.fit_em(mx.GMM(2), mx.datasets.faithful(), random_seed=1)
+    >>> raw = mx.unalign(mx.align(em.to_datatree(), to=em.params))
+    """
+    stored = permutation(tree)
+    if stored is None:
+        raise InputError("this tree is not aligned: its sample_stats hold no permutation")
+    tree = Labelled.of(tree).restored(tree, stored)
+    stats = tree["sample_stats"].to_dataset().drop_vars("permutation")
+    if all("cluster" not in v.dims for v in stats.data_vars.values()):
+        stats = stats.drop_vars("cluster", errors="ignore")
+    tree["sample_stats"] = xr.DataTree(stats)
+    if not stats.data_vars:
+        del tree["sample_stats"]
+    return tree
+
+
+def relabelled(
+    raw: xr.DataTree, order: np.ndarray, roles: Labelled, again: Mapping[str, Array]
+) -> xr.DataTree:
+    """Tree in another order of its raw labels, the permutation stored."""
+    new, posterior = roles.permuted(raw, order, again), raw["posterior"].to_dataset()
+    stats = new["sample_stats"].to_dataset() if "sample_stats" in new.children else xr.Dataset()
+    coords = {dim: posterior.coords[dim].values for dim in ("chain", "draw") if dim in posterior.coords}
+    clusters = {roles.dim(posterior[name]) for name in roles.axes if name in posterior}
+    labels = [posterior.coords[dim].values for dim in sorted(clusters) if dim in posterior.coords]
+    coords |= {"cluster": labels[0]} if labels else {}
+    stats = stats.assign_coords(coords).assign(permutation=(("chain", "draw", "cluster"), order))
+    new["sample_stats"] = xr.DataTree(stats)
+    return new

@@ -1,0 +1,85 @@
+"""How often two rows share a cluster."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.progress import track
+
+from mixtures.draws import checked_draws, of_sample
+from mixtures.em.natural import Draws
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+
+__all__ = ["coclustering"]
+
+MOST_ROWS = 5_000
+"""Rows up to which all pairs are held in memory: 200 MB."""
+
+
+BLOCK = 2**22
+"""Responsibilities (draws x rows x clusters) held in memory at once."""
+
+
+def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool = False) -> xr.DataArray:
+    """Posterior probability, for every two rows, that they belong to one cluster.
+
+    The hidden clusters are summed out draw by draw (Rao-Blackwell): the mean
+    over the draws of ``sum_k r_ik r_jk``. Labels do not matter, so the sample
+    need not be aligned.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        Rows to compare, old or new, at most 5,000; checked and matched as in `responsibilities`.
+    tree : xarray.DataTree
+        A posterior sample.
+    progressbar : bool, default False
+        Show the progress over the draws.
+
+    Returns
+    -------
+    xarray.DataArray
+        Symmetric matrix with dims (obs_id, obs_id_bis) and ones on its diagonal.
+
+    Raises
+    ------
+    InputError
+        If the rows are too many, or as in `responsibilities`.
+
+    References
+    ----------
+    Fritsch and Ickstadt (2009), *Bayesian Analysis* 4, 367-392.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> together = mx.coclustering(em.spec, X[:3], em.to_datatree())
+    >>> together.round(2).values.tolist()
+    [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
+    spec, data, tree = of_sample(spec, X, tree)
+    n, k = data.n_rows, spec.n_components
+    if n > MOST_ROWS:
+        raise InputError(
+            f"{n} rows make {n * n:,} pairs; pass at most {MOST_ROWS} rows, such as a random subset, or use "
+            "responsibilities, which takes any number"
+        )
+    draws = checked_draws(spec, tree)
+    n_draws = len(draws["alpha"])
+    size = max(1, BLOCK // (n * k))
+    total = np.zeros((n, n))
+    for first in track(range(0, n_draws, size), "Co-clustering", transient=True, disable=not progressbar):
+        block = {name: x[first : first + size] for name, x in draws.items()}
+        r = Draws.build(spec, data, block).responsibilities(data.values, data)
+        flat = r.swapaxes(0, 1).reshape(n, -1)
+        total += flat @ flat.T
+    total /= n_draws
+    np.fill_diagonal(total, 1)
+    np.clip(total, 0, 1, out=total)
+    coords = {"obs_id": data.obs_id, "obs_id_bis": data.obs_id}
+    return xr.DataArray(total, coords, ("obs_id", "obs_id_bis"), name="coclustering")

@@ -1,0 +1,184 @@
+"""Which variables of a posterior sample carry labels of clusters, along which axis, and what becomes of them.
+
+A tree says so itself where its model was at hand: ``attrs["cluster_axes"]`` names
+for every variable the axis that moves with the labels, none, or that it is
+another function of the parameters, to be computed anew. ``attrs["labels"]`` says
+what the model lets be done with its labels. Elsewhere axes are told by the dim
+``cluster``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+
+from mixtures.errors import InputError
+
+__all__ = ["ALIGNED", "EXCHANGEABLE", "FIXED", "RAW", "UNALIGNABLE", "Labelled", "label_state"]
+
+EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
+"""What a model says of its labels: any order has the same density; one order alone has one; neither."""
+
+
+ALIGNED, RAW = "aligned", "raw"
+"""What a tree says besides: its labels are aligned, or as drawn with nothing said against aligning."""
+
+
+FUNCTION = "function"
+"""Stands for the axis of what is neither permuted nor left alone when labels change."""
+
+
+KEPT = "raw_"
+"""Begins the name of a group with values under raw labels, of functions of the parameters."""
+
+
+OF_THEIR_OWN = ("prior", "warmup", KEPT)
+"""Beginnings of the names of groups with draws of their own, in labels of their own."""
+
+
+def label_state(tree: xr.DataTree) -> tuple[str, str]:
+    """State of a tree's labels, and why they are not aligned (empty where nothing is known against it)."""
+    if "sample_stats" in tree.children and "permutation" in tree["sample_stats"].data_vars:
+        return ALIGNED, ""
+    state = tree.attrs.get("labels", RAW)
+    return (RAW, "") if state not in (FIXED, UNALIGNABLE) else (state, str(tree.attrs.get("labels_why", "")))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is known of the variables of a tree.
+
+    Attributes
+    ----------
+    axes : dict of str to int
+        Axis of the clusters, chain and draw not counted, of every variable that has them.
+    functions : frozenset of str
+        Variables that are computed from the parameters in another way, and not permuted.
+    free, derived : frozenset of str
+        Free variables of the model, and what is computed from them; both empty
+        where no model told.
+    """
+
+    axes: Mapping[str, int]
+    functions: frozenset[str] = frozenset()
+    free: frozenset[str] = frozenset()
+    derived: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, tree: xr.DataTree) -> Self:
+        """By the tree's attributes, or by the dim ``cluster``."""
+        if "cluster_axes" in tree.attrs:
+            told = json.loads(tree.attrs["cluster_axes"])
+            every = {**told["free"], **told["derived"]}
+            axes = {name: axis for name, axis in every.items() if isinstance(axis, int)}
+            functions = frozenset(name for name, axis in every.items() if axis == FUNCTION)
+            return cls(axes, functions, frozenset(told["free"]), frozenset(told["derived"]))
+        found = {str(name): inner(v) for name, v in tree["posterior"].data_vars.items()}
+        return cls({name: dims.index("cluster") for name, dims in found.items() if "cluster" in dims})
+
+    def attribute(self) -> str:
+        """What `of` reads."""
+        role = {**self.axes, **dict.fromkeys(self.functions, FUNCTION)}
+        groups = {"free": self.free, "derived": self.derived}
+        return json.dumps({key: {name: role.get(name) for name in sorted(v)} for key, v in groups.items()})
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every variable of which the model told."""
+        return self.free | self.derived
+
+    def dim(self, variable: xr.DataArray) -> Any:
+        """Dim of a posterior variable that holds its clusters, or None."""
+        axis = self.axes.get(str(variable.name))
+        return None if axis is None else inner(variable)[axis]
+
+    def dims(self, posterior: xr.Dataset) -> set[Any]:
+        """Names of all dims that hold clusters, and nothing else in any free variable."""
+        clusters = {name: self.dim(posterior[name]) for name in self.axes if name in posterior}
+        free = [name for name in self.free if name in posterior]
+        return set(clusters.values()) - {
+            dim for name in free for dim in inner(posterior[name]) if dim != clusters.get(name)
+        }
+
+    def canonical(self, posterior: xr.Dataset) -> xr.Dataset:
+        """The same draws with every cluster axis called ``cluster``, and nothing else called so."""
+        return xr.Dataset({str(name): self._canonical(v) for name, v in posterior.data_vars.items()})
+
+    def _canonical(self, variable: xr.DataArray) -> xr.DataArray:
+        dim = self.dim(variable)
+        names = {d: f"{d}_" for d in inner(variable) if d == "cluster" != dim}
+        if dim not in (None, "cluster"):
+            names[dim] = "cluster"
+        return variable.drop_vars(list(names), errors="ignore").rename(names)
+
+    def permuted(self, tree: xr.DataTree, order: np.ndarray, again: Mapping[str, np.ndarray]) -> xr.DataTree:
+        """Tree in another order (chain, draw, cluster) of the labels.
+
+        Functions of the parameters take the values that are given, or are left
+        out. What they were is kept in a group of its own, for `restored`.
+        """
+        posterior = tree["posterior"].to_dataset()
+        dims, sizes = self.dims(posterior), order.shape[:2]
+        moved = (order != np.arange(order.shape[-1])).any(axis=-1)
+        new = tree.copy()
+        for group, node in tree.children.items():
+            if group.startswith(OF_THEIR_OWN):
+                continue
+            dataset = node.to_dataset()
+            kept = xr.Dataset({name: dataset[name] for name in self.functions if name in dataset})
+            for name, variable in dataset.data_vars.items():
+                dim = self._moving(group, variable, dims)
+                if name in kept and group != "predictions" and name in again:
+                    values = variable.transpose("chain", "draw", ...)
+                    chosen = moved.reshape(*sizes, *(1 for _ in values.dims[2:]))
+                    values = values.copy(data=np.where(chosen, again[str(name)], values.values))
+                    dataset[name] = values.transpose(*variable.dims)
+                elif name in kept:
+                    dataset = dataset.drop_vars(str(name))
+                elif dim is not None:
+                    if (variable.sizes["chain"], variable.sizes["draw"]) != sizes:
+                        raise InputError(
+                            f"{group} has {variable.sizes['draw']} draws of {name} a chain and the posterior "
+                            f"{sizes[1]}: which belongs to which is not known; drop the group {group}"
+                        )
+                    dataset[name] = _taken(variable, dim, order)
+            new[group] = xr.DataTree(dataset)
+            if kept.data_vars:
+                new[KEPT + group] = xr.DataTree(kept)
+        return new
+
+    def restored(self, tree: xr.DataTree, stored: np.ndarray) -> xr.DataTree:
+        """Tree with raw labels again, from the raw label ``stored`` behind each of its own."""
+        new = replace(self, functions=frozenset()).permuted(tree, np.argsort(stored, axis=-1), {})
+        for group in [name for name in new.children if name.startswith(KEPT)]:
+            of = group.removeprefix(KEPT)
+            places = list(tree[of].data_vars)
+            dataset = new[of].to_dataset().assign(new[group].to_dataset().data_vars)
+            lacking = [name for name in dataset.data_vars if name not in places]
+            new[of] = xr.DataTree(dataset[[*places, *lacking]])
+            del new[group]
+        return new
+
+    def _moving(self, group: str, variable: xr.DataArray, dims: set[Any]) -> Any:
+        """Dim of a variable of any group that moves with the labels, or None."""
+        if not {"chain", "draw"} <= set(variable.dims):
+            return None
+        name, own = str(variable.name), inner(variable)
+        if self.known and (name in self.known or group == "log_likelihood"):
+            axis = self.axes.get(name)  # a density lacks the last dims of its variable
+            return own[axis] if axis is not None and axis < len(own) else None
+        return next((dim for dim in own if dim in dims), None)
+
+
+def inner(variable: xr.DataArray) -> tuple[Any, ...]:
+    """Dims of one draw."""
+    return tuple(dim for dim in variable.dims if dim not in ("chain", "draw"))
+
+
+def _taken(variable: xr.DataArray, dim: Any, order: np.ndarray) -> xr.DataArray:
+    leading = variable.transpose("chain", "draw", dim, ...)
+    index = order.reshape(*order.shape, *(1 for _ in leading.dims[3:]))
+    return leading.copy(data=np.take_along_axis(leading.values, index, axis=2)).transpose(*variable.dims)

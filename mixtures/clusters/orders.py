@@ -1,0 +1,214 @@
+"""How a method of `align` finds the labels of a tree's draws: what it looks at, and the order it gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixtures.clusters.labelled import Labelled, inner
+from mixtures.clusters.rules import Classified, by_allocations, by_parameters, by_probabilities
+from mixtures.data.table import Data
+from mixtures.draws import features_of
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import recognise, recognise_mixture
+from mixtures.messages import did_you_mean
+from mixtures.trees import entries
+from mixtures.types import Array, Params
+
+__all__ = ["METHODS", "find_orders"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A posterior sample to relabel, with what a method may ask of its model."""
+
+    tree: xr.DataTree
+    spec: Mixture | None
+    X: Any
+    weights: Any
+    roles: Labelled
+
+    @cached_property
+    def posterior(self) -> xr.Dataset:
+        """The draws, the dim of the clusters called ``cluster`` in every variable that has it."""
+        return self.roles.canonical(self.tree["posterior"].to_dataset())
+
+    @cached_property
+    def labelled(self) -> list[str]:
+        """Variables that have clusters; free ones only, where the model told which are."""
+        free = self.roles.free or set(map(str, self.posterior.data_vars))
+        return [str(n) for n, v in self.posterior.data_vars.items() if "cluster" in v.dims and n in free]
+
+    @cached_property
+    def dims(self) -> dict[str, tuple[Any, ...]]:
+        """Dims of every variable, without chain and draw."""
+        return {str(name): inner(v) for name, v in self.posterior.data_vars.items()}
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Chains, draws, clusters."""
+        chains, draws, clusters = (self.posterior.sizes[dim] for dim in ("chain", "draw", "cluster"))
+        return chains, draws, clusters
+
+    def keyed(self, key: Callable[[xr.Dataset], Any]) -> Any:
+        """What a key makes of the draws under their own dims."""
+        posterior = self.tree["posterior"].to_dataset()
+        found, clusters = key(posterior), self.roles.dims(posterior)
+        if not isinstance(found, xr.DataArray) or len(dims := inner(found)) != 1 or dims[0] not in clusters:
+            return found
+        return found.drop_vars(dims[0], errors="ignore").swap_dims({dims[0]: "cluster"})
+
+    def classified(self) -> tuple[Mixture, Data]:
+        """Model and rows, for methods that look at how the rows are classified."""
+        spec = self.spec or recognise_mixture(self.dims, self.sizes[2])
+        if spec is None:
+            raise InputError("this posterior is not of a GMM or BMM: give the model, spec=...")
+        if spec.n_components != self.sizes[2] or any(self.dims.get(n) != d for n, d in spec.dims.items()):
+            raise InputError(f"the tree does not hold draws of {spec!r}; give the model that was sampled")
+        X = _observed(self.tree) if self.X is None else self.X
+        data = spec.of(features_of(self.tree), whose="the posterior is").read(X, self.weights).compressed
+        for name, shape in spec.shapes(data.n_features).items():
+            if self.posterior[name].shape[2:] != shape:
+                raise InputError(f"X has {data.n_features} columns; the tree's {name} is of others")
+        return spec, data
+
+
+def _observed(tree: xr.DataTree) -> np.ndarray:
+    """Rows that the tree itself holds."""
+    group = tree["observed_data"].to_dataset() if "observed_data" in tree.children else xr.Dataset()
+    tables = [v for v in group.data_vars.values() if v.ndim == 2]
+    if len(tables) != 1:
+        raise InputError("the tree's observed_data hold no one table of rows: give the data, X=...")
+    return np.asarray(tables[0].values)
+
+
+def _by_parameters(sample: Sample, to: Any) -> np.ndarray:
+    family = recognise(sample.dims)
+    draws, pivot = _draws_and_pivot(sample, sample.labelled if family is None else list(family.dims), to)
+    return _where_finite(draws, sample.sizes[2], lambda finite: by_parameters(family, finite, pivot))
+
+
+def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
+    """Method by a rule that looks at how draws and pivot classify the rows."""
+
+    def method(sample: Sample, to: Any) -> np.ndarray:
+        spec, data = sample.classified()
+        draws, pivot = _draws_and_pivot(sample, list(spec.dims), to)
+        return _where_finite(
+            draws, spec.n_components, lambda finite: rule(Classified(spec, data, finite), pivot)
+        )
+
+    return method
+
+
+def _by_key(sample: Sample, to: Any) -> np.ndarray:
+    key = sample.keyed(to) if callable(to) else _entry(sample, to)
+    if not isinstance(key, xr.DataArray) or set(key.dims) != {"chain", "draw", "cluster"}:
+        raise InputError("a key must give one number a cluster: a DataArray with dims chain, draw, cluster")
+    return _where_finite(
+        {"key": _stacked(key)}, sample.sizes[2], lambda finite: finite["key"].argsort(axis=1, kind="stable")
+    )
+
+
+Method = Callable[[Sample, Any], np.ndarray]
+
+
+METHODS: Mapping[str, Method] = {
+    "parameters": _by_parameters,
+    "ecr": _by_rows(by_allocations),
+    "stephens": _by_rows(by_probabilities),
+    "order": _by_key,
+}
+"""Orders (draws, K) of the clusters of every draw, by the name that `align` takes."""
+
+
+def find_orders(
+    tree: xr.DataTree,
+    to: Any,
+    method: str,
+    *,
+    spec: Mixture | None = None,
+    X: Any = None,
+    weights: Any = None,
+    roles: Labelled | None = None,
+) -> np.ndarray:
+    """Order (chain, draw, cluster) that relabels every draw, by a method of `align`."""
+    if method not in METHODS:
+        known = ", ".join(map(repr, METHODS))
+        raise InputError(f"method {method!r} is not known{did_you_mean(method, METHODS)}; use {known}")
+    sample = Sample(tree, spec, X, weights, roles or Labelled.of(tree))
+    if not sample.labelled:
+        raise InputError(
+            "no posterior variable has a dim named 'cluster', and the tree does not say which axis is the "
+            "clusters'; pass model=, the pymc.Model that was sampled"
+        )
+    return METHODS[method](sample, to).reshape(sample.sizes)
+
+
+def _draws_and_pivot(sample: Sample, names: list[str], to: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Draws along one axis, and the pivot, of some variables."""
+    if not isinstance(to, Mapping):
+        raise InputError(f"to must be parameters of a pivot, such as em.params, got {type(to).__name__}")
+    missing = [name for name in names if name not in to]
+    if missing:
+        raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")
+    posterior = sample.posterior
+    draws = {name: _stacked(posterior[name]) for name in names}
+    return draws, {name: _pivot(posterior[name], to[name]) for name in names}
+
+
+def _where_finite(
+    draws: Mapping[str, Array], n_components: int, relabel: Callable[[dict[str, Array]], np.ndarray]
+) -> np.ndarray:
+    """Orders of the draws that are finite; one that is not keeps its own labels."""
+    n_draws = len(next(iter(draws.values())))
+    numbers = [np.isfinite(x).reshape(n_draws, -1).all(axis=1) for x in draws.values()]
+    matched = np.flatnonzero(np.all(numbers, axis=0))
+    order = np.tile(np.arange(n_components), (n_draws, 1))
+    if len(matched):
+        order[matched] = relabel({name: x[matched] for name, x in draws.items()})
+    return order
+
+
+def _entry(sample: Sample, key: Any) -> xr.DataArray:
+    """Quantity that a key names: "alpha", "mu[waiting]"."""
+    inner = {name: tuple(dim for dim in dims if dim != "cluster") for name, dims in sample.dims.items()}
+    posterior, coords = sample.posterior, sample.posterior.coords
+    found = entries(
+        {name: tuple(posterior.sizes[dim] for dim in inner[name]) for name in sample.labelled},
+        inner,
+        {str(dim): list(coords[dim].values) for dims in inner.values() for dim in dims if dim in coords},
+    )
+    if key not in found:
+        raise InputError(
+            f"no key {key!r}{did_you_mean(str(key), found)}; keys are {', '.join(list(found)[:8])}, "
+            "or a function of the posterior"
+        )
+    name, index = found[key]
+    return posterior[name].isel(dict(zip(inner[name], index, strict=True)))
+
+
+def _stacked(variable: xr.DataArray) -> Array:
+    """Draws along one axis, the cluster axis (if there is one) next."""
+    values = variable.transpose("chain", "draw", *_cluster_first(variable)).values
+    return values.reshape(-1, *values.shape[2:]).astype(np.float64)
+
+
+def _pivot(variable: xr.DataArray, value: Any) -> Array:
+    """Value of the pivot, its axes in the order of the stacked draws."""
+    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    array = np.asarray(value, dtype=np.float64)
+    shape = tuple(variable.sizes[dim] for dim in dims)
+    if array.shape != shape:
+        raise InputError(f"the pivot's {variable.name} has shape {array.shape}; in the tree it has {shape}")
+    return array.transpose([dims.index(dim) for dim in _cluster_first(variable)])
+
+
+def _cluster_first(variable: xr.DataArray) -> list[Any]:
+    """Dims of one draw, the cluster first."""
+    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    return sorted(dims, key=lambda dim: dim != "cluster")

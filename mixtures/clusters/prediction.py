@@ -1,0 +1,121 @@
+"""Clusters of rows by a result at hand, as a table that anybody can read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.matching import has_names
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import recognise_mixture
+from mixtures.messages import did_you_mean, named, shortened
+from mixtures.results.crosscheck import Crosscheck
+from mixtures.results.em import EMFit
+from mixtures.results.map import MAPFit
+from mixtures.results.selection import Selection
+from mixtures.results.uncertainty import Uncertainty
+
+__all__ = ["Fitted", "fitted_in", "prediction_table", "select_features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What it takes to assign rows: model, columns fitted, and parameters or draws of them."""
+
+    spec: Mixture
+    features: tuple[str, ...]
+    params: Mapping[str, Any] | xr.DataTree
+
+
+@singledispatch
+def fitted_in(result: Any) -> Fitted:
+    """Model and parameters in a result; draws rather than a point where it has both."""
+    raise InputError(f"a {type(result).__name__} has no clusters to assign rows to")
+
+
+@fitted_in.register
+def _(em: EMFit) -> Fitted:
+    return Fitted(em.spec, em.features, em.params)
+
+
+@fitted_in.register
+def _(mode: MAPFit) -> Fitted:
+    return fitted_in(mode.to_datatree()) if mode.spec is None else _of_mode(mode, mode.spec)
+
+
+def _of_mode(mode: MAPFit, spec: Mixture) -> Fitted:
+    return Fitted(spec, tuple(map(str, mode.coords["feature"])), mode.params)
+
+
+@fitted_in.register
+def _(beside: Uncertainty) -> Fitted:
+    drawn = beside.trees.get("nuts")
+    return Fitted(beside.em.spec, beside.em.features, beside.em.params if drawn is None else drawn)
+
+
+@fitted_in.register
+def _(cc: Crosscheck) -> Fitted:
+    point = fitted_in(cc.mode if cc.em is None else cc.em)
+    return point if cc.posterior is None else Fitted(point.spec, point.features, cc.posterior)
+
+
+@fitted_in.register
+def _(selection: Selection) -> Fitted:
+    """Of the number of clusters that is recommended."""
+    k = selection.recommended
+    if k is None:
+        raise InputError(f"the selection has no clusters to assign rows to: {selection.rule}")
+    point = fitted_in(selection.fits[k])
+    return Fitted(point.spec, point.features, selection.samples.get(k, point.params))
+
+
+@fitted_in.register
+def _(tree: xr.DataTree) -> Fitted:
+    """A sample says by the names and dims of its variables what mixture it is of."""
+    posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
+    dims = {
+        str(name): tuple(d for d in x.dims if d not in ("chain", "draw")) for name, x in posterior.items()
+    }
+    spec = recognise_mixture(dims, posterior.sizes.get("cluster", 1))
+    if spec is None or "feature" not in posterior.coords:
+        raise InputError(
+            f"the sample is not of a mixture known here: its variables are {', '.join(dims) or 'none'}; they "
+            "need the names and dims that a GMM or BMM has"
+        )
+    return Fitted(spec, tuple(map(str, posterior["feature"].values)), tree)
+
+
+def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Fitted columns of a table, by name and in their order, and the names of the others.
+
+    Where the fitted ones have no names, all columns are taken as they stand.
+    """
+    given = {str(name) for name in frame.columns}
+    if not has_names(features) and not given & set(features):
+        return frame, []
+    missing = [name for name in features if name not in frame.columns]
+    if missing:
+        hint = did_you_mean(missing[0], map(str, frame.columns))
+        raise InputError(
+            f"the data have no column {named(missing[0])}{hint}; the result is of {shortened(features)}"
+        )
+    return frame[list(features)], [str(name) for name in frame.columns if name not in features]
+
+
+def prediction_table(
+    fitted: Fitted, frame: pd.DataFrame, *, ci_prob: float = 0.95, progressbar: bool = False
+) -> pd.DataFrame:
+    """Likeliest cluster of every row, its probability, and that of every cluster, with bounds from draws."""
+    found = responsibilities(fitted.spec, frame, fitted.params, ci_prob=ci_prob, progressbar=progressbar)
+    columns = {"label": found["label"].values, "label_probability": found["label_probability"].values}
+    shown = {"responsibilities": "", "lower": "_lower", "upper": "_upper"}
+    for k in range(fitted.spec.n_components):
+        for name, ending in shown.items():
+            if name in found:
+                columns[f"cluster_{k}{ending}"] = found[name].values[:, k]
+    return pd.DataFrame(columns, index=pd.Index(found["obs_id"].values, name="row"))

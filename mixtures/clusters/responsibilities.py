@@ -1,0 +1,131 @@
+"""Which cluster a row belongs to, and how sure that is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.progress import track
+
+from mixtures.arguments import check_kind, check_share
+from mixtures.data.table import Data, chunks
+from mixtures.draws import of_sample
+from mixtures.em.natural import Draws
+from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array
+
+__all__ = ["responsibilities"]
+
+BLOCK, WHITENED_BLOCK = 2**18, 2**23
+"""Responsibilities (draws x rows x clusters) held in memory at once: near the cache; and where
+draws have to be gone through one by one, so many that the rows are worth the overhead."""
+
+
+def responsibilities(
+    spec: Mixture,
+    X: Any,
+    params: Mapping[str, Any] | xr.DataTree,
+    *,
+    ci_prob: float = 0.95,
+    progressbar: bool = False,
+) -> xr.Dataset:
+    """Posterior probability of every cluster for every row, of old or new data.
+
+    A sample is gone through in blocks of rows, all draws of a block at once, so
+    that the memory it takes does not grow with the rows.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        Rows to assign, checked as fitting checks them. Their columns are matched
+        by name to those that were fitted, which ``em.spec``, every resolved model and
+        a sample know; by position where either has no names, as an array, or a
+        model that was not resolved with a dict of parameters.
+    params : dict of ndarray or xarray.DataTree
+        Parameters, such as ``em.params``, or an aligned posterior sample.
+    ci_prob : float, default 0.95
+        Probability of the equal-tailed intervals from a sample.
+    progressbar : bool, default False
+        Show the progress over the rows.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``responsibilities (obs_id, cluster)``; from a sample it is the mean over
+        the draws, and ``lower`` and ``upper`` bound the interval. ``label
+        (obs_id)`` is the likeliest cluster, the choice that errs least often,
+        and ``label_probability (obs_id)`` the probability that it is right.
+
+    Raises
+    ------
+    InputError
+        If a fitted column is missing, or one is not known; if a cell is not one that
+        the model can make, a row has density zero under every cluster or lies too far
+        away to tell which is the nearest; if the parameters or the sample are of
+        another model, a draw is not finite, or ``ci_prob`` is not between 0 and 1.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), eq. 9.13 and 9.56.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> r = mx.responsibilities(em.spec, X, em.params)
+    >>> r["responsibilities"].sel(obs_id=0).round(3).values.tolist()
+    [1.0, 0.0]
+    >>> r["label"].values[:5].tolist()
+    [0, 1, 0, 1, 0]
+    """
+    check_share(ci_prob=ci_prob)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    names: tuple[str, ...] = ("responsibilities",)
+    if isinstance(params, xr.DataTree):
+        names += ("lower", "upper")
+        spec, data, tree = of_sample(spec, X, params)
+        values = _from_draws(Draws.of(spec, data, tree), data, (1 - ci_prob) / 2, progressbar)
+    else:
+        data = spec.read(X)
+        values = _at_point(spec, data, params)[None]
+    label = values[0].argmax(axis=1)
+    return xr.Dataset(
+        {
+            **{name: (("obs_id", "cluster"), x) for name, x in zip(names, values, strict=True)},
+            "label": ("obs_id", label),
+            "label_probability": ("obs_id", np.take_along_axis(values[0], label[:, None], axis=1)[:, 0]),
+        },
+        {"obs_id": data.obs_id, "cluster": np.arange(spec.n_components)},
+    )
+
+
+def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
+    """Responsibilities (n, K) at one set of parameters."""
+    if isinstance(params, Mapping):  # what else a user's model may have does not matter here
+        params = {name: params[name] for name in spec.dims if name in params}
+    log_joint = spec.log_joint(spec.check_params(params, data.n_features))
+    r = np.empty((data.n_rows, spec.n_components))
+    for rows, X in chunks(data, spec.n_components):
+        joint = log_joint(X)
+        shares = share_out(joint)
+        refuse_unassigned(data, shares, joint, rows.start)
+        r[rows] = shares.T
+    return r
+
+
+def _from_draws(draws: "Draws", data: Data, tail: float, progressbar: bool) -> Array:
+    """Mean and interval bounds (3, n, K) over the draws."""
+    k = draws.spec.n_components
+    summary = np.empty((3, data.n_rows, k))
+    size = max(1, (WHITENED_BLOCK if draws.whitened else BLOCK) // (draws.n_draws * k))
+    shown = {"total": -(-data.n_rows // size), "transient": True, "disable": not progressbar}
+    for rows, block in track(data.blocks(size), "Responsibilities", **shown):  # type: ignore[arg-type]
+        r = draws.responsibilities(block, data, rows.start)
+        summary[0, rows] = r.mean(axis=-1).T
+        bounds = np.quantile(r, [tail, 1 - tail], axis=-1, overwrite_input=True)
+        summary[1:, rows] = bounds.swapaxes(-1, -2)
+    return summary

@@ -1,1 +1,0 @@
-"""Commands of the command line that have a module each; `mixtures.cli` puts them together."""

@@ -1,0 +1,1 @@
+"""Data: tables, files, chunks and Dask collections, read into checked numbers."""

@@ -1,0 +1,146 @@
+"""Cells as numbers: what is missing, masked too, becomes NaN, and what is not a number is refused."""
+
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from mixtures.errors import InputError
+from mixtures.messages import ADVICE, kind_of, named, shown, why_no_array, why_no_number
+
+__all__ = ["as_array", "as_column", "as_floats", "as_numbers"]
+
+
+def as_array(X: Any) -> np.ndarray:
+    """Array of what a user gives; only an array that is masked itself keeps its mask."""
+    if isinstance(X, np.ma.MaskedArray):
+        return X
+    _check_labels_of_rows(X)
+    try:
+        values = _uncovered(X)
+        array = np.asarray(values)
+        if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+            array = np.array(values, dtype=object)  # or the numbers beside a text would be text too
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise InputError(why_no_array(X, error)) from error
+    return array
+
+
+def as_column(series: nw.Series[Any], feature: str) -> np.ndarray:
+    """Cells of a column of a frame."""
+    if series.dtype.is_nested():
+        raise InputError(f"column {named(feature)} holds nested values; split it into one column a value")
+    if series.dtype in (nw.Int128, nw.UInt128):  # which NumPy does not have
+        series = series.cast(nw.Float64)
+    try:
+        return series.to_numpy()
+    except InputError:
+        raise
+    except Exception as error:  # each kind of frame raises its own
+        reason = " ".join(str(error).split())
+        raise InputError(f"column {named(feature)} cannot be read as numbers: {reason:.200}") from error
+
+
+def as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) -> np.ndarray:
+    """Read one column; whatever stands for a missing number becomes NaN."""
+    if column.dtype.kind in "biuf":
+        return column
+    if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
+        raise InputError(f"column {named(feature)} holds dates or times; {ADVICE['dates or times']}")
+    cells = column.astype(object)
+    floats, bad = _floats(cells)
+    if bad is not None:
+        raise InputError(why_no_number(cells, bad, feature, obs_id, first))
+    return floats
+
+
+def as_numbers(value: Any, subject: str) -> np.ndarray:
+    """Array of doubles from what is given beside the data: weights, parameters, values to hold.
+
+    Parameters
+    ----------
+    value : array_like
+        Numbers in any shape, by the rules for the cells of a table: booleans are 0 and 1, masked entries
+        and nulls are NaN.
+    subject : str
+        Begins the message: "weights are not", "parameter mu is not".
+
+    Examples
+    --------
+    >>> as_numbers([1, None, True], "weights are not")
+    array([ 1., nan,  1.])
+    >>> as_numbers(["1"], "weights are not")
+    Traceback (most recent call last):
+    mixtures.errors.InputError: weights are not an array of numbers: text ('1')
+    """
+    given = nw.from_native(value, series_only=True, pass_through=True)
+    try:
+        array = as_column(given, "0") if isinstance(given, nw.Series) else _uncovered(as_array(given))
+    except InputError as error:
+        raise InputError(f"{subject} an array of numbers: {error}") from error
+    if array.dtype.kind in "biuf":
+        with np.errstate(over="ignore"):  # a long double; it is infinite then
+            return array.astype(np.float64)
+    if array.dtype.kind in "mM":
+        raise InputError(f"{subject} an array of numbers: dates or times")
+    cells = array.astype(object).ravel()
+    floats, bad = _floats(cells)
+    if bad is not None:
+        raise InputError(f"{subject} an array of numbers: {kind_of(cells[bad])} ({shown(cells[bad])})")
+    return floats.reshape(array.shape)
+
+
+def _floats(cells: np.ndarray) -> tuple[np.ndarray, int | None]:
+    """Objects as doubles, and the place of the first that is not a number."""
+    floats = np.empty(len(cells))
+    for place, cell in enumerate(cells):
+        if isinstance(cell, Real | Decimal | np.bool):
+            floats[place] = _float(cell)
+        elif cell is None or cell is pd.NA or cell is pd.NaT or _is_masked(cell):
+            floats[place] = np.nan
+        else:
+            return floats, place
+    return floats, None
+
+
+def _float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # an integer too large; refused later, with its place
+        return np.inf
+    except ValueError:  # a signalling NaN
+        return np.nan
+
+
+def _is_masked(cell: Any) -> bool:
+    return isinstance(cell, np.ma.MaskedArray) and cell.ndim == 0 and bool(cell.mask)
+
+
+def _uncovered(X: Any) -> Any:
+    """Nested lists without masks: what is masked, one cell or some of an array, is NaN or None."""
+    if isinstance(X, list | tuple):
+        return [_uncovered(x) for x in X]
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    mask = np.ma.getmaskarray(X)
+    if not mask.any() or X.dtype.kind not in "biufO":  # text, dates and complex numbers are refused anyway
+        return X.data
+    missing: Any = None if X.dtype.kind == "O" else np.nan
+    kept = X.data.astype(object if X.dtype.kind == "O" else np.float64)
+    kept[mask] = missing
+    return kept[()] if kept.ndim == 0 else kept
+
+
+def _check_labels_of_rows(X: Any) -> None:
+    """Refuse rows that are Series whose cells are labelled in different ways."""
+    if not isinstance(X, list | tuple) or not X or not all(isinstance(row, pd.Series) for row in X):
+        return
+    for place, row in enumerate(X):
+        if not row.index.equals(X[0].index):
+            raise InputError(
+                f"the labels of row {place}, a Series, are not those of row 0; pass pandas.DataFrame(rows), "
+                "which puts them in the same order"
+            )

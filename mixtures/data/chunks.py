@@ -1,0 +1,105 @@
+"""Rows that come in chunks, read anew in every pass; and any data as `Rows`."""
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.data.reading import as_data
+from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
+from mixtures.data.table import Data, row_labels
+from mixtures.errors import InputError
+
+__all__ = ["Chunks", "checked_blocks", "chunk_labels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks(Blocks):
+    """Chunks of rows from an iterable, one in memory at a time.
+
+    Attributes
+    ----------
+    opened : callable
+        Gives an iterable of tables, the same ones whenever it is called.
+    weights : ndarray, shape (n,), or None
+        Frequency weights.
+    """
+
+    opened: Callable[[], Iterable[Any]]
+    weights: np.ndarray | None
+
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the chunks, from the first to the last."""
+        blocks = self._blocks()
+        total = f(next(blocks))
+        for block in blocks:
+            total = add(total, f(block))
+            del block  # before the next is read
+        return total
+
+    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
+        """``f(block, given[i])`` of every chunk whose ``given[i]`` is not None, in order."""
+        results, todo = [], iter(given)
+        for block in self._blocks():
+            x = next(todo)
+            if x is not None:
+                results.append(f(block, x))
+            del block
+        return results
+
+    def _blocks(self) -> Iterator[Data]:
+        """Chunks of one pass, held to what they were in the first."""
+        place = 0
+        for block in checked_blocks(self.opened):
+            if place == len(self.sizes) or block.n_rows != self.sizes[place]:
+                break
+            place += 1
+            rows = slice(block.first, block.first + block.n_rows)
+            yield block if self.weights is None else replace(block, weights=self.weights[rows])
+            del block
+        else:
+            if place == len(self.sizes):
+                return
+        raise InputError(
+            f"the chunks are not those of the first pass, from chunk {place} on; the function must open them "
+            "anew whenever it is called, and in the same order"
+        )
+
+
+def chunk_labels(opened: Callable[[], Iterable[Any]], weights: pd.Series) -> pd.Index | None:
+    """Row labels of all chunks; counted on where every chunk begins anew and the weights do not."""
+    indexes: list[pd.Index] = []
+    for table in opened():
+        index = row_labels(table)
+        if index is None:
+            return None
+        indexes.append(index)
+    labels = indexes[0].append(indexes[1:])
+    return labels if labels.is_unique or labels.equals(weights.index) else pd.RangeIndex(len(labels))
+
+
+def checked_blocks(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
+    """Every chunk with rows as a checked block that knows its place."""
+    tables = opened()
+    if not isinstance(tables, Iterable) or hasattr(tables, "__array__"):
+        kind = type(tables).__name__
+        raise InputError(f"the function returned a {kind}; it must return an iterator of arrays or frames")
+    place, first, features = 0, 0, None
+    for table in tables:
+        shape = getattr(table, "shape", ())
+        if not (shape and shape[0] == 0):
+            try:
+                block = as_data(table, first=first)
+                check_two_dimensions(table)
+            except InputError as error:
+                raise InputError(f"chunk {place}: {error}") from error
+            features = features or block.features
+            check_alike("chunk", place, block.features, features)
+            first += block.n_rows
+            yield block
+            del block
+        del table
+        place += 1  # noqa: SIM113 (enumerate would hold on to the table while the next is made)

@@ -1,0 +1,287 @@
+"""Rows on the workers of a cluster, or on Dask's local scheduler.
+
+The blocks are read, checked and kept where they are. Functions travel to them,
+with the parameters they carry; answers are added in one tree and its root comes
+back. If a worker is lost, Dask makes its blocks again from where they came from.
+Workers need this package installed.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from mixtures.data.reading import as_data, check_total, check_weights, labels_from
+from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
+from mixtures.data.table import Data
+from mixtures.errors import InputError
+
+__all__ = ["DaskRows", "dask_rows"]
+
+FAN_IN = 8
+"""Answers that one task of the tree adds."""
+
+
+@dataclass(frozen=True, eq=False)
+class DaskRows(Blocks):
+    """Blocks of rows kept by Dask.
+
+    Attributes
+    ----------
+    blocks : tuple of dask.delayed.Delayed
+        A checked `Data` each, persisted.
+    distinct : bool
+        Whether rows that repeat within a block are counted once.
+    client : distributed.Client or None
+        Client of the cluster that keeps the blocks; None where this process does.
+    """
+
+    side_by_side: ClassVar[bool] = True
+
+    blocks: tuple[Any, ...]
+    distinct: bool = False
+    client: Any = None
+
+    @property
+    def compressed(self) -> "DaskRows":
+        """Distinct rows of every block, weighted by how often they occur; all rows where few repeat."""
+        if self.distinct:
+            return self
+        sizes = np.array(self.each(_n_distinct, [True] * len(self.blocks)))
+        if (sizes == self.sizes).all():
+            return self
+        totals = self.sizes if self.totals is None else self.totals
+        return replace(self, sizes=sizes, totals=totals, distinct=True)
+
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the blocks, added where they are in a tree of fixed shape."""
+        n = len(self.blocks)
+        level = _tasks(_answer, self.blocks, [f] * n, [self.distinct] * n)
+        while len(level) > 1:
+            groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
+            level = _tasks(_added, [add] * len(groups), groups)
+        (total,) = _computed(self.client, level)
+        if isinstance(total, InputError):
+            raise total
+        return total
+
+    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
+        """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
+        asked = [(block, x) for block, x in zip(self.blocks, given, strict=True) if x is not None]
+        blocks, xs = zip(*asked, strict=True)
+        n = len(asked)
+        return _computed(self.client, _tasks(_answer_to, blocks, [f] * n, xs, [self.distinct] * n))
+
+
+def import_dask() -> Any:
+    """Dask, which is not needed for anything else."""
+    try:
+        import dask
+        import dask.delayed
+    except ImportError as error:
+        raise InputError(f"Dask is missing ({error}); pip install 'pymc-mixtures[dask]'") from error
+    return dask
+
+
+def _client() -> Any:
+    """Client of ``dask.distributed`` that is at work now, or None."""
+    try:
+        from distributed import default_client
+
+        return default_client()
+    except (ImportError, ValueError):
+        return None
+
+
+def _computed(client: Any, tasks: Sequence[Any]) -> list[Any]:
+    """Answers of tasks; a `ConnectionError` where the cluster that was to give them is gone."""
+    try:
+        return list(import_dask().compute(*tasks))
+    except Exception as error:
+        if client is None or not _is_loss(client, error):
+            raise
+        raise ConnectionError(
+            f"the Dask cluster that keeps the rows was closed or lost its workers ({type(error).__name__}: "
+            f"{' '.join(str(error).split()):.200}); connect to a cluster and pass the data again"
+        ) from error
+
+
+def _is_loss(client: Any, error: Exception) -> bool:
+    """Whether an error is of the cluster, and not of a task on it."""
+    from distributed import CancelledError, KilledWorker
+    from distributed.comm import CommClosedError
+
+    return client.status != "running" or isinstance(error, CancelledError | KilledWorker | CommClosedError)
+
+
+def dask_rows(X: Any, weights: Any = None) -> DaskRows:
+    """Read and check a Dask collection where it is.
+
+    Parameters
+    ----------
+    X : Dask array, DataFrame or Series
+        The data, in blocks of rows. They are kept by the workers of the
+        ``dask.distributed`` client where there is one, else in this process.
+    weights : array_like or Dask array, shape (n,), optional
+        Frequency weights; a Dask array or Series in the same blocks stays where it is. Beside a
+        DataFrame, the index of a Series is matched to that of the rows.
+
+    Returns
+    -------
+    DaskRows
+        The rows.
+
+    Raises
+    ------
+    InputError
+        As of `mixtures.data.sources.as_rows`.
+    ConnectionError
+        If the cluster is closed, or loses its workers for good, before an answer is there.
+    """
+    dask, client = import_dask(), _client()
+    tables, labelled = _tables(X), hasattr(X, "divisions")
+    read = dask.persist(*_tasks(_read, tables, [X.ndim == 1] * len(tables)))
+    reports = _computed(client, _tasks(_report, read))
+    sizes = [n for n, _, _ in reports]
+    firsts = [int(n) for n in np.cumsum([0, *sizes[:-1]])]
+    _refuse_bad(client, X.ndim == 1, tables, reports, firsts)
+    kept = [i for i, n in enumerate(sizes) if n > 0]
+    labels = None
+    if labelled and isinstance(weights, pd.Series):
+        labels = pd.Index(np.concatenate(_computed(client, _tasks(_labels, [read[i] for i in kept]))))
+        if not labels.is_unique and not labels.equals(weights.index):
+            labels = pd.RangeIndex(len(labels))  # every block begins anew
+    all_weights = _weights_of_blocks(weights, sizes, labels)
+    given = ([of[i] for i in kept] for of in (read, firsts, all_weights, [labelled] * len(sizes)))
+    blocks = dask.persist(*_tasks(_placed, *given))
+    totals = None
+    if weights is not None:
+        weighed = _computed(client, _tasks(_weighed, blocks))
+        for i, total in zip(kept, weighed, strict=True):
+            if isinstance(total, InputError):
+                raise InputError(f"partition {i}: {total}")
+        totals = check_total(np.array(weighed))
+    return DaskRows(reports[kept[0]][1], np.array(sizes)[kept], totals, blocks, client=client)
+
+
+def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
+    """``f`` of the first of every column, of the second of every column, and so on; later."""
+    task = import_dask().delayed(f, pure=False)
+    return [task(*row) for row in zip(*columns, strict=True)]
+
+
+def _refuse_bad(
+    client: Any, is_column: bool, tables: Sequence[Any], reports: Sequence[Any], firsts: Sequence[int]
+) -> None:
+    """Refuse the first block that is not a table, or not one like those before it."""
+    expected: tuple[str, ...] = ()
+    for i, (_, features, is_bad) in enumerate(reports):
+        if is_bad:  # read it again, now that the rows before it are counted
+            (error,) = _computed(client, _tasks(_read, [tables[i]], [is_column], [firsts[i]]))
+            raise InputError(f"partition {i}: {error}")
+        if features:
+            expected = expected or features
+            check_alike("partition", i, features, expected)
+    if not expected:
+        raise InputError("the partitions hold no rows; pass at least one row")
+
+
+def _tables(X: Any) -> list[Any]:
+    """Delayed blocks of rows of a Dask collection."""
+    if not _has_blocks(X):
+        raise InputError(f"a Dask {type(X).__name__} is no table; pass a Dask array or DataFrame")
+    if X.ndim > 2:
+        raise InputError(f"the data have {X.ndim} dimensions; reshape them to (rows, columns)")
+    if X.ndim == 2 and hasattr(X, "rechunk") and X.numblocks[1] > 1:
+        X = X.rechunk({1: -1})
+    return _delayed(X)
+
+
+def _has_blocks(X: Any) -> bool:
+    """Whether X is a Dask array, DataFrame or Series: a Delayed has every attribute, but no numbers."""
+    return hasattr(X, "to_delayed") and isinstance(X.ndim, int)
+
+
+def _delayed(X: Any) -> list[Any]:
+    blocks = X.to_delayed()  # of an array an array of them
+    return list(blocks.ravel()) if isinstance(blocks, np.ndarray) else list(blocks)
+
+
+def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: pd.Index | None) -> list[Any]:
+    """Weights of every block: None, a slice of an array, or a delayed block of a Dask collection."""
+    if weights is None:
+        return [None] * len(sizes)
+    if not _has_blocks(weights):
+        return np.split(check_weights(weights, sum(sizes), labels=labels), np.cumsum(sizes)[:-1])
+    blocks = _delayed(weights)
+    if weights.ndim != 1 or len(blocks) != len(sizes):
+        raise InputError(
+            f"the weights are {weights.ndim}-dimensional in {len(blocks)} blocks; the data have {len(sizes)} "
+            "blocks of rows: rechunk one like the other"
+        )
+    return blocks
+
+
+# What runs where the blocks are. Bad input comes back as a value, so that the first block's is reported.
+
+
+def _read(table: Any, is_column: bool, first: int = 0) -> Data | InputError | None:
+    shape = getattr(table, "shape", ())
+    if shape and shape[0] == 0:
+        return None
+    try:
+        data = as_data(table, first=first)
+        if not is_column:
+            check_two_dimensions(table)
+        return data
+    except InputError as error:
+        return error
+
+
+def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool]:
+    """Rows, columns, and whether they are bad."""
+    if isinstance(block, Data):
+        return block.n_rows, block.features, False
+    return 0, (), block is not None
+
+
+def _labels(block: Data) -> np.ndarray:
+    return block.obs_id
+
+
+def _placed(data: Data, first: int, weights: Any, labelled: bool) -> Data | InputError:
+    """A block with its place in the whole, and its weights."""
+    labels = pd.Index(data.obs_id) if labelled else None
+    try:
+        checked = None if weights is None else check_weights(weights, data.n_rows, first, labels)
+    except InputError as error:
+        return error
+    return replace(data, first=first, obs_id=labels_from(data.obs_id, first), weights=checked)
+
+
+def _weighed(block: Data | InputError) -> float | InputError:
+    return block.total if isinstance(block, Data) else block
+
+
+def _n_distinct(block: Data, _: Any) -> int:
+    return block.compressed.n_rows
+
+
+def _answer(block: Data, f: Callable[[Data], Any], distinct: bool) -> Any:
+    try:
+        return f(block.compressed if distinct else block)
+    except InputError as error:
+        return error
+
+
+def _answer_to(block: Data, f: Callable[[Data, Any], Any], x: Any, distinct: bool) -> Any:
+    return f(block.compressed if distinct else block, x)
+
+
+def _added(add: Callable[[Any, Any], Any], answers: Sequence[Any]) -> Any:
+    refused = next((x for x in answers if isinstance(x, InputError)), None)
+    return reduce(add, answers) if refused is None else refused

@@ -1,0 +1,325 @@
+"""Tables from files, as they are; `as_data` checks their cells.
+
+`mixtures.data.textfiles` states the rules for text. Parquet says beforehand how much
+it holds, and is refused if that is too much: a few kilobytes of it can claim to
+be terabytes.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_repeats
+from mixtures.errors import InputError
+from mixtures.messages import did_you_mean, named, shortened
+
+__all__ = ["choose_columns", "read_stream", "read_table"]
+
+LARGEST_TABLE = 2**32
+"""Bytes of a text file, or of the values of a Parquet file, that are read at most."""
+
+
+PIECE = 2**20
+"""Bytes read at a time: asked for more, Python sets memory aside for all of them at once."""
+
+
+_PARQUET = (".parquet", ".pq")
+
+
+_NAMELESS = re.compile(r"__index_level_\d+__")
+
+
+def read_table(
+    path: str | PathLike[str],
+    columns: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    index: str | None = None,
+) -> pd.DataFrame:
+    """Read a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : path
+        The suffix says how to read the file: ``.csv`` (commas), ``.tsv`` (tabs), ``.txt`` (white space),
+        ``.parquet`` or ``.pq`` (needs pyarrow). Text is UTF-8. A pipe without a suffix is read as CSV.
+    columns : str or sequence of str, optional
+        The columns to keep, in this order; all of them by default.
+    exclude : str or sequence of str
+        Columns to leave out of them.
+    separator : str, optional
+        The character between the cells of a text file, where it is not the one of the suffix.
+    header : bool, optional
+        Whether the first line of a text file holds the column names; by default it must be plain that it
+        does, as `mixtures.data.textfiles.read_text` has it. Without them columns are x0, x1, ...
+    index : str, optional
+        The column of row labels, which is not a feature. By default a first column without a name that
+        numbers the rows, and what pandas wrote as labels into Parquet.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table as it is in the file; :func:`as_data` checks its cells.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, unreadable, too large or of another kind, lacks one of the columns,
+        or may be read in more than one way.
+    """
+    path = _path(path)
+    suffix = path.suffix.lower()
+    check_reading(header, index, columns, exclude)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; name a file in it")
+    is_pipe, is_file = (is_kind(path) for is_kind in (_is_pipe, os.path.isfile))
+    if not is_pipe and not is_file:
+        exists = os.path.exists(path)
+        raise InputError(
+            f"{path} is a device or socket, not a file" if exists else f"there is no file {path}"
+        )
+    if is_file and path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+    if is_pipe and not suffix:
+        suffix = ".csv"
+    if suffix not in (*SEPARATORS, *_PARQUET):
+        kinds = ", ".join((*SEPARATORS, *_PARQUET))
+        raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
+    if suffix in _PARQUET and (separator is not None or header is not None):
+        what = "separator" if separator is not None else "header"
+        raise InputError(f"{path} is no text file: it has no {what}; leave it out")
+    if suffix in _PARQUET and is_pipe:
+        raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
+    if suffix in _PARQUET:
+        return _read_parquet(path, columns, exclude, index)
+    try:
+        with open(path, "rb") as file:
+            content = _content(file, str(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
+    if not content:
+        raise InputError(f"{path} is empty")
+    separator = _checked(separator) or SEPARATORS[suffix]
+    table = read_text(content, separator, str(path), header=header, index=index)
+    return table[choose_columns(list(table.columns), columns, exclude)]
+
+
+def read_stream(
+    stream: BinaryIO,
+    name: str,
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    index: str | None = None,
+) -> pd.DataFrame:
+    """Read CSV from an open stream, such as standard input; the keywords are those of `read_table`."""
+    check_reading(header, index)
+    content = _content(stream, name)
+    if not content:
+        raise InputError(f"{name} is empty")
+    return read_text(content, _checked(separator) or ",", name, header=header, index=index)
+
+
+def check_reading(
+    header: Any, index: Any, columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
+) -> None:
+    """Refuse a header that is neither true nor false, and row labels that are something else too."""
+    if header is not None and not isinstance(header, bool):
+        raise InputError(f"header is {header!r:.80}; it must be True, False or None")
+    if index is None:
+        return
+    if not isinstance(index, str):
+        raise InputError(f"index is {index!r:.80}; it must be the name of a column")
+    for what, names in (("kept", columns), ("left out", exclude)):
+        if names is not None and index in ([names] if isinstance(names, str) else names):
+            raise InputError(f"column {named(index)} is to be {what} and to be the row labels; choose one")
+
+
+def _path(path: Any) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise InputError(f"{path!r:.80} is a {type(path).__name__}, not the path of a file") from error
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _checked(separator: str | None) -> str | None:
+    """A separator that a user names."""
+    if separator is None:
+        return None
+    if not isinstance(separator, str):
+        raise InputError(f"separator is {separator!r:.80}; it must be a character such as ',' or ';'")
+    plain = len(separator) == 1 and separator.isascii() and not separator.isalnum()
+    if not plain or separator in '"\r\n.':
+        raise InputError(
+            f"separator {named(separator)} is not a single character of ASCII such as ',' or ';'"
+        )
+    return separator
+
+
+def choose_columns(
+    available: Sequence[str], columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
+) -> list[str]:
+    """Columns to keep of those that there are; an `InputError` suggests one for a slip."""
+    for names in (columns, exclude):
+        for name in () if names is None or isinstance(names, str) else names:
+            if not isinstance(name, str):
+                raise InputError(f"{name!r:.80} is not the name of a column")
+    known = set(available)
+    asked, without = (
+        [name if name in known else name.strip() for name in ([names] if isinstance(names, str) else names)]
+        for names in (available if columns is None else columns, exclude)
+    )
+    for name in [*asked, *without]:
+        if name not in known:
+            raise InputError(
+                f"there is no column {named(name)}{did_you_mean(name, available)}; the columns are "
+                f"{shortened(available)}"
+            )
+    if columns is not None:
+        refuse_repeats(asked, "asked for")
+    dropped = set(without)
+    return [name for name in asked if name not in dropped]
+
+
+def _content(stream: BinaryIO, source: str) -> bytes:
+    """Read all of a stream, and no more than there may be of it."""
+    pieces: list[bytes] = []
+    room = LARGEST_TABLE
+    while piece := stream.read(PIECE):
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise InputError(
+                f"{source} has more than {LARGEST_TABLE} bytes, the most that are read at once; pass it in "
+                "chunks to fit_em or crosscheck in Python"
+            )
+    return b"".join(pieces)
+
+
+# Parquet
+
+
+def _read_parquet(
+    path: Path, columns: str | Sequence[str] | None, exclude: str | Sequence[str], index: str | None
+) -> pd.DataFrame:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InputError(f"reading {path} needs pyarrow; pip install 'pymc-mixtures[io]'") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+        refuse_repeats(schema.names, f"in {path}")
+        labels = _label_columns(schema) if index is None else choose_columns(schema.names, index)
+        chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
+        wanted = {*labels, *chosen}
+        kept = [field for field in schema if _is_read(field.name, wanted)]
+        _check_claims(pa, metadata, kept, labels, path)
+        # A text that is stored once and repeated by its number may be as large as the file, in every row:
+        # it stays stored once. It is no number anyway.
+        texts = [field.name for field in kept if _is_text(pa, field.type)]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            table = file.read([field.name for field in kept])
+        # What pandas wrote beside the schema is not followed: it may say anything.
+        frame = table.replace_schema_metadata().to_pandas()
+        return (frame.set_index(_labels(frame, labels)) if labels else frame)[chosen]
+    except InputError:
+        raise
+    except Exception as error:  # pyarrow and pandas raise nearly every kind on damaged files
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as parquet: {reason[:300]}") from error
+
+
+def _is_read(name: str, wanted: set[str]) -> bool:
+    """Whether pyarrow reads a column: it takes those whose names go on with a point for parts of others."""
+    parts = name.split(".")
+    return any(".".join(parts[:i]) in wanted for i in range(1, len(parts) + 1))
+
+
+def _label_columns(schema: Any) -> list[str]:
+    """Columns that pandas keeps row labels in, by what it wrote beside the schema."""
+    described = schema.pandas_metadata or {}
+    named_there = described.get("index_columns", [])
+    return [name for name in schema.names if name in named_there]
+
+
+def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
+    """Row labels from their columns; texts that stay stored once, if together they would be too many."""
+    levels = [frame[name] for name in names]
+    for i, level in enumerate(levels):
+        if isinstance(level.dtype, pd.CategoricalDtype) and _total_length(level.cat) < LARGEST_TABLE:
+            levels[i] = level.astype(level.cat.categories.dtype)
+    own = [None if _NAMELESS.fullmatch(name) else name for name in names]
+    if len(levels) == 1:
+        return pd.Index(levels[0]).rename(own[0])
+    return pd.MultiIndex.from_arrays(levels, names=own)
+
+
+def _total_length(texts: Any) -> int:
+    """Characters of all texts together, were each stored by itself."""
+    lengths = np.array([len(str(text)) for text in texts.categories] + [0])  # code -1: none
+    return int(lengths[texts.codes].sum())
+
+
+def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[str], path: Path) -> None:
+    """Refuse what cannot be a table, or is too large for one, before a value is read."""
+    if len(kept) > MOST_COLUMNS:
+        raise InputError(f"{path} has {len(kept)} columns; {MOST_COLUMNS} are the most")
+    for field in kept:
+        if pa.types.is_nested(field.type):
+            if field.name in labels:
+                raise InputError(
+                    f"the row labels of {path}, column {named(field.name)}, are nested values "
+                    f"({str(field.type)[:40]}); write numbers or text as labels"
+                )
+            raise InputError(
+                f"column {named(field.name)} of {path} holds nested values ({str(field.type)[:40]}); "
+                "split it into one column a value, or leave it out (--exclude)"
+            )
+    # Of single columns more could be asked, but pyarrow ends the process where a file leaves them out.
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    pages = sum(max(0, group.total_byte_size) for group in groups)
+    rows = max(metadata.num_rows, sum(max(0, group.num_rows) for group in groups))
+    claimed = max(pages, rows * sum(_cell_bytes(pa, field.type) for field in kept))
+    if claimed > LARGEST_TABLE:
+        raise InputError(
+            f"{path} holds {rows} rows of {len(kept)} columns, {claimed} bytes of them; {LARGEST_TABLE} are "
+            "the most that are read at once: choose fewer columns (--columns), or pass it in chunks to "
+            "fit_em or crosscheck in Python"
+        )
+
+
+def _is_text(pa: Any, kind: Any) -> bool:
+    of = pa.types
+    return any(
+        is_kind(kind) for is_kind in (of.is_string, of.is_large_string, of.is_binary, of.is_large_binary)
+    )
+
+
+def _cell_bytes(pa: Any, kind: Any) -> int:
+    """What a cell takes in memory: a number, a text stored once, or an object of Python's."""
+    of = pa.types
+    if of.is_integer(kind) or of.is_floating(kind) or of.is_boolean(kind):
+        return 8
+    if _is_text(pa, kind) or of.is_dictionary(kind):
+        return 16
+    try:
+        return 128 + int(kind.byte_width)
+    except (AttributeError, ValueError):  # of no fixed width: nulls, texts in views, intervals
+        return 128

@@ -1,0 +1,205 @@
+"""Columns of new data and of data that were fitted: matched by name where both have names.
+
+What is made up for want of names are places: ``x0, x1, ...`` for an array, and
+``0, 1, ...`` or ``column_0, column_1, ...`` for a pandas or polars frame made from
+one. Where one side has no names, columns go by position.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+
+from mixtures.data.rows import Blocks, Rows
+from mixtures.data.table import Data
+from mixtures.errors import InputError
+from mixtures.messages import did_you_mean, named, shortened
+
+__all__ = ["has_names", "in_order", "matched", "places"]
+
+OF_FRAMES = ("", "column_")
+
+
+PLACES = ("x", *OF_FRAMES)
+"""What stands before the number of a column that has no name: in frames, and in all tables."""
+
+
+LISTED = 5
+"""Missing or unknown columns that a message names."""
+
+
+def has_names(features: Sequence[str], made_up: Sequence[str] = PLACES) -> bool:
+    """Whether columns have names, more than their places.
+
+    Examples
+    --------
+    >>> has_names(["x0", "x1"]), has_names(["x1", "x0"]), has_names(["waiting"])
+    (False, True, True)
+    """
+    return all(any(f != f"{word}{j}" for j, f in enumerate(features)) for word in made_up)
+
+
+def places(
+    given: Sequence[str],
+    fitted: Sequence[str],
+    *,
+    labelled: bool = True,
+    names: bool | None = None,
+    what: str = "X has",
+    whose: str = "the parameters are",
+) -> list[int]:
+    """Where each fitted column is among those given.
+
+    Parameters
+    ----------
+    given, fitted : sequence of str
+        Names of the columns.
+    labelled : bool, default True
+        Whether the columns given are told by what they are called, if only in another order; an array's
+        are not.
+    names : bool, optional
+        Whether those given have names, more than places; by default as `has_names` tells.
+    what, whose : str
+        How a message begins to say of which columns either is.
+
+    Returns
+    -------
+    list of int
+        A place for every fitted column.
+
+    Raises
+    ------
+    InputError
+        If a fitted column is missing, another is there, or without names they are not as many.
+
+    Examples
+    --------
+    >>> places(["b", "a"], ["a", "b"]), places(["x0", "x1"], ["a", "b"])
+    ([1, 0], [0, 1])
+    """
+    if labelled and set(given) == set(fitted):
+        at = {name: j for j, name in enumerate(given)}
+        return [at[name] for name in fitted]
+    named_given, named_fitted = has_names(given) if names is None else names, has_names(fitted)
+    some = (named_given or named_fitted) and set(given) & set(fitted)
+    wrong = ""
+    if labelled and (some or (named_given and named_fitted)):
+        missing = [name for name in fitted if name not in set(given)]
+        unknown = [name for name in given if name not in set(fitted)]
+        hint = did_you_mean(missing[0], unknown) if missing else ""
+        wrong = "; ".join(filter(None, (_listed(missing, "missing") + hint, _listed(unknown, "not known"))))
+    if len(given) != len(fitted):
+        told = f"; {wrong}" if wrong else ""
+        raise InputError(f"{what} {len(given)} columns; {whose} of {len(fitted)} features{told}")
+    if wrong:
+        raise InputError(
+            f"{what} the columns {shortened(given)}; {whose} of {shortened(fitted)}; {wrong}: give the "
+            "fitted columns, or an array of them in that order"
+        )
+    return list(range(len(fitted)))
+
+
+def in_order(given: Sequence[str], fitted: Sequence[str], **words: Any) -> tuple[list[int], tuple[str, ...]]:
+    """Places of the fitted columns among those given, and their names, of either side that has any."""
+    order = places(given, fitted, **words)
+    found = [given[j] for j in order]
+    return order, tuple(fitted if has_names(fitted) or not has_names(found) else found)
+
+
+def _listed(names: Sequence[str], what: str) -> str:
+    """Word names: "'a', 'b' are missing"; nothing of none."""
+    if not names:
+        return ""
+    shown = ", ".join(named(name) for name in names[:LISTED])
+    rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{shown}{rest} {'is' if len(names) == 1 else 'are'} {what}"
+
+
+def matched[R: Rows](rows: R, fitted: Sequence[str], X: Any, *, whose: str = "the parameters are") -> R:
+    """Rows with their columns in the order of those fitted; they keep their own names.
+
+    Parameters
+    ----------
+    rows : Rows
+        Checked data.
+    fitted : sequence of str
+        Names of the fitted columns.
+    X : object
+        What the rows were read from: a frame has labels whatever they look like, an array has none.
+    whose : str
+        As in `places`.
+
+    Returns
+    -------
+    Rows
+        The rows themselves where there is nothing to change.
+
+    Raises
+    ------
+    InputError
+        As of `places`.
+    """
+    table = X[0] if isinstance(X, list | tuple) and X else X
+    is_frame = hasattr(table, "columns") or hasattr(table, "column_names")
+    names = has_names(rows.features, OF_FRAMES if is_frame else PLACES)
+    order = places(rows.features, fitted, labelled=is_frame or names, names=names, whose=whose)
+    if order == sorted(order):
+        return rows
+    features = tuple(rows.features[j] for j in order)
+    if isinstance(rows, Blocks):
+        return Reordered(features, rows.sizes, rows.totals, rows, tuple(order))  # type: ignore[return-value]
+    return _reordered(rows, order, features)  # type: ignore[arg-type, return-value]
+
+
+def _reordered(data: Data, order: Sequence[int], features: tuple[str, ...]) -> Data:
+    values = np.ascontiguousarray(data.values[:, order])
+    values.flags.writeable = False
+    return replace(data, values=values, features=features)
+
+
+@dataclass(frozen=True, eq=False)
+class Reordered(Blocks):
+    """Blocks whose columns are put in another order wherever they are read.
+
+    Attributes
+    ----------
+    rows : Blocks
+        The blocks as they come.
+    order : tuple of int
+        Where each column is among theirs.
+    """
+
+    rows: Blocks
+    order: tuple[int, ...]
+
+    @property
+    def side_by_side(self) -> bool:  # type: ignore[override]
+        """Whether blocks are worked on at the same time."""
+        return self.rows.side_by_side
+
+    @property
+    def compressed(self) -> Self:
+        """The rows, those that repeat counted once where that is worth it."""
+        rows = self.rows.compressed
+        return self if rows is self.rows else replace(self, sizes=rows.sizes, totals=rows.totals, rows=rows)
+
+    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
+        """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
+        return self.rows.each(partial(_answer_to, f, self.order, self.features), given)
+
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the blocks, in an order that is always the same."""
+        return self.rows.sum_over(partial(_answer, f, self.order, self.features), add)
+
+
+def _answer[T](f: Callable[[Data], T], order: tuple[int, ...], features: tuple[str, ...], block: Data) -> T:
+    return f(_reordered(block, order, features))
+
+
+def _answer_to(
+    f: Callable[[Data, Any], Any], order: tuple[int, ...], features: tuple[str, ...], block: Data, x: Any
+) -> Any:
+    return f(_reordered(block, order, features), x)

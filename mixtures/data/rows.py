@@ -1,0 +1,181 @@
+"""Rows, wherever they are: in memory, in chunks read one by one, or on the workers of a cluster.
+
+All that EM asks of data is a sum over rows of a value that can be added
+(statistics, log-likelihoods, moments, counts), or a subsample. So this is all
+that `Rows` can do, and nothing above it knows where the rows are:
+
+- ``rows.sum_over(f)`` is the sum of ``f(block)`` over the blocks that the rows
+  come in, each a checked `Data` with its weights and ``block.first``, the
+  position of its first row in the whole. Blocks are added in an order that is
+  always the same. Another way to put two answers together, such as
+  ``numpy.maximum``, can be given as ``add``. For a cluster, ``f`` is sent to the
+  rows: a function of a module, or `functools.partial` of one, that carries
+  parameters and no data.
+- ``rows.subsample(size, rng)`` is a table in memory for what needs one.
+
+`Data` is the case of one block, `mixtures.data.chunks.Chunks` that of an iterable,
+`mixtures.data.dask_rows.DaskRows` that of Dask; `mixtures.data.sources.as_rows` makes any of
+them from what a user has.
+"""
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from mixtures.data.table import BLOCK_ROWS, Data
+from mixtures.errors import InputError
+from mixtures.messages import shortened
+
+__all__ = ["Blocks", "Rows", "check_alike", "check_two_dimensions", "means"]
+
+
+class Rows(Protocol):
+    """What data must be able to do for EM."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Unique column names."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows n."""
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns D."""
+
+    @property
+    def total(self) -> float:
+        """Number of rows that they count as: n, or the sum of the weights."""
+
+    @property
+    def compressed(self) -> "Rows":
+        """The same rows, those that repeat counted once where that is worth it."""
+
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the blocks of rows, in an order that is always the same."""
+
+    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """All rows and weights if there are no more than ``size``; else so many, drawn by weight."""
+
+
+def means(rows: Rows) -> np.ndarray:
+    """Weighted mean of every column, shape (D,)."""
+    return np.asarray(rows.sum_over(_column_sums) / rows.total)
+
+
+def _column_sums(data: Data) -> np.ndarray:
+    total = np.zeros(data.n_features)
+    for place, block in data.blocks(BLOCK_ROWS):
+        total += block.sum(axis=0) if data.weights is None else data.weights[place] @ block
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks(ABC):
+    """Rows that are never in memory at once.
+
+    Attributes
+    ----------
+    features : tuple of str, length D
+        Unique column names.
+    sizes : ndarray of int, shape (B,)
+        Number of rows of every block.
+    totals : ndarray, shape (B,), or None
+        Weight of every block, if rows have weights.
+    """
+
+    side_by_side: ClassVar[bool] = False
+    """Whether blocks are worked on at the same time."""
+
+    features: tuple[str, ...]
+    sizes: np.ndarray
+    totals: np.ndarray | None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows n."""
+        return int(self.sizes.sum())
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns D."""
+        return len(self.features)
+
+    @property
+    def total(self) -> float:
+        """Number of rows that they count as: n, or the sum of the weights."""
+        return float(self.n_rows if self.totals is None else self.totals.sum())
+
+    @property
+    def compressed(self) -> Self:
+        """The rows themselves."""
+        return self
+
+    @abstractmethod
+    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
+        """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
+
+    @abstractmethod
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the blocks, in an order that is always the same."""
+
+    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """All rows and weights if there are no more than ``size``; else so many, drawn by weight.
+
+        As `Data.subsample` draws them: a seed draws the same rows wherever they are.
+        """
+        if self.n_rows <= size:
+            parts = self.each(_whole, [True] * len(self.sizes))
+            weights = None if self.totals is None else np.concatenate([w for _, w in parts])
+            return np.concatenate([x for x, _ in parts]), weights
+        if self.totals is None:
+            ends = np.cumsum(self.sizes)
+            drawn = rng.choice(self.n_rows, size, replace=False)
+        else:
+            ends = np.cumsum(self.totals)
+            drawn = rng.random(size) * ends[-1]
+        drawn = np.sort(drawn)
+        stops = np.searchsorted(drawn, ends)
+        within = [
+            drawn[begin:stop] - start if stop > begin else None
+            for begin, stop, start in zip(
+                np.append(0, stops[:-1]), stops, np.append(0, ends[:-1]), strict=True
+            )
+        ]
+        return np.concatenate(self.each(_drawn, within)), None
+
+
+def _whole(block: Data, _: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    return block.values, block.weights
+
+
+def _drawn(block: Data, within: np.ndarray) -> np.ndarray:
+    """Rows at positions of a block, or at heights of its summed weights."""
+    if block.weights is None:
+        return block.values[within.astype(int)]
+    places = np.searchsorted(np.cumsum(block.weights), within, side="right")
+    return block.values[np.minimum(places, block.n_rows - 1)]
+
+
+def check_alike(what: str, place: int, features: Sequence[str], expected: Sequence[str]) -> None:
+    """Refuse a block whose columns are not those of the first."""
+    if features != expected:
+        raise InputError(
+            f"{what} {place} has columns {shortened(features, 8)}, those before it {shortened(expected, 8)}; "
+            f"give every {what} the same columns in the same order"
+        )
+
+
+def check_two_dimensions(table: Any) -> None:
+    """Refuse a block of one dimension: it may be a row, or a column."""
+    shape = getattr(table, "shape", None)
+    if len(np.shape(table) if shape is None else shape) == 1:
+        raise InputError(
+            f"a table of one dimension ({type(table).__name__}) may be a row or a column; give tables of "
+            "shape (rows, columns): x[None, :] for a row, x[:, None] for a column, or all rows in one table"
+        )

@@ -1,0 +1,79 @@
+"""Rows from whatever holds them: arrays, frames, functions that open chunks, Dask collections."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.data.chunks import Chunks, checked_blocks, chunk_labels
+from mixtures.data.dask_rows import dask_rows
+from mixtures.data.reading import as_data, check_total, check_weights, elsewhere
+from mixtures.data.rows import Blocks, Rows
+from mixtures.errors import InputError
+
+__all__ = ["as_rows"]
+
+
+def as_rows(X: Any, weights: Any = None) -> Rows:
+    """Check data that may be larger than memory.
+
+    Parameters
+    ----------
+    X : array, data frame, list of tables, function, Dask array or Dask DataFrame
+        What `mixtures.data.reading.as_data` reads, or chunks of it: a list of tables; a
+        function without arguments that returns an iterator of tables, called
+        once a pass; a Dask collection in blocks of rows. A chunk has two
+        dimensions: single rows are refused. Rows already checked are returned
+        unchanged.
+    weights : array_like, shape (n,), optional
+        Frequency weights, as in `mixtures.data.reading.as_data`; for Dask, a Dask array
+        in the same blocks as well.
+
+    Returns
+    -------
+    Rows
+        A `Data`, `Chunks` or `mixtures.data.dask_rows.DaskRows`.
+
+    Raises
+    ------
+    InputError
+        As of `mixtures.data.reading.as_data`, with rows named by their position in the
+        whole; if chunks differ in their columns; or if they can be read once only.
+
+    Examples
+    --------
+    >>> rows = as_rows([np.zeros((3, 2)), np.ones((4, 2))])
+    >>> rows.n_rows, rows.sum_over(lambda block: float(block.values.sum()))
+    (7, 8.0)
+    """
+    if isinstance(X, Blocks):
+        if weights is not None:
+            raise InputError("the rows have been read; pass weights beside the data that they are of")
+        return X
+    if isinstance(X, Iterator):
+        raise InputError(
+            f"the data are a {type(X).__name__}, which can be read once only, and EM reads them many times: "
+            "pass a function without arguments that opens it, such as lambda: read_chunks(path)"
+        )
+    what = elsewhere(X)
+    if what.startswith("a Dask"):
+        return dask_rows(X, weights)
+    return _chunks(X if callable(X) else lambda: X, weights) if what else as_data(X, weights)
+
+
+def _chunks(opened: Callable[[], Iterable[Any]], weights: Any) -> Chunks:
+    """Read all chunks once, to check and count them."""
+    sizes: list[int] = []
+    for block in checked_blocks(opened):
+        features = block.features
+        sizes.append(block.n_rows)
+        del block
+    if not sizes:
+        raise InputError("the chunks hold no rows; pass at least one chunk with rows")
+    if weights is None:
+        return Chunks(features, np.array(sizes), None, opened, None)
+    labels = chunk_labels(opened, weights) if isinstance(weights, pd.Series) else None
+    weights = check_total(check_weights(weights, sum(sizes), labels=labels))
+    totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
+    return Chunks(features, np.array(sizes), totals, opened, weights)

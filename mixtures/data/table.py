@@ -1,0 +1,191 @@
+"""Data in memory: a table of numbers with names for its rows and columns."""
+
+import mmap
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.errors import InputError
+from mixtures.messages import locate
+from mixtures.types import Array
+
+__all__ = ["BLOCK_ROWS", "LARGEST_TOTAL", "Data", "chunks", "read_only", "row_labels", "weight_places"]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A checked table of numbers, made by :func:`as_data`.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, D)
+        Finite float64, C-contiguous and read-only.
+    features : tuple of str, length D
+        Unique column names.
+    obs_id : ndarray, shape (n,)
+        Row labels: the index of a pandas frame, otherwise 0, 1, ..., n - 1.
+    weights : ndarray, shape (n,), or None
+        Frequency weights: a row of weight 2 counts as two rows.
+    first : int
+        Position of the first row in the whole, of which these may be a block.
+    """
+
+    values: np.ndarray
+    features: tuple[str, ...]
+    obs_id: np.ndarray
+    weights: np.ndarray | None = None
+    first: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows n."""
+        return self.values.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns D."""
+        return self.values.shape[1]
+
+    @property
+    def total(self) -> float:
+        """Number of rows that they count as: n, or the sum of the weights."""
+        return float(self.n_rows if self.weights is None else self.weights.sum())
+
+    def sum_over[T](self, f: Callable[["Data"], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f`` over blocks of the rows, of which there is one here."""
+        return f(self)
+
+    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """All rows and weights if there are no more than ``size``; else so many, drawn by weight."""
+        if self.n_rows <= size:
+            return self.values, self.weights
+        share = None if self.weights is None else self.weights / self.weights.sum()
+        chosen = rng.choice(self.n_rows, size, replace=share is not None, p=share)
+        return self.take(np.sort(chosen)), None
+
+    def locate(self, mask: np.ndarray) -> str:
+        """Name the cells where a mask is true, by row and column."""
+        return locate(mask, self.features, self.obs_id, first=self.first)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: nothing worked out on the way, such as a map of memory."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __sizeof__(self) -> int:  # by which Dask knows what moving the rows would cost
+        return object.__sizeof__(self) + self.values.nbytes + self.obs_id.nbytes
+
+    def blocks(self, size: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Stretches of at most ``size`` rows, one after the other, each with its place.
+
+        A memory map gives its pages back as they are read, so that data larger than memory can be.
+        """
+        for first in range(0, self.n_rows, size):
+            rows = slice(first, first + size)
+            yield rows, self.values[rows]
+            self.release()
+
+    @cached_property
+    def mapping(self) -> mmap.mmap | None:
+        """What a memory map is a view of, if its pages can be read again from the file."""
+        array: Any = self.values
+        shared = False
+        while isinstance(array, np.ndarray):
+            shared = shared or (isinstance(array, np.memmap) and array.mode in ("r", "r+", "w+"))
+            array = array.base
+        return array if shared and isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Copy rows, in ascending order."""
+        if self.mapping is None:
+            return self.values[rows]
+        ends = np.searchsorted(rows, np.arange(0, self.n_rows + BLOCK_ROWS, BLOCK_ROWS))
+        blocks = zip(ends, ends[1:], self.blocks(BLOCK_ROWS), strict=False)
+        return np.concatenate([block[rows[i:j] - place.start] for i, j, (place, block) in blocks])
+
+    def release(self) -> None:
+        """Let go of the pages of a memory map; nothing otherwise."""
+        if self.mapping is not None:
+            self.mapping.madvise(mmap.MADV_DONTNEED)
+
+    @cached_property
+    def compressed(self) -> "Data":
+        """Distinct rows, weighted by how often they occur; the data themselves where few rows repeat.
+
+        Sums over rows are the same, up to rounding, and cost what the distinct rows cost.
+        """
+        places = np.linspace(0, max(0, self.n_rows - PROBED), PROBES).astype(int)
+        rows = np.unique(places[:, None] + np.arange(min(PROBED, self.n_rows)))
+        probe = pd.DataFrame(self.take(rows))
+        if probe.duplicated().mean() < WORTH_COMPRESSING:
+            return self
+        codes = (
+            pd.DataFrame(self.values).groupby(list(range(self.n_features)), sort=False).ngroup().to_numpy()
+        )
+        first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
+        counts = np.bincount(codes, self.weights)
+        return Data(read_only(self.values[first]), self.features, self.obs_id[first], counts)
+
+
+BLOCK_ROWS = 65_536
+"""Rows checked at once."""
+
+
+LARGEST_TOTAL = 1e100
+"""What weights may add up to: times the square of an ordinary number it is one still."""
+
+
+PROBES, PROBED, WORTH_COMPRESSING = 16, 256, 0.1
+"""Stretches looked at for repeats, their rows, and the share of repeats from which counting is worth it."""
+
+
+def row_labels(X: Any) -> pd.Index | None:
+    """Labels of the rows by which weights that are a Series are matched; None where rows have none."""
+    if isinstance(X, Data):
+        counted = np.array_equal(X.obs_id, np.arange(X.first, X.first + X.n_rows))
+        return None if counted else pd.Index(X.obs_id)
+    return X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+
+
+def weight_places(index: pd.Index, labels: pd.Index | None, counted: pd.Index) -> Any:
+    """Where the weight of each row is, by the index of the weights and the labels of the rows."""
+    expected = counted if labels is None else labels
+    if index.equals(expected):
+        return slice(None)
+    places = index.get_indexer(expected) if index.is_unique and expected.is_unique else np.array([-1])
+    same = bool((places >= 0).all())
+    if labels is not None and same:
+        return places
+    if labels is None and not same:
+        return slice(None)
+    what = (
+        "numbers the rows in another order, and the data have no row labels"
+        if same
+        else "is not that of the data"
+    )
+    raise InputError(
+        f"the index of the weights {what}; give them the index of the data, or pass weights.to_numpy() to "
+        "match them by position"
+    )
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """View of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+CHUNK_VALUES = 2**17
+"""Numbers (rows x clusters x features) that a chunk works on: a few hundred KiB, near the cache."""
+
+
+def chunks(data: Data, k: int) -> Iterator[tuple[slice, Array]]:
+    """Feature-major chunks (D, n) of the data, each with the rows that it holds."""
+    size = max(256, CHUNK_VALUES // (k * data.n_features))
+    for rows, block in data.blocks(size):
+        yield rows, np.ascontiguousarray(block.T)

@@ -1,0 +1,388 @@
+"""Tables from text: which line is the header, which column holds row labels, and what is refused.
+
+Every line becomes a row and every value a cell, or the text is refused: what
+`pandas.read_csv` skips, renames, joins or takes for an index in silence is
+named here. `read_text` states the rules.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.errors import InputError
+from mixtures.messages import did_you_mean, named, shortened, shown
+
+__all__ = ["MOST_COLUMNS", "SEPARATORS", "read_text", "refuse_repeats"]
+
+MOST_COLUMNS = 100_000
+"""Columns that a file may have: pandas takes a minute for ten times as many."""
+
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
+
+
+_BY_NAME = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", r"\s+": "white space"}
+
+
+_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+_WIDER = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+
+
+_UNNAMED = re.compile(r"Unnamed: \d+")
+"""What pandas calls a column without a name, and writes as its name afterwards."""
+
+
+_MISSING = frozenset(
+    [
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+    ]
+)
+"""Words that pandas reads as a missing value."""
+
+
+_TRUTH = ("true", "false")
+
+
+_QUOTED = rb'"(?:[^"]++|"")*+"'
+
+
+def read_text(
+    content: bytes, separator: str, source: str, *, header: bool | None = None, index: str | None = None
+) -> pd.DataFrame:
+    """Read text, every line of which between the first and the last that is not blank is a row.
+
+    Parameters
+    ----------
+    content : bytes
+        UTF-8, with or without a byte order mark.
+    separator : str
+        A character, or the pattern of white space.
+    source : str
+        What messages call the text.
+    header : bool, optional
+        Whether the first line holds column names; without them they are x0, x1, ... By default it must be
+        plain that it does: each of its cells is a word, so neither a number, a truth value nor without a
+        letter; words of missing values such as NA may be among them if a word stands above a column of
+        numbers. Any other first line is refused, for it may be a row.
+    index : str, optional
+        The column of row labels. By default it is a first column without a name, if its cells number the
+        rows from 0 or 1, or are words no two of which are the same, as pandas and R write row names. Any
+        other column without a name is refused, unless it is the last and empty, as commas at the ends of
+        lines make it.
+    """
+    blank = b" \r\n" if separator == "\t" else b" \t\r\n"
+    body = content.removeprefix(b"\xef\xbb\xbf").lstrip(blank)
+    lines_before = content.count(b"\n", 0, len(content) - len(body))
+    body = body.rstrip(blank)
+    _check_bytes(body, content, separator, source)
+    try:
+        return _Text(body, separator, source, lines_before, header).table(index)
+    except InputError:
+        raise
+    except (ValueError, OSError) as error:  # pandas derives its parser errors from these
+        raise InputError(_why_unread(error, body, separator, source, lines_before, header)) from error
+
+
+@dataclass
+class _Text:
+    """Text without bytes that are none; the first line is the header unless ``header`` is false."""
+
+    body: bytes
+    separator: str
+    source: str
+    lines_before: int
+    header: bool | None
+
+    def read(self, **options: Any) -> pd.DataFrame:
+        return pd.read_csv(
+            BytesIO(self.body),
+            sep=self.separator,
+            skipinitialspace=True,
+            skip_blank_lines=False,  # where there is one column, a blank line is a missing value
+            encoding="utf-8",
+            **options,
+        )
+
+    def table(self, index: str | None) -> pd.DataFrame:
+        """Features, with their row labels."""
+        names = self.first_line()
+        if self.header is False:
+            names = [f"x{j}" for j in range(len(names))]
+        self.check_quotes(names)
+        options: dict[str, Any] = (
+            {"header": 0} if self.header is not False else {"header": None, "names": names}
+        )
+        table = self.read(low_memory=False, **options)
+        if not table.index.equals(pd.RangeIndex(len(table))):
+            raise InputError(f"{self.source} has lines with more values than its first line has")
+        for name in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
+            table[name] = _without_texts(table[name])
+        self.check_separator(names, table)
+        if self.header is None:
+            self.check_header(names, table)
+        refuse_repeats(names, "there", self.source)
+        return self.labelled(self.without_empty(names, table), index)
+
+    def first_line(self) -> list[str]:
+        """Its cells. The line after it is read too: if that is longer, its last cell has no name."""
+        options: dict[str, Any] = {"header": None, "nrows": 2, "dtype": str, "keep_default_na": False}
+        try:
+            head = self.read(**options)
+        except ValueError:
+            end = self.separator.encode()
+            first, *rest = self.body.splitlines()
+            if self.separator == r"\s+" or not rest or not all(line.endswith(end) for line in rest):
+                raise
+            self.body = b"\n".join([first + end, *rest])  # all lines but the first end with a separator
+            head = self.read(**options)
+        return [str(cell) for cell in head.iloc[0]]
+
+    def check_quotes(self, names: Sequence[str]) -> None:
+        """Refuse a cell that goes on behind its closing quotation mark: pandas would join the two."""
+        if b'"' not in self.body:
+            return
+        blank = self.separator == r"\s+"
+        between = rb" \t" if blank else re.escape(self.separator.encode())
+        ends = between + rb"\r\n"
+        after = b"" if b" " in between else b" *+"
+        cell = rb" *+(?:" + _QUOTED + after + rb"(?=[" + ends + rb'])|(?!")[^' + ends + rb"]*+)"
+        text = self.body + b"\n"
+        good = re.match(rb"(?:" + cell + rb"[" + ends + rb"])*+", text)
+        stop = good.end() if good else 0
+        joined = re.compile(rb" *+(" + _QUOTED + rb"[^" + ends + rb"]*+)").match(text, stop)
+        if joined is None:  # all is well, or a mark is never closed, which pandas tells
+            return
+        lines = re.split(rb"\r\n|\r|\n", re.sub(_QUOTED, b"q", text[:stop]))
+        column = len(re.findall(rb"[" + between + rb"]" + (rb"+" if blank else b""), lines[-1]))
+        row = len(lines) - (1 if self.header is False else 2)
+        name = f"column {named(names[column])}" if column < len(names) else f"column {column + 1}"
+        line = f"line {text.count(b'\n', 0, stop) + 1 + self.lines_before} of {self.source}"
+        raise InputError(
+            f"{f'row {row}' if row >= 0 else 'the first line'}, {name} ({line}): the cell goes on behind its "
+            f"closing quotation mark ({shown(joined[1].decode(errors='replace'))}); mend it, or double the "
+            "marks within a cell"
+        )
+
+    def check_header(self, names: Sequence[str], table: pd.DataFrame) -> None:
+        """Refuse a first line that may be a row."""
+        given = [name for name in names if name]
+        doubtful = [name for name in given if not _is_word(name)]
+        if not doubtful or (_is_unnamed(names[0]) and _counts(table.iloc[:, 0], (0,))):
+            return
+        numeric = [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
+        above = [name in given and _is_word(name) for name in names]
+        if set(doubtful) <= _MISSING and any(a and n for a, n in zip(above, numeric, strict=True)):
+            return
+        kinds = "numbers" if all(map(_is_number, given)) else "cells that may be values"
+        raise InputError(
+            f"the first line of {self.source} holds {kinds} ({shortened(doubtful)}) where column names "
+            "should be; say header=False (--no-header on the command line) if it is a row, header=True "
+            f"(--header) if it holds the names{_comment(self.body)}{self.hint()}"
+        )
+
+    def check_separator(self, names: Sequence[str], table: pd.DataFrame) -> None:
+        other = _other_separator(self.body, self.separator)
+        if len(names) == 1 and other and not pd.api.types.is_numeric_dtype(table.dtypes.iloc[0]):
+            raise InputError(_wrong_separator(self.separator, other, self.source))
+
+    def hint(self) -> str:
+        other = _other_separator(self.body, self.separator)
+        return f"; say --separator {other!r} if {_BY_NAME[other]} separate its cells" if other else ""
+
+    def without_empty(self, names: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
+        """Leave out last columns without names or values: every line ends with separators."""
+        width = len(names)
+        while width > 1 and self.header is not False and not names[width - 1]:
+            if not (self.texts(width - 1) == "").all():
+                break
+            width -= 1
+        return table.iloc[:, :width]
+
+    def texts(self, place: int) -> pd.Series:
+        """Cells of a column as they are written."""
+        column = self.read(
+            header=None if self.header is False else 0, usecols=[place], dtype=str, keep_default_na=False
+        )
+        return column.iloc[:, 0].fillna("").str.strip()
+
+    def labelled(self, table: pd.DataFrame, index: str | None) -> pd.DataFrame:
+        """Set row labels aside, and refuse columns without a name."""
+        names = list(table.columns)
+        if index is not None and index not in names:
+            raise InputError(
+                f"there is no column {named(index)}{did_you_mean(index, names)} in {self.source}; the "
+                f"columns are {shortened(names)}"
+            )
+        unnamed = [] if self.header is False else [j for j, name in enumerate(names) if _is_unnamed(name)]
+        numbered = bool(unnamed) and unnamed[0] == 0 and _are_row_names(table.iloc[:, 0])
+        for j in unnamed[numbered:]:
+            if names[j] != index:
+                raise InputError(self.nameless(j, names[j]))
+        label = index if index is not None else names[0] if numbered else None
+        features = [name for j, name in enumerate(names) if name != label and not (numbered and j == 0)]
+        if label is None:
+            return table
+        texts = self.texts(names.index(label))
+        own = None if _is_unnamed(label) else label
+        whole = all(map(_WHOLE.fullmatch, texts))
+        labels = pd.Index(texts.astype(np.int64) if whole else texts.astype(object), name=own)
+        return table[features].set_axis(labels, axis=0)
+
+    def nameless(self, place: int, name: str) -> str:
+        if place:
+            return f"column {place + 1} of {self.source} has no name; name it in the first line"
+        return (
+            f"the first column of {self.source} has no name and does not number the rows; name it in the "
+            f"first line, or say index={name!r} (--index {name!r} on the command line) if it holds row labels"
+        )
+
+
+def refuse_repeats(names: Sequence[str], what: str, source: str = "") -> None:
+    """Refuse two columns of one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name and name in seen:
+            where = f"{source}: " if source else ""
+            raise InputError(
+                f"{where}column {named(name)} is {what} more than once; rename or drop the copies"
+            )
+        seen.add(name)
+
+
+# Cells
+
+
+def _is_word(text: str) -> bool:
+    """Whether a cell can only be a name."""
+    value = text in _MISSING or text.lower() in _TRUTH or _is_number(text)
+    return not value and any(map(str.isalpha, text))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_unnamed(name: str) -> bool:
+    return not name or _UNNAMED.fullmatch(name) is not None
+
+
+def _counts(column: pd.Series, starts: Sequence[int]) -> bool:
+    """Whether a column is 0, 1, 2, ..., or begins with another of some numbers."""
+    whole = pd.api.types.is_integer_dtype(column.dtype)
+    return whole and any(np.array_equal(column, np.arange(len(column)) + start) for start in starts)
+
+
+def _are_row_names(column: pd.Series) -> bool:
+    """Whether a column numbers the rows, or holds a text for each that no other has."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return _counts(column, (0, 1))
+    return column.is_unique and not any(map(_is_number, column.astype(str)))
+
+
+def _without_texts(column: pd.Series) -> pd.Series:
+    """Whole numbers too large for pandas' integers as doubles, where it would leave them texts."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column
+    column = column.mask(column.isin(["", *_MISSING]))  # pandas leaves them texts beside such a number
+    cells = column.dropna()
+    if len(cells) and all(isinstance(cell, str) and _NUMBER.fullmatch(cell) for cell in cells):
+        return column.map(float, na_action="ignore").astype(np.float64)
+    return column
+
+
+# Bytes
+
+
+def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> None:
+    """Refuse what is not text in UTF-8, and lines that pandas would take minutes over."""
+    if not body:
+        raise InputError(f"{source} is blank; it needs a line of column names, and rows")
+    if content.startswith(_BOMS):
+        raise InputError(f"{source} is UTF-16, not UTF-8; save it as UTF-8")
+    if (place := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, place) + 1
+        raise InputError(f"{source} is no text: line {line} has a NUL byte; save it as text in UTF-8")
+    first = body[: body.find(b"\n")] if b"\n" in body else body
+    width = len(first.split()) if separator == r"\s+" else first.count(separator.encode()) + 1
+    if width > MOST_COLUMNS:
+        raise InputError(f"{source} has {width} columns; {MOST_COLUMNS} are the most")
+
+
+def _why_unread(
+    error: Exception, body: bytes, separator: str, source: str, lines_before: int, header: bool | None
+) -> str:
+    """Word what pandas could not read."""
+    if isinstance(error, UnicodeDecodeError):
+        line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
+        return f"{source} is not UTF-8 (line {line}); save it as UTF-8"
+    wider = _WIDER.search(str(error))
+    if wider is None:
+        reason = " ".join(str(error).split())
+        return f"{source} cannot be read: {reason}; check it for a quotation mark that is not closed"
+    if wider[1] == "1" and (other := _other_separator(body, separator)):
+        return _wrong_separator(separator, other, source)
+    expected = "the first line has values" if header is False else "the header has names"
+    return (
+        f"line {int(wider[2]) + lines_before} of {source} has {wider[3]} values; {wider[1]} are expected, as "
+        f"{expected}: mend that line, or name every column{_comment(body)}"
+    )
+
+
+def _comment(body: bytes) -> str:
+    return "; it begins with #, and comments are not skipped: delete them" if body.startswith(b"#") else ""
+
+
+def _first_undecodable(body: bytes) -> int:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
+
+
+def _other_separator(body: bytes, separator: str) -> str:
+    """Separator that the first line seems to have instead of the one that it should have; or nothing."""
+    first = body.partition(b"\n")[0]
+    return next((s for s in (";", "\t", "|", ",") if s != separator and s.encode() in first), "")
+
+
+def _wrong_separator(separator: str, other: str, source: str) -> str:
+    return (
+        f"{source} should have {_BY_NAME.get(separator, repr(separator))} between its columns and seems to "
+        f"have {_BY_NAME[other]}; say so by separator={other!r} in Python or --separator {other!r} on the "
+        "command line (decimals need points)"
+    )

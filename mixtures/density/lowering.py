@@ -1,0 +1,314 @@
+"""From PyTensor graphs to JAX functions, compiled once for all graphs of one form.
+
+PyTensor writes the graph, JAX compiles and differentiates it. The arrays of a
+graph (data, hyperparameters, units) are lifted out into inputs, so a second
+graph of the same form and shapes reuses what the first compiled; what depends
+on them alone is computed once, not at every call.
+
+A process that fits model after model, each of a shape of its own, would keep
+every program that it ever compiled. So after so many graphs all of them are
+forgotten at once, with what JAX remembers of them.
+"""
+
+import ctypes
+import gc
+import os
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from tempfile import TemporaryFile
+from threading import RLock
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from platformdirs import user_cache_path
+from pymc.logprob.utils import CheckParameterValue
+from pytensor.compile.mode import JAX
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.conditional import LazyIfElse
+from pytensor.graph.basic import Constant, Variable, equal_computations
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.raise_op import Assert, CheckAndRaise
+from pytensor.scalar.basic import Log, Log1p
+from pytensor.tensor import constant
+from pytensor.tensor.special import LogSumExp
+from pytensor.tensor.type import TensorType
+
+from mixtures.errors import PerformanceWarning, warn
+
+__all__ = ["JaxFunction", "compile_graph", "forget", "keep_checks", "known_value", "remembered"]
+
+JaxFunction = Callable[..., Any]
+
+
+GRAPHS_KEPT = 24
+"""Graphs compiled until all are forgotten: those of about six models, half a gigabyte of programs."""
+
+
+PREPARED_BYTES = 2**28
+"""Size up to which something that depends on the arrays alone is kept, rather than computed at every call."""
+
+
+SMALL = 4096
+"""Numbers up to which an array travels with others in one: a call costs by the number of its arguments."""
+
+
+MINUS_INFINITY_FOR_CHECKS = "local_check_parameter_to_ninf_switch"
+"""PyMC's rewrite of the checks of its distributions, which it makes whenever it compiles a density."""
+
+
+NEXT_TO_ZERO = 1e-100
+"""Stands for 0 where the logarithm is differentiated; its square is a number still."""
+
+
+IMPORTED_IN = os.getpid()
+"""The process whose threads XLA's are: they run from the import on, and a fork has none of them."""
+
+
+_compiled: list[tuple[list[Variable], list[Variable], JaxFunction, JaxFunction]] = []
+
+
+_compiling = RLock()
+
+
+_memories: list[Any] = []
+
+
+def remembered[**P, T](f: Callable[P, T]) -> Callable[P, T]:
+    """Let a function of compiled ones give the same object again, until `forget`."""
+    memory: Any = lru_cache(maxsize=GRAPHS_KEPT)(f)
+    _memories.append(memory)
+    remembering: Callable[P, T] = memory
+    return remembering
+
+
+def forget() -> None:
+    """Forget every compiled program; those still in use are compiled again, mostly from the disk.
+
+    JAX has caches of its own, for all that runs in the process. They keep what
+    was traced even of functions that are gone, so they are cleared too. What
+    the compiler freed is scattered over the heap, which glibc is asked to give back.
+    """
+    with _compiling:
+        _compiled.clear()
+        for memory in _memories:
+            memory.cache_clear()
+    jax.clear_caches()
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
+
+def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
+    """Turn a PyTensor graph into a JAX function of its inputs and its arrays.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of Variable
+        The graph.
+
+    Returns
+    -------
+    function : callable
+        ``function(inputs, arrays)`` gives the outputs; the same object for
+        graphs that differ in nothing but their arrays.
+    arrays : list of jax.Array
+        The arrays of this graph, and what follows from them alone.
+    """
+    if os.getpid() != IMPORTED_IN:
+        raise RuntimeError(
+            "this process was forked from one in which JAX runs, and JAX would hang in it: start workers "
+            "with multiprocessing.get_context('spawn'); fit_em alone works in forked ones"
+        )
+    _use_persistent_cache()
+    leaves = [v for v in ancestors(outputs) if v not in set(inputs)]
+    held = [v for v in leaves if _is_array(v)]
+    values = [jnp.asarray(known_value(v)) for v in held]
+    lifted = [v.type.clone(shape=x.shape)() for v, x in zip(held, values, strict=True)]
+    replace = dict(zip(held, lifted, strict=True))
+    replace.update({v: constant(known_value(v)) for v in leaves if _is_form(v)})
+    outputs = clone_replace(list(outputs), replace, rebuild_strict=False)
+    arguments = [*inputs, *lifted]
+    with _compiling:
+        for known_arguments, known_outputs, known, prepare in _compiled:
+            if _same_graph(arguments, outputs, known_arguments, known_outputs):
+                return known, prepare(values)
+        if len(_compiled) >= GRAPHS_KEPT:
+            forget()
+        function, prepare = _lower(arguments, outputs, len(inputs))
+        _compiled.append((arguments, outputs, function, prepare))
+    return function, prepare(values)
+
+
+def _lower(
+    arguments: Sequence[Variable], outputs: Sequence[Variable], n_inputs: int
+) -> tuple[JaxFunction, JaxFunction]:
+    """Function of inputs and prepared arrays, and the one that prepares them."""
+    graph = FunctionGraph(list(arguments), list(outputs), clone=True)
+    mode = JAX.including(MINUS_INFINITY_FOR_CHECKS).excluding("inline_ofg")  # JAX has those operations whole
+    mode.optimizer.rewrite(graph)
+    keep_checks()
+    inputs, lifted = graph.inputs[:n_inputs], graph.inputs[n_inputs:]
+    prepared = _of_arrays_alone(graph, lifted)
+    small = [v for v in prepared if _is_float(v, "bool") and _size(v) <= SMALL]
+    large = [v for v in prepared if v not in small]
+    jaxified = jax_funcify(FunctionGraph([*inputs, *small, *large], graph.outputs, clone=True))
+    preparing = jax_funcify(FunctionGraph(lifted, [*small, *large], clone=True))
+    types = [(v.type.shape, v.type.dtype) for v in small]
+    ends = np.cumsum([int(np.prod(shape)) for shape, _ in types])[:-1]
+
+    def prepare(values: Sequence[Any]) -> list[Any]:
+        arrays = preparing(*values) or ()
+        packed = [jnp.ravel(x).astype(float) for x in arrays[: len(small)]]
+        return [jnp.concatenate(packed) if packed else jnp.zeros(0), *arrays[len(small) :]]
+
+    def function(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        parts = jnp.split(arrays[0], ends) if small else []
+        unpacked = [
+            part.reshape(shape).astype(dtype) for part, (shape, dtype) in zip(parts, types, strict=True)
+        ]
+        return jaxified(*inputs, *unpacked, *arrays[1:])
+
+    return function, jax.jit(prepare)
+
+
+def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[Variable]:
+    """Variables, each as late in the graph as may be, that nothing but the arrays decides."""
+    fixed = dict.fromkeys(lifted)
+    for node in graph.toposort():
+        known = all(isinstance(v, Constant) or v in fixed for v in node.inputs)
+        if known and all(_is_float(v, "bool") and 8 * _size(v) <= PREPARED_BYTES for v in node.outputs):
+            fixed.update(dict.fromkeys(node.outputs))
+    last = set(graph.outputs)
+    for node in graph.apply_nodes:
+        if not fixed.keys() >= set(node.outputs):
+            last.update(node.inputs)
+    return [v for v in fixed if v in last]
+
+
+def _is_float(v: Variable, *more: str) -> bool:
+    """Integers may be shapes, which JAX must know when it compiles."""
+    return getattr(v.type, "dtype", None) in ("float64", *more)
+
+
+def _size(v: Variable) -> float:
+    """Static number of entries; infinite if unknown."""
+    shape: tuple[Any, ...] = getattr(v.type, "shape", (None,))
+    return np.inf if None in shape else float(np.prod(shape))
+
+
+@jax_funcify.register(LogSumExp)
+def jax_log_sum_exp(op: LogSumExp, **_: Any) -> JaxFunction:
+    """By JAX, whose gradient does not pass through the largest."""
+    return lambda x: jax.scipy.special.logsumexp(x, axis=op.axis)
+
+
+@jax.custom_jvp
+def _log(x: Any) -> Any:
+    return jnp.log(x)
+
+
+@jax.custom_jvp
+def _log1p(x: Any) -> Any:
+    return jnp.log1p(x)
+
+
+def _next_to_zero(x: Any) -> Any:
+    return jnp.where(x == 0, NEXT_TO_ZERO, x)
+
+
+_log.defjvps(lambda t, _, x: t / _next_to_zero(x))
+
+
+_log1p.defjvps(lambda t, _, x: t / _next_to_zero(1 + x))
+
+
+@jax_funcify.register(Log)
+@jax_funcify.register(Log1p)
+def jax_log(op: Log | Log1p, **_: Any) -> JaxFunction:
+    """By JAX, but that log 0, if nothing depends on it, makes no gradient NaN: there 0 / 0 is 0."""
+    own, plain = (_log1p, jnp.log1p) if isinstance(op, Log1p) else (_log, jnp.log)
+    return lambda x: own(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else plain(x)
+
+
+def jax_check(op: CheckAndRaise, **_: Any) -> JaxFunction:
+    """NaN in place of a number whose check fails: XLA cannot raise, and nothing is to pass in silence."""
+
+    def checked(value: Any, *conditions: Any) -> Any:
+        if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            return value  # a shape, for the most part, and JAX checks those
+        return jnp.where(jnp.all(jnp.stack([jnp.asarray(c) for c in conditions])), value, jnp.nan)
+
+    return checked
+
+
+def keep_checks() -> None:
+    """Let JAX keep checks; whoever imports PyMC's own samplers on JAX makes it drop them."""
+    for op in (CheckAndRaise, Assert, CheckParameterValue):
+        jax_funcify.register(op)(jax_check)
+
+
+@jax_funcify.register(LazyIfElse)
+def jax_lazy_if_else(op: LazyIfElse, **kwargs: Any) -> JaxFunction:
+    """By JAX, which is not to keep what the gradient of the branch not taken would need."""
+    branches = [jax.checkpoint(jax_funcify(branch, **kwargs)) for branch in (op.true_branch, op.false_branch)]
+    return lambda condition, *args: jax.lax.cond(condition, *branches, *args)
+
+
+def known_value(v: Any) -> Any:
+    """Value of a variable that depends on no input; what is there already is not compiled to be looked at."""
+    if isinstance(v, Constant):
+        return v.data
+    return v.get_value() if isinstance(v, SharedVariable) else v.eval()
+
+
+def _is_array(v: Variable) -> bool:
+    """Whether a leaf holds numbers that may change from fit to fit, rather than the graph's form."""
+    if isinstance(v, SharedVariable):
+        return isinstance(v.type, TensorType) and _is_data(v.get_value(borrow=True))
+    return isinstance(v, Constant) and isinstance(v.type, TensorType) and v.type.ndim > 0 and _is_data(v.data)
+
+
+def _is_form(v: Variable) -> bool:
+    """Whether a variable that could change holds lengths or choices, which JAX must know when it compiles."""
+    return isinstance(v, SharedVariable) and isinstance(v.type, TensorType) and not _is_array(v)
+
+
+def _is_data(x: np.ndarray) -> bool:
+    return x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim > 1)
+
+
+def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
+    if (len(xs), len(x_outputs)) != (len(ys), len(y_outputs)):
+        return False
+    same_types = all(x.type == y.type for x, y in zip(xs, ys, strict=True))
+    return same_types and equal_computations(x_outputs, y_outputs, xs, ys)
+
+
+def _use_persistent_cache() -> None:
+    """Keep XLA's compilations on disk, where the user has said or in the user's cache folder."""
+    if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", _cache_folder())
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+@cache
+def _cache_folder() -> str | None:
+    """Folder for compilations, or None, with a word, where nothing can be written."""
+    folder = user_cache_path("mixtures") / "jax"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError as error:
+        warn(
+            f"{folder} cannot be written ({error.strerror or error}): models are compiled anew in every "
+            "process; set JAX_COMPILATION_CACHE_DIR to a folder that can",
+            PerformanceWarning,
+        )
+        return None

@@ -1,0 +1,1 @@
+"""What a posterior sample is asked: mixing, switching, prediction, sensitivity."""

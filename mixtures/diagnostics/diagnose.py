@@ -1,0 +1,186 @@
+"""Whether a posterior sample can be believed: every check, in one verdict.
+
+R-hat of labelled parameters tests mixing modulo labels only when the draws are
+aligned; the same tests on quantities that do not know the labels (log posterior,
+log-likelihood, density at fixed rows, sorted weights) tell true non-convergence
+from switching.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base import array_stats
+
+from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
+from mixtures.data.reading import as_data
+from mixtures.diagnostics.mixing import constant, invariants, parameters, worst
+from mixtures.diagnostics.questions import QUESTIONS, Case
+from mixtures.draws import of_sample, sample_of
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
+from mixtures.results.em import EMFit, check_fit
+from mixtures.results.verdict import Check, Verdict, check
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import sampler_stats
+from mixtures.types import Array
+
+__all__ = ["diagnose", "label_free"]
+
+MIXING = "Vehtari et al. (2021)"
+
+
+def diagnose(
+    tree: xr.DataTree,
+    *,
+    spec: Mixture | None = None,
+    X: Any = None,
+    weights: Any = None,
+    em: EMFit | None = None,
+) -> Verdict:
+    """Judge a posterior sample: its convergence, after and apart from labels, and what it cannot tell.
+
+    What is not given is not checked; the verdict's ``unchecked`` names it.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        A sampled posterior, best aligned (see `align`).
+    spec : GMM or BMM, optional
+        The model that was sampled; by default that of ``em``.
+    X : array_like or frame, shape (n, D), optional
+        The data; columns are matched to those of the model, or the sample, by name.
+    weights : array_like, shape (n,), optional
+        Frequency weights of the rows.
+    em : EMFit, optional
+        EM's fit of the model.
+
+    Returns
+    -------
+    Verdict
+        Judged: R-hat and ESS of the parameters as labelled (for information only,
+        where the model's labels cannot be aligned), the same of
+        quantities that do not depend on labels, divergences, E-BFMI, saturated
+        trajectories, disagreement of relabelling methods, empty and collapsed
+        clusters, parameters that are not identified. For information: label
+        switches, probabilities on the boundary, restarts of EM that disagree, a
+        prior that dominates, sensitivity to the prior. Thresholds are those of
+        `mixtures.tolerances`.
+
+    Raises
+    ------
+    InputError
+        If the tree has neither ``lp`` in its sample_stats nor a log_likelihood, or
+        is not of this model.
+
+    References
+    ----------
+    Vehtari et al. (2021), *Bayesian Analysis* 16; Betancourt (2016), arXiv:1604.00695;
+    Kallioinen et al. (2024), *Statistics and Computing* 34; each line names its own.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> tree = mx.sample(mx.GMM(2), X, random_seed=1, progressbar=False)
+    >>> print(mx.diagnose(tree, spec=mx.GMM(2), X=X))
+    converged
+    """
+    if em is not None:
+        spec = check_fit(em, em.spec if spec is None else spec)
+    data = None
+    if spec is None:
+        data = None if X is None else as_data(X, weights)
+    elif X is None:
+        tree = sample_of(spec, tree)
+    else:
+        spec, data, tree = of_sample(spec, X, tree, weights)
+        spec = spec if spec.resolved else resolve(spec, data)
+    case = Case(tree, spec, data, em)
+    checks = [*_parameters(tree), *label_free(tree)]
+    unchecked = []
+    for question in QUESTIONS:
+        if lacking := question.lacks(case):
+            unchecked.append(f"{question.name} (needs {lacking})")
+        elif answer := question.answer(case):
+            checks.append(answer)
+    return Verdict(tuple(checks), tuple(unchecked))
+
+
+def label_free(tree: xr.DataTree) -> Iterator[Check]:
+    """Mixing of what no relabelling changes, and the sampler's own checks."""
+    free = invariants(tree)
+    if "log density" not in free:
+        raise InputError("without lp in sample_stats or log_likelihood, nothing here is free of labels")
+    quantities = np.concatenate(list(free.values()), axis=-1)
+    if constant(quantities).all():
+        advice = "every draw is the same point: the chains never moved; tune longer, or start elsewhere"
+        yield check(
+            "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
+        )
+    yield from _mixing(
+        "label-invariant quantities",
+        quantities,
+        "slow mixing, or chains in different modes, whose weights are then unknown: draw more, lower K, "
+        "or state a prior",
+    )
+    yield from _sampler(sampler_stats(tree))
+
+
+LABELS = {
+    ALIGNED: (", labels aligned", True, "the chains disagree: draw more"),
+    FIXED: ("", True, "the chains disagree: draw more"),
+    RAW: (", labels as drawn", True, "chains may differ in nothing but their labels: align the tree"),
+    UNALIGNABLE: (", labels not aligned", False, "chains may differ in nothing but their labels"),
+}
+"""By the state of the labels: how lines on parameters are called, whether they are judged, their advice."""
+
+
+def _parameters(tree: xr.DataTree) -> Iterator[Check]:
+    """Mixing of the parameters under the labels that they have."""
+    state, why = label_state(tree)
+    ending, judged, advice = LABELS[state]
+    for line in _mixing(f"parameters{ending}", parameters(tree), advice):
+        note = "; ".join(part for part in (line.note, why) if part)
+        yield replace(line, judged=judged, caution=not judged, note=line.note if judged else note)
+
+
+def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
+    """R-hat and ESS of the worst quantity; constants aside, a figure that is not finite fails."""
+    figures = worst(draws)
+    if figures is None:
+        return
+    r_hat, ess = figures["r_hat"], float(np.minimum(figures["ess_bulk"], figures["ess_tail"]))
+    enough = TOLERANCES.ess_per_chain * draws.shape[0]
+    yield check(f"R-hat of {name}", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING)
+    yield check(f"ESS of {name}", ess, enough, ess > enough, "draw more", source=MIXING)
+
+
+def _sampler(stats: xr.Dataset) -> Iterator[Check]:
+    """What the sampler itself says of its trajectories."""
+    if "diverging" in stats:
+        count = int(stats["diverging"].sum())
+        yield check(
+            "divergences",
+            count,
+            0,
+            count == 0,
+            "raise target_accept",
+            source="Betancourt (2017), section 6.2",
+        )
+    if "energy" in stats:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+            bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
+        advice = "heavy tails: tune longer"
+        yield check(
+            "E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, advice, source="Betancourt (2016)"
+        )
+    if "reached_max_treedepth" in stats:
+        count = int(stats["reached_max_treedepth"].sum())
+        advice = "raise max_treedepth or tune longer"
+        yield check(
+            "saturated trajectories", count, 0, count == 0, advice, source="Hoffman and Gelman (2014)"
+        )

@@ -1,0 +1,102 @@
+"""Mixing of chains: R-hat and ESS of quantities, and which quantities do not know the labels."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base import array_stats
+
+from mixtures.clusters.labelled import Labelled, inner
+from mixtures.trees import sampler_stats
+from mixtures.types import Array
+
+__all__ = ["constant", "invariants", "parameters", "summarise", "worst"]
+
+PROBES = 5
+"""Fixed rows at which the density is followed over the chains."""
+
+
+def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
+    """Mean, sd, equal-tailed interval, ESS and R-hat of quantities (chain, draw, quantity).
+
+    R-hat and ESS are rank-normalised (Vehtari et al. 2021); NaN for a constant
+    or with fewer than four draws.
+    """
+    tail = (1 - ci_prob) / 2
+    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+    varies = np.isfinite(draws).all(axis=(0, 1)) & ~constant(draws)
+    moving = draws[..., varies]
+
+    def filled(statistic: str, **kwargs: Any) -> Array:
+        values = np.full(draws.shape[-1], np.nan)
+        if moving.shape[-1] and draws.shape[1] >= 4:
+            function = getattr(array_stats, statistic)
+            with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+                values[varies] = function(moving, chain_axis=0, draw_axis=1, **kwargs)
+        return values
+
+    return {
+        "mean": draws.mean(axis=(0, 1)),
+        "sd": draws.std(axis=(0, 1), ddof=1),
+        "lower": lower,
+        "upper": upper,
+        "ess_bulk": filled("ess", method="bulk"),
+        "ess_tail": filled("ess", method="tail", prob=(0.05, 0.95)),
+        "r_hat": filled("rhat"),
+    }
+
+
+def worst(draws: Array) -> dict[str, float] | None:
+    """Highest R-hat and lowest ESS, in bulk and tail, of quantities that vary; NaN wherever one has none."""
+    varying = draws[..., ~constant(draws)]
+    if not varying.shape[-1]:
+        return None
+    figures = summarise(varying, 0.9)
+    return {
+        "r_hat": float(figures["r_hat"].max()),
+        "ess_bulk": float(figures["ess_bulk"].min()),
+        "ess_tail": float(figures["ess_tail"].min()),
+    }
+
+
+def constant(draws: Array) -> np.ndarray:
+    """Which quantities are one and the same finite number in every draw; NaN is never the same."""
+    return np.asarray((np.isfinite(draws) & (draws == draws[:1, :1])).all(axis=(0, 1)))
+
+
+def parameters(tree: xr.DataTree) -> Array:
+    """Every entry of every posterior variable (chain, draw, entry)."""
+    posterior = tree["posterior"].to_dataset()
+    return np.concatenate([_flat(v) for v in posterior.data_vars.values()], axis=-1)
+
+
+def invariants(tree: xr.DataTree) -> dict[str, Array]:
+    """Quantities (chain, draw, quantity) that no relabelling changes, by kind, where the tree holds them."""
+    stats = sampler_stats(tree)
+    density = [stats[name].transpose("chain", "draw").values for name in ("lp", "logp") if name in stats]
+    probes = []  # logp above is nutpie's name for lp
+    if "log_likelihood" in tree.children:
+        for variable in tree["log_likelihood"].to_dataset().data_vars.values():
+            rows = _flat(variable)
+            density.append(rows.sum(axis=-1))
+            by_level = np.argsort(rows.mean(axis=(0, 1)))
+            probes += [rows[..., i] for i in by_level[np.linspace(0, len(by_level) - 1, PROBES).astype(int)]]
+    roles, posterior = Labelled.of(tree), tree["posterior"].to_dataset()
+    weights = [
+        np.sort(_flat(posterior[name]), axis=-1)
+        for name in roles.axes
+        if name in posterior and len(inner(posterior[name])) == 1
+    ]
+    found = {}
+    if density:
+        found["log density"] = np.stack(density, axis=-1)
+    if probes:
+        found["density at fixed rows"] = np.stack(probes, axis=-1)
+    if weights:
+        found["sorted weights"] = np.concatenate(weights, axis=-1)
+    return found
+
+
+def _flat(variable: xr.DataArray) -> Array:
+    values = variable.transpose("chain", "draw", ...).values
+    return values.reshape(*values.shape[:2], -1).astype(np.float64)

@@ -1,0 +1,212 @@
+"""Whether data like those observed could come from the fitted mixture: replicated data, and LOO-PIT.
+
+Nothing here knows the labels of the clusters, so a sample need not be aligned.
+Replicated data sets are drawn by the family in NumPy; PyMC's
+``sample_posterior_predictive`` draws the same distribution from a declared model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import norm
+
+from mixtures.arguments import generator
+from mixtures.data.table import Data
+from mixtures.draws import of_sample, some_draws
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.families.questions import summaries
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
+
+__all__ = [
+    "BLOCK",
+    "Comparison",
+    "compare",
+    "compare_draws",
+    "implausible",
+    "predictive_checks",
+    "replicated_sets",
+    "unweighted",
+]
+
+BLOCK = 2**22
+"""Values (rows x draws x clusters x features) held in memory at once."""
+
+
+def predictive_checks(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """Compare statistics of the data with those of data sets replicated from the posterior.
+
+    For a GMM: mean, standard deviation, skewness and (excess) kurtosis of every
+    feature, and correlations. The first two are fitted and seldom tell anything;
+    the others do when clusters are too few or of the wrong shape. For a BMM: the
+    mean of every item, how often two items are one together, and the variance of
+    the rows' totals, which features that depend within a cluster get wrong.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data that were fitted; checked and matched by name as in `responsibilities`.
+    tree : xarray.DataTree
+        A posterior sample; its labels need not be aligned. Of a point, such as
+        ``em.to_datatree()``, the replicates have no parameter uncertainty.
+    n_draws : int, default 500
+        Replicated data sets of n rows, each from a draw of its own, evenly
+        spaced; where the draws are fewer they come round again.
+    ci_prob : float, default 0.95
+        Probability of the equal-tailed intervals.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of the replicated rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for every statistic, such as ``skewness[waiting]``: ``observed``;
+        ``replicated``, its mean over the replicates; ``lower`` and ``upper``; and
+        ``p``, the share of replicates above the observed value, ties counted
+        half. Near 0 or 1 the model does not produce such data. As the data were
+        used twice, p is not uniform under the model but nearer to one half.
+
+    Raises
+    ------
+    InputError
+        If the data have weights or other features than the sample, or an option
+        does not make sense.
+
+    References
+    ----------
+    Gelman, Meng and Stern (1996), *Statistica Sinica* 6, 733-807.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> one = mx.fit_em(mx.GMM(1), X, random_seed=1)
+    >>> checks = mx.predictive_checks(one.spec, X, one.to_datatree(), random_seed=1)
+    >>> checks.loc["kurtosis[waiting]", ["observed", "lower", "upper"]].round(1).tolist()
+    [-1.1, -0.5, 0.7]
+    """
+    spec, data, tree = unweighted(spec, X, tree)
+    rows = {}
+    for name, found in compare(spec, data, tree, n_draws, random_seed).items():
+        lower, upper = found.interval(ci_prob)
+        columns = (found.observed, found.replicated.mean(axis=0), lower, upper, found.p)
+        for label, index in _labels(name, found.observed.ndim, data.features).items():
+            rows[label] = [float(column[index]) for column in columns]
+    names = ["observed", "replicated", "lower", "upper", "p"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
+    return table.rename_axis("statistic")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A statistic of the data, (), (D,) or (D, D), and the same of S replicated data sets, (S, ...)."""
+
+    observed: Array
+    replicated: Array
+
+    @property
+    def p(self) -> Array:
+        """Share of the replicates above the observed value, ties counted half."""
+        above = self.replicated > self.observed
+        return np.asarray((above + (self.replicated == self.observed) / 2).mean(axis=0))
+
+    def interval(self, ci_prob: float) -> Array:
+        """Lower and upper bound (2, ...) of the equal-tailed interval of the replicates."""
+        if not 0 < ci_prob < 1:
+            raise InputError(f"ci_prob must lie between 0 and 1, got {ci_prob}")
+        tail = (1 - ci_prob) / 2
+        return np.asarray(np.quantile(self.replicated, [tail, 1 - tail], axis=0))
+
+
+def compare(
+    spec: Mixture,
+    data: Data,
+    tree: xr.DataTree,
+    n_draws: int,
+    random_seed: int | np.random.Generator | None,
+) -> dict[str, Comparison]:
+    """Statistics of the data beside those of replicated data sets, by name."""
+    return compare_draws(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+
+
+def compare_draws(
+    spec: Mixture,
+    data: Data,
+    draws: Sequence[Params],
+    n_draws: int,
+    random_seed: int | np.random.Generator | None,
+) -> dict[str, Comparison]:
+    """The same, from draws that are known to be numbers."""
+    sets = replicated_sets(spec, data, draws, n_draws, random_seed)
+    replicated = [summaries(spec.family, rows) for rows in sets]
+    return {
+        name: Comparison(np.asarray(value), np.stack([one[name] for one in replicated]))
+        for name, value in summaries(spec.family, data.values).items()
+    }
+
+
+def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -> dict[str, str]:
+    """Statistics that the model does not produce, the farthest first, with what was observed, in words.
+
+    Such a statistic lies outside all replicates, and so many of their standard deviations
+    away that chance would seldom bring any statistic of the data there (Bonferroni).
+    """
+    places = [
+        (label, one, index)
+        for name, one in compared.items()
+        for label, index in _labels(name, one.observed.ndim, features).items()
+    ]
+    limit = norm.isf(TOLERANCES.misfit / (2 * max(1, len(places))))
+    far: dict[str, float] = {}
+    words: dict[str, str] = {}
+    for label, one, index in places:
+        observed, replicated = float(one.observed[index]), np.moveaxis(one.replicated, 0, -1)[index]
+        low, high, apart = replicated.min(), replicated.max(), abs(observed - replicated.mean())
+        if not low <= observed <= high and apart > limit * replicated.std():
+            far[label] = apart / max(replicated.std(), np.finfo(float).tiny)
+            words[label] = f"{label} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+    return {label: words[label] for label in sorted(far, key=lambda label: -far[label])}
+
+
+def replicated_sets(
+    spec: Mixture,
+    data: Data,
+    draws: Sequence[Params],
+    n_sets: int,
+    random_seed: int | np.random.Generator | None,
+) -> Iterator[Array]:
+    """Data sets (n, D) of the model, one a draw; few draws come round again."""
+    rng = generator(random_seed)
+    for i in range(n_sets):
+        yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]
+
+
+def unweighted(spec: Mixture, X: Any, tree: xr.DataTree) -> tuple[Mixture, Data, xr.DataTree]:
+    """Model, data and sample, checked together; replicated rows have no weights to compare with."""
+    spec, data, tree = of_sample(spec, X, tree)
+    if data.weights is not None:
+        raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
+    return spec, data, tree
+
+
+def _labels(name: str, ndim: int, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Label and index of every entry of a statistic; of pairs, those of two different features."""
+    entries: Iterator[tuple[int, ...]] = np.ndindex(*(len(features),) * ndim)
+    kept = [index for index in entries if ndim < 2 or index[0] < index[1]]
+    named = {index: ", ".join(features[d] for d in index) for index in kept}
+    return {f"{name}[{inside}]" if inside else name: index for index, inside in named.items()}

@@ -1,0 +1,330 @@
+"""What good draws still cannot tell: labels that overlap, empty clusters, ridges, a prior that speaks louder.
+
+A question names what it needs to be answered; the verdict names the questions
+that were not answered for want of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from mixtures.data.table import Data
+from mixtures.diagnostics.predictive import compare_draws, implausible
+from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, power_scaled
+from mixtures.diagnostics.switching import compare_labellings, count_switches
+from mixtures.draws import finite_draws, flat_draws, thinned
+from mixtures.families.doubts import doubts
+from mixtures.families.mixture import Mixture
+from mixtures.families.questions import marginals
+from mixtures.messages import named
+from mixtures.results.em import EMFit
+from mixtures.results.switches import Switches
+from mixtures.results.verdict import IDENTIFIED, Check, check
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import permutation
+from mixtures.types import Array, Params
+
+__all__ = ["QUESTIONS", "Case", "Question"]
+
+COMPARED_DRAWS, COMPARED_ROWS = 200, 500
+"""Draws and rows on which relabelling methods are compared."""
+
+
+NEEDS = {
+    "spec": "spec",
+    "data": "X",
+    "rows": "X without weights",
+    "em": "em",
+    "switches": "an aligned tree",
+    "log_densities": "log_prior and log_likelihood, or spec and X",
+    "point": "finite draws",
+}
+"""What a question may need, in words."""
+
+
+REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
+"""Values of all replicated data sets together, and how many sets there are; rows beyond that are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A posterior sample with what is known of its model; each is None where it is not."""
+
+    tree: xr.DataTree
+    spec: Mixture | None
+    data: Data | None
+    em: EMFit | None
+
+    @cached_property
+    def rows(self) -> Data | None:
+        """The data, if every row counts once."""
+        weighted = self.data is not None and self.data.weights is not None and (self.data.weights != 1).any()
+        return None if weighted else self.data
+
+    @cached_property
+    def switches(self) -> Switches | None:
+        """Label switches within and between chains."""
+        stored = permutation(self.tree)
+        return None if stored is None else count_switches(stored)
+
+    @cached_property
+    def few(self) -> xr.DataTree:
+        """The tree with few draws."""
+        return thinned(self.tree, SCALED_DRAWS)
+
+    @cached_property
+    def log_densities(self) -> tuple[Array, Array] | None:
+        """Log prior and log-likelihood (chain, draw) of few draws."""
+        return log_densities(self.few, self.spec)
+
+    @cached_property
+    def point(self) -> Params | None:
+        """Parameters at which clusters are judged one by one: EM's, or the mean of the finite draws."""
+        if self.em is not None:
+            return self.em.params
+        if self.spec is None:
+            return {}  # it is the model that is lacking
+        draws, _ = finite_draws(self.tree, self.spec)
+        return {name: np.mean([x[name] for x in draws], axis=0) for name in self.spec.dims} if draws else None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A check that takes more than the draws: its name, what it needs, and how it is answered from that."""
+
+    name: str
+    needs: tuple[str, ...]
+    check: Callable[..., Check | None]
+
+    def lacks(self, case: Case) -> str:
+        """What is missing to answer it, in words; empty if nothing."""
+        return ", ".join(NEEDS[need] for need in self.needs if getattr(case, need) is None)
+
+    def answer(self, case: Case) -> Check | None:
+        """Line of the verdict; None where there is nothing to check."""
+        return self.check(case, *(getattr(case, need) for need in self.needs))
+
+
+def _switches(case: Case, switches: Switches) -> Check:
+    return check(
+        "label switches within chains",
+        sum(switches.within),
+        np.inf,
+        True,
+        "",
+        source="Jasra, Holmes and Stephens (2005)",
+        judged=False,
+        remark=str(switches),
+    )
+
+
+def _evenly(data: Data, most: int) -> Data:
+    """Rows evenly spaced, no more than ``most``."""
+    step = -(-data.n_rows // most)
+    weights = None if data.weights is None else data.weights[::step]
+    return Data(data.values[::step], data.features, data.obs_id[::step], weights)
+
+
+def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    rows = _evenly(data, COMPARED_ROWS)
+    table = compare_labellings(case.tree, point, spec=spec, X=rows, draws=COMPARED_DRAWS)
+    least = float(table.to_numpy().min())
+    a, b = np.unravel_index(table.to_numpy().argmin(), table.shape)
+    return check(
+        "draws that relabelling methods label alike",
+        least,
+        TOLERANCES.labelled_alike,
+        least >= TOLERANCES.labelled_alike,
+        f"clusters overlap (the methods {table.index[a]} and {table.index[b]} label draws differently), so "
+        "that summaries of single clusters are conditional on the relabelling rule: lower n_components",
+        source="Stephens (2000); Papastamoulis (2016)",
+        cause=True,
+        remark=f"on about {COMPARED_DRAWS} draws and {rows.n_rows} rows",
+    )
+
+
+def _empty(case: Case, spec: Mixture, data: Data) -> Check:
+    """By ``E[alpha_k | x] = (E[n_k | x] + a) / (n + K a)``."""
+    alpha, a = flat_draws(case.tree, {"alpha": ("cluster",)})["alpha"], spec.weight_concentration
+    rows = alpha.mean(axis=0) * (data.total + spec.n_components * a) - a
+    fewest = float(rows.min())
+    return check(
+        "rows of the smallest cluster, expected",
+        fewest,
+        TOLERANCES.empty_count,
+        fewest >= TOLERANCES.empty_count,
+        f"cluster {int(rows.argmin())} is empty: only the prior speaks of its parameters; lower n_components",
+        source="Rousseau and Mengersen (2011)",
+        cause=True,
+    )
+
+
+def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
+    flat = replace(spec, prior=None, weight_concentration=1.0).family
+    scale = flat.units(data)[1]
+    draws, _ = finite_draws(case.few, spec)
+    found = [defects for params in draws if (defects := flat.defects(params, scale))]
+    cluster, reason = next(iter(found[0].items())) if found else (0, "no draw is finite")
+    return check(
+        "draws with a collapsed cluster",
+        len(found) if draws else np.nan,
+        0,
+        not found,
+        f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
+        source="Bishop (2006), section 9.2.1",
+        cause=True,
+    )
+
+
+def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    family = spec.family
+    reason = family.never_identified(spec.n_components, data) or family.unidentified(point)
+    return check(
+        IDENTIFIED,
+        bool(reason),
+        0,
+        not reason,
+        reason,
+        source="Goodman (1974); Allman, Matias and Rhodes (2009)",
+        cause=True,
+    )
+
+
+def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
+    bound = spec.family.on_boundary(em.params)
+    count = sum(int(x.sum()) for x in bound.values())
+    if not bound:
+        return None  # a family without boundaries
+    return check(
+        "probabilities at 0 or 1 at the mode",
+        count,
+        0,
+        count == 0,
+        "the posterior does not surround the mode there: read intervals, not standard deviations",
+        source="Galindo Garre and Vermunt (2006)",
+        judged=False,
+    )
+
+
+def _restarts(case: Case, em: EMFit) -> Check:
+    share = em.restarts.n_best / len(em.restarts.log_posterior)
+    return check(
+        "EM restarts that reach the best optimum, share",
+        share,
+        TOLERANCES.restarts_alike,
+        share >= TOLERANCES.restarts_alike,
+        "a better optimum may be left: raise n_init",
+        source="Linzer and Lewis (2011)",
+        judged=False,
+        remark=str(em.restarts),
+    )
+
+
+def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    remarks = spec.family.remarks(point, data.total * point["alpha"])
+    return check(
+        "clusters that the prior dominates",
+        len(remarks),
+        0,
+        not remarks,
+        remarks[0] if remarks else "",
+        source="Fraley and Raftery (2007)",
+        caution=True,
+    )
+
+
+def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
+    """Statistics of the data beside those of data sets replicated from the sample."""
+    most = max(2, REPLICATED_VALUES // (FEWEST_SETS * rows.n_features))
+    plain = _evenly(replace(rows, weights=None), most)
+    n_sets = min(REPLICATED_VALUES // plain.values.size, MOST_SETS)
+    draws, _ = finite_draws(case.few, spec)
+    compared = compare_draws(spec, plain, draws, n_sets, 0) if draws else {}
+    beyond = implausible(compared, rows.features)
+    more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+    return check(
+        "statistics of the data that the model does not produce",
+        len(beyond) if draws else np.nan,
+        0,
+        not beyond,
+        f"{'; '.join(list(beyond.values())[:3])}{more} (of {n_sets} data sets that the model made): raise "
+        "n_components, transform the columns, or take another family",
+        source="Gelman, Meng and Stern (1996)",
+        caution=True,
+    )
+
+
+def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check | None:
+    """Probability below zero that a continuous family gives columns which are never negative."""
+    margins = marginals(spec.family, [point])
+    positive = np.flatnonzero(data.values.min(axis=0) >= 0)
+    if margins is None or not len(positive):
+        return None
+    below = (point["alpha"] @ margins.cdf(0.0)[0])[positive]
+    worst = int(below.argmax())
+    return check(
+        "probability below zero of columns that are never negative",
+        below[worst],
+        TOLERANCES.below_zero,
+        below[worst] < TOLERANCES.below_zero,
+        f"the model expects values below zero of column {named(data.features[positive[worst]])}, which has "
+        "none: model its logarithm or square root",
+        source="Gelman et al. (2013), chapter 6",
+        caution=True,
+    )
+
+
+def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
+    reasons = doubts(spec, data, point)
+    return check(
+        "features of the data that make the fit doubtful",
+        len(reasons),
+        0,
+        not reasons,
+        "; ".join(reasons),
+        source="Fraley and Raftery (2007)",
+        caution=True,
+    )
+
+
+def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
+    """How fast each parameter's posterior moves as the prior is raised to a power near one."""
+    posterior = case.few["posterior"].to_dataset()
+    by_prior, by_likelihood = (power_scaled(posterior, density) for density in log_densities)
+    if not by_prior:
+        return None  # nothing varies
+    label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
+    figure, rival = by_prior[label], by_likelihood[label]
+    weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little of it"
+    advice = f"{label} moves with the prior{weak}: state and defend the prior"
+    if not np.isfinite(figure):
+        advice = "too few effective draws to scale the prior: draw more"
+    return check(
+        "prior sensitivity, largest",
+        figure,
+        TOLERANCES.sensitivity,
+        figure < TOLERANCES.sensitivity,
+        advice,
+        source="Kallioinen et al. (2024)",
+        judged=False,
+    )
+
+
+QUESTIONS = (
+    Question("label switches", ("switches",), _switches),
+    Question("agreement of relabelling methods", ("spec", "data", "point"), _methods),
+    Question("empty clusters", ("spec", "data"), _empty),
+    Question("collapsed clusters", ("spec", "data"), _collapsed),
+    Question("identification", ("spec", "data", "point"), _identified),
+    Question("probabilities on the boundary", ("spec", "em"), _boundary),
+    Question("restarts of EM", ("em",), _restarts),
+    Question("a prior that dominates", ("spec", "data", "point"), _dominated),
+    Question("prior sensitivity", ("log_densities",), _sensitivity),
+    Question("predictive checks", ("spec", "rows"), _misfit),
+    Question("values below zero", ("spec", "data", "point"), _below_zero),
+    Question("doubtful data", ("spec", "data", "point"), _doubtful),
+)
+"""Every check of labels, clusters and prior, in reading order."""

@@ -1,0 +1,179 @@
+"""Posterior samples that are given beside a model: whether they are of it, and of which columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixtures.arguments import check_kind, check_whole
+from mixtures.data.matching import has_names, places
+from mixtures.data.table import Data
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array, Params
+
+__all__ = [
+    "checked_draws",
+    "features_of",
+    "finite_draws",
+    "flat_draws",
+    "of_sample",
+    "sample_of",
+    "some_draws",
+    "thinned",
+]
+
+FEATURE_DIMS = ("feature", "feature_bis")
+
+
+def of_sample(
+    spec: Mixture, X: Any, tree: xr.DataTree, weights: Any = None
+) -> tuple[Mixture, Data, xr.DataTree]:
+    """Model, checked rows and sample, all with their columns in one order: that of the fit.
+
+    The names are those that the model has or, where it has none, the sample.
+    """
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    spec = _named_after(spec, tree)
+    tree = sample_of(spec, tree)
+    return spec, spec.read(X, weights), tree
+
+
+def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
+    """The sample, if its variables are draws of this model's parameters, its features in the model's order.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    tree : xarray.DataTree
+        The sample.
+
+    Returns
+    -------
+    xarray.DataTree
+        The tree itself where there is nothing to put in order.
+
+    Raises
+    ------
+    InputError
+        If a parameter is missing, or has other dims, clusters or features than the model's.
+    """
+    check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
+    if "posterior" not in tree.children:
+        raise InputError("the tree has no group posterior; give the sample of this model")
+    posterior = tree["posterior"].to_dataset()
+    missing = [name for name in spec.dims if name not in posterior.data_vars]
+    if missing:
+        raise InputError(
+            f"the posterior lacks {', '.join(missing)}: it is not a sample of {_word(spec)}; give the model "
+            "that was sampled"
+        )
+    for name, own in spec.dims.items():
+        found = [str(dim) for dim in posterior[name].dims]
+        if sorted(found) != sorted(["chain", "draw", *own]):
+            raise InputError(
+                f"{name} in the posterior has dims {', '.join(found)}, that of {_word(spec)} has "
+                f"chain, draw, {', '.join(own)}; give the model that was sampled"
+            )
+    k = posterior.sizes["cluster"]
+    if k != spec.n_components:
+        raise InputError(
+            f"the posterior is of {k} cluster{'s' * (k != 1)}, the model has n_components="
+            f"{spec.n_components}; give the model that was sampled"
+        )
+    features = None if spec.features is None else _named_after(spec, tree).features
+    return tree if features is None else _in_order(tree, posterior, features)
+
+
+def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
+    """Draws (S, ...) of a sample by name; refuses those of another model, or that are not numbers."""
+    draws = flat_draws(sample_of(spec, tree), spec.dims)
+    for name, x in draws.items():
+        bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
+        if len(bad):
+            raise InputError(f"{name} is not finite in {len(bad)} draws, the first is {bad[0]}; drop them")
+    return draws
+
+
+def features_of(tree: xr.DataTree) -> tuple[str, ...]:
+    """Names of the features of a sample, or their places where it has none; empty without features."""
+    posterior = tree["posterior"].to_dataset()
+    if "feature" not in posterior.dims:
+        return ()
+    if "feature" not in posterior.coords:
+        return tuple(map(str, range(posterior.sizes["feature"])))
+    return tuple(map(str, posterior["feature"].values))
+
+
+def _named_after(spec: Mixture, tree: xr.DataTree) -> Mixture:
+    """The model under the names of a sample's features, if it has none of its own."""
+    named = spec.features is not None and has_names(spec.features)
+    if named or not isinstance(tree, xr.DataTree) or "posterior" not in tree.children:
+        return spec
+    features = features_of(tree)
+    return spec.of(features, whose="the posterior is") if features else spec
+
+
+def _in_order(tree: xr.DataTree, posterior: xr.Dataset, features: Sequence[str]) -> xr.DataTree:
+    """Tree with every group's features in this order, told by their labels."""
+    own = features_of(tree)
+    order = places(own, features, what="the posterior has", whose="the model is")
+    bis = posterior["feature_bis"].values if "feature_bis" in posterior.coords else own
+    if order == sorted(order) and tuple(map(str, bis)) == own:
+        return tree
+    labels = {"feature": [own[j] for j in order]}
+    labels["feature_bis"] = labels["feature"]
+
+    def moved(group: xr.Dataset) -> xr.Dataset:
+        at = {
+            dim: places(tuple(map(str, group[dim].values)), labels[dim]) if dim in group.coords else order
+            for dim in FEATURE_DIMS
+            if dim in group.dims
+        }
+        return group.isel(at)
+
+    groups = {name: moved(group.to_dataset()) for name, group in tree.children.items()}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
+
+
+def _word(spec: Mixture) -> str:
+    kind = getattr(spec, "covariance_type", None)
+    return f"{type(spec).__name__}({spec.n_components}{f', covariance_type={kind!r}' if kind else ''})"
+
+
+def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:
+    """Parameters of at most ``n_draws`` draws of all chains, evenly spaced."""
+    check_whole(1, n_draws=n_draws)
+    draws = checked_draws(spec, tree)
+    total = len(draws["alpha"])
+    chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
+    return [{name: x[s] for name, x in draws.items()} for s in chosen]
+
+
+def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
+    """Parameters of every draw that is finite, and which draws (chain, draw) are."""
+    draws = flat_draws(tree, spec.dims)
+    numbers = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in draws.values()]
+    finite = np.all(numbers, axis=0)
+    params = [{name: x[s] for name, x in draws.items()} for s in np.flatnonzero(finite)]
+    sizes = tree["posterior"].sizes
+    return params, finite.reshape(sizes["chain"], sizes["draw"])
+
+
+def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:
+    """Tree with about ``draws`` evenly spaced draws of its sampled groups."""
+    sizes = tree["posterior"].sizes
+    step = -(-sizes["chain"] * sizes["draw"] // draws)
+    groups = {name: group.to_dataset() for name, group in tree.children.items()}
+    sampled = {name: x for name, x in groups.items() if x.sizes.get("draw") == sizes["draw"]}
+    few = {name: x.isel(draw=slice(None, None, step)) for name, x in sampled.items()}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups, **few})
+
+
+def flat_draws(tree: xr.DataTree, dims: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Posterior draws of all chains in one axis, then the parameters' own: name to (draws, ...)."""
+    posterior = tree["posterior"].to_dataset()
+    ordered = {name: posterior[name].transpose("chain", "draw", *own).values for name, own in dims.items()}
+    return {name: x.reshape(-1, *x.shape[2:]) for name, x in ordered.items()}

@@ -1,0 +1,1 @@
+"""The NumPy reference: EM for any family, by its sufficient statistics."""

@@ -1,0 +1,162 @@
+"""What EM climbs: the lower bound F on the log-likelihood, and its parts Q and H.
+
+For any distribution q over the hidden clusters, by Jensen's inequality,
+
+    F(params, q) = sum_i E_q[log Pr(x_i, z_i)] + H(q)  <=  log-likelihood,
+
+with equality where q is the posterior of z (Neal and Hinton 1998). The E-step
+raises F in q until it touches, the M-step raises it in the parameters.
+"""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.special import entr
+
+from mixtures.data.cells import as_numbers
+from mixtures.data.table import Data, chunks
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array, Params
+
+__all__ = ["entropy", "lower_bound", "q_function"]
+
+
+def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float:
+    """Lower bound F on the log-likelihood at ``params``, for any distribution over the clusters.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data; checked, and matched by name, as in `responsibilities`.
+    params : dict of ndarray
+        Parameters.
+    q : array_like, shape (n, K), or Dataset
+        Probability of every cluster for every row; also what `responsibilities`
+        returns, at which the bound is tight.
+
+    Returns
+    -------
+    float
+        ``q_function + entropy``, in nats; minus infinity where q believes in
+        what is impossible.
+
+    Raises
+    ------
+    InputError
+        If q is not a distribution over the clusters for every row, or the
+        parameters do not fit the model.
+
+    References
+    ----------
+    Neal and Hinton (1998), in *Learning in Graphical Models*; Bishop, *PRML* (2006), eq. 9.71.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> r = mx.responsibilities(em.spec, X, em.params)
+    >>> abs(mx.lower_bound(em.spec, X, em.params, r) - em.log_likelihood) < 1e-9
+    True
+    >>> mx.lower_bound(em.spec, X, em.params, [[0.5, 0.5]] * 272) < em.log_likelihood
+    True
+    """
+    return q_function(spec, X, params, q) + entropy(q)
+
+
+def q_function(spec: Mixture, X: Any, params: Params, q: Any) -> float:
+    """Expected complete-data log-likelihood ``Q = sum_ij q_ij log Pr(x_i, z_i = j)``.
+
+    With q the responsibilities at other parameters it is the Q(params; other)
+    that an M-step maximises; with q of zeros and ones, the log-likelihood of
+    rows whose clusters are known.
+
+    Parameters
+    ----------
+    spec, X, params, q
+        As in `lower_bound`.
+
+    Returns
+    -------
+    float
+        Q in nats.
+
+    Raises
+    ------
+    InputError
+        If q is not a distribution over the clusters for every row, or the
+        parameters do not fit the model.
+
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), *JRSS B* 39, eq. 2.17; Bishop, *PRML* (2006), eq. 9.30.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> coins = {"alpha": [0.5, 0.5], "p": [[0.2], [0.7]]}
+    >>> known = [[1, 0], [0, 1]]  # a tail of the first coin, a head of the second
+    >>> round(mx.q_function(mx.BMM(2), [[0], [1]], coins, known), 6)  # log(0.5 * 0.8 * 0.5 * 0.7)
+    -1.966113
+    """
+    data = spec.read(X)
+    params = spec.check_params(params, data.n_features)
+    q = _distribution(q, (data.n_rows, spec.n_components))
+    return sum(_expected(spec, data, params, q))
+
+
+def entropy(q: Any) -> float:
+    """Entropy ``H = -sum_ij q_ij log q_ij`` of a distribution over the clusters for every row.
+
+    Parameters
+    ----------
+    q : array_like, shape (n, K), or Dataset
+        As in `lower_bound`.
+
+    Returns
+    -------
+    float
+        H in nats: 0 when all is certain, ``n log K`` when nothing is known.
+
+    Raises
+    ------
+    InputError
+        If q is not a distribution over the clusters for every row.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), eq. 1.98.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> round(mx.entropy([[0.5, 0.5], [1.0, 0.0]]), 4)
+    0.6931
+    """
+    return float(entr(_distribution(q)).sum())
+
+
+def _expected(spec: Mixture, data: Data, params: Params, q: Array) -> Any:
+    """Q of every chunk; what q gives no weight to does not count, however impossible."""
+    log_joint = spec.log_joint(params)
+    for rows, X in chunks(data, spec.n_components):
+        weight = q[rows].T
+        yield float(np.multiply(weight, log_joint(X), out=np.zeros_like(weight), where=weight > 0).sum())
+
+
+def _distribution(q: Any, shape: tuple[int, int] | None = None) -> Array:
+    values = q["responsibilities"] if isinstance(q, xr.Dataset) else q
+    array = as_numbers(values, "q is not")
+    if array.ndim != 2 or (shape and array.shape != shape):
+        raise InputError(f"q has shape {array.shape}; it needs {shape or '(rows, clusters)'}")
+    off = np.abs(array.sum(axis=1) - 1)
+    bad = np.flatnonzero(~(off <= 1e-8) | (array < 0).any(axis=1))
+    if len(bad):
+        raise InputError(
+            f"row {bad[0]} of q is {array[bad[0]]}; every row must be probabilities that sum to 1"
+        )
+    return array / array.sum(axis=1, keepdims=True)

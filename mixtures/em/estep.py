@@ -1,0 +1,101 @@
+"""One pass of EM over the rows: responsibilities, and with them the sufficient statistics.
+
+Rows are read in feature-major chunks, so memory beyond the data does not grow with n.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data, chunks
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array, Params
+
+__all__ = ["Assign", "EStep", "e_step", "soft_assignment"]
+
+Assign = Callable[[Array], tuple[Array, Array]]
+"""Log joint (K, n) to responsibilities (K, n) and each row's part of the objective (n,)."""
+
+
+@dataclass(frozen=True)
+class EStep:
+    """One pass over the data at fixed parameters.
+
+    Attributes
+    ----------
+    statistics : Statistics
+        Expected sufficient statistics, all the M-step needs.
+    log_likelihood : float
+        Sum of the rows' parts of the objective: the log-likelihood when
+        assignments are soft, the classification log-likelihood when hard.
+    magnitude : float
+        Sum of the absolute values of the rows' parts: the scale of rounding.
+    """
+
+    statistics: Any
+    log_likelihood: float
+    magnitude: float
+
+    def __add__(self, other: "EStep") -> "EStep":
+        """Pass over the union of two sets of rows."""
+        return EStep(
+            self.statistics + other.statistics,
+            self.log_likelihood + other.log_likelihood,
+            self.magnitude + other.magnitude,
+        )
+
+
+def soft_assignment(log_joint: Array) -> tuple[Array, Array]:
+    """Posterior probability of every cluster, and the row's log-likelihood: the bound touches it."""
+    log_likelihood = logsumexp(log_joint, axis=0)
+    possible = log_likelihood > -np.inf  # else the row goes to no cluster, and the objective says why
+    return np.exp(log_joint - np.where(possible, log_likelihood, 0)), log_likelihood
+
+
+def e_step(spec: Mixture, data: Rows, params: Params, assign: Assign = soft_assignment) -> EStep:
+    """Responsibilities, and the sufficient statistics under them, in one pass over the rows.
+
+    Parameters
+    ----------
+    spec : Mixture
+        The model.
+    data : Rows
+        Checked data, with their weights.
+    params : dict of ndarray
+        Current parameters.
+    assign : callable
+        How rows are shared out: `soft_assignment`, or `hard_assignment` for
+        classification EM (Celeux and Govaert 1992).
+
+    Returns
+    -------
+    EStep
+        Statistics, log-likelihood and its scale.
+    """
+    return data.sum_over(partial(_e_step_block, spec, params, assign))
+
+
+def _e_step_block(spec: Mixture, params: Params, assign: Assign, data: Data) -> EStep:
+    log_joint = spec.log_joint(params)
+    passes = (
+        _e_step_chunk(spec, X, assign(log_joint(X)), None if data.weights is None else data.weights[rows])
+        for rows, X in chunks(data, spec.n_components)
+    )
+    total = next(passes)
+    for part in passes:
+        total = total + part
+    return total
+
+
+def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Array | None) -> EStep:
+    r, log_likelihood = assigned
+    if w is not None:
+        r *= w
+        log_likelihood = w * np.where(w > 0, log_likelihood, 0)  # what counts for nothing may be impossible
+    statistics = spec.family.statistics(X, r)
+    return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))

@@ -1,0 +1,322 @@
+"""Expectation maximisation by hand: the reference that PyMC is held against.
+
+One pass over the rows (see `estep`) gives responsibilities and, with them, the
+sufficient statistics; one closed-form M-step gives the next parameters.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+from threadpoolctl import threadpool_limits
+
+from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.data.sources import as_rows
+from mixtures.em.ascent import ascend
+from mixtures.em.estep import e_step
+from mixtures.em.natural import Kernel
+from mixtures.em.problem import Run, problem_of
+from mixtures.em.starts import random_starts
+from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, warn
+from mixtures.families.doubts import doubts
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.results.em import EMFit, Restarts
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
+
+__all__ = ["em_step", "fit_em"]
+
+"""A warning is of the line outside this folder that led to it."""
+
+
+def em_step(
+    spec: Mixture,
+    X: Any,
+    params: Params,
+    *,
+    weights: Any = None,
+    hard: bool = False,
+    hold: Mapping[str, Any] | None = None,
+) -> dict[str, Array]:
+    """One iteration of EM: responsibilities at ``params``, then the parameters that they make best.
+
+    A pure function: `fit_em` is this step, repeated until it stands still.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data; chunks and Dask collections as in `fit_em`.
+    params : dict of ndarray
+        Current parameters, left as they are.
+    weights, hard, hold
+        As in `fit_em`.
+
+    Returns
+    -------
+    dict of ndarray
+        The next parameters; the objective is at least as high there.
+
+    Raises
+    ------
+    InputError
+        If the data or the parameters do not fit the model.
+
+    References
+    ----------
+    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2.2.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()[["waiting"]]
+    >>> params = {"alpha": [0.5, 0.5], "mu": [[50], [90]], "Sigma": [[[100]], [[100]]]}
+    >>> spec = mx.GMM(2, prior=None)
+    >>> for _ in range(3):
+    ...     params = mx.em_step(spec, X, params)
+    >>> params["mu"].ravel().round(1).tolist()
+    [55.5, 80.5]
+    """
+    problem = problem_of(spec, X, weights, hold, hard)
+    params = problem.check(params)
+    passed = problem.e_step(params)
+    problem.refuse_impossible(passed, params)
+    return problem.m_step(passed.statistics)
+
+
+def fit_em(
+    spec: Mixture,
+    X: Any,
+    *,
+    n_init: int = 10,
+    random_seed: int | np.random.Generator | None = None,
+    start: Params | None = None,
+    weights: Any = None,
+    hard: bool = False,
+    hold: Mapping[str, Any] | None = None,
+    accelerate: str | None = None,
+    tol: float = TOLERANCES.em_step,
+    max_iter: int = 10_000,
+    progressbar: bool = False,
+) -> EMFit:
+    """Fit a mixture by expectation maximisation.
+
+    The M-step is the posterior mode in closed form; with ``prior=None`` it is
+    the maximum likelihood update of the textbook. ``n_init`` starts run to a
+    loose tolerance, the best goes on until the distance left to the limit,
+    extrapolated after Aitken, is below ``tol`` standard deviations of the
+    complete data.
+
+    All that EM asks of the data is sums over rows, so they need not be in
+    memory at once. Chunks are read anew in every pass and give the answer of
+    the whole, up to rounding.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model.
+    X : array_like, frame, list of either, function, Dask array or DataFrame, shape (n, D)
+        The data, or chunks of their rows:
+
+        - a list of arrays or frames, or a function without arguments that
+          returns an iterator of them: it is called once a pass, and one chunk
+          is in memory at a time. Each has two dimensions: single rows are refused;
+        - a Dask array or DataFrame, such as ``dask.dataframe.read_parquet(path)``.
+          It stays with the workers of the ``dask.distributed`` client where
+          there is one, else in this process; parameters and sums travel, and
+          a subsample for each start. ``pip install 'pymc-mixtures[dask]'``.
+    n_init : int, default 10
+        Number of starts: k-means and k-means++ partitions in turn.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of the starts.
+    start : dict of ndarray, optional
+        Parameters to start from, instead of ``n_init`` random starts. They are
+        arrays without names, for columns in the order of ``spec.features`` or, where
+        the model knows none, of X.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows; true counts a
+        row and false does not. A pandas Series is matched by its index to the
+        rows of a pandas frame. Beside Dask data, a Dask array or Series in the
+        same blocks stays where it is.
+    hard : bool, default False
+        Classification EM: every row goes wholly to its likeliest cluster. The
+        objective is then the classification log-likelihood; with covariances
+        held at a multiple of the identity this is K-means. A cluster left
+        without rows takes over the one that is explained worst. Free variances
+        without a prior favour clusters of a few rows that lie close together.
+    hold : dict of array_like, optional
+        Parameters that stay at these values, broadcast to their shapes, such as
+        ``{"sigma2": 0.1}``. Means can be held only together with covariances.
+    accelerate : {None, "squarem"}, default None
+        "squarem" leaps ahead after every three iterations, to where the last two
+        point, and takes no leap that does not raise the objective: far fewer
+        iterations where clusters overlap.
+    tol : float, default 1e-6
+        Distance to the limit at which to stop, in standard deviations.
+    max_iter : int, default 10000
+        Iterations a start may take.
+    progressbar : bool, default False
+        Show the progress over the starts.
+
+    Returns
+    -------
+    EMFit
+        Parameters, objective and its trace, and the record of the restarts. After
+        Ctrl-C it is the best state reached, not converged, and a note says so;
+        before there is one, the interrupt goes on.
+
+    Raises
+    ------
+    InputError
+        If the data or the start do not fit the model, the prior has no mode, or
+        chunks can be read once only or differ in their columns.
+    ConnectionError
+        If the Dask cluster that keeps the rows is closed, or loses its workers for good.
+    CollapseError
+        If every start collapsed onto a degenerate cluster (only without a prior).
+    NonMonotoneError
+        If the objective fell by more than rounding.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``max_iter`` iterations were not enough; the fit's ``converged`` is then False.
+    DataWarning
+        If a few rows make the scale of a column, from which a default prior takes its
+        own, or a cluster holds a single value of a column.
+
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), *JRSS B* 39; Bishop, *PRML* (2006), ch. 9.
+    Celeux and Govaert (1992), *Computational Statistics & Data Analysis* 14 (``hard``).
+    Varadhan and Roland (2008), *Scandinavian Journal of Statistics* 35 (``accelerate``).
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> em = mx.fit_em(mx.GMM(2, prior=None), mx.datasets.faithful(), random_seed=1)
+    >>> round(em.log_likelihood, 4)
+    -1130.264
+
+    In chunks:
+
+    >>> rows = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2, prior=None), lambda: (rows[i::4] for i in range(4)), random_seed=1)
+    >>> round(em.log_likelihood, 4)
+    -1130.264
+    """
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    rows = spec.ordered(as_rows(X, weights), X)
+    problem = problem_of(spec, rows, None, hold, hard)
+    spec, data = problem.spec, problem.data
+    check_whole(1, n_init=n_init, max_iter=max_iter)
+    if not isinstance(tol, Real) or not tol > 0:
+        raise InputError(f"tol must be positive, got {tol!r:.80}")
+    if accelerate not in (None, "squarem") or (accelerate and hard):
+        raise InputError(
+            f"accelerate={accelerate!r}: it is None or 'squarem', and None with hard=True, which soon ends"
+        )
+    rng = generator(random_seed)
+    if start is not None:
+        starts = [problem.check(start)]
+    else:
+        starts = [problem.check(params) for params in random_starts(spec, rows, n_init, rng)]
+
+    runs: list[Run] = []
+    collapsed: dict[int, CollapseError] = {}
+
+    def run(i: int, params: Params, tol: float, trace: list[float]) -> Run:
+        try:
+            return ascend(problem, kernel, params, tol, max_iter, trace, leap=accelerate is not None)
+        except CollapseError as error:
+            collapsed[i] = error
+            return Run(error.params, np.nan, [*error.objective_trace, np.nan], False)
+
+    loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
+    soft = None if hard else Kernel(spec, data)
+    interrupted: tuple[str, ...] = ()
+    with threadpool_limits(1), soft or nullcontext() as kernel:
+        try:
+            for i, params in enumerate(track(starts, "EM", transient=True, disable=not progressbar)):
+                runs.append(run(i, params, loose, []))
+            while True:
+                restarts = _record(runs, collapsed)
+                winner = int(restarts.order[0])
+                best = runs[winner]
+                if loose > tol and best.converged:
+                    best = run(winner, best.params, tol, best.trace[:-1])
+                if winner not in collapsed:
+                    break
+                runs[winner] = best  # it collapsed on the last stretch: the next best goes on
+        except KeyboardInterrupt as error:
+            interrupted = (f"{INTERRUPTED}: {len(runs)} of {len(starts)} starts were run",)
+            last = [error.partial] if isinstance(error, Interrupted) else []
+            stretch = len(runs) == len(starts)
+            runs += [] if stretch else last
+            if len(collapsed) == len(runs):
+                raise
+            restarts = _record(runs, collapsed)
+            best = last[0] if stretch and last else runs[restarts.order[0]]
+            best = replace(best, converged=False)
+
+    params = best.params
+    if start is None and not problem.held:
+        params = spec.relabel(params, np.argsort(-params["alpha"]))
+    log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
+    if hard:  # so far that of rows and their clusters, not of the mixture
+        log_likelihood = e_step(spec, data, params).log_likelihood
+        log_posterior = log_likelihood + spec.log_prior(params)
+    notes = interrupted + spec.check(rows) + _empty_clusters(params, data.total)
+    if not (best.converged or interrupted):
+        unfinished = (
+            f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol, or use "
+            "accelerate='squarem'"
+        )
+        notes += (unfinished,)
+        warn(unfinished, ConvergenceWarning)
+    if doubtful := doubts(spec, rows, params, problem.scale):
+        notes += doubtful
+        warn("; ".join(doubtful), DataWarning)
+    return EMFit(
+        spec=spec,
+        params=params,
+        log_likelihood=log_likelihood,
+        log_posterior=log_posterior,
+        objective_trace=np.array(best.trace),
+        converged=best.converged,
+        n_iter=len(best.trace) - 1,
+        restarts=replace(restarts, best=best.trace[-1]),
+        notes=notes,
+        features=data.features,
+    )
+
+
+def _record(runs: list[Run], collapsed: Mapping[int, CollapseError]) -> Restarts:
+    """What became of the starts, one of which must have come to something."""
+    if len(collapsed) == len(runs):
+        raise CollapseError(
+            f"all {len(runs)} starts collapsed (first: {collapsed[0]}); use prior='default', fewer "
+            "components, a simpler covariance_type, or more n_init",
+            collapsed[0].params,
+            list(collapsed[0].objective_trace),
+        )
+    return Restarts(
+        log_posterior=np.array([run.trace[-1] for run in runs]),
+        traces=tuple(np.array(run.trace) for run in runs),
+        params=tuple(run.params for run in runs),
+        collapsed={i: str(error) for i, error in sorted(collapsed.items())},
+    )
+
+
+def _empty_clusters(params: Params, n: float) -> tuple[str, ...]:
+    return tuple(
+        f"cluster {k} is empty: it is expected to hold {count:.2g} rows"
+        for k, count in enumerate(n * params["alpha"])
+        if count < TOLERANCES.empty_count
+    )

@@ -1,0 +1,59 @@
+"""Rows assigned to one cluster each, and the rows that fit worst."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data, chunks
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array, Params
+
+__all__ = ["Poor", "hard_assignment", "worst_rows"]
+
+
+class Poor(NamedTuple):
+    """A row that its likeliest cluster explains poorly."""
+
+    height: float
+    place: int
+    label: Any
+    cluster: int
+    weight: float
+    values: Array
+
+
+def hard_assignment(log_joint: Array) -> tuple[Array, Array]:
+    """All of a row to its likeliest cluster, and their joint log probability."""
+    winner = log_joint.argmax(axis=0)
+    r = np.zeros_like(log_joint)
+    r[winner, np.arange(log_joint.shape[1])] = 1
+    return r, log_joint.max(axis=0)
+
+
+def worst_rows(spec: Mixture, data: Rows, params: Params, n: int) -> list[Poor]:
+    """The n rows that their likeliest cluster explains worst, the worst first."""
+    return data.sum_over(partial(_worst_of_block, spec, params, n), partial(_worst_of_both, n))
+
+
+def _worst_of_block(spec: Mixture, params: Params, n: int, data: Data) -> list[Poor]:
+    log_joint = spec.log_joint(params)
+    best = [
+        (joint.max(axis=0), joint.argmax(axis=0))
+        for joint in (log_joint(X) for _, X in chunks(data, spec.n_components))
+    ]
+    height, winner = (np.concatenate(part) for part in zip(*best, strict=True))
+    weights = np.ones(data.n_rows) if data.weights is None else data.weights
+    height[np.isnan(height)] = -np.inf
+    height[weights == 0] = np.inf  # such rows are not there
+    return [
+        Poor(
+            height[i], data.first + int(i), data.obs_id[i], int(winner[i]), float(weights[i]), data.values[i]
+        )
+        for i in np.argsort(height, kind="stable")[:n]
+    ]
+
+
+def _worst_of_both(n: int, a: list[Poor], b: list[Poor]) -> list[Poor]:
+    return sorted(a + b, key=lambda poor: poor[:2])[:n]

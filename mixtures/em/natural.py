@@ -1,0 +1,366 @@
+"""The E-step in natural form: two matrix products and one exponential a chunk of rows.
+
+With ``L = eta Phi`` the responsibilities are a softmax of L, and the sums
+``S = r Phi'`` are all that the M-step needs. Rows are standardised and chunks
+sized to the cache; threads take a stretch of rows each, and nothing is
+allocated from one iteration to the next.
+
+The form loses digits where clusters are far tighter than the data, because
+large terms of ``eta . phi`` cancel. A guard, in `Kernel.e_step`, takes it only
+while that loss is below what the caller can notice; the whitened form of
+`estep` does the rest.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from operator import methodcaller
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+import xarray as xr
+
+from mixtures.data.reading import as_data
+from mixtures.data.rows import Blocks, Rows
+from mixtures.data.table import BLOCK_ROWS, Data
+from mixtures.draws import checked_draws
+from mixtures.em.estep import EStep
+from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.mixture import Mixture
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
+
+__all__ = ["Draws", "Kernel", "Table"]
+
+SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
+"""Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
+
+
+THREADS, THREAD_VALUES = 16, 1_000_000
+"""Threads at most, and numbers (rows x features and clusters) below which one more does not pay."""
+
+
+COPIED_BYTES = 2**31
+"""Data up to this size are standardised once, in a copy; larger ones chunk by chunk, in every pass."""
+
+
+FACTORS = 16
+"""Densities multiplied before a logarithm is taken of them: one logarithm is as dear as many products."""
+
+
+SAFE, POSSIBLE = 1e18, 1e290
+"""A density, or its inverse, up to which so many can be multiplied, and up to which it is a number at all."""
+
+
+class Scratch(NamedTuple):
+    """What a thread works in, allocated once."""
+
+    phi: Array
+    joint: Array
+    density: Array
+    sums: Array
+    rows: Array
+
+
+def _allocate(k: int, p: int, d: int, n: int) -> Scratch:
+    return Scratch(np.empty((p, n)), np.empty((k, n)), np.empty(n), np.empty((k, p)), np.empty((d, n)))
+
+
+@dataclass(frozen=True)
+class Standard:
+    """How rows are read: of which model, and in which units, those of all rows."""
+
+    spec: Mixture
+    location: Array
+    scale: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Largest value of every column (D, 1), standardised, and the sum of ``log h(x)``."""
+
+    furthest: Array
+    base: float
+
+    def __add__(self, other: "Survey") -> "Survey":
+        """Survey of both sets of rows."""
+        return Survey(np.maximum(self.furthest, other.furthest), self.base + other.base)
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """``S = r phi'`` (K, P) and the log-likelihood, less the part that ``h(x)`` has in it."""
+
+    features: Array
+    log_likelihood: float
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Sums over both sets of rows."""
+        return Sums(self.features + other.features, self.log_likelihood + other.log_likelihood)
+
+
+class Kernel:
+    """Data made ready for many E-steps; a context manager, for it may hold threads.
+
+    A table in memory is made ready once. Blocks that are elsewhere are made
+    ready in every pass, which costs a buffer the size of the cache each; the
+    guard is that of all rows together.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    rows : Rows
+        Checked data, with their weights.
+    """
+
+    def __init__(self, spec: Mixture, rows: Rows) -> None:
+        self.rows = rows
+        self.standard = Standard(spec, *spec.family.affine_units(rows))
+        self.log_scale = float(np.log(self.standard.scale).sum())
+        self.table = Table(self.standard, rows, copied=True) if isinstance(rows, Data) else None
+        survey = self._sum(methodcaller("survey"))
+        self.largest = np.abs(spec.family.features(survey.furthest))[:, 0]
+        self.base = survey.base
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.table is not None:
+            self.table.close()
+
+    def e_step(self, params: Params, tol: float) -> EStep | None:
+        """One pass over the data, or None where rounding would show.
+
+        Parameters
+        ----------
+        params : dict of ndarray
+            Current parameters.
+        tol : float
+            Error that the caller can notice, in standard deviations of the complete data.
+
+        Returns
+        -------
+        EStep or None
+            As of `estep.e_step`.
+        """
+        family, location, scale = self.standard.spec.family, self.standard.location, self.standard.scale
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            eta = family.natural(family.rescaled(params, location, scale))
+            eta[:, 0] += np.log(params["alpha"]) - self.log_scale
+            terms = float((np.abs(eta) @ self.largest).max())
+        loss = np.finfo(float).eps * terms
+        n = self.rows.n_rows
+        if not loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
+            return None
+        sums = self._sum(methodcaller("sums", eta))
+        log_likelihood = self.base + sums.log_likelihood
+        magnitude = abs(log_likelihood) + n * terms / TOLERANCES.em_rounding
+        return EStep(family.from_sums(sums.features, location, scale), log_likelihood, magnitude)
+
+    def _sum[T](self, f: Callable[["Table"], T]) -> T:
+        """Sum of ``f`` over the table, or over those that the blocks are made for the time of a pass."""
+        if self.table is not None:
+            return f(self.table)
+        alone = isinstance(self.rows, Blocks) and self.rows.side_by_side
+        return self.rows.sum_over(partial(_of_block, self.standard, 1 if alone else THREADS, f))
+
+
+def _of_block[T](standard: Standard, threads: int, f: Callable[["Table"], T], block: Data) -> T:
+    table = Table(standard, block, threads=threads)
+    try:
+        return f(table)
+    finally:
+        table.close()
+
+
+class Table:
+    """One table of rows made ready for passes.
+
+    Parameters
+    ----------
+    standard : Standard
+        How rows are read.
+    data : Data
+        The rows.
+    threads : int
+        Threads at most.
+    copied : bool
+        Whether rows are standardised once, in a copy, where that is not too large.
+    """
+
+    def __init__(
+        self, standard: Standard, data: Data, *, threads: int = THREADS, copied: bool = False
+    ) -> None:
+        self.spec, self.data = standard.spec, data
+        self.location, self.scale = standard.location, standard.scale
+        n, d = data.values.shape
+        p = len(self.spec.family.features(np.zeros((d, 1))))
+        k = self.spec.n_components
+        self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
+        threads = max(1, min(os.cpu_count() or 1, threads, n * (k + p) // THREAD_VALUES))
+        self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
+        self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.standardised: Array | None = None
+        if copied and data.values.nbytes <= COPIED_BYTES and data.mapping is None:
+            self.standardised = np.empty((d, n))
+            np.subtract(data.values.T, self.location[:, None], out=self.standardised)
+            self.standardised /= self.scale[:, None]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def survey(self) -> Survey:
+        """How far rows reach, and what of their log-likelihood no parameter touches."""
+        furthest, base = np.zeros((self.data.n_features, 1)), 0.0
+        for first in range(0, self.data.n_rows, self.chunk):
+            rows = self._rows(first, min(first + self.chunk, self.data.n_rows), self.scratch[0])
+            np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
+            h = self.spec.family.base_measure(rows)
+            base += float(
+                h.sum() if self.data.weights is None else self.data.weights[first : first + self.chunk] @ h
+            )
+        return Survey(furthest, base)
+
+    def sums(self, eta: Array) -> Sums:
+        """One pass at natural parameters (K, P)."""
+        stretch = partial(self._stretch, eta)
+        parts = list((self.pool.map if self.pool else map)(stretch, self.spans, self.scratch))
+        return Sums(np.sum([s for s, _ in parts], axis=0), sum(height for _, height in parts))
+
+    def _rows(self, first: int, last: int, scratch: Scratch) -> Array:
+        """Standardised rows (D, n) of a chunk."""
+        if self.standardised is not None:
+            return self.standardised[:, first:last]
+        rows = scratch.rows[:, : last - first]
+        np.subtract(self.data.values[first:last].T, self.location[:, None], out=rows)
+        rows /= self.scale[:, None]
+        self.data.release()
+        return rows
+
+    def _stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> tuple[Array, float]:
+        """``S`` and the log-likelihood of a stretch of rows."""
+        total, log_likelihood = np.zeros_like(eta), 0.0
+        ones = np.ones(len(eta))
+        for begin in range(*span, self.chunk):
+            end = min(begin + self.chunk, span[1])
+            phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
+            self.spec.family.features(self._rows(begin, end, scratch), out=phi)
+            np.matmul(eta, phi, out=joint)
+            highest = None
+            with np.errstate(over="ignore"):  # it is seen below, and done again
+                np.exp(joint, out=joint)
+                np.dot(ones, joint, out=density)
+            low, high = float(density.min()), float(density.max())
+            if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
+                np.matmul(eta, phi, out=joint)
+                highest = joint.max(axis=0)
+                joint -= highest
+                np.exp(joint, out=joint)
+                np.dot(ones, joint, out=density)
+                low, high = 1.0, float(len(eta))
+            w = None if self.data.weights is None else self.data.weights[begin:end]
+            log_likelihood += _sum_of_logs(density, low, high, w)
+            if highest is not None:
+                log_likelihood += float(highest.sum() if w is None else w @ highest)
+            np.reciprocal(density, out=density)
+            if w is not None:
+                density *= w
+            joint *= density
+            np.matmul(joint, phi.T, out=scratch.sums)
+            total += scratch.sums
+        return total, log_likelihood
+
+
+def _sum_of_logs(x: Array, low: float, high: float, weights: Array | None) -> float:
+    """``sum_i w_i log x_i``; unweighted by the logarithms of products, where those stay numbers."""
+    if weights is not None:
+        return float(weights @ np.log(x))
+    if not (low > 1 / SAFE and high < SAFE):
+        return float(np.log(x).sum())
+    whole = len(x) // FACTORS * FACTORS
+    products = np.multiply.reduce(x[:whole].reshape(FACTORS, -1), axis=0)
+    return float(np.log(products).sum() + np.log(x[whole:]).sum())
+
+
+UNIT_ROWS = 256
+"""Rows simulated to see in which units the data are of order one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Many sets of parameters of one mixture, ready to share out rows among the clusters of each.
+
+    In natural form all draws are one matrix product, ``L = eta phi(x)``. A draw
+    under which that would lose digits (see `kernel`) keeps the whitened form.
+
+    Attributes
+    ----------
+    spec : GMM or BMM
+        The model.
+    location, scale : ndarray, shape (D,)
+        Units in which the natural parameters are.
+    eta : ndarray, shape (K, P, S)
+        Natural parameters of every draw, the weights' logarithms in them.
+    whitened : dict of int to callable
+        Log joint of the draws that need the whitened form, by their place.
+    """
+
+    spec: Mixture
+    location: Array
+    scale: Array
+    eta: Array
+    whitened: Mapping[int, Callable[[Array], Array]]
+
+    @classmethod
+    def of(cls, spec: Mixture, data: Data, tree: xr.DataTree) -> Self:
+        """All draws of a sample, the form of each chosen for these data."""
+        return cls.build(spec, data, checked_draws(spec, tree))
+
+    @classmethod
+    def build(cls, spec: Mixture, data: Data, draws: Params) -> Self:
+        """Draws (S, ...) by name, the form of each chosen for these data."""
+        family, n_draws = spec.family, len(draws["alpha"])
+        sets = [{name: x[s] for name, x in draws.items()} for s in range(n_draws)]
+        simulated, _ = spec.sample(sets[n_draws // 2], UNIT_ROWS, np.random.default_rng(0))
+        location, scale = family.affine_units(as_data(simulated))
+        furthest = np.zeros(data.n_features)
+        for _, block in data.blocks(BLOCK_ROWS):
+            np.maximum(furthest, np.abs((block - location) / scale).max(axis=0), out=furthest)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            largest = np.abs(family.features(furthest[:, None]))[:, 0]
+            eta = np.stack([family.natural(family.rescaled(one, location, scale)) for one in sets], axis=-1)
+            eta[:, 0] += np.log(draws["alpha"].T)
+            terms = np.einsum("kps,p->ks", np.abs(eta), largest).max(axis=0)
+        safe = np.finfo(float).eps * terms < TOLERANCES.natural_loss
+        eta[..., ~safe] = 0
+        whitened = {int(s): spec.log_joint(sets[s]) for s in np.flatnonzero(~safe)}
+        return cls(spec, location, scale, eta, whitened)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws S."""
+        return self.eta.shape[-1]
+
+    def responsibilities(self, rows: Array, data: Data | None = None, first: int = 0) -> Array:
+        """Responsibilities (K, n, S) of rows (n, D) under every draw, ``first`` their place in the data."""
+        data = as_data(rows) if data is None else data
+        with np.errstate(invalid="ignore", over="ignore"):  # of draws that are whitened
+            phi = self.spec.family.features(np.ascontiguousarray(((rows - self.location) / self.scale).T))
+            joint: Array = phi.T @ self.eta
+        for s, log_joint in self.whitened.items():
+            joint[..., s] = whitened = log_joint(rows.T)
+            refuse_unassigned(data, share_out(whitened), whitened, first)
+        joint -= joint.max(axis=0)
+        np.exp(joint, out=joint)
+        joint /= joint.sum(axis=0)
+        return joint

@@ -1,0 +1,144 @@
+"""What EM maximises: a model on data, with some parameters held."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mixtures.arguments import check_kind
+from mixtures.data.cells import as_numbers
+from mixtures.data.rows import Rows
+from mixtures.data.sources import as_rows
+from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
+from mixtures.em.hard import hard_assignment, worst_rows
+from mixtures.em.natural import Kernel
+from mixtures.errors import InputError
+from mixtures.families.assignment import NO_DENSITY
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
+from mixtures.messages import did_you_mean
+from mixtures.types import Array, Params
+
+__all__ = ["Problem", "Run", "problem_of"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is maximised: a model on data, with parameters held and rows shared out softly or not."""
+
+    spec: Mixture
+    data: Rows
+    scale: Array
+    held: dict[str, Array]
+    assign: Assign
+
+    @property
+    def may_collapse(self) -> bool:
+        """A likelihood is unbounded only while all the components' parameters are free."""
+        return not self.held.keys() & set(self.spec.family.dims)
+
+    def check(self, params: Params) -> dict[str, Array]:
+        """Parameters of a user's, with those held put in."""
+        merged = {**params, **self.held} if isinstance(params, Mapping) else params
+        return self.spec.check_params(merged, self.data.n_features)
+
+    def e_step(self, params: Params, kernel: Kernel | None = None, tol: float = 0.0) -> EStep:
+        """One pass over the data, by the kernel where it is good to ``tol``."""
+        passed = None if kernel is None else kernel.e_step(params, tol)
+        if passed is not None:
+            return passed
+        passed = e_step(self.spec, self.data, params, self.assign)
+        if self.assign is hard_assignment and not passed.statistics.count.all():
+            return self._without_empty_clusters(passed, params)
+        return passed
+
+    def refuse_impossible(self, passed: EStep, params: Params) -> None:
+        """Refuse parameters under which some row is impossible: the objective has no value there."""
+        if passed.log_likelihood > -np.inf:
+            return
+        row = worst_rows(self.spec, self.data, params, 1)[0]
+        raise InputError(
+            f"at these parameters row {str(row.label)[:80]} is {NO_DENSITY}: move what is given (start, "
+            "hold or params) nearer to the data, or off the boundary, such as p of exactly 0 or 1"
+        )
+
+    def m_step(self, statistics: Any) -> dict[str, Array]:
+        """Parameters that the statistics make best, but for those held."""
+        return {**self.spec.maximize(statistics), **self.held}
+
+    def height(self, passed: EStep, params: Params) -> float:
+        """Objective at the parameters of a pass."""
+        return passed.log_likelihood + self.spec.log_prior(params)
+
+    def defects(self, params: Params) -> dict[int, str]:
+        """Clusters that have collapsed, each with the reason."""
+        return self.spec.family.defects(params, self.scale) if self.may_collapse else {}
+
+    def _without_empty_clusters(self, passed: EStep, params: Params) -> EStep:
+        """Move the row that is explained worst into every empty cluster, as K-means does, if it is a gain."""
+        family, statistics = self.spec.family, passed.statistics
+        empty = np.flatnonzero(statistics.count == 0)
+        worst = worst_rows(self.spec, self.data, params, len(empty))
+        for cluster, row in zip(empty, worst, strict=False):
+            move = np.zeros((self.spec.n_components, 1))
+            move[cluster], move[row.cluster] = row.weight, -row.weight
+            statistics = statistics + family.statistics(row.values[:, None], move)
+        new = self.m_step(statistics)
+        if self.defects(new):
+            return passed
+        after = e_step(self.spec, self.data, new, self.assign)
+        is_gain = self.height(after, new) > self.height(passed, params)
+        return replace(passed, statistics=statistics) if is_gain else passed
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where one start has come to."""
+
+    params: dict[str, Array]
+    log_likelihood: float
+    trace: list[float]
+    converged: bool
+
+
+def problem_of(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
+    """Check what is asked for, and resolve the prior."""
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    data = spec.ordered(as_rows(X, weights), X)
+    spec = resolve(spec, data)
+    spec.check_mode()
+    data = data if hard else data.compressed  # K-means moves single rows into empty clusters
+    return Problem(
+        spec=spec,
+        data=data,
+        scale=spec.family.units(data)[1],
+        held=_held(spec, {} if hold is None else hold, data.n_features),
+        assign=hard_assignment if hard else soft_assignment,
+    )
+
+
+def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, Array]:
+    """Values to hold, in full shape; refuses a choice under which an M-step is not a maximum."""
+    shapes, own, held = spec.shapes(n_features), list(spec.family.dims), {}
+    check_kind(
+        Mapping, "a dictionary of parameters and their values, such as {'alpha': [0.5, 0.5]}", hold=hold
+    )
+    for name, value in hold.items():
+        if name not in shapes:
+            hint = did_you_mean(name, shapes)
+            raise InputError(f"hold has {name!r}{hint}; the parameters are {', '.join(shapes)}")
+        array = as_numbers(value, f"hold {name} does not fit shape {shapes[name]}: it is not")
+        if not np.isfinite(array).all():
+            raise InputError(f"hold {name} is not finite")
+        try:
+            held[name] = np.broadcast_to(array, shapes[name])
+        except ValueError as error:
+            raise InputError(f"hold {name} does not fit shape {shapes[name]}: {error}") from error
+    for first, after in pairwise(own):
+        if first in held and after not in held:
+            raise InputError(
+                f"hold {after} too: its update in closed form needs that of {first}, which is held"
+            )
+    return held

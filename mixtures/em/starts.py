@@ -1,0 +1,112 @@
+"""Starting points: random partitions of the data, turned into parameters by one M-step."""
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from mixtures.data.rows import Rows
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array, Params
+
+__all__ = ["random_partition", "random_starts", "split_starts"]
+
+START_ROWS = 20_000
+"""Rows at most that a start looks at."""
+
+
+SOFTNESS = 0.1
+"""Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
+
+
+def random_starts(spec: Mixture, data: Rows, n: int, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
+    """Parameters from k-means++ partitions (Arthur and Vassilvitskii 2007) in standardised units.
+
+    In turn k-means runs from the seeds, or their nearest neighbours are the partition.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    data : Rows
+        Checked data.
+    n : int
+        Number of starts.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Yields
+    ------
+    dict of ndarray
+        Parameters, the clusters in random order.
+    """
+    location, scale = spec.family.units(data)
+    for i in range(n):
+        rows, weights = data.subsample(START_ROWS, rng)
+        standardised, lloyd = (rows - location) / scale, i % 2 == 0
+        r = random_partition(standardised, spec.n_components, rng, lloyd=lloyd, weights=weights)
+        yield spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
+
+
+def split_starts(
+    spec: Mixture, fewer: Params, data: Rows, rng: np.random.Generator
+) -> Iterator[dict[str, Array]]:
+    """Parameters of K clusters from K - 1, each of which is split in turn.
+
+    The first is one with two clusters in the place of one: no better and no
+    worse than K - 1, whatever EM makes of it.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model of K clusters.
+    fewer : dict of ndarray
+        Parameters of K - 1 clusters of the same family.
+    data : Rows
+        Checked data.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Yields
+    ------
+    dict of ndarray
+        Parameters, the parts of the split cluster last.
+    """
+    k = spec.n_components - 1
+    largest = int(np.argmax(fewer["alpha"]))
+    halves = spec.relabel(fewer, np.array([*range(k), largest]))
+    alpha = halves["alpha"].copy()
+    alpha[largest] = alpha[-1] = alpha[largest] / 2
+    yield {**halves, "alpha": alpha}
+    location, scale = spec.family.units(data)
+    rows, weights = data.subsample(START_ROWS, rng)
+    r = softmax(spec.log_joint(fewer)(rows.T), axis=0)
+    r = r if weights is None else r * weights
+    for cluster in range(k):
+        if np.count_nonzero(r[cluster] > SOFTNESS) < 2:
+            continue  # nothing to split
+        parts = random_partition((rows - location) / scale, 2, rng, lloyd=True, weights=r[cluster])
+        split = np.vstack([np.delete(r, cluster, axis=0), r[cluster] * parts])
+        yield spec.maximize(spec.family.statistics(rows.T, split))
+
+
+def random_partition(
+    rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool, weights: Array | None = None
+) -> Array:
+    """Responsibilities (K, n) that lean to a k-means++ partition of rows, clusters in random order."""
+    seed = int(rng.integers(2**31))
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
+        if lloyd:
+            labels = KMeans(k, n_init=1, random_state=seed).fit(rows, sample_weight=weights).predict(rows)
+        else:
+            seeds, _ = kmeans_plusplus(rows, k, sample_weight=weights, random_state=seed)
+            labels = ((rows[:, None, :] - seeds) ** 2).sum(axis=-1).argmin(axis=1)
+    order = rng.permutation(k)
+    r = SOFTNESS * rng.dirichlet(np.ones(k), size=len(rows)).T
+    r[order[labels], np.arange(len(rows))] += 1 - SOFTNESS
+    return r

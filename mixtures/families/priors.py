@@ -1,0 +1,247 @@
+"""Conjugate priors of the component parameters, as values.
+
+Each knows its hyperparameters, checks them, and gives its log density with the
+normaliser. The densities are over the parameters a user reads: covariance
+matrices, variances and probabilities (not Cholesky factors or logits).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import betaln, gammaln, multigammaln, xlog1py, xlogy
+
+from mixtures.brief import array_words
+from mixtures.data.cells import as_numbers
+from mixtures.errors import InputError
+from mixtures.types import Array
+
+__all__ = [
+    "Beta",
+    "NormalInverseGamma",
+    "NormalInverseWishart",
+    "Prior",
+    "dirichlet_log_density",
+    "positive_definite",
+]
+
+
+class Prior:
+    """A prior as a value: two of one kind are equal if all their hyperparameters are.
+
+    Derive from it and results whose prior it is can be saved; see `mixtures.save`.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.priors.Beta([2.0, 2.0], 1.0) == mx.priors.Beta([2.0, 2.0], 1.0)
+    True
+    """
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(np.asarray(getattr(self, field.name)).tolist() for field in fields(self))  # type: ignore[arg-type]
+
+    def in_order(self, places: Sequence[int]) -> Self:
+        """The prior of columns in another order: arrays that have an entry for each are put in it."""
+        d, moved = len(places), {}
+        for field in fields(self):  # type: ignore[arg-type]
+            array = np.asarray(getattr(self, field.name))
+            if array.ndim and array.shape == (d,) * array.ndim:
+                moved[field.name] = array[np.ix_(*[places] * array.ndim)]
+        return replace(self, **moved)  # type: ignore[type-var]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self._values())))
+
+    def __repr__(self) -> str:
+        """Its hyperparameters, long ones by shape and range."""
+        shown = [f"{field.name}={array_words(getattr(self, field.name))}" for field in fields(self)]  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NormalInverseWishart(Prior):
+    r"""Prior of a mean and a covariance matrix.
+
+    .. math::
+
+       \mu \mid \Sigma \sim \mathcal N(m, \Sigma / \kappa), \qquad
+       \Sigma \sim \mathrm{IW}(\nu, \Psi)
+
+    Parameters
+    ----------
+    mean : array_like, shape (D,) or scalar
+        Prior mean ``m``, in the units of the data.
+    kappa : float
+        Prior count of the mean, positive.
+    nu : float
+        Degrees of freedom, greater than D - 1.
+    Psi : array_like, shape (D, D) or scalar when D = 1
+        Scale matrix, positive definite, in squared units of the data.
+
+    References
+    ----------
+    Gelman et al., *Bayesian Data Analysis*, 3rd ed., section 3.6; Fraley and
+    Raftery (2007), *Journal of Classification* 24.
+
+    Examples
+    --------
+    >>> import numpy as np, mixtures as mx
+    >>> prior = mx.priors.NormalInverseWishart(mean=np.zeros(2), kappa=0.01, nu=4, Psi=np.eye(2))
+    """
+
+    mean: ArrayLike
+    kappa: float
+    nu: float
+    Psi: ArrayLike
+
+    def broadcast(self, n_features: int) -> "NormalInverseWishart":
+        """Check every hyperparameter against D features and give arrays of full shape."""
+        Psi = _shaped(self.Psi, (n_features, n_features), "Psi")
+        if not positive_definite(Psi):
+            raise InputError("NormalInverseWishart: Psi must be symmetric and positive definite")
+        kappa, nu = (float(_shaped(x, (), name)) for name, x in (("kappa", self.kappa), ("nu", self.nu)))
+        _positive(self, "kappa", kappa)
+        _positive(self, "nu - (D - 1)", nu - (n_features - 1))
+        return NormalInverseWishart(_shaped(self.mean, (n_features,), "mean"), kappa, nu, Psi)
+
+    def log_variance(self, Sigma: Array) -> float:
+        """Log inverse-Wishart density, summed over the leading axes of ``Sigma (..., D, D)``."""
+        Psi, dim = np.asarray(self.Psi), Sigma.shape[-1]
+        log_det = np.linalg.slogdet(Sigma)[1]
+        trace = np.trace(np.linalg.solve(Sigma, Psi), axis1=-2, axis2=-1)
+        density = -(self.nu + dim + 1) / 2 * log_det - trace / 2
+        normaliser = (
+            self.nu * dim / 2 * np.log(2)
+            + multigammaln(self.nu / 2, dim)
+            - self.nu / 2 * np.linalg.slogdet(Psi)[1]
+        )
+        return float(np.sum(density - normaliser))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NormalInverseGamma(Prior):
+    r"""Prior of a mean and of variances.
+
+    .. math::
+
+       \mu_d \mid \sigma^2_d \sim \mathcal N(m_d, \sigma^2_d / \kappa), \qquad
+       \sigma^2_d \sim \mathrm{InvGamma}(\nu / 2, \psi_d / 2)
+
+    Parameters
+    ----------
+    mean : array_like, shape (D,) or scalar
+        Prior mean ``m``, in the units of the data.
+    kappa : float
+        Prior count of the mean, positive.
+    nu : float
+        Degrees of freedom, positive.
+    psi : array_like, shape (D,) or scalar
+        Scale, positive, in squared units of the data. A spherical covariance
+        has one variance and takes a scalar.
+
+    References
+    ----------
+    Gelman et al., *Bayesian Data Analysis*, 3rd ed., section 3.3; Fraley and
+    Raftery (2007), *Journal of Classification* 24.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> prior = mx.priors.NormalInverseGamma(mean=[0.0, 5.0], kappa=0.01, nu=3, psi=[1.0, 2.0])
+    """
+
+    mean: ArrayLike
+    kappa: float
+    nu: float
+    psi: ArrayLike
+
+    def broadcast(self, n_features: int, n_variances: int) -> "NormalInverseGamma":
+        """Check every hyperparameter against D features and give arrays of full shape."""
+        psi = _shaped(self.psi, (n_variances,), "psi")
+        kappa, nu = (float(_shaped(x, (), name)) for name, x in (("kappa", self.kappa), ("nu", self.nu)))
+        for name, value in (("kappa", kappa), ("nu", nu), ("psi", psi)):
+            _positive(self, name, value)
+        return NormalInverseGamma(_shaped(self.mean, (n_features,), "mean"), kappa, nu, psi)
+
+    def log_variance(self, sigma2: Array) -> float:
+        """Log inverse-gamma density, summed over all entries of ``sigma2 (..., n_variances)``."""
+        shape, scale = self.nu / 2, np.asarray(self.psi) / 2
+        density = shape * np.log(scale) - gammaln(shape) - (shape + 1) * np.log(sigma2) - scale / sigma2
+        return float(np.sum(density))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Beta(Prior):
+    """Prior of probabilities: independent Beta(alpha, beta) on every ``p_kd``.
+
+    Parameters
+    ----------
+    alpha, beta : array_like, shape (D,) or scalar
+        Prior counts of ones and zeros, positive. Below 1 the posterior may have
+        no finite mode: EM and MAP refuse it, sampling takes it.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> prior = mx.priors.Beta(2.0, 2.0)
+    """
+
+    alpha: ArrayLike
+    beta: ArrayLike
+
+    def broadcast(self, n_features: int) -> "Beta":
+        """Check both counts against D features and give arrays of full shape."""
+        alpha = _shaped(self.alpha, (n_features,), "alpha")
+        beta = _shaped(self.beta, (n_features,), "beta")
+        _positive(self, "alpha", alpha)
+        _positive(self, "beta", beta)
+        return Beta(alpha, beta)
+
+    def log_density(self, p: Array) -> float:
+        """Log Beta density, summed over all entries of ``p (..., D)``."""
+        alpha, beta = np.asarray(self.alpha), np.asarray(self.beta)
+        return float(np.sum(xlogy(alpha - 1, p) + xlog1py(beta - 1, -p) - betaln(alpha, beta)))
+
+
+def dirichlet_log_density(alpha: Array, concentration: float) -> float:
+    """Log density of a symmetric Dirichlet at the weights ``alpha (K,)``."""
+    k = len(alpha)
+    kernel = np.sum(xlogy(concentration - 1, alpha))
+    return float(gammaln(k * concentration) - k * gammaln(concentration) + kernel)
+
+
+def positive_definite(matrices: Array) -> bool:
+    """Whether matrices (..., D, D) are symmetric and positive definite, in any units."""
+    variances = np.diagonal(matrices, axis1=-2, axis2=-1)
+    if not (variances > 0).all():
+        return False
+    sd = np.sqrt(variances)
+    correlation = matrices / sd[..., :, None] / sd[..., None, :]
+    symmetric = np.allclose(correlation, correlation.swapaxes(-1, -2))
+    return bool(symmetric and (np.linalg.eigvalsh(correlation) > 0).all())
+
+
+def _shaped(value: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
+    array = as_numbers(value, f"prior {name} is not a number or")
+    if array.size == 1:
+        array = array.reshape(())
+    if array.ndim and array.shape != shape:
+        raise InputError(f"prior {name} has shape {array.shape}; the data ask for {shape} or a scalar")
+    if array.ndim == 0 and len(shape) == 2 and shape != (1, 1):
+        raise InputError(f"prior {name} is a scalar; the data ask for shape {shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"prior {name} is not finite: {array}")
+    return np.broadcast_to(array, shape).copy()
+
+
+def _positive(prior: object, name: str, value: ArrayLike) -> None:
+    if not np.all(np.asarray(value) > 0):
+        raise InputError(f"{type(prior).__name__}: {name} must be positive, got {np.asarray(value)}")

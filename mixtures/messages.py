@@ -1,0 +1,223 @@
+"""Words about data: what is wrong with a table, and where; names and texts that are safe to show."""
+
+import reprlib
+from collections.abc import Iterable, Sequence, Sized
+from datetime import date, time, timedelta
+from difflib import get_close_matches
+from itertools import islice
+from numbers import Complex
+from typing import Any
+from unicodedata import category
+
+import numpy as np
+
+__all__ = [
+    "ADVICE",
+    "kind_of",
+    "locate",
+    "named",
+    "rows_are",
+    "sentence",
+    "shortened",
+    "shown",
+    "visible",
+    "why_no_array",
+    "why_no_number",
+]
+
+NAME_LENGTH, NAMES_LISTED = 60, 20
+"""Characters of a name, and names of a list, that a message shows."""
+
+
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that are not seen but steer."""
+
+
+JOINERS = "\u200c\u200d"
+"""Characters of such a category that some scripts and pictures are written with."""
+
+
+LONGEST_TEXT = 2000
+"""Characters shown of a text at most."""
+
+
+def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
+    r"""Text that came from data, harmless where it is shown: what would steer is spelt out, as ``\x1b``.
+
+    Control characters move a terminal's cursor, colour or retitle its window and overwrite
+    what was printed; marks of direction turn words round; a name may be a megabyte.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
+    if text.isascii() and text.isprintable():
+        return text
+    steers = (c not in keep and c not in JOINERS and category(c) in STEERING for c in text)
+    return "".join(ascii(c)[1:-1] if s else c for c, s in zip(text, steers, strict=True))
+
+
+def named(name: object, longest: int = NAME_LENGTH) -> str:
+    r"""Name between quotation marks, on one line and of reasonable length, whatever is in it.
+
+    Examples
+    --------
+    >>> print(named("a\nb"), len(named("x" * 10_000)))
+    'a\nb' 62
+    """
+    text = str(name)
+    if len(text) > longest:
+        half = (longest - 3) // 2
+        text = f"{text[: longest - 3 - half]}...{text[-half:]}"
+    return repr(text)
+
+
+def sentence(text: str) -> str:
+    """A note as a sentence; the name of a parameter, such as ``p[0, heads]``, stays as it is.
+
+    Examples
+    --------
+    >>> sentence("draw more"), sentence("p[0, heads] moves with the prior")
+    ('Draw more.', 'p[0, heads] moves with the prior.')
+    """
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    return (text if "[" in first else text[:1].upper() + text[1:]) + "."
+
+
+def shortened(names: Sequence[object], limit: int = NAMES_LISTED) -> str:
+    """List of names on one line, of reasonable length.
+
+    Examples
+    --------
+    >>> shortened(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(named(name)[1:-1] for name in names[:limit]) + rest
+
+
+def locate(
+    mask: np.ndarray, features: Sequence[str], obs_id: np.ndarray, limit: int = 5, *, first: int = 0
+) -> str:
+    """Name the cells where a mask is true, by row and column.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n, D)
+        The cells to name.
+    features : sequence of str, length D
+        Column names.
+    obs_id : ndarray, shape (n,)
+        Row labels; given beside the position of a row where the two differ.
+    limit : int
+        How many cells to name; the rest are counted.
+    first : int
+        Position of the first of these rows in the whole of the data.
+
+    Examples
+    --------
+    >>> mask = np.array([[True, False], [True, True]])
+    >>> locate(mask, ["a", "b"], np.array(["p6", "p7"]), limit=2)
+    "row 0 (index p6), column 'a'; row 1 (index p7), column 'a'; and 1 more"
+    """
+    cells = np.argwhere(mask)
+    places = [
+        f"{_row_name(row, obs_id, first)}, column {named(features[column])}" for row, column in cells[:limit]
+    ]
+    rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
+    return "; ".join(places + rest)
+
+
+def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 5) -> str:
+    """Name rows by their places, with the verb that follows.
+
+    Examples
+    --------
+    >>> rows_are(np.array([1]), np.arange(3)), rows_are(np.array([0, 1]), np.array(["p6", "p7"]))
+    ('row 1 is', 'row 0 (index p6), row 1 (index p7) are')
+    """
+    names = [_row_name(int(row), obs_id, first) for row in rows[:limit]]
+    rest = " and others" if len(rows) > limit else ""  # how many is not known before all are looked at
+    return f"{', '.join(names)}{rest} {'is' if len(rows) == 1 else 'are'}"
+
+
+def why_no_array(X: Any, error: Exception) -> str:
+    """Word why something cannot be made an array."""
+    if isinstance(X, list | tuple):
+        widths = [1 if _is_single(row) else len(row) for row in X]
+        for i, width in enumerate(widths):
+            if width != widths[0]:
+                return f"row {i} has {width} values but row 0 has {widths[0]}; give every row the same number"
+    return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
+
+
+def _is_single(row: Any) -> bool:
+    return not isinstance(row, Sized) or (isinstance(row, np.ndarray) and row.ndim == 0)
+
+
+ADVICE = {
+    "text": "drop the column or encode it as numbers",
+    "complex numbers": "drop the column or split it into real and imaginary parts",
+    "dates or times": "drop the column or turn it into numbers, such as days since the first",
+}
+
+
+def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray, first: int = 0) -> str:
+    """Word a cell of a column that is not a number."""
+    what = kind_of(cells[row])
+    if what == "text":  # in a column of numbers spoilt by a few words, the words are what to show
+        row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
+    advice = ADVICE.get(what, ADVICE["text"])
+    where = f"{shown(cells[row])} in {_row_name(row, obs_id, first)}"
+    return f"column {named(feature)} holds {what} ({where}); {advice}"
+
+
+def kind_of(cell: Any) -> str:
+    """Word what a cell is that is not a number."""
+    match cell:
+        case str() | bytes():
+            return "text"
+        case Complex():
+            return "complex numbers"
+        case date() | time() | timedelta():
+            return "dates or times"
+    return f"{type(cell).__name__} objects"
+
+
+def shown(cell: Any) -> str:
+    """Cell on one line, of reasonable length."""
+    return " ".join(reprlib.repr(cell).split())
+
+
+def _is_word(cell: Any) -> bool:
+    if not isinstance(cell, str | bytes):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
+
+
+def _row_name(row: int, obs_id: np.ndarray, first: int) -> str:
+    place, label = first + row, str(obs_id[row])
+    return f"row {place}" if label == str(place) else f"row {place} (index {named(label)[1:-1]})"
+
+
+NAMES_COMPARED, NAME_COMPARED = 1000, 100
+"""Names, and characters of them, that are looked at for a likely one: the time is their product squared."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Suggest the nearest known name in brackets, to follow an unknown one; empty if none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("wating", ["eruptions", "waiting"])
+    " (did you mean 'waiting'?)"
+    """
+    candidates = [each for each in islice(known, NAMES_COMPARED) if len(each) <= NAME_COMPARED]
+    nearest = (
+        get_close_matches(name, candidates, n=1)
+        if isinstance(name, str) and len(name) <= NAME_COMPARED
+        else []
+    )
+    return f" (did you mean {named(nearest[0])}?)" if nearest else ""

@@ -1,0 +1,1 @@
+"""MAP and posterior samples of a declared mixture or of a user's model."""

@@ -1,0 +1,101 @@
+"""Labels of a user's own model: its compiled form says which axes are the clusters'."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from mixtures.clusters.align import posterior_values, raw_labels, relabelled, warn_of_doubtful
+from mixtures.clusters.labelled import EXCHANGEABLE, Labelled
+from mixtures.clusters.orders import find_orders
+from mixtures.density.compiled import CompiledModel
+from mixtures.errors import InputError
+from mixtures.posterior.symmetry import (
+    Symmetry,
+    alike,
+    find_symmetry,
+    functions_of_free,
+    labelled_by,
+    recompute,
+)
+from mixtures.types import Array
+
+__all__ = ["align_by_model", "align_to_model"]
+
+
+def align_to_model(
+    tree: xr.DataTree, to: Any, method: str = "parameters", *, model: pm.Model, **given: Any
+) -> xr.DataTree:
+    """`align` by a user's model."""
+    compiled = CompiledModel(model)
+    symmetry = find_symmetry(compiled, _finite_draw(compiled, tree))
+    return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, **given)
+
+
+def align_by_model(
+    tree: xr.DataTree,
+    to: Any,
+    method: str = "parameters",
+    *,
+    compiled: CompiledModel,
+    symmetry: Symmetry,
+    **given: Any,
+) -> xr.DataTree:
+    """`align` by what is known of the model; the tree then says it too."""
+    if symmetry.state != EXCHANGEABLE:
+        raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
+    there = {str(name) for group in tree.children.values() for name in group.data_vars}
+    names = [name for name in functions_of_free(compiled) if name in there]
+    roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
+    order = find_orders(tree, to, method, roles=roles, **given)
+    warn_of_doubtful(tree, replace(roles, functions=frozenset()))
+    stored, raw = raw_labels(with_roles(tree, roles))
+    order = order if stored is None else np.take_along_axis(stored, order, axis=-1)
+    again: dict[str, Array] = {}
+    if names:
+        moved = replace(roles, functions=frozenset()).permuted(raw, order, {})
+        again = recompute(compiled, _of_free(compiled, moved), names)
+        wrong = frozenset(
+            name
+            for name in again.keys() & set(moved["posterior"].data_vars)
+            if not alike(again[name], posterior_values(moved, name))
+        )
+        axes = {name: axis for name, axis in roles.axes.items() if name not in wrong}
+        roles = replace(roles, axes=axes, functions=roles.functions | wrong)
+    return with_roles(relabelled(raw, order, roles, again), roles)
+
+
+def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
+    """Tree that says itself what moves with the labels of its exchangeable clusters."""
+    tree = tree.copy()
+    tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
+    return tree
+
+
+def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
+    """Draws (chain, draw, ...) of a model's free variables."""
+    posterior = tree["posterior"].to_dataset()
+    missing = [name for name in compiled.rv_shapes if name not in posterior]
+    if missing:
+        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
+    draws = {name: posterior_values(tree, name) for name in compiled.rv_shapes}
+    for name, shape in compiled.rv_shapes.items():
+        if draws[name].shape[2:] != shape:
+            raise InputError(
+                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
+                "give the model that was sampled"
+            )
+    return draws
+
+
+def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
+    """Coordinates of the last draw that is finite."""
+    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
+    n = len(next(iter(draws.values())))
+    finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
+    if not finite.any():
+        raise InputError("no draw of this tree is finite")
+    last = int(np.flatnonzero(finite)[-1])
+    return compiled.unconstrain({name: x[last] for name, x in draws.items()})

@@ -1,0 +1,106 @@
+"""Public face of relabelling; the rules are in `mixtures.clusters`."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from mixtures.clusters.align import align_tree
+from mixtures.families.mixture import Mixture
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["align"]
+
+
+def align(
+    tree: xr.DataTree,
+    to: Mapping[str, Any] | str | Callable[[xr.Dataset], xr.DataArray],
+    method: str = "parameters",
+    *,
+    spec: Mixture | None = None,
+    X: Any = None,
+    weights: Any = None,
+    model: "pm.Model | None" = None,
+) -> xr.DataTree:
+    """Relabel the clusters of every posterior draw, so that a label means one cluster throughout.
+
+    A user's model says which axis of which variable is the clusters', whatever it
+    is called. Those of the free variables are permuted, and what is computed from
+    them, such as a ``pm.Deterministic``, is computed anew. A tree of `sample` has
+    this with it. Of another tree without its ``model``, every variable with a
+    ``cluster`` dim is permuted, and a warning names what that may be wrong for. Where clusters are well
+    apart all methods give the same labels; where they overlap, summaries of
+    clusters depend on the method (see `compare_labellings`).
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        A posterior with dims (chain, draw, ...) and ``cluster``.
+    to : dict of ndarray, str or callable
+        What the labels agree with. Parameters of the pivot, such as
+        ``em.params``; with ``method="order"`` a key: the name of a quantity with
+        one number a cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
+        ``"mu[0]"`` where features have no names), or a function of the posterior
+        Dataset that returns such a DataArray.
+    method : {"parameters", "ecr", "stephens", "order"}, default "parameters"
+        How draws are matched. By parameters: least total symmetric
+        Kullback-Leibler divergence between components, which no change of units
+        alters (standardised distances in a model that is not one of this
+        package's). ECR: most rows stay in the cluster where the pivot has them.
+        Stephens: the rows' classification probabilities come closest to their
+        mean over the draws. Order: the key ascends with the label.
+    spec : GMM or BMM, optional
+        The model, for ECR and Stephens; told from the tree where it is this package's.
+    X : array_like or frame, shape (n, D), optional
+        The data, for ECR and Stephens; by default the tree's ``observed_data``.
+    weights : array_like, shape (n,), optional
+        Frequency weights of the rows.
+    model : pymc.Model, optional
+        The user's own model that was sampled.
+
+    Returns
+    -------
+    xarray.DataTree
+        A new tree; ``sample_stats`` holds ``permutation (chain, draw, cluster)``,
+        the raw label behind each aligned one. What functions of the parameters
+        were under raw labels is kept in the group ``raw_posterior``.
+
+    Warns
+    -----
+    DataWarning
+        If, without the model, a variable may be a function of the parameters that
+        no permutation makes right. Where the tree says that it is one, it is left out.
+
+    Raises
+    ------
+    InputError
+        If no variable has clusters, the model knows the order of its clusters, the
+        pivot lacks a variable, the key is not one number a cluster, or the model or
+        the data are missing.
+
+    References
+    ----------
+    Stephens (2000), *JRSS B* 62; Papastamoulis and Iliopoulos (2010), *J. Comput.
+    Graph. Stat.* 19; Papastamoulis (2016), *J. Stat. Software* 69.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+    >>> tree = mx.align(em.to_datatree(), to=em.params)
+    >>> tree["sample_stats"]["permutation"].values.tolist()
+    [[[0, 1]]]
+    >>> by_waiting = mx.align(tree, to="mu[waiting]", method="order")
+    >>> by_waiting["posterior"]["mu"].sel(feature="waiting").values.round().tolist()
+    [[[54.0, 80.0]]]
+    >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
+    """
+    given = {"spec": spec, "X": X, "weights": weights}
+    if model is None:
+        return align_tree(tree, to, method, **given)
+    from mixtures.posterior.by_model import align_to_model  # loads PyMC and JAX
+
+    return align_to_model(tree, to, method, model=model, **given)

@@ -1,0 +1,211 @@
+"""Posterior sampling of a declared mixture: starts from EM, NUTS inside XLA, labels aligned."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from mixtures.arguments import check_kind, generator
+from mixtures.clusters.labelled import EXCHANGEABLE
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.lowering import known_value
+from mixtures.errors import ConvergenceWarning, InputError, warn
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import INTERRUPTED
+from mixtures.posterior.by_model import align_by_model
+from mixtures.posterior.labels import align
+from mixtures.posterior.nuts import Draws
+from mixtures.posterior.samplers import SAMPLERS, check_options
+from mixtures.posterior.starts import starting_points
+from mixtures.posterior.symmetry import find_symmetry
+from mixtures.posterior.target import model_dims, prepare
+from mixtures.results.em import EMFit, check_fit
+from mixtures.trees import make_tree
+from mixtures.types import Array
+
+__all__ = ["sample"]
+
+KEEP_LOG_LIKELIHOOD = 20_000_000
+"""Row log-likelihoods (draws x rows) up to which they are stored unasked."""
+
+
+def sample(
+    spec: Mixture | pm.Model,
+    X: Any = None,
+    *,
+    weights: Any = None,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 4,
+    random_seed: int | np.random.Generator | None = None,
+    sampler: str = "blackjax",
+    target_accept: float = 0.8,
+    max_treedepth: int = 10,
+    cores: int | None = None,
+    em: EMFit | None = None,
+    pivot: Mapping[str, Any] | None = None,
+    log_likelihood: bool | None = None,
+    log_prior: bool = False,
+    progressbar: bool = True,
+) -> xr.DataTree:
+    """Draw from the posterior of a mixture and align the labels of its clusters.
+
+    Chains start from different EM restarts, each with its clusters in random
+    order. The default sampler is BlackJAX's NUTS with the whole loop inside
+    XLA, in coordinates whitened by the curvature at each start.
+
+    Parameters
+    ----------
+    spec : GMM, BMM or pymc.Model
+        The model. A user's own model brings its data with it; its labels are
+        aligned to its MAP if its density does not change when clusters are
+        exchanged. Which axes are the clusters' is found from the parameters of
+        its mixture, whatever they are called; what is computed from the free
+        variables is computed anew from the aligned ones.
+    X : array_like or frame, shape (n, D), optional
+        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows. Refused with a
+        ``pymc.Model``.
+    draws, tune, chains : int, default 1000, 500, 4
+        Draws to keep and warm-up before them, a chain; chains.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of starts and chains.
+    sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
+        What draws. nutpie needs the extra ``pymc-mixtures[nutpie]``.
+    target_accept : float, default 0.8
+        Acceptance rate that warm-up aims at.
+    max_treedepth : int, default 10
+        Trajectories have at most ``2**max_treedepth - 1`` steps.
+    cores : int, optional
+        Chains that run at once; by default the processors at hand, and one with
+        PyMC's sampler, which takes processes for more: a script then needs its
+        ``if __name__ == "__main__"``.
+    em : EMFit, optional
+        A fit of the same model, to start from instead of fitting again; columns are
+        matched to its by name.
+    pivot : dict of ndarray, optional
+        Parameters whose labels the draws are aligned to; by default those of
+        ``em``, or a user's model's MAP.
+    log_likelihood : bool, optional
+        Whether to store the log-likelihood of every row, marginal over the
+        hidden clusters; by default if there are fewer than 2e7 values.
+    log_prior : bool, default False
+        Whether to store the log prior of every variable.
+    progressbar : bool, default True
+        Show the progress.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups posterior, sample_stats (with ``lp``, the sampler's statistics
+        and ``permutation``), observed_data, and log_likelihood and log_prior
+        where stored. Where labels of a user's model cannot be aligned there is no
+        ``permutation``: ``tree.attrs["labels"]`` is then ``"fixed"`` (the model
+        allows one order of the clusters) or ``"unalignable"``, and
+        ``tree.attrs["labels_why"]`` says why. After Ctrl-C, or where a chain failed and others did not,
+        it holds what was drawn: ``tree.attrs["complete"]`` is 0 and
+        ``tree.attrs["stopped"]`` says why. Before there is a draw, the interrupt
+        goes on.
+
+    Raises
+    ------
+    InputError
+        If the data or options do not fit, or the posterior is improper
+        (``prior=None`` for a GMM: a cluster may be empty).
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> tree = mx.sample(mx.GMM(2), mx.datasets.faithful(), random_seed=1, progressbar=False)
+    >>> tree["posterior"]["mu"].mean(("chain", "draw")).round(0).values.tolist()
+    [[4.0, 80.0], [2.0, 54.0]]
+    """
+    check_options(sampler, draws, tune, chains)
+    if isinstance(spec, Mixture) and spec.prior is None and not spec.family.flat_is_proper:
+        raise InputError(
+            f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
+            "use prior='default' or state a prior"
+        )
+    if em is not None and isinstance(spec, Mixture):
+        spec = check_fit(em, spec)
+    model, twin, resolved, data = prepare(spec, X, weights)
+    if pivot is not None and resolved is not None and data is not None:
+        _check_pivot(pivot, resolved.shapes(data.n_features))
+    rng = generator(random_seed)
+    compiled = CompiledModel(model, twin)
+    starts, centre = starting_points(compiled, resolved, data, em, chains, rng)
+    run = {
+        "draws": draws,
+        "tune": tune,
+        "seed": int(rng.integers(2**31)),
+        "target_accept": target_accept,
+        "max_treedepth": max_treedepth,
+        "cores": cores,
+        "progressbar": progressbar,
+    }
+    drawn = SAMPLERS[sampler](compiled, starts, rng, run)
+    if "failed" in drawn.stopped:
+        warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
+    keep = log_likelihood
+    if keep is None:
+        rows = sum(int(np.prod(values.shape[:1])) for values in _observed(model).values())
+        keep = rows * drawn.x.shape[0] * drawn.x.shape[1] < KEEP_LOG_LIKELIHOOD
+
+    def finished(drawn: Draws) -> xr.DataTree:
+        tree = _tree(compiled, drawn.x, drawn.statistics, keep_log_likelihood=keep, keep_log_prior=log_prior)
+        complete = int(drawn.x.shape[:2] == (chains, draws))
+        tree.attrs.update(sampler=sampler, tune=tune, complete=complete, model=repr(resolved or model.name))
+        if drawn.stopped:
+            tree.attrs["stopped"] = drawn.stopped
+        if resolved is not None:
+            return align(tree, to=pivot or centre)
+        symmetry = find_symmetry(compiled, drawn.x[0, -1])
+        if symmetry.state == EXCHANGEABLE:
+            return align_by_model(tree, pivot or centre, compiled=compiled, symmetry=symmetry)
+        tree.attrs.update(labels=symmetry.state, labels_why=symmetry.why)
+        return tree
+
+    try:
+        return finished(drawn)
+    except KeyboardInterrupt:  # what took long is done: it is not thrown away
+        return finished(replace(drawn, stopped=INTERRUPTED))
+
+
+def _check_pivot(pivot: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a pivot of another model before anything is drawn."""
+    check_kind(Mapping, "a dict of parameters, such as em.params", pivot=pivot)
+    for name, shape in shapes.items():
+        if name in pivot and np.shape(pivot[name]) != shape:
+            raise InputError(f"the pivot's {name} has shape {np.shape(pivot[name])}; this model has {shape}")
+
+
+def _observed(model: pm.Model) -> dict[str, np.ndarray]:
+    return {v.name: np.asarray(known_value(model.rvs_to_values[v])) for v in model.observed_RVs}
+
+
+def _tree(
+    compiled: CompiledModel,
+    x: Array,
+    stats: Mapping[str, Array],
+    *,
+    keep_log_likelihood: bool,
+    keep_log_prior: bool,
+) -> xr.DataTree:
+    model, dims = compiled.model, model_dims(compiled.model)
+    observed = _observed(model)
+    params, log_jacobian = compiled.constrain_with_jacobian(x)
+    stats = {**stats, "log_posterior": stats["lp"] - log_jacobian}
+    groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}
+    if keep_log_likelihood and observed:
+        groups["log_likelihood"] = compiled.row_log_likelihoods(x)
+    if keep_log_prior:
+        groups["log_prior"] = compiled.log_priors(x)
+    coords = {name: values for name, values in model.coords.items() if values is not None}
+    tree = make_tree(groups, dims, coords)
+    if observed:
+        tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]
+    return tree

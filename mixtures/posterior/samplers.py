@@ -1,0 +1,209 @@
+"""Samplers of others over a compiled model: their draws and statistics in the form of `draw`.
+
+They give up every chain if one fails; here the others are drawn again without it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mixtures.arguments import check_whole
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.lowering import keep_checks
+from mixtures.density.search import reach
+from mixtures.errors import InputError
+from mixtures.interrupts import INTERRUPTED
+from mixtures.posterior.nuts import STATISTICS, Draws, Frame, compile_nuts, describe_failure, run_nuts
+from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
+from mixtures.types import Array
+
+__all__ = ["SAMPLERS", "check_options", "draw_by_nutpie", "draw_by_pymc", "require_nutpie"]
+
+
+def draw_by_pymc(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Draws:
+    """Draw by PyMC's own NUTS: one chain after the other, unless asked for processes."""
+    cores = run["cores"] or 1
+    steps = [0.1 * rng.standard_normal(x.size) for x in starts]
+    points = [
+        compiled.constrain(x + reach(compiled, x, step) * step) for x, step in zip(starts, steps, strict=True)
+    ]
+    free = list(compiled.rv_shapes)
+
+    def draw(chains: Sequence[int]) -> xr.DataTree:
+        done = Counter[int]()
+
+        def stop_with_the_chain_before(trace: Any, draw: Any) -> None:
+            """An interrupt ends one chain for PyMC, and the next begins."""
+            done[draw.chain] += 1
+            if draw.chain and done[draw.chain - 1] < run["tune"] + run["draws"]:
+                raise KeyboardInterrupt
+
+        try:
+            return pm.sample(
+                draws=run["draws"],
+                tune=run["tune"],
+                chains=len(chains),
+                cores=cores,
+                mp_ctx="spawn",  # JAX runs threads, which no fork survives
+                callback=stop_with_the_chain_before if cores == 1 else None,
+                random_seed=[run["seed"] + i for i in chains],
+                initvals=[{name: points[i][name] for name in free} for i in chains],
+                nuts_sampler="pymc",
+                nuts={"target_accept": run["target_accept"], "max_treedepth": run["max_treedepth"]},
+                progressbar=run["progressbar"],
+                compute_convergence_checks=False,
+                quiet=not run["progressbar"],
+                model=compiled.source,
+            )
+        except ValueError as error:
+            if "Not enough samples" in str(error):  # what PyMC makes of an early interrupt
+                raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+            raise
+
+    return _gathered(compiled, draw, len(starts), run)
+
+
+def require_nutpie() -> Any:
+    """The package, or an `InputError` that says how to get it."""
+    try:
+        import nutpie
+    except ImportError as error:
+        raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'") from error
+    return nutpie
+
+
+def draw_by_nutpie(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Draws:
+    """Draw by nutpie, which JAX gives the log density."""
+    nutpie = require_nutpie()
+    keep_checks()
+    point = compiled.constrain(starts[0])
+    free = list(compiled.rv_shapes)
+    program = nutpie.compile_pymc_model(
+        compiled.source,
+        backend="jax",
+        gradient_backend="jax",
+        initial_points={name: point[name] for name in free},
+    )
+
+    def draw(chains: Sequence[int]) -> xr.DataTree:
+        return nutpie.sample(
+            program,
+            draws=run["draws"],
+            tune=run["tune"],
+            chains=len(chains),
+            cores=run["cores"],
+            seed=run["seed"] + chains[0],
+            target_accept=run["target_accept"],
+            maxdepth=run["max_treedepth"],
+            progress_bar=run["progressbar"],
+        )
+
+    return _gathered(compiled, draw, len(starts), run)
+
+
+def _gathered(
+    compiled: CompiledModel, draw: Callable[[Sequence[int]], xr.DataTree], n: int, run: Mapping[str, Any]
+) -> Draws:
+    """Draws of a sampler that gives up all chains if one fails: if so, each by itself."""
+    failed: dict[int, BaseException] = {}
+
+    def alone(chain: int) -> list[xr.DataTree]:
+        try:
+            return [draw([chain])]
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of nutpie's is no Exception
+            failed[chain] = error
+            return []
+
+    try:
+        trees = [draw(range(n))]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        trees = [tree for chain in range(n if n > 1 else 0) for tree in alone(chain)]
+        if not trees:
+            raise
+    chains = [chain for tree in trees for chain in _read_back(compiled, tree)]
+    ended = len(chains) + len(failed) == n and all(len(x) == run["draws"] for x, _ in chains)
+    reasons = [] if ended else [INTERRUPTED]
+    reasons += [describe_failure(i, error) for i, error in failed.items()]
+    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
+
+
+def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
+    """Every chain of another sampler: unconstrained coordinates, statistics under one set of names."""
+    posterior = tree["posterior"].to_dataset()
+    x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
+    lengths = np.isfinite(x).all(axis=-1).sum(axis=1)  # nutpie fills up chains that were cut short
+    nutpie_names = {
+        "depth": "tree_depth",
+        "logp": "lp",
+        "mean_tree_accept": "acceptance_rate",
+        "maxdepth_reached": "reached_max_treedepth",
+    }
+    stats = tree["sample_stats"].to_dataset()
+    renamed = {nutpie_names.get(str(name), str(name)): v.values for name, v in stats.data_vars.items()}
+    types = {**STATISTICS, "reached_max_treedepth": bool}
+    kept = {name: kind for name, kind in types.items() if name in renamed}
+    return [
+        (x[i, :length], {name: renamed[name][i, :length].astype(kind) for name, kind in kept.items()})
+        for i, length in enumerate(lengths)
+    ]
+
+
+Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Draws]
+
+
+def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
+    """Refuse options that no sampler takes."""
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
+        raise InputError(f"sampler {sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
+    check_whole(1, draws=draws, chains=chains)
+    check_whole(0, tune=tune)
+    if sampler == "nutpie":
+        require_nutpie()
+
+
+@contextmanager
+def _progress(total: int, shown: bool) -> Any:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not shown) as progress:
+        task = progress.add_task("NUTS", total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+def _blackjax(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+) -> Draws:
+    options = {name: value for name, value in run.items() if name != "progressbar"}
+    basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
+    like = Frame(starts[0], basis, np.zeros(compiled.size))
+    with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
+        compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
+        frames = [jitter_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
+        compiling.result()
+    with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
+        drawn = run_nuts(compiled, frames, on_progress=on_progress, **options)
+    saturated = drawn.statistics["tree_depth"] >= run["max_treedepth"]
+    return replace(drawn, statistics={**drawn.statistics, "reached_max_treedepth": saturated})
+
+
+SAMPLERS: Mapping[str, Sampler] = {
+    "blackjax": _blackjax,
+    "nutpie": draw_by_nutpie,
+    "pymc": draw_by_pymc,
+}
+"""Samplers by the name that `sample` takes."""

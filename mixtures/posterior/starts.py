@@ -1,0 +1,82 @@
+"""Starting points of MAP and of chains."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from mixtures.data.table import Data
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.lowering import known_value
+from mixtures.density.search import climb, reach, require_density
+from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.em.fit import fit_em
+from mixtures.em.starts import random_partition, random_starts
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import whole
+from mixtures.results.em import EMFit
+from mixtures.types import Array
+
+__all__ = ["model_starts", "partition_starts", "starting_points"]
+
+MODEL_STARTS = 10
+"""Starts from which the modes of a user's model are sought; chains start at the highest."""
+
+
+def partition_starts(
+    compiled: CompiledModel, spec: Mixture, data: Data, n: int, rng: np.random.Generator
+) -> list[Array]:
+    """Starts from k-means and k-means++ partitions in turn, independent of EM."""
+    return [compiled.unconstrain(spec.inside(params)) for params in random_starts(spec, data, n, rng)]
+
+
+def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:
+    """Starts for a user's model: where it would be, were the clusters of a k-means partition known.
+
+    From PyMC's initial point, where clusters are equal and no gradient parts
+    them, each climbs the complete-data log density of one of our mixtures. A
+    model without one, or whose rows each have their own parameters, starts
+    from the initial point with normal noise.
+    """
+    model = compiled.model
+    origin = compiled.initial_point(int(rng.integers(2**31)))
+    mixtures = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
+    shared = [v for v in mixtures if v.ndim == 2 and v.owner.op.shared(v.owner.op.dist_params(v.owner))]
+    if not shared:
+        steps = rng.normal(size=(n, origin.size))
+        return [origin + reach(compiled, origin, step) * step for step in steps]
+    rows = shared[0]
+    X = np.asarray(known_value(model.rvs_to_values[rows]), dtype=np.float64)
+    standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    k = compiled.shape_of(rows.owner.op.dist_params(rows.owner)[0])[-1]
+    complete = compiled.complete(rows)
+    partitions = [random_partition(standardised, k, rng, lloyd=i % 2 == 0) for i in range(n)]
+    return [climb(partial(complete, r), origin) for r in partitions]
+
+
+def starting_points(
+    compiled: CompiledModel,
+    spec: Mixture | None,
+    data: Data | None,
+    em: EMFit | None,
+    chains: int,
+    rng: np.random.Generator,
+) -> tuple[list[Array], Mapping[str, Array]]:
+    """Where every chain starts, and the pivot of the labels."""
+    if spec is None or data is None:
+        ends = [
+            climb(compiled.value_and_grad, x) for x in model_starts(compiled, max(chains, MODEL_STARTS), rng)
+        ]
+        require_density(compiled, ends)  # where there is none, a search stays where it starts
+        heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+        highest = [ends[i] for i in np.argsort(-heights) if np.isfinite(heights[i])]
+        return [highest[i % len(highest)] for i in range(chains)], compiled.constrain(highest[0])
+    if em is None:
+        em = whole(fit_em(spec.for_mode(), data, random_seed=rng))
+    best_first = em.restarts.order
+    starts = []
+    for chain in range(chains):
+        params = em.params if chain == 0 else em.restarts.params[best_first[chain % len(best_first)]]
+        relabelled = spec.relabel(params, rng.permutation(spec.n_components))
+        starts.append(compiled.unconstrain(spec.inside(relabelled)))
+    return starts, em.params

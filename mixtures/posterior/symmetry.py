@@ -1,0 +1,334 @@
+"""Which axes of a model's free variables are its clusters, and whether its density knows their order.
+
+Asked of the model itself, whatever its axes are called. The parameters of its
+mixtures are functions of the free variables. Axes of the free variables are
+exchanged, and those are the clusters' with which every parameter of the mixture
+is exchanged along its own cluster axis. The density then says whether it minds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pytensor.graph.replace import clone_replace
+
+from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE, Labelled
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.lowering import compile_graph
+from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.types import Array
+
+__all__ = ["Symmetry", "alike", "find_symmetry", "functions_of_free", "labelled_by", "recompute"]
+
+JITTERS = (0.1, 0.01, 0.001)
+"""Steps, in units of the coordinates, to a point where no two clusters are alike by chance."""
+
+
+WAYS = 4096
+"""Choices of axes that are tried."""
+
+
+CLASSIFIED_DRAWS = 200
+"""Draws on which it is seen whether a function of the parameters moves with the labels."""
+
+
+Way = Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """What a model's density knows of the order of its clusters.
+
+    Attributes
+    ----------
+    state : str
+        ``"exchangeable"``: it does not know it. ``"fixed"``: a single order has a
+        density. ``"unalignable"``: neither, or the clusters' axes are not found.
+    axes : dict of str to int
+        Axis of every free variable that has clusters; of an exchangeable model only.
+    why : str
+        Why labels cannot be aligned, in words; empty where they can.
+    """
+
+    state: str
+    axes: Mapping[str, int]
+    why: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Targets:
+    """Parameters of mixtures as functions of the free variables; cluster axes are counted from the end."""
+
+    evaluate: Callable[[Mapping[str, Array]], list[Array]]
+    axes: tuple[int, ...]
+    owners: tuple[int, ...]
+
+
+def find_symmetry(compiled: CompiledModel, x: Array) -> Symmetry:
+    """Find the clusters' axes of a model's free variables.
+
+    Parameters
+    ----------
+    compiled : CompiledModel
+        The model.
+    x : ndarray
+        Unconstrained coordinates of a point where the density is finite.
+
+    Returns
+    -------
+    Symmetry
+        The axes, and whether the labels can be aligned.
+    """
+    points = _generic_points(compiled, x)
+    if points is None:
+        return Symmetry(UNALIGNABLE, {}, "the log density is not finite about a draw")
+    mixtures = [v for v in compiled.model.basic_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
+    if not mixtures:
+        return _by_name(compiled, points)
+    targets = _targets(compiled, mixtures)
+    values = targets.evaluate(points[0])
+    lengths = {value.shape[axis] for value, axis in zip(values, targets.axes, strict=True)}
+    names = ", ".join(str(v.name) for v in mixtures)
+    several = f"{names} each have clusters of their own, and a draw has one permutation"
+    if len(lengths) > 1:
+        return Symmetry(UNALIGNABLE, {}, several)
+    k = lengths.pop()
+    if k == 1:
+        return Symmetry(FIXED, {}, "there is one cluster")
+    found = _judged(compiled, points, _ways(targets, points, _options(compiled, k), k, None), k)
+    if found.state == EXCHANGEABLE and len(mixtures) > 1:
+        for one in range(len(mixtures)):
+            apart = _ways(targets, points, _options(compiled, k), k, one)
+            if _judged(compiled, points, apart, k).state == EXCHANGEABLE:
+                return Symmetry(UNALIGNABLE, {}, several)
+    if not found.why and found.state == UNALIGNABLE:
+        why = f"no exchange of entries of the free variables exchanges the clusters of {names}"
+        return Symmetry(UNALIGNABLE, {}, why)
+    return found
+
+
+def labelled_by(
+    compiled: CompiledModel, symmetry: Symmetry, draws: Mapping[str, Array], names: Sequence[str]
+) -> Labelled:
+    """Every variable's part in the labels, from draws (chain, draw, ...) of the free variables.
+
+    Functions of them, of these names, are computed at draws in random order: those
+    that are then permuted along an axis, or not changed, are known to be so.
+    """
+    flat = {name: v.reshape(-1, *v.shape[2:]) for name, v in draws.items()}
+    n = len(next(iter(flat.values())))
+    few = {name: v[None, :: -(-n // CLASSIFIED_DRAWS)] for name, v in flat.items()}
+    axes, functions = dict(symmetry.axes), set()
+    if names and axes:
+        first, axis = next(iter(axes.items()))
+        k, sizes = few[first].shape[2 + axis], few[first].shape[:2]
+        order = np.random.default_rng(0).permuted(np.tile(np.arange(k), (*sizes, 1)), axis=-1)
+        order[:, 0] = np.roll(np.arange(k), 1)
+        before = recompute(compiled, few, names)
+        after = recompute(compiled, _permuted(few, axes, order), names)
+        for name in names:
+            found = _axis_of(before[name], after[name], order)
+            if found is None:
+                functions.add(name)
+            elif found >= 0:
+                axes[name] = found
+    return Labelled(axes, frozenset(functions), frozenset(compiled.rv_shapes), frozenset(names))
+
+
+def recompute(compiled: CompiledModel, draws: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+    """Functions of the free variables, of some names, at draws (chain, draw, ...) of them."""
+    graphs = functions_of_free(compiled)
+    function, arrays = _of_free(compiled, [graphs[name] for name in names])
+    over_draws = jax.jit(jax.vmap(jax.vmap(function, in_axes=(0, None)), in_axes=(0, None)))
+    values = over_draws([jnp.asarray(draws[name]) for name in compiled.rv_shapes], arrays)
+    return {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
+
+
+def functions_of_free(compiled: CompiledModel) -> dict[str, Any]:
+    """Deterministics, and the unconstrained values of transformed variables, by name."""
+    model = compiled.model
+    transforms = {rv: model.rvs_to_transforms[rv] for rv in model.free_RVs}
+    return {str(v.name): v for v in model.deterministics} | {
+        str(model.rvs_to_values[rv].name): transform.forward(rv, *rv.owner.inputs)
+        for rv, transform in transforms.items()
+        if transform is not None
+    }
+
+
+def _of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Outputs of a model as a JAX function of its free variables."""
+    model = compiled.model
+    inputs = {rv: rv.type() for rv in model.free_RVs}
+    data = {rv: model.rvs_to_values[rv] for rv in model.observed_RVs}
+    graphs = clone_replace(list(outputs), {**inputs, **data}, rebuild_strict=False)
+    return compile_graph(list(inputs.values()), graphs)
+
+
+def _targets(compiled: CompiledModel, mixtures: Sequence[Any]) -> _Targets:
+    parameters, axes, owners = [], [], []
+    for i, rows in enumerate(mixtures):
+        op = rows.owner.op
+        for x, core in zip(op.dist_params(rows.owner), op.ndims_params, strict=True):
+            parameters.append(x)
+            axes.append(-core)
+            owners.append(i)
+    function, arrays = _of_free(compiled, parameters)
+    jitted = jax.jit(function)
+
+    def evaluate(point: Mapping[str, Array]) -> list[Array]:
+        return [
+            np.asarray(x) for x in jitted([jnp.asarray(point[name]) for name in compiled.rv_shapes], arrays)
+        ]
+
+    return _Targets(evaluate, tuple(axes), tuple(owners))
+
+
+def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array], dict[str, Array]] | None:
+    """Free variables at two points near one, no two entries alike."""
+    rng = np.random.default_rng(0)
+    for size in JITTERS:
+        near = x + size * compiled.units(x) * rng.standard_normal((2, x.size))
+        if all(np.isfinite(compiled.value_and_grad(one)[0]) for one in near):
+            values = compiled.constrain(near)
+            first, second = ({name: values[name][i] for name in compiled.rv_shapes} for i in range(2))
+            return first, second
+    return None
+
+
+def _options(compiled: CompiledModel, k: int) -> dict[str, list[int | None]]:
+    """Axes that may be the clusters', none among them, of every free variable that has any."""
+    found = {
+        name: [None, *(i for i, length in enumerate(shape) if length == k)]
+        for name, shape in compiled.rv_shapes.items()
+    }
+    return {name: axes for name, axes in found.items() if len(axes) > 1}
+
+
+def _ways(
+    targets: _Targets,
+    points: tuple[dict[str, Array], dict[str, Array]],
+    options: Mapping[str, list[int | None]],
+    k: int,
+    only: int | None,
+) -> list[Way]:
+    """Axes of free variables whose exchange exchanges the clusters of all mixtures, or of one only.
+
+    Parameter by parameter, so that only variables that decide it together are tried together.
+    """
+    point, other = points
+    base = targets.evaluate(point)
+    changed = {name: targets.evaluate({**point, name: other[name]}) for name in options}
+    ways: list[Way] = [{}]
+    for i, (value, axis, owner) in enumerate(zip(base, targets.axes, targets.owners, strict=True)):
+        deciding = [name for name in options if not np.array_equal(changed[name][i], value)]
+        moving = axis if only in (None, owner) else None
+        ways = [
+            way
+            for start in ways
+            for way in _longer(start, deciding, options)
+            if all(
+                alike(targets.evaluate(_exchanged(point, way, order))[i], _take(value, moving, order))
+                for order in _orders(k)
+            )
+        ]
+    rest = [
+        name
+        for name in options
+        if all(np.array_equal(x, y) for x, y in zip(changed[name], base, strict=True))
+    ]
+    longest = [way for start in ways for way in _longer(start, rest, options)]
+    return sorted(longest, key=lambda way: sum(axis is not None for axis in way.values()))
+
+
+def _longer(way: Way, names: Sequence[str], options: Mapping[str, list[int | None]]) -> Iterator[Way]:
+    """A choice with every choice for more variables."""
+    new = [name for name in names if name not in way]
+    if np.prod([len(options[name]) for name in new]) <= WAYS:
+        for axes in product(*(options[name] for name in new)):
+            yield {**way, **dict(zip(new, axes, strict=True))}
+
+
+def _judged(
+    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], ways: Sequence[Way], k: int
+) -> Symmetry:
+    """What the density says of exchanges, the first that it does not notice."""
+
+    def density(point: Mapping[str, Array]) -> float:
+        return compiled.value_and_grad(compiled.unconstrain(point))[0]
+
+    before = [density(point) for point in points]
+    possible = False
+    for way in ways:
+        unnoticed = True
+        for point, own in zip(points, before, strict=True):
+            for order in _orders(k):
+                after = density(_exchanged(point, way, order))
+                possible |= bool(np.isfinite(after))
+                unnoticed = unnoticed and bool(np.isclose(own, after, rtol=1e-8, atol=1e-8))
+        if unnoticed:
+            axes = {name: axis for name, axis in way.items() if axis is not None}
+            return Symmetry(EXCHANGEABLE, axes)
+    if ways and not possible:
+        return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
+    return Symmetry(
+        UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged" if ways else ""
+    )
+
+
+def _by_name(compiled: CompiledModel, points: Sequence[Mapping[str, Array]]) -> Symmetry:
+    """Of a model without a mixture of this package: clusters have the dim of that name."""
+    dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}
+    axes = {name: own.index("cluster") for name, own in dims.items() if "cluster" in own}
+    if not axes:
+        return Symmetry(
+            UNALIGNABLE,
+            {},
+            "the model has no mixture of this package, and no free variable a dim named 'cluster'",
+        )
+    first = next(iter(axes))
+    return _judged(compiled, points, [axes], compiled.rv_shapes[first][axes[first]])
+
+
+def _orders(k: int) -> list[np.ndarray]:
+    """Two exchanges that all others are made of."""
+    swap = np.arange(k)
+    swap[:2] = [1, 0]
+    return [swap, np.roll(np.arange(k), 1)][: 1 if k == 2 else 2]
+
+
+def _exchanged(point: Mapping[str, Array], way: Way, order: np.ndarray) -> dict[str, Array]:
+    return {name: _take(v, way.get(name), order) for name, v in point.items()}
+
+
+def _take(value: Array, axis: int | None, order: np.ndarray) -> Array:
+    return value if axis is None else np.take(value, order, axis=axis)
+
+
+def _permuted(draws: Mapping[str, Array], axes: Mapping[str, int], order: np.ndarray) -> dict[str, Array]:
+    """Draws (chain, draw, ...) in another order (chain, draw, cluster) of their clusters."""
+    return {name: _take_draws(v, axes[name], order) if name in axes else v for name, v in draws.items()}
+
+
+def _take_draws(values: Array, axis: int, order: np.ndarray) -> Array:
+    leading = np.moveaxis(values, 2 + axis, 2)
+    index = order.reshape(*order.shape, *(1 for _ in leading.shape[3:]))
+    return np.moveaxis(np.take_along_axis(leading, index, axis=2), 2, 2 + axis)
+
+
+def _axis_of(before: Array, after: Array, order: np.ndarray) -> int | None:
+    """Axis along which values have moved with the order; -1 if they stay; None if neither."""
+    if alike(after, before):
+        return -1
+    lengths = enumerate(before.shape[2:])
+    along = [axis for axis, length in lengths if length == order.shape[-1]]
+    return next((axis for axis in along if alike(after, _take_draws(before, axis, order))), None)
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Equal but for rounding."""
+    largest = np.abs(b[np.isfinite(b)]).max(initial=0)
+    return bool(a.shape == b.shape and np.allclose(a, b, rtol=1e-7, atol=1e-10 * largest, equal_nan=True))

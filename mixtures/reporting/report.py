@@ -1,0 +1,303 @@
+"""A report from results: sections in reading order, set into one page."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from importlib import resources
+from os import PathLike
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from rich.progress import track
+
+from mixtures.agreement.crosscheck import crosscheck
+from mixtures.brief import on_a_page
+from mixtures.data.matching import matched, places
+from mixtures.data.reading import as_data
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.messages import visible
+from mixtures.reporting.blocks import Block, Code, Paragraph, Section
+from mixtures.reporting.doubts import (
+    comparison_section,
+    labels_section,
+    predictive_section,
+    sensitivity_section,
+)
+from mixtures.reporting.findings import agreement_section, clusters_section, parameters_section, rows_section
+from mixtures.reporting.material import Material
+from mixtures.reporting.opening import data_section, glance, model_name, model_section
+from mixtures.results.crosscheck import Crosscheck
+from mixtures.results.headline import Headline
+from mixtures.results.selection import Selection
+from mixtures.saving.archive import check_writable, replacing
+from mixtures.saving.fingerprint import content_hash
+from mixtures.saving.save import Header, versions
+
+__all__ = ["Report", "report"]
+
+LONGEST_TITLE = 200
+"""Characters of a title at most."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report, written.
+
+    Attributes
+    ----------
+    title : str
+        Its title.
+    headline : Headline
+        The verdict in plain words.
+    html : str
+        The page: one file that asks for nothing else.
+    """
+
+    title: str
+    headline: Headline
+    html: str
+
+    def __repr__(self) -> str:
+        """Title and verdict; the page itself is for a browser."""
+        return on_a_page(
+            f"Report: {self.title}", f"  {self.headline.title}", f"  {len(self.html):,} characters of HTML"
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the page to a file, which takes the place of an older one only when it is whole."""
+        with replacing(path) as file:
+            file.write(self.html.encode())
+
+
+def report(
+    result: Crosscheck | Mixture,
+    X: Any = None,
+    path: str | PathLike[str] | None = None,
+    *,
+    weights: Any = None,
+    title: str | None = None,
+    selection: Selection | None = None,
+    header: Header | None = None,
+    about: Mapping[str, str] | None = None,
+    random_seed: int | None = None,
+    progressbar: bool = True,
+) -> Report:
+    """Write the posterior uncertainty report of a mixture: one self-contained HTML file.
+
+    It says what was modelled, whether EM, MAP and posterior agree, how sure the
+    answer is, and what to distrust, the verdict first. The page loads nothing
+    and runs no script but its own, which sorts tables.
+
+    Parameters
+    ----------
+    result : Crosscheck, GMM or BMM
+        What `crosscheck` returned; a model is crosschecked first.
+    X : array_like or frame, shape (n, D), optional
+        The data; columns are matched to the result's by name. Without them all is left
+        out that needs them: ranges, pictures of clusters, rows, predictive checks. A
+        model needs them.
+    path : path, optional
+        The file to write, such as ``report.html``.
+    weights : array_like, shape (n,), optional
+        Frequency weights of the rows.
+    title : str, optional
+        Title of the page; by default the model and the name of the data.
+    selection : Selection, optional
+        What `select` returned, to compare numbers of clusters.
+    header : mixtures.saving.save.Header, optional
+        What `mixtures.saving.save.read_header` tells of a saved result: the versions
+        that made it, and the hash of its data, which X must have.
+    about : dict of str, optional
+        What else to say of how the results came about: ``data`` (their name),
+        ``seed`` and ``command``.
+    random_seed : int, optional
+        Seed of the crosscheck, if ``result`` is a model.
+    progressbar : bool, default True
+        Show the progress.
+
+    Returns
+    -------
+    Report
+        The page, its title and its verdict.
+
+    Raises
+    ------
+    InputError
+        If X is not of the fitted columns, is not what the header says, or the file
+        cannot be written.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
+    >>> page = mx.report(cc, X, progressbar=False)
+    >>> page.headline.title
+    'EM, MAP and the posterior agree, and the sample can be relied on.'
+    """
+    if path is not None:
+        check_writable(path)
+    about = dict(about or {}) if header is None else {**header.about, **(about or {})}
+    data = None if X is None else as_data(X, weights)
+    if data is not None and isinstance(result, Crosscheck):
+        fitted = tuple(map(str, result.mode.coords.get("feature", ())))
+        data = replace(matched(data, fitted, X, whose="the result is"), features=fitted) if fitted else data
+    found = None if data is None else content_hash(data)
+    if isinstance(result, Mixture):
+        if data is None:
+            raise InputError("a model has to be crosschecked first, which needs the data: pass X")
+        result = crosscheck(result, data, random_seed=random_seed, progressbar=progressbar)
+        if random_seed is not None:
+            about.setdefault("seed", str(random_seed))
+    if not isinstance(result, Crosscheck):
+        raise InputError(f"a report is of a crosscheck or a model, got {type(result).__name__}")
+    if header is not None and header.content_hash is not None:
+        if found is not None and found != header.content_hash:
+            raise InputError(
+                f"these are not the data that the result was saved with: their hash is {found[:16]}…, "
+                f"that of the saved result {header.content_hash[:16]}…; pass the same rows and columns"
+            )
+        found = header.content_hash
+    if selection is not None and selection.contradicts(result.em):
+        raise InputError(
+            "the selection and the crosscheck hold different optima of the same model: select again with "
+            "fits={K: cc.em}, or crosscheck again with start=selection.fits[K].params"
+        )
+    material = Material(
+        result, data, selection, versions() if header is None else header.versions, found, about
+    )
+    if selection is not None:
+        _check_selection(material, selection)
+    sections = [
+        section
+        for make in track(SECTIONS, "report", transient=True, disable=not progressbar)
+        if (section := _made(make, material)) is not None
+    ]
+    name = model_name(material.spec)
+    title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
+    title = visible(title, longest=LONGEST_TITLE)
+    verdict = result.headline if selection is None else compared(result.headline, selection)
+    page = Report(title, verdict, _page(title, verdict, glance(material), sections))
+    if path is not None:
+        page.save(path)
+    return page
+
+
+def compared(headline: Headline, selection: Selection) -> Headline:
+    """The conclusion beside a comparison of K: not green where more clusters may be better."""
+    if not selection.at_edge:
+        return headline
+    return headline.doubted(
+        f"The largest number of clusters that was compared is recommended, K = {selection.recommended}, and "
+        "more may be better: compare more."
+    )
+
+
+def _check_selection(material: Material, selection: Selection) -> None:
+    """Refuse a comparison of fits of other columns than the result's."""
+    for em in selection.fits.values():
+        places(em.features, material.features, what="the selection has", whose="the result is")
+
+
+def _made(make: Callable[[Material], Section | None], material: Material) -> Section | None:
+    """A section, or why there is none: what cannot be said must not cost the rest."""
+    try:
+        return make(material)
+    except InputError as error:
+        name = make.__name__.removesuffix("_section")
+        return Section(name, name.capitalize(), (Paragraph(f"This section is left out: {error}."),))
+
+
+def reproduction_section(material: Material) -> Section:
+    """How to get the same numbers again."""
+    about, spec = material.about, material.spec
+    blocks: list[Block] = []
+    if "command" in about:
+        blocks.append(Code(about["command"], "The command that made this report"))
+    else:
+        seed = about.get("seed") or "None"
+        kind = getattr(spec, "covariance_type", None)
+        options = f"{spec.n_components}" + (f", covariance_type={kind!r}" if kind else "") if spec else ""
+        model = "model" if spec is None else f"mx.{type(spec).__name__}({options})"
+        lines = (
+            "import mixtures as mx",
+            f"cc = mx.crosscheck({model}, X, random_seed={seed})  # with the priors of the section above",
+            'mx.report(cc, X, "report.html")',
+        )
+        blocks.append(Code("\n".join(lines), "In Python"))
+    used = ", ".join(f"{name} {number}" for name, number in material.versions.items())
+    seed = f"Seed: {about['seed']}. " if about.get("seed") else "No seed was given, or it is not known. "
+    blocks.append(Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}."))
+    blocks.append(
+        Paragraph(
+            "Every number of this page is in the crosscheck or in the DataTree of its sample; save both with "
+            "mixtures report --save FILE or mixtures.save, and read them with mixtures.load. With the same "
+            "seed and versions on the same kind of machine the numbers are the same."
+        )
+    )
+    return Section("reproduce", "How to reproduce this", tuple(blocks))
+
+
+SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
+    data_section,
+    model_section,
+    agreement_section,
+    parameters_section,
+    clusters_section,
+    rows_section,
+    predictive_section,
+    labels_section,
+    comparison_section,
+    sensitivity_section,
+    reproduction_section,
+)
+"""What a report says, in reading order; the verdict comes before them all."""
+
+
+def _page(title: str, verdict: Headline, facts: tuple[tuple[str, str], ...], sections: list[Section]) -> str:
+    style, script = _own("style.css"), _own("sort.js")
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        title=title,
+        verdict=verdict,
+        facts=facts,
+        sections=sections,
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("mixtures.reporting", "page"),
+        autoescape=True,
+        finalize=_harmless,  # of every text that comes into the page, in whatever place
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _harmless(value: Any) -> Any:
+    """Text of which nothing steers what stands around it; markup is our own."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value, keep="\n\t", longest=len(value))
+
+
+def _own(name: str) -> str:
+    """A file of the page's, without the white space around it, as its hash is taken."""
+    return resources.files("mixtures.reporting").joinpath("page", name).read_text(encoding="utf-8").strip()
+
+
+def _hash(text: str) -> str:
+    """What the page's policy allows to be run: this text and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,1 @@
+"""What every call returns: frozen values, apart from the algorithms that make them."""

@@ -1,0 +1,95 @@
+"""What `crosscheck` returns."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from mixtures.brief import model_words, noted, on_a_page, table_head
+from mixtures.interrupts import INTERRUPTED
+from mixtures.results.em import EMFit
+from mixtures.results.headline import Headline, conclude
+from mixtures.results.map import MAPFit
+from mixtures.results.uncertainty import Uncertainty
+from mixtures.results.verdict import Check, Starts, Verdict
+
+__all__ = ["Crosscheck"]
+
+
+@dataclass(frozen=True)
+class Crosscheck:
+    """EM, MAP and posterior of one model with the certificate of their agreement.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row a parameter: EM, MAP and their gap (in posterior sds), posterior
+        mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat.
+    certificate : tuple of Check
+        Lines of the certificate, each with figure, tolerance and verdict.
+    passed : bool
+        Whether every line of the certificate holds.
+    em : EMFit or None
+        EM's fit; None for a user's own model.
+    mode : MAPFit
+        PyMC's MAP.
+    posterior : xarray.DataTree or None
+        Aligned posterior sample; None where the posterior is improper. For rows
+        that are never in memory at once it is a Laplace approximation, and
+        ``attrs["method"]`` says so.
+    convergence : Verdict or None
+        Whether the sample can be believed (that of some rows, where not all are in memory).
+    notes : tuple of str
+        What else a reader should know.
+    uncertainty : Uncertainty or None
+        Sds by several methods side by side, if they were asked for.
+    starts : Starts or None
+        How many starts of EM and of MAP reached the best optimum; None in files of
+        an earlier version.
+    """
+
+    table: pd.DataFrame
+    certificate: tuple[Check, ...]
+    em: EMFit | None
+    mode: MAPFit
+    posterior: xr.DataTree | None
+    convergence: Verdict | None
+    notes: tuple[str, ...]
+    uncertainty: Uncertainty | None = None
+    starts: Starts | None = None
+
+    def __repr__(self) -> str:
+        """Say on a page what was found and whether it agrees."""
+        holds = "holds" if self.passed else "does not hold"
+        return on_a_page(
+            f"Crosscheck of {model_words(self.mode.spec)}: the certificate of agreement {holds}",
+            f"  {self.headline.state.name}: {self.headline.title}",
+            *(f"  {check}" for check in self.certificate),
+            "" if self.convergence is None else f"  posterior sample: {self.convergence}",
+            table_head(self.table.drop(columns=["z", "ess_tail"], errors="ignore"), rows=10),
+            noted(self.notes),
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether every line of the certificate holds."""
+        return all(check.passed for check in self.certificate)
+
+    @property
+    def headline(self) -> Headline:
+        """The conclusion: green, amber or red, with the reasons."""
+        return conclude(
+            self.certificate,
+            self.convergence,
+            self.posterior,
+            self.notes,
+            interrupted=self.interrupted,
+            confirmed=self.starts is None or self.starts.confirmed,
+            with_em=self.em is not None,
+        )
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C cut it short; a note says where."""
+        beside = () if self.uncertainty is None else self.uncertainty.notes
+        return any(note.startswith(INTERRUPTED) for note in (*self.notes, *beside))

@@ -1,0 +1,140 @@
+"""What EM found: the fit, the record of its starts, and the errors that carry the last state."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from mixtures.arguments import check_kind
+from mixtures.brief import model_words, noted, on_a_page, parameter_lines
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import INTERRUPTED
+from mixtures.tolerances import same_height
+from mixtures.trees import point_tree
+from mixtures.types import Array
+
+__all__ = ["EMFit", "Restarts", "check_fit"]
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """What became of every start of EM.
+
+    Attributes
+    ----------
+    log_posterior : ndarray, shape (n_init,)
+        Objective each start reached; NaN where it collapsed.
+    traces : tuple of ndarray
+        Objective of each start, iteration by iteration.
+    params : tuple of dict
+        Parameters each start reached (the last before a collapse).
+    collapsed : dict of int to str
+        Starts that collapsed, with the cluster and the reason.
+    best : float
+        The best objective known: that of the fit, which another search may have found.
+    """
+
+    log_posterior: Array
+    traces: tuple[Array, ...]
+    params: tuple[dict[str, Array], ...]
+    collapsed: dict[int, str]
+    best: float = np.nan
+
+    @property
+    def order(self) -> np.ndarray:
+        """Starts that did not collapse, best first."""
+        order = np.argsort(-self.log_posterior)
+        return order[np.isfinite(self.log_posterior[order])]
+
+    @property
+    def n_best(self) -> int:
+        """Number of starts that reached the best optimum known."""
+        best = np.nanmax([self.best, *self.log_posterior])
+        return int(np.sum(self.log_posterior > best - same_height(best)))
+
+    def __str__(self) -> str:
+        """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
+        text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
+        return text + (f", {len(self.collapsed)} collapsed" if self.collapsed else "")
+
+    def __repr__(self) -> str:
+        """Word the record, and say how far apart the starts ended."""
+        ends = self.log_posterior[np.isfinite(self.log_posterior)]
+        heights = f"; log posterior {ends.min():.8g} to {ends.max():.8g}" if len(ends) else ""
+        return on_a_page(f"Restarts: {self}{heights}")
+
+
+@dataclass(frozen=True)
+class EMFit:
+    """A posterior mode (or maximum likelihood estimate) found by EM.
+
+    Attributes
+    ----------
+    spec : GMM or BMM
+        The resolved model.
+    params : dict of ndarray
+        alpha (K,) and the family's: mu (K, D) with Sigma or sigma2, or p (K, D).
+    log_likelihood : float
+        Log-likelihood of the data at ``params``, without the prior.
+    log_posterior : float
+        Log-likelihood plus log prior with its normaliser: the objective.
+    objective_trace : ndarray, shape (n_iter + 1,)
+        Objective at the start and after every iteration; never falls. With
+        ``hard=True`` the objective is the classification log-likelihood, the
+        joint one of rows and their clusters, plus the log prior.
+    converged : bool
+        Whether the distance left to the limit is below the tolerance.
+    n_iter : int
+        Iterations of the winning start.
+    restarts : Restarts
+        What became of every start.
+    notes : tuple of str
+        What a reader should know: empty clusters, constant columns, an interrupt.
+    features : tuple of str
+        Names of the columns fitted.
+    """
+
+    spec: Mixture
+    params: dict[str, Array]
+    log_likelihood: float
+    log_posterior: float
+    objective_trace: Array
+    converged: bool
+    n_iter: int
+    restarts: Restarts
+    notes: tuple[str, ...]
+    features: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say on a page what was found and how sure that is."""
+        how = "converged" if self.converged else "not converged"
+        return on_a_page(
+            f"EMFit of {model_words(self.spec)}: {how} after {self.n_iter} iterations",
+            f"  log-likelihood {self.log_likelihood:.8g}, log posterior {self.log_posterior:.8g}",
+            f"  {self.restarts}",
+            parameter_lines(self.params),
+            noted(self.notes),
+        )
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the search."""
+        return any(note.startswith(INTERRUPTED) for note in self.notes)
+
+    def to_datatree(self) -> xr.DataTree:
+        """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
+        return point_tree(self.params, self.spec.dims, self.features)
+
+
+def check_fit(em: EMFit, spec: Mixture) -> Mixture:
+    """The model with its columns in the order of a fit given beside it; refuses a fit of another model."""
+    check_kind(EMFit, "what fit_em returned", em=em)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    found, own = ({name: x.shape for name, x in em.params.items()}, spec.shapes(len(em.features)))
+    if found != own or type(em.spec) is not type(spec):
+        shapes = [", ".join(f"{name} {shape}" for name, shape in of.items()) for of in (found, own)]
+        raise InputError(
+            f"em is a fit of another model: its parameters are {shapes[0]}, those of spec are {shapes[1]}"
+        )
+    return spec.of(em.features, whose="em is")

@@ -1,0 +1,124 @@
+"""The conclusion of a crosscheck in plain words: green, amber or red, the gravest reason first.
+
+Green needs all of it: EM, MAP and PyMC agree, independent starts confirm the
+optimum, the chains have converged, and the model could have made the data.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import xarray as xr
+
+from mixtures.messages import sentence
+from mixtures.results.verdict import Check, State, Verdict, cautions, failures
+
+__all__ = ["Headline", "conclude"]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a reader must know first.
+
+    Attributes
+    ----------
+    state : State
+        GREEN: rely on the fit; AMBER: use it with care, for the reasons; RED: do not.
+    title : str
+        The conclusion in one sentence.
+    reasons : tuple of str
+        Why it is not green, the gravest first, each with what to do about it.
+    remarks : tuple of str
+        What does not change the conclusion and is worth knowing.
+    """
+
+    state: State
+    title: str
+    reasons: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    def doubted(self, reason: str) -> "Headline":
+        """The same with one more reason for care; green becomes amber."""
+        if self.state is not State.GREEN:
+            return replace(self, reasons=(*self.reasons, reason))
+        return Headline(State.AMBER, "The fit itself holds, but use it with care.", (reason,), self.remarks)
+
+    def __str__(self) -> str:
+        """Sign, title and reasons, one per line."""
+        return "\n".join([f"{self.state.value} {self.title}", *(f"  {reason}" for reason in self.reasons)])
+
+
+def conclude(
+    certificate: tuple[Check, ...],
+    convergence: Verdict | None,
+    posterior: xr.DataTree | None,
+    notes: tuple[str, ...],
+    *,
+    interrupted: bool,
+    confirmed: bool,
+    with_em: bool,
+) -> Headline:
+    """Conclusion from the parts of a crosscheck.
+
+    Parameters
+    ----------
+    certificate : tuple of Check
+        Lines of the certificate of agreement.
+    convergence : Verdict or None
+        Verdict on the posterior sample.
+    posterior : xarray.DataTree or None
+        The posterior sample, if there is one.
+    notes : tuple of str
+        Notes of the crosscheck; they are the reasons where there is no sample.
+    interrupted : bool
+        Whether Ctrl-C cut the crosscheck short.
+    confirmed : bool
+        Whether independent starts reached the same optimum.
+    with_em : bool
+        Whether EM is part of it, or only MAP.
+    """
+    lines = () if convergence is None else convergence.checks
+    failed = sorted([*failures(certificate), *failures(lines)], key=lambda c: not c.cause)
+    reasons, care = _sentences(failed), _sentences(cautions(lines))
+    remarks = _sentences(c for c in lines if not (c.passed or c.judged or c.caution))
+    who = "EM and MAP" if with_em else "Independent searches for the mode"
+
+    def red(title: str, why: tuple[str, ...] = reasons) -> Headline:
+        return Headline(State.RED, title, (*why, *care), remarks)
+
+    def amber(title: str, why: tuple[str, ...]) -> Headline:
+        return Headline(State.AMBER, title, (*why, *care), remarks)
+
+    if interrupted:
+        title = "Do not rely on this fit: it was interrupted, and what there is of it is incomplete."
+        return red(title, (*map(sentence, notes), *reasons))
+    if not confirmed:
+        return red("Do not rely on this fit: its optimum is unconfirmed, and a better one may exist.")
+    if any(check.cause for check in failed):
+        return red("Do not rely on this fit: it asks for more than these data can tell.")
+    if failures(certificate):
+        return red(f"Do not rely on this fit: {who} and PyMC's log posterior do not all agree.")
+    if failed:
+        return red(f"{who} agree on the estimates, but do not rely on the posterior sample.")
+    if posterior is None:
+        title = f"{who} agree on the estimates; there is no posterior sample to judge them by."
+        return amber(title, tuple(map(sentence, notes)))
+    if "method" in posterior.attrs:
+        title = f"{who} agree; the posterior is an approximation."
+        return amber(title, (str(posterior.attrs["method"]),))
+    agreed = "EM, MAP and the posterior agree" if with_em else "MAP and the posterior agree"
+    if care:
+        return amber(f"{agreed}, but use the fit with care: the model or the data are in doubt.", ())
+    return Headline(State.GREEN, f"{agreed}, and the sample can be relied on.", (), remarks)
+
+
+def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:
+    """One sentence per line, in the order given; a line that two verdicts share is told once."""
+    by_name: dict[str, Check] = {}
+    for check in checks:
+        by_name.setdefault(check.name, check)
+    return tuple(_sentence(check) for check in by_name.values())
+
+
+def _sentence(check: Check) -> str:
+    figure = f"{check.name}: {check.figure:.4g}, limit {check.tolerance:.4g}"
+    return sentence(f"{check.note} ({figure})" if check.note else figure)

@@ -1,0 +1,81 @@
+"""What `fit_map` returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixtures.brief import model_words, on_a_page, parameter_lines
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import INTERRUPTED
+from mixtures.tolerances import same_height
+from mixtures.trees import make_tree
+from mixtures.types import Array
+
+__all__ = ["MAPFit"]
+
+
+@dataclass(frozen=True)
+class MAPFit:
+    """A posterior mode found on PyMC's log density.
+
+    Attributes
+    ----------
+    spec : GMM, BMM or None
+        The resolved model; None for a user's own.
+    params : dict of ndarray
+        Free variables at the mode, and deterministics of a user's model.
+    log_posterior : float
+        Log density there, over the model's own variables (no Jacobian).
+    gradient_norm : float
+        Largest gradient component there, in unconstrained coordinates.
+    converged : bool
+        Whether the gradient is flat, or Newton's method has less than 1e-5 posterior sds to go.
+    found : str
+        What kind of point it is: a maximum, flat in named directions, no mode, or
+        where an interrupt ended the search.
+    log_posteriors : ndarray, shape (n_starts,)
+        Where every start ended; NaN where it ran off to a degenerate cluster.
+        After an interrupt, those that were run.
+    dims, coords : dict
+        Dims of every variable and coordinates of every dim, for `to_datatree`.
+    """
+
+    spec: Mixture | None
+    params: dict[str, Array]
+    log_posterior: float
+    gradient_norm: float
+    converged: bool
+    found: str
+    log_posteriors: Array
+    dims: Mapping[str, tuple[str, ...]]
+    coords: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Say on a page what was found and how sure that is."""
+        how = "converged" if self.converged else "not converged"
+        return on_a_page(
+            f"MAPFit of {model_words(self.spec)}: {how}, {self.found}",
+            f"  log posterior {self.log_posterior:.8g}, largest component of its gradient "
+            f"{self.gradient_norm:.2g}",
+            f"  {self.n_best} of {len(self.log_posteriors)} starts reached it",
+            parameter_lines(self.params),
+        )
+
+    @property
+    def n_best(self) -> int:
+        """Number of starts that reached this mode's height."""
+        return int(np.sum(self.log_posteriors > self.log_posterior - same_height(self.log_posterior)))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the search."""
+        return self.found.startswith(INTERRUPTED)
+
+    def to_datatree(self) -> xr.DataTree:
+        """One-draw tree with named dims, so that ArviZ plots MAP beside EM and posterior."""
+        return make_tree(
+            {"posterior": {name: x[None, None] for name, x in self.params.items()}}, self.dims, self.coords
+        )

@@ -1,0 +1,117 @@
+"""What `select` and `occupied_clusters` return."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixtures.brief import noted, on_a_page, table_head
+from mixtures.interrupts import INTERRUPTED
+from mixtures.results.em import EMFit
+from mixtures.results.verdict import Verdict
+from mixtures.tolerances import same_height
+
+__all__ = ["OccupiedClusters", "Selection"]
+
+
+@dataclass(frozen=True)
+class OccupiedClusters:
+    """Posterior of the number of clusters that hold at least one row.
+
+    Attributes
+    ----------
+    probabilities : pandas.Series
+        Probability of every number from 1 to K.
+    draws : ndarray of int, shape (chains, draws)
+        The number in every draw.
+    verdict : Verdict
+        Whether the chains mixed: over this number, and over all that does not
+        depend on labels. Labelled parameters are left out, since empty clusters
+        have no label that means anything.
+    """
+
+    probabilities: pd.Series
+    draws: np.ndarray
+    verdict: Verdict
+
+    @property
+    def most_probable(self) -> int:
+        """The number of highest probability."""
+        return int(self.probabilities.idxmax())
+
+    def __str__(self) -> str:
+        """Word the answer, and whether to believe it."""
+        k = self.most_probable
+        text = f"{k} occupied clusters with probability {self.probabilities[k]:.2f}"
+        return text if self.verdict.passed else f"{text}, but the chains did not mix: {self.verdict}"
+
+    def __repr__(self) -> str:
+        """Word the answer, with the probability of every number."""
+        return on_a_page(f"OccupiedClusters: {self}", table_head(self.probabilities.to_frame("probability")))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Fits of several numbers of clusters, and which to take.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row a K: ``log_likelihood``, ``n_parameters``; ``aic``, ``bic``,
+        ``icl`` (lower is better); ``elpd_loo`` with its standard error,
+        ``p_loo`` and the number of rows whose Pareto k is not good, and
+        ``log_evidence`` with its standard error (higher is better); how many of
+        ``n_init`` restarts reached the answer (``n_best``), and ``notes``. What
+        was not asked for has no column; what could not be had is NaN.
+    fits : dict of int to EMFit
+        EM's fit by K; a K that could not be fitted is missing.
+    samples : dict of int to xarray.DataTree
+        Posterior sample by K, where one was drawn.
+    criteria : tuple of str
+        What was computed.
+    best : dict of str to int
+        The K that each criterion takes by itself.
+    recommended : int or None
+        The K to take, by ``rule``; None if none could be fitted.
+    rule : str
+        The rule behind the recommendation, and what it came to.
+    notes : tuple of str
+        What a reader should know of the comparison.
+    """
+
+    table: pd.DataFrame
+    fits: Mapping[int, EMFit]
+    samples: Mapping[int, xr.DataTree] = field(repr=False)
+    criteria: tuple[str, ...]
+    best: Mapping[str, int]
+    recommended: int | None
+    rule: str
+    notes: tuple[str, ...]
+
+    def contradicts(self, em: EMFit | None) -> bool:
+        """Whether another optimum is held here than that of a fit of the same model."""
+        own = None if em is None else self.fits.get(em.spec.n_components)
+        if em is None or own is None or own.spec != em.spec:
+            return False
+        return abs(own.log_posterior - em.log_posterior) > same_height(em.log_posterior)
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the largest K that was tried is recommended, so that a larger one may be better."""
+        return self.recommended == max(self.table.index) > min(self.table.index)
+
+    def __repr__(self) -> str:
+        """Say on a page what to take and why."""
+        take = "no recommendation" if self.recommended is None else f"take K = {self.recommended}"
+        return on_a_page(
+            f"Selection: {take} ({self.rule})",
+            table_head(self.table.drop(columns="notes").round(2), digits=8),
+            noted(self.notes),
+        )
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C came before every K was done."""
+        return any(note.startswith(INTERRUPTED) for note in self.notes)

@@ -1,0 +1,171 @@
+"""A verdict: checks, each with figure, threshold, source and advice."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+
+from mixtures.brief import noted, on_a_page
+
+__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
+
+IDENTIFIED = "parameters identified (directions that are not)"
+"""Name of a line that a certificate and the verdict on a sample have in common."""
+
+
+class State(Enum):
+    """How far a result can be relied on, with the sign that says so beside the colour."""
+
+    GREEN = "✓"
+    AMBER = "!"
+    RED = "✕"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of a verdict.
+
+    Attributes
+    ----------
+    name : str
+        What is checked.
+    figure : float
+        What was measured.
+    tolerance : float
+        What it is held against.
+    passed : bool
+        The line's verdict.
+    note : str
+        What the figure means, and what to do when it fails.
+    source : str
+        Where the check comes from.
+    judged : bool
+        Whether the verdict falls with this line; if not, the line only informs.
+    cause : bool
+        Whether a failure here explains failures of other lines: what no data
+        identify, for one, cannot converge. Causes are told first.
+    caution : bool
+        Whether a failure of a line that is not judged still asks for care: the
+        sample can be believed, but the model or the data are in doubt.
+    """
+
+    name: str
+    figure: float
+    tolerance: float
+    passed: bool
+    note: str = ""
+    source: str = ""
+    judged: bool = True
+    cause: bool = False
+    caution: bool = False
+
+    def __str__(self) -> str:
+        """Word the line, without what its figure means where it holds."""
+        holds = "holds" if self.passed else "fails" if self.judged else "stands out"
+        note = "" if self.passed or not self.note else f": {self.note}"
+        return f"{self.name}: {self.figure:.4g} (limit {self.tolerance:.4g}), {holds}{note}"
+
+    def __repr__(self) -> str:
+        """Word the line as one of several."""
+        return f"Check({self})"
+
+
+@dataclass(frozen=True)
+class Starts:
+    """How many independent starts, of each kind, reached the best optimum that any search found.
+
+    Attributes
+    ----------
+    em, map : tuple of int
+        Starts of EM, and of MAP, that reached it, and how many were made; (0, 0) where
+        none was made.
+    """
+
+    em: tuple[int, int]
+    map: tuple[int, int]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether MAP reached it, and a start other than the one that found it did."""
+        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2
+
+    def __str__(self) -> str:
+        """Word the counts: "EM 9 of 10, MAP 10 of 10"."""
+        kinds = {"EM": self.em, "MAP": self.map}
+        return ", ".join(f"{name} {n} of {total}" for name, (n, total) in kinds.items() if total)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Checks of a posterior sample, all of them.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+        The lines.
+    unchecked : tuple of str
+        What was not checked, each with what it would have taken.
+    """
+
+    checks: tuple[Check, ...]
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every judged line holds."""
+        return all(check.passed for check in self.checks if check.judged)
+
+    def __str__(self) -> str:
+        """Judged lines that fail, or that none does."""
+        failed = [
+            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}" for c in failures(self.checks)
+        ]
+        return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
+
+    def __repr__(self) -> str:
+        """Say on a page whether the sample can be trusted, line by line."""
+        return on_a_page(
+            f"Verdict: {'converged' if self.passed else 'not to be trusted'}",
+            *(f"  {check}" for check in self.checks),
+            noted(self.unchecked, "not checked"),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Table of the lines, one a row: figure, tolerance, passed, judged, source and note by name."""
+        frame = pd.DataFrame([asdict(check) for check in self.checks]).set_index("name")
+        return frame[["figure", "tolerance", "passed", "judged", "source", "note"]]
+
+
+def failures(checks: Iterable[Check]) -> list[Check]:
+    """Judged lines that fail, causes first."""
+    return sorted((c for c in checks if c.judged and not c.passed), key=lambda c: not c.cause)
+
+
+def cautions(checks: Iterable[Check]) -> list[Check]:
+    """Lines that fail and ask for care, though the sample can be believed."""
+    return [c for c in checks if c.caution and not c.passed]
+
+
+def check(
+    name: str,
+    figure: float,
+    tolerance: float,
+    within: bool,
+    advice: str,
+    *,
+    source: str,
+    judged: bool = True,
+    remark: str = "",
+    cause: bool = False,
+    caution: bool = False,
+) -> Check:
+    """Line that holds if the figure is finite and within its tolerance; advice only where it does not.
+
+    A line that asks for care is not judged.
+    """
+    passed = bool(np.isfinite(figure) and within)
+    note = "; ".join(part for part in ("" if passed else advice, remark) if part)
+    judged = judged and not caution
+    return Check(name, float(figure), float(tolerance), passed, note, source, judged, cause, caution)

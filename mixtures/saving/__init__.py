@@ -1,0 +1,1 @@
+"""Results in one file, checked when it is loaded; nothing in it is run."""

@@ -1,0 +1,1 @@
+"""How many clusters: criteria, evidence, occupied clusters."""

@@ -1,0 +1,177 @@
+"""Bridge sampling of the marginal likelihood."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from math import factorial
+
+import numpy as np
+from arviz_stats.base import array_stats
+from scipy.special import logsumexp
+
+from mixtures.clusters.rules import match_params
+from mixtures.density.compiled import CompiledModel
+from mixtures.em.fit import fit_em
+from mixtures.families.gaussian import GMM
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import whole
+from mixtures.results.evidence import Evidence, standard_error_notes
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array
+
+__all__ = ["bridge_sampling"]
+
+ALL_LABELLINGS = 5
+"""Clusters up to which all K! labellings are gone through."""
+
+
+PROPOSAL_COMPONENTS, DRAWS_PER_COORDINATE, PROPOSAL_TOLERANCE = 12, 8, 1e-2
+"""Gaussians of a proposal at most, the draws that each must have for every coordinate, and EM's tolerance."""
+
+
+BRIDGE_STEPS = 1000
+
+
+BRIDGE_CLOSE = 1e-10
+"""Iterations of the bridge at most, and the change (nats) at which they end."""
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """A Gaussian mixture in unconstrained coordinates, fitted by this package's own EM."""
+
+    spec: Mixture
+    params: Mapping[str, Array]
+
+    @classmethod
+    def fitted(cls, x: Array, rng: np.random.Generator) -> "_Proposal":
+        """To draws (N, size): as many components as they can bear, so that tails and modes are covered."""
+        k = int(np.clip(len(x) // (DRAWS_PER_COORDINATE * x.shape[1]), 1, PROPOSAL_COMPONENTS))
+        em = whole(fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE))
+        return cls(em.spec, em.params)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """Vectors (n, size)."""
+        return self.spec.sample(self.params, n, rng)[0]
+
+    def log_density(self, x: Array) -> Array:
+        """At vectors (n, size)."""
+        return self.spec.log_likelihood(x, self.params)
+
+
+class _Labellings:
+    """A set S of labellings relative to a pivot, to which target and proposal are both held.
+
+    The pivot cuts the space of parameters into K! regions, one a labelling: the
+    cheapest assignment to it. The posterior is the same in each, so on the
+    regions of S it integrates to |S| / K! of the marginal likelihood; a draw of
+    it there is any draw, aligned and then relabelled by a random member of S.
+    Relabelling keeps volume in alpha, mu, Sigma and p, not in unconstrained
+    coordinates, so densities are compared over the former.
+    """
+
+    def __init__(self, compiled: CompiledModel, spec: Mixture, pivot: Mapping[str, Array]) -> None:
+        self.compiled, self.spec, self.pivot = compiled, spec, pivot
+        k = spec.n_components
+        if k <= ALL_LABELLINGS:
+            self.orders = np.array(list(permutations(range(k))))
+        else:  # the neighbours into which a Gaussian leaks
+            swaps = [np.arange(k) for _ in range(k * (k - 1) // 2 + 1)]
+            for order, pair in zip(swaps[1:], combinations(range(k), 2), strict=True):
+                order[list(pair)] = pair[::-1]
+            self.orders = np.array(swaps)
+
+    def relabelled(self, params: Mapping[str, Array], order: np.ndarray) -> dict[str, Array]:
+        """Parameters (N, ...) with clusters in the order (N, K) or (K,)."""
+        order = np.broadcast_to(order, (len(params["alpha"]), self.spec.n_components))
+        return {
+            name: np.take_along_axis(x, order.reshape(*order.shape, *(1,) * (x.ndim - 2)), axis=1)
+            if "cluster" in self.spec.dims[name]
+            else x
+            for name, x in ((name, params[name]) for name in self.spec.dims)
+        }
+
+    def aligned(self, params: Mapping[str, Array]) -> dict[str, Array]:
+        """Draws relabelled to agree with the pivot."""
+        return self.relabelled(params, self._order(params))
+
+    def shuffled(self, params: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+        """Every draw relabelled by a random member of the set."""
+        chosen = self.orders[rng.integers(len(self.orders), size=len(params["alpha"]))]
+        return self.relabelled(params, chosen)
+
+    def log_ratio(self, params: Mapping[str, Array], proposal: _Proposal) -> Array:
+        """Log of target over proposal, both held to the set of labellings."""
+        logs = []
+        for order in self.orders:
+            x = self.compiled.unconstrain_draws(_leading(self.relabelled(params, np.argsort(order))))[0]
+            logs.append(proposal.log_density(x) - self.compiled.constrain_with_jacobian(x)[1])
+        log_proposal = logsumexp(logs, axis=0) - np.log(len(self.orders))
+        log_target = self.compiled.log_densities(x)  # the same in every labelling
+        images = factorial(self.spec.n_components)
+        if len(self.orders) < images:
+            # a draw's order is the inverse of the labelling it lies in; the set holds every inverse
+            inside = (self._order(params)[:, None, :] == self.orders).all(axis=-1).any(axis=-1)
+            log_target = np.where(inside, log_target, -np.inf) + np.log(images / len(self.orders))
+        return np.where(np.isnan(log_target), -np.inf, log_target) - log_proposal
+
+    def _order(self, params: Mapping[str, Array]) -> np.ndarray:
+        return match_params(
+            self.spec.family,
+            {name: params[name] for name in self.spec.dims},
+            {name: self.pivot[name][None] for name in self.spec.dims},
+        )
+
+
+# Bridge sampling
+
+
+def bridge_sampling(
+    compiled: CompiledModel, spec: Mixture, draws: Mapping[str, Array], rng: np.random.Generator
+) -> Evidence:
+    """Fit the proposal to the first half of every chain, cross the bridge with the second."""
+    half = draws["alpha"].shape[1] // 2
+    first = {name: x[:, :half].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
+    second = {name: x[:, half:].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
+    x = compiled.unconstrain_draws({name: v[None] for name, v in first.items()})[0]
+    best = int(np.argmax(compiled.log_densities(x)))
+    labellings = _Labellings(compiled, spec, {name: v[best] for name, v in first.items()})
+    proposal = _Proposal.fitted(compiled.unconstrain_draws(_leading(labellings.aligned(first)))[0], rng)
+
+    chains = draws["alpha"].shape[0]
+    drawn = compiled.constrain(proposal.draw(len(second["alpha"]), rng))
+    at_posterior = labellings.log_ratio(labellings.shuffled(labellings.aligned(second), rng), proposal)
+    at_proposal = labellings.log_ratio(labellings.shuffled(drawn, rng), proposal)
+    log, error, r_hat = _cross(at_posterior.reshape(chains, -1), at_proposal)
+    notes = standard_error_notes(error)
+    if not r_hat < TOLERANCES.rhat:
+        notes += (f"R-hat of the bridge is {r_hat:.3f}: the chains disagree, draw more",)
+    return Evidence(log, error, f"bridge over {len(labellings.orders)} labellings", notes)
+
+
+def _leading(params: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: x[None] for name, x in params.items()}
+
+
+def _cross(at_posterior: Array, at_proposal: Array) -> tuple[float, float, float]:
+    """Bridge between log ratios at draws (chain, draw) of the target and at those of the proposal.
+
+    Returns the log integral, its standard error after Frühwirth-Schnatter
+    (2004), and R-hat of the terms that the chains contribute.
+    """
+    n_1, n_2 = at_posterior.size, at_proposal.size
+    log, log_before = float(np.median(at_posterior)), np.inf
+    effective = float(n_1)
+    for _ in range(BRIDGE_STEPS):
+        s_1, s_2 = np.log(effective / (effective + n_2)), np.log(n_2 / (effective + n_2))
+        over = at_proposal - np.logaddexp(s_1 + at_proposal, s_2 + log)
+        under = -np.logaddexp(s_1 + at_posterior, s_2 + log)
+        terms = np.exp(under - under.max())
+        log_before, log = log, float(logsumexp(over) - np.log(n_2) - logsumexp(under) + np.log(n_1))
+        if not np.isfinite(log) or abs(log - log_before) < BRIDGE_CLOSE:
+            break
+        effective = min(float(n_1), float(array_stats.ess(terms, chain_axis=0, draw_axis=1, method="mean")))
+    ratios = np.exp(over - over.max())
+    relative = ratios.var() / ratios.mean() ** 2 / n_2 + terms.var() / terms.mean() ** 2 / effective
+    r_hat = float(array_stats.rhat(terms, chain_axis=0, draw_axis=1))
+    return log, float(np.sqrt(relative)), r_hat

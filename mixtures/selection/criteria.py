@@ -1,0 +1,119 @@
+"""Criteria of several numbers of clusters in one table, and the rule that takes one of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.results.em import EMFit
+from mixtures.tolerances import TOLERANCES
+
+__all__ = [
+    "COLUMNS",
+    "CRITERIA",
+    "HIGHER_IS_BETTER",
+    "POINT",
+    "SAMPLED",
+    "best_by",
+    "criteria_table",
+    "recommend",
+    "remarks",
+]
+
+POINT, SAMPLED = ("aic", "bic", "icl"), ("loo", "evidence")
+
+
+CRITERIA = (*POINT, *SAMPLED)
+"""Criteria by the names that `select` takes."""
+
+
+COLUMNS = {
+    "aic": ("aic",),
+    "bic": ("bic",),
+    "icl": ("icl",),
+    "loo": ("elpd_loo", "elpd_loo_se", "p_loo", "bad_pareto_k"),
+    "evidence": ("log_evidence", "log_evidence_se"),
+}
+"""Columns of the table by criterion; the first is what is compared."""
+
+
+HIGHER_IS_BETTER = {"aic": False, "bic": False, "icl": False, "loo": True, "evidence": True}
+
+
+def criteria_table(rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, ...]) -> pd.DataFrame:
+    """One row a K; columns of the criteria asked for."""
+    own = [column for name in criteria for column in COLUMNS[name]]
+    columns = ["log_likelihood", "n_parameters", *own, "n_best", "n_init", "notes"]
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
+    table.index.name = "n_components"
+    counts = [c for c in ("n_parameters", "n_best", "n_init", "bad_pareto_k") if c in table]
+    return table.astype(dict.fromkeys(own, float) | dict.fromkeys(counts, "Int64"))
+
+
+def best_by(table: pd.DataFrame, criterion: str) -> int | None:
+    """K that a criterion takes by itself."""
+    figures = table[COLUMNS[criterion][0]].astype(float)
+    figures = figures[np.isfinite(figures)]
+    if figures.empty:
+        return None
+    return int(figures.idxmax() if HIGHER_IS_BETTER[criterion] else figures.idxmin())
+
+
+def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None, str]:
+    """The K to take, and the rule in words."""
+    if not best:
+        return None, "no number of clusters could be fitted: see the notes of each"
+    decides = next((name for name in ("evidence", "bic") if name in best), next(iter(best)))
+    k = best[decides]
+    if decides == "evidence":
+        k, rule = _by_evidence(table, k)
+    else:
+        sense = "highest" if HIGHER_IS_BETTER[decides] else "lowest"
+        rule = f"{sense} {decides.upper()}: K = {k}"
+    others = {name: other for name, other in best.items() if name != decides and other != k}
+    if others:
+        rule += "; " + ", ".join(f"{name.upper()} would take {other}" for name, other in others.items())
+    elif len(best) > 1:
+        rule += "; the other criteria agree"
+    if k == max(table.index) > min(table.index):
+        rule += f"; K = {k} is the largest that was tried, and more clusters may be better: try more"
+    return k, rule
+
+
+def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
+    """The fewest clusters whose evidence is not told apart from the highest (Kass and Raftery 1995)."""
+    log, error = table["log_evidence"], table["log_evidence_se"]
+    by_error = TOLERANCES.indistinguishable_se * np.hypot(error, error[best])
+    apart = np.maximum(by_error, TOLERANCES.log_bayes_factor)
+    close = [int(k) for k in table.index if k == best or log[best] - log[k] < apart[k]]
+    k = min(close)
+    rule = f"highest log marginal likelihood: K = {best}"
+    if len(close) > 1:
+        rule += (
+            f"; K = {', '.join(map(str, close))} are indistinguishable (within "
+            f"{TOLERANCES.log_bayes_factor:g} nat, or {TOLERANCES.indistinguishable_se:g} standard errors) "
+            f"and the fewest are taken: K = {k}"
+        )
+    doubtful = [str(i) for i, note in table["notes"].items() if "evidence: " in note]
+    if doubtful:
+        rule += f"; the evidence of K = {', '.join(doubtful)} is doubtful, see the notes"
+    return k, rule
+
+
+def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
+    """What the prior means for the comparison."""
+    specs = [em.spec for em in fits.values()]
+    notes = []
+    informed = any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs)
+    if informed and set(criteria) & set(POINT):
+        notes.append(
+            "the fits are posterior modes: AIC, BIC and ICL take the likelihood there (Fraley and Raftery "
+            "2007), not at its maximum; use prior=None for the maximum"
+        )
+    if "evidence" in criteria and any(spec.prior != specs[0].prior for spec in specs[1:]):
+        notes.append(
+            "every K has its own default prior, made from the data: the evidence compares clusters and "
+            "priors together, and sees the data twice; state a prior to compare K under one"
+        )
+    return notes

@@ -1,0 +1,106 @@
+"""How many clusters of an overfitted mixture hold rows: a posterior of their number."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixtures.arguments import generator
+from mixtures.diagnostics.diagnose import label_free
+from mixtures.diagnostics.mixing import summarise
+from mixtures.draws import checked_draws, of_sample
+from mixtures.errors import InputError
+from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.mixture import Mixture
+from mixtures.results.selection import OccupiedClusters
+from mixtures.results.verdict import Check, Verdict
+from mixtures.tolerances import TOLERANCES
+
+__all__ = ["occupied_clusters"]
+
+
+def occupied_clusters(
+    tree: xr.DataTree,
+    spec: Mixture,
+    X: Any,
+    *,
+    weights: Any = None,
+    random_seed: int | np.random.Generator | None = None,
+) -> OccupiedClusters:
+    """Count the clusters that hold rows, in every posterior draw of an overfitted mixture.
+
+    With a concentration of the weights well below half the number of parameters
+    of a cluster, such as ``GMM(10, weight_concentration=0.01)``, a mixture with
+    too many clusters empties those it does not need. Rows are dealt to clusters
+    at random, by each draw's responsibilities; no threshold on alpha is needed.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Posterior sample of the model; labels do not matter.
+    spec : GMM or BMM
+        The model, its number of clusters an upper bound.
+    X : array_like or frame, shape (n, D)
+        The data that were fitted; columns are matched to the sample's by name.
+    weights : array_like of int, shape (n,), optional
+        Frequency weights, whole numbers.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of the dealing.
+
+    Returns
+    -------
+    OccupiedClusters
+        Probability of every number, and whether the chains mixed.
+
+    Raises
+    ------
+    InputError
+        If the tree is not a sample of this model, or weights are not whole.
+
+    References
+    ----------
+    Rousseau and Mengersen (2011), *JRSS B* 73; Malsiner-Walli,
+    Frühwirth-Schnatter and Grün (2016), *Statistics and Computing* 26.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> spec = mx.GMM(2)
+    >>> tree = mx.sample(spec, X, draws=100, random_seed=1, progressbar=False)
+    >>> mx.occupied_clusters(tree, spec, X, random_seed=1).most_probable
+    2
+    """
+    spec, data, tree = of_sample(spec, X, tree, weights)
+    posterior, k = tree["posterior"], spec.n_components
+    counts = np.ones(data.n_rows) if data.weights is None else data.weights
+    if (counts != np.round(counts)).any():
+        raise InputError("weights must be whole numbers here: a row is dealt as often as it counts")
+    rng, draws = generator(random_seed), checked_draws(spec, tree)
+    numbers = np.empty(len(draws["alpha"]), dtype=int)
+    for s in range(len(numbers)):
+        joint = spec.log_joint({name: x[s] for name, x in draws.items()})(data.values.T)
+        r = share_out(joint)
+        refuse_unassigned(data, r, joint)
+        dealt = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
+        numbers[s] = np.count_nonzero(dealt.any(axis=0))
+    by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
+    shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size
+    index = pd.RangeIndex(1, k + 1, name="occupied clusters")
+    verdict = Verdict((*_mixing(by_chain), *label_free(tree)))
+    return OccupiedClusters(pd.Series(shares, index, name="probability"), by_chain, verdict)
+
+
+def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:
+    """R-hat and ESS of the number itself; one that never changes in any chain has mixed."""
+    if (numbers == numbers[0, 0]).all():
+        return ()
+    figures = summarise(numbers[..., None].astype(float), 0.9)
+    r_hat = float(figures["r_hat"][0])
+    ess, enough = float(figures["ess_bulk"][0]), TOLERANCES.ess_per_chain * len(numbers)
+    advice = "the number moves slowly between its values: draw more, raise target_accept, or compare select"
+    return (
+        Check("R-hat of the number", r_hat, TOLERANCES.rhat, bool(r_hat < TOLERANCES.rhat), advice),
+        Check("ESS of the number", ess, enough, bool(ess > enough), advice),
+    )

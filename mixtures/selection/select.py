@@ -1,0 +1,359 @@
+"""Choosing the number of clusters: every K fitted, its criteria in one table, and a rule that is stated."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from operator import index
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats import loo
+from rich.progress import track
+from scipy.special import log_softmax
+
+from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.data.reading import as_data
+from mixtures.data.table import Data
+from mixtures.diagnostics.diagnose import diagnose
+from mixtures.em.fit import fit_em
+from mixtures.em.starts import split_starts
+from mixtures.errors import CollapseError, InputError, NonMonotoneError
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
+from mixtures.interrupts import INTERRUPTED, whole
+from mixtures.messages import did_you_mean
+from mixtures.posterior.sample import sample
+from mixtures.posterior.samplers import check_options
+from mixtures.results.em import EMFit
+from mixtures.results.selection import Selection
+from mixtures.selection.criteria import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
+from mixtures.selection.evidence import FEWEST_DRAWS, marginal_likelihood
+from mixtures.selection.skewness import skewness_note
+from mixtures.tolerances import TOLERANCES, same_height
+
+__all__ = ["check_comparison", "select"]
+
+
+def select(
+    spec: Mixture,
+    X: Any,
+    n_components: Iterable[int] = range(1, 7),
+    *,
+    weights: Any = None,
+    criteria: Iterable[str] | str = POINT,
+    n_init: int = 10,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 4,
+    fits: Mapping[int, EMFit] | None = None,
+    random_seed: int | np.random.Generator | None = None,
+    progressbar: bool = True,
+) -> Selection:
+    """Fit a mixture with several numbers of clusters and compare them.
+
+    With n rows (the sum of the weights), p free parameters and the
+    log-likelihood log L of EM's fit, prior left out::
+
+        AIC = -2 log L + 2 p
+        BIC = -2 log L + p log n
+        ICL = BIC - 2 sum_i log r_i,z(i),   z(i) the likeliest cluster of row i
+
+    The lower the better. These three take seconds. ``"loo"`` (expected log
+    predictive density of a row left out, hidden clusters summed out) and
+    ``"evidence"`` (log marginal likelihood) are the better the higher and draw
+    from the posterior of every K: tens of seconds.
+
+    EM at K also starts from every split of one cluster of K - 1, if that is among
+    those fitted. Where there is no prior and nothing collapses the
+    log-likelihood is then never lower than at K - 1.
+
+    Parameters
+    ----------
+    spec : GMM or BMM
+        The model; its own ``n_components`` does not matter. A "default" prior
+        is resolved for every K anew.
+    X : array_like or frame, shape (n, D)
+        The data.
+    n_components : iterable of int, default range(1, 7)
+        Numbers of clusters K.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows.
+    criteria : iterable of {"aic", "bic", "icl", "loo", "evidence"} or "all"
+        What to compute; ``("aic", "bic", "icl")`` by default.
+    n_init : int, default 10
+        Starts of EM, besides the splits.
+    draws, tune, chains : int, default 1000, 500, 4
+        As in `sample`.
+    fits : dict of int to EMFit, optional
+        Fits of the same model and data that are known by K, such as ``{3: cc.em}`` of a
+        crosscheck: one that no start exceeds is the fit of its K.
+    random_seed : int or numpy.random.Generator, optional
+        Seed of everything.
+    progressbar : bool, default True
+        Show the progress.
+
+    Returns
+    -------
+    Selection
+        Table, fits and a recommendation that states its rule: the evidence
+        decides where it was computed (of those that it does not tell apart, the
+        fewest clusters), else the BIC, else the first criterion asked for. Where that
+        is the largest K tried the rule says so, and a note says where skewed columns
+        are why the BIC takes so many.
+        After an interrupt it holds the K that were done.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be modelled whatever K, or a criterion does not go
+        with the prior or the weights.
+
+    References
+    ----------
+    Fraley and Raftery (2007), *Journal of Classification* 24 (BIC at the mode);
+    Biernacki, Celeux and Govaert (2000), *IEEE PAMI* 22 (ICL); Vehtari, Gelman
+    and Gabry (2017), *Statistics and Computing* 27 (LOO); Frühwirth-Schnatter
+    (2004), *Econometrics Journal* 7 (evidence); Kass and Raftery (1995), *JASA*
+    90 (what its differences mean).
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> selection = mx.select(mx.GMM(1), X, range(1, 4), random_seed=1, progressbar=False)
+    >>> selection.recommended
+    2
+    >>> selection.table["bic"].round(1).tolist()
+    [2607.8, 2322.7, 2341.5]
+    """
+    ks = _check_numbers(n_components)
+    check_options("blackjax", draws, tune, chains)
+    check_whole(1, n_init=n_init)
+    asked, data = check_comparison(spec, X, criteria, draws, weights)
+    rng = generator(random_seed)
+    known = _check_fits(fits or {}, spec, data)
+    run = _Run(spec, data, asked, n_init, {"draws": draws, "tune": tune, "chains": chains}, rng, known)
+    rows: dict[int, dict[str, Any]] = {}
+    notes, cut_short = [], False
+    try:
+        for k in track(ks, "clusters", transient=True, disable=not progressbar):
+            rows[k] = run.row(k)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        cut_short = True
+        notes.append(f"{INTERRUPTED}: of K = {', '.join(map(str, ks))} only those in the table were done")
+    table = criteria_table(rows, asked)
+    best = {name: found for name in asked if (found := best_by(table, name)) is not None}
+    recommended, rule = recommend(table, best)
+    notes += remarks(run.fits, asked)
+    by_bic = best.get("bic")
+    if by_bic is not None and not cut_short:
+        skewed = skewness_note(spec, data, by_bic, float(table.loc[by_bic, "bic"]), rng)
+        notes += [skewed] if skewed else []
+    return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes))
+
+
+def check_comparison(
+    spec: Mixture, X: Any, criteria: Iterable[str] | str, draws: int, weights: Any = None
+) -> tuple[tuple[str, ...], Data]:
+    """Criteria and data of a comparison; refuses what no K could make right, before anything is fitted."""
+    asked = _check_criteria(criteria)
+    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    if "evidence" in asked and draws < FEWEST_DRAWS:
+        raise InputError(f"evidence needs at least draws={FEWEST_DRAWS} per chain, got {draws}")
+    data = spec.ordered(as_data(X, weights), X)
+    _check_fitting(spec, data, asked)
+    return asked, data
+
+
+def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
+    names = CRITERIA if criteria == "all" else (criteria,) if isinstance(criteria, str) else tuple(criteria)
+    for name in names:
+        if name not in CRITERIA:
+            hint = did_you_mean(str(name), CRITERIA)
+            raise InputError(f"criterion {name!r} is not one of {', '.join(CRITERIA)}, or 'all'{hint}")
+    if not names:
+        raise InputError(f"no criteria; give some of {', '.join(CRITERIA)}")
+    return tuple(name for name in CRITERIA if name in names)
+
+
+def _check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
+    try:
+        ks = tuple(sorted({index(k) for k in n_components}))
+    except TypeError as error:
+        raise InputError(f"n_components must be whole numbers such as range(1, 7): {error}") from error
+    if not ks or ks[0] < 1:
+        raise InputError(f"n_components must be at least 1, got {list(ks)}")
+    return ks
+
+
+def _check_fits(fits: Mapping[int, EMFit], spec: Mixture, data: Data) -> Mapping[int, EMFit]:
+    for k, em in fits.items():
+        check_kind(EMFit, "a fit of fit_em", fits=em)
+        if em.spec != resolve(replace(spec, n_components=k), data) or em.features != data.features:
+            raise InputError(f"the fit of K = {k} in fits is of another model or other data; leave it out")
+    return fits
+
+
+def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None:
+    resolve(replace(spec, n_components=1), data).check_mode()
+    sampled = [name for name in criteria if name in SAMPLED]
+    if sampled and spec.prior is None and not spec.family.flat_is_proper:
+        raise InputError(
+            f"prior=None leaves the posterior of a {type(spec).__name__} improper, so there is no "
+            f"{' or '.join(sampled)}: use prior='default', or leave them out of criteria"
+        )
+    if "loo" in criteria and data.weights is not None and (data.weights != 1).any():
+        raise InputError("LOO leaves out single rows and does not go with weights; leave it out of criteria")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every K is fitted with, and what has been fitted so far."""
+
+    spec: Mixture
+    data: Data
+    criteria: tuple[str, ...]
+    n_init: int
+    sampling: Mapping[str, Any]
+    rng: np.random.Generator
+    known: Mapping[int, EMFit]
+    fits: dict[int, EMFit] = field(default_factory=dict)
+    samples: dict[int, xr.DataTree] = field(default_factory=dict)
+
+    def row(self, k: int) -> dict[str, Any]:
+        """Row of the table for one K; where it cannot be fitted, the reason."""
+        try:
+            em, notes = self._best_known(*self._fit(k))
+        except (InputError, CollapseError, NonMonotoneError) as error:
+            return {"notes": str(error)}
+        self.fits[k] = em
+        p, n = em.spec.parameter_count(self.data.n_features), self.data.total
+        figures: dict[str, Any] = {"log_likelihood": em.log_likelihood, "n_parameters": p}
+        figures |= {"aic": -2 * em.log_likelihood + 2 * p, "bic": -2 * em.log_likelihood + p * np.log(n)}
+        figures["icl"] = figures["bic"] - 2 * _log_assigned(em, self.data)
+        figures |= {"n_best": em.restarts.n_best, "n_init": len(em.restarts.log_posterior)}
+        if set(self.criteria) & set(SAMPLED):
+            try:
+                sampled, doubts = self._sampled(em)
+            except InputError as error:
+                sampled, doubts = {}, [str(error)]
+            figures, notes = figures | sampled, notes + doubts
+        return {**figures, "notes": "; ".join(notes)}
+
+    def _best_known(self, em: EMFit, notes: list[str]) -> tuple[EMFit, list[str]]:
+        """The fit, or the known one of the same K if that is not lower."""
+        known = self.known.get(em.spec.n_components)
+        if known is None or known.log_posterior < em.log_posterior - same_height(em.log_posterior):
+            return em, notes
+        return replace(known, restarts=replace(em.restarts, best=known.log_posterior)), _fit_notes(known)
+
+    def _fit(self, k: int) -> tuple[EMFit, list[str]]:
+        """EM from random starts and from splits of one cluster fewer; the best of all."""
+        spec = resolve(replace(self.spec, n_components=k), self.data)
+        fewer = self.fits.get(k - 1)
+        try:
+            em = whole(
+                fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng, accelerate="squarem")
+            )
+        except CollapseError as error:
+            found = self._from_splits(spec, fewer, floor=False)
+            if found is None:
+                raise
+            return found, [*_fit_notes(found), f"only a split of K = {k - 1} was fitted: {error}"]
+        found = self._from_splits(spec, fewer, floor=True)
+        if found is None or found.log_posterior <= em.log_posterior:
+            return em, _fit_notes(em)
+        above = found.log_posterior - em.log_posterior
+        found = replace(found, restarts=replace(em.restarts, best=found.log_posterior))
+        if above <= same_height(em.log_posterior):
+            return found, _fit_notes(found)
+        return found, [*_fit_notes(found), f"a split of K = {k - 1} is {above:.2g} nats above every restart"]
+
+    def _from_splits(self, spec: Mixture, fewer: EMFit | None, *, floor: bool) -> EMFit | None:
+        """Best fit started from K - 1 clusters, each split in turn; with K - 1 itself as the floor or not."""
+        if fewer is None:
+            return None
+        loose, best = TOLERANCES.em_step_restart, None
+        starts = split_starts(spec, fewer.params, self.data, self.rng)
+        for start in islice(starts, 0 if floor else 1, None):
+            try:
+                em = whole(fit_em(spec, self.data, start=start, tol=loose, accelerate="squarem"))
+            except CollapseError:
+                continue
+            best = em if best is None or em.log_posterior > best.log_posterior else best
+        if best is None:
+            return None
+        try:
+            best = whole(fit_em(spec, self.data, start=best.params, accelerate="squarem"))
+        except CollapseError:
+            return None
+        return replace(best, params=spec.relabel(best.params, np.argsort(-best.params["alpha"])))
+
+    def _sampled(self, em: EMFit) -> tuple[dict[str, float], list[str]]:
+        """Criteria that need a posterior sample."""
+        tree = whole(
+            sample(
+                em.spec,
+                self.data,
+                em=em,
+                random_seed=self.rng,
+                log_likelihood="loo" in self.criteria,
+                progressbar=False,
+                **self.sampling,
+            )
+        )
+        self.samples[em.spec.n_components] = tree
+        figures: dict[str, float] = {}
+        notes: list[str] = []
+        verdict = diagnose(tree)
+        if not verdict.passed:
+            failed = ", ".join(check.name for check in verdict.checks if not check.passed)
+            notes.append(f"the posterior sample has not converged ({failed})")
+        if "loo" in self.criteria:
+            figures, doubts = _loo(tree)
+            notes += doubts
+        if "evidence" in self.criteria:
+            found = marginal_likelihood(em.spec, self.data, tree=tree, random_seed=self.rng)
+            figures["log_evidence"] = found.log_marginal_likelihood
+            figures["log_evidence_se"] = found.standard_error
+            notes += [f"evidence: {note}" for note in found.notes]
+        return figures, notes
+
+
+def _fit_notes(em: EMFit) -> list[str]:
+    collapsed = len(em.restarts.collapsed)
+    return [
+        *em.notes,
+        *([f"{collapsed} of {len(em.restarts.log_posterior)} restarts collapsed"] if collapsed else []),
+    ]
+
+
+def _log_assigned(em: EMFit, data: Data) -> float:
+    """Sum over rows of the log probability of their likeliest cluster."""
+    log_r = np.concatenate(
+        [
+            log_softmax(em.spec.log_joint(em.params)(block.T), axis=0).max(axis=0)
+            for _, block in data.blocks(65_536)
+        ]
+    )
+    return float(log_r.sum() if data.weights is None else data.weights @ log_r)
+
+
+def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
+    """PSIS-LOO over the rows, hidden clusters summed out; a Pareto k that is no number is a bad one."""
+    if tree["posterior"].sizes["draw"] < 2:
+        raise InputError("LOO needs many draws, the tree has one a chain")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # bad Pareto k are counted and told of below
+        found = loo(tree, pointwise=True)
+    k = np.asarray(found.pareto_k)
+    bad = int(np.sum(~(np.isfinite(k) & (k <= found.good_k))))
+    notes = []
+    if not bad <= TOLERANCES.pareto_k_share * k.size:
+        notes.append(f"LOO: Pareto k of {bad} of {k.size} rows is over {found.good_k:.2f}: do not trust it")
+    figures = {"elpd_loo": found.elpd, "elpd_loo_se": found.se, "p_loo": found.p, "bad_pareto_k": bad}
+    return {name: float(value) for name, value in figures.items()}, notes

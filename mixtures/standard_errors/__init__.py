@@ -1,0 +1,1 @@
+"""Standard errors from the information, the Laplace approximation and the bootstrap."""

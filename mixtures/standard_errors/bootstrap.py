@@ -1,0 +1,155 @@
+"""Bootstrap of EM: the fit repeated on data made anew, or on the data weighted at random.
+
+Every replicate starts from the fit, so that it finds the same mode and nearly
+the same labels, and is fitted by the very same specification: a "default" prior
+is not resolved again from the replicate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from rich.progress import track
+from threadpoolctl import threadpool_limits
+
+from mixtures.data.table import Data
+from mixtures.em.ascent import ascend
+from mixtures.em.estep import soft_assignment
+from mixtures.em.natural import Kernel
+from mixtures.em.problem import Problem
+from mixtures.errors import CollapseError
+from mixtures.posterior.labels import align
+from mixtures.results.em import EMFit
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import draws_tree
+from mixtures.types import Array
+
+__all__ = ["Replicates", "bootstrap", "simulated", "weighted"]
+
+MAX_ITER = 10_000
+"""Iterations that a replicate may take."""
+
+
+Resample = Callable[[np.random.Generator], Data]
+"""Another data set like the one that was fitted."""
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Fits of resampled data.
+
+    Attributes
+    ----------
+    tree : xarray.DataTree or None
+        Parameters of the replicates, labels aligned to the fit; None if all collapsed.
+    n_resamples : int
+        Replicates made.
+    collapsed : int
+        How many of them collapsed onto a degenerate cluster, and are not in the tree.
+    unfinished : int
+        How many had not converged; these are in the tree.
+    """
+
+    tree: xr.DataTree | None
+    n_resamples: int
+    collapsed: int
+    unfinished: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What did not go as it should, in words."""
+        notes = []
+        if self.collapsed:
+            notes.append(
+                f"{self.collapsed} of {self.n_resamples} replicates collapsed onto a degenerate cluster and "
+                "are left out: sds are conditional on no collapse"
+            )
+        if self.unfinished:
+            notes.append(f"{self.unfinished} of {self.n_resamples} replicates did not converge")
+        return tuple(notes)
+
+
+def simulated(em: EMFit, data: Data) -> Resample:
+    """Parametric bootstrap: as many rows as there are, or are counted, drawn from the fit."""
+    n, repeats = max(2, round(data.total)), data.compressed is not data
+
+    def resample(rng: np.random.Generator) -> Data:
+        rows, _ = em.spec.sample(em.params, n, rng)
+        made = Data(rows, data.features, np.arange(n))
+        return made.compressed if repeats else made
+
+    return resample
+
+
+def weighted(em: EMFit, data: Data) -> Resample:
+    """Weighted likelihood bootstrap: the rows, with ``n Dirichlet(1, ..., 1)`` for weights.
+
+    A row that counts ``w`` times gets the sum of the weights of ``w`` rows, which
+    is in proportion to Gamma(w); so rows that repeat are looked at once.
+    """
+    rows = data.compressed
+    counts = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+
+    def resample(rng: np.random.Generator) -> Data:
+        drawn: Array = rng.standard_gamma(counts)
+        return replace(rows, weights=drawn * (counts.sum() / drawn.sum()))
+
+    return resample
+
+
+def bootstrap(
+    em: EMFit,
+    data: Data,
+    resample: Resample,
+    n_resamples: int,
+    rng: np.random.Generator,
+    *,
+    progressbar: bool = False,
+) -> Replicates:
+    """Fit resampled data again and again, by EM with leaps (SQUAREM).
+
+    Parameters
+    ----------
+    em : EMFit
+        The fit to start from.
+    data : Data
+        The data that were fitted.
+    resample : callable
+        `simulated` or `weighted` of them.
+    n_resamples : int
+        Number of replicates.
+    rng : numpy.random.Generator
+        Source of randomness.
+    progressbar : bool, default False
+        Show the progress.
+
+    Returns
+    -------
+    Replicates
+        Parameters of the replicates, and what became of the others.
+
+    References
+    ----------
+    Newton and Raftery (1994), *JRSS B* 56, 3-48 (weights); McLachlan and Peel (2000), *Finite Mixture
+    Models*, section 2.16; O'Hagan, Murphy, Scrucca and Gormley (2019), *Computational Statistics* 34.
+    """
+    scale, tol = em.spec.family.units(data)[1], TOLERANCES.em_step_bootstrap
+    fitted: list[dict[str, Array]] = []
+    collapsed = unfinished = 0
+    with threadpool_limits(1):
+        for _ in track(range(n_resamples), "Bootstrap", transient=True, disable=not progressbar):
+            problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
+            try:
+                with Kernel(em.spec, problem.data) as kernel:
+                    run = ascend(problem, kernel, em.params, tol, MAX_ITER, [], leap=True)
+            except CollapseError:
+                collapsed += 1
+                continue
+            fitted.append(run.params)
+            unfinished += not run.converged
+    if not fitted:
+        return Replicates(None, n_resamples, collapsed, unfinished)
+    draws = {name: np.stack([one[name] for one in fitted])[None] for name in em.params}
+    tree = align(draws_tree(draws, em.spec.dims, em.features), to=em.params)
+    return Replicates(tree, n_resamples, collapsed, unfinished)

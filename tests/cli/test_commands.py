@@ -1,0 +1,320 @@
+"""Every command's help, what they share, select --save, and tables in narrow terminals."""
+
+import json
+import re
+import shlex
+from functools import partial
+from io import BytesIO
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import run as run_in
+from rich.cells import cell_len
+from typer.main import get_command
+
+import mixtures as mx
+from mixtures.cli import app as cli
+from mixtures.cli.running import load_frame
+from mixtures.cli.show import show_crosscheck, show_selection
+from mixtures.data.files import read_stream, read_table
+from mixtures.results.headline import Headline
+from mixtures.results.verdict import State
+from mixtures.saving.save import read_header
+
+FAITHFUL = mx.datasets.faithful()
+COMMANDS = get_command(cli.app).commands
+
+run = partial(run_in, columns=80)
+
+
+def widest(text):
+    return max(cell_len(line) for line in text.splitlines())
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("ask", ["--help", "-h"])
+def test_the_help_fits_and_has_examples(command, ask):
+    """At 80 columns no option's name is cut, and each example stands whole on a line of its own."""
+    code, out, err = run(command, ask)
+    assert (code, err) == (0, "")
+    assert widest(out) <= 80
+    assert "…" not in out
+    for parameter in COMMANDS[command].params:
+        for name in parameter.opts:
+            assert name in out or name.upper() in out
+    examples = [line.strip() for line in out.partition("Examples")[2].splitlines() if line.strip()]
+    assert len(examples) >= 2
+    assert all(re.search(rf"mixtures {command}\b", line) for line in examples)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_can_be_typed(command, monkeypatch, tmp_path):
+    """Everything but the data in the examples is understood: options, their values, outputs."""
+    FAITHFUL.assign(id=1).to_csv(tmp_path / "table.csv", index=False)
+    FAITHFUL.to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+
+    def compute(*_, **__):
+        raise mx.InputError("far enough")
+
+    monkeypatch.setattr(cli, "crosscheck", compute)
+    for place in (
+        "select.select",
+        "predict.fit_em",
+        "predict.load",
+        "report.select",
+        "report.crosscheck",
+        "report.check_comparison",
+        "report.read_header",
+    ):
+        monkeypatch.setattr(f"mixtures.commands.{place}", compute)
+    _, out, _ = run(command, "--help")
+    examples = re.findall(rf"mixtures {command}\b.*", out.partition("Examples")[2])
+    for example in examples:
+        words = shlex.split(re.sub(r" > \S+", "", example))[1:]
+        code, out, err = run(*words, stdin=FAITHFUL.to_csv(index=False))
+        assert "far enough" in err or (command == "datasets" and code == 0), (example, out, err)
+
+
+@pytest.mark.parametrize("command", ["crosscheck", "select", "predict", "report"])
+def test_options_stand_in_panels(command):
+    """The same panels in the same order for every command that fits."""
+    panels = re.findall(r"╭─ (\w+)", run(command, "--help")[1])
+    assert panels == ["Arguments", "Options", "Model", "Data", "Fitting", "Output"]
+    shared = {"--columns", "--exclude", "--separator", "--model", "--prior", "--seed", "--json", "--quiet"}
+    assert shared <= {name for parameter in COMMANDS[command].params for name in parameter.opts}
+
+
+def test_the_program_says_what_its_exit_codes_mean():
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "1: it does not, or no fit could be had; 2: bad input" in out
+    assert widest(out) <= 80
+    for command in COMMANDS:
+        assert command in out
+    assert out.strip() == run()[1].strip()
+
+
+def test_the_version():
+    from importlib.metadata import version
+
+    assert run("--version") == (0, f"mixtures {version('pymc-mixtures')}\n", "")
+
+
+# Misuse
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("crosschek faithful", "Did you mean 'crosscheck'?"),
+        ("crosscheck faithful -k 2 --modle gmm", "--model"),
+        ("crosscheck -k 2", "Missing argument 'DATA'"),
+        ("crosscheck faithful", "Missing option '--components'"),
+        (
+            "faithful",
+            "'faithful' names data, and no command; did you mean: mixtures crosscheck faithful -k 2",
+        ),
+        ("table.csv --max-k 3", "'table.csv' names data"),
+        ("--quiet", "No such option: --quiet"),
+        ("nonsense", "No such command 'nonsense'."),
+        ("select faithful --max-k two", "Invalid value for '--max-k'"),
+    ],
+)
+def test_words_that_are_misplaced_get_a_hint(arguments, words, tmp_path, monkeypatch):
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments.split(), columns=200)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "--help' for help" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("select faithful --criteria bicc", "'bicc' is not one of aic, bic, icl, loo, evidence"),
+        ("select faithful --criteria loo --save x/y.mix", "--save: there is no folder 'x'"),
+        ("select faithful --min-k 3 --max-k 2", "--min-k must be at least 1"),
+        ("select faithful --separator ;", "--separator does not go with the data set 'faithful'"),
+        ("crosscheck table.parquet -k 2 --separator ;", "table.parquet is no text file"),
+        ("crosscheck table.csv -k 2 --separator ab", "separator 'ab' is not a single character"),
+        ("crosscheck table.csv -k 2 --separator a", "separator 'a' is not a single character"),
+        ("crosscheck table.csv -k 2", "seems to have semicolons; say so by"),
+        ("crosscheck table.csv -k 2", "--separator ';'"),
+        ("report faithful -k 2 --max-k 0", "--max-k must be at least 1, got 0"),
+        ("report faithful -k 2 --max-k 2 --criteria bicc", "'bicc' is not one of"),
+        ("report -k 2", "name the data to fit"),
+        ("report faithful -k 2 -o report.pdf", "a report is an HTML file"),
+        (
+            "predict - -k 2",
+            "standard input should have commas between its columns and seems to have semicolons",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_to_do(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("mixtures.cli.report.crosscheck", lambda *_, **__: pytest.fail("computed"))
+    (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")
+    pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "table.parquet")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments.split(), stdin="a;b\n1;2\n")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+# Columns and separators
+
+
+@pytest.mark.parametrize("name", ["semicolon", ";", "tab", r"\t", "|", "space", "comma"])
+def test_text_with_other_separators(name, tmp_path):
+    separator = {"semicolon": ";", "tab": "\t", r"\t": "\t", "space": " ", "comma": ","}.get(name, name)
+    text = FAITHFUL.to_csv(index=False, sep=separator)
+    (tmp_path / "table.csv").write_text(text)
+    frame = load_frame(str(tmp_path / "table.csv"), "waiting", None, name)
+    pd.testing.assert_frame_equal(frame, FAITHFUL[["waiting"]])
+    code, out, err = run("predict", "-", "-k", 2, "--separator", name, "--seed", 1, "-q", stdin=text)
+    assert (code, err) == (0, "")
+    assert out == run("predict", "faithful", "-k", 2, "--seed", 1, "-q")[1]
+
+
+def test_a_name_with_a_separator_in_it_is_believed_when_the_separator_is_given(tmp_path):
+    (tmp_path / "table.csv").write_text("a;b\n1\n2\n")
+    assert list(read_table(tmp_path / "table.csv", separator=",").columns) == ["a;b"]
+    assert list(read_stream(BytesIO(b"a;b\n1\n"), "it", separator=",").columns) == ["a;b"]
+
+
+def test_columns_whose_names_have_commas_and_spaces(tmp_path):
+    path = tmp_path / "table.csv"
+    pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "size, cm", "c "]).to_csv(path, index=False)
+    assert list(load_frame(str(path), '"size, cm",a', None).columns) == ["size, cm", "a"]
+    assert list(load_frame(str(path), None, ' a , "size, cm"').columns) == ["c "]
+    assert list(load_frame(str(path), "c ,a", None).columns) == ["c ", "a"]
+    with pytest.raises(mx.InputError, match="no column 'size'"):
+        load_frame(str(path), "size, cm", None)
+
+
+# What is written
+
+
+SHORT = ["--n-init", 2, "--draws", 100, "--tune", 100, "--chains", 2, "--seed", 1]
+
+
+def test_a_selection_is_saved_and_rows_assigned_by_it(tmp_path):
+    path, table = tmp_path / "k.mix", tmp_path / "k.csv"
+    code, out, _ = run(
+        "select", "faithful", "--max-k", 3, *SHORT, "--save", path, "--csv", table, columns=200
+    )
+    assert code == 0
+    assert out.endswith(f"table written to {table}\nresult written to {path}\n")
+    selection = mx.load(path)
+    assert selection.recommended == 2
+    assert read_header(path).about["command"].startswith("mixtures select faithful --max-k 3 --n-init 2")
+    assert read_header(path).content_hash == mx.fingerprint.content_hash(FAITHFUL)
+    np.testing.assert_array_equal(pd.read_csv(table)["bic"], selection.table["bic"])
+    code, out, _ = run("predict", "faithful", "--from", path)
+    assert code == 0
+    expected = mx.responsibilities(selection.fits[2].spec, FAITHFUL, selection.fits[2].params)
+    np.testing.assert_array_equal(pd.read_csv(BytesIO(out.encode()))["label"], expected["label"])
+
+
+def test_a_report_of_a_saved_result_names_both_commands(tmp_path):
+    """What fitted it, with what made the page of it: the numbers come from the first."""
+    saved, page = tmp_path / "cc.mix", tmp_path / "page.html"
+    assert (
+        run("crosscheck", "faithful", "-k", 2, *SHORT, "--save", saved, "--csv", tmp_path / "t.csv")[0] == 0
+    )
+    assert run("report", "--from", saved, "-o", page, "-q") == (0, "", "")
+    first = (
+        "mixtures crosscheck faithful --components 2 --n-init 2 --draws 100 --tune 100 --chains 2 --seed 1"
+    )
+    first += f" --csv {tmp_path / 't.csv'} --save {saved}"
+    second = f"mixtures report --from {saved} --output {page} --quiet"
+    assert f"{first}\n{second}" in page.read_text(encoding="utf-8")
+    code, _, err = run("report", "iris", "--from", saved, "-o", page)
+    assert code == 2
+    assert "no column 'eruptions'" in err
+
+
+def test_quiet_says_nothing_of_files(tmp_path):
+    path = tmp_path / "k.mix"
+    code, out, err = run("select", "faithful", "--max-k", 1, *SHORT, "--save", path, "-q")
+    assert (code, err) == (0, "")
+    assert "written" not in out
+    code, out, err = run("select", "faithful", "--max-k", 1, *SHORT, "--save", path, "--json")
+    assert json.loads(out)["recommended"] == 1
+    assert err == ""
+
+
+def test_samples_cannot_be_saved_without_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    monkeypatch.setattr("mixtures.cli.select.select", lambda *_, **__: pytest.fail("computed"))
+    code, _, err = run("select", "faithful", "--criteria", "bic,loo", "--save", "x.mix")
+    assert code == 2
+    assert "pip install 'pymc-mixtures[io]'" in err
+
+
+# Tables in narrow terminals
+
+
+@pytest.fixture(scope="module")
+def table():
+    """A table of parameters as wide as they come."""
+    names = ["EM", "MAP", "gap", "mean", "sd", "2.5%", "97.5%", "z", "ess_bulk", "ess_tail", "r_hat"]
+    labels = ["alpha[0]", "Sigma[0, waiting, eruptions]", "mu[0, größe]"]
+    return pd.DataFrame(-1234.5678, index=pd.Index(labels, name="parameter"), columns=names)
+
+
+def printed(monkeypatch, capsys, columns, show, *arguments):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show(*arguments)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 200])
+def test_figures_are_whole_or_left_out(monkeypatch, capsys, table, columns):
+    """No column is squeezed until one cannot read it, the names least of all; what is left out is named."""
+    mode = SimpleNamespace(spec=None)
+    cc = SimpleNamespace(table=table, mode=mode, certificate=(), convergence=None, em=None, uncertainty=None)
+    cc.notes, cc.passed, cc.starts = (), True, None
+    cc.headline = Headline(State.GREEN, "All agree.", (), ())
+    out = printed(monkeypatch, capsys, columns, show_crosscheck, cc, 60)
+    rows = out.partition("Certificate")[0]
+    assert "…" not in rows
+    assert widest(rows) <= columns
+    assert "mu[0, größe]" in rows
+    left_out = re.search(r"no room for ([^:]*):", " ".join(rows.split()))
+    hidden = [] if left_out is None else left_out[1].split(", ")
+    head = next(line for line in rows.splitlines() if "parameter" in line).split()
+    assert head[1:] == [name for name in table.columns if name not in hidden]
+    assert (hidden == []) is (columns == 200)
+    assert columns < 80 or {"EM", "mean", "sd", "2.5%", "97.5%", "r_hat"} <= set(head)
+    first = next(line for line in rows.splitlines() if "alpha[0]" in line)
+    assert len(first.split()) == len(head)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+def test_criteria_are_whole_or_left_out(monkeypatch, capsys, columns):
+    from mixtures.selection.criteria import CRITERIA, criteria_table
+
+    names = list(criteria_table({1: {"notes": ""}}, CRITERIA).columns[:-1])
+    rows = {k: {**dict.fromkeys(names, 12345), "notes": ""} for k in (1, 12)}
+    criteria = criteria_table({**rows, 13: {"notes": "could not be fitted"}}, CRITERIA)
+    selection = SimpleNamespace(
+        table=criteria, recommended=12, at_edge=False, rule="so", notes=(), criteria=CRITERIA
+    )
+    out = printed(monkeypatch, capsys, columns, show_selection, selection)
+    shown = out.partition("aic, bic, icl: lower is better")[0]
+    assert "elpd_loo, log_evidence: higher is better" in " ".join(out.split())
+    assert "…" not in shown
+    assert widest(shown) <= columns
+    assert re.search(r"^ 12 \*", shown, re.MULTILINE)
+    assert re.search(r"^ +13 +-", shown, re.MULTILINE)
+    assert columns < 80 or all(name in shown for name in ("bic", "elpd_loo", "log_evidence"))
+    assert ("no room" in shown) is (columns < 200)

@@ -1,0 +1,119 @@
+"""Rows that are never in memory at once: PyMC's density of all of them, the certificate, and Laplace."""
+
+import numpy as np
+import pytest
+
+import mixtures as mx
+from mixtures.data.sources import as_rows
+from mixtures.density import streamed as streaming
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.streamed import StreamedModel
+from mixtures.standard_errors.information import observed_information
+
+N = 1000
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    """Several pieces a chunk, the last of them short."""
+    monkeypatch.setattr(streaming, "PIECE", 256)
+
+
+def rows(binary=False, n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3)) + np.where(rng.random((n, 1)) < 0.3, 0.0, [4.0, 2.0, -3.0])
+    return (X > 1).astype(float) if binary else X
+
+
+def in_chunks(X):
+    return [X[:300], X[300:310], X[310:]]
+
+
+SPECS = [
+    mx.GMM(2),
+    mx.GMM(2, covariance_type="tied"),
+    mx.GMM(2, covariance_type="diag"),
+    mx.GMM(2, covariance_type="spherical"),
+    mx.BMM(2),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: getattr(spec, "covariance_type", "bernoulli"))
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_sum_over_blocks_is_the_density_of_all_rows(spec, weighted):
+    X = rows(isinstance(spec, mx.BMM))
+    weights = np.random.default_rng(1).uniform(0, 3, N) if weighted else None
+    spec = mx.resolve(spec, X, weights=weights)
+    whole = CompiledModel(mx.declare(spec, X, weights=weights))
+    streamed = StreamedModel(spec, as_rows(in_chunks(X), weights), np.random.default_rng(2))
+    em = mx.fit_em(spec, X, weights=weights, n_init=2, random_seed=1)
+
+    x = streamed.unconstrain(em.params) + 0.05  # away from the mode, so that the slope is not zero
+    expected, _ = whole.value_and_grad(whole.unconstrain(streamed.constrain(x)))
+    value, slope = streamed.value_and_grad(x)
+    assert value == pytest.approx(expected, rel=1e-12)
+    for j in range(0, x.size, 3):
+        step = 1e-5 * np.eye(x.size)[j]
+        change = streamed.value_and_grad(x + step)[0] - streamed.value_and_grad(x - step)[0]
+        assert slope[j] == pytest.approx(change / 2e-5, rel=1e-5, abs=1e-3)
+
+    ours = observed_information(streamed, em.params, {}).sd
+    theirs = observed_information(whole, em.params, {}).sd
+    for name, sd in theirs.items():
+        np.testing.assert_allclose(ours[name], sd, rtol=1e-6)
+
+
+def test_the_jacobian_is_that_of_the_coordinates():
+    X = rows()
+    spec = mx.resolve(mx.GMM(2), X)
+    streamed = StreamedModel(spec, as_rows(in_chunks(X)), np.random.default_rng(2))
+    x = streamed.initial_point(3)
+    _, log_jacobian = streamed.constrain_with_jacobian(x)
+    without, slope = streamed.value_and_grad(x)
+    value, gradient = streamed.value_and_grad(x, jacobian=True)
+    assert value - without == pytest.approx(float(log_jacobian), rel=1e-9)
+    assert np.abs(gradient - slope).max() > 0.1
+
+
+@pytest.fixture(scope="module")
+def in_memory():
+    return mx.crosscheck(mx.GMM(2), rows(n=3000), n_init=3, draws=500, random_seed=1, progressbar=False)
+
+
+def test_crosscheck_certifies_all_rows_and_samples_some(in_memory):
+    X = rows(n=3000)
+    cc = mx.crosscheck(mx.GMM(2), in_chunks(X), n_init=3, draws=500, random_seed=1, progressbar=False)
+    assert cc.passed, [check for check in cc.certificate if not check.passed]
+    assert len(cc.certificate) == len(in_memory.certificate)
+    np.testing.assert_allclose(cc.table["EM"], in_memory.table["EM"], rtol=1e-7)
+    assert cc.posterior.attrs["method"].startswith("Laplace")
+    assert any("Laplace" in note for note in cc.notes)
+    assert any("NUTS on 256 rows" in note for note in cc.notes)
+    assert np.abs(np.log(cc.table["sd"] / in_memory.table["sd"])).max() < 0.12  # NUTS on all rows
+    assert np.abs(np.log(cc.table["sd_nuts"] / in_memory.table["sd"])).max() < 0.6  # on a twelfth of them
+    assert np.abs((cc.table["mean"] - in_memory.table["mean"]) / in_memory.table["sd"]).max() < 0.3
+
+
+def test_weights_reach_the_certificate():
+    X = rows()
+    weights = np.random.default_rng(1).integers(0, 4, N).astype(float)
+    repeated = np.repeat(X, weights.astype(int), axis=0)
+    settings = {"n_init": 2, "draws": 50, "tune": 100, "chains": 2, "random_seed": 1, "progressbar": False}
+    cc = mx.crosscheck(mx.BMM(2), in_chunks((X > 1) * 1.0), weights=weights, **settings)
+    expected = mx.fit_em(mx.BMM(2), (repeated > 1) * 1.0, n_init=2, random_seed=1)
+    assert cc.certificate[0].passed
+    assert cc.em.log_posterior == pytest.approx(expected.log_posterior, rel=1e-9)
+
+
+def test_an_improper_posterior_is_not_approximated():
+    cc = mx.crosscheck(
+        mx.GMM(2, prior=None), in_chunks(rows()), n_init=2, random_seed=1, draws=50, progressbar=False
+    )
+    assert cc.posterior is None
+    assert cc.passed
+    assert any("improper" in note for note in cc.notes)
+
+
+def test_uncertainty_side_by_side_needs_the_rows():
+    with pytest.raises(mx.InputError, match="in memory"):
+        mx.crosscheck(mx.GMM(2), in_chunks(rows()), uncertainty="all")

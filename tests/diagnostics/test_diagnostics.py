@@ -1,0 +1,479 @@
+"""Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
+
+from dataclasses import replace
+
+import arviz as az
+import numpy as np
+import pytest
+import xarray as xr
+
+from mixtures import BMM, GMM, InputError, align, diagnose, fit_em, resolve
+from mixtures.diagnostics.mixing import summarise
+from mixtures.diagnostics.questions import QUESTIONS
+from mixtures.tolerances import TOLERANCES
+from mixtures.trees import make_tree
+
+CHAINS, DRAWS, ROWS = 4, 1000, 12
+PIVOT = {"alpha": np.array([0.4, 0.6]), "mu": np.array([[0.0], [8.0]]), "sigma2": np.array([[1.0], [2.0]])}
+DIMS = GMM(2, covariance_type="diag").dims
+LABELLED = ("R-hat of parameters, labels as drawn", "ESS of parameters, labels as drawn")
+INVARIANT = ("R-hat of label-invariant quantities", "ESS of label-invariant quantities")
+
+
+def good(seed=0):
+    """Independent draws: arrays by group and name, as a sampler would leave them."""
+    rng = np.random.default_rng(seed)
+    posterior = {name: x + 0.01 * rng.normal(size=(CHAINS, DRAWS, *x.shape)) for name, x in PIVOT.items()}
+    stats = {name: rng.normal(size=(CHAINS, DRAWS)) for name in ("lp", "energy")}
+    for name in ("diverging", "reached_max_treedepth"):
+        stats[name] = np.zeros((CHAINS, DRAWS), dtype=bool)
+    rows = rng.normal(size=ROWS) + 0.1 * rng.normal(size=(CHAINS, DRAWS, ROWS))
+    return {"posterior": posterior, "sample_stats": stats, "log_likelihood": {"x": rows}}
+
+
+def tree_of(groups):
+    return make_tree(groups, {**DIMS, "x": ("obs_id",)}, {"cluster": range(2), "feature": ["f"]})
+
+
+def lines(groups):
+    return {check.name: check for check in diagnose(tree_of(groups)).checks}
+
+
+def failed(groups):
+    return {name for name, check in lines(groups).items() if not check.passed}
+
+
+def random_walk(size, seed=0):
+    return np.random.default_rng(seed).normal(size=size).cumsum(axis=1)
+
+
+def test_independent_draws_pass():
+    groups = good()
+    verdict = diagnose(tree_of(groups))
+    assert verdict.passed
+    assert str(verdict) == "converged"
+    assert [check.name for check in verdict.checks] == [
+        *LABELLED,
+        *INVARIANT,
+        "divergences",
+        "E-BFMI",
+        "saturated trajectories",
+    ]
+    assert all(check.note == "" for check in verdict.checks)
+    worst = max(float(x.max()) for x in az.rhat(tree_of(groups)).data_vars.values())
+    assert lines(groups)[LABELLED[0]].figure == pytest.approx(worst)
+    tree = tree_of(groups)
+    sizes = az.ess(tree, method="bulk"), az.ess(tree, method="tail", prob=(0.05, 0.95))
+    fewest = min(float(x.min()) for size in sizes for x in size.data_vars.values())
+    assert lines(groups)[LABELLED[1]].figure == pytest.approx(fewest)
+    assert lines(groups)[LABELLED[1]].tolerance == TOLERANCES.ess_per_chain * CHAINS
+
+
+def test_a_chain_elsewhere_fails():
+    groups = good()
+    groups["posterior"]["mu"][2, :, 1] += 0.05
+    verdict = diagnose(tree_of(groups))
+    assert not verdict.passed
+    assert LABELLED[0] in failed(groups)
+    assert not set(INVARIANT) & failed(groups)
+    assert str(verdict).startswith("not to be trusted: R-hat of parameters")
+    assert "draw more" in str(verdict)
+
+    groups = good()
+    groups["log_likelihood"]["x"][1] += 1.0
+    assert INVARIANT[0] in failed(groups)
+    assert not set(LABELLED) & failed(groups)
+
+
+def test_a_single_row_elsewhere_fails():
+    """The row whose density stands out most is among the probes, though the sum hardly moves."""
+    groups = good()
+    highest = groups["log_likelihood"]["x"].mean(axis=(0, 1)).argmax()
+    groups["log_likelihood"]["x"][0, :, highest] += 0.2
+    assert INVARIANT[0] in failed(groups)
+
+
+def test_swapped_labels_fail_until_they_are_aligned():
+    groups = good()
+    for x in groups["posterior"].values():
+        x[1] = x[1, :, ::-1].copy()
+    assert set(LABELLED) <= failed(groups)
+    assert not set(INVARIANT) & failed(groups)
+    assert diagnose(align(tree_of(groups), to=PIVOT)).passed
+
+
+@pytest.mark.parametrize(
+    ("statistic", "line"),
+    [("diverging", "divergences"), ("reached_max_treedepth", "saturated trajectories")],
+)
+def test_draws_that_went_wrong_are_counted(statistic, line):
+    groups = good()
+    groups["sample_stats"][statistic][2, 5:8] = True
+    assert failed(groups) == {line}
+    assert lines(groups)[line].figure == 3
+    assert "raise" in lines(groups)[line].note
+
+
+def test_energies_that_hardly_move_fail():
+    groups = good()
+    energy = groups["sample_stats"]["energy"] = random_walk((CHAINS, DRAWS))
+    assert failed(groups) == {"E-BFMI"}
+    by_hand = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+    assert lines(groups)["E-BFMI"].figure == pytest.approx(by_hand.min(), rel=0.01)
+
+
+def test_slow_chains_have_too_few_effective_draws():
+    groups = good()
+    groups["sample_stats"]["lp"] = random_walk((CHAINS, DRAWS))
+    assert set(INVARIANT) <= failed(groups)
+    assert not set(LABELLED) & failed(groups)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("where", [("posterior", "mu"), ("sample_stats", "lp"), ("log_likelihood", "x")])
+@pytest.mark.parametrize("which", [(0, 3), (slice(None), slice(None)), (1,)], ids=["one", "all", "a chain"])
+def test_what_is_not_finite_never_passes(where, which, value):
+    groups = good()
+    group, name = where
+    groups[group][name][which] = value
+    expected = LABELLED if group == "posterior" else INVARIANT
+    with np.errstate(invalid="ignore"):
+        assert set(expected) <= failed(groups)
+        assert not set(LABELLED + INVARIANT) - set(expected) & failed(groups)
+
+
+def test_energy_that_is_not_finite_fails():
+    groups = good()
+    groups["sample_stats"]["energy"][0, 3] = np.nan
+    assert failed(groups) == {"E-BFMI"}
+
+
+def test_constants_are_no_failure():
+    groups = good()
+    groups["posterior"]["alpha"][...] = PIVOT["alpha"]
+    groups["posterior"]["sigma2"][..., 1, :] = 1.0
+    assert not failed(groups)
+    for x in groups["posterior"].values():
+        x[...] = x[0, 0]
+    assert not failed(groups)
+    assert not set(LABELLED) & set(lines(groups))
+
+
+def test_a_chain_that_never_moves_fails():
+    groups = good()
+    for arrays in (groups["posterior"], groups["sample_stats"], groups["log_likelihood"]):
+        for x in arrays.values():
+            x[...] = x[:, :1]
+    assert {LABELLED[0], INVARIANT[0], "E-BFMI"} <= failed(groups)
+
+
+def test_tails_visited_in_one_long_stay_have_too_few_effective_draws():
+    """Centred draws whose spread is wide in one half of every chain: only the ESS of the tails sees it."""
+    groups = good()
+    groups["sample_stats"]["lp"][:, : DRAWS // 2] *= 0.01
+    tree = tree_of(groups)
+    bulk = float(az.ess(tree, group="sample_stats", var_names="lp", method="bulk")["lp"])
+    tail = float(az.ess(tree, group="sample_stats", var_names="lp", method="tail", prob=(0.05, 0.95))["lp"])
+    assert tail < TOLERANCES.ess_per_chain * CHAINS < bulk
+    assert lines(groups)[INVARIANT[1]].figure == pytest.approx(tail)
+
+
+def test_three_draws_cannot_be_believed():
+    groups = {group: {name: x[:2, :3] for name, x in arrays.items()} for group, arrays in good().items()}
+    assert set(LABELLED + INVARIANT) <= failed(groups)
+
+
+def test_trees_of_other_samplers():
+    groups = good()
+    groups["sample_stats"] = {"logp": random_walk((CHAINS, DRAWS))}  # as nutpie calls it
+    assert set(INVARIANT) <= failed(groups)
+    assert set(lines(groups)) == {*LABELLED, *INVARIANT}
+    del groups["log_likelihood"]
+    assert set(INVARIANT) <= failed(groups)
+    groups["sample_stats"] = {"energy": random_walk((CHAINS, DRAWS))}
+    with pytest.raises(InputError, match="free of labels"):
+        diagnose(tree_of(groups))
+
+
+# What takes the model, the data or EM to check
+
+SPEC = GMM(2, covariance_type="diag")
+SWITCHES = "label switches within chains"
+ALIKE = "draws that relabelling methods label alike"
+SMALLEST = "rows of the smallest cluster, expected"
+COLLAPSED = "draws with a collapsed cluster"
+IDENTIFIED = "parameters identified (directions that are not)"
+BOUNDARY = "probabilities at 0 or 1 at the mode"
+RESTARTS = "EM restarts that reach the best optimum, share"
+DOMINATED = "clusters that the prior dominates"
+SENSITIVE = "prior sensitivity, largest"
+MISFIT = "statistics of the data that the model does not produce"
+DOUBTFUL = "features of the data that make the fit doubtful"
+CARE = {DOMINATED, MISFIT, DOUBTFUL}
+INFORMS = {SWITCHES, BOUNDARY, RESTARTS, SENSITIVE} | CARE
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows of the model at the pivot, and EM's fit."""
+    X, _ = SPEC.sample(PIVOT, 200, np.random.default_rng(1))
+    return X, fit_em(SPEC, X, n_init=4, random_seed=1)
+
+
+def asked(groups, rows, spec=SPEC, **given):
+    """Verdict with model, data and EM, and its lines."""
+    tree = tree_of(groups)
+    tree = align(tree, to={name: x[0, 0] for name, x in groups["posterior"].items()})
+    X, em = rows
+    verdict = diagnose(tree, **({"spec": spec, "X": X, "em": em} | given))
+    return verdict, {check.name: check for check in verdict.checks}
+
+
+def test_every_check_is_made_and_holds(rows):
+    verdict, found = asked(good(), rows)
+    assert verdict.passed
+    assert verdict.unchecked == ()
+    assert str(verdict) == "converged"
+    extra = [
+        SWITCHES,
+        ALIKE,
+        SMALLEST,
+        COLLAPSED,
+        IDENTIFIED,
+        RESTARTS,
+        DOMINATED,
+        SENSITIVE,
+        MISFIT,
+        DOUBTFUL,
+    ]
+    assert list(found)[7:] == extra  # a Gaussian has no boundary
+    assert all(check.passed for check in verdict.checks)
+    assert {check.name for check in verdict.checks if not check.judged} == INFORMS - {BOUNDARY}
+    assert {check.name for check in verdict.checks if check.caution} == CARE
+    assert all(check.source for check in verdict.checks)
+    assert "200 draws and 200 rows" in found[ALIKE].note
+    frame = verdict.to_frame()
+    assert list(frame.index) == list(found)
+    assert list(frame.columns) == ["figure", "tolerance", "passed", "judged", "source", "note"]
+    assert frame.loc["E-BFMI", "tolerance"] == TOLERANCES.bfmi
+
+
+def test_what_is_not_given_is_named(rows):
+    X, em = rows
+    tree = tree_of(good())
+    names = [question.name for question in QUESTIONS]
+    assert [line.split(" (needs")[0] for line in diagnose(tree).unchecked] == names
+    assert diagnose(tree).unchecked[0] == "label switches (needs an aligned tree)"
+    assert "empty clusters (needs X)" in diagnose(tree, spec=em.spec).unchecked
+    assert not any("prior sensitivity" in line for line in diagnose(tree, spec=em.spec).unchecked)
+    assert "empty clusters (needs spec)" in diagnose(tree, X=X).unchecked
+    assert diagnose(tree, X=X, em=em).unchecked == ("label switches (needs an aligned tree)",)
+    for spec in (None, SPEC):  # a default prior is no number before it has seen the data
+        said = "prior sensitivity (needs log_prior and log_likelihood, or spec and X)"
+        assert said in diagnose(tree, spec=spec).unchecked
+    with pytest.raises(InputError, match="the posterior lacks p"):
+        diagnose(tree, spec=BMM(2), X=X)
+
+
+def test_label_switches_are_counted_and_fail_nothing(rows):
+    groups = good()
+    for x in groups["posterior"].values():
+        x[1, 10:20] = x[1, 10:20, ::-1].copy()
+        x[2] = x[2, :, ::-1].copy()
+    verdict, found = asked(groups, rows)
+    assert verdict.passed
+    assert found[SWITCHES].figure == 2
+    assert "2 labellings among 4 chains" in found[SWITCHES].note
+
+
+def test_clusters_that_overlap_are_labelled_by_the_rule(rows):
+    groups, rng = good(), np.random.default_rng(1)
+    shape = (CHAINS, DRAWS, 2, 1)
+    groups["posterior"]["mu"] = 4 + 2 * rng.normal(size=shape)
+    groups["posterior"]["sigma2"] = np.exp(rng.normal(size=shape))
+    verdict, found = asked(groups, rows)
+    assert not found[ALIKE].passed
+    assert found[ALIKE].figure < 0.9
+    assert "conditional on the relabelling rule" in str(verdict)
+
+
+def test_an_empty_cluster_fails(rows):
+    """With no row the weight's posterior is the prior's share: a / (n + K a) on average."""
+    groups = good()
+    rng = np.random.default_rng(1)
+    groups["posterior"]["alpha"] = rng.dirichlet([201, 1], size=(CHAINS, DRAWS))
+    found = asked(groups, rows)[1]
+    assert not found[SMALLEST].passed
+    assert found[SMALLEST].figure == pytest.approx(0, abs=0.1)
+    assert "cluster 1 is empty" in found[SMALLEST].note
+    groups["posterior"]["alpha"] = rng.dirichlet([200, 2], size=(CHAINS, DRAWS))
+    one = asked(groups, rows)[1][SMALLEST]
+    assert one.passed
+    assert one.figure == pytest.approx(1, abs=0.1)
+
+
+def test_a_collapsed_cluster_fails_in_units_of_the_data(rows):
+    X, _ = rows
+    for unit in (1e-6, 1.0):  # variances below 1e-12 are none the worse where the data's are as small
+        groups = good()
+        groups["posterior"]["mu"] *= unit
+        groups["posterior"]["sigma2"] *= unit**2
+        scaled = unit * X, None
+        assert asked(groups, scaled)[1][COLLAPSED].passed
+        groups["posterior"]["sigma2"][1, :, 0] = 1e-16 * unit**2
+        check = asked(groups, scaled)[1][COLLAPSED]
+        assert not check.passed
+        assert check.figure == 250  # a chain, of the thousand draws looked at
+        assert "cluster 0" in check.note
+
+
+def test_one_flip_a_row_identifies_nothing():
+    rng = np.random.default_rng(1)
+    groups = good()
+    del groups["posterior"]["mu"], groups["posterior"]["sigma2"]
+    for d in (1, 3):
+        groups["posterior"]["p"] = rng.uniform(0.2, 0.3, size=(CHAINS, DRAWS, 2, d)) + np.array([[0], [0.5]])
+        coords = {"cluster": range(2), "feature": range(d)}
+        tree = make_tree(groups, {**BMM(2).dims, "x": ("obs_id",)}, coords)
+        verdict = diagnose(tree, spec=BMM(2), X=rng.integers(0, 2, size=(50, d)))
+        check = {check.name: check for check in verdict.checks}[IDENTIFIED]
+        assert check.passed is (d == 3)
+    assert not check.note
+    assert any("restarts of EM (needs em)" in line for line in verdict.unchecked)
+
+
+def test_probabilities_on_the_boundary_are_counted():
+    X = np.random.default_rng(1).integers(0, 2, size=(50, 4))
+    X[:, 0] = 0
+    groups = good()
+    groups["posterior"] = {
+        "alpha": np.ones((CHAINS, DRAWS, 1)),
+        "p": np.random.default_rng(0).uniform(0.1, 0.9, size=(CHAINS, DRAWS, 1, 4)),
+    }
+    tree = make_tree(groups, {**BMM(1).dims, "x": ("obs_id",)}, {"cluster": [0], "feature": range(4)})
+    for prior, count in ((None, 1), ("default", 0)):
+        verdict = diagnose(tree, X=X, em=fit_em(BMM(1, prior=prior), X))
+        check = {check.name: check for check in verdict.checks}[BOUNDARY]
+        assert check.figure == count
+        assert check.passed is (count == 0)
+        assert verdict.passed
+
+
+def test_restarts_that_disagree_are_told(rows):
+    _, em = rows
+    reached = np.array([em.log_posterior, *[em.log_posterior - 3.0] * 9])
+    lonely = replace(em, restarts=replace(em.restarts, log_posterior=reached))
+    verdict, found = asked(good(), rows, em=lonely)
+    assert found[RESTARTS].figure == pytest.approx(0.1)
+    assert not found[RESTARTS].passed
+    assert found[RESTARTS].note == "a better optimum may be left: raise n_init; " + str(lonely.restarts)
+    assert verdict.passed
+    all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:]))
+    assert asked(good(), rows, em=all_missed)[1][RESTARTS].figure == 0
+
+
+def test_a_prior_that_dominates_is_told(rows):
+    X = np.array([0.0, 8.0])[np.arange(40) % 2, None] + 1e-3 * np.random.default_rng(1).normal(size=(40, 1))
+    _, found = asked(good(), (X, fit_em(SPEC, X, random_seed=1)))
+    assert found[DOMINATED].figure == 2
+    assert not found[DOMINATED].passed
+    assert "the prior makes up" in found[DOMINATED].note
+
+
+def test_a_posterior_that_moves_with_its_prior_is_told(rows):
+    groups = good()
+    mu = groups["posterior"]["mu"][..., 1, 0]
+    pull = 10 * (mu - mu.mean()) / mu.std()
+    groups["log_prior"] = {"mu": pull}
+    groups["log_likelihood"]["x"] += 0.01 * np.random.default_rng(2).normal(size=(CHAINS, DRAWS, ROWS))
+    verdict, found = asked(groups, rows)
+    check = found[SENSITIVE]
+    assert not check.passed
+    assert check.note.startswith("mu[1, f] moves with the prior")
+    assert verdict.passed
+    fewer = {group: {name: x[:, :250] for name, x in arrays.items()} for group, arrays in groups.items()}
+    tree = tree_of(fewer)  # of as many draws as are scaled: the figure is ArviZ's
+    lines = {check.name: check for check in diagnose(tree).checks}
+    tree["log_prior"] = xr.DataTree(tree["log_prior"].to_dataset().expand_dims(term=1, axis=-1))
+    theirs = az.psense(tree, group="prior")
+    assert lines[SENSITIVE].figure == pytest.approx(max(float(x.max()) for x in theirs.data_vars.values()))
+
+
+def test_a_flat_prior_moves_nothing(rows):
+    groups = good()
+    groups["log_prior"] = {"mu": np.full((CHAINS, DRAWS), -3.0)}
+    assert asked(groups, rows)[1][SENSITIVE].figure == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, "slow"])
+def test_a_prior_that_cannot_be_scaled_never_passes(rows, broken):
+    groups = good()
+    slow = random_walk((1, CHAINS * DRAWS)).reshape(CHAINS, DRAWS)
+    groups["log_prior"] = {"mu": slow if broken == "slow" else np.full((CHAINS, DRAWS), broken)}
+    check = asked(groups, rows)[1][SENSITIVE]
+    assert not check.passed
+    assert np.isnan(check.figure)
+    assert "draw more" in check.note
+
+
+@pytest.mark.parametrize("which", [(0, 4), slice(None)], ids=["one", "all"])
+@pytest.mark.parametrize("name", ["alpha", "mu", "sigma2"])
+def test_draws_that_are_not_finite_are_judged_without_an_error(rows, name, which):
+    groups = good()
+    groups["posterior"][name][which] = np.nan
+    X, em = rows
+    for fit in (None, em):
+        verdict = diagnose(tree_of(groups), spec=SPEC, X=X, em=fit)
+        found = {check.name: check for check in verdict.checks}
+        assert not verdict.passed
+        assert not found[SENSITIVE].passed
+        assert found[SMALLEST].passed is (name != "alpha")
+        assert found[COLLAPSED].passed is (which == (0, 4))
+    unanswered = "identification (needs finite draws)" in diagnose(tree_of(groups), spec=SPEC, X=X).unchecked
+    assert unanswered is (which != (0, 4))
+
+
+def test_the_prior_in_numpy_is_the_prior_that_was_stored(rows):
+    """Where the tree holds no log_prior, the model's own is taken."""
+    groups, spec = good(), resolve(SPEC, rows[0])
+    without = asked(groups, rows)[1][SENSITIVE].figure
+    draws = groups["posterior"]
+    total = [
+        spec.log_prior({name: x[c, d] for name, x in draws.items()}) for c, d in np.ndindex(CHAINS, DRAWS)
+    ]
+    groups["log_prior"] = {"mu": np.reshape(total, (CHAINS, DRAWS))}
+    assert asked(groups, rows)[1][SENSITIVE].figure == pytest.approx(without, rel=1e-6)
+
+
+# The figures
+
+
+@pytest.mark.parametrize("ci_prob", [0.5, 0.95])
+def test_figures_are_those_of_arviz(ci_prob):
+    rng = np.random.default_rng(1)
+    draws = rng.standard_t(4, size=(CHAINS, 200, 3)) + 0.1 * random_walk((CHAINS, 200, 3))
+    ours = summarise(draws, ci_prob)
+    tree = az.from_dict({"posterior": {"q": draws}})
+    theirs = az.summary(tree, ci_prob=ci_prob, ci_kind="eti", round_to="none")
+    bounds = [name for name in theirs.columns if name.startswith("eti")]
+    pairs = {"mean": "mean", "sd": "sd", "lower": bounds[0], "upper": bounds[1]}
+    pairs |= {name: name for name in ("ess_bulk", "r_hat")}
+    for name, column in pairs.items():
+        np.testing.assert_allclose(ours[name], theirs[column], rtol=1e-10, err_msg=name)
+    tail = az.ess(tree, method="tail", prob=(0.05, 0.95))["q"]
+    np.testing.assert_allclose(ours["ess_tail"], tail, rtol=1e-10)
+
+
+def test_figures_of_constants_and_of_nan():
+    rng = np.random.default_rng(1)
+    draws = rng.normal(size=(CHAINS, 100, 3))
+    alone = summarise(draws[..., 1:2], 0.9)
+    draws[..., 0] = 2.0
+    draws[0, 0, 2] = np.nan
+    figures = summarise(draws, 0.9)
+    for name, values in figures.items():
+        assert values[1] == pytest.approx(alone[name][0], rel=1e-10), name
+        assert np.isnan(values[2]), name
+    for name in ("ess_bulk", "ess_tail", "r_hat"):
+        assert np.isnan(figures[name][0])
+    assert (figures["mean"][0], figures["sd"][0], figures["lower"][0], figures["upper"][0]) == (2, 0, 2, 2)

@@ -1,0 +1,184 @@
+"""Every result prints on a page, with what matters on it, however large it is."""
+
+import inspect
+import warnings
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from unicodedata import category
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixtures as mx
+from mixtures import errors
+from mixtures.brief import LINES, WIDTH, array_words, on_a_page, table_head
+from mixtures.saving.save import RESULTS
+
+FAITHFUL = mx.datasets.faithful()
+SHORT = {"draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
+ROOT = Path(mx.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def results():
+    """One result of every kind."""
+    cc = mx.crosscheck(mx.GMM(2), FAITHFUL, n_init=2, uncertainty=["information", "nuts"], **SHORT)
+    found = {
+        "EMFit": cc.em,
+        "Restarts": cc.em.restarts,
+        "MAPFit": cc.mode,
+        "Crosscheck": cc,
+        "Uncertainty": cc.uncertainty,
+        "Verdict": cc.convergence,
+        "Selection": mx.select(mx.GMM(2), FAITHFUL, range(1, 4), n_init=2, random_seed=1, progressbar=False),
+        "Switching": mx.switching(cc.posterior),
+        "OccupiedClusters": mx.occupied_clusters(cc.posterior, cc.em.spec, FAITHFUL, random_seed=1),
+        "Report": mx.report(cc, progressbar=False),
+        "Evidence": mx.evidence.Evidence(-1168.08123456, 0.0123456, "bridge", ("doubt it " * 100,) * 30),
+    }
+    assert found.keys() >= RESULTS.keys() - {"DataTree"}
+    return found
+
+
+def assert_on_a_page(text):
+    lines = text.splitlines()
+    assert len(lines) <= LINES <= 40
+    assert max(map(len, lines)) <= WIDTH <= 100
+    assert not {c for c in text if category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {"\n"}
+
+
+def enlarged(value):
+    """The same kind of result with many long names, notes, starts and rows."""
+    name = "\x1b[2J\u202e" + "x" * 500
+    grow = {
+        tuple: lambda x: x * 200,
+        dict: lambda x: x | {f"{name}{i}": np.ones((5, 5, 5)) for i in range(200)},
+        pd.DataFrame: lambda x: pd.concat([x.rename(index=lambda row: f"{row}{name}")] * 100),
+        pd.Series: lambda x: pd.concat([x] * 100, ignore_index=True),
+        np.ndarray: lambda x: np.tile(x, 1000),
+    }
+    texts = {"notes": (name * 10,) * 100, "unchecked": (name,) * 100, "rule": name, "title": name * 9}
+    texts |= {"method": name, "html": name * 10_000, "found": name}
+    changed = {}
+    for field in fields(value):
+        own = getattr(value, field.name)
+        if field.name in texts:
+            changed[field.name] = texts[field.name]
+        elif field.name == "shares":
+            changed["shares"] = {(i, 0): 1e-3 for i in range(1000)}
+        elif field.name not in ("fits", "samples", "trees", "collapsed", "dims", "coords", "best"):
+            changed[field.name] = grow.get(type(own), lambda x: x)(own)
+    return replace(value, **changed)
+
+
+def test_every_result_is_on_a_page(results):
+    for value in results.values():
+        for text in (repr(value), str(value)) if type(value).__name__ == "Report" else (repr(value),):
+            assert_on_a_page(text)
+            assert len(text) > 20
+        assert_on_a_page(repr(enlarged(value)))
+
+
+def test_what_is_on_the_page(results):
+    em, cc = results["EMFit"], results["Crosscheck"]
+    text = repr(em)
+    for word in (
+        "EMFit of GMM(n_components=2",
+        "converged after",
+        "2 of 2 restarts reached the best optimum",
+        f"{em.log_posterior:.8g}",
+        f"alpha  [{em.params['alpha'][0]:.4g}, {em.params['alpha'][1]:.4g}]",
+    ):
+        assert word in text
+    assert "note: so it is" in repr(replace(em, notes=("so it is",)))
+    text = " ".join(repr(cc).split())
+    assert "the certificate of agreement holds" in text
+    for check in cc.certificate:
+        assert f"{check.name}: {check.figure:.4g} (limit {check.tolerance:.4g})" in text
+    assert "mu[0, eruptions]" in text
+    failed = replace(cc.certificate[0], passed=False, note="look at it")
+    text = " ".join(repr(replace(cc, certificate=(failed,))).split())
+    assert "does not hold" in text
+    assert "fails: look at it" in text
+    assert "a maximum" in " ".join(repr(cc.mode).split())
+    assert "MAPFit of a model of your own" in repr(replace(cc.mode, spec=None))
+    text = repr(results["Selection"])
+    assert "Selection: take K = 2 (" in text
+    assert f"{results['Selection'].table['bic'][2]:.2f}" in text
+    assert "log marginal likelihood -1168.0812, standard error 0.012 (bridge)" in repr(results["Evidence"])
+    assert "and 25 more" in repr(results["Evidence"])
+    assert "sds differ most" in repr(results["Uncertainty"])
+    assert "Report: Gaussian mixture" in repr(results["Report"])
+    assert "aligned labels" in repr(results["Switching"])
+
+
+def test_words_that_are_shown_elsewhere_stay(results):
+    assert str(results["Restarts"]) == "2 of 2 restarts reached the best optimum"
+    assert str(results["Verdict"]).startswith(("converged", "not to be trusted: "))
+    assert "label switches within chains" in str(results["Switching"])
+
+
+@pytest.mark.parametrize(
+    "spec", [spec for kind in (mx.GMM, mx.BMM) for spec in kind.variants()], ids=lambda spec: repr(spec)[:60]
+)
+def test_a_model_of_many_columns_prints_in_a_few_lines(spec):
+    rows = np.random.default_rng(0).normal(size=(300, 64))
+    resolved = mx.resolve(spec, rows > 0 if isinstance(spec, mx.BMM) else rows)
+    text = repr(resolved)
+    assert len(text) < 300
+    assert "(64,) from" in text
+    assert repr(resolved.prior) in text
+    assert repr(spec).startswith(f"{type(spec).__name__}(n_components=1, prior='default', ")
+
+
+def test_priors_print_what_they_were_given():
+    assert repr(mx.priors.Beta(2, [1.5, 1 / 3])) == "Beta(alpha=2, beta=[1.5, 0.3333])"
+    prior = mx.priors.NormalInverseWishart([0.0, 5.0], 0.01, 4, np.eye(2))
+    assert repr(prior) == "NormalInverseWishart(mean=[0, 5], kappa=0.01, nu=4, Psi=[[1, 0], [0, 1]])"
+
+
+def test_pages_are_cut_and_say_so():
+    text = on_a_page("\n".join(f"line {i}" for i in range(100)), "x" * 1000)
+    assert len(text.splitlines()) == LINES
+    assert text.endswith("more lines")
+    assert on_a_page("", "a", "b\n") == "a\nb"
+    assert on_a_page(f"  {'word ' * 40}").startswith("  word word")
+    wide = table_head(pd.DataFrame(np.ones((50, 60)), columns=[f"column{j}" for j in range(60)]))
+    assert_on_a_page(on_a_page(wide))
+    assert "36 more rows; columns column" in wide
+    assert array_words(np.full((20,), np.nan)) == "array (20,) from nan to nan"
+    assert array_words(np.empty((0, 3))) == "[]"
+
+
+# What is raised or warned of has a public name
+
+
+def test_every_exception_and_warning_is_public():
+    assert set(errors.__all__) <= set(mx.__all__)
+    for name in errors.__all__:
+        assert getattr(mx, name) is getattr(errors, name)
+        assert inspect.getdoc(getattr(mx, name))
+    assert is_dataclass(mx.evidence.Evidence)
+
+
+def test_every_warning_names_one_of_these_classes():
+    """Read from the source: a bare ``warn``, or one of Python's own classes, cannot be told apart."""
+    names = [name for name in errors.__all__ if issubclass(getattr(errors, name), Warning)]
+    calls = [
+        (path.name, call)
+        for path in ROOT.rglob("*.py")
+        for call in path.read_text(encoding="utf-8").split("warnings.warn(")[1:]
+    ]
+    assert len(calls) >= 4
+    for place, call in calls:
+        assert any(name in call[:400] for name in names), place
+
+
+def test_warnings_can_be_told_apart():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", mx.PerformanceWarning)
+        warnings.warn("slow", mx.PerformanceWarning, stacklevel=1)
+        with pytest.raises(mx.ConvergenceWarning):
+            warnings.warn("not there", mx.ConvergenceWarning, stacklevel=1)

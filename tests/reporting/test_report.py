@@ -1,0 +1,390 @@
+"""The report: what it says, where its numbers come from, what it leads with, and hostile text in it."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from unicodedata import category
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from command import run
+
+import mixtures as mx
+from mixtures.reporting.blocks import Table, aligned
+from mixtures.reporting.figures import LONGEST, short_names
+from mixtures.results.verdict import State
+from mixtures.saving.save import Header, read_header
+
+FAITHFUL = mx.datasets.faithful()
+SHORT = {"n_init": 2, "draws": 150, "tune": 150, "chains": 2, "random_seed": 1, "progressbar": False}
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "$\\frac{a}{",
+    "العمود_الأول",
+    "a_name_without_end_" * 20,
+]
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, and the text of the body, of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text, self.quiet = [], [], 0
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.quiet += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.quiet -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self.quiet:
+            self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def said(self):
+        return " ".join("".join(self.text).split())
+
+
+def figures(html):
+    """Every figure of a page, as SVG."""
+    found = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
+    return [base64.b64decode(each).decode() for each in found]
+
+
+@pytest.fixture(scope="module")
+def cc():
+    return mx.crosscheck(mx.GMM(2), FAITHFUL, **SHORT)
+
+
+@pytest.fixture(scope="module")
+def page(cc):
+    return mx.report(cc, FAITHFUL, progressbar=False)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A table whose names and rows try to be more than text, and the report of it."""
+    rng = np.random.default_rng(1)
+    values = np.vstack([rng.normal(0, 1, (60, 5)), rng.normal(4, 1, (60, 5))])
+    rows = [f"<b onclick=alert({i})>‮row {i}" for i in range(120)]
+    X = pd.DataFrame(values, columns=HOSTILE, index=rows)
+    found = mx.crosscheck(mx.GMM(2, covariance_type="diag"), X, **SHORT)
+    about = {
+        "data": "<svg onload=alert(3)>.csv",
+        "command": "mixtures report '</code><script>alert(4)</script>'",
+    }
+    return mx.report(found, X, title="<h1>A title</h1>", about=about, progressbar=False)
+
+
+def test_sections_in_reading_order(page):
+    titles = re.findall(r'<h2 id="([a-z]+)-title"', page.html)
+    assert titles == [
+        "verdict", "data", "model", "agreement", "parameters", "clusters", "rows", "predictive", "labels",
+        "sensitivity", "reproduce",
+    ]  # fmt: skip
+
+
+def test_every_number_of_the_table_is_that_of_the_crosscheck(cc, page):
+    """To the last bit in what is sorted by, and as rounded where it is read."""
+    body = page.html[page.html.index("Posterior of every parameter") :]
+    for name in ("mean", "sd", "2.5%", "97.5%", "r_hat"):
+        for value in cc.table[name]:
+            assert f'data-key="{float(value)}"' in body
+    mean = cc.table.loc["mu[0, waiting]", "mean"]
+    assert f"{mean:.4g}" in body
+    points = page.html[page.html.index("Point estimates") : page.html.index("Posterior of every")]
+    for name in ("EM", "MAP", "z"):
+        assert all(f'data-key="{float(value)}"' in points for value in cc.table[name])
+
+
+def test_the_shares_of_the_clusters_are_the_posteriors(cc, page):
+    part = page.html[page.html.index("Share of the rows") :]
+    alpha = cc.posterior["posterior"]["alpha"]
+    for k in range(2):
+        assert f"{float(alpha.sel(cluster=k).mean()):.1%}" in part
+
+
+STEERING = "a\x1b[31mb\u202ec\x07\n\udcff\u2066\x85"
+
+
+def test_nothing_in_the_page_steers(cc):
+    """Whatever text comes from outside: title, names of columns and data, command, seed, versions, notes."""
+    text = STEERING
+    header = Header("Crosscheck", {text: text}, None, {"data": text, "seed": text, "command": text})
+    label = text.replace("\udcff", "")  # pandas has no labels that are half a character
+    frame = FAITHFUL.set_axis([f"{label}{i}" for i in range(272)])
+    noted = replace(cc, notes=(text,), table=cc.table.rename(index=lambda name: f"{name}{label}"))
+    made = mx.report(noted, frame, title=text, header=header, progressbar=False)
+    assert made.title == r"a\x1b[31mb\u202ec\x07\n\udcff\u2066\x85"
+    for page in (made.html, mx.report(noted, frame, header=header, progressbar=False).html):
+        assert not {c for c in page if category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - set("\n\t")
+        page.encode()
+    assert len(mx.report(noted, title="x" * 10_000, progressbar=False).title) < 300
+
+
+def test_the_least_sure_rows_are_listed(cc, page):
+    found = mx.responsibilities(cc.em.spec, FAITHFUL, cc.posterior)
+    order = np.argsort(found["label_probability"].values, kind="stable")[:12]
+    part = page.html[page.html.index("whose cluster is least sure") :]
+    shown = re.findall(r'<th scope="row"[^>]*><bdi>([^<]+)</bdi>', part)[:12]
+    assert shown == [str(i) for i in order]
+
+
+def test_the_same_results_make_the_same_page(cc, page):
+    again = mx.report(cc, FAITHFUL, progressbar=False)
+    strip = re.compile(r"Written on [0-9-]+")
+    assert strip.sub("", again.html) == strip.sub("", page.html)
+
+
+def test_the_page_is_one_file_and_runs_nothing_of_the_datas(page):
+    read = Reader(page.html)
+    assert len(read.all("script")) == 1
+    assert "src" not in read.all("script")[0]
+    assert all(each["src"].startswith("data:image/svg+xml;base64,") for each in read.all("img"))
+    assert {each["href"][0] for each in read.all("a")} == {"#"}
+    (policy,) = [each["content"] for each in read.all("meta") if "http-equiv" in each]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert len(page.html) < 3_000_000
+
+
+def test_hostile_names_are_text(hostile):
+    read = Reader(hostile.html)
+    assert len(read.all("script")) == 1
+    assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
+    assert not [tag for tag, _ in read.tags if tag in ("b", "svg", "iframe", "object")]
+    assert len(read.all("h1")) == 1
+    said = "".join(read.text)
+    for name in HOSTILE:
+        assert name in said
+    assert "<h1>A title</h1>" in said
+    assert "<b onclick=alert(" in said
+    assert "</code><script>alert(4)</script>" in said
+
+
+def test_names_in_figures_are_text_of_a_bearable_length(hostile):
+    drawn = figures(hostile.html)
+    assert len(drawn) > 4
+    elements = [element for svg in drawn for element in ElementTree.fromstring(svg).iter()]
+    assert not any(element.tag.endswith("script") for element in elements)
+    assert not any(name.startswith("on") for element in elements for name in element.attrib)
+    everything = "".join(drawn)
+    assert "$\\\\frac{a}{" in everything  # its backslash spelt out, and not taken for mathematics
+    assert "العمود_الأول" in everything
+    assert short_names(HOSTILE)[4] in everything
+    assert "a_name_without_end_a_name_" not in everything
+
+
+def test_short_names_stay_different():
+    names = short_names(["x" * 50, "x" * 60, "x" * 70, "a\nb", "short"])
+    assert len(set(names)) == 5
+    assert max(map(len, names)) <= LONGEST
+    assert names[3:] == ("a b", "short")
+
+
+def test_large_scatters_become_pixels(tmp_path):
+    X = np.vstack([FAITHFUL.to_numpy()] * 20) + np.random.default_rng(1).normal(0, 0.05, (5440, 2))
+    found = mx.crosscheck(mx.GMM(2), X, **SHORT)
+    page = mx.report(found, X, tmp_path / "large.html", progressbar=False)
+    assert len(page.html) < 3_000_000
+    clusters = next(svg for svg in figures(page.html) if svg.count("<image") and "clip" in svg)
+    assert clusters.count("<use") < 100
+    small = figures(mx.report(found, None, progressbar=False).html)
+    assert not any("<image" in svg for svg in small)
+
+
+def test_many_columns_stay_below_the_size():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(240, 12)) + 3 * rng.integers(0, 3, size=(240, 1))
+    found = mx.crosscheck(mx.GMM(3, covariance_type="diag"), X, **SHORT)
+    page = mx.report(found, X, progressbar=False)
+    assert len(page.html) < 3_000_000
+    assert "data:image/png" in page.html  # what would be long in SVG
+    assert len(figures(page.html)) > 3
+
+
+def test_without_the_data_the_rest_is_said(cc):
+    page = mx.report(cc, progressbar=False)
+    said = Reader(page.html).said
+    assert "The data were not at hand" in said
+    assert "eruptions, waiting" in said
+    assert "Posterior of every parameter" in said
+    assert "could this model" in said.lower()
+    assert page.headline == cc.headline
+
+
+def test_a_fit_that_asks_too_much_leads_with_the_reason():
+    found = mx.crosscheck(mx.BMM(2), mx.datasets.coins(), **SHORT)
+    page = mx.report(found, mx.datasets.coins(), progressbar=False)
+    assert page.headline.state is State.RED
+    assert page.headline.reasons[0].startswith("One flip a row identifies only sum_k alpha_k p_k")
+    said = Reader(page.html).said
+    verdict = said[said.index("Do not rely on this fit") :]
+    assert verdict.index("One flip a row") < verdict.index("Model")
+    assert said.lower().count("one flip a row identifies") == 3  # verdict, certificate, verdict on the sample
+
+
+def test_too_many_clusters_lead_with_the_reason():
+    found = mx.crosscheck(mx.GMM(4), FAITHFUL, **SHORT)
+    assert found.headline.state is State.RED
+    assert "lower n_components" in found.headline.reasons[0]
+
+
+def test_causes_come_before_symptoms(cc):
+    symptom, cause = cc.certificate[1], cc.certificate[3]
+    assert cause.cause
+    assert not symptom.cause
+    broken = (
+        cc.certificate[0],
+        replace(symptom, passed=False),
+        cc.certificate[2],
+        replace(cause, passed=False, note="there is a ridge"),
+        *cc.certificate[4:],
+    )
+    told = replace(cc, certificate=broken).headline
+    assert told.reasons[0].startswith("There is a ridge")
+    assert told.reasons[1].startswith("PyMC's gradient")
+    told = replace(cc, certificate=(replace(symptom, passed=False),)).headline
+    assert told.title == "Do not rely on this fit: EM and MAP and PyMC's log posterior do not all agree."
+
+
+def test_a_flat_prior_has_no_sample_and_says_so():
+    found = mx.crosscheck(mx.GMM(2, prior=None), FAITHFUL, **SHORT)
+    page = mx.report(found, FAITHFUL, progressbar=False)
+    assert page.headline.state is State.AMBER
+    said = Reader(page.html).said
+    assert "there is no posterior sample" in said
+    assert "There is no prior: the mode is the maximum likelihood estimate." in said
+
+
+def test_a_model_of_ones_own():
+    with pm.Model(coords={"cluster": range(2), "feature": list(FAITHFUL.columns)}) as model:
+        alpha = pm.Dirichlet("alpha", np.ones(2), dims="cluster")
+        mu = pm.Normal("mu", FAITHFUL.mean().to_numpy(), 20, dims=("cluster", "feature"))
+        sd = pm.HalfNormal("sd", 20, dims=("cluster", "feature"))
+        mx.GaussianMixture("x", alpha=alpha, mu=mu, sigma2=sd**2, observed=FAITHFUL)
+    page = mx.report(mx.crosscheck(model, **SHORT), FAITHFUL, progressbar=False)
+    assert page.title == "A model of your own"
+    assert "mu[0, eruptions]" in page.html
+
+
+def test_one_cluster_and_one_column():
+    X = FAITHFUL[["waiting"]]
+    for spec in (mx.GMM(1), mx.GMM(2)):
+        page = mx.report(mx.crosscheck(spec, X, **SHORT), X, progressbar=False)
+        assert "Gaussian mixture" in page.title
+
+
+def test_weights_are_told_and_what_knows_none_is_left_out(cc):
+    weights = np.r_[np.full(100, 2.0), np.ones(172)]
+    found = mx.crosscheck(mx.GMM(2), FAITHFUL, weights=weights, **SHORT)
+    page = mx.report(found, FAITHFUL, weights=weights, progressbar=False)
+    said = Reader(page.html).said
+    assert "Their weights sum to 372" in said
+    assert "This section is left out: predictive checks compare rows and know no weights" in said
+
+
+def test_a_comparison_is_shown_when_asked_for(cc):
+    selection = mx.select(mx.GMM(1), FAITHFUL, range(1, 4), n_init=2, random_seed=1, progressbar=False)
+    page = mx.report(cc, FAITHFUL, selection=selection, progressbar=False)
+    part = page.html[page.html.index('id="comparison"') :]
+    assert "Lowest BIC: K = 2" in part
+    for value in selection.table["bic"]:
+        assert f'data-key="{float(value)}"' in part
+
+
+def test_other_data_than_those_saved_are_refused(cc, tmp_path):
+    mx.save(cc, tmp_path / "a.mix", X=FAITHFUL, about={"seed": "7"})
+    header = read_header(tmp_path / "a.mix")
+    page = mx.report(mx.load(tmp_path / "a.mix"), FAITHFUL, header=header, progressbar=False)
+    assert header.content_hash in page.html
+    assert "Seed: 7." in Reader(page.html).said
+    with pytest.raises(mx.InputError, match="not the data that the result was saved with"):
+        mx.report(cc, FAITHFUL * 2, header=header, progressbar=False)
+    with pytest.raises(mx.InputError, match="X has the columns b, c; the result is of eruptions, waiting"):
+        mx.report(cc, FAITHFUL.set_axis(["b", "c"], axis=1), progressbar=False)
+    with pytest.raises(mx.InputError, match="needs the data: pass X"):
+        mx.report(mx.GMM(2))
+    with pytest.raises(mx.InputError, match="a report is of a crosscheck or a model, got EMFit"):
+        mx.report(cc.em, FAITHFUL)
+
+
+def test_numbers_stand_by_their_points():
+    texts = aligned(["1.25", "−10", "3e-05", "0.5"])
+    assert [len(text) for text in texts] == [4, 6, 8, 4]
+    frame = pd.DataFrame({"a": [1.0, np.nan, np.inf, -2.5], "b": ["x", "y", "z", "w"]})
+    table = Table.of_frame("t", frame)
+    assert [row[1].text.strip("\N{FIGURE SPACE}\N{PUNCTUATION SPACE}") for row in table.rows] == [
+        "1",
+        "–",
+        "∞",
+        "\N{MINUS SIGN}2.5",
+    ]
+    assert [column.numeric for column in table.columns] == [False, True, False]
+    assert table.rows[1][1].key is None
+
+
+def test_the_command_fits_saves_and_reports(tmp_path):
+    short = ("--n-init", 2, "--draws", 150, "--tune", 150, "--chains", 2, "--seed", 1, "--quiet")
+    first, kept = tmp_path / "first.html", tmp_path / "kept.mix"
+    code, out, err = run("report", "faithful", "-k", 2, *short, "-o", first, "--save", kept, "--max-k", 3)
+    assert (code, out, err) == (0, "", "")
+    read = Reader(first.read_text(encoding="utf-8"))
+    assert "How many clusters?" in read.said
+    assert "mixtures report faithful --components 2" in read.said
+    assert "--draws 150" in read.said
+
+    second = tmp_path / "second.html"
+    code, out, _ = run(
+        "report", "faithful", "--from", kept, "-o", second, "--json", "--columns", "waiting,eruptions"
+    )
+    told = json.loads(out)
+    assert code == 0
+    assert told["path"] == str(second)
+    assert told["state"] == mx.load(kept).headline.state.name.lower()
+    numbers = re.compile(r'data-key="([^"]+)"')
+    parts = [
+        page[page.index("Posterior of every") : page.index('id="clusters"')]
+        for page in (first.read_text(encoding="utf-8"), second.read_text(encoding="utf-8"))
+    ]
+    assert numbers.findall(parts[0]) == numbers.findall(parts[1])
+    code, out, _ = run("report", "--from", kept, "-o", second)
+    assert code == 0
+    assert f"The report is in {second}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("faithful",), "name either a saved crosscheck (--from FILE) or a number of clusters"),
+        (("faithful", "-k", 2, "-o", "a.pdf"), "a report is an HTML file"),
+        (("-k", 2), "name the data to fit"),
+        (("faithful", "-k", 2, "-o", "nowhere/a.html"), "there is no folder 'nowhere'"),
+        (("--from", "nowhere.mix"), "there is no file nowhere.mix"),
+        (("--from", "nowhere.mix", "--max-k", 3), "--max-k and --save go with -k"),
+    ],
+)
+def test_misuse_is_told(arguments, message):
+    code, out, err = run("report", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_only_a_crosscheck_is_reported(tmp_path):
+    mx.save(mx.fit_em(mx.GMM(2), FAITHFUL, n_init=1, random_seed=1), tmp_path / "em.mix")
+    code, _, err = run("report", "--from", tmp_path / "em.mix")
+    assert code == 2
+    assert "holds a EMFit; a report is of what crosscheck --save wrote" in err
