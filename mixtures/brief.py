@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixtures.messages import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["array_words", "model_words", "noted", "on_a_page", "parameter_lines", "table_head"]
 
@@ -85,7 +87,7 @@ def model_words(spec: Any) -> str:
     return f"{type(spec).__name__}({', '.join([*own, *flat])})"
 
 
-def table_head(table: pd.DataFrame, rows: int = MOST_ROWS, digits: int = 4) -> str:
+def table_head(table: "pd.DataFrame", rows: int = MOST_ROWS, digits: int = 4) -> str:
     """First rows of a table, of its columns as many as there is room for; what is left out is said."""
     head = table.head(rows).rename(index=_label, columns=_label)
     n = head.shape[1]
@@ -104,7 +106,7 @@ def _label(name: Any) -> Any:
     return visible(name, longest=LONGEST_LABEL) if isinstance(name, str) else name
 
 
-def _as_text(frame: pd.DataFrame, digits: int) -> str:
+def _as_text(frame: "pd.DataFrame", digits: int) -> str:
     return str(frame.to_string(float_format=lambda x: f"{x:.{digits}g}", na_rep="-", index_names=False))
 
 

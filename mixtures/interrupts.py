@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import xarray as xr
-
 __all__ = ["INTERRUPTED", "Interrupted", "carrying", "whole"]
 
 INTERRUPTED = "interrupted"
@@ -32,9 +30,9 @@ class Interrupted(KeyboardInterrupt):
 
 def _is_interrupted(result: Any) -> bool:
     """Whether Ctrl-C ended what gave this result."""
-    if isinstance(result, xr.DataTree):
-        return INTERRUPTED in result.attrs.get("stopped", "")
-    return bool(result.interrupted)
+    if hasattr(result, "interrupted"):
+        return bool(result.interrupted)
+    return INTERRUPTED in result.attrs.get("stopped", "")  # a tree
 
 
 def whole[T](result: T) -> T:

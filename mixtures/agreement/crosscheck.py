@@ -5,47 +5,33 @@ they describe the same posterior and the same mode of it. Where the mode sits in
 the posterior is described, never judged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 
-from mixtures.agreement.certificate import count_starts, independent, maximum, returns, slopes
-from mixtures.agreement.large import crosscheck_blocks
-from mixtures.agreement.modes import displaced, find_modes
-from mixtures.agreement.notes import incomplete, where_mode_sits
-from mixtures.agreement.table import parameter_table
 from mixtures.arguments import check_share, check_whole, generator
-from mixtures.clusters.labelled import EXCHANGEABLE, label_state
 from mixtures.data.rows import Blocks
 from mixtures.data.sources import as_rows
-from mixtures.data.table import Data
-from mixtures.density.compiled import CompiledModel
-from mixtures.density.curvature import curvature_at
-from mixtures.density.search import reach
-from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED, carrying, whole
-from mixtures.posterior.by_model import align_by_model
-from mixtures.posterior.map import best_mode
-from mixtures.posterior.sample import sample
-from mixtures.posterior.samplers import check_options
-from mixtures.posterior.starts import model_starts, partition_starts
-from mixtures.posterior.symmetry import find_symmetry
-from mixtures.posterior.target import prepare
+from mixtures.families.registry import resolve
+from mixtures.interrupts import INTERRUPTED
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.target import ModelTarget, target_of
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.standard_errors.side_by_side import check_methods
-from mixtures.standard_errors.side_by_side import uncertainty as side_by_side
 from mixtures.types import Params
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 __all__ = ["crosscheck"]
 
 
 def crosscheck(
-    spec: Mixture | pm.Model,
+    spec: "Mixture | pm.Model",
     X: Any = None,
     *,
     weights: Any = None,
@@ -115,7 +101,7 @@ def crosscheck(
     >>> cc.passed
     True
     """
-    check_options(sampler, draws, tune, chains)
+    how = Chains(draws=draws, tune=tune, chains=chains, sampler=sampler, progressbar=progressbar)
     check_whole(1, n_init=n_init)
     check_share(ci_prob=ci_prob)
     methods = () if uncertainty is None else check_methods(uncertainty, n_resamples)
@@ -126,122 +112,30 @@ def crosscheck(
     elif methods:
         raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
     rng = generator(random_seed)
-    sampling: dict[str, Any] = {
-        "draws": draws,
-        "tune": tune,
-        "chains": chains,
-        "sampler": sampler,
-        "progressbar": progressbar,
-    }
-    if isinstance(spec, Mixture) and X is not None:
-        X, weights = spec.ordered(as_rows(X, weights), X), None
-        if isinstance(X, Blocks) and methods:
+    rows = spec.ordered(as_rows(X, weights), X) if isinstance(spec, Mixture) and X is not None else None
+    if isinstance(spec, Mixture) and isinstance(rows, Blocks):
+        if methods:
             raise InputError(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"
             )
-        if isinstance(X, Blocks):
-            return crosscheck_blocks(spec, X, n_init, rng, sampling, ci_prob, start)
-    model, twin, resolved, data = prepare(spec, X, weights)
-    compiled = CompiledModel(model, twin)
-    if resolved is None or data is None:
-        return _of_model(compiled, n_init, rng, sampling, ci_prob)
-    cc = _of_spec(compiled, resolved, data, n_init, rng, sampling, ci_prob, start)
+        resolved = resolve(spec, rows)
+        from mixtures.agreement.large import crosscheck_blocks  # PyMC and JAX, only now
+
+        return crosscheck_blocks(resolved, rows, n_init, rng, how, ci_prob, start)
+    target = target_of(spec, X if rows is None else rows, weights if rows is None else None)
+    from mixtures.agreement.compare import crosscheck_mixture, crosscheck_model
+
+    if isinstance(target, ModelTarget):
+        return crosscheck_model(target, n_init, rng, how, ci_prob)
+    cc = crosscheck_mixture(target, n_init, rng, how, ci_prob, start)
     if not methods or cc.interrupted:
         return cc
+    from mixtures.standard_errors.methods import compare
+
     try:
-        beside = side_by_side(
-            resolved,
-            data,
-            em=cc.em,
-            posterior=cc.posterior,
-            methods=methods,
-            n_resamples=n_resamples,
-            ci_prob=ci_prob,
-            random_seed=rng,
-            **sampling,
+        beside = compare(
+            target, methods, how, rng, cc.em, cc.posterior, n_resamples=n_resamples, ci_prob=ci_prob
         )
     except KeyboardInterrupt:
         return replace(cc, notes=(*cc.notes, f"{INTERRUPTED}: without sds by several methods"))
     return replace(cc, uncertainty=beside)
-
-
-def _of_spec(
-    compiled: CompiledModel,
-    spec: Mixture,
-    data: Data,
-    n_init: int,
-    rng: np.random.Generator,
-    sampling: Mapping[str, Any],
-    ci_prob: float,
-    start: Params | None,
-) -> Crosscheck:
-    found = find_modes(
-        compiled,
-        spec,
-        data,
-        lambda: partition_starts(compiled, spec, data, n_init, rng),
-        n_init,
-        rng,
-        bool(sampling["progressbar"]),
-        start,
-    )
-    em, mode, curvature = found.em, found.mode, found.curvature
-    posterior, convergence, notes = None, None, list(em.notes)
-    try:
-        if spec.prior is not None or spec.family.flat_is_proper:
-            posterior = sample(spec, data, em=em, random_seed=rng, **sampling)
-            notes += incomplete(posterior, sampling)
-            convergence = diagnose(posterior, spec=spec, X=data, em=em)
-        else:
-            notes.append(
-                "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
-            )
-    except KeyboardInterrupt:
-        left = "drawn from: sds are Laplace's at the mode" if posterior is None else "judged"
-        notes.append(f"{INTERRUPTED}: the posterior was not {left}")
-    notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
-    with carrying(em):
-        table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
-        if posterior is not None:
-            notes.append(where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
-        certificate = found.certificate(compiled, spec, data, table)
-    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes), starts=found.starts)
-
-
-def _of_model(
-    compiled: CompiledModel,
-    n_init: int,
-    rng: np.random.Generator,
-    sampling: Mapping[str, Any],
-    ci_prob: float,
-) -> Crosscheck:
-    multi = whole(best_mode(compiled, model_starts(compiled, n_init, rng), None, None))
-    with carrying(multi):
-        x = compiled.unconstrain(multi.params)
-        curvature = curvature_at(compiled, x)
-        step = displaced(x, curvature, rng) - x
-        mode = whole(best_mode(compiled, [x + reach(compiled, x, step) * step], None, None))
-        symmetry = find_symmetry(compiled, x)
-        if symmetry.state == EXCHANGEABLE:
-            returned = align_by_model(mode.to_datatree(), multi.params, compiled=compiled, symmetry=symmetry)[
-                "posterior"
-            ].to_dataset()
-            mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
-        posterior = sample(compiled.model, random_seed=rng, pivot=multi.params, **sampling)
-    table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
-    table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
-    starts = count_starts(multi, None)
-    certificate = (
-        *slopes(compiled, x, np.zeros(x.size, dtype=bool), "MAP", curvature),
-        maximum(curvature),
-        returns(mode, table),
-        independent(multi, multi.log_posterior, 0.0, starts),
-    )
-    notes = (
-        "a model of your own: MAP against posterior, without EM",
-        *incomplete(posterior, sampling),
-        *(f"labels are not aligned: {why}" for why in label_state(posterior)[1:] if why),
-        where_mode_sits(posterior, multi.log_posterior, x.size),
-    )
-    convergence = diagnose(posterior)
-    return Crosscheck(table, certificate, None, multi, posterior, convergence, notes, starts=starts)

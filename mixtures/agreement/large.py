@@ -1,14 +1,12 @@
 """The crosscheck of data that do not lie in memory: the posterior by its normal approximation."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from mixtures.agreement.modes import find_modes
 from mixtures.agreement.notes import incomplete
 from mixtures.agreement.table import parameter_table
+from mixtures.clusters.align import align_tree
 from mixtures.data.rows import Blocks
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.search import climb
@@ -16,10 +14,10 @@ from mixtures.density.streamed import StreamedModel
 from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
-from mixtures.families.registry import resolve
-from mixtures.posterior.labels import align
-from mixtures.posterior.sample import sample
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.drawing import draw
 from mixtures.posterior.starts import partition_starts
+from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.standard_errors.laplace import laplace_draws
@@ -36,12 +34,11 @@ def crosscheck_blocks(
     rows: Blocks,
     n_init: int,
     rng: np.random.Generator,
-    sampling: Mapping[str, Any],
+    how: Chains,
     ci_prob: float,
     start: Params | None,
 ) -> Crosscheck:
     """Rows that are never in memory at once: Laplace for all of them, NUTS for some."""
-    spec = resolve(spec, rows)
     compiled = StreamedModel(spec, rows, rng)
     some = compiled.sub
 
@@ -49,7 +46,7 @@ def crosscheck_blocks(
         ends = [climb(compiled.of_table, x) for x in partition_starts(compiled, spec, some, n_init, rng)]
         return list({round(compiled.of_table(x)[0], 3): x for x in ends}.values())
 
-    found = find_modes(compiled, spec, rows, starts, n_init, rng, bool(sampling["progressbar"]), start)
+    found = find_modes(compiled, spec, rows, starts, n_init, rng, how.progressbar, start)
     em, mode, notes = found.em, found.mode, list(found.em.notes)
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
     posterior, table, convergence = None, None, None
@@ -57,7 +54,7 @@ def crosscheck_blocks(
         notes.append("prior=None: the posterior is improper; sds are Laplace's at the mode")
     else:
         try:
-            posterior = _laplace_tree(compiled, spec, em, rng, sampling)
+            posterior = _laplace_tree(compiled, spec, em, rng, how)
         except NoApproximation as error:
             notes.append(f"no Laplace approximation: the log density is {error}")
     table = parameter_table(
@@ -68,8 +65,8 @@ def crosscheck_blocks(
             f"the posterior of all {rows.n_rows:,} rows is a Laplace approximation from their observed "
             "information: independent draws of a normal in unconstrained coordinates"
         )
-        drawn = sample(spec, some, pivot=em.params, random_seed=rng, **sampling)
-        notes += incomplete(drawn, sampling)
+        drawn = draw(MixtureTarget(spec, some), how, rng, pivot=em.params)
+        notes += incomplete(drawn, how)
         convergence = diagnose(drawn, spec=spec, X=some)
         width = parameter_table(
             compiled, em.params, mode.params, drawn, found.x, found.curvature, rng, ci_prob
@@ -89,12 +86,11 @@ def _laplace_tree(
     spec: Mixture,
     em: EMFit,
     rng: np.random.Generator,
-    sampling: Mapping[str, Any],
+    how: Chains,
 ) -> xr.DataTree:
     """Draws of Laplace's approximation, as many as of a sample, labelled as what they are."""
-    chains, draws = sampling["chains"], sampling["draws"]
-    drawn = laplace_draws(compiled, spec.inside(em.params), chains * draws, rng)
-    by_chain = {name: x.reshape(chains, draws, *x.shape[1:]) for name, x in drawn.items()}
-    tree = align(draws_tree(by_chain, spec.dims, em.features), to=em.params)
+    drawn = laplace_draws(compiled, spec.inside(em.params), how.total, rng)
+    by_chain = {name: x.reshape(how.chains, how.draws, *x.shape[1:]) for name, x in drawn.items()}
+    tree = align_tree(draws_tree(by_chain, spec.dims, em.features), to=em.params)
     tree.attrs["method"] = LAPLACE
     return tree

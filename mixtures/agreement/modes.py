@@ -25,7 +25,7 @@ from mixtures.density.curvature import Curvature, curvature_at
 from mixtures.em.fit import fit_em
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import carrying, whole
-from mixtures.posterior.map import best_mode
+from mixtures.posterior.modes import best_mode
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import Check, Starts

@@ -1,22 +1,21 @@
 """What the reader of a crosscheck should know beside its table."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import xarray as xr
+
+from mixtures.posterior.chains import Chains
 
 __all__ = ["incomplete", "where_mode_sits"]
 
 
-def incomplete(posterior: xr.DataTree, sampling: Mapping[str, Any]) -> tuple[str, ...]:
+def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:
     """What is missing of a sample that was stopped."""
     if "stopped" not in posterior.attrs:
         return ()
     sizes = posterior["posterior"].sizes
     return (
         f"{posterior.attrs['stopped']}: the sample has {sizes['chain']} chains of {sizes['draw']} draws, not "
-        f"{sampling['chains']} of {sampling['draws']}",
+        f"{how.chains} of {how.draws}",
     )
 
 

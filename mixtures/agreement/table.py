@@ -10,7 +10,7 @@ import xarray as xr
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import Curvature
 from mixtures.diagnostics.mixing import summarise
-from mixtures.posterior.target import model_dims
+from mixtures.posterior.user_models import model_dims
 from mixtures.trees import entries
 from mixtures.types import Array
 

@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from mixtures.cli import crosscheck, datasets, predict, report, select
+from mixtures.cli.choices import DATASETS
 from mixtures.cli.running import FAILS, examples
 from mixtures.cli.streams import complain, flushed, prepare_streams
-from mixtures.data.datasets import NAMES
 from mixtures.messages import visible
 
 __all__ = ["app", "main"]
@@ -28,7 +28,7 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command that the first argument names."""
         word = args[0]
-        if word not in self.commands and (word in NAMES or Path(word).exists()):
+        if word not in self.commands and (word in DATASETS or Path(word).exists()):
             ctx.fail(
                 f"{word!r} names data, and no command; did you mean: mixtures crosscheck {visible(word)} -k 2"
             )

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import typer
 
-from mixtures.agreement.crosscheck import crosscheck
 from mixtures.arguments import check_whole
 from mixtures.cli.options import (
     ChainsOption,
@@ -48,14 +47,7 @@ from mixtures.cli.running import (
     spec_of,
     tell_written,
 )
-from mixtures.cli.show import check_table, crosscheck_as_json, show_crosscheck
-from mixtures.cli.text import console, write_table
-from mixtures.data import datasets
-from mixtures.data.reading import as_data
-from mixtures.families.registry import MODELS
-from mixtures.results.verdict import State
-from mixtures.saving.netcdf import require_netcdf
-from mixtures.saving.save import check_labels, save
+from mixtures.cli.text import check_table, console, write_table
 
 __all__ = ["DEMO_EXAMPLES", "EXAMPLES", "crosscheck_command", "demo_command"]
 
@@ -103,6 +95,13 @@ def crosscheck_command(
     Exits with 0 if the certificate holds, 1 if not (with --strict: unless the verdict is green), 2 on
     bad input, 130 after Ctrl-C: what was computed by then is shown, and saved if it has a posterior sample.
     """
+    from mixtures.agreement.crosscheck import crosscheck
+    from mixtures.cli.show import crosscheck_as_json, show_crosscheck
+    from mixtures.data.reading import as_data
+    from mixtures.results.verdict import State
+    from mixtures.saving.netcdf import require_netcdf
+    from mixtures.saving.save import check_labels, save
+
     spec = spec_of(model, k, covariance, prior, weight_concentration)
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
@@ -146,14 +145,17 @@ def demo_command(seed: SeedOption = 1, draws: DrawsOption = 1000, quiet: QuietOp
 
     Exits with 0 if both certificates hold, else 1.
     """
+    from mixtures.agreement.crosscheck import crosscheck
+    from mixtures.cli.show import show_crosscheck
+    from mixtures.data.datasets import load
+    from mixtures.families.registry import MODELS
+
     check_outputs(seed)
     check_whole(1, draws=draws)
     holds = True
     for name, model, k in (("faithful", "gmm", 2), ("digits", "bmm", 10)):
         console().rule(f"mixtures crosscheck {name} --model {model} -k {k} --seed {seed}")
-        cc = crosscheck(
-            MODELS[model](k), datasets.load(name), draws=draws, random_seed=seed, progressbar=not quiet
-        )
+        cc = crosscheck(MODELS[model](k), load(name), draws=draws, random_seed=seed, progressbar=not quiet)
         show_crosscheck(cc, rows=20)
         if cc.interrupted:
             raise typer.Exit(STOPPED)

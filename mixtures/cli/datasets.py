@@ -8,7 +8,6 @@ import typer
 from mixtures.cli.options import JsonOption, NameArgument
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import console, plain, ruled_table
-from mixtures.data import datasets
 
 __all__ = ["EXAMPLES", "datasets_command"]
 
@@ -18,6 +17,8 @@ EXAMPLES = examples("mixtures datasets", "mixtures datasets iris > iris.csv", "m
 @reports_errors
 def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> None:
     """List the built-in data sets, or print one of them as CSV."""
+    from mixtures.data import datasets
+
     if name is not None:
         frame = datasets.load(name)
         typer.echo(

@@ -6,14 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from mixtures.cli.choices import COVARIANCES, CRITERIA, DATASETS, METHODS, MODELS
 from mixtures.cli.streams import complain
-from mixtures.data import datasets
 from mixtures.errors import InputError
-from mixtures.families.covariance import COVARIANCES
-from mixtures.families.registry import MODELS
-from mixtures.posterior.samplers import SAMPLERS
-from mixtures.selection.criteria import CRITERIA
-from mixtures.standard_errors.side_by_side import METHODS
+from mixtures.posterior.chains import SAMPLERS
 
 __all__ = ["option", "written"]
 
@@ -30,7 +26,7 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(datasets.NAMES)}.",
+        help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(DATASETS)}.",
     ),
 ]
 

@@ -29,15 +29,10 @@ from mixtures.cli.options import (
     written,
 )
 from mixtures.cli.running import FAILS, check_outputs, examples, load_frame, reports_errors, spec_of
-from mixtures.cli.show import check_table
-from mixtures.cli.text import TABLES, as_csv, finite, write_table
-from mixtures.clusters.prediction import fitted_in, prediction_table, select_features
-from mixtures.em.fit import fit_em
+from mixtures.cli.text import TABLES, as_csv, check_table, finite, write_table
 from mixtures.errors import InputError
-from mixtures.interrupts import whole
 from mixtures.messages import visible
 from mixtures.saving.archive import is_stream
-from mixtures.saving.save import load
 
 __all__ = ["EXAMPLES", "predict_command"]
 
@@ -74,6 +69,11 @@ def predict_command(
     With --from, by a saved result: from its posterior sample, where it has one, with intervals.
     With -k, by EM fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
+    from mixtures.clusters.prediction import fitted_in, prediction_table, select_features
+    from mixtures.em.fit import fit_em
+    from mixtures.interrupts import whole
+    from mixtures.saving.save import load
+
     check_outputs(seed, data, saved, o=output)
     if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")

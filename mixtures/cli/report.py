@@ -3,11 +3,10 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mixtures.agreement.crosscheck import crosscheck
 from mixtures.cli.options import (
     MODEL,
     OUTPUT,
@@ -47,17 +46,14 @@ from mixtures.cli.running import (
     reports_errors,
     spec_of,
 )
-from mixtures.clusters.prediction import fitted_in, select_features
-from mixtures.data.reading import as_data
 from mixtures.errors import InputError
 from mixtures.messages import visible
-from mixtures.reporting.report import Report, report
-from mixtures.results.crosscheck import Crosscheck
-from mixtures.results.em import EMFit
 from mixtures.saving.archive import is_stream
-from mixtures.saving.netcdf import require_netcdf
-from mixtures.saving.save import check_labels, load, read_header, save
-from mixtures.selection.select import check_comparison, select
+
+if TYPE_CHECKING:
+    from mixtures.reporting.report import Report
+    from mixtures.results.crosscheck import Crosscheck
+    from mixtures.results.em import EMFit
 
 __all__ = ["EXAMPLES", "report_command"]
 
@@ -114,6 +110,14 @@ def report_command(
     reported, with its data if they are given. Exits with 0 if the certificate
     holds, 1 if not, 2 on bad input.
     """
+    from mixtures.agreement.crosscheck import crosscheck
+    from mixtures.clusters.prediction import fitted_in, select_features
+    from mixtures.data.reading import as_data
+    from mixtures.results.crosscheck import Crosscheck
+    from mixtures.saving.netcdf import require_netcdf
+    from mixtures.saving.save import check_labels, load, read_header, save
+    from mixtures.selection.select import check_comparison, select
+
     check_outputs(seed, data, saved, o=output, save=save_as)
     if (saved is None) is (k is None):
         raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
@@ -159,6 +163,8 @@ def report_command(
                 if selection.contradicts(cc.em):
                     selection = select(spec, frame, ks, fits=known(cc), **compared)
         made = written(result=(save_as, partial(save, cc, X=frame, about=told)))
+    from mixtures.reporting.report import report  # PyMC and JAX, only now
+
     page = report(
         cc,
         frame,
@@ -174,12 +180,12 @@ def report_command(
     raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and cc.passed else FAILS)
 
 
-def known(cc: Crosscheck) -> dict[int, EMFit]:
+def known(cc: "Crosscheck") -> "dict[int, EMFit]":
     """The fit of a crosscheck by its number of clusters."""
     return {} if cc.em is None else {cc.em.spec.n_components: cc.em}
 
 
-def _show(page: Report, output: Path | None, as_json: bool, quiet: bool) -> None:
+def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> None:
     verdict = page.headline
     if as_json:
         told = {"title": page.title, "state": verdict.state.name.lower(), "verdict": verdict.title}

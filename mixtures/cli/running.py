@@ -8,16 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
 
-from mixtures.cli.show import show_interrupt
+from mixtures.cli.choices import DATASETS
 from mixtures.cli.streams import complain, file_of, flushed, standard_input
 from mixtures.cli.text import plain
-from mixtures.data import datasets
-from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
 from mixtures.errors import (
     CollapseError,
     ConvergenceWarning,
@@ -26,10 +23,13 @@ from mixtures.errors import (
     InputError,
     NonMonotoneError,
 )
-from mixtures.families.mixture import Mixture
-from mixtures.families.registry import MODELS
 from mixtures.messages import did_you_mean, named, visible
 from mixtures.saving.archive import check_writable, is_stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mixtures.families.mixture import Mixture
 
 HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
 """Exit codes."""
@@ -64,6 +64,8 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             complain(error)
             raise typer.Exit(FAILS) from error
         except KeyboardInterrupt as error:
+            from mixtures.cli.show import show_interrupt
+
             show_interrupt(error)
             raise typer.Exit(STOPPED) from error
 
@@ -80,7 +82,7 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
             check_writable(file)
         except InputError as error:
             raise InputError(f"{option}: {error}") from error
-    read = {file_of(0 if name == "-" else name) for name in inputs if name and name not in datasets.NAMES}
+    read = {file_of(0 if name == "-" else name) for name in inputs if name and name not in DATASETS}
     if (out := file_of(1)) is not None and out in read:
         raise InputError("standard output goes to a file that is read from; name another file")
     taken: dict[object, str] = {}
@@ -120,8 +122,10 @@ def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:
             typer.echo(visible(f"{what} written to {file}"))
 
 
-def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> Mixture:
+def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> "Mixture":
     """Specification that the options ask for."""
+    from mixtures.families.registry import MODELS
+
     if model not in MODELS:
         raise InputError(f"--model {model!r} is not one of {', '.join(MODELS)}{did_you_mean(model, MODELS)}")
     if prior not in ("default", "none"):
@@ -144,25 +148,28 @@ def load_frame(
     separator: str | None = None,
     header: bool | None = None,
     index: str | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Data by name, from a file or from standard input, and of them the columns asked for."""
+    from mixtures.data.datasets import load
+    from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
+
     keep, drop = (None if names is None else _names(names) for names in (columns, exclude))
     if separator is not None:
         separator = SEPARATORS.get(separator, separator)
-    if data in datasets.NAMES:
+    if data in DATASETS:
         told = {"--separator": separator, "--header": header, "--index": index}
         for name, value in told.items():
             if value is not None:
                 name = "--no-header" if value is False else name
                 raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
-        table = datasets.load(data)
+        table = load(data)
     elif data == "-":
         check_reading(header, index, keep, drop or ())
         with standard_input() as stream:
             table = read_stream(stream, "standard input", separator=separator, header=header, index=index)
     else:
         if not os.path.exists(data) and not Path(data).suffix:
-            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, datasets.NAMES)}")
+            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, DATASETS)}")
         return read_table(data, keep, drop or (), separator=separator, header=header, index=index)
     return table[choose_columns(list(table.columns), keep, drop or ())]
 

@@ -43,14 +43,8 @@ from mixtures.cli.running import (
     spec_of,
     tell_written,
 )
-from mixtures.cli.show import check_table, selection_as_json, show_selection
-from mixtures.cli.text import write_table
-from mixtures.data.reading import as_data
+from mixtures.cli.text import check_table, write_table
 from mixtures.errors import InputError
-from mixtures.saving.netcdf import require_netcdf
-from mixtures.saving.save import check_labels, save
-from mixtures.selection.criteria import CRITERIA, SAMPLED
-from mixtures.selection.select import select
 
 __all__ = ["EXAMPLES", "select_command"]
 
@@ -91,6 +85,13 @@ def select_command(
 
     Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
     """
+    from mixtures.cli.show import selection_as_json, show_selection
+    from mixtures.data.reading import as_data
+    from mixtures.saving.netcdf import require_netcdf
+    from mixtures.saving.save import check_labels, save
+    from mixtures.selection.criteria import CRITERIA, SAMPLED
+    from mixtures.selection.select import select
+
     spec = spec_of(model, 1, covariance, prior, weight_concentration)
     check_outputs(seed, data, csv=csv, save=save_as)
     if not 1 <= min_k <= max_k:

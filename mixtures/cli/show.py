@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,8 @@ from rich.table import Table
 from mixtures.brief import model_words
 from mixtures.cli.text import (
     LONGEST_LABEL,
-    PARQUET,
     console,
     finite,
-    parquet_bytes,
     plain,
     ruled_table,
 )
@@ -33,7 +30,6 @@ from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
 from mixtures.trees import entries
 
 __all__ = [
-    "check_table",
     "crosscheck_as_json",
     "selection_as_json",
     "show_crosscheck",
@@ -63,12 +59,6 @@ NEEDED_LEAST = (
     ),
 )
 """Columns of tables by the order in which they are left out where a terminal has no room for all."""
-
-
-def check_table(labels: np.ndarray, path: Path) -> None:
-    """Refuse row labels that a table cannot be written with, before there is one."""
-    if path.suffix.lower() in PARQUET:
-        parquet_bytes(pd.DataFrame(index=pd.Index(labels, name="row")), path)
 
 
 def show_crosscheck(cc: Crosscheck, rows: int) -> None:

@@ -5,11 +5,10 @@ import errno
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 import numpy as np
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +18,9 @@ from mixtures.errors import InputError
 from mixtures.messages import STEERING, visible
 from mixtures.saving.archive import replacing
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = [
     "ANOTHER_CELL",
     "FORMULA_SIGNS",
@@ -27,6 +29,7 @@ __all__ = [
     "TABLES",
     "Terminal",
     "as_csv",
+    "check_table",
     "console",
     "finite",
     "parquet_bytes",
@@ -82,13 +85,15 @@ def finite(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(k): None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
 
 
-def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+def spreadsheet_safe(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Table whose text a spreadsheet shows and does not run; numbers stay numbers.
 
     Text that begins as a formula does gets an apostrophe in front (OWASP, "CSV Injection").
     """
     safe = frame.rename(columns=_safe, index=_safe)
-    texts = [j for j in range(frame.shape[1]) if not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[j])]
+    from pandas.api.types import is_numeric_dtype
+
+    texts = [j for j in range(frame.shape[1]) if not is_numeric_dtype(frame.dtypes.iloc[j])]
     for j in texts:
         safe.isetitem(j, safe.iloc[:, j].map(_safe))
     safe.index.names = [_safe(name) for name in safe.index.names]
@@ -105,7 +110,7 @@ def _safe(cell: Any) -> Any:
     return cell
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
+def write_table(frame: "pd.DataFrame", path: Path) -> None:
     """Write a table to a Parquet file, or to one of CSV."""
     content = parquet_bytes(frame, path) if path.suffix.lower() in PARQUET else as_csv(frame).encode()
     with replacing(path) as file:
@@ -126,14 +131,14 @@ def starts_formula(cell: str) -> bool:
     return cell.startswith(("\t", "\r", "\n")) or (seen != "" and seen in FORMULA_SIGNS)
 
 
-def as_csv(frame: pd.DataFrame) -> str:
+def as_csv(frame: "pd.DataFrame") -> str:
     """A table as CSV that is safe in a spreadsheet."""
     safe = spreadsheet_safe(frame)
     text: str = safe.to_csv()
     return str(safe.to_csv(quoting=csv.QUOTE_NONNUMERIC)) if ANOTHER_CELL.search(text) else text
 
 
-def parquet_bytes(frame: pd.DataFrame, path: Path) -> bytes:
+def parquet_bytes(frame: "pd.DataFrame", path: Path) -> bytes:
     """A table as a Parquet file."""
     try:
         import pyarrow as pa
@@ -144,3 +149,11 @@ def parquet_bytes(frame: pd.DataFrame, path: Path) -> bytes:
     except (pa.ArrowException, TypeError, ValueError) as error:
         reason = visible(" ".join(str(error).split()), longest=200)
         raise InputError(f"{path} cannot hold the table as Parquet: {reason}; write CSV instead") from error
+
+
+def check_table(labels: np.ndarray, path: Path) -> None:
+    """Refuse row labels that a table cannot be written with, before there is one."""
+    import pandas as pd
+
+    if path.suffix.lower() in PARQUET:
+        parquet_bytes(pd.DataFrame(index=pd.Index(labels, name="row")), path)

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from rich.progress import track
 
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.progress import track
 
 __all__ = ["coclustering"]
 
@@ -73,9 +73,9 @@ def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool 
     n_draws = len(draws["alpha"])
     size = max(1, BLOCK // (n * k))
     total = np.zeros((n, n))
-    for first in track(range(0, n_draws, size), "Co-clustering", transient=True, disable=not progressbar):
+    for first in track(range(0, n_draws, size), "Co-clustering", shown=progressbar):
         block = {name: x[first : first + size] for name, x in draws.items()}
-        r = Draws.build(spec, data, block).responsibilities(data.values, data)
+        r = Draws.of(spec, data, block).responsibilities(data.values, data)
         flat = r.swapaxes(0, 1).reshape(n, -1)
         total += flat @ flat.T
     total /= n_draws

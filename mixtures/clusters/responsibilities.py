@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from rich.progress import track
 
 from mixtures.arguments import check_kind, check_share
 from mixtures.data.table import Data, chunks
-from mixtures.draws import of_sample
+from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.families.assignment import refuse_unassigned, share_out
 from mixtures.families.mixture import Mixture
+from mixtures.progress import track
 from mixtures.types import Array
 
 __all__ = ["responsibilities"]
@@ -88,7 +88,9 @@ def responsibilities(
     if isinstance(params, xr.DataTree):
         names += ("lower", "upper")
         spec, data, tree = of_sample(spec, X, params)
-        values = _from_draws(Draws.of(spec, data, tree), data, (1 - ci_prob) / 2, progressbar)
+        values = _from_draws(
+            Draws.of(spec, data, checked_draws(spec, tree)), data, (1 - ci_prob) / 2, progressbar
+        )
     else:
         data = spec.read(X)
         values = _at_point(spec, data, params)[None]
@@ -122,8 +124,8 @@ def _from_draws(draws: "Draws", data: Data, tail: float, progressbar: bool) -> A
     k = draws.spec.n_components
     summary = np.empty((3, data.n_rows, k))
     size = max(1, (WHITENED_BLOCK if draws.whitened else BLOCK) // (draws.n_draws * k))
-    shown = {"total": -(-data.n_rows // size), "transient": True, "disable": not progressbar}
-    for rows, block in track(data.blocks(size), "Responsibilities", **shown):  # type: ignore[arg-type]
+    total = -(-data.n_rows // size)
+    for rows, block in track(data.blocks(size), "Responsibilities", shown=progressbar, total=total):
         r = draws.responsibilities(block, data, rows.start)
         summary[0, rows] = r.mean(axis=-1).T
         bounds = np.quantile(r, [tail, 1 - tail], axis=-1, overwrite_input=True)

@@ -1,12 +1,13 @@
 """Cells as numbers: what is missing, masked too, becomes NaN, and what is not a number is refused."""
 
+import sys
 from decimal import Decimal
 from numbers import Real
 from typing import Any
 
 import narwhals as nw
 import numpy as np
-import pandas as pd
+from narwhals.dependencies import is_pandas_series
 
 from mixtures.errors import InputError
 from mixtures.messages import ADVICE, kind_of, named, shown, why_no_array, why_no_number
@@ -99,7 +100,7 @@ def _floats(cells: np.ndarray) -> tuple[np.ndarray, int | None]:
     for place, cell in enumerate(cells):
         if isinstance(cell, Real | Decimal | np.bool):
             floats[place] = _float(cell)
-        elif cell is None or cell is pd.NA or cell is pd.NaT or _is_masked(cell):
+        elif cell is None or _is_missing(cell) or _is_masked(cell):
             floats[place] = np.nan
         else:
             return floats, place
@@ -113,6 +114,12 @@ def _float(number: Any) -> float:
         return np.inf
     except ValueError:  # a signalling NaN
         return np.nan
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether a cell is ``pandas.NA`` or ``NaT``; where pandas is not loaded, there are none."""
+    pd = sys.modules.get("pandas")
+    return pd is not None and (cell is pd.NA or cell is pd.NaT)
 
 
 def _is_masked(cell: Any) -> bool:
@@ -136,7 +143,7 @@ def _uncovered(X: Any) -> Any:
 
 def _check_labels_of_rows(X: Any) -> None:
     """Refuse rows that are Series whose cells are labelled in different ways."""
-    if not isinstance(X, list | tuple) or not X or not all(isinstance(row, pd.Series) for row in X):
+    if not isinstance(X, list | tuple) or not X or not all(is_pandas_series(row) for row in X):
         return
     for place, row in enumerate(X):
         if not row.index.equals(X[0].index):

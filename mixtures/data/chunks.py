@@ -3,15 +3,17 @@
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixtures.data.reading import as_data
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data, row_labels
 from mixtures.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Chunks", "checked_blocks", "chunk_labels"]
 
@@ -69,8 +71,10 @@ class Chunks(Blocks):
         )
 
 
-def chunk_labels(opened: Callable[[], Iterable[Any]], weights: pd.Series) -> pd.Index | None:
+def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "pd.Index | None":
     """Row labels of all chunks; counted on where every chunk begins anew and the weights do not."""
+    import pandas as pd
+
     indexes: list[pd.Index] = []
     for table in opened():
         index = row_labels(table)

@@ -10,15 +10,18 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
+from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.reading import as_data, check_total, check_weights, labels_from
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data
 from mixtures.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["DaskRows", "dask_rows"]
 
@@ -151,7 +154,9 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     _refuse_bad(client, X.ndim == 1, tables, reports, firsts)
     kept = [i for i, n in enumerate(sizes) if n > 0]
     labels = None
-    if labelled and isinstance(weights, pd.Series):
+    if labelled and is_pandas_series(weights):
+        import pandas as pd
+
         labels = pd.Index(np.concatenate(_computed(client, _tasks(_labels, [read[i] for i in kept]))))
         if not labels.is_unique and not labels.equals(weights.index):
             labels = pd.RangeIndex(len(labels))  # every block begins anew
@@ -211,7 +216,7 @@ def _delayed(X: Any) -> list[Any]:
     return list(blocks.ravel()) if isinstance(blocks, np.ndarray) else list(blocks)
 
 
-def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: pd.Index | None) -> list[Any]:
+def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: "pd.Index | None") -> list[Any]:
     """Weights of every block: None, a slice of an array, or a delayed block of a Dask collection."""
     if weights is None:
         return [None] * len(sizes)
@@ -255,6 +260,8 @@ def _labels(block: Data) -> np.ndarray:
 
 def _placed(data: Data, first: int, weights: Any, labelled: bool) -> Data | InputError:
     """A block with its place in the whole, and its weights."""
+    import pandas as pd
+
     labels = pd.Index(data.obs_id) if labelled else None
     try:
         checked = None if weights is None else check_weights(weights, data.n_rows, first, labels)

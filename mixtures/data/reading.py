@@ -2,17 +2,20 @@
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
-import pandas as pd
+from narwhals.dependencies import is_pandas_series
 from scipy import sparse
 
 from mixtures.data.cells import as_array, as_column, as_floats, as_numbers
 from mixtures.data.table import BLOCK_ROWS, LARGEST_TOTAL, Data, read_only, row_labels, weight_places
 from mixtures.errors import InputError
 from mixtures.messages import named
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def elsewhere(X: Any) -> str:
@@ -97,14 +100,16 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     return data
 
 
-def check_weights(weights: Any, n_rows: int, first: int = 0, labels: pd.Index | None = None) -> np.ndarray:
+def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index | None" = None) -> np.ndarray:
     """One finite number per row that is not negative; a pandas Series is matched by its index."""
     if what := elsewhere(weights):
         raise InputError(f"weights are {what}; pass one array in memory")
     array = as_numbers(weights, "weights are not")
     if array.shape != (n_rows,):
         raise InputError(f"weights have shape {array.shape}; the data have {n_rows} rows")
-    if isinstance(weights, pd.Series):
+    if is_pandas_series(weights):
+        import pandas as pd
+
         array = array[weight_places(weights.index, labels, pd.RangeIndex(first, first + n_rows))]
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(bad):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.chunks import Chunks, checked_blocks, chunk_labels
 from mixtures.data.dask_rows import dask_rows
@@ -73,7 +73,7 @@ def _chunks(opened: Callable[[], Iterable[Any]], weights: Any) -> Chunks:
         raise InputError("the chunks hold no rows; pass at least one chunk with rows")
     if weights is None:
         return Chunks(features, np.array(sizes), None, opened, None)
-    labels = chunk_labels(opened, weights) if isinstance(weights, pd.Series) else None
+    labels = chunk_labels(opened, weights) if is_pandas_series(weights) else None
     weights = check_total(check_weights(weights, sum(sizes), labels=labels))
     totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
     return Chunks(features, np.array(sizes), totals, opened, weights)

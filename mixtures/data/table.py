@@ -5,14 +5,17 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+from narwhals.dependencies import is_pandas_dataframe, is_pandas_series
 
 from mixtures.errors import InputError
 from mixtures.messages import locate
 from mixtures.types import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["BLOCK_ROWS", "LARGEST_TOTAL", "Data", "chunks", "read_only", "row_labels", "weight_places"]
 
@@ -120,9 +123,11 @@ class Data:
         """
         places = np.linspace(0, max(0, self.n_rows - PROBED), PROBES).astype(int)
         rows = np.unique(places[:, None] + np.arange(min(PROBED, self.n_rows)))
-        probe = pd.DataFrame(self.take(rows))
-        if probe.duplicated().mean() < WORTH_COMPRESSING:
+        distinct = np.unique(self.take(rows), axis=0)
+        if len(distinct) > (1 - WORTH_COMPRESSING) * len(rows):
             return self
+        import pandas as pd  # whose hashing beats NumPy's sorting
+
         codes = (
             pd.DataFrame(self.values).groupby(list(range(self.n_features)), sort=False).ngroup().to_numpy()
         )
@@ -143,15 +148,21 @@ PROBES, PROBED, WORTH_COMPRESSING = 16, 256, 0.1
 """Stretches looked at for repeats, their rows, and the share of repeats from which counting is worth it."""
 
 
-def row_labels(X: Any) -> pd.Index | None:
+def row_labels(X: Any) -> "pd.Index | None":
     """Labels of the rows by which weights that are a Series are matched; None where rows have none."""
     if isinstance(X, Data):
         counted = np.array_equal(X.obs_id, np.arange(X.first, X.first + X.n_rows))
-        return None if counted else pd.Index(X.obs_id)
-    return X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+        return None if counted else _index(X.obs_id)
+    return X.index if is_pandas_dataframe(X) or is_pandas_series(X) else None
 
 
-def weight_places(index: pd.Index, labels: pd.Index | None, counted: pd.Index) -> Any:
+def _index(labels: np.ndarray) -> "pd.Index":
+    import pandas as pd
+
+    return pd.Index(labels)
+
+
+def weight_places(index: "pd.Index", labels: "pd.Index | None", counted: "pd.Index") -> Any:
     """Where the weight of each row is, by the index of the weights and the labels of the rows."""
     expected = counted if labels is None else labels
     if index.equals(expected):

@@ -11,7 +11,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from mixtures.arguments import check_kind, check_whole, generator
@@ -25,6 +24,7 @@ from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, Inpu
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.progress import track
 from mixtures.results.em import EMFit, Restarts
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
@@ -243,7 +243,7 @@ def fit_em(
     interrupted: tuple[str, ...] = ()
     with threadpool_limits(1), soft or nullcontext() as kernel:
         try:
-            for i, params in enumerate(track(starts, "EM", transient=True, disable=not progressbar)):
+            for i, params in enumerate(track(starts, "EM", shown=progressbar)):
                 runs.append(run(i, params, loose, []))
             while True:
                 restarts = _record(runs, collapsed)

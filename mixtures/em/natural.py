@@ -21,12 +21,10 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
-import xarray as xr
 
 from mixtures.data.reading import as_data
 from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import BLOCK_ROWS, Data
-from mixtures.draws import checked_draws
 from mixtures.em.estep import EStep
 from mixtures.families.assignment import refuse_unassigned, share_out
 from mixtures.families.mixture import Mixture
@@ -322,12 +320,7 @@ class Draws:
     whitened: Mapping[int, Callable[[Array], Array]]
 
     @classmethod
-    def of(cls, spec: Mixture, data: Data, tree: xr.DataTree) -> Self:
-        """All draws of a sample, the form of each chosen for these data."""
-        return cls.build(spec, data, checked_draws(spec, tree))
-
-    @classmethod
-    def build(cls, spec: Mixture, data: Data, draws: Params) -> Self:
+    def of(cls, spec: Mixture, data: Data, draws: Params) -> Self:
         """Draws (S, ...) by name, the form of each chosen for these data."""
         family, n_draws = spec.family, len(draws["alpha"])
         sets = [{name: x[s] for name, x in draws.items()} for s in range(n_draws)]

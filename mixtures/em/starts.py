@@ -1,22 +1,20 @@
 """Starting points: random partitions of the data, turned into parameters by one M-step."""
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from mixtures.data.rows import Rows
+from mixtures.em.kmeans import kmeans, kmeans_seeds, nearest
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array, Params
 
 __all__ = ["random_partition", "random_starts", "split_starts"]
 
 START_ROWS = 20_000
-"""Rows at most that a start looks at."""
+"""Rows at most that the starts look at: the same for all of them, read once."""
 
 
 SOFTNESS = 0.1
@@ -45,10 +43,10 @@ def random_starts(spec: Mixture, data: Rows, n: int, rng: np.random.Generator) -
         Parameters, the clusters in random order.
     """
     location, scale = spec.family.units(data)
+    rows, weights = data.subsample(START_ROWS, rng)
+    standardised = (rows - location) / scale
     for i in range(n):
-        rows, weights = data.subsample(START_ROWS, rng)
-        standardised, lloyd = (rows - location) / scale, i % 2 == 0
-        r = random_partition(standardised, spec.n_components, rng, lloyd=lloyd, weights=weights)
+        r = random_partition(standardised, spec.n_components, rng, lloyd=i % 2 == 0, weights=weights)
         yield spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
 
 
@@ -98,14 +96,9 @@ def random_partition(
     rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool, weights: Array | None = None
 ) -> Array:
     """Responsibilities (K, n) that lean to a k-means++ partition of rows, clusters in random order."""
-    seed = int(rng.integers(2**31))
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
-        if lloyd:
-            labels = KMeans(k, n_init=1, random_state=seed).fit(rows, sample_weight=weights).predict(rows)
-        else:
-            seeds, _ = kmeans_plusplus(rows, k, sample_weight=weights, random_state=seed)
-            labels = ((rows[:, None, :] - seeds) ** 2).sum(axis=-1).argmin(axis=1)
+    with threadpool_limits(1):
+        seeds = kmeans_seeds(rows, k, rng, weights)
+        labels = kmeans(rows, seeds, weights) if lloyd else nearest(rows, seeds)
     order = rng.permutation(k)
     r = SOFTNESS * rng.dirichlet(np.ones(k), size=len(rows)).T
     r[order[labels], np.arange(len(rows))] += 1 - SOFTNESS

@@ -26,6 +26,7 @@ from blackjax.mcmc.hmc import HMCState
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import remembered
 from mixtures.interrupts import INTERRUPTED
+from mixtures.posterior.chains import Chains
 from mixtures.types import Array
 
 __all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "describe_failure", "run_nuts", "stages_of"]
@@ -111,13 +112,9 @@ class Draws:
 def run_nuts(
     compiled: CompiledModel,
     frames: list[Frame],
-    *,
-    draws: int,
-    tune: int,
+    how: Chains,
     seed: int,
-    target_accept: float,
-    max_treedepth: int,
-    cores: int | None = None,
+    *,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Draws:
     """Draw from the density of the unconstrained coordinates, one chain a frame.
@@ -128,16 +125,10 @@ def run_nuts(
         The log density.
     frames : list of Frame
         Coordinates and start of every chain, all with bases of one shape.
-    draws, tune : int
-        Draws to keep, and warm-up before them, a chain.
+    how : Chains
+        Draws to keep and warm-up before them; ``cores`` is by default the processors at hand.
     seed : int
         Seed of all chains.
-    target_accept : float
-        Acceptance rate that warm-up aims at.
-    max_treedepth : int
-        A trajectory has at most ``2**max_treedepth - 1`` steps.
-    cores : int, optional
-        Chains that run at once; by default the processors at hand.
     on_progress : callable, optional
         Called with the number of transitions done since the last call.
 
@@ -147,14 +138,14 @@ def run_nuts(
         Draws and sampler statistics; fewer than asked for after an interrupt, or
         if some chain, but not every one, failed.
     """
-    transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
-    schedule = stages_of(tune, draws)
+    transitions = _transitions(compiled.log_density, how.target_accept, how.max_treedepth)
+    schedule = stages_of(how.tune, how.draws)
     stop = threading.Event()
 
     def chain(index: int) -> list[Any]:
         frame, key = frames[index], jax.random.fold_in(jax.random.key(seed), index)
         carry, kept = transitions.start(compiled, frame), []
-        for i in range(0, tune + draws, CHUNK):
+        for i in range(0, len(schedule), CHUNK):
             if stop.is_set():
                 break
             stages = schedule[i : i + CHUNK]
@@ -163,7 +154,7 @@ def run_nuts(
             on_progress(len(stages))
         return kept
 
-    with ThreadPoolExecutor(min(len(frames), cores or cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(len(frames), how.cores or cpu_count() or 1)) as pool:
         futures = [pool.submit(chain, i) for i in range(len(frames))]
         interrupted = False
         try:
@@ -178,7 +169,9 @@ def run_nuts(
     if len(failed) == len(futures):
         raise failed[0]
     chunks = [future.result() for i, future in enumerate(futures) if i not in failed]
-    chains = [jax.tree.map(lambda *parts: np.concatenate(parts)[tune:], *kept) for kept in chunks if kept]
+    chains = [
+        jax.tree.map(lambda *parts: np.concatenate(parts)[how.tune :], *kept) for kept in chunks if kept
+    ]
     reasons = [INTERRUPTED] if interrupted else []
     reasons += [describe_failure(i, error) for i, error in failed.items()]
     return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))

@@ -1,39 +1,26 @@
 """Posterior sampling of a declared mixture: starts from EM, NUTS inside XLA, labels aligned."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import xarray as xr
 
 from mixtures.arguments import check_kind, generator
-from mixtures.clusters.labelled import EXCHANGEABLE
-from mixtures.density.compiled import CompiledModel
-from mixtures.density.lowering import known_value
-from mixtures.errors import ConvergenceWarning, InputError, warn
+from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED
-from mixtures.posterior.by_model import align_by_model
-from mixtures.posterior.labels import align
-from mixtures.posterior.nuts import Draws
-from mixtures.posterior.samplers import SAMPLERS, check_options
-from mixtures.posterior.starts import starting_points
-from mixtures.posterior.symmetry import find_symmetry
-from mixtures.posterior.target import model_dims, prepare
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.target import MixtureTarget, target_of
 from mixtures.results.em import EMFit, check_fit
-from mixtures.trees import make_tree
-from mixtures.types import Array
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 __all__ = ["sample"]
 
-KEEP_LOG_LIKELIHOOD = 20_000_000
-"""Row log-likelihoods (draws x rows) up to which they are stored unasked."""
-
 
 def sample(
-    spec: Mixture | pm.Model,
+    spec: "Mixture | pm.Model",
     X: Any = None,
     *,
     weights: Any = None,
@@ -124,55 +111,31 @@ def sample(
     >>> tree["posterior"]["mu"].mean(("chain", "draw")).round(0).values.tolist()
     [[4.0, 80.0], [2.0, 54.0]]
     """
-    check_options(sampler, draws, tune, chains)
-    if isinstance(spec, Mixture) and spec.prior is None and not spec.family.flat_is_proper:
-        raise InputError(
-            f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be empty); "
-            "use prior='default' or state a prior"
-        )
+    how = Chains(
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        sampler=sampler,
+        target_accept=target_accept,
+        max_treedepth=max_treedepth,
+        cores=cores,
+        progressbar=progressbar,
+    )
     if em is not None and isinstance(spec, Mixture):
         spec = check_fit(em, spec)
-    model, twin, resolved, data = prepare(spec, X, weights)
-    if pivot is not None and resolved is not None and data is not None:
-        _check_pivot(pivot, resolved.shapes(data.n_features))
+    target = target_of(spec, X, weights)
+    if isinstance(target, MixtureTarget):
+        if target.is_improper:
+            raise InputError(
+                f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be "
+                "empty); use prior='default' or state a prior"
+            )
+        if pivot is not None:
+            _check_pivot(pivot, target.spec.shapes(target.data.n_features))
     rng = generator(random_seed)
-    compiled = CompiledModel(model, twin)
-    starts, centre = starting_points(compiled, resolved, data, em, chains, rng)
-    run = {
-        "draws": draws,
-        "tune": tune,
-        "seed": int(rng.integers(2**31)),
-        "target_accept": target_accept,
-        "max_treedepth": max_treedepth,
-        "cores": cores,
-        "progressbar": progressbar,
-    }
-    drawn = SAMPLERS[sampler](compiled, starts, rng, run)
-    if "failed" in drawn.stopped:
-        warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
-    keep = log_likelihood
-    if keep is None:
-        rows = sum(int(np.prod(values.shape[:1])) for values in _observed(model).values())
-        keep = rows * drawn.x.shape[0] * drawn.x.shape[1] < KEEP_LOG_LIKELIHOOD
+    from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
 
-    def finished(drawn: Draws) -> xr.DataTree:
-        tree = _tree(compiled, drawn.x, drawn.statistics, keep_log_likelihood=keep, keep_log_prior=log_prior)
-        complete = int(drawn.x.shape[:2] == (chains, draws))
-        tree.attrs.update(sampler=sampler, tune=tune, complete=complete, model=repr(resolved or model.name))
-        if drawn.stopped:
-            tree.attrs["stopped"] = drawn.stopped
-        if resolved is not None:
-            return align(tree, to=pivot or centre)
-        symmetry = find_symmetry(compiled, drawn.x[0, -1])
-        if symmetry.state == EXCHANGEABLE:
-            return align_by_model(tree, pivot or centre, compiled=compiled, symmetry=symmetry)
-        tree.attrs.update(labels=symmetry.state, labels_why=symmetry.why)
-        return tree
-
-    try:
-        return finished(drawn)
-    except KeyboardInterrupt:  # what took long is done: it is not thrown away
-        return finished(replace(drawn, stopped=INTERRUPTED))
+    return draw(target, how, rng, em=em, pivot=pivot, log_likelihood=log_likelihood, log_prior=log_prior)
 
 
 def _check_pivot(pivot: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -181,31 +144,3 @@ def _check_pivot(pivot: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
     for name, shape in shapes.items():
         if name in pivot and np.shape(pivot[name]) != shape:
             raise InputError(f"the pivot's {name} has shape {np.shape(pivot[name])}; this model has {shape}")
-
-
-def _observed(model: pm.Model) -> dict[str, np.ndarray]:
-    return {v.name: np.asarray(known_value(model.rvs_to_values[v])) for v in model.observed_RVs}
-
-
-def _tree(
-    compiled: CompiledModel,
-    x: Array,
-    stats: Mapping[str, Array],
-    *,
-    keep_log_likelihood: bool,
-    keep_log_prior: bool,
-) -> xr.DataTree:
-    model, dims = compiled.model, model_dims(compiled.model)
-    observed = _observed(model)
-    params, log_jacobian = compiled.constrain_with_jacobian(x)
-    stats = {**stats, "log_posterior": stats["lp"] - log_jacobian}
-    groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}
-    if keep_log_likelihood and observed:
-        groups["log_likelihood"] = compiled.row_log_likelihoods(x)
-    if keep_log_prior:
-        groups["log_prior"] = compiled.log_priors(x)
-    coords = {name: values for name, values in model.coords.items() if values is not None}
-    tree = make_tree(groups, dims, coords)
-    if observed:
-        tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]
-    return tree

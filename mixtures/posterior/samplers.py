@@ -15,24 +15,23 @@ import pymc as pm
 import xarray as xr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mixtures.arguments import check_whole
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import keep_checks
 from mixtures.density.search import reach
-from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED
+from mixtures.posterior.chains import Chains
 from mixtures.posterior.nuts import STATISTICS, Draws, Frame, compile_nuts, describe_failure, run_nuts
 from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.types import Array
 
-__all__ = ["SAMPLERS", "check_options", "draw_by_nutpie", "draw_by_pymc", "require_nutpie"]
+__all__ = ["DRAW", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
 
 
 def draw_by_pymc(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
 ) -> Draws:
     """Draw by PyMC's own NUTS: one chain after the other, unless asked for processes."""
-    cores = run["cores"] or 1
+    cores, seed = how.cores or 1, int(rng.integers(2**31))
     steps = [0.1 * rng.standard_normal(x.size) for x in starts]
     points = [
         compiled.constrain(x + reach(compiled, x, step) * step) for x, step in zip(starts, steps, strict=True)
@@ -45,24 +44,24 @@ def draw_by_pymc(
         def stop_with_the_chain_before(trace: Any, draw: Any) -> None:
             """An interrupt ends one chain for PyMC, and the next begins."""
             done[draw.chain] += 1
-            if draw.chain and done[draw.chain - 1] < run["tune"] + run["draws"]:
+            if draw.chain and done[draw.chain - 1] < how.tune + how.draws:
                 raise KeyboardInterrupt
 
         try:
             return pm.sample(
-                draws=run["draws"],
-                tune=run["tune"],
+                draws=how.draws,
+                tune=how.tune,
                 chains=len(chains),
                 cores=cores,
                 mp_ctx="spawn",  # JAX runs threads, which no fork survives
                 callback=stop_with_the_chain_before if cores == 1 else None,
-                random_seed=[run["seed"] + i for i in chains],
+                random_seed=[seed + i for i in chains],
                 initvals=[{name: points[i][name] for name in free} for i in chains],
                 nuts_sampler="pymc",
-                nuts={"target_accept": run["target_accept"], "max_treedepth": run["max_treedepth"]},
-                progressbar=run["progressbar"],
+                nuts={"target_accept": how.target_accept, "max_treedepth": how.max_treedepth},
+                progressbar=how.progressbar,
                 compute_convergence_checks=False,
-                quiet=not run["progressbar"],
+                quiet=not how.progressbar,
                 model=compiled.source,
             )
         except ValueError as error:
@@ -70,24 +69,17 @@ def draw_by_pymc(
                 raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
             raise
 
-    return _gathered(compiled, draw, len(starts), run)
-
-
-def require_nutpie() -> Any:
-    """The package, or an `InputError` that says how to get it."""
-    try:
-        import nutpie
-    except ImportError as error:
-        raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'") from error
-    return nutpie
+    return _gathered(compiled, draw, len(starts), how)
 
 
 def draw_by_nutpie(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
 ) -> Draws:
     """Draw by nutpie, which JAX gives the log density."""
-    nutpie = require_nutpie()
+    import nutpie
+
     keep_checks()
+    seed = int(rng.integers(2**31))
     point = compiled.constrain(starts[0])
     free = list(compiled.rv_shapes)
     program = nutpie.compile_pymc_model(
@@ -100,21 +92,21 @@ def draw_by_nutpie(
     def draw(chains: Sequence[int]) -> xr.DataTree:
         return nutpie.sample(
             program,
-            draws=run["draws"],
-            tune=run["tune"],
+            draws=how.draws,
+            tune=how.tune,
             chains=len(chains),
-            cores=run["cores"],
-            seed=run["seed"] + chains[0],
-            target_accept=run["target_accept"],
-            maxdepth=run["max_treedepth"],
-            progress_bar=run["progressbar"],
+            cores=how.cores,
+            seed=seed + chains[0],
+            target_accept=how.target_accept,
+            maxdepth=how.max_treedepth,
+            progress_bar=how.progressbar,
         )
 
-    return _gathered(compiled, draw, len(starts), run)
+    return _gathered(compiled, draw, len(starts), how)
 
 
 def _gathered(
-    compiled: CompiledModel, draw: Callable[[Sequence[int]], xr.DataTree], n: int, run: Mapping[str, Any]
+    compiled: CompiledModel, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains
 ) -> Draws:
     """Draws of a sampler that gives up all chains if one fails: if so, each by itself."""
     failed: dict[int, BaseException] = {}
@@ -137,7 +129,7 @@ def _gathered(
         if not trees:
             raise
     chains = [chain for tree in trees for chain in _read_back(compiled, tree)]
-    ended = len(chains) + len(failed) == n and all(len(x) == run["draws"] for x, _ in chains)
+    ended = len(chains) + len(failed) == n and all(len(x) == how.draws for x, _ in chains)
     reasons = [] if ended else [INTERRUPTED]
     reasons += [describe_failure(i, error) for i, error in failed.items()]
     return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
@@ -164,17 +156,7 @@ def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, 
     ]
 
 
-Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, dict[str, Any]], Draws]
-
-
-def check_options(sampler: str, draws: int, tune: int, chains: int) -> None:
-    """Refuse options that no sampler takes."""
-    if not isinstance(sampler, str) or sampler not in SAMPLERS:
-        raise InputError(f"sampler {sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
-    check_whole(1, draws=draws, chains=chains)
-    check_whole(0, tune=tune)
-    if sampler == "nutpie":
-        require_nutpie()
+Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, Chains], Draws]
 
 
 @contextmanager
@@ -185,25 +167,26 @@ def _progress(total: int, shown: bool) -> Any:
         yield lambda done: progress.advance(task, done)
 
 
-def _blackjax(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, run: dict[str, Any]
+def draw_by_blackjax(
+    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
 ) -> Draws:
-    options = {name: value for name, value in run.items() if name != "progressbar"}
+    """Draw by BlackJAX's NUTS, the whole loop inside XLA, in whitened coordinates."""
+    seed = int(rng.integers(2**31))
     basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
     like = Frame(starts[0], basis, np.zeros(compiled.size))
     with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
-        compiling = pool.submit(compile_nuts, compiled, like, run["target_accept"], run["max_treedepth"])
+        compiling = pool.submit(compile_nuts, compiled, like, how.target_accept, how.max_treedepth)
         frames = [jitter_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
         compiling.result()
-    with _progress(len(starts) * (run["tune"] + run["draws"]), run["progressbar"]) as on_progress:
-        drawn = run_nuts(compiled, frames, on_progress=on_progress, **options)
-    saturated = drawn.statistics["tree_depth"] >= run["max_treedepth"]
-    return replace(drawn, statistics={**drawn.statistics, "reached_max_treedepth": saturated})
+    with _progress(len(starts) * (how.tune + how.draws), how.progressbar) as on_progress:
+        drawn = run_nuts(compiled, frames, how, seed, on_progress=on_progress)
+    saturated: Any = drawn.statistics["tree_depth"] >= how.max_treedepth
+    return replace(drawn, statistics=drawn.statistics | {"reached_max_treedepth": saturated})
 
 
-SAMPLERS: Mapping[str, Sampler] = {
-    "blackjax": _blackjax,
+DRAW: Mapping[str, Sampler] = {
+    "blackjax": draw_by_blackjax,
     "nutpie": draw_by_nutpie,
     "pymc": draw_by_pymc,
 }
-"""Samplers by the name that `sample` takes."""
+"""How each sampler draws, by the names of `mixtures.posterior.chains.SAMPLERS`."""

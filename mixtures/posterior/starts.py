@@ -14,10 +14,11 @@ from mixtures.em.fit import fit_em
 from mixtures.em.starts import random_partition, random_starts
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import whole
+from mixtures.posterior.target import MixtureTarget, ModelTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.types import Array
 
-__all__ = ["model_starts", "partition_starts", "starting_points"]
+__all__ = ["chain_starts", "model_starts", "partition_starts", "starts_of"]
 
 MODEL_STARTS = 10
 """Starts from which the modes of a user's model are sought; chains start at the highest."""
@@ -54,16 +55,19 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     return [climb(partial(complete, r), origin) for r in partitions]
 
 
-def starting_points(
-    compiled: CompiledModel,
-    spec: Mixture | None,
-    data: Data | None,
-    em: EMFit | None,
-    chains: int,
-    rng: np.random.Generator,
+def starts_of(target: Target, n: int, rng: np.random.Generator) -> list[Array]:
+    """Starts of a search, of either kind of target."""
+    if isinstance(target, MixtureTarget):
+        return partition_starts(target.compiled, target.spec, target.data, n, rng)
+    return model_starts(target.compiled, n, rng)
+
+
+def chain_starts(
+    target: Target, em: EMFit | None, chains: int, rng: np.random.Generator
 ) -> tuple[list[Array], Mapping[str, Array]]:
     """Where every chain starts, and the pivot of the labels."""
-    if spec is None or data is None:
+    compiled = target.compiled
+    if isinstance(target, ModelTarget):
         ends = [
             climb(compiled.value_and_grad, x) for x in model_starts(compiled, max(chains, MODEL_STARTS), rng)
         ]
@@ -71,8 +75,9 @@ def starting_points(
         heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
         highest = [ends[i] for i in np.argsort(-heights) if np.isfinite(heights[i])]
         return [highest[i % len(highest)] for i in range(chains)], compiled.constrain(highest[0])
+    spec = target.spec
     if em is None:
-        em = whole(fit_em(spec.for_mode(), data, random_seed=rng))
+        em = whole(fit_em(spec.for_mode(), target.data, random_seed=rng))
     best_first = em.restarts.order
     starts = []
     for chain in range(chains):

@@ -1,72 +1,112 @@
-"""A model made ready: checked data, resolved prior, compiled density."""
+"""What is fitted: a mixture with checked data, or a user's own model.
 
+PyMC is loaded when the density is first asked for, so that bad data are refused before that.
+"""
+
+import sys
 import warnings
-from typing import Any
-
-import numpy as np
-import pymc as pm
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from mixtures.arguments import check_kind
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
-from mixtures.density.lowering import known_value
-from mixtures.distributions.declare import declare
-from mixtures.distributions.marginal import MarginalMixtureRV, as_given
 from mixtures.errors import IdentifiabilityWarning, InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
+from mixtures.types import Array
 
-__all__ = ["check_observed", "model_dims", "prepare"]
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from mixtures.density.compiled import CompiledModel
+
+__all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target", "target_of"]
 
 WORTH_A_TWIN = 2000
-"""Rows that a twin must save, to be worth compiling."""
+"""Repeated rows from which a second model, over distinct rows only, is worth compiling."""
 
 
-Prepared = tuple[pm.Model, pm.Model | None, Mixture | None, Data | None]
-"""A model; its twin over distinct rows, if rows repeat; the specification and data, unless it is a user's."""
+@dataclass(frozen=True, eq=False)
+class MixtureTarget:
+    """A mixture with a concrete prior, and checked data."""
+
+    spec: Mixture
+    data: Data
+
+    @cached_property
+    def compiled(self) -> "CompiledModel":
+        """Its declared model, compiled."""
+        from mixtures.density.compiled import CompiledModel
+        from mixtures.distributions.declare import declare
+
+        model, distinct = declare(self.spec, self.data), self.data.compressed
+        if self.data.n_rows - distinct.n_rows < WORTH_A_TWIN:
+            return CompiledModel(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IdentifiabilityWarning)  # said of the model itself
+            return CompiledModel(model, declare(self.spec, distinct))
+
+    @property
+    def is_improper(self) -> bool:
+        """Whether there is no posterior to draw from."""
+        return self.spec.prior is None and not self.spec.family.flat_is_proper
+
+    def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
+        """A user's starting point, inside the space of the parameters."""
+        return self.spec.inside(self.spec.check_params(start, self.data.n_features))
 
 
-def prepare(spec: Mixture | pm.Model, X: Any, weights: Any = None) -> Prepared:
-    """Model of a specification and its data, or a user's own model as it is."""
-    if isinstance(spec, pm.Model):
-        if X is not None or weights is not None:
-            raise InputError("a pymc.Model brings its own data; leave X and weights out")
-        if not spec.free_RVs:
-            raise InputError("the model has no free variables")
-        discrete = [v.name for v in spec.free_RVs if not v.dtype.startswith("float")]
-        if discrete:
-            raise InputError(
-                f"free variables {', '.join(discrete)} are discrete, and the search and the samplers follow "
-                "slopes: sum them out of the density, or observe them"
-            )
-        check_observed(spec)
-        return spec, None, None, None
-    if X is None:
+@dataclass(frozen=True, eq=False)
+class ModelTarget:
+    """A user's own ``pymc.Model``, which brings its data."""
+
+    model: "pm.Model"
+    spec: None = field(default=None, init=False)
+    data: None = field(default=None, init=False)
+
+    @cached_property
+    def compiled(self) -> "CompiledModel":
+        """The model, compiled."""
+        from mixtures.density.compiled import CompiledModel
+
+        return CompiledModel(self.model)
+
+    def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
+        """A user's starting point, one value a free variable."""
+        check_kind(Mapping, "a dict of values by variable", start=start)
+        missing = [v.name for v in self.model.free_RVs if v.name not in start]
+        if missing:
+            raise InputError(f"start lacks {', '.join(missing)}")
+        return start
+
+
+Target = MixtureTarget | ModelTarget
+
+
+def is_model(spec: Any) -> bool:
+    """Whether this is a ``pymc.Model``; PyMC is not loaded for the question."""
+    return "pymc" in sys.modules and isinstance(spec, sys.modules["pymc"].Model)
+
+
+def target_of(spec: "Mixture | pm.Model", X: Any, weights: Any = None) -> Target:
+    """A specification with its data, or a user's model; checked, and the prior resolved."""
+    if not is_model(spec):
+        return mixture_target(spec, X, weights)
+    if X is not None or weights is not None:
+        raise InputError("a pymc.Model brings its own data; leave X and weights out")
+    from mixtures.posterior.user_models import check_model
+
+    check_model(spec)
+    return ModelTarget(spec)
+
+
+def mixture_target(spec: Any, X: Any, weights: Any = None) -> MixtureTarget:
+    """A specification with its data, checked, and the prior resolved."""
+    if X is None and isinstance(spec, Mixture):
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     data = spec.ordered(as_data(X, weights), X)
-    resolved = resolve(spec, data)
-    model, distinct = declare(resolved, data), data.compressed
-    if data.n_rows - distinct.n_rows < WORTH_A_TWIN:
-        return model, None, resolved, data
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", IdentifiabilityWarning)  # said of the model itself
-        return model, declare(resolved, distinct), resolved, data
-
-
-def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:
-    """Dims of every named variable that has them."""
-    named = [*model.free_RVs, *model.deterministics, *model.observed_RVs]
-    dims = {v.name: model.named_vars_to_dims.get(v.name, ()) for v in named}
-    return {name: tuple(d) for name, d in dims.items() if d and None not in d}
-
-
-def check_observed(model: pm.Model) -> None:
-    """Check the rows of a model's mixtures once more: ``pm.Data`` may hold anything by now."""
-    for v in model.observed_RVs:
-        if isinstance(v.owner.op, MarginalMixtureRV):
-            rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))
-            try:
-                v.owner.op.check(as_data(rows.reshape(-1, rows.shape[-1])))
-            except InputError as error:
-                raise InputError(f"observed '{v.name}': {error}") from None
+    return MixtureTarget(resolve(spec, data), data)

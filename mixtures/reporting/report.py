@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from rich.progress import track
 
 from mixtures.agreement.crosscheck import crosscheck
 from mixtures.brief import on_a_page
@@ -21,6 +20,7 @@ from mixtures.data.reading import as_data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import visible
+from mixtures.progress import track
 from mixtures.reporting.blocks import Block, Code, Paragraph, Section
 from mixtures.reporting.doubts import (
     comparison_section,
@@ -175,7 +175,7 @@ def report(
         _check_selection(material, selection)
     sections = [
         section
-        for make in track(SECTIONS, "report", transient=True, disable=not progressbar)
+        for make in track(SECTIONS, "report", shown=progressbar)
         if (section := _made(make, material)) is not None
     ]
     name = model_name(material.spec)

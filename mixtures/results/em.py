@@ -1,9 +1,9 @@
 """What EM found: the fit, the record of its starts, and the errors that carry the last state."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from mixtures.arguments import check_kind
 from mixtures.brief import model_words, noted, on_a_page, parameter_lines
@@ -11,8 +11,10 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED
 from mixtures.tolerances import same_height
-from mixtures.trees import point_tree
 from mixtures.types import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["EMFit", "Restarts", "check_fit"]
 
@@ -122,8 +124,10 @@ class EMFit:
         """Whether Ctrl-C ended the search."""
         return any(note.startswith(INTERRUPTED) for note in self.notes)
 
-    def to_datatree(self) -> xr.DataTree:
+    def to_datatree(self) -> "xr.DataTree":
         """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
+        from mixtures.trees import point_tree  # xarray, only now
+
         return point_tree(self.params, self.spec.dims, self.features)
 
 

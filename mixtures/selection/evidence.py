@@ -11,16 +11,13 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_whole, generator
-from mixtures.density.compiled import CompiledModel
 from mixtures.draws import of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import whole
-from mixtures.posterior.sample import sample
-from mixtures.posterior.target import prepare
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.target import mixture_target
 from mixtures.results.evidence import Evidence, standard_error_notes
-from mixtures.selection.bridge import bridge_sampling
-from mixtures.selection.smc import smc_log_evidence
 from mixtures.types import Array
 
 __all__ = ["FEWEST_DRAWS", "marginal_likelihood"]
@@ -109,16 +106,17 @@ def marginal_likelihood(
     if tree is not None:
         spec, X, tree = of_sample(spec, X, tree, weights)
         weights = None
-    model, twin, resolved, data = prepare(spec, X, weights)
-    assert resolved is not None
-    assert data is not None
-    compiled = CompiledModel(model, twin)
+    target = mixture_target(spec, X, weights)
+    from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
+    from mixtures.selection.bridge import bridge_sampling
+    from mixtures.selection.smc import smc_log_evidence
+
     if method == "smc":
-        logs = smc_log_evidence(compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
+        logs = smc_log_evidence(target.compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
         return _of_runs(logs)
     if tree is None:
-        tree = whole(sample(resolved, data, random_seed=rng, log_likelihood=False, progressbar=progressbar))
-    return bridge_sampling(compiled, resolved, _draws(tree, resolved), rng)
+        tree = whole(draw(target, Chains(progressbar=progressbar), rng, log_likelihood=False))
+    return bridge_sampling(target.compiled, target.spec, _draws(tree, target.spec), rng)
 
 
 METHODS = ("bridge", "smc")

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from arviz_stats import loo
-from rich.progress import track
 from scipy.special import log_softmax
 
 from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
-from mixtures.diagnostics.diagnose import diagnose
 from mixtures.em.fit import fit_em
 from mixtures.em.starts import split_starts
 from mixtures.errors import CollapseError, InputError, NonMonotoneError
@@ -24,8 +21,9 @@ from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.interrupts import INTERRUPTED, whole
 from mixtures.messages import did_you_mean
-from mixtures.posterior.sample import sample
-from mixtures.posterior.samplers import check_options
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.target import MixtureTarget
+from mixtures.progress import track
 from mixtures.results.em import EMFit
 from mixtures.results.selection import Selection
 from mixtures.selection.criteria import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
@@ -129,16 +127,16 @@ def select(
     [2607.8, 2322.7, 2341.5]
     """
     ks = _check_numbers(n_components)
-    check_options("blackjax", draws, tune, chains)
+    how = Chains(draws=draws, tune=tune, chains=chains, progressbar=False)
     check_whole(1, n_init=n_init)
     asked, data = check_comparison(spec, X, criteria, draws, weights)
     rng = generator(random_seed)
     known = _check_fits(fits or {}, spec, data)
-    run = _Run(spec, data, asked, n_init, {"draws": draws, "tune": tune, "chains": chains}, rng, known)
+    run = _Run(spec, data, asked, n_init, how, rng, known)
     rows: dict[int, dict[str, Any]] = {}
     notes, cut_short = [], False
     try:
-        for k in track(ks, "clusters", transient=True, disable=not progressbar):
+        for k in track(ks, "clusters", shown=progressbar):
             rows[k] = run.row(k)
     except KeyboardInterrupt:
         if not rows:
@@ -218,7 +216,7 @@ class _Run:
     data: Data
     criteria: tuple[str, ...]
     n_init: int
-    sampling: Mapping[str, Any]
+    how: Chains
     rng: np.random.Generator
     known: Mapping[int, EMFit]
     fits: dict[int, EMFit] = field(default_factory=dict)
@@ -295,17 +293,11 @@ class _Run:
 
     def _sampled(self, em: EMFit) -> tuple[dict[str, float], list[str]]:
         """Criteria that need a posterior sample."""
-        tree = whole(
-            sample(
-                em.spec,
-                self.data,
-                em=em,
-                random_seed=self.rng,
-                log_likelihood="loo" in self.criteria,
-                progressbar=False,
-                **self.sampling,
-            )
-        )
+        from mixtures.diagnostics.diagnose import diagnose  # PyMC, JAX and ArviZ, only now
+        from mixtures.posterior.drawing import draw
+
+        target, keep = MixtureTarget(em.spec, self.data), "loo" in self.criteria
+        tree = whole(draw(target, self.how, self.rng, em=em, log_likelihood=keep))
         self.samples[em.spec.n_components] = tree
         figures: dict[str, float] = {}
         notes: list[str] = []
@@ -345,6 +337,8 @@ def _log_assigned(em: EMFit, data: Data) -> float:
 
 def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
     """PSIS-LOO over the rows, hidden clusters summed out; a Pareto k that is no number is a bad one."""
+    from arviz_stats import loo
+
     if tree["posterior"].sizes["draw"] < 2:
         raise InputError("LOO needs many draws, the tree has one a chain")
     with warnings.catch_warnings():

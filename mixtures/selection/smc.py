@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
-from rich.progress import track
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import remembered
+from mixtures.progress import track
 from mixtures.types import Array
 
 __all__ = ["smc_log_evidence"]
@@ -33,7 +33,7 @@ def smc_log_evidence(
     compiled: CompiledModel, rng: np.random.Generator, *, runs: int, particles: int, progressbar: bool
 ) -> Array:
     """Log of unbiased estimates of the marginal likelihood, one a run."""
-    shown = track(range(runs), "SMC", transient=True, disable=not progressbar)
+    shown = track(range(runs), "SMC", shown=progressbar)
     return np.array([_run(compiled, rng, particles) for _ in shown])
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
-from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from mixtures.data.table import Data
@@ -20,6 +19,7 @@ from mixtures.em.natural import Kernel
 from mixtures.em.problem import Problem
 from mixtures.errors import CollapseError
 from mixtures.posterior.labels import align
+from mixtures.progress import track
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import draws_tree
@@ -138,7 +138,7 @@ def bootstrap(
     fitted: list[dict[str, Array]] = []
     collapsed = unfinished = 0
     with threadpool_limits(1):
-        for _ in track(range(n_resamples), "Bootstrap", transient=True, disable=not progressbar):
+        for _ in track(range(n_resamples), "Bootstrap", shown=progressbar):
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:
                 with Kernel(em.spec, problem.data) as kernel:

@@ -17,6 +17,7 @@ CHAPTERS = [
     "tolerances",
     "interrupts",
     "arguments",
+    "progress",
     "brief",
     "trees",
     "data",

@@ -1,0 +1,59 @@
+"""How a posterior is drawn: chains, their length and the sampler."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from mixtures.arguments import check_share, check_whole
+from mixtures.errors import InputError
+
+__all__ = ["SAMPLERS", "Chains"]
+
+SAMPLERS = ("blackjax", "nutpie", "pymc")
+"""Samplers by the name that `sample` takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chains:
+    """What `sample` is asked for beside the model; refuses what no sampler takes.
+
+    Attributes
+    ----------
+    draws, tune, chains : int
+        Draws to keep and warm-up before them, a chain; chains.
+    sampler : {"blackjax", "nutpie", "pymc"}
+        What draws.
+    target_accept : float
+        Acceptance rate that warm-up aims at.
+    max_treedepth : int
+        Trajectories have at most ``2**max_treedepth - 1`` steps.
+    cores : int or None
+        Chains that run at once; None for the sampler's own choice.
+    progressbar : bool
+        Whether progress is shown.
+    """
+
+    draws: int = 1000
+    tune: int = 500
+    chains: int = 4
+    sampler: str = "blackjax"
+    target_accept: float = 0.8
+    max_treedepth: int = 10
+    cores: int | None = None
+    progressbar: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse options that no sampler takes."""
+        if not isinstance(self.sampler, str) or self.sampler not in SAMPLERS:
+            raise InputError(f"sampler {self.sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
+        check_whole(1, draws=self.draws, chains=self.chains, max_treedepth=self.max_treedepth)
+        check_whole(0, tune=self.tune)
+        check_share(target_accept=self.target_accept)
+        if self.cores is not None:
+            check_whole(1, cores=self.cores)
+        if self.sampler == "nutpie" and find_spec("nutpie") is None:
+            raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'")
+
+    @property
+    def total(self) -> int:
+        """Draws of all chains together."""
+        return self.draws * self.chains

@@ -1,0 +1,86 @@
+"""The best mode that a search reaches from several starts."""
+
+import numpy as np
+
+from mixtures.data.rows import Rows
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.curvature import curvature_at
+from mixtures.density.search import Optimum, climb, polish, require_density
+from mixtures.errors import CollapseError
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.posterior.user_models import model_dims
+from mixtures.progress import track
+from mixtures.results.map import MAPFit
+from mixtures.types import Array
+
+__all__ = ["best_mode"]
+
+
+def best_mode(
+    compiled: CompiledModel,
+    starts: list[Array],
+    spec: Mixture | None = None,
+    data: Rows | None = None,
+    *,
+    progressbar: bool = False,
+) -> MAPFit:
+    """Climb from every start and describe the best mode, or the best point there is at an interrupt."""
+    if spec is None:
+        require_density(compiled, starts)
+    ends: list[Array] = []
+    interrupted = ""
+    try:
+        for start in track(starts, "MAP", shown=progressbar):
+            ends.append(climb(compiled.value_and_grad, start))
+    except KeyboardInterrupt as error:
+        interrupted = f"{INTERRUPTED}: {len(ends)} of {len(starts)} starts were run"
+        ends += [error.partial] if isinstance(error, Interrupted) else []
+        if not ends:
+            raise
+    params = [compiled.constrain(x) for x in ends]
+    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+    if spec is not None and data is not None:
+        scale = spec.family.units(data)[1]
+        degenerate = [bool(spec.family.defects(p, scale)) for p in params]
+        heights[degenerate] = np.nan
+    heights[~np.isfinite(heights)] = np.nan
+    if np.isnan(heights).all():
+        raise CollapseError(
+            f"all {len(ends)} starts ran off to a degenerate cluster; use prior='default', "
+            "fewer components or a simpler covariance_type",
+            params[0],
+            [],
+        )
+    best = int(np.nanargmax(heights))
+    value, gradient = compiled.value_and_grad(ends[best])
+    mode = Optimum(ends[best], value, float(np.abs(gradient).max(initial=0)))
+    try:
+        if not interrupted:
+            mode = polish(compiled, ends[best])
+            heights[best] = mode.log_density
+            found = _describe(compiled, mode)
+    except KeyboardInterrupt:
+        interrupted = f"{INTERRUPTED}: all starts were run, the best of them was not polished"
+    return MAPFit(
+        spec=spec,
+        params=compiled.constrain(mode.x),
+        log_posterior=mode.log_density,
+        gradient_norm=mode.gradient_norm,
+        converged=mode.converged and not interrupted,
+        found=interrupted or found,
+        log_posteriors=heights,
+        dims=model_dims(compiled.model),
+        coords={name: values for name, values in compiled.model.coords.items() if values is not None},
+    )
+
+
+def _describe(compiled: CompiledModel, mode: Optimum) -> str:
+    if not mode.converged:
+        return f"no mode: the search stopped on a slope (gradient {mode.gradient_norm:.1e})"
+    curvature = curvature_at(compiled, mode.x)
+    if curvature.is_maximum:
+        return "a maximum"
+    if curvature.is_saddle:
+        return "a saddle point"
+    return f"flat along {', '.join(curvature.flat[:6])}"

@@ -1,0 +1,14 @@
+"""Progress of long work, on the terminal."""
+
+from collections.abc import Iterable
+
+__all__ = ["track"]
+
+
+def track[T](items: Iterable[T], what: str, *, shown: bool, total: int | None = None) -> Iterable[T]:
+    """The items, with a bar that says how many of ``total`` are done; rich is loaded only to show one."""
+    if not shown:
+        return items
+    from rich.progress import track as with_bar
+
+    return with_bar(items, what, total=total, transient=True)

@@ -1,0 +1,113 @@
+"""What is not loaded: each promise in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SAVED = Path(__file__).parents[1] / "saved" / "em-0.1.0.mix"
+HEAVY = {
+    "pymc",
+    "pytensor",
+    "jax",
+    "blackjax",
+    "nutpie",
+    "numba",
+    "arviz",
+    "arviz_stats",
+    "matplotlib",
+    "sklearn",
+}
+
+FIT = """
+import numpy as np
+import mixtures as mx
+X = np.random.default_rng(0).normal(size=(60, 2)) + 9 * np.repeat([[0], [1]], 30, axis=0)
+em = mx.fit_em(mx.GMM(2), X, random_seed=1)
+assert em.converged
+repr(em)
+"""
+
+COMMAND = """
+import sys
+from mixtures.cli.app import main
+sys.argv = ["mixtures", *{words!r}]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == {code}, end.code
+"""
+
+REFUSED = """
+import mixtures as mx
+try:
+    {call}
+except mx.InputError as error:
+    assert {words!r} in str(error), error
+else:
+    raise AssertionError("nothing was refused")
+"""
+
+
+def loaded(program, folder):
+    """Top-level modules that are there after a program has run."""
+    told = f"{program}\nimport sys\nprint('\\nloaded', *{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("\nloaded ")[2].split())
+
+
+def test_importing_the_package_loads_next_to_nothing(tmp_path):
+    names = loaded("import mixtures; assert 'fit_em' in dir(mixtures)", tmp_path)
+    before = loaded("", tmp_path)
+    assert names - before - sys.stdlib_module_names == {"mixtures", "lazy_loader"}
+
+
+def test_em_on_an_array_needs_numpy_and_scipy(tmp_path):
+    assert not loaded(FIT, tmp_path) & (HEAVY | {"rich", "typer", "pandas", "xarray"})
+
+
+def test_the_same_is_seen_where_it_is_loaded(tmp_path):
+    """Else the tests of this file could not fail."""
+    assert {"pymc", "jax"} <= loaded("import mixtures as mx\nmx.BernoulliMixture\nmx.diagnose", tmp_path)
+
+
+def test_a_saved_fit_is_loaded_and_printed(tmp_path):
+    program = f"import mixtures as mx\nem = mx.load({str(SAVED)!r})\nprint(em)\nem.to_datatree()"
+    assert not loaded(program, tmp_path) & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["crosscheck", "--help"], 0),
+        (["--version"], 0),
+        (["datasets"], 0),
+        (["crosscheck", "nan.csv", "-k", "2"], 2),
+        (["crosscheck", "constant.csv", "-k", "2"], 2),
+        (["crosscheck", "faithful", "-k", "2", "--draws", "0"], 2),
+        (["crosscheck", "faithful", "-k", "2", "--sampler", "gibbs"], 2),
+        (["crosscheck", "faithful", "-k", "2", "--uncertainty", "guess"], 2),
+        (["select", "constant.csv"], 2),
+        (["report", "constant.csv", "-k", "2"], 2),
+        (["report", "--from", "nan.csv"], 2),
+        (["predict", "nan.csv", "-k", "2"], 2),
+        (["predict", "faithful", "--from", str(SAVED), "-o", "clusters.csv"], 0),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_help_and_bad_input_come_at_once(words, code, tmp_path):
+    (tmp_path / "nan.csv").write_text("a,b\n1,2\n2,\n3,4\n")
+    (tmp_path / "constant.csv").write_text("a,b\n1,2\n1,3\n1,5\n")
+    allowed = {"sklearn"} if words == ["datasets"] else set()  # some sets are scikit-learn's
+    assert not loaded(COMMAND.format(words=words, code=code), tmp_path) & HEAVY - allowed
+
+
+@pytest.mark.parametrize(
+    "door", ["crosscheck", "sample", "fit_map", "select", "uncertainty", "marginal_likelihood"]
+)
+def test_bad_data_are_refused_before_anything_is_loaded(door, tmp_path):
+    call = f"mx.{door}(mx.GMM(2), [[1.0, 2.0], [float('nan'), 3.0], [4.0, 5.0]])"
+    assert not loaded(REFUSED.format(call=call, words="row 1"), tmp_path) & HEAVY
