@@ -13,7 +13,7 @@ from benchmarks.calibration.prior import draw_prior
 from mixtures.data.reading import as_data
 from mixtures.density.compiled import CompiledModel
 from mixtures.families.mixture import Mixture
-from mixtures.posterior.starts import starting_points
+from mixtures.posterior.starts import em_starts
 from mixtures.posterior.whitening import frames_at
 from mixtures.types import Array
 
@@ -50,8 +50,7 @@ def of_lanes(
         em = mx.fit_em(
             (spec or case.spec).for_mode(), data, n_init=EM_STARTS, max_iter=EM_STEPS, random_seed=rng
         )
-        starts, _ = starting_points(own, em.spec, data, em, 1, rng)
-        frames.extend(frames_at(own, starts, rng))
+        frames.extend(frames_at(own, em_starts(own, em, 1, rng), rng))
     x, statistics = draw_many(
         compiled, frames, draws=KEPT * THIN, tune=TUNE, seed=seed, first=first, fault=fault
     )

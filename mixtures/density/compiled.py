@@ -53,7 +53,7 @@ class CompiledModel:
     ----------
     model : pymc.Model
         Any model whose log density PyTensor can turn into JAX.
-    twin : pymc.Model, optional
+    source : pymc.Model, optional
         A model with the same free variables and log density, cheaper to
         compute, which takes its place where only the density is asked for.
 
@@ -67,8 +67,8 @@ class CompiledModel:
         Data and hyperparameters.
     """
 
-    def __init__(self, model: pm.Model, twin: pm.Model | None = None) -> None:
-        self.model, self.source = model, twin or model
+    def __init__(self, model: pm.Model, source: pm.Model | None = None) -> None:
+        self.model, self.source = model, source or model
         self._free = list(model.free_RVs)
         terms, log_jacobian = _terms(self.source)
         outputs = [guarded(_total(terms), terms), log_jacobian]

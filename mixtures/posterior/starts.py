@@ -18,7 +18,7 @@ from mixtures.posterior.target import MixtureTarget, ModelTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.types import Array
 
-__all__ = ["chain_starts", "model_starts", "partition_starts", "starts_of"]
+__all__ = ["chain_starts", "em_starts", "model_starts", "partition_starts", "starts_of"]
 
 MODEL_STARTS = 10
 """Starts from which the modes of a user's model are sought; chains start at the highest."""
@@ -78,10 +78,14 @@ def chain_starts(
     spec = target.spec
     if em is None:
         em = whole(fit_em(spec.for_mode(), target.data, random_seed=rng))
-    best_first = em.restarts.order
-    starts = []
+    return em_starts(compiled, em, chains, rng), em.params
+
+
+def em_starts(compiled: CompiledModel, em: EMFit, chains: int, rng: np.random.Generator) -> list[Array]:
+    """Where chains start from EM: its best, then the other restarts, the clusters in random order."""
+    spec, best_first, starts = em.spec, em.restarts.order, []
     for chain in range(chains):
         params = em.params if chain == 0 else em.restarts.params[best_first[chain % len(best_first)]]
         relabelled = spec.relabel(params, rng.permutation(spec.n_components))
         starts.append(compiled.unconstrain(spec.inside(relabelled)))
-    return starts, em.params
+    return starts

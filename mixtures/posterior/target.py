@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target", "target_of"]
 
-WORTH_A_TWIN = 2000
+WORTH_DISTINCT = 2000
 """Repeated rows from which a second model, over distinct rows only, is worth compiling."""
 
 
@@ -43,7 +43,7 @@ class MixtureTarget:
         from mixtures.distributions.declare import declare
 
         model, distinct = declare(self.spec, self.data), self.data.compressed
-        if self.data.n_rows - distinct.n_rows < WORTH_A_TWIN:
+        if self.data.n_rows - distinct.n_rows < WORTH_DISTINCT:
             return CompiledModel(model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IdentifiabilityWarning)  # said of the model itself

@@ -1,1 +1,7 @@
 """Results in one file, checked when it is loaded; nothing in it is run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"save": ["Header", "read_header"], "fingerprint": ["content_hash"]}
+)

@@ -8,9 +8,8 @@ import pytest
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, crosscheck, priors
-from mixtures.agreement import certificate
-from mixtures.agreement import crosscheck as agreement
-from mixtures.posterior import map as modes
+from mixtures.agreement import compare, modes
+from mixtures.distributions import declare as declaration
 from mixtures.tolerances import TOLERANCES
 
 SHORT = {"n_init": 4, "draws": 200, "tune": 200, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -42,14 +41,14 @@ def faithful():
 
 def patched_em(monkeypatch, change):
     """Let crosscheck see another answer at EM's first call than EM gave."""
-    fit_em, calls = certificate.fit_em, []
+    fit_em, calls = modes.fit_em, []
 
     def patched(*args, **kwargs):
         em = fit_em(*args, **kwargs)
         calls.append(kwargs)
         return change(em) if len(calls) == 1 else em
 
-    monkeypatch.setattr(certificate, "fit_em", patched)
+    monkeypatch.setattr(modes, "fit_em", patched)
     return calls
 
 
@@ -205,14 +204,14 @@ def test_an_em_beside_the_mode_is_caught(monkeypatch, faithful, prior):
 
 
 def test_a_pymc_with_another_prior_is_caught(monkeypatch):
-    declare = modes.declare
+    declare = declaration.declare
 
     def another(spec, X):
         prior = spec.prior
         changed = priors.NormalInverseWishart(prior.mean, prior.kappa, prior.nu, 1.001 * prior.Psi)
         return declare(replace(spec, prior=changed), X)
 
-    monkeypatch.setattr(modes, "declare", another)
+    monkeypatch.setattr(declaration, "declare", another)
     cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert not cc.passed
     assert {EQUAL, GRADIENT, GAP} <= failed(cc)
@@ -238,8 +237,8 @@ def test_an_optimum_that_em_misses_twice_fails(monkeypatch, faithful):
     def worse(em):
         return replace(em, log_posterior=em.log_posterior - 5)
 
-    fit_em = certificate.fit_em
-    monkeypatch.setattr(certificate, "fit_em", lambda *args, **kwargs: worse(fit_em(*args, **kwargs)))
+    fit_em = modes.fit_em
+    monkeypatch.setattr(modes, "fit_em", lambda *args, **kwargs: worse(fit_em(*args, **kwargs)))
     cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert ABOVE in failed(cc)
     assert lines(cc)[ABOVE].figure == pytest.approx(5)
@@ -278,7 +277,7 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
 
 def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch):
     """Half an sd away may lie beyond the ridge between a mode and its mirror image."""
-    best_mode, calls = agreement.best_mode, []
+    best_mode, calls = compare.best_mode, []
 
     def mirrored(*args, **kwargs):
         mode = best_mode(*args, **kwargs)
@@ -289,7 +288,7 @@ def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch)
             else mode
         )
 
-    monkeypatch.setattr(agreement, "best_mode", mirrored)
+    monkeypatch.setattr(compare, "best_mode", mirrored)
     cc = crosscheck(coins_of_the_users_own([[1, 1], [1, 1], [1, 1], [0, 0], [0, 0], [0, 0], [1, 1]]), **QUICK)
     assert len(calls) == 2
     assert lines(cc)[GAP].figure < TOLERANCES.gap_sd

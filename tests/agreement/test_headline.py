@@ -9,8 +9,9 @@ import xarray as xr
 
 import mixtures as mx
 from mixtures import GMM, InputError, crosscheck, fit_em, select
-from mixtures.agreement import certificate
+from mixtures.agreement import compare, modes
 from mixtures.agreement.certificate import INDEPENDENT
+from mixtures.data.reading import as_data
 from mixtures.families.doubts import doubts
 from mixtures.results.verdict import Starts, State
 
@@ -96,8 +97,10 @@ def test_an_optimum_is_confirmed_by_independent_starts(em, by_map, confirmed):
 
 
 def test_an_unconfirmed_optimum_does_not_pass():
-    """Iris in three clusters: at seed 1 one start of EM of ten finds this optimum, and none of MAP does."""
-    cc = crosscheck(GMM(3), mx.datasets.iris(), **{**SHORT, "n_init": 10, "draws": 100, "tune": 100})
+    """Iris in three clusters: at seed 6 one start of EM of ten finds this optimum, and none of MAP does."""
+    cc = crosscheck(
+        GMM(3), mx.datasets.iris(), **{**SHORT, "n_init": 10, "draws": 100, "tune": 100, "random_seed": 6}
+    )
     line = next(check for check in cc.certificate if check.name == INDEPENDENT)
     assert cc.starts.em[0] + cc.starts.map[0] < 2
     assert line.figure <= line.tolerance  # no MAP start is above it, and yet
@@ -110,7 +113,7 @@ def test_an_unconfirmed_optimum_does_not_pass():
 
 def test_the_counts_agree_wherever_they_are_told(monkeypatch):
     """MAP is made to find what EM's starts missed: EM's record then counts against that optimum."""
-    fit_em_, calls = certificate.fit_em, []
+    fit_em_, calls = modes.fit_em, []
 
     def worse(*args, **kwargs):
         em = fit_em_(*args, **kwargs)
@@ -122,7 +125,7 @@ def test_the_counts_agree_wherever_they_are_told(monkeypatch):
         )
         return replace(em, log_posterior=em.log_posterior - 5, restarts=restarts)
 
-    monkeypatch.setattr(certificate, "fit_em", worse)
+    monkeypatch.setattr(modes, "fit_em", worse)
     cc = crosscheck(GMM(2), FAITHFUL, **SHORT)
     assert cc.starts == Starts((0, 4), (4, 4))
     assert str(cc.em.restarts) == "0 of 4 restarts reached the best optimum"
@@ -136,12 +139,10 @@ def test_the_counts_agree_wherever_they_are_told(monkeypatch):
 
 
 def test_gaps_are_in_sds_of_the_curvature_where_the_chains_never_moved(monkeypatch, cc):
-    from mixtures.agreement import crosscheck as agreement
-
-    sample = agreement.sample
+    draw = compare.draw
 
     def stuck(*args, **kwargs):
-        tree = sample(*args, **kwargs)
+        tree = draw(*args, **kwargs)
         posterior = tree["posterior"].to_dataset()
         still = posterior.isel(draw=[0] * posterior.sizes["draw"], chain=[0] * posterior.sizes["chain"])
         for name, values in still.data_vars.items():
@@ -152,7 +153,7 @@ def test_gaps_are_in_sds_of_the_curvature_where_the_chains_never_moved(monkeypat
             tree[group] = moved.map(lambda x: xr.full_like(x, 0) + x[0, 0] if x.dtype == float else x)
         return tree
 
-    monkeypatch.setattr(agreement, "sample", stuck)
+    monkeypatch.setattr(compare, "draw", stuck)
     found = crosscheck(GMM(2), FAITHFUL, **SHORT)
     assert found.passed  # EM and MAP agree as before
     assert found.table["gap"].max() < 1e-6
@@ -201,7 +202,7 @@ def test_a_prior_that_makes_up_a_covariance_is_amber():
 
 def doubt(X, k=2, **keywords):
     em = fit_em(GMM(k, **keywords), X, random_seed=1)
-    return " ".join(doubts(em.spec, mx.data.as_data(X), em.params))
+    return " ".join(doubts(em.spec, as_data(X), em.params))
 
 
 @pytest.mark.parametrize("value", [1e3, -1e6, 1e12])

@@ -10,7 +10,6 @@ import pytest
 from command import run
 
 import mixtures as mx
-from mixtures.cli import app as cli
 from mixtures.errors import CollapseError
 
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
@@ -37,13 +36,13 @@ def faithful():
         return kept[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "crosscheck", crosscheck)
+        patch.setattr("mixtures.agreement.crosscheck.crosscheck", crosscheck)
         return *run("crosscheck", "faithful", "-k", 2, *SHORT), kept[-1]
 
 
 def again(monkeypatch, cc):
     """Let the command line see this result instead of computing one."""
-    monkeypatch.setattr(cli, "crosscheck", lambda *args, **kwargs: cc)
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", lambda *args, **kwargs: cc)
 
 
 # What it prints
@@ -170,7 +169,7 @@ def test_all_starts_collapsed_exits_with_1(monkeypatch):
     def collapse(*args, **kwargs):
         raise CollapseError("all 2 starts collapsed", {}, [])
 
-    monkeypatch.setattr(cli, "crosscheck", collapse)
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", collapse)
     code, out, err = run("crosscheck", "faithful", "-k", 2)
     assert (code, out) == (1, "")
     assert err == "error: all 2 starts collapsed\n"
@@ -182,7 +181,7 @@ def test_a_search_that_runs_off_exits_with_1(monkeypatch):
     assert (code, out) == (1, "")
     assert "all 2 starts collapsed" in err
     monkeypatch.setattr(
-        "mixtures.posterior.map.climb", lambda compiled, start, **_: np.full_like(start, np.nan)
+        "mixtures.posterior.modes.climb", lambda compiled, start, **_: np.full_like(start, np.nan)
     )
     code, out, err = run("crosscheck", "faithful", "-k", 2, *SHORT)
     assert (code, out) == (1, "")
@@ -213,7 +212,7 @@ def asked(monkeypatch, faithful):
         calls.append((spec, X, options))
         return faithful[-1]
 
-    monkeypatch.setattr(cli, "crosscheck", crosscheck)
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", crosscheck)
     return calls
 
 

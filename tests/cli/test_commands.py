@@ -21,6 +21,7 @@ from mixtures.cli.show import show_crosscheck, show_selection
 from mixtures.data.files import read_stream, read_table
 from mixtures.results.headline import Headline
 from mixtures.results.verdict import State
+from mixtures.saving import content_hash
 from mixtures.saving.save import read_header
 
 FAITHFUL = mx.datasets.faithful()
@@ -62,17 +63,15 @@ def test_the_examples_can_be_typed(command, monkeypatch, tmp_path):
     def compute(*_, **__):
         raise mx.InputError("far enough")
 
-    monkeypatch.setattr(cli, "crosscheck", compute)
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", compute)
     for place in (
-        "select.select",
-        "predict.fit_em",
-        "predict.load",
-        "report.select",
-        "report.crosscheck",
-        "report.check_comparison",
-        "report.read_header",
+        "selection.select.select",
+        "selection.select.check_comparison",
+        "em.fit.fit_em",
+        "saving.save.load",
+        "saving.save.read_header",
     ):
-        monkeypatch.setattr(f"mixtures.commands.{place}", compute)
+        monkeypatch.setattr(f"mixtures.{place}", compute)
     _, out, _ = run(command, "--help")
     examples = re.findall(rf"mixtures {command}\b.*", out.partition("Examples")[2])
     for example in examples:
@@ -158,7 +157,7 @@ def test_words_that_are_misplaced_get_a_hint(arguments, words, tmp_path, monkeyp
     ],
 )
 def test_bad_input_is_one_line_that_says_what_to_do(arguments, words, tmp_path, monkeypatch):
-    monkeypatch.setattr("mixtures.cli.report.crosscheck", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", lambda *_, **__: pytest.fail("computed"))
     (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")
     pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "table.parquet")
     monkeypatch.chdir(tmp_path)
@@ -216,7 +215,7 @@ def test_a_selection_is_saved_and_rows_assigned_by_it(tmp_path):
     selection = mx.load(path)
     assert selection.recommended == 2
     assert read_header(path).about["command"].startswith("mixtures select faithful --max-k 3 --n-init 2")
-    assert read_header(path).content_hash == mx.fingerprint.content_hash(FAITHFUL)
+    assert read_header(path).content_hash == content_hash(FAITHFUL)
     np.testing.assert_array_equal(pd.read_csv(table)["bic"], selection.table["bic"])
     code, out, _ = run("predict", "faithful", "--from", path)
     assert code == 0
@@ -254,7 +253,7 @@ def test_quiet_says_nothing_of_files(tmp_path):
 
 def test_samples_cannot_be_saved_without_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-    monkeypatch.setattr("mixtures.cli.select.select", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr("mixtures.selection.select.select", lambda *_, **__: pytest.fail("computed"))
     code, _, err = run("select", "faithful", "--criteria", "bic,loo", "--save", "x.mix")
     assert code == 2
     assert "pip install 'pymc-mixtures[io]'" in err

@@ -18,7 +18,6 @@ from pyarrow import parquet
 from rich.console import Console
 
 import mixtures as mx
-from mixtures.cli import app as cli
 from mixtures.cli import predict
 from mixtures.cli.text import plain
 from mixtures.data import files
@@ -270,7 +269,7 @@ def test_text_beyond_the_most_that_is_read(name, tmp_path, monkeypatch):
 
 
 def test_memory_that_is_not_there_is_said_in_a_line(monkeypatch):
-    monkeypatch.setattr(cli, "crosscheck", lambda *_, **__: np.empty((10**9, 10**9)))
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", lambda *_, **__: np.empty((10**9, 10**9)))
     code, out, err = run("crosscheck", "faithful", "-k", 2)
     assert (code, out) == (2, "")
     assert err.startswith("error: not enough memory (Unable to allocate")

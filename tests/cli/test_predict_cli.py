@@ -9,8 +9,8 @@ import pytest
 from command import run
 
 import mixtures as mx
-from mixtures.cli import app as cli
 from mixtures.cli.text import as_csv, spreadsheet_safe
+from mixtures.saving import content_hash
 from mixtures.saving.save import read_header
 
 FAITHFUL = mx.datasets.faithful()
@@ -47,7 +47,7 @@ def test_saved_by_the_command_line(saved):
         "mixtures crosscheck faithful --components 2 --n-init 2 --draws 100 --tune 100 --chains 2 --seed 1"
     )
     assert header.about == {"data": "faithful", "seed": "1", "command": f"{typed} --save {saved} --quiet"}
-    assert header.content_hash == mx.fingerprint.content_hash(FAITHFUL)
+    assert header.content_hash == content_hash(FAITHFUL)
 
 
 def test_rows_are_assigned_from_a_saved_sample(saved, tmp_path):
@@ -150,7 +150,7 @@ def test_bad_input_exits_with_2(point, tmp_path, monkeypatch, arguments, words):
 
 
 def test_nothing_is_computed_for_a_file_that_cannot_be_written(monkeypatch):
-    monkeypatch.setattr(cli, "crosscheck", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", lambda *_, **__: pytest.fail("computed"))
     code, _, err = run("crosscheck", "faithful", "-k", 2, "--save", "nowhere/x.mix")
     assert (code, err) == (2, "error: --save: there is no folder 'nowhere'\n")
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)

@@ -7,9 +7,11 @@ import pytest
 import xarray as xr
 from conftest import every_spec, make_rows
 
-import mixtures as mx
 from mixtures import BMM, GMM, InputError, resolve, responsibilities
 from mixtures.clusters import responsibilities as membership
+from mixtures.data.reading import as_data
+from mixtures.draws import checked_draws
+from mixtures.em.natural import Draws
 from mixtures.trees import make_tree
 
 
@@ -76,7 +78,7 @@ def test_draws_for_which_the_natural_form_loses_digits_keep_the_whitened():
     )
     spec = GMM(2, covariance_type="spherical", prior=None)
     tree = make_tree({"posterior": {n: np.stack([[wide[n], tight[n]]]) for n in spec.dims}}, spec.dims, {})
-    draws = membership.Draws.of(spec, mx.data.as_data(X), tree)
+    draws = Draws.of(spec, as_data(X), checked_draws(spec, tree))
     assert list(draws.whitened) == [1]
     for s, one in enumerate((wide, tight)):
         np.testing.assert_allclose(
@@ -123,7 +125,7 @@ def test_the_progress_is_shown_when_asked_for(capsys):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(membership, "track", lambda blocks, *_, **options: shown.append(options) or blocks)
         responsibilities(spec, X, tree, progressbar=True)
-    assert shown[0]["disable"] is False
+    assert shown[0]["shown"] is True
     assert shown[0]["total"] == 1
 
 

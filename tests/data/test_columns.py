@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import xarray as xr
 from conftest import every_spec, make_rows
+from shared import drawn
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError
@@ -17,7 +18,6 @@ from mixtures.data.matching import Reordered, places
 from mixtures.data.sources import as_rows
 from mixtures.density.lowering import known_value
 from mixtures.draws import sample_of
-from mixtures.trees import draws_tree
 
 NAMES = ["a", "b", "c"]
 FAST = {"random_seed": 1, "progressbar": False}
@@ -30,22 +30,6 @@ def table(spec, n=60):
     if isinstance(spec, GMM):
         X = X * [1, 5, 25] + [0, 100, -1000]
     return pd.DataFrame(X, columns=NAMES)
-
-
-def drawn(em, n_draws=60, seed=0):
-    """A sample about a fit: parameters of the data under random weights."""
-    rng, sets = np.random.default_rng(seed), []
-    for _ in range(n_draws):
-        step = {name: x.copy() for name, x in em.params.items()}
-        key = "mu" if "mu" in step else "p"
-        noise = 0.01 * rng.normal(size=step[key].shape)
-        step[key] = np.clip(step[key] + noise, 0.01, 0.99) if key == "p" else step[key] + noise
-        sets.append(step)
-    return draws_tree(
-        {name: np.stack([one[name] for one in sets])[None] for name in em.spec.dims},
-        em.spec.dims,
-        em.features,
-    )
 
 
 @pytest.fixture(scope="module")

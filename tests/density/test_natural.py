@@ -3,8 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from pytensor.conditional import IfElse
-from pytensor.graph.traversal import ancestors
+from shared import choices, is_natural
 
 import mixtures as mx
 from mixtures.density import lowering
@@ -25,18 +24,6 @@ def both(monkeypatch, spec, X):
     guarded = CompiledModel(mx.declare(spec, X))
     monkeypatch.setattr(marginal, "_is_data", lambda x: False)
     return guarded, CompiledModel(mx.declare(spec, X))
-
-
-def choices(variables):
-    """Where a graph chooses between two forms."""
-    return [v for v in ancestors(variables) if v.owner and isinstance(v.owner.op, IfElse)]
-
-
-def is_natural(compiled, x):
-    """Whether the guard lets the natural form be used at a vector."""
-    (choice,) = choices(compiled._row_terms)
-    (taken,) = compiled._map([choice.owner.inputs[0]], x, sequential=False)
-    return bool(taken)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

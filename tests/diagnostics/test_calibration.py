@@ -22,6 +22,7 @@ from benchmarks.calibration.prior import draw_prior
 from benchmarks.calibration.ranks import calibrate
 from benchmarks.calibration.uniformity import band, counts_below, ecdf_p_value, pot_p_value, spread, steps
 from mixtures.density.compiled import CompiledModel
+from mixtures.posterior.chains import Chains
 from mixtures.posterior.nuts import run_nuts
 from mixtures.posterior.whitening import frames_at
 
@@ -155,7 +156,7 @@ def line():
 def test_transitions_are_those_of_the_sampler_that_is_shipped(line, lanes):
     _, compiled, frames = line
     x, statistics = draw_many([compiled] * 2, frames, draws=10, tune=20, seed=5, lanes=lanes)
-    shipped = run_nuts(compiled, frames, draws=10, tune=20, seed=5, target_accept=0.8, max_treedepth=10)
+    shipped = run_nuts(compiled, frames, Chains(draws=10, tune=20), 5)
     np.testing.assert_allclose(x, shipped.x, rtol=1e-7, atol=1e-7)
     for name, values in shipped.statistics.items():
         np.testing.assert_allclose(statistics[name], values, rtol=1e-7, atol=1e-7)

@@ -144,7 +144,7 @@ def test_the_truth_is_recovered(spec):
 
 def test_the_record_of_the_restarts():
     X = mx.datasets.iris()
-    em = fit_em(GMM(3, prior=None), X, n_init=8, random_seed=1)
+    em = fit_em(GMM(3), X, n_init=8, random_seed=1)
     record = em.restarts
     assert len(record.log_posterior) == len(record.params) == 8
     assert record.collapsed == {}

@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from test_columns import drawn
+from shared import drawn
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError
+from mixtures.data.reading import as_data
 from mixtures.em.natural import Kernel
 from mixtures.families.assignment import share_out
 
@@ -162,7 +163,7 @@ def test_densities_beyond_the_largest_float_make_no_warning():
     spec = mx.resolve(GMM(2, covariance_type="diag", prior=None), X)
     params = spec.maximize(spec.family.statistics(X.T, np.repeat(np.eye(2), 40, axis=1)))
     assert spec.log_likelihood(X, params).min() > 709
-    with Kernel(spec, mx.data.as_data(X)) as kernel:
+    with Kernel(spec, as_data(X)) as kernel:
         assert kernel.e_step(params, 1e-6) is not None
     em = mx.fit_em(spec, X, start=params)
     assert em.log_likelihood == pytest.approx(spec.log_likelihood(X, em.params).sum(), rel=1e-12)

@@ -13,7 +13,6 @@ from scipy.special import betaln, gammaln, multigammaln
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, priors, resolve, sample, unalign
 from mixtures.em.fit import fit_em
-from mixtures.posterior import sample as sampling
 
 SHORT = {"draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
 LONG = {"draws": 1500, "tune": 500, "chains": 4, "random_seed": 1, "progressbar": False}
@@ -296,7 +295,7 @@ def test_a_second_model_of_the_same_shapes_compiles_nothing():
 
 def test_a_fit_at_hand_is_used(monkeypatch):
     em = fit_em(COINS, COIN_ROWS, n_init=3, random_seed=1)
-    monkeypatch.setattr(sampling, "fit_em", None)
+    monkeypatch.setattr("mixtures.posterior.starts.fit_em", None)
     tree = sample(COINS, COIN_ROWS, em=em, **SHORT)
     pivot = {name: x[::-1] for name, x in em.params.items()}
     turned = sample(COINS, COIN_ROWS, em=em, pivot=pivot, **SHORT)
@@ -428,8 +427,8 @@ def test_pointwise_values_too_many_to_keep_are_left_out(monkeypatch):
     """A model's rows are counted in its data: their number is no part of the variable's type."""
     X = mx.datasets.faithful()
     quick = {"draws": 20, "tune": 20, "chains": 1, "random_seed": 0, "progressbar": False}
-    monkeypatch.setattr("mixtures.posterior.sample.KEEP_LOG_LIKELIHOOD", 272 * 20)
+    monkeypatch.setattr("mixtures.posterior.drawing.KEEP_LOG_LIKELIHOOD", 272 * 20)
     assert "log_likelihood" not in sample(GMM(2), X, **quick)
     assert sample(GMM(2), X, log_likelihood=True, **quick)["log_likelihood"]["x"].shape == (1, 20, 272)
-    monkeypatch.setattr("mixtures.posterior.sample.KEEP_LOG_LIKELIHOOD", 272 * 20 + 1)
+    monkeypatch.setattr("mixtures.posterior.drawing.KEEP_LOG_LIKELIHOOD", 272 * 20 + 1)
     assert "log_likelihood" in sample(GMM(2), X, **quick)

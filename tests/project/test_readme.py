@@ -81,7 +81,7 @@ def test_every_command_named_is_understood(monkeypatch):
         asked.append(spec)
         raise InputError("far enough")
 
-    monkeypatch.setattr(cli, "crosscheck", crosscheck)
+    monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", crosscheck)
     text = README.replace("\n", " ")
     commands = re.findall(r"mixtures (crosscheck [a-z]+ (?:--?[a-z]+ \w+ ?)*)", text)
     assert len(commands) >= 2

@@ -5,7 +5,7 @@ import pytest
 from exact_evidence import bernoulli, gaussian, mixture
 
 from mixtures import BMM, GMM, InputError, marginal_likelihood, priors, resolve, sample
-from mixtures.selection import evidence
+from mixtures.selection import bridge
 from mixtures.selection.bridge import _cross
 
 STANDARD_ERRORS = 4
@@ -77,7 +77,7 @@ def test_a_bridge_ends_at_the_exact_value(spec, X):
 @pytest.mark.parametrize("all_labellings", [5, 1])
 def test_some_labellings_say_as_much_as_all(monkeypatch, line_tree, all_labellings):
     """Above five clusters only a pivot's labelling and its exchanges are gone through."""
-    monkeypatch.setattr(evidence, "ALL_LABELLINGS", all_labellings)
+    monkeypatch.setattr(bridge, "ALL_LABELLINGS", all_labellings)
     found = marginal_likelihood(line(3), LINE, tree=line_tree, random_seed=1)
     assert found.method == f"bridge over {6 if all_labellings == 5 else 4} labellings"
     assert_exact(found, exact(line(3), LINE))

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from command import run
 from conftest import every_spec, make_rows
 from scipy import stats
 from sklearn.mixture import GaussianMixture
-from test_cli import run
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, occupied_clusters, plot, select
@@ -385,7 +385,7 @@ def test_options_reach_select(monkeypatch):
         calls.append((spec, list(X.columns), ks, options))
         raise InputError("enough")
 
-    monkeypatch.setattr("mixtures.cli.select.select", asked)
+    monkeypatch.setattr("mixtures.selection.select.select", asked)
     options = "--min-k 2 --max-k 4 --criteria bic,evidence --covariance diag --n-init 3 --draws 7 --tune 8"
     code, _, _ = run(
         "select", "faithful", *options.split(), "--chains", 2, "--columns", "waiting", "--seed", 5

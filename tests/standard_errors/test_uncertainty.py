@@ -14,9 +14,8 @@ from scipy.stats import norm
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, em_step, fit_em, uncertainty
 from mixtures.data.reading import as_data
-from mixtures.density.compiled import CompiledModel
 from mixtures.errors import CollapseError
-from mixtures.posterior.target import prepare
+from mixtures.posterior.target import mixture_target
 from mixtures.standard_errors import bootstrap as boot
 from mixtures.standard_errors.information import observed_information
 from mixtures.standard_errors.side_by_side import METHODS
@@ -38,10 +37,10 @@ def em():
 
 def information(spec, X, weights=None, start=None):
     """A fit and its observed information."""
-    model, twin, resolved, data = prepare(spec, X, weights)
-    fit = fit_em(resolved, data, n_init=4, random_seed=1, tol=1e-9, start=start)
+    target = mixture_target(spec, X, weights)
+    fit = fit_em(target.spec, target.data, n_init=4, random_seed=1, tol=1e-9, start=start)
     on_boundary = fit.spec.family.on_boundary(fit.params)
-    return fit, observed_information(CompiledModel(model, twin), fit.spec.inside(fit.params), on_boundary)
+    return fit, observed_information(target.compiled, fit.spec.inside(fit.params), on_boundary)
 
 
 # The observed information, against Oakes (1999) from EM alone
@@ -175,8 +174,7 @@ def test_what_is_not_identified_has_no_sds():
 
 
 def test_slopes_of_the_transform_are_its_derivatives():
-    model, _, _, _ = prepare(GMM(2), FAITHFUL)
-    compiled = CompiledModel(model)
+    compiled = mixture_target(GMM(2), FAITHFUL).compiled
     params = make_params(GMM(2))
     x = compiled.unconstrain({**params, "mu": FAITHFUL.to_numpy()[:2]})
     found = compiled.constrain_slopes(x)

@@ -10,7 +10,7 @@ from conftest import every_spec, spec_id, tries
 from hypothesis import example, given
 from hypothesis import strategies as st
 from problems import Affine, Recipe, change, condition, recipes, stated, units
-from test_natural import is_natural
+from shared import is_natural
 
 from mixtures import GMM, InputError, crosscheck, declare, em_step, fit_em, resolve
 from mixtures.data.reading import as_data

@@ -27,15 +27,16 @@ from scipy.special import logsumexp
 from typer.testing import CliRunner
 
 import mixtures as mx
-from mixtures.agreement import certificate
-from mixtures.agreement import crosscheck as agreement
+from mixtures.agreement import compare
+from mixtures.agreement import modes as agreement_modes
 from mixtures.cli import app as cli
 from mixtures.cli.text import write_table
 from mixtures.em import fit as em
 from mixtures.interrupts import Interrupted
-from mixtures.posterior import map as modes
+from mixtures.posterior import drawing, modes, samplers
 from mixtures.posterior import nuts as draw
-from mixtures.posterior import sample as sampling
+from mixtures.selection.bridge import _Proposal
+from mixtures.trees import make_tree
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["mixtures.cli.app"])
@@ -282,13 +283,13 @@ def stopped_fit(*args, **kwargs):
 @pytest.mark.parametrize("module", ["sampling", "certificate", "selection", "standard_errors", "evidence"])
 def test_nothing_is_built_on_half_a_fit(module, monkeypatch):
     monkeypatch.setattr(f"mixtures.{module}.fit_em", stopped_fit)
-    monkeypatch.setattr("mixtures.agreement.certificate.best_mode", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("mixtures.agreement.modes.best_mode", lambda *args, **kwargs: 1 / 0)
     calls = {
         "sampling": lambda: mx.sample(mx.GMM(2), FAITHFUL, **SHORT),
         "certificate": lambda: mx.crosscheck(mx.GMM(2), FAITHFUL, **SHORT),
         "selection": lambda: mx.select(mx.GMM(1), FAITHFUL, [2], random_seed=1, progressbar=False),
         "standard_errors": lambda: mx.uncertainty(mx.GMM(2), FAITHFUL, methods="information"),
-        "evidence": lambda: mx.evidence._Proposal.fitted(overlapping(), np.random.default_rng(1)),
+        "evidence": lambda: _Proposal.fitted(overlapping(), np.random.default_rng(1)),
     }
     with pytest.raises(Interrupted) as stop:
         calls[module]()
@@ -316,7 +317,7 @@ def test_chains_cut_short_are_cut_alike():
 
 def interrupted_sampling(ctrl_c, after):
     """`run_nuts` of two chains, whose progress sends Ctrl-C once both are that far, neither much further."""
-    run_nuts, done, sent = sampling.run_nuts, Counter(), threading.Event()
+    run_nuts, done, sent = samplers.run_nuts, Counter(), threading.Event()
 
     def run(*args, on_progress, **kwargs):
         def progress(transitions):
@@ -332,7 +333,7 @@ def interrupted_sampling(ctrl_c, after):
 
 
 def test_an_interrupt_keeps_what_was_drawn(monkeypatch, ctrl_c):
-    monkeypatch.setattr(sampling, "run_nuts", interrupted_sampling(ctrl_c, 2000))
+    monkeypatch.setattr(samplers, "run_nuts", interrupted_sampling(ctrl_c, 2000))
     tree = mx.sample(
         mx.BMM(2), COINS, **SHORT | {"draws": 200_000, "tune": 1000, "cores": 2, "log_likelihood": False}
     )
@@ -392,7 +393,7 @@ ARGUMENTS = ["crosscheck", "faithful", "-k", "2", "--seed", "1", "--tune", "200"
 
 
 def test_ctrl_c_at_the_command_line_shows_and_saves_what_there_is(monkeypatch, tmp_path, ctrl_c):
-    monkeypatch.setattr(sampling, "run_nuts", interrupted_sampling(ctrl_c, 2000))
+    monkeypatch.setattr(samplers, "run_nuts", interrupted_sampling(ctrl_c, 2000))
     path = tmp_path / "cc.mix"
     done = CliRunner().invoke(
         cli.app, [*ARGUMENTS, "--draws", "10000", "--save", str(path)], env={"COLUMNS": "200"}
@@ -408,7 +409,7 @@ def test_ctrl_c_at_the_command_line_shows_and_saves_what_there_is(monkeypatch, t
 
 
 def test_ctrl_c_after_the_last_draw_keeps_the_draws(monkeypatch):
-    align, stopped = sampling.align, []
+    align, stopped = drawing.align_tree, []
 
     def once(*args, **kwargs):
         if not stopped:
@@ -416,7 +417,7 @@ def test_ctrl_c_after_the_last_draw_keeps_the_draws(monkeypatch):
             raise KeyboardInterrupt
         return align(*args, **kwargs)
 
-    monkeypatch.setattr(sampling, "align", once)
+    monkeypatch.setattr(drawing, "align_tree", once)
     tree = mx.sample(mx.BMM(2), COINS, **SHORT)
     assert tree.attrs["complete"] == 1
     assert tree.attrs["stopped"] == "interrupted"
@@ -424,19 +425,19 @@ def test_ctrl_c_after_the_last_draw_keeps_the_draws(monkeypatch):
 
 
 def test_ctrl_c_before_any_draw_leaves_the_certificate(monkeypatch, ctrl_c):
-    monkeypatch.setattr(sampling, "run_nuts", interrupted_sampling(ctrl_c, 0))
+    monkeypatch.setattr(samplers, "run_nuts", interrupted_sampling(ctrl_c, 0))
     cc = mx.crosscheck(mx.GMM(2), FAITHFUL, **SHORT | {"tune": 20_000})
     assert cc.interrupted
     assert cc.passed
     assert cc.posterior is None
     assert np.isfinite(cc.table["sd"]).all()
     monkeypatch.undo()
-    monkeypatch.setattr(agreement, "diagnose", interrupt)
+    monkeypatch.setattr(compare, "diagnose", interrupt)
     cc = mx.crosscheck(mx.GMM(2), FAITHFUL, **SHORT)
     assert cc.notes[0] == "interrupted: the posterior was not judged"
     assert cc.posterior.attrs["complete"] == 1
     monkeypatch.undo()
-    monkeypatch.setattr(agreement, "side_by_side", interrupt)
+    monkeypatch.setattr("mixtures.standard_errors.methods.compare", interrupt)
     cc = mx.crosscheck(mx.GMM(2), FAITHFUL, **SHORT, uncertainty="all")
     assert cc.notes[-1] == "interrupted: without sds by several methods"
     assert cc.convergence is not None
@@ -445,7 +446,7 @@ def test_ctrl_c_before_any_draw_leaves_the_certificate(monkeypatch, ctrl_c):
 def test_ctrl_c_in_map_shows_em_and_leaves_files(monkeypatch, tmp_path):
     path = tmp_path / "cc.mix"
     path.write_bytes(b"as it was")
-    monkeypatch.setattr(certificate, "best_mode", interrupt)
+    monkeypatch.setattr(agreement_modes, "best_mode", interrupt)
     done = CliRunner().invoke(cli.app, [*ARGUMENTS, "--save", str(path)])
     assert done.exit_code == 130
     assert "EM so far" in done.stderr
@@ -456,7 +457,7 @@ def test_ctrl_c_in_map_shows_em_and_leaves_files(monkeypatch, tmp_path):
 
 
 def test_ctrl_c_among_the_methods_keeps_those_done(monkeypatch):
-    monkeypatch.setattr("mixtures.standard_errors.side_by_side.bootstrap", interrupt)
+    monkeypatch.setattr("mixtures.standard_errors.methods.bootstrap", interrupt)
     beside = mx.uncertainty(
         mx.GMM(2), FAITHFUL, methods=["information", "bootstrap", "weighted"], random_seed=1
     )
@@ -544,7 +545,7 @@ def test_a_chain_that_fails_under_another_sampler(sampler, monkeypatch):
         params = mx.fit_em(mx.BMM(2), COINS, random_seed=1).params
         group = {name: np.broadcast_to(x, (*shape, *x.shape)) for name, x in params.items()}
         stats = {name: rng.random(shape) for name in draw.STATISTICS}
-        return sampling.make_tree({"posterior": group, "sample_stats": stats}, {}, {})
+        return make_tree({"posterior": group, "sample_stats": stats}, {}, {})
 
     monkeypatch.setattr(module, "sample", fails_at_the_second)
     if sampler == "nutpie":

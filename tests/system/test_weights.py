@@ -11,12 +11,12 @@ import mixtures as mx
 from mixtures import BMM, GMM, InputError, crosscheck, declare, fit_em, fit_map, priors, resolve, sample
 from mixtures.data.reading import as_data
 from mixtures.density.compiled import CompiledModel
-from mixtures.posterior.target import prepare
+from mixtures.posterior.target import mixture_target
 
 
 @pytest.fixture
-def _always_twins(monkeypatch):
-    monkeypatch.setattr("mixtures.posterior.target.WORTH_A_TWIN", 1)
+def _always_distinct(monkeypatch):
+    monkeypatch.setattr("mixtures.posterior.target.WORTH_DISTINCT", 1)
 
 
 QUICK = {"draws": 400, "tune": 300, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -83,14 +83,15 @@ def test_em_over_distinct_rows_is_em_over_all(spec, monkeypatch):
 # PyMC
 
 
-@pytest.mark.usefixtures("_always_twins")
+@pytest.mark.usefixtures("_always_distinct")
 @every_spec
 @pytest.mark.parametrize("jacobian", [0.0, 1.0])
-def test_the_twin_over_distinct_rows_has_the_density_of_the_model(spec, jacobian):
+def test_a_model_over_distinct_rows_has_the_density_of_the_model(spec, jacobian):
     _, _, all_rows = counted(spec)
-    model, twin, resolved, data = prepare(spec, all_rows)
-    assert twin is not None
-    rows, distinct = CompiledModel(model), CompiledModel(model, twin)
+    target = mixture_target(spec, all_rows)
+    resolved, data, distinct = target.spec, target.data, target.compiled
+    assert distinct.source is not distinct.model
+    rows = CompiledModel(distinct.model)
     x = rows.unconstrain(resolved.inside(fit_em(resolved, data, n_init=1, random_seed=0).params))
     for at in (x, x + 0.1):
         ours = distinct.value_and_grad(at, jacobian=bool(jacobian))
@@ -136,13 +137,14 @@ def test_the_posterior_of_counts_is_the_conjugate_one():
     assert p.std() == pytest.approx(exact.std(), rel=0.1)
 
 
-def test_few_rows_are_not_worth_a_twin():
+def test_few_repeats_are_not_worth_a_second_model():
     X = np.random.default_rng(0).integers(0, 2, (5000, 3))
-    assert prepare(BMM(2), X[:500])[1] is None
-    assert prepare(BMM(2), X)[1] is not None
+    few, many = (mixture_target(BMM(2), rows).compiled for rows in (X[:500], X))
+    assert few.source is few.model
+    assert many.source is not many.model
 
 
-@pytest.mark.usefixtures("_always_twins")
+@pytest.mark.usefixtures("_always_distinct")
 def test_a_sample_over_distinct_rows_keeps_every_row():
     X = np.random.default_rng(0).integers(0, 2, (300, 3))
     tree = sample(BMM(2, prior=priors.Beta(2, 2)), X, **QUICK)
