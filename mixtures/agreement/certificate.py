@@ -106,7 +106,7 @@ def slopes(
 def last_digits(compiled: CompiledModel, spec: Mixture, em: EMFit) -> list[Array]:
     """Coordinates of EM's parameters with their last digits changed, up and down."""
     inside, eps = spec.inside(em.params), float(np.finfo(float).eps)
-    return [compiled.unconstrain({**inside, **spec.family.shaken(inside, by)}) for by in (eps, -eps)]
+    return [compiled.unconstrain({**inside, **spec.family.perturbed(inside, by)}) for by in (eps, -eps)]
 
 
 def maximum(curvature: Curvature) -> Check:

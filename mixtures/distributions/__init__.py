@@ -1,3 +1,8 @@
-"""Marginalised mixtures as PyMC distributions, for anyone's model."""
+"""Marginalised mixtures as PyMC distributions, for anyone's model. Importing it registers them all."""
 
 from mixtures.distributions import numba_loading  # noqa: F401 (registers itself)
+from mixtures.distributions.bernoulli import BernoulliMixture
+from mixtures.distributions.gaussian import GaussianMixture
+from mixtures.distributions.inverse_wishart import InverseWishart
+
+__all__ = ["BernoulliMixture", "GaussianMixture", "InverseWishart"]

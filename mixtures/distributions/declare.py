@@ -7,7 +7,6 @@ import pymc as pm
 
 from mixtures.arguments import check_kind
 from mixtures.data.reading import as_data
-from mixtures.distributions import bernoulli, gaussian  # noqa: F401 (they register with declare_rows)
 from mixtures.distributions.components import declare_rows
 from mixtures.errors import IdentifiabilityWarning, warn
 from mixtures.families.mixture import Mixture

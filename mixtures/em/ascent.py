@@ -1,21 +1,57 @@
-"""The way up from one start: EM, plain or accelerated, until nothing is left to climb."""
+"""EM from one start: iterations, plain or accelerated, until what is left is too short to matter."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mixtures.em.acceleration import extrapolated
+from mixtures.em.acceleration import Accelerator, Plain
 from mixtures.em.natural import Kernel
-from mixtures.em.problem import Problem, Run
+from mixtures.em.problem import Point, Problem, Run
 from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array, Params
+from mixtures.types import Params
 
-__all__ = ["ascend"]
+__all__ = ["Pace", "ascend"]
 
 EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the steps of EM shrink, and what that leaves to go: the stopping rule.
+
+    Near a mode every step is a constant share of the one before. The steps to come
+    then add up to ``step / (1 - share)`` (Aitken). One share alone may be an accident
+    of a plateau, so the rule asks for two estimates in a row.
+
+    Attributes
+    ----------
+    step : float
+        Length of the last step, in standard deviations of the complete data.
+    left, left_before : float
+        Estimates of the distance to the limit, the last and the one before it.
+    """
+
+    step: float = np.nan
+    left: float = np.inf
+    left_before: float = np.inf
+
+    def after(self, step: float) -> "Pace":
+        """The pace after one more step."""
+        share = step / self.step
+        return Pace(step, step / (1 - share) if share < 1 else np.inf, self.left)
+
+    def after_jump(self) -> "Pace":
+        """The pace where the next step cannot be compared with the last one."""
+        return Pace(np.nan, self.left, self.left_before)
+
+    def has_arrived(self, tol: float) -> bool:
+        """Whether the limit is nearer than ``tol``."""
+        return self.step == 0 or max(self.left, self.left_before) < tol
 
 
 def ascend(
@@ -24,11 +60,11 @@ def ascend(
     start: Params,
     tol: float,
     max_iter: int,
-    trace: list[float],
+    trace: Sequence[float] = (),
     *,
-    leap: bool = False,
+    accelerator: Accelerator = Plain(),  # noqa: B008 (a frozen value)
 ) -> Run:
-    """Iterate from one start until the distance left is below ``tol``, extending ``trace``.
+    """Iterate from one start until the distance left is below ``tol``.
 
     Params, log-likelihood and the end of the trace belong together: the last
     M-step only measures how far there is to go.
@@ -45,11 +81,10 @@ def ascend(
         Distance to the limit at which to stop, in standard deviations of the complete data.
     max_iter : int
         Length that the trace may reach, less one.
-    trace : list of float
+    trace : sequence of float
         Objective so far, without that at the start.
-    leap : bool, default False
-        After every three steps, leap to where the last two point (SQUAREM); a
-        leap that does not raise the objective is not taken.
+    accelerator : Plain or Squarem
+        Whether to jump ahead of EM; a jump that does not raise the objective is not made.
 
     Returns
     -------
@@ -65,80 +100,66 @@ def ascend(
     Interrupted
         At Ctrl-C once there is an objective; carries the run so far.
     """
-    spec = problem.spec
-    before = params = dict(start)
-    trace, step_before, left_before = list(trace), np.nan, np.inf
-    landing: dict[str, Array] | None = None  # where plain EM would be, while a leap is on trial
-    plain = 0  # steps since the last leap
-    terms_before = np.inf  # of a pass that may have been in another form, with other rounding
-    _refuse_collapse(problem, params, params, trace)
-    reached: tuple[dict[str, Array], float, int] | None = None  # what belongs together, for an interrupt
+    trace = list(trace)
+    pace, before, reached = Pace(), None, None
+    _refuse_collapse(problem, start, start, trace)
     try:
+        here = problem.point(start, kernel, tol)
         while True:
-            passed = problem.e_step(params, kernel, tol)
-            log_prior = spec.log_prior(params)
-            objective = passed.log_likelihood + log_prior
-            if landing is not None and not objective > trace[-1]:
-                params, landing = landing, None
-                continue
-            problem.refuse_impossible(passed, params)
-            landing = None
-            trace.append(objective)
-            terms = passed.magnitude + abs(log_prior)
-            if _fell(spec, trace, max(terms, terms_before), before, params):
-                raise NonMonotoneError(
-                    f"the EM objective fell from {trace[-2]:.12g} to {objective:.12g} "
-                    f"at iteration {len(trace) - 1}",
-                    before,
-                    trace,
-                )
-            reached, terms_before = (params, passed.log_likelihood, len(trace)), terms
-            new = problem.m_step(passed.statistics)
-            _refuse_collapse(problem, new, params, trace)
-            step = spec.step_length(new, params, passed.statistics.count)
-            rate = step / step_before  # one step alone says nothing about it, two may meet on a plateau
-            left = step / (1 - rate) if rate < 1 else np.inf
-            stuck = step == 0 or (not rate < 1 and step <= _resolution(spec, new, passed.statistics))
-            converged = stuck or max(left, left_before) < tol
-            if converged or len(trace) > max_iter:
-                return Run(params, passed.log_likelihood, trace, converged)
-            plain += 1
-            far = (
-                extrapolated(problem, before, params, new, step_before, passed.statistics.count)
-                if leap and plain > 2
-                else None
-            )
-            if far is None:
-                before, params, step_before, left_before = params, new, step, left
-            else:
-                landing, plain = new, 0
-                before, params, step_before, left_before = params, far, np.nan, left
+            problem.refuse_impossible(here)
+            trace.append(here.objective)
+            _refuse_fall(problem.spec, before, here, trace)
+            reached = here, len(trace)
+            new = problem.m_step(here.statistics)
+            _refuse_collapse(problem, new, here.params, trace)
+            last, pace = pace, pace.after(problem.spec.step_length(new, here.params, here.statistics.count))
+            arrived = pace.has_arrived(tol) or _only_rounding(problem.spec, pace, new, here.statistics)
+            if arrived or len(trace) > max_iter:
+                return Run(here.params, here.log_likelihood, trace, arrived)
+            jump, accelerator = accelerator.ahead(problem, before, here, new, last.step)
+            trial = None if jump is None else problem.point(jump, kernel, tol)
+            pace = pace if trial is None else pace.after_jump()
+            if trial is None or not trial.objective > here.objective:
+                trial = problem.point(new, kernel, tol)
+            before, here = here, trial
     except KeyboardInterrupt as error:
         if reached is None:
             raise
-        params, log_likelihood, length = reached
-        raise Interrupted(Run(params, log_likelihood, trace[:length], False)) from error
+        point, length = reached
+        raise Interrupted(Run(point.params, point.log_likelihood, trace[:length], False)) from error
 
 
-def _fell(spec: Mixture, heights: list[float], terms: float, *points: Params) -> bool:
-    """Whether the last height is below the one before by more than rounding, of terms that add up to so much.
+def _refuse_fall(spec: Mixture, before: Point | None, here: Point, trace: Sequence[float]) -> None:
+    """The guarantee of EM: the objective does not fall by more than the rounding of its terms.
 
     Parameters are rounded too, which shows where a covariance is nearly singular or means are far from 0.
     """
-    if len(heights) < 2 or heights[-1] >= heights[-2] - TOLERANCES.em_rounding * EPS * terms:
+    if before is None:
+        return
+    terms = max(before.magnitude, here.magnitude)
+    if here.objective >= before.objective - TOLERANCES.em_rounding * EPS * terms:
+        return
+    points = (before.params, here.params)
+    moved = [spec.family.distance(spec.family.perturbed(params, EPS), params).max() for params in points]
+    grain = np.sqrt(2 * max(moved))  # what rounding does to a row's log density, relative to it
+    if not here.objective >= before.objective - TOLERANCES.em_rounding * grain * terms:
+        raise NonMonotoneError(
+            f"the EM objective fell from {before.objective:.12g} to {here.objective:.12g} "
+            f"at iteration {len(trace) - 1}",
+            before.params,
+            trace,
+        )
+
+
+def _only_rounding(spec: Mixture, pace: Pace, params: Params, statistics: Any) -> bool:
+    """Whether steps no longer shrink because they are as short as rounding makes them."""
+    if np.isfinite(pace.left):
         return False
-    moved = [spec.family.distance(spec.family.shaken(params, EPS), params).max() for params in points]
-    grain = np.sqrt(2 * max(moved))  # what rounding does to a row's log density, in shares of it
-    return not heights[-1] >= heights[-2] - TOLERANCES.em_rounding * grain * terms
+    perturbed = {**spec.family.perturbed(params, EPS), "alpha": params["alpha"] * (1 + EPS)}
+    return pace.step <= TOLERANCES.em_rounding * spec.step_length(perturbed, params, statistics.count)
 
 
-def _resolution(spec: Mixture, params: Params, statistics: Any) -> float:
-    """Length of a step that only rounding makes: steps so short no longer shrink."""
-    shaken = {**spec.family.shaken(params, EPS), "alpha": params["alpha"] * (1 + EPS)}
-    return TOLERANCES.em_rounding * spec.step_length(shaken, params, statistics.count)
-
-
-def _refuse_collapse(problem: Problem, params: Params, before: Params, trace: list[float]) -> None:
+def _refuse_collapse(problem: Problem, params: Params, before: Params, trace: Sequence[float]) -> None:
     if defects := problem.defects(params):
         k, reason = next(iter(defects.items()))
         raise CollapseError(f"cluster {k} collapsed: {reason}", before, trace)

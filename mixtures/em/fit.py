@@ -4,9 +4,9 @@ One pass over the rows (see `estep`) gives responsibilities and, with them, the
 sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -14,11 +14,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
+from mixtures.em.acceleration import ACCELERATORS, Accelerator
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import e_step
 from mixtures.em.natural import Kernel
-from mixtures.em.problem import Run, problem_of
+from mixtures.em.problem import Problem, Run, problem_of
 from mixtures.em.starts import random_starts
 from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, warn
 from mixtures.families.doubts import doubts
@@ -30,8 +32,6 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
 __all__ = ["em_step", "fit_em"]
-
-"""A warning is of the line outside this folder that led to it."""
 
 
 def em_step(
@@ -84,10 +84,9 @@ def em_step(
     [55.5, 80.5]
     """
     problem = problem_of(spec, X, weights, hold, hard)
-    params = problem.check(params)
-    passed = problem.e_step(params)
-    problem.refuse_impossible(passed, params)
-    return problem.m_step(passed.statistics)
+    point = problem.point(problem.check(params))
+    problem.refuse_impossible(point)
+    return problem.m_step(point.statistics)
 
 
 def fit_em(
@@ -155,7 +154,7 @@ def fit_em(
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.
     accelerate : {None, "squarem"}, default None
         "squarem" leaps ahead after every three iterations, to where the last two
-        point, and takes no leap that does not raise the objective: far fewer
+        point, and makes no jump that does not raise the objective: far fewer
         iterations where clusters overlap.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
@@ -214,66 +213,102 @@ def fit_em(
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     rows = spec.ordered(as_rows(X, weights), X)
     problem = problem_of(spec, rows, None, hold, hard)
-    spec, data = problem.spec, problem.data
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:
         raise InputError(f"tol must be positive, got {tol!r:.80}")
-    if accelerate not in (None, "squarem") or (accelerate and hard):
+    if accelerate not in ACCELERATORS or (accelerate and hard):
         raise InputError(
             f"accelerate={accelerate!r}: it is None or 'squarem', and None with hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    if start is not None:
-        starts = [problem.check(start)]
-    else:
-        starts = [problem.check(params) for params in random_starts(spec, rows, n_init, rng)]
-
-    runs: list[Run] = []
-    collapsed: dict[int, CollapseError] = {}
-
-    def run(i: int, params: Params, tol: float, trace: list[float]) -> Run:
-        try:
-            return ascend(problem, kernel, params, tol, max_iter, trace, leap=accelerate is not None)
-        except CollapseError as error:
-            collapsed[i] = error
-            return Run(error.params, np.nan, [*error.objective_trace, np.nan], False)
-
-    loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
-    soft = None if hard else Kernel(spec, data)
-    interrupted: tuple[str, ...] = ()
-    with threadpool_limits(1), soft or nullcontext() as kernel:
-        try:
-            for i, params in enumerate(track(starts, "EM", shown=progressbar)):
-                runs.append(run(i, params, loose, []))
-            while True:
-                restarts = _record(runs, collapsed)
-                winner = int(restarts.order[0])
-                best = runs[winner]
-                if loose > tol and best.converged:
-                    best = run(winner, best.params, tol, best.trace[:-1])
-                if winner not in collapsed:
-                    break
-                runs[winner] = best  # it collapsed on the last stretch: the next best goes on
-        except KeyboardInterrupt as error:
-            interrupted = (f"{INTERRUPTED}: {len(runs)} of {len(starts)} starts were run",)
-            last = [error.partial] if isinstance(error, Interrupted) else []
-            stretch = len(runs) == len(starts)
-            runs += [] if stretch else last
-            if len(collapsed) == len(runs):
-                raise
-            restarts = _record(runs, collapsed)
-            best = last[0] if stretch and last else runs[restarts.order[0]]
-            best = replace(best, converged=False)
-
-    params = best.params
+    given = random_starts(problem.spec, rows, n_init, rng) if start is None else [start]
+    starts = [problem.check(params) for params in given]
+    with threadpool_limits(1), nullcontext() if hard else Kernel(problem.spec, problem.data) as kernel:
+        climb = _Climb(problem, kernel, max_iter, ACCELERATORS[accelerate])
+        search = _search(climb, starts, tol, shown=progressbar)
+    best, params = search.best, search.best.params
     if start is None and not problem.held:
-        params = spec.relabel(params, np.argsort(-params["alpha"]))
+        params = problem.spec.relabel(params, np.argsort(-params["alpha"]))
     log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
     if hard:  # so far that of rows and their clusters, not of the mixture
-        log_likelihood = e_step(spec, data, params).log_likelihood
-        log_posterior = log_likelihood + spec.log_prior(params)
-    notes = interrupted + spec.check(rows) + _empty_clusters(params, data.total)
-    if not (best.converged or interrupted):
+        log_likelihood = e_step(problem.spec, problem.data, params).log_likelihood
+        log_posterior = log_likelihood + problem.spec.log_prior(params)
+    return EMFit(
+        spec=problem.spec,
+        params=params,
+        log_likelihood=log_likelihood,
+        log_posterior=log_posterior,
+        objective_trace=np.array(best.trace),
+        converged=best.converged,
+        n_iter=len(best.trace) - 1,
+        restarts=replace(search.restarts, best=best.trace[-1]),
+        notes=(*search.interrupted, *_notes(problem, rows, search, max_iter)),
+        features=problem.data.features,
+    )
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """How one start is climbed from; a collapse ends the run, not the fit."""
+
+    problem: Problem
+    kernel: Kernel | None
+    max_iter: int
+    accelerator: Accelerator
+
+    def __call__(self, start: Params, tol: float, trace: Sequence[float] = ()) -> Run:
+        """Climb to a tolerance, after iterations whose objectives are ``trace``."""
+        try:
+            return ascend(
+                self.problem, self.kernel, start, tol, self.max_iter, trace, accelerator=self.accelerator
+            )
+        except CollapseError as error:
+            return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The best run, the record of all, and a note if Ctrl-C cut them short."""
+
+    best: Run
+    restarts: Restarts
+    interrupted: tuple[str, ...] = ()
+
+
+def _search(climb: _Climb, starts: Sequence[Params], tol: float, *, shown: bool) -> _Search:
+    """Climb from every start to a loose tolerance, and from the best of them to the end."""
+    loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
+    runs: list[Run] = []
+    try:
+        for start in track(starts, "EM", shown=shown):
+            runs.append(climb(start, loose))
+        while True:
+            restarts = _record(runs)
+            winner = int(restarts.order[0])
+            best = runs[winner]
+            if loose > tol and best.converged:
+                best = climb(best.params, tol, best.trace[:-1])
+            if best.collapse is None:
+                return _Search(best, restarts)
+            runs[winner] = best  # it collapsed on the last stretch: the next best goes on
+    except KeyboardInterrupt as error:
+        note = (f"{INTERRUPTED}: {len(runs)} of {len(starts)} starts were run",)
+        partial = error.partial if isinstance(error, Interrupted) else None
+        if len(runs) < len(starts):
+            runs += [] if partial is None else [partial]
+            partial = None
+        if all(run.collapse is not None for run in runs):
+            raise
+        restarts = _record(runs)
+        best = runs[restarts.order[0]] if partial is None else partial
+        return _Search(replace(best, converged=False), restarts, note)
+
+
+def _notes(problem: Problem, rows: Rows, search: _Search, max_iter: int) -> tuple[str, ...]:
+    """What a reader of the fit should know; what should stop him is a warning too."""
+    spec, params = problem.spec, search.best.params
+    notes = spec.check(rows) + _empty_clusters(params, problem.data.total)
+    if not (search.best.converged or search.interrupted):
         unfinished = (
             f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol, or use "
             "accelerate='squarem'"
@@ -283,34 +318,24 @@ def fit_em(
     if doubtful := doubts(spec, rows, params, problem.scale):
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
-    return EMFit(
-        spec=spec,
-        params=params,
-        log_likelihood=log_likelihood,
-        log_posterior=log_posterior,
-        objective_trace=np.array(best.trace),
-        converged=best.converged,
-        n_iter=len(best.trace) - 1,
-        restarts=replace(restarts, best=best.trace[-1]),
-        notes=notes,
-        features=data.features,
-    )
+    return notes
 
 
-def _record(runs: list[Run], collapsed: Mapping[int, CollapseError]) -> Restarts:
+def _record(runs: Sequence[Run]) -> Restarts:
     """What became of the starts, one of which must have come to something."""
-    if len(collapsed) == len(runs):
+    collapses = {i: run.collapse for i, run in enumerate(runs) if run.collapse is not None}
+    if len(collapses) == len(runs):
         raise CollapseError(
-            f"all {len(runs)} starts collapsed (first: {collapsed[0]}); use prior='default', fewer "
+            f"all {len(runs)} starts collapsed (first: {collapses[0]}); use prior='default', fewer "
             "components, a simpler covariance_type, or more n_init",
-            collapsed[0].params,
-            list(collapsed[0].objective_trace),
+            collapses[0].params,
+            list(collapses[0].objective_trace),
         )
     return Restarts(
         log_posterior=np.array([run.trace[-1] for run in runs]),
         traces=tuple(np.array(run.trace) for run in runs),
         params=tuple(run.params for run in runs),
-        collapsed={i: str(error) for i, error in sorted(collapsed.items())},
+        collapsed={i: str(error) for i, error in collapses.items()},
     )
 
 

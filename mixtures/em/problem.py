@@ -1,6 +1,6 @@
 """What EM maximises: a model on data, with some parameters held."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -14,14 +14,14 @@ from mixtures.data.sources import as_rows
 from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
 from mixtures.em.hard import hard_assignment, worst_rows
 from mixtures.em.natural import Kernel
-from mixtures.errors import InputError
+from mixtures.errors import CollapseError, InputError
 from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.messages import did_you_mean
 from mixtures.types import Array, Params
 
-__all__ = ["Problem", "Run", "problem_of"]
+__all__ = ["Point", "Problem", "Run", "problem_of"]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,22 @@ class Problem:
             return self._without_empty_clusters(passed, params)
         return passed
 
-    def refuse_impossible(self, passed: EStep, params: Params) -> None:
+    def point(self, params: Params, kernel: Kernel | None = None, tol: float = 0.0) -> "Point":
+        """Parameters with one pass over the data at them."""
+        passed, log_prior = self.e_step(params, kernel, tol), self.spec.log_prior(params)
+        return Point(
+            dict(params),
+            passed.log_likelihood,
+            passed.log_likelihood + log_prior,
+            passed.magnitude + abs(log_prior),
+            passed.statistics,
+        )
+
+    def refuse_impossible(self, point: "Point") -> None:
         """Refuse parameters under which some row is impossible: the objective has no value there."""
-        if passed.log_likelihood > -np.inf:
+        if point.log_likelihood > -np.inf:
             return
-        row = worst_rows(self.spec, self.data, params, 1)[0]
+        row = worst_rows(self.spec, self.data, point.params, 1)[0]
         raise InputError(
             f"at these parameters row {str(row.label)[:80]} is {NO_DENSITY}: move what is given (start, "
             "hold or params) nearer to the data, or off the boundary, such as p of exactly 0 or 1"
@@ -68,7 +79,7 @@ class Problem:
         """Parameters that the statistics make best, but for those held."""
         return {**self.spec.maximize(statistics), **self.held}
 
-    def height(self, passed: EStep, params: Params) -> float:
+    def objective(self, passed: EStep, params: Params) -> float:
         """Objective at the parameters of a pass."""
         return passed.log_likelihood + self.spec.log_prior(params)
 
@@ -89,8 +100,31 @@ class Problem:
         if self.defects(new):
             return passed
         after = e_step(self.spec, self.data, new, self.assign)
-        is_gain = self.height(after, new) > self.height(passed, params)
+        is_gain = self.objective(after, new) > self.objective(passed, params)
         return replace(passed, statistics=statistics) if is_gain else passed
+
+
+@dataclass(frozen=True)
+class Point:
+    """Parameters, and what one pass over the data found at them.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        The parameters.
+    log_likelihood, objective : float
+        Log-likelihood, and the same with the log prior: what EM raises.
+    magnitude : float
+        Sum of the sizes of the terms of the objective, which its rounding is relative to.
+    statistics : object
+        Sufficient statistics under the responsibilities: what the M-step needs.
+    """
+
+    params: dict[str, Array]
+    log_likelihood: float
+    objective: float
+    magnitude: float
+    statistics: Any
 
 
 @dataclass(frozen=True)
@@ -99,8 +133,9 @@ class Run:
 
     params: dict[str, Array]
     log_likelihood: float
-    trace: list[float]
+    trace: Sequence[float]
     converged: bool
+    collapse: CollapseError | None = None
 
 
 def problem_of(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:

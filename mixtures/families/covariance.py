@@ -76,7 +76,7 @@ class Covariance(ABC):
     def rescaled(self, value: Array, scale: Array) -> Array:
         """The parameter when every feature is divided by its scale."""
 
-    def shaken(self, value: Array, by: float) -> Array:
+    def perturbed(self, value: Array, by: float) -> Array:
         """The parameter with every entry changed by this share of it, to the side that shows most."""
         return value * (1 + by)
 
@@ -176,7 +176,7 @@ class Dense(Covariance):
     def rescaled(self, value: Array, scale: Array) -> Array:
         return value / np.outer(scale, scale)
 
-    def shaken(self, value: Array, by: float) -> Array:
+    def perturbed(self, value: Array, by: float) -> Array:
         return value * (1 + by * (2 * np.eye(value.shape[-1]) - 1))  # narrow ones are differences
 
     def dependent(self, scatter: Array) -> list[int]:

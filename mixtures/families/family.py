@@ -134,7 +134,7 @@ class Family(ABC):
     def divergence(self, a: Params, b: Params) -> Array:
         """The same of every pair of clusters, (..., K, K)."""
 
-    def shaken(self, params: Params, by: float) -> dict[str, Array]:
+    def perturbed(self, params: Params, by: float) -> dict[str, Array]:
         """Parameters with every number changed by this share of it, to the side that shows most."""
         return {name: params[name] * (1 + by) for name in self.dims}
 

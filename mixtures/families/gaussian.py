@@ -264,10 +264,10 @@ class Gaussian(Family):
             np.expand_dims(self._scale(b), -2 - core),
         )
 
-    def shaken(self, params: Params, by: float) -> dict[str, Array]:
+    def perturbed(self, params: Params, by: float) -> dict[str, Array]:
         """Means moved, and covariances widened where they are narrowest."""
         name = self.covariance.parameter
-        return {"mu": params["mu"] * (1 + by), name: self.covariance.shaken(params[name], by)}
+        return {"mu": params["mu"] * (1 + by), name: self.covariance.perturbed(params[name], by)}
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
         """Clusters whose covariance is more the prior's doing than the data's."""

@@ -6,9 +6,7 @@ from typing import Any
 
 from mixtures.arguments import check_kind
 from mixtures.data.sources import as_rows
-from mixtures.families.bernoulli import BMM
 from mixtures.families.family import Family
-from mixtures.families.gaussian import GMM
 from mixtures.families.mixture import Mixture
 
 __all__ = ["MODELS", "recognise", "recognise_mixture", "resolve"]
@@ -68,5 +66,5 @@ def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
     return found.family if (found := recognise_mixture(dims, 1)) else None
 
 
-MODELS: dict[str, type[Mixture]] = {"gmm": GMM, "bmm": BMM}
-"""Models by the name they have on the command line."""
+MODELS: dict[str, type[Mixture]] = {model.__name__.lower(): model for model in Mixture.__subclasses__()}
+"""Models by the name they have on the command line; `mixtures.families` imports them all."""

@@ -18,7 +18,6 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from mixtures.errors import InputError
-from mixtures.families import registry  # noqa: F401 (else no model would be known)
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 

@@ -13,6 +13,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixtures.data.table import Data
+from mixtures.em.acceleration import Squarem
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import soft_assignment
 from mixtures.em.natural import Kernel
@@ -142,7 +143,7 @@ def bootstrap(
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:
                 with Kernel(em.spec, problem.data) as kernel:
-                    run = ascend(problem, kernel, em.params, tol, MAX_ITER, [], leap=True)
+                    run = ascend(problem, kernel, em.params, tol, MAX_ITER, accelerator=Squarem())
             except CollapseError:
                 collapsed += 1
                 continue
