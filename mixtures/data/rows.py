@@ -11,6 +11,7 @@ that `Rows` can do, and nothing above it knows where the rows are:
   ``numpy.maximum``, can be given as ``add``. For a cluster, ``f`` is sent to the
   rows: a function of a module, or `functools.partial` of one, that carries
   parameters and no data.
+- `sum_once` keeps such a sum with the rows, for what is asked more than once.
 - ``rows.subsample(size, rng)`` is a table in memory for what needs one.
 
 `Data` is the case of one block, `mixtures.data.chunks.Chunks` that of an iterable,
@@ -22,6 +23,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -30,7 +32,7 @@ from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.messages import shortened
 
-__all__ = ["Blocks", "Rows", "check_alike", "check_two_dimensions", "means"]
+__all__ = ["Blocks", "Rows", "check_alike", "check_two_dimensions", "means", "sum_once"]
 
 
 class Rows(Protocol):
@@ -56,6 +58,10 @@ class Rows(Protocol):
     def compressed(self) -> "Rows":
         """The same rows, those that repeat counted once where that is worth it."""
 
+    @property
+    def sums(self) -> dict[Any, Any]:
+        """What `sum_once` has worked out."""
+
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
         """Sum of ``f(block)`` over the blocks of rows, in an order that is always the same."""
 
@@ -63,9 +69,17 @@ class Rows(Protocol):
         """All rows and weights if there are no more than ``size``; else so many, drawn by weight."""
 
 
+def sum_once[T](rows: Rows, key: Any, f: Callable[[Data], T]) -> T:
+    """Sum of ``f`` over the rows, worked out when its key is first asked for: rows do not change."""
+    if key not in rows.sums:
+        rows.sums[key] = rows.sum_over(f)
+    found: T = rows.sums[key]
+    return found
+
+
 def means(rows: Rows) -> np.ndarray:
     """Weighted mean of every column, shape (D,)."""
-    return np.asarray(rows.sum_over(_column_sums) / rows.total)
+    return np.asarray(sum_once(rows, "column sums", _column_sums) / rows.total)
 
 
 def _column_sums(data: Data) -> np.ndarray:
@@ -95,6 +109,11 @@ class Blocks(ABC):
     features: tuple[str, ...]
     sizes: np.ndarray
     totals: np.ndarray | None
+
+    @cached_property
+    def sums(self) -> dict[Any, Any]:
+        """What `sum_once` has worked out."""
+        return {}
 
     @property
     def n_rows(self) -> int:

@@ -21,7 +21,7 @@ from mixtures.em.ascent import ascend
 from mixtures.em.estep import e_step
 from mixtures.em.natural import Kernel
 from mixtures.em.problem import Problem, Run, problem_of
-from mixtures.em.starts import random_starts
+from mixtures.em.starts import Sample, random_starts, start_sample
 from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, warn
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
@@ -221,7 +221,8 @@ def fit_em(
             f"accelerate={accelerate!r}: it is None or 'squarem', and None with hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    given = random_starts(problem.spec, rows, n_init, rng) if start is None else [start]
+    sample = start_sample(rows, rng) if start is None else None
+    given = random_starts(problem.spec, rows, n_init, rng, sample) if start is None else [start]
     starts = [problem.check(params) for params in given]
     with threadpool_limits(1), nullcontext() if hard else Kernel(problem.spec, problem.data) as kernel:
         climb = _Climb(problem, kernel, max_iter, ACCELERATORS[accelerate])
@@ -242,7 +243,7 @@ def fit_em(
         converged=best.converged,
         n_iter=len(best.trace) - 1,
         restarts=replace(search.restarts, best=best.trace[-1]),
-        notes=(*search.interrupted, *_notes(problem, rows, search, max_iter)),
+        notes=(*search.interrupted, *_notes(problem, rows, sample, search, max_iter)),
         features=problem.data.features,
     )
 
@@ -304,7 +305,9 @@ def _search(climb: _Climb, starts: Sequence[Params], tol: float, *, shown: bool)
         return _Search(replace(best, converged=False), restarts, note)
 
 
-def _notes(problem: Problem, rows: Rows, search: _Search, max_iter: int) -> tuple[str, ...]:
+def _notes(
+    problem: Problem, rows: Rows, sample: Sample | None, search: _Search, max_iter: int
+) -> tuple[str, ...]:
     """What a reader of the fit should know; what should stop him is a warning too."""
     spec, params = problem.spec, search.best.params
     notes = spec.check(rows) + _empty_clusters(params, problem.data.total)
@@ -315,7 +318,7 @@ def _notes(problem: Problem, rows: Rows, search: _Search, max_iter: int) -> tupl
         )
         notes += (unfinished,)
         warn(unfinished, ConvergenceWarning)
-    if doubtful := doubts(spec, rows, params, problem.scale):
+    if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample[0]):
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
     return notes

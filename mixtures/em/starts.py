@@ -11,17 +11,31 @@ from mixtures.em.kmeans import kmeans, kmeans_seeds, nearest
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array, Params
 
-__all__ = ["random_partition", "random_starts", "split_starts"]
+__all__ = ["random_partition", "random_starts", "split_starts", "start_sample"]
+
+Sample = tuple[Array, Array | None]
+"""Rows (n, D), and their weights if they have some."""
 
 START_ROWS = 20_000
-"""Rows at most that the starts look at: the same for all of them, read once."""
+"""Rows at most that the starts look at."""
 
 
 SOFTNESS = 0.1
 """Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
 
 
-def random_starts(spec: Mixture, data: Rows, n: int, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
+def start_sample(data: Rows, rng: np.random.Generator) -> Sample:
+    """Rows and weights that starts look at: the same for all of them, read once."""
+    return data.subsample(START_ROWS, rng)
+
+
+def random_starts(
+    spec: Mixture,
+    data: Rows,
+    n: int,
+    rng: np.random.Generator,
+    sample: Sample | None = None,
+) -> Iterator[dict[str, Array]]:
     """Parameters from k-means++ partitions (Arthur and Vassilvitskii 2007) in standardised units.
 
     In turn k-means runs from the seeds, or their nearest neighbours are the partition.
@@ -36,6 +50,8 @@ def random_starts(spec: Mixture, data: Rows, n: int, rng: np.random.Generator) -
         Number of starts.
     rng : numpy.random.Generator
         Source of randomness.
+    sample : (ndarray, ndarray or None), optional
+        Rows and weights that the starts look at; a subsample by default.
 
     Yields
     ------
@@ -43,7 +59,7 @@ def random_starts(spec: Mixture, data: Rows, n: int, rng: np.random.Generator) -
         Parameters, the clusters in random order.
     """
     location, scale = spec.family.units(data)
-    rows, weights = data.subsample(START_ROWS, rng)
+    rows, weights = start_sample(data, rng) if sample is None else sample
     standardised = (rows - location) / scale
     for i in range(n):
         r = random_partition(standardised, spec.n_components, rng, lloyd=i % 2 == 0, weights=weights)
@@ -81,7 +97,7 @@ def split_starts(
     alpha[largest] = alpha[-1] = alpha[largest] / 2
     yield {**halves, "alpha": alpha}
     location, scale = spec.family.units(data)
-    rows, weights = data.subsample(START_ROWS, rng)
+    rows, weights = start_sample(data, rng)
     r = softmax(spec.log_joint(fewer)(rows.T), axis=0)
     r = r if weights is None else r * weights
     for cluster in range(k):

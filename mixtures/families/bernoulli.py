@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-from mixtures.data.rows import Rows, means
+from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import Family
@@ -59,7 +59,7 @@ class Bernoulli(Family):
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse cells other than 0 and 1; note constant columns."""
-        ones = data.sum_over(_ones)
+        ones = sum_once(data, "ones", _ones)
         constant = [repr(f) for f, n in zip(data.features, ones, strict=True) if n in (0, data.n_rows)]
         if not constant:
             return ()

@@ -28,7 +28,9 @@ FEWEST = 3
 """Rows that must share a value before it counts as repeated."""
 
 
-def doubts(spec: Mixture, rows: Rows, params: Params, scale: Array | None = None) -> tuple[str, ...]:
+def doubts(
+    spec: Mixture, rows: Rows, params: Params, scale: Array | None = None, sample: Array | None = None
+) -> tuple[str, ...]:
     """Doubts about a fit of these rows, in words; empty if there is none.
 
     Parameters
@@ -41,20 +43,24 @@ def doubts(spec: Mixture, rows: Rows, params: Params, scale: Array | None = None
         The fit.
     scale : ndarray, shape (D,), optional
         Scale of the columns, as `Family.units` gives it; worked out if it is not known.
+    sample : ndarray, shape (m, D), optional
+        Rows to look at; a subsample is drawn if there is none.
     """
-    return tuple(_doubts(spec.family, spec, rows, params, scale))
+    X = rows.subsample(ROWS, np.random.default_rng(0))[0] if sample is None else sample
+    return tuple(_doubts(spec.family, spec, rows, X, params, scale))
 
 
 @singledispatch
-def _doubts(family: Family, spec: Mixture, rows: Rows, params: Params, scale: Array | None) -> Iterator[str]:
+def _doubts(
+    family: Family, spec: Mixture, rows: Rows, X: Array, params: Params, scale: Array | None
+) -> Iterator[str]:
     yield from ()
 
 
 @_doubts.register
 def _gaussian_doubts(
-    family: Gaussian, spec: Mixture, rows: Rows, params: Params, scale: Array | None
+    family: Gaussian, spec: Mixture, rows: Rows, X: Array, params: Params, scale: Array | None
 ) -> Iterator[str]:
-    X, _ = rows.subsample(ROWS, np.random.default_rng(0))
     if family.prior is not None:
         scale = family.units(rows)[1] if scale is None else scale
         yield from _far_rows(family, rows, spec.n_components, X, scale)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtures.data.rows import Rows
+from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.columns import check_sizes, check_spread, columns_are
@@ -88,8 +88,8 @@ class Gaussian(Family):
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse constant columns and, where features covary, linearly dependent ones."""
         stated = self.prior is not None and self.prior != "default"
-        few = data.n_rows <= data.n_features  # then they are dependent; and D^2 may be more than memory holds
-        moments = _moments(covariance("diag") if few else self.covariance, data)
+        few = data.n_rows <= data.n_features  # then they are dependent
+        moments = _moments(self.covariance, data)
         check_spread(data, moments.mean[0], moments.variance)
         if stated or not isinstance(self.covariance, Dense):
             return ()
@@ -126,7 +126,7 @@ class Gaussian(Family):
 
     def units(self, data: Rows) -> tuple[Array, Array]:
         """Mean and standard deviation of every feature (one common scale when spherical)."""
-        moments = _moments(covariance("diag"), data)
+        moments = _moments(self.covariance, data)
         return moments.mean[0], self.covariance.unit(moments.variance)
 
     def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
@@ -334,9 +334,10 @@ def _singular(Sigma: Array) -> list[int]:
 
 
 def _moments(structure: Covariance, data: Rows) -> GaussianStatistics:
-    """Statistics of all rows as one cluster."""
+    """Statistics of all rows as one cluster; only variances where D^2 may be more than memory holds."""
+    structure = covariance("diag") if data.n_rows <= data.n_features else structure
     with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` names the columns
-        return data.sum_over(partial(_block_moments, structure))
+        return sum_once(data, ("moments", structure.name), partial(_block_moments, structure))
 
 
 def _block_moments(structure: Covariance, data: Data) -> GaussianStatistics:

@@ -89,8 +89,8 @@ def test_a_fit_in_chunks_is_the_fit(spec, weighted):
 def test_a_seed_draws_the_same_starts(spec, weighted):
     X, _ = make_rows(spec, 300, 3)
     weights = np.random.default_rng(0).uniform(0, 3, 300) * (np.arange(300) % 7 > 0) if weighted else None
-    expected = fit_em(spec, X, n_init=2, weights=weights, random_seed=3, **BRIEF)
-    ours = fit_em(spec, lambda: iter(cut(X)), n_init=2, weights=weights, random_seed=3, **BRIEF)
+    expected = fit_em(spec, X, n_init=2, weights=weights, random_seed=4, **BRIEF)
+    ours = fit_em(spec, lambda: iter(cut(X)), n_init=2, weights=weights, random_seed=4, **BRIEF)
     assert_same_fit(ours, expected)
     np.testing.assert_allclose(ours.restarts.log_posterior, expected.restarts.log_posterior, rtol=1e-9)
 
@@ -209,7 +209,7 @@ def test_an_iteration_reads_the_chunks_once():
         opened.clear()
         em = fit_em(GMM(2), chunks, n_init=1, random_seed=0, max_iter=max_iter, tol=1e-12)
         passes.append(len(opened) - len(em.objective_trace))
-    assert passes[0] == passes[1] <= 10
+    assert passes[0] == passes[1] <= 4
 
 
 def test_one_chunk_is_in_memory_at_a_time():

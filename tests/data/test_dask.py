@@ -261,7 +261,7 @@ def test_only_parameters_and_sums_travel(client, travelling, monkeypatch):
     before = sent(client)
     ours = fit_em(GMM(3), X, n_init=2, random_seed=0, **BRIEF)
     on_the_way = sent(client) - before
-    assert on_the_way < X.nbytes / 4  # two subsamples are 64,000 bytes of 1,280,000
+    assert on_the_way < X.nbytes / 4  # a subsample is 32,000 bytes of 1,280,000
     assert len(travelling) > 25
     assert max(max(sizes) for sizes in travelling) < 5_000
     assert_same_fit(ours, fit_em(GMM(3), X.compute(), n_init=2, random_seed=0, **BRIEF))

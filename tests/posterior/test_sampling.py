@@ -5,6 +5,7 @@ from itertools import product
 import arviz as az
 import jax
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor
 import pytest
@@ -242,7 +243,7 @@ def test_lp_is_the_density_of_the_unconstrained_coordinates(coin_tree):
 
 def test_labels_names_and_rows_of_a_frame_reach_the_tree():
     """A frame of the rows' own index and names; and nothing is stored that was not asked for."""
-    frame = mx.datasets.pd.DataFrame(COIN_ROWS, columns=["left", "right"], index=list("abcdefg"))
+    frame = pd.DataFrame(COIN_ROWS, columns=["left", "right"], index=list("abcdefg"))
     tree = sample(COINS, frame, **SHORT)
     assert tree["posterior"]["feature"].values.tolist() == ["left", "right"]
     assert tree["log_likelihood"]["obs_id"].values.tolist() == list("abcdefg")

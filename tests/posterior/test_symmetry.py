@@ -17,7 +17,7 @@ from mixtures.clusters.rules import by_parameters
 from mixtures.density.compiled import CompiledModel
 from mixtures.diagnostics.mixing import invariants
 from mixtures.posterior.symmetry import find_symmetry
-from mixtures.posterior.target import model_dims
+from mixtures.posterior.user_models import model_dims
 from mixtures.trees import make_tree
 
 CHAINS, DRAWS = 4, 60
