@@ -1,8 +1,6 @@
 """Exceptions and warnings of the package, all of them public names of ``mixtures``."""
 
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +13,6 @@ __all__ = [
     "NoApproximation",
     "NonMonotoneError",
     "PerformanceWarning",
-    "warn",
 ]
 
 
@@ -68,8 +65,3 @@ class IdentifiabilityWarning(UserWarning):
 
 class PerformanceWarning(UserWarning):
     """Nothing is wrong with the answer, but it takes longer than it need; the message says why."""
-
-
-def warn(message: str, category: type[UserWarning]) -> None:
-    """Warn at the line of the user's that called the package, however deep in it the trouble is."""
-    warnings.warn(message, category, skip_file_prefixes=(str(Path(__file__).parent),))

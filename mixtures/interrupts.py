@@ -6,12 +6,21 @@ another, the interrupt must go on: `whole` sees to that.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any
 
-__all__ = ["INTERRUPTED", "Interrupted", "carrying", "whole"]
+__all__ = ["INTERRUPTED", "Interrupted", "Status", "carrying", "status_of", "whole"]
 
 INTERRUPTED = "interrupted"
-"""How the note of a result begins that is not what was asked for."""
+"""How the note begins that tells a reader of an interrupt; `Status` tells the program."""
+
+
+class Status(StrEnum):
+    """Whether a result is all that was asked for."""
+
+    WHOLE = "whole"
+    INTERRUPTED = "interrupted"
+    CHAINS_LOST = "chains lost"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -32,7 +41,12 @@ def _is_interrupted(result: Any) -> bool:
     """Whether Ctrl-C ended what gave this result."""
     if hasattr(result, "interrupted"):
         return bool(result.interrupted)
-    return INTERRUPTED in result.attrs.get("stopped", "")  # a tree
+    return status_of(result) is Status.INTERRUPTED
+
+
+def status_of(tree: Any) -> Status:
+    """Whether a sample, an xarray.DataTree, is all that was asked for."""
+    return Status(tree.attrs.get("status", Status.WHOLE))
 
 
 def whole[T](result: T) -> T:

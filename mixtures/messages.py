@@ -1,11 +1,13 @@
 """Words about data: what is wrong with a table, and where; names and texts that are safe to show."""
 
 import reprlib
+import warnings
 from collections.abc import Iterable, Sequence, Sized
 from datetime import date, time, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from numbers import Complex
+from pathlib import Path
 from typing import Any
 from unicodedata import category
 
@@ -21,6 +23,7 @@ __all__ = [
     "shortened",
     "shown",
     "visible",
+    "warn",
     "why_no_array",
     "why_no_number",
 ]
@@ -221,3 +224,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
         else []
     )
     return f" (did you mean {named(nearest[0])}?)" if nearest else ""
+
+
+def warn(message: str, category: type[UserWarning]) -> None:
+    """Warn at the line of the user's that called the package, however deep in it the trouble is."""
+    warnings.warn(message, category, skip_file_prefixes=(str(Path(__file__).parent),))

@@ -12,7 +12,7 @@ from mixtures.clusters.labelled import EXCHANGEABLE, label_state
 from mixtures.density.curvature import curvature_at
 from mixtures.density.search import reach
 from mixtures.diagnostics.diagnose import diagnose
-from mixtures.interrupts import INTERRUPTED, carrying, whole
+from mixtures.interrupts import INTERRUPTED, Status, carrying, status_of, whole
 from mixtures.posterior.by_model import align_by_model
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
@@ -47,11 +47,12 @@ def crosscheck_mixture(
         start,
     )
     em, mode, curvature = found.em, found.mode, found.curvature
-    posterior, convergence, notes = None, None, list(em.notes)
+    posterior, convergence, notes, status = None, None, list(em.notes), Status.WHOLE
     try:
         if not target.is_improper:
             posterior = draw(target, how, rng, em=em)
             notes += incomplete(posterior, how)
+            status = status_of(posterior)
             convergence = diagnose(posterior, spec=spec, X=data, em=em)
         else:
             notes.append(
@@ -60,13 +61,24 @@ def crosscheck_mixture(
     except KeyboardInterrupt:
         left = "drawn from: sds are Laplace's at the mode" if posterior is None else "judged"
         notes.append(f"{INTERRUPTED}: the posterior was not {left}")
+        status = Status.INTERRUPTED
     notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
     with carrying(em):
         table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
         if posterior is not None:
             notes.append(where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
         certificate = found.certificate(compiled, spec, data, table)
-    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes), starts=found.starts)
+    return Crosscheck(
+        table,
+        certificate,
+        em,
+        mode,
+        posterior,
+        convergence,
+        tuple(notes),
+        starts=found.starts,
+        status=status,
+    )
 
 
 def crosscheck_model(
@@ -103,4 +115,14 @@ def crosscheck_model(
         where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     convergence = diagnose(posterior)
-    return Crosscheck(table, certificate, None, multi, posterior, convergence, notes, starts=starts)
+    return Crosscheck(
+        table,
+        certificate,
+        None,
+        multi,
+        posterior,
+        convergence,
+        notes,
+        starts=starts,
+        status=status_of(posterior),
+    )

@@ -17,7 +17,7 @@ from mixtures.data.sources import as_rows
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
-from mixtures.interrupts import INTERRUPTED
+from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import ModelTarget, target_of
 from mixtures.results.crosscheck import Crosscheck
@@ -137,5 +137,6 @@ def crosscheck(
             target, methods, how, rng, cc.em, cc.posterior, n_resamples=n_resamples, ci_prob=ci_prob
         )
     except KeyboardInterrupt:
-        return replace(cc, notes=(*cc.notes, f"{INTERRUPTED}: without sds by several methods"))
+        notes = (*cc.notes, f"{INTERRUPTED}: without sds by several methods")
+        return replace(cc, notes=notes, status=Status.INTERRUPTED)
     return replace(cc, uncertainty=beside)

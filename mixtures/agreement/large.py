@@ -14,6 +14,7 @@ from mixtures.density.streamed import StreamedModel
 from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
+from mixtures.interrupts import Status, status_of
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.starts import partition_starts
@@ -49,7 +50,7 @@ def crosscheck_blocks(
     found = find_modes(compiled, spec, rows, starts, n_init, rng, how.progressbar, start)
     em, mode, notes = found.em, found.mode, list(found.em.notes)
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
-    posterior, table, convergence = None, None, None
+    posterior, table, convergence, status = None, None, None, Status.WHOLE
     if spec.prior is None and not spec.family.flat_is_proper:
         notes.append("prior=None: the posterior is improper; sds are Laplace's at the mode")
     else:
@@ -67,6 +68,7 @@ def crosscheck_blocks(
         )
         drawn = draw(MixtureTarget(spec, some), how, rng, pivot=em.params)
         notes += incomplete(drawn, how)
+        status = status_of(drawn)
         convergence = diagnose(drawn, spec=spec, X=some)
         width = parameter_table(
             compiled, em.params, mode.params, drawn, found.x, found.curvature, rng, ci_prob
@@ -78,7 +80,17 @@ def crosscheck_blocks(
             f"{ratio.min():.2f} to {ratio.max():.2f} of Laplace's"
         )
     certificate = found.certificate(compiled, spec, rows, table)
-    return Crosscheck(table, certificate, em, mode, posterior, convergence, tuple(notes), starts=found.starts)
+    return Crosscheck(
+        table,
+        certificate,
+        em,
+        mode,
+        posterior,
+        convergence,
+        tuple(notes),
+        starts=found.starts,
+        status=status,
+    )
 
 
 def _laplace_tree(

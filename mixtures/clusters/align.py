@@ -14,8 +14,9 @@ import xarray as xr
 
 from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, inner, label_state
 from mixtures.clusters.orders import find_orders
-from mixtures.errors import DataWarning, InputError, warn
+from mixtures.errors import DataWarning, InputError
 from mixtures.families.registry import recognise_mixture
+from mixtures.messages import warn
 from mixtures.trees import permutation
 from mixtures.types import Array
 

@@ -16,9 +16,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from mixtures.data.table import BLOCK_ROWS, Data
-from mixtures.errors import ConvergenceWarning, warn
+from mixtures.errors import ConvergenceWarning
 from mixtures.families.family import Family
 from mixtures.families.mixture import Mixture
+from mixtures.messages import warn
 from mixtures.types import Array, Params
 
 __all__ = [

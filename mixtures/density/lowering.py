@@ -38,7 +38,8 @@ from pytensor.tensor import constant
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
-from mixtures.errors import PerformanceWarning, warn
+from mixtures.errors import PerformanceWarning
+from mixtures.messages import warn
 
 __all__ = ["JaxFunction", "compile_graph", "forget", "keep_checks", "known_value", "remembered"]
 

@@ -8,9 +8,10 @@ import pymc as pm
 from mixtures.arguments import check_kind
 from mixtures.data.reading import as_data
 from mixtures.distributions.components import declare_rows
-from mixtures.errors import IdentifiabilityWarning, warn
+from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
+from mixtures.messages import warn
 
 __all__ = ["declare"]
 

@@ -22,10 +22,11 @@ from mixtures.em.estep import e_step
 from mixtures.em.natural import Kernel
 from mixtures.em.problem import Problem, Run, problem_of
 from mixtures.em.starts import Sample, random_starts, start_sample
-from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, warn
+from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.interrupts import INTERRUPTED, Interrupted, Status
+from mixtures.messages import warn
 from mixtures.progress import track
 from mixtures.results.em import EMFit, Restarts
 from mixtures.tolerances import TOLERANCES
@@ -245,6 +246,7 @@ def fit_em(
         restarts=replace(search.restarts, best=best.trace[-1]),
         notes=(*search.interrupted, *_notes(problem, rows, sample, search, max_iter)),
         features=problem.data.features,
+        status=Status.INTERRUPTED if search.interrupted else Status.WHOLE,
     )
 
 

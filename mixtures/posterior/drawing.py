@@ -12,8 +12,9 @@ from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import EXCHANGEABLE
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import known_value
-from mixtures.errors import ConvergenceWarning, warn
-from mixtures.interrupts import INTERRUPTED
+from mixtures.errors import ConvergenceWarning
+from mixtures.interrupts import INTERRUPTED, Status
+from mixtures.messages import warn
 from mixtures.posterior.by_model import align_by_model
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.nuts import Draws
@@ -46,7 +47,7 @@ def draw(
     compiled = target.compiled
     starts, centre = chain_starts(target, em, how.chains, rng)
     drawn = DRAW[how.sampler](compiled, starts, rng, how)
-    if "failed" in drawn.stopped:
+    if drawn.status is Status.CHAINS_LOST:
         warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
     keep = log_likelihood
     if keep is None:
@@ -59,7 +60,7 @@ def draw(
         complete = int(drawn.x.shape[:2] == (how.chains, how.draws))
         tree.attrs.update(sampler=how.sampler, tune=how.tune, complete=complete, model=model)
         if drawn.stopped:
-            tree.attrs["stopped"] = drawn.stopped
+            tree.attrs.update(stopped=drawn.stopped, status=drawn.status.value)
         if isinstance(target, MixtureTarget):
             return align_tree(tree, to=pivot or centre)
         symmetry = find_symmetry(compiled, drawn.x[0, -1])
@@ -71,7 +72,7 @@ def draw(
     try:
         return finished(drawn)
     except KeyboardInterrupt:  # what took long is done: it is not thrown away
-        return finished(replace(drawn, stopped=INTERRUPTED))
+        return finished(replace(drawn, stopped=INTERRUPTED, status=Status.INTERRUPTED))
 
 
 def _observed(model: pm.Model) -> dict[str, np.ndarray]:

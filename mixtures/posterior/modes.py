@@ -8,7 +8,7 @@ from mixtures.density.curvature import curvature_at
 from mixtures.density.search import Optimum, climb, polish, require_density
 from mixtures.errors import CollapseError
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.interrupts import INTERRUPTED, Interrupted, Status
 from mixtures.posterior.user_models import model_dims
 from mixtures.progress import track
 from mixtures.results.map import MAPFit
@@ -72,6 +72,7 @@ def best_mode(
         log_posteriors=heights,
         dims=model_dims(compiled.model),
         coords={name: values for name, values in compiled.model.coords.items() if values is not None},
+        status=Status.INTERRUPTED if interrupted else Status.WHOLE,
     )
 
 

@@ -25,11 +25,11 @@ from blackjax.mcmc.hmc import HMCState
 
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import remembered
-from mixtures.interrupts import INTERRUPTED
+from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.types import Array
 
-__all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "describe_failure", "run_nuts", "stages_of"]
+__all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
@@ -90,23 +90,40 @@ class Draws:
     statistics : dict of ndarray, each (chains, draws)
         lp, energy, acceptance_rate, step_size, tree_depth, n_steps, diverging.
     stopped : str
-        Why draws are fewer than asked for: an interrupt, or chains that failed.
+        Why draws are fewer than asked for, in words.
+    status : Status
+        The same for the program: an interrupt, or chains that failed.
     """
 
     x: Array
     statistics: dict[str, Array]
     stopped: str = ""
+    status: Status = Status.WHOLE
 
     @classmethod
-    def gathered(cls, x: Sequence[Array], statistics: Sequence[Mapping[str, Array]], stopped: str) -> "Draws":
+    def gathered(
+        cls,
+        x: Sequence[Array],
+        statistics: Sequence[Mapping[str, Array]],
+        interrupted: bool,
+        failed: Mapping[int, BaseException],
+    ) -> "Draws":
         """Of chains (draws, size) of different lengths: those that came far, cut to the shortest."""
+        reasons = [INTERRUPTED] if interrupted else []
+        stopped = "; ".join(reasons + [_failure(i, error) for i, error in failed.items()])
+        lost = Status.CHAINS_LOST if failed else Status.WHOLE
         lengths = [len(each) for each in x]
         chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
         if not chosen:
             raise KeyboardInterrupt(f"{stopped} before any draw was kept")
         length = min(lengths[i] for i in chosen)
         stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
-        return cls(np.stack([x[i][:length] for i in chosen]), stacked, stopped)
+        return cls(
+            np.stack([x[i][:length] for i in chosen]),
+            stacked,
+            stopped,
+            Status.INTERRUPTED if interrupted else lost,
+        )
 
 
 def run_nuts(
@@ -172,12 +189,10 @@ def run_nuts(
     chains = [
         jax.tree.map(lambda *parts: np.concatenate(parts)[how.tune :], *kept) for kept in chunks if kept
     ]
-    reasons = [INTERRUPTED] if interrupted else []
-    reasons += [describe_failure(i, error) for i, error in failed.items()]
-    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
+    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], interrupted, failed)
 
 
-def describe_failure(chain: int, error: BaseException) -> str:
+def _failure(chain: int, error: BaseException) -> str:
     """A chain that failed, in words."""
     return f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}"
 

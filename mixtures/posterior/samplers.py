@@ -20,7 +20,7 @@ from mixtures.density.lowering import keep_checks
 from mixtures.density.search import reach
 from mixtures.interrupts import INTERRUPTED
 from mixtures.posterior.chains import Chains
-from mixtures.posterior.nuts import STATISTICS, Draws, Frame, compile_nuts, describe_failure, run_nuts
+from mixtures.posterior.nuts import STATISTICS, Draws, Frame, compile_nuts, run_nuts
 from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.types import Array
 
@@ -130,9 +130,7 @@ def _gathered(
             raise
     chains = [chain for tree in trees for chain in _read_back(compiled, tree)]
     ended = len(chains) + len(failed) == n and all(len(x) == how.draws for x, _ in chains)
-    reasons = [] if ended else [INTERRUPTED]
-    reasons += [describe_failure(i, error) for i, error in failed.items()]
-    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], "; ".join(reasons))
+    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], not ended, failed)
 
 
 def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:

@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.brief import model_words, noted, on_a_page, table_head
-from mixtures.interrupts import INTERRUPTED
+from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.map import MAPFit
@@ -46,6 +46,8 @@ class Crosscheck:
     starts : Starts or None
         How many starts of EM and of MAP reached the best optimum; None in files of
         an earlier version.
+    status : Status
+        Whether the posterior was drawn and judged as it was asked for.
     """
 
     table: pd.DataFrame
@@ -57,6 +59,7 @@ class Crosscheck:
     notes: tuple[str, ...]
     uncertainty: Uncertainty | None = None
     starts: Starts | None = None
+    status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
         """Say on a page what was found and whether it agrees."""
@@ -91,5 +94,5 @@ class Crosscheck:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C cut it short; a note says where."""
-        beside = () if self.uncertainty is None else self.uncertainty.notes
-        return any(note.startswith(INTERRUPTED) for note in (*self.notes, *beside))
+        beside = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
+        return beside or self.status is Status.INTERRUPTED

@@ -9,7 +9,7 @@ from mixtures.arguments import check_kind
 from mixtures.brief import model_words, noted, on_a_page, parameter_lines
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED
+from mixtures.interrupts import Status
 from mixtures.tolerances import same_height
 from mixtures.types import Array
 
@@ -95,6 +95,8 @@ class EMFit:
         What a reader should know: empty clusters, constant columns, an interrupt.
     features : tuple of str
         Names of the columns fitted.
+    status : Status
+        Whether every start was run and the best of them to the end.
     """
 
     spec: Mixture
@@ -107,6 +109,7 @@ class EMFit:
     restarts: Restarts
     notes: tuple[str, ...]
     features: tuple[str, ...]
+    status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
         """Say on a page what was found and how sure that is."""
@@ -122,7 +125,7 @@ class EMFit:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the search."""
-        return any(note.startswith(INTERRUPTED) for note in self.notes)
+        return self.status is Status.INTERRUPTED
 
     def to_datatree(self) -> "xr.DataTree":
         """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""

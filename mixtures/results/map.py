@@ -9,7 +9,7 @@ import xarray as xr
 
 from mixtures.brief import model_words, on_a_page, parameter_lines
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED
+from mixtures.interrupts import Status
 from mixtures.tolerances import same_height
 from mixtures.trees import make_tree
 from mixtures.types import Array
@@ -41,6 +41,8 @@ class MAPFit:
         After an interrupt, those that were run.
     dims, coords : dict
         Dims of every variable and coordinates of every dim, for `to_datatree`.
+    status : Status
+        Whether every start was run and the best of them to the end.
     """
 
     spec: Mixture | None
@@ -52,6 +54,7 @@ class MAPFit:
     log_posteriors: Array
     dims: Mapping[str, tuple[str, ...]]
     coords: Mapping[str, Any]
+    status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
         """Say on a page what was found and how sure that is."""
@@ -72,7 +75,7 @@ class MAPFit:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the search."""
-        return self.found.startswith(INTERRUPTED)
+        return self.status is Status.INTERRUPTED
 
     def to_datatree(self) -> xr.DataTree:
         """One-draw tree with named dims, so that ArviZ plots MAP beside EM and posterior."""

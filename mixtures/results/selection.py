@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.brief import noted, on_a_page, table_head
-from mixtures.interrupts import INTERRUPTED
+from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
 from mixtures.results.verdict import Verdict
 from mixtures.tolerances import same_height
@@ -89,6 +89,7 @@ class Selection:
     recommended: int | None
     rule: str
     notes: tuple[str, ...]
+    status: Status = Status.WHOLE
 
     def contradicts(self, em: EMFit | None) -> bool:
         """Whether another optimum is held here than that of a fit of the same model."""
@@ -114,4 +115,4 @@ class Selection:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C came before every K was done."""
-        return any(note.startswith(INTERRUPTED) for note in self.notes)
+        return self.status is Status.INTERRUPTED

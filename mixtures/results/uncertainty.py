@@ -6,6 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.brief import model_words, noted, on_a_page, table_head
+from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
 
 __all__ = ["Uncertainty"]
@@ -30,6 +31,8 @@ class Uncertainty:
         What a reader should know.
     em : EMFit
         The fit that all of it is about.
+    status : Status
+        Whether every method that was asked for has had its turn.
     """
 
     table: pd.DataFrame
@@ -37,6 +40,7 @@ class Uncertainty:
     trees: dict[str, xr.DataTree]
     notes: tuple[str, ...]
     em: EMFit
+    status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
         """Say on a page how sure every method is."""

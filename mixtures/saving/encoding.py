@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
+from mixtures.interrupts import INTERRUPTED, Status
 
 __all__ = ["decode", "encode"]
 
@@ -277,7 +278,22 @@ def _read_record(raw: Any, hint: Any, where: str, fetch: Fetch) -> Any:
     rest = [name for name, _, optional in own if optional]
     _keys(raw, (*required, *rest), where, len(required))
     read = {name: decode(raw[name], kind, f"{where}.{name}", fetch) for name, kind, _ in own if name in raw}
+    if "status" in rest and "status" not in raw and _told_of_interrupt(read):
+        read["status"] = Status.INTERRUPTED
     return hint(**read)
+
+
+def _told_of_interrupt(read: Mapping[str, Any]) -> bool:
+    """Whether a result of version 0.1, which had no status, says in its notes that it was interrupted."""
+    told = (*read.get("notes", ()), read.get("found", ""))
+    return any(text.startswith(INTERRUPTED) for text in told)
+
+
+def _read_status(raw: Any, hint: Any, where: str, *_: Any) -> Status:
+    known = [status.value for status in Status]
+    if raw not in known:
+        raise InputError(f"{where} is {raw!r:.80}, not one of {', '.join(known)}")
+    return Status(raw)
 
 
 def _named(base: type) -> dict[str, type]:
@@ -332,6 +348,7 @@ CODECS: Mapping[Any, Codec] = {
     int: _scalar(int),
     str: _scalar(str),
     float: Codec(_write_float, _read_float),
+    Status: Codec(lambda status, *_: status.value, _read_status),
     np.ndarray: ARRAY,
     ArrayLike: ARRAY,
     Any: Codec(_write_labels, _read_labels),

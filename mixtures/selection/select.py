@@ -19,7 +19,7 @@ from mixtures.em.starts import split_starts
 from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
-from mixtures.interrupts import INTERRUPTED, whole
+from mixtures.interrupts import INTERRUPTED, Status, whole
 from mixtures.messages import did_you_mean
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import MixtureTarget
@@ -134,24 +134,24 @@ def select(
     known = _check_fits(fits or {}, spec, data)
     run = _Run(spec, data, asked, n_init, how, rng, known)
     rows: dict[int, dict[str, Any]] = {}
-    notes, cut_short = [], False
+    notes, status = [], Status.WHOLE
     try:
         for k in track(ks, "clusters", shown=progressbar):
             rows[k] = run.row(k)
     except KeyboardInterrupt:
         if not rows:
             raise
-        cut_short = True
+        status = Status.INTERRUPTED
         notes.append(f"{INTERRUPTED}: of K = {', '.join(map(str, ks))} only those in the table were done")
     table = criteria_table(rows, asked)
     best = {name: found for name in asked if (found := best_by(table, name)) is not None}
     recommended, rule = recommend(table, best)
     notes += remarks(run.fits, asked)
     by_bic = best.get("bic")
-    if by_bic is not None and not cut_short:
+    if by_bic is not None and status is Status.WHOLE:
         skewed = skewness_note(spec, data, by_bic, float(table.loc[by_bic, "bic"]), rng)
         notes += [skewed] if skewed else []
-    return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes))
+    return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes), status)
 
 
 def check_comparison(

@@ -1,7 +1,7 @@
 """The methods behind `uncertainty`, each an answer of one kind, and the table of them all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ from mixtures.data.table import Data
 from mixtures.draws import flat_draws
 from mixtures.em.fit import fit_em
 from mixtures.errors import NoApproximation
-from mixtures.interrupts import INTERRUPTED, Interrupted, whole
+from mixtures.interrupts import INTERRUPTED, Interrupted, Status, whole
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.target import MixtureTarget
@@ -150,7 +150,7 @@ def compare(
                 raise Interrupted(em) from error
             left = [each for each in chosen if each not in answers]
             answers[name] = _Answer(notes=(f"{INTERRUPTED}: without {', '.join(left)}",))
-            break
+            return replace(_side_by_side(em, target.data, answers), status=Status.INTERRUPTED)
     return _side_by_side(em, target.data, answers)
 
 

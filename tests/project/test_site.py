@@ -38,7 +38,7 @@ def test_every_system_has_a_function_a_test_and_a_section(line):
         for part in name.split(".")[1:]:
             value = getattr(value, part)
     for file, name in tests:
-        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        tree = ast.parse(next((ROOT / "tests").rglob(file)).read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     for file, section in sections:
         cells = nbformat.read(ROOT / file, as_version=4).cells

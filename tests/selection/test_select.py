@@ -127,8 +127,8 @@ def _variant(spec):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_likelihood_never_falls_as_clusters_are_added(seed):
     """Bounded likelihood, one random start: only the splits can keep the law."""
-    X = (np.random.default_rng(seed).random((60, 5)) < 0.5).astype(float)
-    table = select(BMM(1, prior=None), X, range(1, 6), n_init=1, random_seed=seed, progressbar=False).table
+    X = (np.random.default_rng(seed).random((40, 6)) < 0.5).astype(float)
+    table = select(BMM(1, prior=None), X, range(1, 9), n_init=1, random_seed=seed, progressbar=False).table
     assert (np.diff(table["log_likelihood"]) > -1e-8).all()
 
 
@@ -137,9 +137,9 @@ def test_the_law_needs_the_splits(monkeypatch):
     monkeypatch.setattr("mixtures.selection.select.split_starts", lambda *_: iter(()))
     falls = []
     for seed in range(3):
-        X = (np.random.default_rng(seed).random((60, 5)) < 0.5).astype(float)
+        X = (np.random.default_rng(seed).random((40, 6)) < 0.5).astype(float)
         table = select(
-            BMM(1, prior=None), X, range(1, 6), n_init=1, random_seed=seed, progressbar=False
+            BMM(1, prior=None), X, range(1, 9), n_init=1, random_seed=seed, progressbar=False
         ).table
         falls.append(np.diff(table["log_likelihood"]).min())
     assert min(falls) < -1e-3
