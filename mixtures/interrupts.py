@@ -1,7 +1,7 @@
 """Ctrl-C: what was found so far is kept, in a result that says so or by the interrupt itself.
 
 What a user calls gives what there is. Inside, where one step builds on
-another, the interrupt must go on: `whole` sees to that.
+another, the interrupt must go on: `complete` sees to that.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["INTERRUPTED", "Interrupted", "Status", "carrying", "status_of", "whole"]
+__all__ = ["INTERRUPTED", "Interrupted", "Status", "attaching", "complete", "status_of"]
 
 INTERRUPTED = "interrupted"
 """How the note begins that tells a reader of an interrupt; `Status` tells the program."""
@@ -49,7 +49,7 @@ def status_of(tree: Any) -> Status:
     return Status(tree.attrs.get("status", Status.WHOLE))
 
 
-def whole[T](result: T) -> T:
+def complete[T](result: T) -> T:
     """A result that ran to its end; from one that did not, the interrupt goes on."""
     if _is_interrupted(result):
         raise Interrupted(result)
@@ -57,8 +57,8 @@ def whole[T](result: T) -> T:
 
 
 @contextmanager
-def carrying(result: Any) -> Iterator[None]:
-    """Let an interrupt of what follows carry what came before."""
+def attaching(result: Any) -> Iterator[None]:
+    """Attach what came before to an interrupt of what follows."""
     try:
         yield
     except KeyboardInterrupt as error:

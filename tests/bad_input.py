@@ -401,7 +401,7 @@ TABLES = [
     ),
     Case(
         "a name that cannot be saved",
-        "the name of column 'x\\x00' is no text that can be saved; rename it",
+        "the name of column 'x\\x00' is not text that can be saved; rename it",
         pandas=lambda: frame(X, names=["x\0", "x1"]),
         polars=lambda: pl.DataFrame(X, schema=["x\0", "x1"]),
     ),
@@ -593,8 +593,8 @@ FILES = [
         files={"bad.csv": text(exchanged(1, 1, "ä")).decode().encode("latin-1")},
     ),
     Case(
-        "bytes that are no text",
-        "bad.csv is no text: line 3 has a NUL byte; save it as text in UTF-8",
+        "bytes that are not text",
+        "bad.csv is not text: line 3 has a NUL byte; save it as text in UTF-8",
         files={"bad.csv": text(X).replace(b"3,5", b"3,\0")},
     ),
     Case(
@@ -878,7 +878,7 @@ OPTIONS = [
         commands=("crosscheck faithful -k 2 --draws 0", "select faithful --draws 0", "demo --draws 0"),
     ),
     Case(
-        "draws that are no number",
+        "draws that are not a number",
         "draws must be a whole number, got ...",
         python=(
             "mx.sample(mx.GMM(2), X, draws=1.5)",

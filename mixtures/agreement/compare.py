@@ -12,7 +12,7 @@ from mixtures.clusters.labelled import EXCHANGEABLE, label_state
 from mixtures.density.curvature import curvature_at
 from mixtures.density.search import reach
 from mixtures.diagnostics.diagnose import diagnose
-from mixtures.interrupts import INTERRUPTED, Status, carrying, status_of, whole
+from mixtures.interrupts import INTERRUPTED, Status, attaching, complete, status_of
 from mixtures.posterior.by_model import align_by_model
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
@@ -63,7 +63,7 @@ def crosscheck_mixture(
         notes.append(f"{INTERRUPTED}: the posterior was not {left}")
         status = Status.INTERRUPTED
     notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
-    with carrying(em):
+    with attaching(em):
         table = parameter_table(compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob)
         if posterior is not None:
             notes.append(where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
@@ -86,12 +86,12 @@ def crosscheck_model(
 ) -> Crosscheck:
     """MAP and posterior of a user's own model, which EM does not fit."""
     compiled = target.compiled
-    multi = whole(best_mode(compiled, model_starts(compiled, n_init, rng)))
-    with carrying(multi):
+    multi = complete(best_mode(compiled, model_starts(compiled, n_init, rng)))
+    with attaching(multi):
         x = compiled.unconstrain(multi.params)
         curvature = curvature_at(compiled, x)
         step = displaced(x, curvature, rng) - x
-        mode = whole(best_mode(compiled, [x + reach(compiled, x, step) * step]))
+        mode = complete(best_mode(compiled, [x + reach(compiled, x, step) * step]))
         symmetry = find_symmetry(compiled, x)
         if symmetry.state == EXCHANGEABLE:
             returned = align_by_model(mode.to_datatree(), multi.params, compiled=compiled, symmetry=symmetry)[

@@ -24,7 +24,7 @@ from mixtures.density.compiled import CompiledModel, bound_coordinates
 from mixtures.density.curvature import Curvature, curvature_at
 from mixtures.em.fit import fit_em
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import carrying, whole
+from mixtures.interrupts import attaching, complete
 from mixtures.posterior.modes import best_mode
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
@@ -81,19 +81,19 @@ def find_modes(
 ) -> Modes:
     """Search by EM and by MAP; where MAP, or a start that is known, is higher, EM goes on from there."""
     tol = TOLERANCES.em_step_certificate
-    em = whole(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
-    with carrying(em):
+    em = complete(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
+    with attaching(em):
         if start is not None:
-            known = whole(fit_em(spec, rows, start=start, tol=tol))
+            known = complete(fit_em(spec, rows, start=start, tol=tol))
             em = with_record(em, known) if known.log_posterior > em.log_posterior else em
-        multi = whole(best_mode(compiled, starts(), spec, rows, progressbar=shown))
+        multi = complete(best_mode(compiled, starts(), spec, rows, progressbar=shown))
         missed = multi.log_posterior - em.log_posterior
         if missed > same_height(em.log_posterior):
-            again = whole(fit_em(spec, rows, start=multi.params, tol=tol))
+            again = complete(fit_em(spec, rows, start=multi.params, tol=tol))
             em = with_record(em, again)
         x = compiled.unconstrain(spec.inside(em.params))
         bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
         curvature = curvature_at(compiled, x, within=~bound)
-        mode = whole(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
+        mode = complete(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
     mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
     return Modes(em, multi, missed, mode, count_starts(multi, em), x, bound, curvature)

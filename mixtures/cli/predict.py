@@ -71,7 +71,7 @@ def predict_command(
     """
     from mixtures.clusters.prediction import fitted_in, prediction_table, select_features
     from mixtures.em.fit import fit_em
-    from mixtures.interrupts import whole
+    from mixtures.interrupts import complete
     from mixtures.saving.save import load
 
     check_outputs(seed, data, saved, o=output)
@@ -91,7 +91,7 @@ def predict_command(
             typer.echo(visible(note), err=True)
     elif k is not None:
         spec = spec_of(model, k, covariance, prior, weight_concentration)
-        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+        em = complete(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
         fitted = fitted_in(em)
     table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
     made = written(table=(output, partial(write_table, table)))

@@ -179,5 +179,5 @@ def _names(listed: str) -> list[str]:
     try:
         (names,) = csv.reader([listed], skipinitialspace=True)
     except csv.Error as error:
-        raise InputError(f"{named(listed)} is no list of column names: {error}") from error
+        raise InputError(f"{named(listed)} is not a list of column names: {error}") from error
     return names

@@ -108,7 +108,7 @@ def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
 def _by_key(sample: Sample, to: Any) -> np.ndarray:
     key = sample.keyed(to) if callable(to) else _entry(sample, to)
     if not isinstance(key, xr.DataArray) or set(key.dims) != {"chain", "draw", "cluster"}:
-        raise InputError("a key must give one number a cluster: a DataArray with dims chain, draw, cluster")
+        raise InputError("a key must give one number per cluster: a DataArray with dims chain, draw, cluster")
     return _where_finite(
         {"key": _stacked(key)}, sample.sizes[2], lambda finite: finite["key"].argsort(axis=1, kind="stable")
     )

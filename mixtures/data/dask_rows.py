@@ -198,7 +198,7 @@ def _refuse_bad(
 def _tables(X: Any) -> list[Any]:
     """Delayed blocks of rows of a Dask collection."""
     if not _has_blocks(X):
-        raise InputError(f"a Dask {type(X).__name__} is no table; pass a Dask array or DataFrame")
+        raise InputError(f"a Dask {type(X).__name__} is not a table; pass a Dask array or DataFrame")
     if X.ndim > 2:
         raise InputError(f"the data have {X.ndim} dimensions; reshape them to (rows, columns)")
     if X.ndim == 2 and hasattr(X, "rechunk") and X.numblocks[1] > 1:

@@ -67,9 +67,9 @@ def squares() -> pd.DataFrame:
 
 
 def coins() -> pd.DataFrame:
-    """One flip a row of a coin picked unseen from two: a Bernoulli mixture that the data cannot identify.
+    """One flip per row of a coin picked unseen from two: a Bernoulli mixture that the data cannot identify.
 
-    The coins land heads with p = 0.2 and 0.7 and are picked with weights 0.4 and 0.6. A single flip a row
+    The coins land heads with p = 0.2 and 0.7 and are picked with weights 0.4 and 0.6. A single flip per row
     tells only the probability of heads overall, 0.4 * 0.2 + 0.6 * 0.7 = 0.5.
 
     Returns
@@ -80,7 +80,7 @@ def coins() -> pd.DataFrame:
     References
     ----------
     The coins of Do, C. B. and Batzoglou, S. (2008). What is the expectation maximization algorithm? Nature
-    Biotechnology 26, 897-899, with one flip a row instead of ten. Simulated here.
+    Biotechnology 26, 897-899, with one flip per row instead of ten. Simulated here.
     """
     rng = np.random.default_rng(0)
     z = rng.choice(2, size=300, p=[0.4, 0.6])

@@ -95,7 +95,7 @@ def read_table(
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
     if suffix in _PARQUET and (separator is not None or header is not None):
         what = "separator" if separator is not None else "header"
-        raise InputError(f"{path} is no text file: it has no {what}; leave it out")
+        raise InputError(f"{path} is not a text file: it has no {what}; leave it out")
     if suffix in _PARQUET and is_pipe:
         raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
     if suffix in _PARQUET:
@@ -232,7 +232,7 @@ def _read_parquet(
         kept = [field for field in schema if _is_read(field.name, wanted)]
         _check_claims(pa, metadata, kept, labels, path)
         # A text that is stored once and repeated by its number may be as large as the file, in every row:
-        # it stays stored once. It is no number anyway.
+        # it stays stored once. It is not a number anyway.
         texts = [field.name for field in kept if _is_text(pa, field.type)]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             table = file.read([field.name for field in kept])

@@ -146,7 +146,7 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     features = tuple(str(name) for name in frame.columns)
     broken = [name for name in features if "\0" in name or name.encode(errors="replace").decode() != name]
     if broken:
-        raise InputError(f"the name of column {named(broken[0])} is no text that can be saved; rename it")
+        raise InputError(f"the name of column {named(broken[0])} is not text that can be saved; rename it")
     repeated = [name for name, count in Counter(features).items() if count > 1]
     if repeated:
         raise InputError(f"several columns are called {named(repeated[0])}; rename or drop the copies")

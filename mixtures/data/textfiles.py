@@ -115,7 +115,7 @@ def read_text(
 
 @dataclass
 class _Text:
-    """Text without bytes that are none; the first line is the header unless ``header`` is false."""
+    """Text without bytes that are not text; the first line is the header unless ``header`` is false."""
 
     body: bytes
     separator: str
@@ -335,7 +335,7 @@ def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> No
         raise InputError(f"{source} is UTF-16, not UTF-8; save it as UTF-8")
     if (place := content.find(b"\0")) >= 0:
         line = content.count(b"\n", 0, place) + 1
-        raise InputError(f"{source} is no text: line {line} has a NUL byte; save it as text in UTF-8")
+        raise InputError(f"{source} is not text: line {line} has a NUL byte; save it as text in UTF-8")
     first = body[: body.find(b"\n")] if b"\n" in body else body
     width = len(first.split()) if separator == r"\s+" else first.count(separator.encode()) + 1
     if width > MOST_COLUMNS:

@@ -43,7 +43,7 @@ NARROW = 1e6
 
 
 LARGEST_UNIT = 1e100
-"""Of a coordinate: a search without end comes to numbers whose squares are none."""
+"""Largest size of a coordinate: a search that runs away reaches numbers whose squares overflow."""
 
 
 class CompiledModel:

@@ -190,7 +190,7 @@ def replicated_sets(
     n_sets: int,
     random_seed: int | np.random.Generator | None,
 ) -> Iterator[Array]:
-    """Data sets (n, D) of the model, one a draw; few draws come round again."""
+    """Data sets (n, D) of the model, one per draw; few draws come round again."""
     rng = generator(random_seed)
     for i in range(n_sets):
         yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]

@@ -48,7 +48,7 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     -----
     IdentifiabilityWarning
         If no data of this shape identify the parameters, such as one coin flip
-        a row: it says what they do identify. A check at a fit is in `crosscheck`.
+        per row: it says what they do identify. A check at a fit is in `crosscheck`.
 
     Examples
     --------

@@ -195,7 +195,7 @@ class GaussianMixture(MarginalMixture):
        f(x \mid \alpha, \mu, \Sigma) = \sum_{k=1}^K \alpha_k\,
            \mathcal N(x \mid \mu_k, \Sigma_k)
 
-    One draw is a whole row: the log-likelihood has one value a row, not one a
+    One draw is a whole row: the log-likelihood has one value per row, not one per
     cell. Give exactly one of ``Sigma``, ``chol`` and ``sigma2``.
 
     Parameters

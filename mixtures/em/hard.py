@@ -10,10 +10,10 @@ from mixtures.data.table import Data, chunks
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array, Params
 
-__all__ = ["Poor", "hard_assignment", "worst_rows"]
+__all__ = ["PoorFit", "hard_assignment", "worst_rows"]
 
 
-class Poor(NamedTuple):
+class PoorFit(NamedTuple):
     """A row that its likeliest cluster explains poorly."""
 
     height: float
@@ -32,12 +32,12 @@ def hard_assignment(log_joint: Array) -> tuple[Array, Array]:
     return r, log_joint.max(axis=0)
 
 
-def worst_rows(spec: Mixture, data: Rows, params: Params, n: int) -> list[Poor]:
+def worst_rows(spec: Mixture, data: Rows, params: Params, n: int) -> list[PoorFit]:
     """The n rows that their likeliest cluster explains worst, the worst first."""
     return data.sum_over(partial(_worst_of_block, spec, params, n), partial(_worst_of_both, n))
 
 
-def _worst_of_block(spec: Mixture, params: Params, n: int, data: Data) -> list[Poor]:
+def _worst_of_block(spec: Mixture, params: Params, n: int, data: Data) -> list[PoorFit]:
     log_joint = spec.log_joint(params)
     best = [
         (joint.max(axis=0), joint.argmax(axis=0))
@@ -48,12 +48,12 @@ def _worst_of_block(spec: Mixture, params: Params, n: int, data: Data) -> list[P
     height[np.isnan(height)] = -np.inf
     height[weights == 0] = np.inf  # such rows are not there
     return [
-        Poor(
+        PoorFit(
             height[i], data.first + int(i), data.obs_id[i], int(winner[i]), float(weights[i]), data.values[i]
         )
         for i in np.argsort(height, kind="stable")[:n]
     ]
 
 
-def _worst_of_both(n: int, a: list[Poor], b: list[Poor]) -> list[Poor]:
+def _worst_of_both(n: int, a: list[PoorFit], b: list[PoorFit]) -> list[PoorFit]:
     return sorted(a + b, key=lambda poor: poor[:2])[:n]

@@ -40,7 +40,7 @@ class Problem:
         return not self.held.keys() & set(self.spec.family.dims)
 
     def check(self, params: Params) -> dict[str, Array]:
-        """Parameters of a user's, with those held put in."""
+        """A user's parameters, with the held ones put in."""
         merged = {**params, **self.held} if isinstance(params, Mapping) else params
         return self.spec.check_params(merged, self.data.n_features)
 

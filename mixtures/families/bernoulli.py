@@ -64,7 +64,7 @@ class Bernoulli(Family):
         if not constant:
             return ()
         listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
-        return (f"constant columns ({listed}) tell the clusters nothing apart",)
+        return (f"constant columns ({listed}) do not help to tell the clusters apart",)
 
     def check_rows(self, data: Data) -> None:
         """Refuse cells other than 0 and 1."""
@@ -179,7 +179,7 @@ class Bernoulli(Family):
         return {"p": np.minimum(params["p"], 1 - params["p"]) < TOLERANCES.boundary}
 
     def never_identified(self, n_components: int, data: Rows) -> str:
-        """One flip a row, or fewer patterns than parameters."""
+        """One flip per row, or fewer patterns than parameters."""
         if n_components > 1 and data.n_features == 1:
             return _one_flip(float(means(data)[0]), "the share of ones in the data")
         return _too_few_patterns(n_components, data.n_features)
@@ -230,7 +230,7 @@ def _ones(data: Data) -> Array:
 
 def _one_flip(heads: float, where: str) -> str:
     return (
-        f"one flip a row identifies only sum_k alpha_k p_k = {heads:.4f} ({where}); alpha and p are not "
+        f"one flip per row identifies only sum_k alpha_k p_k = {heads:.4f} ({where}); alpha and p are not "
         "identified: every point of that ridge fits alike, and only the prior tells them apart"
     )
 

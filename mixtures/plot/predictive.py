@@ -112,7 +112,7 @@ def predictive_density(
 
 
 def _lines(axes: np.ndarray, data: Data, places: list[int], margins: Any, draws: list[Params]) -> None:
-    """Marginal densities of the mixture, one a draw, and their mean over a histogram."""
+    """Marginal densities of the mixture, one per draw, and their mean over a histogram."""
     alpha = np.stack([one["alpha"] for one in draws])
     margin = 0.1 * np.ptp(data.values, axis=0)
     grid = np.linspace(data.values.min(axis=0) - margin, data.values.max(axis=0) + margin, GRID)

@@ -19,7 +19,7 @@ class Chains:
     Attributes
     ----------
     draws, tune, chains : int
-        Draws to keep and warm-up before them, a chain; chains.
+        Draws to keep and warm-up draws before them, per chain; number of chains.
     sampler : {"blackjax", "nutpie", "pymc"}
         What draws.
     target_accept : float

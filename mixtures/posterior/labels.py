@@ -41,7 +41,7 @@ def align(
     to : dict of ndarray, str or callable
         What the labels agree with. Parameters of the pivot, such as
         ``em.params``; with ``method="order"`` a key: the name of a quantity with
-        one number a cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
+        one number per cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
         ``"mu[0]"`` where features have no names), or a function of the posterior
         Dataset that returns such a DataArray.
     method : {"parameters", "ecr", "stephens", "order"}, default "parameters"
@@ -77,7 +77,7 @@ def align(
     ------
     InputError
         If no variable has clusters, the model knows the order of its clusters, the
-        pivot lacks a variable, the key is not one number a cluster, or the model or
+        pivot lacks a variable, the key is not one number per cluster, or the model or
         the data are missing.
 
     References

@@ -64,7 +64,7 @@ class Frame:
     centre : ndarray, shape (size,)
         Origin of the coordinates.
     basis : ndarray, shape (size, size) or (size,)
-        Directions as columns, or one scale a coordinate.
+        Directions as columns, or one scale per coordinate.
     start : ndarray, shape (size,)
         Where the chain starts, in ``y``.
     """

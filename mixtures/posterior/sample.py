@@ -58,7 +58,7 @@ def sample(
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
         ``pymc.Model``.
     draws, tune, chains : int, default 1000, 500, 4
-        Draws to keep and warm-up before them, a chain; chains.
+        Draws to keep and warm-up draws before them, per chain; number of chains.
     random_seed : int or numpy.random.Generator, optional
         Seed of starts and chains.
     sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"

@@ -13,7 +13,7 @@ from mixtures.distributions.marginal import MarginalMixtureRV
 from mixtures.em.fit import fit_em
 from mixtures.em.starts import random_partition, random_starts
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import whole
+from mixtures.interrupts import complete
 from mixtures.posterior.target import MixtureTarget, ModelTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.types import Array
@@ -77,7 +77,7 @@ def chain_starts(
         return [highest[i % len(highest)] for i in range(chains)], compiled.constrain(highest[0])
     spec = target.spec
     if em is None:
-        em = whole(fit_em(spec.for_mode(), target.data, random_seed=rng))
+        em = complete(fit_em(spec.for_mode(), target.data, random_seed=rng))
     return em_starts(compiled, em, chains, rng), em.params
 
 

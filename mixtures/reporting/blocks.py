@@ -113,7 +113,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table(Block):
-    """A table with a caption, one header a column and one a row, and where its numbers come from."""
+    """A table with a caption, one header per column and one per row, and where its numbers come from."""
 
     macro = "table"
     caption: str

@@ -89,7 +89,7 @@ def agreement_section(material: Material) -> Section:
 
 
 def checks_table(caption: str, checks: Iterable[Check]) -> Table:
-    """Lines of a verdict, one a row, with their sources."""
+    """Lines of a verdict, one per row, with their sources."""
     rows = []
     for check in checks:
         fails = (
@@ -209,7 +209,7 @@ def _pictures(material: Material) -> list[Block]:
         for features, ax in zip(pairs, panels(len(pairs), None, (4.2, 3.4)), strict=True):
             clusters(spec, data, params, features=features, n_draws=50 if len(pairs) == 1 else 20, ax=ax)
 
-    unsure = "one curve a draw" if data.n_features == 1 else "one outline a draw, at two standard deviations"
+    unsure = "one curve per draw" if data.n_features == 1 else "one outline per draw, at two sds"
     drawn_as = unsure if shown.posterior is not None else "filled at one, two and three standard deviations"
     more = f" The first {PAIRED} of {data.n_features} features." if data.n_features > PAIRED else ""
     caption = f"The rows in the colours of their likeliest clusters, and the clusters: {drawn_as}.{more}"

@@ -133,7 +133,7 @@ class Verdict:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Table of the lines, one a row: figure, tolerance, passed, judged, source and note by name."""
+        """Table of the lines, one per row: figure, tolerance, passed, judged, source and note by name."""
         frame = pd.DataFrame([asdict(check) for check in self.checks]).set_index("name")
         return frame[["figure", "tolerance", "passed", "judged", "source", "note"]]
 

@@ -33,7 +33,7 @@ Fetch = Callable[[Any, str], xr.DataTree]
 
 
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""Names of the floats that JSON has no number for."""
+"""Names of the floats that JSON cannot write as numbers."""
 
 
 DTYPES = {

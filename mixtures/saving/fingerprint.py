@@ -32,7 +32,7 @@ def content_hash(X: Any, weights: Any = None) -> str:
     Raises
     ------
     InputError
-        If X is no table of finite numbers.
+        If X is not a table of finite numbers.
 
     Examples
     --------

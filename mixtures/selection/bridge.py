@@ -14,7 +14,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.em.fit import fit_em
 from mixtures.families.gaussian import GMM
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import whole
+from mixtures.interrupts import complete
 from mixtures.results.evidence import Evidence, standard_error_notes
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
@@ -47,7 +47,7 @@ class _Proposal:
     def fitted(cls, x: Array, rng: np.random.Generator) -> "_Proposal":
         """To draws (N, size): as many components as they can bear, so that tails and modes are covered."""
         k = int(np.clip(len(x) // (DRAWS_PER_COORDINATE * x.shape[1]), 1, PROPOSAL_COMPONENTS))
-        em = whole(fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE))
+        em = complete(fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE))
         return cls(em.spec, em.params)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:

@@ -14,7 +14,7 @@ from mixtures.arguments import check_whole, generator
 from mixtures.draws import of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import whole
+from mixtures.interrupts import complete
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import mixture_target
 from mixtures.results.evidence import Evidence, standard_error_notes
@@ -115,7 +115,7 @@ def marginal_likelihood(
         logs = smc_log_evidence(target.compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
         return _of_runs(logs)
     if tree is None:
-        tree = whole(draw(target, Chains(progressbar=progressbar), rng, log_likelihood=False))
+        tree = complete(draw(target, Chains(progressbar=progressbar), rng, log_likelihood=False))
     return bridge_sampling(target.compiled, target.spec, _draws(tree, target.spec), rng)
 
 

@@ -19,7 +19,7 @@ from mixtures.em.starts import split_starts
 from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
-from mixtures.interrupts import INTERRUPTED, Status, whole
+from mixtures.interrupts import INTERRUPTED, Status, complete
 from mixtures.messages import did_you_mean
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import MixtureTarget
@@ -254,7 +254,7 @@ class _Run:
         spec = resolve(replace(self.spec, n_components=k), self.data)
         fewer = self.fits.get(k - 1)
         try:
-            em = whole(
+            em = complete(
                 fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng, accelerate="squarem")
             )
         except CollapseError as error:
@@ -279,14 +279,14 @@ class _Run:
         starts = split_starts(spec, fewer.params, self.data, self.rng)
         for start in islice(starts, 0 if floor else 1, None):
             try:
-                em = whole(fit_em(spec, self.data, start=start, tol=loose, accelerate="squarem"))
+                em = complete(fit_em(spec, self.data, start=start, tol=loose, accelerate="squarem"))
             except CollapseError:
                 continue
             best = em if best is None or em.log_posterior > best.log_posterior else best
         if best is None:
             return None
         try:
-            best = whole(fit_em(spec, self.data, start=best.params, accelerate="squarem"))
+            best = complete(fit_em(spec, self.data, start=best.params, accelerate="squarem"))
         except CollapseError:
             return None
         return replace(best, params=spec.relabel(best.params, np.argsort(-best.params["alpha"])))
@@ -297,7 +297,7 @@ class _Run:
         from mixtures.posterior.drawing import draw
 
         target, keep = MixtureTarget(em.spec, self.data), "loo" in self.criteria
-        tree = whole(draw(target, self.how, self.rng, em=em, log_likelihood=keep))
+        tree = complete(draw(target, self.how, self.rng, em=em, log_likelihood=keep))
         self.samples[em.spec.n_components] = tree
         figures: dict[str, float] = {}
         notes: list[str] = []
@@ -336,11 +336,11 @@ def _log_assigned(em: EMFit, data: Data) -> float:
 
 
 def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
-    """PSIS-LOO over the rows, hidden clusters summed out; a Pareto k that is no number is a bad one."""
+    """PSIS-LOO over the rows, hidden clusters summed out; a Pareto k that is not a number counts as bad."""
     from arviz_stats import loo
 
     if tree["posterior"].sizes["draw"] < 2:
-        raise InputError("LOO needs many draws, the tree has one a chain")
+        raise InputError("LOO needs many draws, the tree has one per chain")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # bad Pareto k are counted and told of below
         found = loo(tree, pointwise=True)

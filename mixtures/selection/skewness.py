@@ -10,7 +10,7 @@ from mixtures.em.fit import fit_em
 from mixtures.errors import CollapseError
 from mixtures.families.gaussian import GMM
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import whole
+from mixtures.interrupts import complete
 from mixtures.messages import shortened
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
@@ -64,7 +64,7 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
     for fewer in range(1, k):
         plain = replace(spec, n_components=fewer, prior=prior)
         try:
-            em = whole(fit_em(plain, transformed, n_init=STARTS, random_seed=rng, accelerate="squarem"))
+            em = complete(fit_em(plain, transformed, n_init=STARTS, random_seed=rng, accelerate="squarem"))
         except CollapseError:
             continue
         parameters = em.spec.parameter_count(data.n_features) + len(skewed)

@@ -14,7 +14,7 @@ from mixtures.data.table import Data
 from mixtures.draws import flat_draws
 from mixtures.em.fit import fit_em
 from mixtures.errors import NoApproximation
-from mixtures.interrupts import INTERRUPTED, Interrupted, Status, whole
+from mixtures.interrupts import INTERRUPTED, Interrupted, Status, complete
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.target import MixtureTarget
@@ -137,7 +137,7 @@ def compare(
     own, *each = rng.spawn(1 + len(ANSWERS))
     if em is None:
         tol = TOLERANCES.em_step_certificate
-        em = whole(fit_em(target.spec, target.data, random_seed=own, tol=tol, progressbar=how.progressbar))
+        em = complete(fit_em(target.spec, target.data, random_seed=own, tol=tol, progressbar=how.progressbar))
     task = _Task(target, em, posterior, how, n_resamples, ci_prob)
     answers: dict[str, _Answer] = {}
     for (name, method), rng in zip(ANSWERS.items(), each, strict=True):

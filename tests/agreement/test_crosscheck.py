@@ -165,7 +165,7 @@ def test_coins_are_not_identified():
     assert EQUAL not in failed(cc)
     assert GRADIENT not in failed(cc)
     note = lines(cc)[IDENTIFIED].note
-    assert "one flip a row identifies only sum_k alpha_k p_k" in note
+    assert "one flip per row identifies only sum_k alpha_k p_k" in note
     heads = (cc.em.params["alpha"] @ cc.em.params["p"]).item()
     assert f"{heads:.4f}" in note
     assert heads == pytest.approx(mx.datasets.coins().to_numpy().mean(), abs=0.01)

@@ -162,7 +162,7 @@ def test_a_certificate_that_does_not_hold_exits_with_1():
     assert code == 1
     assert "The certificate does not hold" in out
     assert "RED: Do not rely on this fit: it asks for more than these data can tell." in out
-    assert "because One flip a row identifies only sum_k alpha_k p_k" in " ".join(out.split())
+    assert "because One flip per row identifies only sum_k alpha_k p_k" in " ".join(out.split())
 
 
 def test_all_starts_collapsed_exits_with_1(monkeypatch):

@@ -141,7 +141,7 @@ def test_words_that_are_misplaced_get_a_hint(arguments, words, tmp_path, monkeyp
         ("select faithful --criteria loo --save x/y.mix", "--save: there is no folder 'x'"),
         ("select faithful --min-k 3 --max-k 2", "--min-k must be at least 1"),
         ("select faithful --separator ;", "--separator does not go with the data set 'faithful'"),
-        ("crosscheck table.parquet -k 2 --separator ;", "table.parquet is no text file"),
+        ("crosscheck table.parquet -k 2 --separator ;", "table.parquet is not a text file"),
         ("crosscheck table.csv -k 2 --separator ab", "separator 'ab' is not a single character"),
         ("crosscheck table.csv -k 2 --separator a", "separator 'a' is not a single character"),
         ("crosscheck table.csv -k 2", "seems to have semicolons; say so by"),

@@ -271,7 +271,7 @@ def test_misuse_is_refused():
     with pytest.raises(InputError, match=r"no key 'mu\[c\]' .*did you mean 'mu\[[ab]\]'"):
         align(tree, to="mu[c]", method="order")
     for key in (lambda p: p["mu"], lambda p: 3.0):
-        with pytest.raises(InputError, match="one number a cluster"):
+        with pytest.raises(InputError, match="one number per cluster"):
             align(tree, to=key, method="order")
     own = make_tree({"posterior": {"w": np.ones((1, 4, 3))}}, {"w": ("cluster",)}, {"cluster": range(3)})
     with pytest.raises(InputError, match="not of a GMM or BMM"):

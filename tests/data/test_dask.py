@@ -162,7 +162,7 @@ def test_bad_cells_are_named_by_their_place_in_the_whole():
 def test_tables_that_are_none():
     refused(da.ones((4, 3, 2)), "3 dimensions")
     refused(da.ones((0, 2)), "hold no rows")
-    refused(dask.delayed(np.ones)((4, 2)), "a Dask Delayed is no table")
+    refused(dask.delayed(np.ones)((4, 2)), "a Dask Delayed is not a table")
     a, b = (dask.delayed(pd.DataFrame)({name: np.arange(9.0)}) for name in "ab")
     frame = dd.from_delayed([a, b], meta=pd.DataFrame({"a": [0.0]}), verify_meta=False)
     refused(frame, "partition 1 has columns b, those before it a")

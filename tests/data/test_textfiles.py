@@ -205,7 +205,7 @@ def test_labels_from_parquet(tmp_path):
     assert list(read_table(tmp_path / "t.parquet", "b", index="id").columns) == ["b"]
     with pytest.raises(InputError, match="there is no column 'di'"):
         read_table(tmp_path / "t.parquet", index="di")
-    with pytest.raises(InputError, match="is no text file: it has no header"):
+    with pytest.raises(InputError, match="is not a text file: it has no header"):
         read_table(tmp_path / "t.parquet", header=False)
 
 

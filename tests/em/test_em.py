@@ -421,7 +421,7 @@ def test_an_empty_cluster_of_a_tied_covariance_does_no_harm():
     assert three.notes == ("cluster 2 is empty: it is expected to hold 0 rows",)
 
 
-TELL_NOTHING = "tell the clusters nothing apart"
+TELL_NOTHING = "do not help to tell the clusters apart"
 
 
 def test_constant_columns_of_binary_data_are_noted():

@@ -230,11 +230,13 @@ def test_a_fit_that_asks_too_much_leads_with_the_reason():
     found = mx.crosscheck(mx.BMM(2), mx.datasets.coins(), **SHORT)
     page = mx.report(found, mx.datasets.coins(), progressbar=False)
     assert page.headline.state is State.RED
-    assert page.headline.reasons[0].startswith("One flip a row identifies only sum_k alpha_k p_k")
+    assert page.headline.reasons[0].startswith("One flip per row identifies only sum_k alpha_k p_k")
     said = Reader(page.html).said
     verdict = said[said.index("Do not rely on this fit") :]
-    assert verdict.index("One flip a row") < verdict.index("Model")
-    assert said.lower().count("one flip a row identifies") == 3  # verdict, certificate, verdict on the sample
+    assert verdict.index("One flip per row") < verdict.index("Model")
+    assert (
+        said.lower().count("one flip per row identifies") == 3
+    )  # verdict, certificate, verdict on the sample
 
 
 def test_too_many_clusters_lead_with_the_reason():
