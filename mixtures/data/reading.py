@@ -61,6 +61,7 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     --------
     >>> as_data([[1, 2], [3, 4]]).features
     ('x0', 'x1')
+    >>> import pandas as pd
     >>> as_data(pd.DataFrame({"waiting": [79.0, float("nan")]}))
     Traceback (most recent call last):
     mixtures.errors.InputError: row 1, column 'waiting' is NaN or null; drop or impute it

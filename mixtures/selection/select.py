@@ -124,7 +124,7 @@ def select(
     >>> selection.recommended
     2
     >>> selection.table["bic"].round(1).tolist()
-    [2607.8, 2322.7, 2341.5]
+    [2607.8, 2322.7, 2339.7]
     """
     ks = _check_numbers(n_components)
     how = Chains(draws=draws, tune=tune, chains=chains, progressbar=False)
