@@ -520,7 +520,7 @@ def test_a_sample_without_names_of_dims_is_aligned():
 def test_a_sample_of_two_mixtures_is_judged_by_what_knows_no_labels():
     with pm.Model(coords={"cluster": range(2)}) as model:
         two_mixtures()
-    tree = mx.sample(model, draws=300, tune=200, chains=4, random_seed=1, progressbar=False)
+    tree = mx.sample(model, draws=600, tune=300, chains=4, random_seed=2, progressbar=False)
     assert tree.attrs["labels"] == "unalignable"
     assert "clusters of their own" in tree.attrs["labels_why"]
     assert "permutation" not in tree["sample_stats"]
