@@ -1,6 +1,6 @@
 """Gaussian components with full, tied, diagonal or spherical covariance."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -93,9 +93,7 @@ class Gaussian(Family):
         check_spread(data, moments.mean[0], moments.variance)
         if stated or not isinstance(self.covariance, Dense):
             return ()
-        places: Sequence[int] = (
-            range(data.n_features) if few else self.covariance.dependent(moments.scatter[0])
-        )
+        places = list(range(data.n_features)) if few else self.covariance.dependent(moments.scatter[0])
         if len(places):
             raise InputError(
                 f"{columns_are(data, places)} linearly dependent in these {data.n_rows} rows, so their "

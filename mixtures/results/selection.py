@@ -59,7 +59,7 @@ class Selection:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row a K: ``log_likelihood``, ``n_parameters``; ``aic``, ``bic``,
+        One row per K: ``log_likelihood``, ``n_parameters``; ``aic``, ``bic``,
         ``icl`` (lower is better); ``elpd_loo`` with its standard error,
         ``p_loo`` and the number of rows whose Pareto k is not good, and
         ``log_evidence`` with its standard error (higher is better); how many of
@@ -79,6 +79,8 @@ class Selection:
         The rule behind the recommendation, and what it came to.
     notes : tuple of str
         What a reader should know of the comparison.
+    status : Status
+        Whether every K had its turn.
     """
 
     table: pd.DataFrame

@@ -317,3 +317,27 @@ def test_criteria_are_whole_or_left_out(monkeypatch, capsys, columns):
     assert re.search(r"^ +13 +-", shown, re.MULTILINE)
     assert columns < 80 or all(name in shown for name in ("bic", "elpd_loo", "log_evidence"))
     assert ("no room" in shown) is (columns < 200)
+
+
+def test_names_in_the_help_are_those_that_are_taken():
+    from mixtures.cli import choices
+    from mixtures.families.covariance import COVARIANCES
+    from mixtures.families.registry import MODELS
+    from mixtures.selection.criteria import CRITERIA
+    from mixtures.standard_errors.side_by_side import METHODS
+
+    assert set(choices.MODELS) == set(MODELS)
+    assert tuple(COVARIANCES) == choices.COVARIANCES
+    assert tuple(CRITERIA) == choices.CRITERIA
+    assert tuple(METHODS) == choices.METHODS
+    assert tuple(mx.datasets.NAMES) == choices.DATASETS
+
+
+def test_every_method_and_sampler_that_is_offered_is_there():
+    from mixtures.posterior.chains import SAMPLERS
+    from mixtures.posterior.samplers import DRAW
+    from mixtures.standard_errors.methods import ANSWERS
+    from mixtures.standard_errors.side_by_side import METHODS
+
+    assert tuple(ANSWERS) == METHODS
+    assert tuple(DRAW) == SAMPLERS

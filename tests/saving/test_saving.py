@@ -816,3 +816,16 @@ def test_a_selection_that_version_0_1_saved_can_be_loaded():
     assert selection.recommended == 2
     assert selection.at_edge
     assert sorted(selection.fits) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("notes", "interrupted"), [(["interrupted: 1 of 2 starts were run"], True), ([], False)]
+)
+def test_an_interrupt_is_read_from_the_notes_of_a_file_without_status(notes, interrupted):
+    em = mx.fit_em(mx.GMM(2), mx.datasets.faithful(), n_init=1, random_seed=1)
+    raw = encode(em, type(em), lambda tree: "unused")
+    assert raw.pop("status") == "whole"
+    read = decode({**raw, "notes": notes}, type(em), "result", lambda name, where: None)
+    assert read.interrupted is interrupted
+    with pytest.raises(mx.InputError, match="status is 'half', not one of whole, interrupted, chains lost"):
+        decode({**raw, "status": "half"}, type(em), "result", lambda name, where: None)
