@@ -100,7 +100,7 @@ def make_params(spec, n_features=2, seed=0, apart=3.0):
     """Parameters of a model: one M-step from groups of rows made for it."""
     X, z = make_rows(spec, 60 * spec.n_components, n_features, seed, apart)
     resolved = resolve(spec, X)
-    return resolved.maximize(resolved.family.statistics(X.T, soft(z, spec.n_components, seed)))
+    return resolved.maximize(resolved.family.expect(None, X.T, soft(z, spec.n_components, seed)))
 
 
 def simulate(spec, n_rows=300, n_features=2, seed=0, apart=3.0):

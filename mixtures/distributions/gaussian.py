@@ -25,6 +25,7 @@ from mixtures.distributions.transforms import (
 )
 from mixtures.families.covariance import Covariance, Dense, Independent
 from mixtures.families.gaussian import Gaussian
+from mixtures.families.parameters import shapes_of
 from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 
 __all__ = ["GaussianMixture"]
@@ -271,18 +272,21 @@ def declare_gaussian(family: Gaussian, data: Data, alpha: Any) -> None:
     """Normal-inverse-Wishart or normal-inverse-gamma priors, and Gaussian mixture rows."""
     location, unit = family.units(data)
     k = alpha.type.shape[0]
+    shapes = shapes_of(family.parameters, family.sizes(k, len(unit)))
     means = {
-        "shape": (k, len(unit)),
+        "shape": shapes["mu"],
         "dims": family.dims["mu"],
         "default_transform": Standardise(location, unit),
     }
-    moments = declare_moments(family.covariance, family.prior, k, unit, means)
+    moments = declare_moments(
+        family.covariance, family.prior, shapes[family.covariance.parameter], unit, means
+    )
     GaussianMixture("x", alpha, **moments, observed=data.values, dims=("obs_id", "feature"))
 
 
 @singledispatch
 def declare_moments(
-    structure: Covariance, prior: Any, k: int, unit: np.ndarray, means: dict[str, Any]
+    structure: Covariance, prior: Any, shape: tuple[int, ...], unit: np.ndarray, means: dict[str, Any]
 ) -> dict[str, Any]:
     """Declare the covariance parameter and the means given it, for `GaussianMixture`."""
     raise NotImplementedError(f"{type(structure).__name__} is not registered with declare_moments")
@@ -290,10 +294,13 @@ def declare_moments(
 
 @declare_moments.register
 def declare_dense(
-    structure: Dense, prior: NormalInverseWishart | None, k: int, unit: np.ndarray, means: dict[str, Any]
+    structure: Dense,
+    prior: NormalInverseWishart | None,
+    shape: tuple[int, ...],
+    unit: np.ndarray,
+    means: dict[str, Any],
 ) -> dict[str, Any]:
     """``Sigma ~ IW(nu, Psi)``, ``mu | Sigma ~ N(m, Sigma / kappa)``; both flat without a prior."""
-    shape = structure.shape(k, len(unit))
     matrices = {"shape": shape, "dims": structure.dims, "default_transform": log_cholesky(unit)}
     if prior is None:
         chol = pt.linalg.cholesky(pm.Flat("Sigma", **matrices))
@@ -304,11 +311,14 @@ def declare_dense(
 
 @declare_moments.register
 def declare_independent(
-    structure: Independent, prior: NormalInverseGamma | None, k: int, unit: np.ndarray, means: dict[str, Any]
+    structure: Independent,
+    prior: NormalInverseGamma | None,
+    shape: tuple[int, ...],
+    unit: np.ndarray,
+    means: dict[str, Any],
 ) -> dict[str, Any]:
     """``sigma2 ~ IG(nu / 2, psi / 2)``, ``mu | sigma2 ~ N(m, sigma2 / kappa)``; both flat without a prior."""
-    shape = structure.shape(k, len(unit))
-    per_cluster = int(np.prod(shape)) // k
+    k, per_cluster = shape[0], int(np.prod(shape[1:]))
     variances = {
         "shape": shape,
         "dims": structure.dims,

@@ -102,5 +102,6 @@ def _existing(problem: Problem, params: Params) -> dict[str, Array] | None:
         checked = problem.spec.check_params(params, problem.data.n_features)
     except InputError:
         return None
-    alive = (checked["alpha"] > 0).all() and not problem.defects(checked)
-    return checked if alive else None
+    shares = problem.spec.weights.shares(checked)
+    alive = shares is None or (shares > 0).all()
+    return checked if alive and not problem.defects(checked) else None

@@ -155,8 +155,8 @@ def _only_rounding(spec: Mixture, pace: Pace, params: Params, statistics: Any) -
     """Whether steps no longer shrink because they are as short as rounding makes them."""
     if np.isfinite(pace.left):
         return False
-    perturbed = {**spec.family.perturbed(params, EPS), "alpha": params["alpha"] * (1 + EPS)}
-    return pace.step <= TOLERANCES.em_rounding * spec.step_length(perturbed, params, statistics.count)
+    rounded = spec.step_length(spec.perturbed(params, EPS), params, statistics.count)
+    return pace.step <= TOLERANCES.em_rounding * rounded
 
 
 def _refuse_collapse(problem: Problem, params: Params, before: Params, trace: Sequence[float]) -> None:

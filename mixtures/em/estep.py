@@ -82,20 +82,15 @@ def e_step(spec: Mixture, data: Rows, params: Params, assign: Assign = soft_assi
 
 def _e_step_block(spec: Mixture, params: Params, assign: Assign, data: Data) -> EStep:
     log_joint = spec.log_joint(params)
-    passes = (
-        _e_step_chunk(spec, X, assign(log_joint(X)), None if data.weights is None else data.weights[rows])
-        for rows, X in chunks(data, spec.n_components)
-    )
-    total = next(passes)
-    for part in passes:
-        total = total + part
+    total: EStep | None = None
+    for rows, X in chunks(data, spec.n_components):
+        r, log_likelihood = assign(log_joint(X))
+        if data.weights is not None:
+            w = data.weights[rows]
+            r *= w
+            log_likelihood = w * np.where(w > 0, log_likelihood, 0)  # weight 0: it may be impossible
+        statistics = spec.expect(params, X, r)
+        part = EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))
+        total = part if total is None else total + part
+    assert total is not None  # data have rows
     return total
-
-
-def _e_step_chunk(spec: Mixture, X: Array, assigned: tuple[Array, Array], w: Array | None) -> EStep:
-    r, log_likelihood = assigned
-    if w is not None:
-        r *= w
-        log_likelihood = w * np.where(w > 0, log_likelihood, 0)  # what counts for nothing may be impossible
-    statistics = spec.family.statistics(X, r)
-    return EStep(statistics, float(log_likelihood.sum()), float(np.abs(log_likelihood).sum()))

@@ -5,7 +5,7 @@ sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -18,8 +18,8 @@ from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
 from mixtures.em.acceleration import ACCELERATORS, Accelerator
 from mixtures.em.ascent import ascend
-from mixtures.em.estep import e_step
-from mixtures.em.natural import Kernel
+from mixtures.em.estep import e_step, soft_assignment
+from mixtures.em.natural import Kernel, has_natural_form
 from mixtures.em.problem import Problem, Run, problem_of
 from mixtures.em.starts import Sample, random_starts, start_sample
 from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
@@ -225,12 +225,13 @@ def fit_em(
     sample = start_sample(rows, rng) if start is None else None
     given = random_starts(problem.spec, rows, n_init, rng, sample) if start is None else [start]
     starts = [problem.check(params) for params in given]
-    with threadpool_limits(1), nullcontext() if hard else Kernel(problem.spec, problem.data) as kernel:
+    with threadpool_limits(1), _fast_e_step(problem) as kernel:
         climb = _Climb(problem, kernel, max_iter, ACCELERATORS[accelerate])
         search = _search(climb, starts, tol, shown=progressbar)
     best, params = search.best, search.best.params
-    if start is None and not problem.held:
-        params = problem.spec.relabel(params, np.argsort(-params["alpha"]))
+    shares = problem.spec.weights.shares(params)
+    if start is None and not problem.held and shares is not None:
+        params = problem.spec.relabel(params, np.argsort(-shares))
     log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
     if hard:  # so far that of rows and their clusters, not of the mixture
         log_likelihood = e_step(problem.spec, problem.data, params).log_likelihood
@@ -248,6 +249,12 @@ def fit_em(
         features=problem.data.features,
         status=Status.INTERRUPTED if search.interrupted else Status.WHOLE,
     )
+
+
+def _fast_e_step(problem: Problem) -> AbstractContextManager[Kernel | None]:
+    """The E-step in natural form, where rows are shared out and the family has one."""
+    soft = problem.assign is soft_assignment and has_natural_form(problem.spec)
+    return Kernel(problem.spec, problem.data) if soft else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -312,7 +319,8 @@ def _notes(
 ) -> tuple[str, ...]:
     """What a reader of the fit should know; what should stop him is a warning too."""
     spec, params = problem.spec, search.best.params
-    notes = spec.check(rows) + _empty_clusters(params, problem.data.total)
+    shares = spec.weights.shares(params)
+    notes = spec.check(rows) + (() if shares is None else _empty_clusters(problem.data.total * shares))
     if not (search.best.converged or search.interrupted):
         unfinished = (
             f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol, or use "
@@ -344,9 +352,9 @@ def _record(runs: Sequence[Run]) -> Restarts:
     )
 
 
-def _empty_clusters(params: Params, n: float) -> tuple[str, ...]:
+def _empty_clusters(expected: Array) -> tuple[str, ...]:
     return tuple(
         f"cluster {k} is empty: it is expected to hold {count:.2g} rows"
-        for k, count in enumerate(n * params["alpha"])
+        for k, count in enumerate(expected)
         if count < TOLERANCES.empty_count
     )

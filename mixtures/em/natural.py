@@ -27,11 +27,12 @@ from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.em.estep import EStep
 from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
-__all__ = ["Draws", "Kernel", "Table"]
+__all__ = ["Draws", "Kernel", "NaturalForm", "Table", "has_natural_form"]
 
 SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 """Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
@@ -100,6 +101,46 @@ class Sums:
         return Sums(self.features + other.features, self.log_likelihood + other.log_likelihood)
 
 
+@dataclass(frozen=True, eq=False)
+class NaturalForm:
+    """The log joint density as ``eta phi(z)`` of rows ``z = (x - location) / scale``.
+
+    Parameters may have leading axes, one set each.
+
+    Attributes
+    ----------
+    eta : ndarray, shape (..., K, P)
+        Natural parameters, the logarithm of the weights with the constant feature.
+    terms : ndarray, shape (...,)
+        Largest sum of the sizes of the terms of ``eta phi(z)`` over the rows: what rounding is
+        relative to. Not a number where there is no natural form.
+    """
+
+    eta: Array
+    terms: Array
+
+    @classmethod
+    def of(
+        cls,
+        family: ExponentialFamily,
+        params: Params,
+        location: Array,
+        scale: Array,
+        largest: Array,
+        log_scale: float = 0.0,
+    ) -> Self:
+        """The form for rows whose features are at most ``largest (P,)`` in size."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            eta = family.natural(family.rescaled(params, location, scale))
+            eta[..., 0] += np.log(params["alpha"]) - log_scale
+            return cls(eta, (np.abs(eta) @ largest).max(axis=-1))
+
+    @property
+    def loss(self) -> Array:
+        """Error of a log density by rounding, (...,)."""
+        return np.finfo(float).eps * self.terms
+
+
 class Kernel:
     """Data made ready for many E-steps; a context manager, for it may hold threads.
 
@@ -116,12 +157,12 @@ class Kernel:
     """
 
     def __init__(self, spec: Mixture, rows: Rows) -> None:
-        self.rows = rows
-        self.standard = Standard(spec, *spec.family.affine_units(rows))
+        self.rows, self.family = rows, _exponential(spec)
+        self.standard = Standard(spec, *self.family.affine_units(rows))
         self.log_scale = float(np.log(self.standard.scale).sum())
         self.table = Table(self.standard, rows, copied=True) if isinstance(rows, Data) else None
         survey = self._sum(methodcaller("survey"))
-        self.largest = np.abs(spec.family.features(survey.furthest))[:, 0]
+        self.largest = self.family.largest_features(survey.furthest[:, 0])
         self.base = survey.base
 
     def __enter__(self) -> Self:
@@ -148,19 +189,15 @@ class Kernel:
         EStep or None
             As of `estep.e_step`.
         """
-        family, location, scale = self.standard.spec.family, self.standard.location, self.standard.scale
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            eta = family.natural(family.rescaled(params, location, scale))
-            eta[:, 0] += np.log(params["alpha"]) - self.log_scale
-            terms = float((np.abs(eta) @ self.largest).max())
-        loss = np.finfo(float).eps * terms
+        units = self.standard.location, self.standard.scale
+        form = NaturalForm.of(self.family, params, *units, self.largest, self.log_scale)
         n = self.rows.n_rows
-        if not loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
+        if not form.loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
             return None
-        sums = self._sum(methodcaller("sums", eta))
+        sums = self._sum(methodcaller("sums", form.eta))
         log_likelihood = self.base + sums.log_likelihood
-        magnitude = abs(log_likelihood) + n * terms / TOLERANCES.em_rounding
-        return EStep(family.from_sums(sums.features, location, scale), log_likelihood, magnitude)
+        magnitude = abs(log_likelihood) + n * float(form.terms) / TOLERANCES.em_rounding
+        return EStep(self.family.from_sums(sums.features, *units), log_likelihood, magnitude)
 
     def _sum[T](self, f: Callable[["Table"], T]) -> T:
         """Sum of ``f`` over the table, or over those that the blocks are made for the time of a pass."""
@@ -168,6 +205,16 @@ class Kernel:
             return f(self.table)
         alone = isinstance(self.rows, Blocks) and self.rows.side_by_side
         return self.rows.sum_over(partial(_of_block, self.standard, 1 if alone else THREADS, f))
+
+
+def has_natural_form(spec: Mixture) -> bool:
+    """Whether the components are an exponential family, under weights that all rows share."""
+    return isinstance(spec.family, ExponentialFamily) and not spec.weights.varies
+
+
+def _exponential(spec: Mixture) -> ExponentialFamily:
+    assert isinstance(spec.family, ExponentialFamily)
+    return spec.family
 
 
 def _of_block[T](standard: Standard, threads: int, f: Callable[["Table"], T], block: Data) -> T:
@@ -196,11 +243,11 @@ class Table:
     def __init__(
         self, standard: Standard, data: Data, *, threads: int = THREADS, copied: bool = False
     ) -> None:
-        self.spec, self.data = standard.spec, data
+        self.family, self.data = _exponential(standard.spec), data
         self.location, self.scale = standard.location, standard.scale
         n, d = data.values.shape
-        p = len(self.spec.family.features(np.zeros((d, 1))))
-        k = self.spec.n_components
+        p = len(self.family.features(np.zeros((d, 1))))
+        k = standard.spec.n_components
         self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
         threads = max(1, min(os.cpu_count() or 1, threads, n * (k + p) // THREAD_VALUES))
         self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
@@ -223,7 +270,7 @@ class Table:
         for first in range(0, self.data.n_rows, self.chunk):
             rows = self._rows(first, min(first + self.chunk, self.data.n_rows), self.scratch[0])
             np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
-            h = self.spec.family.base_measure(rows)
+            h = self.family.base_measure(rows)
             base += float(
                 h.sum() if self.data.weights is None else self.data.weights[first : first + self.chunk] @ h
             )
@@ -252,7 +299,7 @@ class Table:
         for begin in range(*span, self.chunk):
             end = min(begin + self.chunk, span[1])
             phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
-            self.spec.family.features(self._rows(begin, end, scratch), out=phi)
+            self.family.features(self._rows(begin, end, scratch), out=phi)
             np.matmul(eta, phi, out=joint)
             highest = None
             with np.errstate(over="ignore"):  # it is seen below, and done again
@@ -307,8 +354,8 @@ class Draws:
         The model.
     location, scale : ndarray, shape (D,)
         Units in which the natural parameters are.
-    eta : ndarray, shape (K, P, S)
-        Natural parameters of every draw, the weights' logarithms in them.
+    eta : ndarray, shape (K, P, S), or None
+        Natural parameters of every draw, the weights' logarithms in them; None for a family without.
     whitened : dict of int to callable
         Log joint of the draws that need the whitened form, by their place.
     """
@@ -316,40 +363,39 @@ class Draws:
     spec: Mixture
     location: Array
     scale: Array
-    eta: Array
+    eta: Array | None
     whitened: Mapping[int, Callable[[Array], Array]]
 
     @classmethod
     def of(cls, spec: Mixture, data: Data, draws: Params) -> Self:
         """Draws (S, ...) by name, the form of each chosen for these data."""
-        family, n_draws = spec.family, len(draws["alpha"])
+        n_draws = len(draws["alpha"])
         sets = [{name: x[s] for name, x in draws.items()} for s in range(n_draws)]
+        if not has_natural_form(spec):
+            none = np.zeros(data.n_features)
+            return cls(spec, none, none, None, {s: spec.log_joint(one) for s, one in enumerate(sets)})
+        family = _exponential(spec)
         simulated, _ = spec.sample(sets[n_draws // 2], UNIT_ROWS, np.random.default_rng(0))
         location, scale = family.affine_units(as_data(simulated))
         furthest = np.zeros(data.n_features)
         for _, block in data.blocks(BLOCK_ROWS):
             np.maximum(furthest, np.abs((block - location) / scale).max(axis=0), out=furthest)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            largest = np.abs(family.features(furthest[:, None]))[:, 0]
-            eta = np.stack([family.natural(family.rescaled(one, location, scale)) for one in sets], axis=-1)
-            eta[:, 0] += np.log(draws["alpha"].T)
-            terms = np.einsum("kps,p->ks", np.abs(eta), largest).max(axis=0)
-        safe = np.finfo(float).eps * terms < TOLERANCES.natural_loss
-        eta[..., ~safe] = 0
+        with np.errstate(invalid="ignore", over="ignore"):
+            form = NaturalForm.of(family, draws, location, scale, family.largest_features(furthest))
+        safe = form.loss < TOLERANCES.natural_loss
+        eta = np.moveaxis(np.where(safe[:, None, None], form.eta, 0), 0, -1)
         whitened = {int(s): spec.log_joint(sets[s]) for s in np.flatnonzero(~safe)}
-        return cls(spec, location, scale, eta, whitened)
+        return cls(spec, location, scale, np.ascontiguousarray(eta), whitened)
 
     @property
     def n_draws(self) -> int:
         """Number of draws S."""
-        return self.eta.shape[-1]
+        return len(self.whitened) if self.eta is None else self.eta.shape[-1]
 
     def responsibilities(self, rows: Array, data: Data | None = None, first: int = 0) -> Array:
         """Responsibilities (K, n, S) of rows (n, D) under every draw, ``first`` their place in the data."""
         data = as_data(rows) if data is None else data
-        with np.errstate(invalid="ignore", over="ignore"):  # of draws that are whitened
-            phi = self.spec.family.features(np.ascontiguousarray(((rows - self.location) / self.scale).T))
-            joint: Array = phi.T @ self.eta
+        joint = self._natural(rows)
         for s, log_joint in self.whitened.items():
             joint[..., s] = whitened = log_joint(rows.T)
             refuse_unassigned(data, share_out(whitened), whitened, first)
@@ -357,3 +403,11 @@ class Draws:
         np.exp(joint, out=joint)
         joint /= joint.sum(axis=0)
         return joint
+
+    def _natural(self, rows: Array) -> Array:
+        """Log joint (K, n, S) of the draws in natural form; to be filled in for the others."""
+        if self.eta is None:
+            return np.empty((self.spec.n_components, len(rows), self.n_draws))
+        with np.errstate(invalid="ignore", over="ignore"):  # of draws that are whitened
+            z = np.ascontiguousarray(((rows - self.location) / self.scale).T)
+            return np.asarray(_exponential(self.spec).features(z).T @ self.eta)

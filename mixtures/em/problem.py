@@ -89,13 +89,13 @@ class Problem:
 
     def _without_empty_clusters(self, passed: EStep, params: Params) -> EStep:
         """Move the row that is explained worst into every empty cluster, as K-means does, if it is a gain."""
-        family, statistics = self.spec.family, passed.statistics
+        statistics = passed.statistics
         empty = np.flatnonzero(statistics.count == 0)
         worst = worst_rows(self.spec, self.data, params, len(empty))
         for cluster, row in zip(empty, worst, strict=False):
             move = np.zeros((self.spec.n_components, 1))
             move[cluster], move[row.cluster] = row.weight, -row.weight
-            statistics = statistics + family.statistics(row.values[:, None], move)
+            statistics = statistics + self.spec.expect(params, row.values[:, None], move)
         new = self.m_step(statistics)
         if self.defects(new):
             return passed

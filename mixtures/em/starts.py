@@ -63,7 +63,7 @@ def random_starts(
     standardised = (rows - location) / scale
     for i in range(n):
         r = random_partition(standardised, spec.n_components, rng, lloyd=i % 2 == 0, weights=weights)
-        yield spec.maximize(spec.family.statistics(rows.T, r if weights is None else r * weights))
+        yield spec.maximize(spec.expect(None, rows.T, r if weights is None else r * weights))
 
 
 def split_starts(
@@ -105,7 +105,7 @@ def split_starts(
             continue  # nothing to split
         parts = random_partition((rows - location) / scale, 2, rng, lloyd=True, weights=r[cluster])
         split = np.vstack([np.delete(r, cluster, axis=0), r[cluster] * parts])
-        yield spec.maximize(spec.family.statistics(rows.T, split))
+        yield spec.maximize(spec.expect(None, rows.T, split))
 
 
 def random_partition(

@@ -1,6 +1,6 @@
 """Bernoulli components: D independent coins in every cluster (latent class analysis)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -11,8 +11,9 @@ from scipy.special import xlog1py, xlogy
 from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import Family
+from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
+from mixtures.families.parameters import UNIT_INTERVAL, Parameter
 from mixtures.families.priors import Beta
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
@@ -40,7 +41,7 @@ class BernoulliStatistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Bernoulli(Family):
+class Bernoulli(ExponentialFamily):
     """Independent coins ``p_k^x (1 - p_k)^(1 - x)``, D of them; phi(x) = [1, x]."""
 
     flat_is_proper = True
@@ -53,9 +54,9 @@ class Bernoulli(Family):
             raise InputError(f"prior {self.prior!r} does not go with a BMM; use 'default', None or Beta")
 
     @property
-    def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Dims of p."""
-        return {"p": ("cluster", "feature")}
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Probabilities p of a one."""
+        return (Parameter("p", ("cluster", "feature"), UNIT_INTERVAL),)
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse cells other than 0 and 1; note constant columns."""
@@ -90,20 +91,6 @@ class Bernoulli(Family):
         """Zeros and ones are of order one already."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
-    def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
-        """Shape of p."""
-        return {"p": (n_components, n_features)}
-
-    def check_params(self, params: Params) -> None:
-        """Refuse probabilities outside [0, 1]."""
-        p = params["p"]
-        if ((p < 0) | (p > 1)).any():
-            raise InputError(f"parameter p must lie between 0 and 1, got {p.min():g} to {p.max():g}")
-
-    def parameter_count(self, n_components: int, n_features: int) -> int:
-        """One probability a cluster and feature."""
-        return n_components * n_features
-
     def features(self, X: Array, out: Array | None = None) -> Array:
         """phi(x) = [1, x]."""
         return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
@@ -111,7 +98,8 @@ class Bernoulli(Family):
     def natural(self, params: Params) -> Array:
         """[sum_d log(1 - p_d), logit p]; finite for p strictly between 0 and 1."""
         p = params["p"]
-        return np.hstack([np.log1p(-p).sum(axis=1, keepdims=True), np.log(p) - np.log1p(-p)])
+        constant = np.log1p(-p).sum(axis=-1, keepdims=True)
+        return np.concatenate([constant, np.log(p) - np.log1p(-p)], axis=-1)
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
         """``sum_d x_d log p_d + (1 - x_d) log (1 - p_d)`` (Bishop, PRML eq. 9.44)."""
@@ -169,14 +157,6 @@ class Bernoulli(Family):
     def divergence(self, a: Params, b: Params) -> Array:
         """The same of every pair of clusters, (..., K, K)."""
         return _distance(np.expand_dims(a["p"], -2), np.expand_dims(b["p"], -3))
-
-    def inside(self, params: Params) -> dict[str, Array]:
-        """Probabilities moved off 0 and 1."""
-        return {**params, "p": np.clip(params["p"], TOLERANCES.inside, 1 - TOLERANCES.inside)}
-
-    def on_boundary(self, params: Params) -> dict[str, np.ndarray]:
-        """Probabilities at 0 or 1."""
-        return {"p": np.minimum(params["p"], 1 - params["p"]) < TOLERANCES.boundary}
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """One flip per row, or fewer patterns than parameters."""

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mixtures.errors import InputError
-from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart, positive_definite
+from mixtures.families.parameters import POSITIVE, POSITIVE_DEFINITE, Support
+from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
@@ -25,20 +26,11 @@ class Covariance(ABC):
 
     name: ClassVar[str]
     parameter: ClassVar[str]
-    validity: ClassVar[str]
-    """What the parameter must be, in words."""
+    support: ClassVar[Support]
     dims: ClassVar[tuple[str, ...]]
     prior_type: ClassVar[type]
     core_ndim: ClassVar[int]
     """Axes of one cluster's scale."""
-
-    @abstractmethod
-    def shape(self, k: int, d: int) -> tuple[int, ...]:
-        """Shape of the parameter."""
-
-    @abstractmethod
-    def free(self, k: int, d: int) -> int:
-        """Number of free parameters."""
 
     @abstractmethod
     def default_prior(self, mean: Array, cov: Array, k: int) -> Any:
@@ -51,10 +43,6 @@ class Covariance(ABC):
     @abstractmethod
     def prior_scale(self, prior: Any) -> Array:
         """Scatter that the prior adds."""
-
-    @abstractmethod
-    def valid(self, value: Array) -> bool:
-        """Whether finite numbers of the right shape are covariances."""
 
     @abstractmethod
     def pairs(self, d: int) -> tuple[Any, Any]:
@@ -136,7 +124,7 @@ class Dense(Covariance):
     """Features covary: scales are lower Cholesky factors."""
 
     parameter = "Sigma"
-    validity = "symmetric and positive definite"
+    support = POSITIVE_DEFINITE
     prior_type = NormalInverseWishart
     core_ndim = 2
 
@@ -149,9 +137,6 @@ class Dense(Covariance):
 
     def prior_scale(self, prior: NormalInverseWishart) -> Array:
         return np.asarray(prior.Psi)
-
-    def valid(self, value: Array) -> bool:
-        return positive_definite(value)
 
     def pairs(self, d: int) -> tuple[Any, Any]:
         return _upper(d)
@@ -209,12 +194,6 @@ class Full(Dense):
     name = "full"
     dims = ("cluster", "feature", "feature_bis")
 
-    def shape(self, k: int, d: int) -> tuple[int, ...]:
-        return (k, d, d)
-
-    def free(self, k: int, d: int) -> int:
-        return k * d * (d + 1) // 2
-
     def matrices(self, value: Array, k: int, d: int) -> Array:
         return value
 
@@ -237,14 +216,8 @@ class Tied(Dense):
     name = "tied"
     dims = ("feature", "feature_bis")
 
-    def shape(self, k: int, d: int) -> tuple[int, ...]:
-        return (d, d)
-
-    def free(self, k: int, d: int) -> int:
-        return d * (d + 1) // 2
-
     def matrices(self, value: Array, k: int, d: int) -> Array:
-        return np.broadcast_to(value, (k, d, d))
+        return np.broadcast_to(value[..., None, :, :], (*value.shape[:-2], k, d, d))
 
     def scale(self, value: Array, k: int, d: int) -> Array:
         chol = np.linalg.cholesky(value)
@@ -264,15 +237,12 @@ class Independent(Covariance):
     """Features do not covary within a cluster: scales are standard deviations."""
 
     parameter = "sigma2"
-    validity = "positive"
+    support = POSITIVE
     prior_type = NormalInverseGamma
     core_ndim = 1
 
     def prior_scale(self, prior: NormalInverseGamma) -> Array:
         return np.asarray(prior.psi)
-
-    def valid(self, value: Array) -> bool:
-        return bool((value > 0).all())
 
     def pairs(self, d: int) -> tuple[Any, Any]:
         return np.arange(d), np.arange(d)
@@ -317,12 +287,6 @@ class Diagonal(Independent):
     name = "diag"
     dims = ("cluster", "feature")
 
-    def shape(self, k: int, d: int) -> tuple[int, ...]:
-        return (k, d)
-
-    def free(self, k: int, d: int) -> int:
-        return k * d
-
     def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
         return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=cov / k ** (2 / len(mean)))
 
@@ -347,12 +311,6 @@ class Spherical(Independent):
 
     name = "spherical"
     dims = ("cluster",)
-
-    def shape(self, k: int, d: int) -> tuple[int, ...]:
-        return (k,)
-
-    def free(self, k: int, d: int) -> int:
-        return k
 
     def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
         d = len(mean)

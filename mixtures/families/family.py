@@ -1,16 +1,17 @@
 """The contract of a component family."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
+from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["Family", "Statistics"]
+__all__ = ["ExponentialFamily", "Family", "Statistics"]
 
 
 class Statistics(Protocol):
@@ -36,8 +37,17 @@ class Family(ABC):
 
     @property
     @abstractmethod
-    def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Dims of every parameter, in reading order: each update needs only those before it."""
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Name, dims and support of every parameter; the update of each needs only those before it."""
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """Dims of every parameter by name."""
+        return {each.name: each.dims for each in self.parameters}
+
+    def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
+        """Size of every dim that a parameter may have."""
+        return {"cluster": n_components, "feature": n_features, "feature_bis": n_features}
 
     flat_is_proper: ClassVar[bool]
     """Whether ``prior=None`` leaves a posterior that integrates."""
@@ -63,30 +73,6 @@ class Family(ABC):
         """Location and scale of every feature, for coordinates of order one."""
 
     @abstractmethod
-    def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter."""
-
-    @abstractmethod
-    def check_params(self, params: Params) -> None:
-        """Refuse parameters, finite and of the right shapes, that no component can have."""
-
-    @abstractmethod
-    def parameter_count(self, n_components: int, n_features: int) -> int:
-        """Number of free parameters of the components."""
-
-    @abstractmethod
-    def features(self, X: Array, out: Array | None = None) -> Array:
-        """Features phi(x), shape (P, n), the constant 1 first; monomials, written to ``out`` if given."""
-
-    def base_measure(self, X: Array) -> Array:
-        """Log of h(x), shape (n,): what of the density no parameter touches."""
-        return np.zeros(X.shape[1])
-
-    @abstractmethod
-    def natural(self, params: Params) -> Array:
-        """Natural parameters eta, shape (K, P), the log-normaliser with the constant feature."""
-
-    @abstractmethod
     def textbook_log_density(self, X: Array, params: Params) -> Array:
         """Log density (K, n) as a textbook writes it."""
 
@@ -95,20 +81,12 @@ class Family(ABC):
         """Log density as a function of chunks, ``(D, n) -> (K, n)``, right to a few eps of itself."""
 
     @abstractmethod
-    def statistics(self, X: Array, r: Array) -> Any:
-        """Sufficient statistics of a chunk under responsibilities."""
+    def expect(self, params: Params | None, X: Array, r: Array) -> Any:
+        """Expected complete-data statistics of a chunk ``X (D, n)`` under responsibilities ``r (K, n)``.
 
-    def affine_units(self, data: Rows) -> tuple[Array, Array]:
-        """Location and scale of features that the family lets one shift and scale; none by default."""
-        return np.zeros(data.n_features), np.ones(data.n_features)
-
-    def rescaled(self, params: Params, location: Array, scale: Array) -> Params:
-        """Parameters of the rows ``(x - location) / scale`` in such units."""
-        return params
-
-    @abstractmethod
-    def from_sums(self, sums: Array, location: Array, scale: Array) -> Any:
-        """Statistics from ``S = r phi(z)'``, shape (K, P), over rows ``z = (x - location) / scale``."""
+        They may depend on the parameters, as where cells are missing; None where there are
+        none yet, at a start.
+        """
 
     @abstractmethod
     def maximize(self, stats: Any) -> dict[str, Array]:
@@ -138,13 +116,9 @@ class Family(ABC):
         """Parameters with every number changed by this share of it, to the side that shows most."""
         return {name: params[name] * (1 + by) for name in self.dims}
 
-    def inside(self, params: Params) -> dict[str, Array]:
-        """Parameters moved off the boundary of their space, if they can reach one."""
-        return dict(params)
-
     def on_boundary(self, params: Params) -> dict[str, np.ndarray]:
         """Which entries of each parameter sit on the boundary of their space, if any can."""
-        return {}
+        return on_boundary(self.parameters, params)
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """What data of this shape can never tell, whatever the parameters, in words; empty if nothing."""
@@ -161,3 +135,49 @@ class Family(ABC):
     @abstractmethod
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
         """Clusters whose parameters are degenerate, each with the reason."""
+
+
+class ExponentialFamily(Family):
+    """A family of the form ``log f(x) = h(x) + eta . phi(x)``: it has the fast E-step.
+
+    Its expected statistics are sums of ``r phi(x)``, which depend on no parameter.
+    """
+
+    @abstractmethod
+    def features(self, X: Array, out: Array | None = None) -> Array:
+        """Features phi(x), shape (P, n), the constant 1 first; monomials, written to ``out`` if given."""
+
+    def base_measure(self, X: Array) -> Array:
+        """Log of h(x), shape (n,): what of the density no parameter touches."""
+        return np.zeros(X.shape[1])
+
+    @abstractmethod
+    def natural(self, params: Params) -> Array:
+        """Natural parameters eta, shape (K, P), the log-normaliser with the constant feature."""
+
+    @abstractmethod
+    def statistics(self, X: Array, r: Array) -> Any:
+        """Sufficient statistics of a chunk under responsibilities."""
+
+    def expect(self, params: Params | None, X: Array, r: Array) -> Any:
+        """The sufficient statistics, whatever the parameters."""
+        return self.statistics(X, r)
+
+    def largest_features(self, furthest: Array) -> Array:
+        """Largest size (P,) of every feature over rows whose columns reach ``furthest (D,)`` in size.
+
+        Monomials are largest there; a family with other features says so itself.
+        """
+        return np.abs(self.features(furthest[:, None]))[:, 0]
+
+    def affine_units(self, data: Rows) -> tuple[Array, Array]:
+        """Location and scale of features that the family lets one shift and scale; none by default."""
+        return np.zeros(data.n_features), np.ones(data.n_features)
+
+    def rescaled(self, params: Params, location: Array, scale: Array) -> Params:
+        """Parameters of the rows ``(x - location) / scale`` in such units."""
+        return params
+
+    @abstractmethod
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> Any:
+        """Statistics from ``S = r phi(z)'``, shape (K, P), over rows ``z = (x - location) / scale``."""

@@ -1,6 +1,6 @@
 """Gaussian components with full, tied, diagonal or spherical covariance."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -13,8 +13,9 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.columns import check_sizes, check_spread, columns_are
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
-from mixtures.families.family import Family
+from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
+from mixtures.families.parameters import REAL, Parameter
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -60,7 +61,7 @@ class GaussianStatistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian(Family):
+class Gaussian(ExponentialFamily):
     """Multivariate normal components ``N(x | mu_k, Sigma_k)``.
 
     phi(x) = [1, x, upper(x x')], or [1, x, x^2] without covariances between features.
@@ -81,9 +82,11 @@ class Gaussian(Family):
             )
 
     @property
-    def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Dims of mu and of Sigma or sigma2."""
-        return {"mu": ("cluster", "feature"), self.covariance.parameter: self.covariance.dims}
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Means, and covariances as their structure has them: Sigma or sigma2."""
+        structure = self.covariance
+        means = Parameter("mu", ("cluster", "feature"), REAL)
+        return means, Parameter(structure.parameter, structure.dims, structure.support)
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse constant columns and, where features covary, linearly dependent ones."""
@@ -127,21 +130,6 @@ class Gaussian(Family):
         moments = _moments(self.covariance, data)
         return moments.mean[0], self.covariance.unit(moments.variance)
 
-    def parameter_shapes(self, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of mu and of Sigma or sigma2."""
-        shape = self.covariance.shape(n_components, n_features)
-        return {"mu": (n_components, n_features), self.covariance.parameter: shape}
-
-    def check_params(self, params: Params) -> None:
-        """Refuse covariances that are not symmetric and positive definite."""
-        name = self.covariance.parameter
-        if not self.covariance.valid(params[name]):
-            raise InputError(f"parameter {name} must be {self.covariance.validity}")
-
-    def parameter_count(self, n_components: int, n_features: int) -> int:
-        """Means plus the free entries of the covariances."""
-        return n_components * n_features + self.covariance.free(n_components, n_features)
-
     def features(self, X: Array, out: Array | None = None) -> Array:
         """phi(x) = [1, x, x_i x_j for the pairs i <= j that covary]."""
         d, n = X.shape
@@ -157,12 +145,12 @@ class Gaussian(Family):
         chol = np.linalg.cholesky(Sigma)
         inverse = np.linalg.inv(chol)
         P = inverse.mT @ inverse  # an inverse of Sigma itself loses twice as many digits
-        linear = np.einsum("kde,ke->kd", P, mu)
-        i, j = self.covariance.pairs(mu.shape[1])
-        quadratic = -P[:, i, j] * np.where(i == j, 0.5, 1.0)
-        half_log_det = np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
-        constant = -0.5 * ((linear * mu).sum(axis=1) + mu.shape[1] * LOG_2PI) - half_log_det
-        return np.hstack([constant[:, None], linear, quadratic])
+        linear = np.einsum("...de,...e->...d", P, mu)
+        i, j = self.covariance.pairs(mu.shape[-1])
+        quadratic = -P[..., i, j] * np.where(i == j, 0.5, 1.0)
+        half_log_det = np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
+        constant = -0.5 * ((linear * mu).sum(axis=-1) + mu.shape[-1] * LOG_2PI) - half_log_det
+        return np.concatenate([constant[..., None], linear, quadratic], axis=-1)
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
         """``-1/2 (x - mu)' Sigma^-1 (x - mu) - 1/2 log |2 pi Sigma|`` (Bishop, PRML eq. 2.43)."""
@@ -299,7 +287,7 @@ class Gaussian(Family):
 
     def _means_and_matrices(self, params: Params) -> tuple[Array, Array]:
         mu = params["mu"]
-        return mu, self.covariance.matrices(params[self.covariance.parameter], *mu.shape)
+        return mu, self.covariance.matrices(params[self.covariance.parameter], *mu.shape[-2:])
 
     def _scale(self, params: Params) -> Array:
         return self.covariance.scale(params[self.covariance.parameter], *params["mu"].shape[-2:])

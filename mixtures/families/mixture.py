@@ -23,8 +23,9 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_unassigned, share_out
 from mixtures.families.family import Family
-from mixtures.families.priors import Prior, dirichlet_log_density
-from mixtures.tolerances import TOLERANCES
+from mixtures.families.parameters import Parameter, free_count, inside, shapes_of
+from mixtures.families.priors import Prior
+from mixtures.families.weights import DirichletWeights
 from mixtures.types import Array, Params
 
 __all__ = ["Mixture"]
@@ -78,6 +79,16 @@ class Mixture(ABC):
     def family(self) -> Family:
         """The component family with its prior."""
 
+    @property
+    def weights(self) -> DirichletWeights:
+        """The weights of the clusters with their prior."""
+        return DirichletWeights(self.weight_concentration)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Name, dims and support of every parameter, the weights' first."""
+        return (*self.weights.parameters, *self.family.parameters)
+
     @classmethod
     def variants(cls) -> Iterator[Self]:
         """One specification for every parametrisation of the model."""
@@ -91,15 +102,15 @@ class Mixture(ABC):
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         """Dims of every parameter by name."""
-        return {"alpha": ("cluster",), **self.family.dims}
+        return {each.name: each.dims for each in self.parameters}
 
     def shapes(self, n_features: int) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by name."""
-        return {"alpha": (self.n_components,), **self.family.parameter_shapes(self.n_components, n_features)}
+        return shapes_of(self.parameters, self.family.sizes(self.n_components, n_features))
 
     def parameter_count(self, n_features: int) -> int:
         """Number of free parameters."""
-        return self.n_components - 1 + self.family.parameter_count(self.n_components, n_features)
+        return free_count(self.parameters, self.family.sizes(self.n_components, n_features))
 
     def of(self, features: Sequence[str], *, whose: str = "the fit is") -> Self:
         """The same model of columns in this order: what its prior says of a column goes with its name.
@@ -143,10 +154,10 @@ class Mixture(ABC):
 
     def for_mode(self) -> Self:
         """Nearest specification with a finite mode: concentrations raised to 1 where below; else self."""
-        family = self.family.for_mode()
-        if self.weight_concentration >= 1 and family.prior is self.prior:
+        family, weights = self.family.for_mode(), self.weights.for_mode()
+        if weights == self.weights and family.prior is self.prior:
             return self
-        return replace(self, weight_concentration=max(self.weight_concentration, 1.0), prior=family.prior)
+        return replace(self, weight_concentration=weights.concentration, prior=family.prior)
 
     def check_params(self, params: Params, n_features: int) -> dict[str, Array]:
         """Copy a user's parameters into arrays of the right names and shapes."""
@@ -161,24 +172,24 @@ class Mixture(ABC):
                 raise InputError(f"parameter {name} has shape {array.shape}; this model has {shape}")
             if not np.isfinite(array).all():
                 raise InputError(f"parameter {name} is not finite")
-        alpha = arrays["alpha"]
-        if (alpha < 0).any() or not np.isclose(alpha.sum(), 1):
-            raise InputError(f"parameter alpha must be non-negative and sum to one, got {alpha}")
-        alpha /= alpha.sum()  # else the objective starts too high by n times what the sum is over one
-        self.family.check_params(arrays)
+        for each in self.parameters:
+            if fault := each.support.fault(arrays[each.name]):
+                raise InputError(f"parameter {each.name} {fault}")
+            arrays[each.name] = each.support.exact(arrays[each.name])
         return arrays
 
     def inside(self, params: Params) -> dict[str, Array]:
         """Parameters moved off the boundary of their space, where unconstrained coordinates end."""
-        alpha = np.maximum(params["alpha"], TOLERANCES.inside)
-        return {**self.family.inside(params), "alpha": alpha / alpha.sum()}
+        return inside(self.parameters, params)
 
     def log_joint(self, params: Params) -> Callable[[Array], Array]:
         """Log Pr(x_i, z_i = k) as a function of chunks, ``(D, n) -> (K, n)``."""
-        density = self.family.density(params)
-        with np.errstate(divide="ignore"):
-            log_alpha = np.log(params["alpha"])[:, None]
-        return lambda X: density(X) + log_alpha
+        density, weights = self.family.density(params), self.weights
+        return lambda X: density(X) + weights.log_weights(params, X)
+
+    def expect(self, params: Params | None, X: Array, r: Array) -> Any:
+        """Expected complete-data statistics of a chunk ``X (D, n)`` under responsibilities ``r (K, n)``."""
+        return self.family.expect(params, X, r)
 
     def log_likelihood(self, X: Any, params: Params) -> Array:
         """Log-likelihood of every row (n,), the hidden cluster summed out."""
@@ -195,14 +206,11 @@ class Mixture(ABC):
 
     def log_prior(self, params: Params) -> float:
         """Log prior density of all parameters, normalisers included."""
-        weights = dirichlet_log_density(params["alpha"], self.weight_concentration)
-        return weights + self.family.log_prior(params)
+        return self.weights.log_prior(params) + self.family.log_prior(params)
 
     def maximize(self, stats: Any) -> dict[str, Array]:
         """M-step: the posterior mode given sufficient statistics, in closed form."""
-        pseudo = self.weight_concentration - 1
-        alpha = (stats.count + pseudo) / (stats.count.sum() + self.n_components * pseudo)
-        return {"alpha": alpha, **self.family.maximize(stats)}
+        return {**self.weights.maximize(stats.count), **self.family.maximize(stats)}
 
     def step_length(self, a: Params, b: Params, count: Array) -> float:
         """Distance of two parameter sets in standard deviations of the complete data.
@@ -210,15 +218,16 @@ class Mixture(ABC):
         For an exponential family the quadratic form of the complete-data
         information is the symmetric Kullback-Leibler divergence, to second order.
         """
-        new, old = a["alpha"], b["alpha"]
-        with np.errstate(divide="ignore", invalid="ignore"):  # one that has just emptied is infinitely far
-            weights = np.where(new == old, 0, (new - old) * np.log(new / old)).sum()
+        weights = self.weights.distance(a, b)
         return float(np.sqrt(count.sum() * weights + count @ self.family.distance(a, b)))
+
+    def perturbed(self, params: Params, by: float) -> dict[str, Array]:
+        """Parameters with every number changed by this share of it, to the side that shows most."""
+        return {**self.weights.perturbed(params, by), **self.family.perturbed(params, by)}
 
     def sample(self, params: Params, n: int, rng: np.random.Generator) -> tuple[Array, np.ndarray]:
         """Draw n rows (n, D) and their clusters (n,)."""
-        alpha = np.asarray(params["alpha"], dtype=np.float64)
-        z = rng.choice(self.n_components, size=n, p=alpha / alpha.sum())  # draws may be in single precision
+        z = self.weights.sample(params, n, rng)
         return self.family.sample(params, z, rng), z
 
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:

@@ -26,7 +26,7 @@ def draws_about(spec, apart=6.0, n_features=3, scale=1.0, seed=0):
     resolved = resolve(spec, X)
 
     def mode(seed):
-        return resolved.maximize(resolved.family.statistics(X.T, soft(z, spec.n_components, seed)))
+        return resolved.maximize(resolved.family.expect(None, X.T, soft(z, spec.n_components, seed)))
 
     drawn = [mode(1 + seed) for seed in range(CHAINS * DRAWS)]
     stacked = {name: np.stack([one[name] for one in drawn]) for name in spec.dims}

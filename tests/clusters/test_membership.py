@@ -22,7 +22,7 @@ def shaken(spec, n_draws=40, n_features=2, seed=0):
     spec = resolve(spec, X)
     r = rng.dirichlet(np.ones(spec.n_components), size=(n_draws, 90)).swapaxes(1, 2) * 0.3
     r[:, z, np.arange(90)] += 0.7
-    sets = [spec.maximize(spec.family.statistics(X.T, one)) for one in r]
+    sets = [spec.maximize(spec.family.expect(None, X.T, one)) for one in r]
     arrays = {name: np.stack([one[name] for one in sets]) for name in spec.dims}
     chains = {name: x.reshape(2, n_draws // 2, *x.shape[1:]) for name, x in arrays.items()}
     return spec, X, sets, make_tree({"posterior": chains}, spec.dims, {})

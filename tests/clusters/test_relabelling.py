@@ -32,7 +32,7 @@ def drawn(spec, apart, seed=0, noise=0.05):
 
     def one():
         r = softmax(log_joint + noise * rng.normal(size=log_joint.shape), axis=0)
-        return resolved.maximize(resolved.family.statistics(X.T, r))
+        return resolved.maximize(resolved.family.expect(None, X.T, r))
 
     draws = [one() for _ in range(CHAINS * DRAWS)]
     orders = rng.permuted(np.tile(np.arange(k), (CHAINS * DRAWS, 1)), axis=1)

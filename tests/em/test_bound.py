@@ -58,7 +58,7 @@ def test_the_bound_is_q_plus_entropy_and_has_its_argmax_in_the_m_step(spec, logi
     q = distribution(logits / 20)  # every cluster has some of every row: no M-step without an answer
     spec = type(spec)(**{**vars(spec), "prior": None})
     _, X, _ = simulate(spec, N_ROWS, seed=seed)
-    best = spec.maximize(spec.family.statistics(X.T, q.T))
+    best = spec.maximize(spec.family.expect(None, X.T, q.T))
     F, Q = lower_bound(spec, X, best, q), q_function(spec, X, best, q)
     assert pytest.approx(Q + entropy(q)) == F
     assert entropy(q) == pytest.approx(scipy_entropy(q, axis=1).sum())

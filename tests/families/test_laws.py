@@ -146,7 +146,7 @@ def test_statistics_keep_their_digits_far_from_the_origin(structure):
     X, z = make_rows(GMM(2), 100)
     r = soft(z, 2)
     spec = GMM(2, covariance_type=structure, prior=None)
-    near = spec.maximize(spec.family.statistics(X.T, r))
+    near = spec.maximize(spec.family.expect(None, X.T, r))
     far_stats = spec.family.statistics(X[:30].T + 1e8, r[:, :30]) + spec.family.statistics(
         X[30:].T + 1e8, r[:, 30:]
     )
@@ -174,7 +174,7 @@ def test_one_hot_responsibilities_give_the_groups_own_estimates():
     }
     for structure, value in expected.items():
         spec = GMM(3, covariance_type=structure, prior=None)
-        params = spec.maximize(spec.family.statistics(X.T, r))
+        params = spec.maximize(spec.family.expect(None, X.T, r))
         np.testing.assert_allclose(params["alpha"], n / 90)
         np.testing.assert_allclose(params["mu"], [g.mean(axis=0) for g in groups])
         np.testing.assert_allclose(params[spec.family.covariance.parameter], value)
@@ -188,10 +188,10 @@ def test_one_hot_responsibilities_make_the_clusters_independent(spec, prior):
     spec = replace(spec, prior=prior)
     X, z = make_rows(spec, 90)
     spec, r = resolve(spec, X), np.eye(spec.n_components)[z].T
-    before = spec.maximize(spec.family.statistics(X.T, r))
+    before = spec.maximize(spec.family.expect(None, X.T, r))
     X = X.copy()
     X[z == 0] = X[z == 0][:, ::-1]
-    after = spec.maximize(spec.family.statistics(X.T, r))
+    after = spec.maximize(spec.family.expect(None, X.T, r))
     for name, dims in spec.dims.items():
         if "cluster" in dims:
             np.testing.assert_allclose(after[name][1:], before[name][1:], rtol=1e-9)
@@ -204,7 +204,7 @@ def test_the_m_step_is_the_mode_of_the_complete_data_posterior(spec, prior, seed
     spec = replace(spec, prior=prior, weight_concentration=1.0 if prior is None else 2.5)
     X, z = make_rows(spec, 60, seed=seed)
     spec, r = resolve(spec, X), soft(z, spec.n_components, seed)
-    mode = spec.maximize(spec.family.statistics(X.T, r))
+    mode = spec.maximize(spec.family.expect(None, X.T, r))
     other = make_params(spec, seed=seed + 1)
 
     def objective(params):
@@ -249,13 +249,13 @@ def test_the_map_steps_are_those_of_the_textbook():
     assert expected.keys() == COVARIANCES.keys()
     for structure, (prior, value) in expected.items():
         spec = resolve(GMM(k, covariance_type=structure, prior=prior, weight_concentration=3.0), X)
-        params = spec.maximize(spec.family.statistics(X.T, r))
+        params = spec.maximize(spec.family.expect(None, X.T, r))
         np.testing.assert_allclose(params["alpha"], (N + 2) / (n + 2 * k))
         np.testing.assert_allclose(params["mu"], (N[:, None] * mean + kappa * m) / (N[:, None] + kappa))
         np.testing.assert_allclose(params[spec.family.covariance.parameter], value)
     flips = (X > 0).astype(float)
     spec = resolve(BMM(k, prior=priors.Beta(3.0, [2.0, 5.0])), flips)
-    params = spec.maximize(spec.family.statistics(flips.T, r))
+    params = spec.maximize(spec.family.expect(None, flips.T, r))
     np.testing.assert_allclose(params["p"], (r @ flips + 2) / (N[:, None] + [3, 6]))
 
 
@@ -528,7 +528,7 @@ def test_units_of_the_data_move_the_parameters_and_nothing_else(structure, prior
     X = noise + np.array([[0.0, 0.0], [6.0, 2.0], [2.0, 7.0]])[z]
     X_new = X * scale + shift
     resolved = resolve(spec, X)
-    start = resolved.maximize(resolved.family.statistics(X.T, soft(z, 3)))
+    start = resolved.maximize(resolved.family.expect(None, X.T, soft(z, 3)))
 
     def assert_moved(one, two, digits):
         for name, expected in in_units(spec, one.params, scale, shift).items():
@@ -805,3 +805,22 @@ def test_inside_moves_probabilities_off_zero_and_one():
 def test_every_spec_has_a_name_of_its_own():
     names = [spec_id(spec) for spec in all_specs()]
     assert len(names) == len(set(names)) >= 5
+
+
+# Many sets of parameters at once
+
+
+@every_spec
+def test_leading_axes_are_many_sets_of_parameters(spec):
+    """Natural parameters and distances of a stack are those of each."""
+    X, _ = make_rows(spec, 60, 2)
+    family = resolve(spec, X).family
+    sets = [make_params(spec, seed=seed) for seed in range(3)]
+    stacked = {name: np.stack([one[name] for one in sets]) for name in spec.dims}
+    units = family.affine_units(as_data(X))
+    many = family.natural(family.rescaled(stacked, *units))
+    np.testing.assert_allclose(
+        many, [family.natural(family.rescaled(one, *units)) for one in sets], rtol=1e-9
+    )
+    apart = [family.distance(one, sets[0]) for one in sets]
+    np.testing.assert_allclose(family.distance(stacked, sets[0]), apart, rtol=1e-9, atol=1e-12)

@@ -63,7 +63,7 @@ def test_densities_are_exact_but_for_rounding(spec, recipe, seed, log_condition,
     X = change(spec, X, seed, log_condition, log_units, log_offset).rows(X)
     spec = resolve(spec, X)
     r = np.random.default_rng(seed).dirichlet(np.ones(2), size=len(X)).T
-    params = spec.maximize(spec.family.statistics(X.T, r))
+    params = spec.maximize(spec.family.expect(None, X.T, r))
     expected = exact(X, *spec.family.moments(params))
     lost = 10 * EPS * condition(spec, params) * (1 + np.abs(expected).max())
     np.testing.assert_allclose(spec.family.density(params)(X.T), expected, rtol=0, atol=lost)
@@ -88,7 +88,7 @@ def in_groups(seed, log_tight, n_rows=60, n_features=2, log_offset=-np.inf):
 
 def groups_estimate(spec, X, z, softness=0.0):
     r = softness / 2 + (1 - softness) * np.eye(2)[z].T
-    return spec.maximize(spec.family.statistics(X.T, r))
+    return spec.maximize(spec.family.expect(None, X.T, r))
 
 
 @every_gmm
@@ -134,7 +134,7 @@ def test_the_natural_form_keeps_the_digits_that_its_guard_counts_on():
     X = Recipe(3969, 1, 21, 4, apart=0.0, log_tight=-1.0, outliers=1, log_far=2.25).rows()
     rows = as_rows([X[:10], X[10:]])
     spec = resolve(GMM(1), rows)
-    params = spec.maximize(spec.family.statistics(X.T, np.ones((1, len(X)))))
+    params = spec.maximize(spec.family.expect(None, X.T, np.ones((1, len(X)))))
     with Kernel(spec, rows) as fast:
         passed = fast.e_step(params, 1.0)
     expected = exact(X, *spec.family.moments(params)).sum()

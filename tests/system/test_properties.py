@@ -35,7 +35,7 @@ def posed(spec, recipe, prior, **options):
 def random_start(spec, X, seed):
     """Where one M-step leads from random responsibilities."""
     r = np.random.default_rng(seed).dirichlet(np.ones(spec.n_components), size=len(X)).T
-    return spec.maximize(spec.family.statistics(X.T, r))
+    return spec.maximize(spec.family.expect(None, X.T, r))
 
 
 def climb(spec, X, start, **options):

@@ -1,0 +1,281 @@
+"""Parameters as data: the name, the dims and the support of each, and all that follows from them.
+
+A support knows which values are allowed, where its boundary is, and free coordinates for it: a map onto
+all of R^m and back, written for NumPy. PyMC's transforms say the same a second time, independently.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import expit, logit
+
+from mixtures.families.priors import positive_definite
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
+
+__all__ = [
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "POSITIVE_DEFINITE",
+    "REAL",
+    "SIMPLEX",
+    "UNIT_INTERVAL",
+    "Parameter",
+    "Support",
+    "free_count",
+    "inside",
+    "on_boundary",
+    "shapes_of",
+]
+
+
+class Support(ABC):
+    """Which values a parameter may take, and free coordinates for them."""
+
+    core_ndim: ClassVar[int] = 0
+    """Trailing axes that are constrained together: 1 for a simplex, 2 for a matrix."""
+
+    @abstractmethod
+    def fault(self, value: Array) -> str:
+        """What finite numbers of the right shape must be and are not, in words; empty if nothing."""
+
+    def exact(self, value: Array) -> Array:
+        """A value that has no fault, without the rounding that was overlooked."""
+        return value
+
+    def inside(self, value: Array) -> Array:
+        """The value moved off the boundary, if it can reach one."""
+        return value
+
+    def on_boundary(self, value: Array) -> np.ndarray | None:
+        """Which entries sit on the boundary; None if no entry ever can."""
+        return None
+
+    def free_size(self, core: tuple[int, ...]) -> int:
+        """Free coordinates of one value with these trailing axes."""
+        return 1
+
+    @abstractmethod
+    def to_free(self, value: Array) -> Array:
+        """Free coordinates (..., m) of values (..., *core); the trailing axes become one."""
+
+    @abstractmethod
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """Values (..., *core) of free coordinates (..., m)."""
+
+
+class Real(Support):
+    """Any number."""
+
+    def fault(self, value: Array) -> str:
+        """Nothing is wrong with a number."""
+        return ""
+
+    def to_free(self, value: Array) -> Array:
+        """The number itself."""
+        return value[..., None]
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """The coordinate itself."""
+        return x[..., 0]
+
+
+class Positive(Support):
+    """Numbers above 0, by their logarithm."""
+
+    def fault(self, value: Array) -> str:
+        """Whether a number is 0 or less."""
+        return "" if (value > 0).all() else "must be positive"
+
+    def to_free(self, value: Array) -> Array:
+        """The logarithm."""
+        return np.log(value)[..., None]
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """The exponential."""
+        return np.exp(x[..., 0])
+
+
+class NonNegative(Support):
+    """Numbers from 0 up, by their logarithm; 0 is the boundary."""
+
+    def fault(self, value: Array) -> str:
+        """Whether a number is below 0."""
+        return "" if (value >= 0).all() else f"must not be negative, got {value.min():g}"
+
+    def inside(self, value: Array) -> Array:
+        """Moved off 0."""
+        return np.maximum(value, TOLERANCES.inside)
+
+    def on_boundary(self, value: Array) -> np.ndarray:
+        """Those at 0."""
+        return value < TOLERANCES.boundary
+
+    def to_free(self, value: Array) -> Array:
+        """The logarithm."""
+        return np.log(value)[..., None]
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """The exponential."""
+        return np.exp(x[..., 0])
+
+
+class UnitInterval(Support):
+    """Probabilities, by their logit; 0 and 1 are the boundary."""
+
+    def fault(self, value: Array) -> str:
+        """Whether a number is outside [0, 1]."""
+        if ((value >= 0) & (value <= 1)).all():
+            return ""
+        return f"must lie between 0 and 1, got {value.min():g} to {value.max():g}"
+
+    def inside(self, value: Array) -> Array:
+        """Moved off 0 and 1."""
+        return np.clip(value, TOLERANCES.inside, 1 - TOLERANCES.inside)
+
+    def on_boundary(self, value: Array) -> np.ndarray:
+        """Those at 0 or 1."""
+        return np.minimum(value, 1 - value) < TOLERANCES.boundary
+
+    def to_free(self, value: Array) -> Array:
+        """The logit."""
+        return np.asarray(logit(value))[..., None]
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """The inverse logit."""
+        return np.asarray(expit(x[..., 0]))
+
+
+class Simplex(Support):
+    """Shares that add up to one, along the last axis: log ratios to the last of them."""
+
+    core_ndim = 1
+
+    def fault(self, value: Array) -> str:
+        """Whether a share is negative, or their sum is not one."""
+        fits = (value >= 0).all() and np.isclose(value.sum(axis=-1), 1).all()
+        return "" if fits else f"must be non-negative and sum to one, got {value}"
+
+    def exact(self, value: Array) -> Array:
+        """Shares that add up to one: else an objective is too high by n times the log of their sum."""
+        return np.asarray(value / value.sum(axis=-1, keepdims=True))
+
+    def inside(self, value: Array) -> Array:
+        """No share of 0."""
+        kept = np.maximum(value, TOLERANCES.inside)
+        return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
+
+    def free_size(self, core: tuple[int, ...]) -> int:
+        """One less than there are shares."""
+        return core[0] - 1
+
+    def to_free(self, value: Array) -> Array:
+        """Logarithms of the shares relative to the last."""
+        return np.log(value[..., :-1] / value[..., -1:])
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """A softmax with the last coordinate 0."""
+        full = np.concatenate([x, np.zeros((*x.shape[:-1], 1))], axis=-1)
+        weights = np.exp(full - full.max(axis=-1, keepdims=True))
+        return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+class PositiveDefinite(Support):
+    """Covariance matrices, by their Cholesky factor with a logarithmic diagonal."""
+
+    core_ndim = 2
+
+    def fault(self, value: Array) -> str:
+        """Whether a matrix is not symmetric, or not positive definite."""
+        return "" if positive_definite(value) else "must be symmetric and positive definite"
+
+    def free_size(self, core: tuple[int, ...]) -> int:
+        """Entries of a triangle."""
+        return core[0] * (core[0] + 1) // 2
+
+    def to_free(self, value: Array) -> Array:
+        """The lower triangle, row by row, the diagonal by its logarithm."""
+        factor = np.linalg.cholesky(value)
+        i, j = np.tril_indices(value.shape[-1])
+        free = factor[..., i, j]
+        free[..., i == j] = np.log(free[..., i == j])
+        return np.asarray(free)
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """``L L'``."""
+        i, j = np.tril_indices(core[0])
+        factor = np.zeros((*x.shape[:-1], *core))
+        factor[..., i, j] = np.where(i == j, np.exp(x), x)
+        return np.asarray(factor @ factor.mT)
+
+
+REAL, POSITIVE, NON_NEGATIVE, UNIT_INTERVAL = Real(), Positive(), NonNegative(), UnitInterval()
+SIMPLEX, POSITIVE_DEFINITE = Simplex(), PositiveDefinite()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a model.
+
+    Attributes
+    ----------
+    name : str
+        Its name everywhere: in PyMC, in trees, in tables.
+    dims : tuple of str
+        Its axes, the cluster's first; one shared by the clusters has none.
+    support : Support
+        Which values it may take.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    support: Support
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Shape where the dims have these sizes."""
+        return tuple(sizes[dim] for dim in self.dims)
+
+    def free_count(self, sizes: Mapping[str, int]) -> int:
+        """Number of free coordinates."""
+        shape, core = self.shape(sizes), self.support.core_ndim
+        split = len(shape) - core
+        return int(np.prod(shape[:split], dtype=int)) * self.support.free_size(shape[split:])
+
+    def to_free(self, value: Array) -> Array:
+        """Free coordinates of a value, or of many along leading axes, as one axis (..., m)."""
+        axes = len(self.dims)
+        free = self.support.to_free(value)
+        inner = axes - self.support.core_ndim
+        return free.reshape(*value.shape[: value.ndim - axes], -1) if inner else free
+
+    def from_free(self, x: Array, sizes: Mapping[str, int]) -> Array:
+        """Values (..., *shape) of free coordinates (..., m)."""
+        shape, core = self.shape(sizes), self.support.core_ndim
+        split = len(shape) - core
+        size = self.support.free_size(shape[split:])
+        return self.support.from_free(x.reshape(*x.shape[:-1], *shape[:split], size), shape[split:])
+
+
+def shapes_of(parameters: Iterable[Parameter], sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Shape of every parameter by name."""
+    return {each.name: each.shape(sizes) for each in parameters}
+
+
+def free_count(parameters: Iterable[Parameter], sizes: Mapping[str, int]) -> int:
+    """Free coordinates of all parameters together."""
+    return sum(each.free_count(sizes) for each in parameters)
+
+
+def inside(parameters: Iterable[Parameter], params: Params) -> dict[str, Array]:
+    """Parameters moved off the boundary of their space, where free coordinates end."""
+    moved = {each.name: each.support.inside(params[each.name]) for each in parameters}
+    return {**params, **moved}
+
+
+def on_boundary(parameters: Iterable[Parameter], params: Params) -> dict[str, np.ndarray]:
+    """Which entries of each parameter sit on the boundary of its space, of those that can."""
+    masks = {each.name: each.support.on_boundary(params[each.name]) for each in parameters}
+    return {name: mask for name, mask in masks.items() if mask is not None}

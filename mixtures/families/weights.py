@@ -1,0 +1,72 @@
+"""Weights of the clusters: a component of a mixture, with parameters, prior and M-step of its own."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from mixtures.families.parameters import SIMPLEX, Parameter
+from mixtures.families.priors import dirichlet_log_density
+from mixtures.types import Array, Params
+
+__all__ = ["DirichletWeights"]
+
+
+@dataclass(frozen=True)
+class DirichletWeights:
+    """Weights alpha that are the same for every row, under a symmetric Dirichlet prior.
+
+    Attributes
+    ----------
+    concentration : float
+        Concentration of the prior; 1 is flat.
+    """
+
+    concentration: float
+
+    varies: ClassVar[bool] = False
+    """Whether rows have different weights."""
+
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("alpha", ("cluster",), SIMPLEX),)
+
+    @property
+    def has_mode(self) -> bool:
+        """Whether the prior leaves a finite mode."""
+        return self.concentration >= 1
+
+    def for_mode(self) -> Self:
+        """The nearest prior that leaves a finite mode."""
+        return self if self.has_mode else replace(self, concentration=1.0)
+
+    def log_weights(self, params: Params, X: Array) -> Array:
+        """Log weights (K, n) of the rows of a chunk ``X (D, n)``; here (K, 1), the same for all."""
+        with np.errstate(divide="ignore"):
+            return np.log(params["alpha"])[:, None]
+
+    def shares(self, params: Params) -> Array | None:
+        """Weight of each cluster (K,), where it is the same for every row; else None."""
+        return params["alpha"]
+
+    def perturbed(self, params: Params, by: float) -> dict[str, Array]:
+        """Parameters with every number changed by this share of it."""
+        return {"alpha": params["alpha"] * (1 + by)}
+
+    def maximize(self, count: Array) -> dict[str, Array]:
+        """Posterior mode given the expected rows of each cluster, in closed form."""
+        pseudo = self.concentration - 1
+        return {"alpha": (count + pseudo) / (count.sum() + len(count) * pseudo)}
+
+    def log_prior(self, params: Params) -> float:
+        """Log prior density, normaliser included."""
+        return dirichlet_log_density(params["alpha"], self.concentration)
+
+    def distance(self, a: Params, b: Params) -> float:
+        """Symmetric Kullback-Leibler divergence of one row's weights; infinite where one has just emptied."""
+        new, old = a["alpha"], b["alpha"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.where(new == old, 0, (new - old) * np.log(new / old)).sum())
+
+    def sample(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Clusters (n,) of rows."""
+        alpha = np.asarray(params["alpha"], dtype=np.float64)
+        return rng.choice(len(alpha), size=n, p=alpha / alpha.sum())  # draws may be in single precision
