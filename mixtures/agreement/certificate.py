@@ -1,10 +1,11 @@
-"""The modes that EM and MAP find, and the certificate that they agree.
+"""The checks of the certificate that EM and MAP agree.
 
-A line of the certificate is one question, with its figure and tolerance.
+Each check asks one question, and has a figure and a tolerance.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,9 +33,11 @@ __all__ = [
     "with_record",
 ]
 
+INDEPENDENT = "best of independent MAP starts above it (nats)"
+
 
 def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
-    """One number, by NumPy and by PyMC."""
+    """NumPy and PyMC compute the same log posterior at EM's estimate."""
     inside = spec.inside(em.params)
     by_numpy = spec.log_prior(inside) + e_step(spec, rows, inside).log_likelihood
     by_pymc, _ = compiled.value_and_grad(x)
@@ -56,68 +59,105 @@ def slopes(
     curvature: Curvature,
     rounded: Callable[[], list[Array]] = list,
 ) -> list[Check]:
-    """Flat where free; where bound (a probability at 0 or 1), pointing outwards (Karush-Kuhn-Tucker).
+    """The conditions of a maximum (Karush-Kuhn-Tucker): flat where free, rising outwards where bound.
 
-    Clusters far tighter than the data make steep slopes of last digits. One is flat, too, if Newton's method
-    has next to nothing to go, or if parameters ``rounded`` in their last digit make as much.
+    Coordinates are ``bound`` that belong to a probability at 0 or 1. ``rounded`` returns points that differ
+    from ``x`` in the last digits of the parameters.
     """
+    flat = flat_where_free(compiled, x, bound, who, curvature, rounded)
+    return [flat, outwards_at_the_boundary(compiled, x, bound, rounded)] if bound.any() else [flat]
 
-    def gradient(y: Array) -> Array:
-        return np.where(bound, 0, compiled.value_and_grad(y)[1])
 
-    def outwards(y: Array) -> Array:
-        """``d/dp = (d/d logit) / (p (1 - p))``, positive if it points out of the space."""
-        slope = compiled.value_and_grad(y)[1][bound]
-        return slope / np.exp(-np.abs(y[bound])) * np.sign(x[bound])
+def flat_where_free(
+    compiled: CompiledModel,
+    x: Array,
+    bound: np.ndarray,
+    who: str,
+    curvature: Curvature,
+    rounded: Callable[[], list[Array]],
+) -> Check:
+    """The gradient is zero in the free coordinates.
 
-    def last_digits_make(function: Callable[[Array], Array]) -> Array:
-        made = [np.abs(function(y) - function(x)) for y in rounded()]
-        return TOLERANCES.gradient_rounding * np.max(made, axis=0, initial=0)
+    The check reports the coordinate whose slope is largest relative to its tolerance.
+    """
+    gradient = partial(_free_gradient, compiled, bound)
+    here = gradient(x)
+    steep = np.abs(here).max() >= TOLERANCES.gradient
+    allowed, reason = _allowed_slopes(gradient, here, curvature, rounded) if steep else (0.0, "")
+    tolerances = np.maximum(np.full(x.size, TOLERANCES.gradient), allowed)
+    worst = int(np.argmax(np.abs(here) / tolerances))
+    figure, tolerance = float(np.abs(here[worst])), float(tolerances[worst])
+    note = reason if tolerance > TOLERANCES.gradient else ""
+    return Check(f"PyMC's gradient at {who}, largest component", figure, tolerance, figure < tolerance, note)
 
-    free = gradient(x)
-    size, tolerances, note = np.abs(free), np.full(x.size, TOLERANCES.gradient), ""
-    if size.max(initial=0) >= TOLERANCES.gradient:
-        distance = float(np.linalg.norm(curvature.newton(free)))
-        if distance < TOLERANCES.map_distance_sd:
-            allowed = size * (TOLERANCES.map_distance_sd / distance)
-            note = f"clusters are tight: the top is {distance:.1e} posterior sds away by Newton's method"
-        else:
-            allowed = last_digits_make(gradient)
-            note = "the last digits of the parameters make as much: clusters are tight, or columns far from 0"
-        tolerances = np.maximum(tolerances, allowed)
-    worst = int(np.argmax(size / tolerances)) if x.size else 0
-    figure, tolerance = (float(v[worst]) if x.size else 0.0 for v in (size, tolerances))
-    note = note if tolerance > TOLERANCES.gradient else ""
-    name = f"PyMC's gradient at {who}, largest component"
-    checks = [Check(name, figure, tolerance, figure < tolerance, note)]
-    if bound.any():
-        slope = outwards(x)
-        inward = float(np.maximum(-slope, 0).max())
-        tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(slope).max()))
-        if inward > tolerance:
-            tolerance = max(tolerance, float(np.max(last_digits_make(outwards))))
-        note = f"{int(bound.sum())} probabilities at 0 or 1"
-        checks.append(
-            Check("slope inwards at the boundary (KKT)", inward, tolerance, inward <= tolerance, note)
-        )
-    return checks
+
+def outwards_at_the_boundary(
+    compiled: CompiledModel, x: Array, bound: np.ndarray, rounded: Callable[[], list[Array]]
+) -> Check:
+    """No probability at 0 or 1 would raise the density by moving inwards."""
+    outward = partial(_outward_slopes, compiled, bound)
+    here = outward(x)
+    figure = float(np.maximum(-here, 0).max())
+    tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(here).max()))
+    if figure > tolerance:
+        tolerance = max(tolerance, float(np.max(_rounding_error(outward, here, rounded))))
+    note = f"{int(bound.sum())} probabilities at 0 or 1"
+    return Check("slope inwards at the boundary (KKT)", figure, tolerance, figure <= tolerance, note)
+
+
+def _free_gradient(compiled: CompiledModel, bound: np.ndarray, x: Array) -> Array:
+    """Return PyMC's gradient, with zeros where coordinates are bound."""
+    return np.where(bound, 0, compiled.value_and_grad(x)[1])
+
+
+def _outward_slopes(compiled: CompiledModel, bound: np.ndarray, x: Array) -> Array:
+    """Return ``d/dp = (d/d logit) / (p (1 - p))`` of the bound probabilities, positive out of [0, 1]."""
+    by_logit = compiled.value_and_grad(x)[1][bound]
+    return by_logit / np.exp(-np.abs(x[bound])) * np.sign(x[bound])
+
+
+def _allowed_slopes(
+    gradient: Callable[[Array], Array],
+    here: Array,
+    curvature: Curvature,
+    rounded: Callable[[], list[Array]],
+) -> tuple[Array, str]:
+    """Return slopes that count as zero although they are steep, and the reason.
+
+    Where clusters are far tighter than the data, a tiny step makes a steep slope: it counts as zero if the
+    maximum is next to nothing away by Newton's method, or if rounding the parameters makes as much.
+    """
+    distance = float(np.linalg.norm(curvature.newton(here)))
+    if distance < TOLERANCES.map_distance_sd:
+        reason = f"clusters are tight: the top is {distance:.1e} posterior sds away by Newton's method"
+        return np.abs(here) * (TOLERANCES.map_distance_sd / distance), reason
+    reason = "the last digits of the parameters make as much: clusters are tight, or columns far from 0"
+    return _rounding_error(gradient, here, rounded), reason
+
+
+def _rounding_error(
+    function: Callable[[Array], Array], here: Array, rounded: Callable[[], list[Array]]
+) -> Array:
+    """Return how far the last digits of the parameters move a function from its value ``here``."""
+    changes = [np.abs(function(y) - here) for y in rounded()]
+    return TOLERANCES.gradient_rounding * np.max(changes, axis=0, initial=0)
 
 
 def last_digits(compiled: CompiledModel, spec: Mixture, em: EMFit) -> list[Array]:
-    """Coordinates of EM's parameters with their last digits changed, up and down."""
+    """Return the coordinates of EM's parameters with the last digits changed, up and down."""
     inside, eps = spec.inside(em.params), float(np.finfo(float).eps)
     return [compiled.unconstrain({**inside, **spec.family.perturbed(inside, by)}) for by in (eps, -eps)]
 
 
 def maximum(curvature: Curvature) -> Check:
-    """Curving down in every direction."""
+    """The log density curves down in every direction."""
     smallest = float(curvature.values.min(initial=np.inf))
     note = "" if curvature.is_maximum else f"flat or rising along {', '.join(curvature.flat[:8])}"
     return Check("smallest curvature there (positive: a maximum)", smallest, 0.0, curvature.is_maximum, note)
 
 
 def identified(spec: Mixture, em: EMFit) -> Check:
-    """Nothing that the data can never tell."""
+    """The data identify every parameter."""
     empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
     reason = spec.family.unidentified(em.params)
     if len(empty):
@@ -126,7 +166,7 @@ def identified(spec: Mixture, em: EMFit) -> Check:
 
 
 def returns(mode: MAPFit, table: pd.DataFrame) -> Check:
-    """MAP comes back from half a posterior sd away."""
+    """MAP returns to EM's estimate from half a posterior sd away."""
     gap = float(table["gap"].max())
     passed = mode.converged and bool(np.isfinite(gap)) and gap < TOLERANCES.gap_sd
     note = "" if mode.converged else mode.found
@@ -135,17 +175,17 @@ def returns(mode: MAPFit, table: pd.DataFrame) -> Check:
 
 
 def count_starts(multi: MAPFit, em: EMFit | None) -> Starts:
-    """How many starts of EM and of MAP reached the highest optimum that any of them found."""
+    """Count the starts of EM and of MAP that reached the highest optimum that any of them found."""
     best = multi.log_posterior if em is None else max(em.log_posterior, multi.log_posterior)
 
-    def reached(heights: Array) -> tuple[int, int]:
-        return int(np.sum(heights > best - same_height(best))), len(heights)
+    def reached(log_posteriors: Array) -> tuple[int, int]:
+        return int(np.sum(log_posteriors > best - same_height(best))), len(log_posteriors)
 
     return Starts((0, 0) if em is None else reached(em.restarts.log_posterior), reached(multi.log_posteriors))
 
 
 def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Starts) -> Check:
-    """Independent MAP starts: a higher one must have become EM's answer, and they must confirm it."""
+    """No independent MAP start ends higher than EM, and enough of them confirm its optimum."""
     tolerance = same_height(log_posterior)
     above = multi.log_posterior - log_posterior
     note = f"starts that reach the best optimum: {starts}"
@@ -160,9 +200,6 @@ def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Star
     return Check(INDEPENDENT, above, tolerance, passed, note, cause=not starts.confirmed)
 
 
-INDEPENDENT = "best of independent MAP starts above it (nats)"
-
-
 def with_record(em: EMFit, again: EMFit) -> EMFit:
-    """A fit from elsewhere, with the record of the restarts that missed it."""
+    """Return the better fit ``again`` with the record of the restarts that missed it."""
     return replace(again, restarts=replace(em.restarts, best=again.log_posterior))
