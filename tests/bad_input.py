@@ -273,7 +273,7 @@ CELLS = [
     ),
     Case(
         "lists in cells",
-        "column 'x1' holds nested values; split it into one column a value",
+        "column 'x1' holds nested values; split it into one column per value",
         polars=lambda: pl.DataFrame({"x0": X[:, 0], "x1": [[1, 2]] * 6}),
     ),
     Case(
@@ -542,8 +542,8 @@ FILES = [
         files={"bad.csv": text(X, names=["x0", ""])},
     ),
     Case(
-        "a cell that goes on behind its closing quotation mark",
-        "row 1, column 'x0' (line 3 of bad.csv): the cell goes on behind its closing quotation mark "
+        "a cell that continues after its closing quotation mark",
+        "row 1, column 'x0' (line 3 of bad.csv): the cell continues after its closing quotation mark "
         "('\"3\"0'); mend it, or double the marks within a cell",
         files={"bad.csv": text(X).replace(b"3,5", b'"3"0,5')},
     ),

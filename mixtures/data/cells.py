@@ -1,4 +1,4 @@
-"""Cells as numbers: what is missing, masked too, becomes NaN, and what is not a number is refused."""
+"""Cells as numbers: missing or masked cells become NaN, and cells that are not numbers are refused."""
 
 import sys
 from decimal import Decimal
@@ -16,7 +16,7 @@ __all__ = ["as_array", "as_column", "as_floats", "as_numbers"]
 
 
 def as_array(X: Any) -> np.ndarray:
-    """Array of what a user gives; only an array that is masked itself keeps its mask."""
+    """Make an array of what a user passes; only a masked array keeps its mask."""
     if isinstance(X, np.ma.MaskedArray):
         return X
     _check_labels_of_rows(X)
@@ -24,16 +24,16 @@ def as_array(X: Any) -> np.ndarray:
         values = _uncovered(X)
         array = np.asarray(values)
         if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
-            array = np.array(values, dtype=object)  # or the numbers beside a text would be text too
+            array = np.array(values, dtype=object)  # otherwise numbers beside a text would become text too
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(why_no_array(X, error)) from error
     return array
 
 
 def as_column(series: nw.Series[Any], feature: str) -> np.ndarray:
-    """Cells of a column of a frame."""
+    """Return the cells of a column of a frame."""
     if series.dtype.is_nested():
-        raise InputError(f"column {named(feature)} holds nested values; split it into one column a value")
+        raise InputError(f"column {named(feature)} holds nested values; split it into one column per value")
     if series.dtype in (nw.Int128, nw.UInt128):  # which NumPy does not have
         series = series.cast(nw.Float64)
     try:
@@ -46,7 +46,7 @@ def as_column(series: nw.Series[Any], feature: str) -> np.ndarray:
 
 
 def as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) -> np.ndarray:
-    """Read one column; whatever stands for a missing number becomes NaN."""
+    """Read one column; missing values of any kind become NaN."""
     if column.dtype.kind in "biuf":
         return column
     if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
@@ -59,7 +59,7 @@ def as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) 
 
 
 def as_numbers(value: Any, subject: str) -> np.ndarray:
-    """Array of doubles from what is given beside the data: weights, parameters, values to hold.
+    """Read an array of doubles other than the data: weights, parameters, values to hold fixed.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def as_numbers(value: Any, subject: str) -> np.ndarray:
         Numbers in any shape, by the rules for the cells of a table: booleans are 0 and 1, masked entries
         and nulls are NaN.
     subject : str
-        Begins the message: "weights are not", "parameter mu is not".
+        Beginning of the message, such as "weights are not" or "parameter mu is not".
 
     Examples
     --------
@@ -95,7 +95,7 @@ def as_numbers(value: Any, subject: str) -> np.ndarray:
 
 
 def _floats(cells: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """Objects as doubles, and the place of the first that is not a number."""
+    """Return objects as doubles, and the position of the first that is not a number."""
     floats = np.empty(len(cells))
     for place, cell in enumerate(cells):
         if isinstance(cell, Real | Decimal | np.bool):
@@ -127,7 +127,7 @@ def _is_masked(cell: Any) -> bool:
 
 
 def _uncovered(X: Any) -> Any:
-    """Nested lists without masks: what is masked, one cell or some of an array, is NaN or None."""
+    """Replace masked cells of nested lists by NaN or None."""
     if isinstance(X, list | tuple):
         return [_uncovered(x) for x in X]
     if not isinstance(X, np.ma.MaskedArray):
@@ -142,7 +142,7 @@ def _uncovered(X: Any) -> Any:
 
 
 def _check_labels_of_rows(X: Any) -> None:
-    """Refuse rows that are Series whose cells are labelled in different ways."""
+    """Refuse rows that are Series with different labels, or the same in another order."""
     if not isinstance(X, list | tuple) or not X or not all(is_pandas_series(row) for row in X):
         return
     for place, row in enumerate(X):

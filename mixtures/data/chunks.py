@@ -1,4 +1,4 @@
-"""Rows that come in chunks, read anew in every pass; and any data as `Rows`."""
+"""Rows that come in chunks, read again in every pass."""
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ class Chunks(Blocks):
     Attributes
     ----------
     opened : callable
-        Gives an iterable of tables, the same ones whenever it is called.
+        Returns an iterable of the same tables whenever it is called.
     weights : ndarray, shape (n,), or None
         Frequency weights.
     """
@@ -53,7 +53,7 @@ class Chunks(Blocks):
         return results
 
     def _blocks(self) -> Iterator[Data]:
-        """Chunks of one pass, held to what they were in the first."""
+        """Chunks of one pass, checked against those of the first pass."""
         place = 0
         for block in checked_blocks(self.opened):
             if place == len(self.sizes) or block.n_rows != self.sizes[place]:
@@ -72,7 +72,7 @@ class Chunks(Blocks):
 
 
 def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "pd.Index | None":
-    """Row labels of all chunks; counted on where every chunk begins anew and the weights do not."""
+    """Row labels of all chunks; counted on across chunks if each restarts at 0 and the weights do not."""
     import pandas as pd
 
     indexes: list[pd.Index] = []
@@ -86,7 +86,7 @@ def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "
 
 
 def checked_blocks(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
-    """Every chunk with rows as a checked block that knows its place."""
+    """Yield every chunk that has rows as a checked block that knows its position."""
     tables = opened()
     if not isinstance(tables, Iterable) or hasattr(tables, "__array__"):
         kind = type(tables).__name__

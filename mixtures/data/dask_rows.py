@@ -1,9 +1,9 @@
 """Rows on the workers of a cluster, or on Dask's local scheduler.
 
-The blocks are read, checked and kept where they are. Functions travel to them,
-with the parameters they carry; answers are added in one tree and its root comes
-back. If a worker is lost, Dask makes its blocks again from where they came from.
-Workers need this package installed.
+The blocks are read, checked and kept where they are. Functions are sent to them
+with their parameters; the results are added in a tree, and only the total is sent
+back. If a worker is lost, Dask makes its blocks again from their source. This
+package must be installed on the workers.
 """
 
 import operator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DaskRows", "dask_rows"]
 
 FAN_IN = 8
-"""Answers that one task of the tree adds."""
+"""Number of results that one task of the tree adds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +36,11 @@ class DaskRows(Blocks):
     Attributes
     ----------
     blocks : tuple of dask.delayed.Delayed
-        A checked `Data` each, persisted.
+        Checked `Data`, persisted.
     distinct : bool
         Whether rows that repeat within a block are counted once.
     client : distributed.Client or None
-        Client of the cluster that keeps the blocks; None where this process does.
+        Client of the cluster that keeps the blocks; None if this process keeps them.
     """
 
     side_by_side: ClassVar[bool] = True
@@ -51,7 +51,7 @@ class DaskRows(Blocks):
 
     @property
     def compressed(self) -> "DaskRows":
-        """Distinct rows of every block, weighted by how often they occur; all rows where few repeat."""
+        """Distinct rows of every block, weighted by how often they occur; all rows if few repeat."""
         if self.distinct:
             return self
         sizes = np.array(self.each(_n_distinct, [True] * len(self.blocks)))
@@ -61,7 +61,7 @@ class DaskRows(Blocks):
         return replace(self, sizes=sizes, totals=totals, distinct=True)
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
-        """Sum of ``f(block)`` over the blocks, added where they are in a tree of fixed shape."""
+        """Sum of ``f(block)`` over the blocks, added on the workers in a tree of fixed shape."""
         n = len(self.blocks)
         level = _tasks(_answer, self.blocks, [f] * n, [self.distinct] * n)
         while len(level) > 1:
@@ -81,7 +81,7 @@ class DaskRows(Blocks):
 
 
 def import_dask() -> Any:
-    """Dask, which is not needed for anything else."""
+    """Import Dask, which only this module needs."""
     try:
         import dask
         import dask.delayed
@@ -91,7 +91,7 @@ def import_dask() -> Any:
 
 
 def _client() -> Any:
-    """Client of ``dask.distributed`` that is at work now, or None."""
+    """Return the active client of ``dask.distributed``, or None."""
     try:
         from distributed import default_client
 
@@ -101,7 +101,7 @@ def _client() -> Any:
 
 
 def _computed(client: Any, tasks: Sequence[Any]) -> list[Any]:
-    """Answers of tasks; a `ConnectionError` where the cluster that was to give them is gone."""
+    """Return the results of tasks; raise `ConnectionError` if their cluster is gone."""
     try:
         return list(import_dask().compute(*tasks))
     except Exception as error:
@@ -114,7 +114,7 @@ def _computed(client: Any, tasks: Sequence[Any]) -> list[Any]:
 
 
 def _is_loss(client: Any, error: Exception) -> bool:
-    """Whether an error is of the cluster, and not of a task on it."""
+    """Whether an error comes from the cluster rather than from a task on it."""
     from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
 
@@ -128,10 +128,10 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     ----------
     X : Dask array, DataFrame or Series
         The data, in blocks of rows. They are kept by the workers of the
-        ``dask.distributed`` client where there is one, else in this process.
+        ``dask.distributed`` client if there is one, otherwise in this process.
     weights : array_like or Dask array, shape (n,), optional
-        Frequency weights; a Dask array or Series in the same blocks stays where it is. Beside a
-        DataFrame, the index of a Series is matched to that of the rows.
+        Frequency weights; a Dask array or Series in the same blocks stays where it is. With a
+        DataFrame, a Series is matched to the rows by its index.
 
     Returns
     -------
@@ -141,9 +141,9 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     Raises
     ------
     InputError
-        As of `mixtures.data.sources.as_rows`.
+        As in `mixtures.data.sources.as_rows`.
     ConnectionError
-        If the cluster is closed, or loses its workers for good, before an answer is there.
+        If the cluster is closed, or loses its workers for good, before the result arrives.
     """
     dask, client = import_dask(), _client()
     tables, labelled = _tables(X), hasattr(X, "divisions")
@@ -174,7 +174,7 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
 
 
 def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
-    """``f`` of the first of every column, of the second of every column, and so on; later."""
+    """Delay ``f`` of the first of every column, of the second of every column, and so on."""
     task = import_dask().delayed(f, pure=False)
     return [task(*row) for row in zip(*columns, strict=True)]
 
@@ -182,10 +182,10 @@ def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
 def _refuse_bad(
     client: Any, is_column: bool, tables: Sequence[Any], reports: Sequence[Any], firsts: Sequence[int]
 ) -> None:
-    """Refuse the first block that is not a table, or not one like those before it."""
+    """Refuse the first block that is not a table, or that differs from those before it."""
     expected: tuple[str, ...] = ()
     for i, (_, features, is_bad) in enumerate(reports):
-        if is_bad:  # read it again, now that the rows before it are counted
+        if is_bad:  # read it again, now that the number of rows before it is known
             (error,) = _computed(client, _tasks(_read, [tables[i]], [is_column], [firsts[i]]))
             raise InputError(f"partition {i}: {error}")
         if features:
@@ -207,7 +207,7 @@ def _tables(X: Any) -> list[Any]:
 
 
 def _has_blocks(X: Any) -> bool:
-    """Whether X is a Dask array, DataFrame or Series: a Delayed has every attribute, but no numbers."""
+    """Whether X is a Dask array, DataFrame or Series; a Delayed, which has any attribute, is not."""
     return hasattr(X, "to_delayed") and isinstance(X.ndim, int)
 
 
@@ -231,7 +231,7 @@ def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: "pd.Index | N
     return blocks
 
 
-# What runs where the blocks are. Bad input comes back as a value, so that the first block's is reported.
+# What runs on the workers. Bad input is returned as a value, so that the first bad block is the one reported.
 
 
 def _read(table: Any, is_column: bool, first: int = 0) -> Data | InputError | None:
@@ -248,7 +248,7 @@ def _read(table: Any, is_column: bool, first: int = 0) -> Data | InputError | No
 
 
 def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool]:
-    """Rows, columns, and whether they are bad."""
+    """Number of rows, the columns, and whether the block is bad."""
     if isinstance(block, Data):
         return block.n_rows, block.features, False
     return 0, (), block is not None
@@ -259,7 +259,7 @@ def _labels(block: Data) -> np.ndarray:
 
 
 def _placed(data: Data, first: int, weights: Any, labelled: bool) -> Data | InputError:
-    """A block with its place in the whole, and its weights."""
+    """Return a block with its position in the whole and its weights."""
     import pandas as pd
 
     labels = pd.Index(data.obs_id) if labelled else None

@@ -35,7 +35,7 @@ def blobs() -> pd.DataFrame:
     Returns
     -------
     DataFrame, shape (400, 2)
-        ``x`` and ``y``: 100 rows a cluster, standard deviation 0.60.
+        ``x`` and ``y``: 100 rows per cluster, standard deviation 0.60.
 
     References
     ----------
@@ -43,7 +43,7 @@ def blobs() -> pd.DataFrame:
     with ``sklearn.datasets.make_blobs(400, centers=4, cluster_std=0.60, random_state=0)``, axes swapped as
     there.
     """
-    from sklearn.datasets import make_blobs  # not for the sake of a list of names
+    from sklearn.datasets import make_blobs  # not imported just to list the names
 
     X, _ = make_blobs(400, centers=4, cluster_std=0.60, random_state=0)
     return pd.DataFrame(X[:, ::-1], columns=["x", "y"])
@@ -70,7 +70,7 @@ def coins() -> pd.DataFrame:
     """One flip per row of a coin picked unseen from two: a Bernoulli mixture that the data cannot identify.
 
     The coins land heads with p = 0.2 and 0.7 and are picked with weights 0.4 and 0.6. A single flip per row
-    tells only the probability of heads overall, 0.4 * 0.2 + 0.6 * 0.7 = 0.5.
+    identifies only the overall probability of heads, 0.4 * 0.2 + 0.6 * 0.7 = 0.5.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def load(name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Description:
-    """A built-in data set in words: its name, size, a line on what it is, and where it comes from."""
+    """A description of a built-in data set: its name, size, a summary line and its source."""
 
     name: str
     n_rows: int

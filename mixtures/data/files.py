@@ -1,8 +1,7 @@
 """Tables from files, as they are; `as_data` checks their cells.
 
-`mixtures.data.textfiles` states the rules for text. Parquet says beforehand how much
-it holds, and is refused if that is too much: a few kilobytes of it can claim to
-be terabytes.
+`mixtures.data.textfiles` states the rules for text. A Parquet file declares its size,
+and is refused if that is too large: a few kilobytes can expand to terabytes.
 """
 
 import os
@@ -22,11 +21,11 @@ from mixtures.messages import did_you_mean, named, shortened
 __all__ = ["choose_columns", "read_stream", "read_table"]
 
 LARGEST_TABLE = 2**32
-"""Bytes of a text file, or of the values of a Parquet file, that are read at most."""
+"""Largest number of bytes of a text file, or of the values of a Parquet file, that are read."""
 
 
 PIECE = 2**20
-"""Bytes read at a time: asked for more, Python sets memory aside for all of them at once."""
+"""Bytes read at a time: Python allocates memory for all the bytes requested in one read."""
 
 
 _PARQUET = (".parquet", ".pq")
@@ -54,15 +53,15 @@ def read_table(
     columns : str or sequence of str, optional
         The columns to keep, in this order; all of them by default.
     exclude : str or sequence of str
-        Columns to leave out of them.
+        Columns to leave out.
     separator : str, optional
-        The character between the cells of a text file, where it is not the one of the suffix.
+        The character between the cells of a text file, if it is not the one that the suffix implies.
     header : bool, optional
-        Whether the first line of a text file holds the column names; by default it must be plain that it
-        does, as `mixtures.data.textfiles.read_text` has it. Without them columns are x0, x1, ...
+        Whether the first line of a text file holds the column names; by default this must be unmistakable,
+        as `mixtures.data.textfiles.read_text` explains. Without names columns are x0, x1, ...
     index : str, optional
         The column of row labels, which is not a feature. By default a first column without a name that
-        numbers the rows, and what pandas wrote as labels into Parquet.
+        numbers the rows, and in Parquet the labels that pandas wrote.
 
     Returns
     -------
@@ -72,8 +71,8 @@ def read_table(
     Raises
     ------
     InputError
-        If the file is missing, empty, unreadable, too large or of another kind, lacks one of the columns,
-        or may be read in more than one way.
+        If the file is missing, empty, unreadable, too large or of an unknown kind, lacks one of the columns,
+        or can be read in more than one way.
     """
     path = _path(path)
     suffix = path.suffix.lower()
@@ -131,7 +130,7 @@ def read_stream(
 def check_reading(
     header: Any, index: Any, columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
 ) -> None:
-    """Refuse a header that is neither true nor false, and row labels that are something else too."""
+    """Refuse a header that is not a truth value, and row labels that are also features or left out."""
     if header is not None and not isinstance(header, bool):
         raise InputError(f"header is {header!r:.80}; it must be True, False or None")
     if index is None:
@@ -153,12 +152,12 @@ def _path(path: Any) -> Path:
 def _is_pipe(path: Path) -> bool:
     try:
         return path.is_fifo()
-    except OSError:  # a name that no file can have
+    except OSError:  # not a possible file name
         return False
 
 
 def _checked(separator: str | None) -> str | None:
-    """A separator that a user names."""
+    """Check a separator that a user names."""
     if separator is None:
         return None
     if not isinstance(separator, str):
@@ -174,7 +173,7 @@ def _checked(separator: str | None) -> str | None:
 def choose_columns(
     available: Sequence[str], columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
 ) -> list[str]:
-    """Columns to keep of those that there are; an `InputError` suggests one for a slip."""
+    """Return the columns to keep; the `InputError` for an unknown name suggests a similar one."""
     for names in (columns, exclude):
         for name in () if names is None or isinstance(names, str) else names:
             if not isinstance(name, str):
@@ -197,7 +196,7 @@ def choose_columns(
 
 
 def _content(stream: BinaryIO, source: str) -> bytes:
-    """Read all of a stream, and no more than there may be of it."""
+    """Read a whole stream, up to the size limit."""
     pieces: list[bytes] = []
     room = LARGEST_TABLE
     while piece := stream.read(PIECE):
@@ -231,36 +230,36 @@ def _read_parquet(
         wanted = {*labels, *chosen}
         kept = [field for field in schema if _is_read(field.name, wanted)]
         _check_claims(pa, metadata, kept, labels, path)
-        # A text that is stored once and repeated by its number may be as large as the file, in every row:
-        # it stays stored once. It is not a number anyway.
+        # A dictionary-encoded text may be as large as the file, in every row: it stays encoded.
+        # It is not a number anyway.
         texts = [field.name for field in kept if _is_text(pa, field.type)]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             table = file.read([field.name for field in kept])
-        # What pandas wrote beside the schema is not followed: it may say anything.
+        # The metadata that pandas wrote are not trusted: they may say anything.
         frame = table.replace_schema_metadata().to_pandas()
         return (frame.set_index(_labels(frame, labels)) if labels else frame)[chosen]
     except InputError:
         raise
-    except Exception as error:  # pyarrow and pandas raise nearly every kind on damaged files
+    except Exception as error:  # pyarrow and pandas raise almost any exception on damaged files
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as parquet: {reason[:300]}") from error
 
 
 def _is_read(name: str, wanted: set[str]) -> bool:
-    """Whether pyarrow reads a column: it takes those whose names go on with a point for parts of others."""
+    """Whether pyarrow reads a column: it takes a name with a dot for a part of another column."""
     parts = name.split(".")
     return any(".".join(parts[:i]) in wanted for i in range(1, len(parts) + 1))
 
 
 def _label_columns(schema: Any) -> list[str]:
-    """Columns that pandas keeps row labels in, by what it wrote beside the schema."""
+    """Columns in which pandas keeps row labels, according to its metadata."""
     described = schema.pandas_metadata or {}
     named_there = described.get("index_columns", [])
     return [name for name in schema.names if name in named_there]
 
 
 def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
-    """Row labels from their columns; texts that stay stored once, if together they would be too many."""
+    """Row labels from their columns; long texts stay dictionary-encoded if together they are too many."""
     levels = [frame[name] for name in names]
     for i, level in enumerate(levels):
         if isinstance(level.dtype, pd.CategoricalDtype) and _total_length(level.cat) < LARGEST_TABLE:
@@ -272,13 +271,13 @@ def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
 
 
 def _total_length(texts: Any) -> int:
-    """Characters of all texts together, were each stored by itself."""
-    lengths = np.array([len(str(text)) for text in texts.categories] + [0])  # code -1: none
+    """Total number of characters of all texts if each were stored separately."""
+    lengths = np.array([len(str(text)) for text in texts.categories] + [0])  # code -1: missing
     return int(lengths[texts.codes].sum())
 
 
 def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[str], path: Path) -> None:
-    """Refuse what cannot be a table, or is too large for one, before a value is read."""
+    """Refuse a file that cannot be a table, or is too large, before any value is read."""
     if len(kept) > MOST_COLUMNS:
         raise InputError(f"{path} has {len(kept)} columns; {MOST_COLUMNS} are the most")
     for field in kept:
@@ -290,9 +289,9 @@ def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[
                 )
             raise InputError(
                 f"column {named(field.name)} of {path} holds nested values ({str(field.type)[:40]}); "
-                "split it into one column a value, or leave it out (--exclude)"
+                "split it into one column per value, or leave it out (--exclude)"
             )
-    # Of single columns more could be asked, but pyarrow ends the process where a file leaves them out.
+    # Single columns could be checked further, but pyarrow ends the process if a file lacks them.
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     pages = sum(max(0, group.total_byte_size) for group in groups)
     rows = max(metadata.num_rows, sum(max(0, group.num_rows) for group in groups))
@@ -313,7 +312,7 @@ def _is_text(pa: Any, kind: Any) -> bool:
 
 
 def _cell_bytes(pa: Any, kind: Any) -> int:
-    """What a cell takes in memory: a number, a text stored once, or an object of Python's."""
+    """Bytes of a cell in memory: a number, a dictionary-encoded text, or a Python object."""
     of = pa.types
     if of.is_integer(kind) or of.is_floating(kind) or of.is_boolean(kind):
         return 8
@@ -321,5 +320,5 @@ def _cell_bytes(pa: Any, kind: Any) -> int:
         return 16
     try:
         return 128 + int(kind.byte_width)
-    except (AttributeError, ValueError):  # of no fixed width: nulls, texts in views, intervals
+    except (AttributeError, ValueError):  # no fixed width: nulls, string views, intervals
         return 128

@@ -1,8 +1,8 @@
-"""Columns of new data and of data that were fitted: matched by name where both have names.
+"""Matching the columns of new data to those of the fit: by name if both have names.
 
-What is made up for want of names are places: ``x0, x1, ...`` for an array, and
-``0, 1, ...`` or ``column_0, column_1, ...`` for a pandas or polars frame made from
-one. Where one side has no names, columns go by position.
+Names that only number the columns do not count as names: ``x0, x1, ...`` for an
+array, and ``0, 1, ...`` or ``column_0, column_1, ...`` for a pandas or polars frame
+made from one. If one side has no names, columns are matched by position.
 """
 
 import operator
@@ -24,15 +24,15 @@ OF_FRAMES = ("", "column_")
 
 
 PLACES = ("x", *OF_FRAMES)
-"""What stands before the number of a column that has no name: in frames, and in all tables."""
+"""Prefix of the number of a column without a name: in frames, and in all tables."""
 
 
 LISTED = 5
-"""Missing or unknown columns that a message names."""
+"""Largest number of missing or unknown columns that a message names."""
 
 
 def has_names(features: Sequence[str], made_up: Sequence[str] = PLACES) -> bool:
-    """Whether columns have names, more than their places.
+    """Whether columns have names, not only numbers.
 
     Examples
     --------
@@ -51,29 +51,30 @@ def places(
     what: str = "X has",
     whose: str = "the parameters are",
 ) -> list[int]:
-    """Where each fitted column is among those given.
+    """Find the position of each fitted column among those given.
 
     Parameters
     ----------
     given, fitted : sequence of str
         Names of the columns.
     labelled : bool, default True
-        Whether the columns given are told by what they are called, if only in another order; an array's
-        are not.
+        Whether the columns given can be matched by their labels even if those are only numbers; those of
+        an array cannot.
     names : bool, optional
-        Whether those given have names, more than places; by default as `has_names` tells.
+        Whether those given have names, not only numbers; by default as `has_names` decides.
     what, whose : str
-        How a message begins to say of which columns either is.
+        How a message begins to describe the columns of either side.
 
     Returns
     -------
     list of int
-        A place for every fitted column.
+        The position of every fitted column.
 
     Raises
     ------
     InputError
-        If a fitted column is missing, another is there, or without names they are not as many.
+        If a fitted column is missing or an unknown one is there, or, without names, if the numbers of
+        columns differ.
 
     Examples
     --------
@@ -103,14 +104,14 @@ def places(
 
 
 def in_order(given: Sequence[str], fitted: Sequence[str], **words: Any) -> tuple[list[int], tuple[str, ...]]:
-    """Places of the fitted columns among those given, and their names, of either side that has any."""
+    """Positions of the fitted columns among those given, and the names of whichever side has any."""
     order = places(given, fitted, **words)
     found = [given[j] for j in order]
     return order, tuple(fitted if has_names(fitted) or not has_names(found) else found)
 
 
 def _listed(names: Sequence[str], what: str) -> str:
-    """Word names: "'a', 'b' are missing"; nothing of none."""
+    """Word names: "'a', 'b' are missing"; empty if there are none."""
     if not names:
         return ""
     shown = ", ".join(named(name) for name in names[:LISTED])
@@ -119,7 +120,7 @@ def _listed(names: Sequence[str], what: str) -> str:
 
 
 def matched[R: Rows](rows: R, fitted: Sequence[str], X: Any, *, whose: str = "the parameters are") -> R:
-    """Rows with their columns in the order of those fitted; they keep their own names.
+    """Put the columns of rows in the order of those fitted; they keep their own names.
 
     Parameters
     ----------
@@ -128,19 +129,19 @@ def matched[R: Rows](rows: R, fitted: Sequence[str], X: Any, *, whose: str = "th
     fitted : sequence of str
         Names of the fitted columns.
     X : object
-        What the rows were read from: a frame has labels whatever they look like, an array has none.
+        What the rows were read from: a frame always has labels, an array never.
     whose : str
         As in `places`.
 
     Returns
     -------
     Rows
-        The rows themselves where there is nothing to change.
+        The rows themselves if there is nothing to change.
 
     Raises
     ------
     InputError
-        As of `places`.
+        As in `places`.
     """
     table = X[0] if isinstance(X, list | tuple) and X else X
     is_frame = hasattr(table, "columns") or hasattr(table, "column_names")
@@ -162,14 +163,14 @@ def _reordered(data: Data, order: Sequence[int], features: tuple[str, ...]) -> D
 
 @dataclass(frozen=True, eq=False)
 class Reordered(Blocks):
-    """Blocks whose columns are put in another order wherever they are read.
+    """Blocks whose columns are reordered whenever they are read.
 
     Attributes
     ----------
     rows : Blocks
         The blocks as they come.
     order : tuple of int
-        Where each column is among theirs.
+        Position of each column among theirs.
     """
 
     rows: Blocks
@@ -182,7 +183,7 @@ class Reordered(Blocks):
 
     @property
     def compressed(self) -> Self:
-        """The rows, those that repeat counted once where that is worth it."""
+        """The same rows, with repeated rows counted once if that pays."""
         rows = self.rows.compressed
         return self if rows is self.rows else replace(self, sizes=rows.sizes, totals=rows.totals, rows=rows)
 
@@ -191,7 +192,7 @@ class Reordered(Blocks):
         return self.rows.each(partial(_answer_to, f, self.order, self.features), given)
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
-        """Sum of ``f(block)`` over the blocks, in an order that is always the same."""
+        """Sum of ``f(block)`` over the blocks, always in the same order."""
         return self.rows.sum_over(partial(_answer, f, self.order, self.features), add)
 
 

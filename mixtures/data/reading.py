@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def elsewhere(X: Any) -> str:
     """Word for data that are not in memory at once; empty for a table."""
-    if type(X).__module__.split(".")[0] == "dask":  # told without importing it
+    if type(X).__module__.split(".")[0] == "dask":  # recognised without importing it
         return f"a Dask {type(X).__name__}"
     if callable(X) and not hasattr(X, "__array__"):
         return "a function"
@@ -35,12 +35,12 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     ----------
     X : array, data frame, series, list or Data
         NumPy arrays and anything with ``__array__``; pandas, polars and pyarrow tables and series; lists of
-        numbers or of rows. One dimension is read as one column, booleans as 0 and 1. A ``Data`` is returned
-        unchanged.
+        numbers or of rows. A one-dimensional X is read as one column, booleans as 0 and 1. A ``Data`` is
+        returned unchanged.
     weights : array_like, shape (n,), optional
-        Frequency weights, numbers by the rules for cells: true counts a row and false does not. A pandas
-        Series is matched by its index to the rows of a pandas frame; those of a ``Data`` stay where none are
-        given.
+        Frequency weights, read by the rules for cells: true counts a row and false does not. A pandas
+        Series is matched by its index to the rows of a pandas frame; a ``Data`` keeps its own weights if
+        none are given.
     first : int, default 0
         Position of the first row, where X is a chunk of something larger.
 
@@ -102,7 +102,7 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
 
 
 def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index | None" = None) -> np.ndarray:
-    """One finite number per row that is not negative; a pandas Series is matched by its index."""
+    """Read one finite, non-negative number per row; a pandas Series is matched by its index."""
     if what := elsewhere(weights):
         raise InputError(f"weights are {what}; pass one array in memory")
     array = as_numbers(weights, "weights are not")
@@ -120,7 +120,7 @@ def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index |
 
 
 def check_total(weights: np.ndarray) -> np.ndarray:
-    """Weights, or totals of weights, that add up to something and not to too much."""
+    """Refuse weights, or totals of weights, whose sum is zero or too large."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if total <= 0:
@@ -134,7 +134,7 @@ def check_total(weights: np.ndarray) -> np.ndarray:
 
 
 def labels_from(labels: np.ndarray, first: int) -> np.ndarray:
-    """Row labels of a block; counted on from ``first`` where they just count from 0."""
+    """Row labels of a block; counted on from ``first`` if they only count from 0."""
     counted = first and labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels)))
     return read_only(labels + first if counted else labels)
 
@@ -156,7 +156,7 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
     if index is None:
         obs_id = np.arange(len(frame))
     elif index.nlevels > 1:
-        obs_id = index.map(str).to_numpy()  # tuples are no labels for an xarray coordinate
+        obs_id = index.map(str).to_numpy()  # tuples cannot be labels of an xarray coordinate
     else:
         obs_id = index.to_numpy()
 

@@ -1,22 +1,22 @@
-"""Rows, wherever they are: in memory, in chunks read one by one, or on the workers of a cluster.
+"""Rows in memory, in chunks read one by one, or on the workers of a cluster.
 
-All that EM asks of data is a sum over rows of a value that can be added
-(statistics, log-likelihoods, moments, counts), or a subsample. So this is all
-that `Rows` can do, and nothing above it knows where the rows are:
+EM needs only sums over rows of values that can be added (statistics,
+log-likelihoods, moments, counts), and subsamples. `Rows` therefore offers only
+these, and no code above it knows where the rows are:
 
 - ``rows.sum_over(f)`` is the sum of ``f(block)`` over the blocks that the rows
   come in, each a checked `Data` with its weights and ``block.first``, the
-  position of its first row in the whole. Blocks are added in an order that is
-  always the same. Another way to put two answers together, such as
-  ``numpy.maximum``, can be given as ``add``. For a cluster, ``f`` is sent to the
-  rows: a function of a module, or `functools.partial` of one, that carries
-  parameters and no data.
-- `sum_once` keeps such a sum with the rows, for what is asked more than once.
-- ``rows.subsample(size, rng)`` is a table in memory for what needs one.
+  position of its first row in the whole. Blocks are always added in the same
+  order. Another way to combine two results, such as ``numpy.maximum``, can be
+  passed as ``add``. On a cluster, ``f`` is sent to the rows: it must be a
+  module-level function, or a `functools.partial` of one, that carries
+  parameters but no data.
+- `sum_once` keeps such a sum with the rows, for sums that are needed more than once.
+- ``rows.subsample(size, rng)`` is a table in memory, for methods that need one.
 
-`Data` is the case of one block, `mixtures.data.chunks.Chunks` that of an iterable,
-`mixtures.data.dask_rows.DaskRows` that of Dask; `mixtures.data.sources.as_rows` makes any of
-them from what a user has.
+`Data` is a single block, `mixtures.data.chunks.Chunks` holds blocks of an iterable, and
+`mixtures.data.dask_rows.DaskRows` those of Dask; `mixtures.data.sources.as_rows` makes any of
+them from what a user passes.
 """
 
 import operator
@@ -36,7 +36,7 @@ __all__ = ["Blocks", "Rows", "check_alike", "check_two_dimensions", "means", "su
 
 
 class Rows(Protocol):
-    """What data must be able to do for EM."""
+    """What EM requires of data."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -52,25 +52,25 @@ class Rows(Protocol):
 
     @property
     def total(self) -> float:
-        """Number of rows that they count as: n, or the sum of the weights."""
+        """Number of rows counted with their weights: n, or the sum of the weights."""
 
     @property
     def compressed(self) -> "Rows":
-        """The same rows, those that repeat counted once where that is worth it."""
+        """The same rows, with repeated rows counted once if that pays."""
 
     @property
     def sums(self) -> dict[Any, Any]:
-        """What `sum_once` has worked out."""
+        """Sums that `sum_once` has computed, by key."""
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
-        """Sum of ``f(block)`` over the blocks of rows, in an order that is always the same."""
+        """Sum of ``f(block)`` over the blocks of rows, always in the same order."""
 
     def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-        """All rows and weights if there are no more than ``size``; else so many, drawn by weight."""
+        """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight."""
 
 
 def sum_once[T](rows: Rows, key: Any, f: Callable[[Data], T]) -> T:
-    """Sum of ``f`` over the rows, worked out when its key is first asked for: rows do not change."""
+    """Sum of ``f`` over the rows, computed when its key is first requested: rows do not change."""
     if key not in rows.sums:
         rows.sums[key] = rows.sum_over(f)
     found: T = rows.sums[key]
@@ -112,7 +112,7 @@ class Blocks(ABC):
 
     @cached_property
     def sums(self) -> dict[Any, Any]:
-        """What `sum_once` has worked out."""
+        """Sums that `sum_once` has computed, by key."""
         return {}
 
     @property
@@ -127,7 +127,7 @@ class Blocks(ABC):
 
     @property
     def total(self) -> float:
-        """Number of rows that they count as: n, or the sum of the weights."""
+        """Number of rows counted with their weights: n, or the sum of the weights."""
         return float(self.n_rows if self.totals is None else self.totals.sum())
 
     @property
@@ -141,12 +141,12 @@ class Blocks(ABC):
 
     @abstractmethod
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
-        """Sum of ``f(block)`` over the blocks, in an order that is always the same."""
+        """Sum of ``f(block)`` over the blocks, always in the same order."""
 
     def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-        """All rows and weights if there are no more than ``size``; else so many, drawn by weight.
+        """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight.
 
-        As `Data.subsample` draws them: a seed draws the same rows wherever they are.
+        The same seed draws the same rows as `Data.subsample`, wherever they are.
         """
         if self.n_rows <= size:
             parts = self.each(_whole, [True] * len(self.sizes))
@@ -174,7 +174,7 @@ def _whole(block: Data, _: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _drawn(block: Data, within: np.ndarray) -> np.ndarray:
-    """Rows at positions of a block, or at heights of its summed weights."""
+    """Rows at positions of a block, or at values of its cumulative weights."""
     if block.weights is None:
         return block.values[within.astype(int)]
     places = np.searchsorted(np.cumsum(block.weights), within, side="right")

@@ -1,4 +1,4 @@
-"""Rows from whatever holds them: arrays, frames, functions that open chunks, Dask collections."""
+"""Rows from arrays, frames, functions that open chunks, or Dask collections."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -23,8 +23,8 @@ def as_rows(X: Any, weights: Any = None) -> Rows:
     X : array, data frame, list of tables, function, Dask array or Dask DataFrame
         What `mixtures.data.reading.as_data` reads, or chunks of it: a list of tables; a
         function without arguments that returns an iterator of tables, called
-        once a pass; a Dask collection in blocks of rows. A chunk has two
-        dimensions: single rows are refused. Rows already checked are returned
+        once per pass; a Dask collection in blocks of rows. A chunk has two
+        dimensions: single rows are refused. Checked rows are returned
         unchanged.
     weights : array_like, shape (n,), optional
         Frequency weights, as in `mixtures.data.reading.as_data`; for Dask, a Dask array
@@ -38,8 +38,8 @@ def as_rows(X: Any, weights: Any = None) -> Rows:
     Raises
     ------
     InputError
-        As of `mixtures.data.reading.as_data`, with rows named by their position in the
-        whole; if chunks differ in their columns; or if they can be read once only.
+        As in `mixtures.data.reading.as_data`, with rows named by their position in the
+        whole; if chunks differ in their columns; or if they can be read only once.
 
     Examples
     --------

@@ -35,7 +35,7 @@ class Data:
     weights : ndarray, shape (n,), or None
         Frequency weights: a row of weight 2 counts as two rows.
     first : int
-        Position of the first row in the whole, of which these may be a block.
+        Position of the first row in the whole, if these rows are a block of it.
     """
 
     values: np.ndarray
@@ -46,7 +46,7 @@ class Data:
 
     @cached_property
     def sums(self) -> dict[Any, Any]:
-        """What `mixtures.data.rows.sum_once` has worked out."""
+        """Sums that `mixtures.data.rows.sum_once` has computed, by key."""
         return {}
 
     @property
@@ -61,15 +61,15 @@ class Data:
 
     @property
     def total(self) -> float:
-        """Number of rows that they count as: n, or the sum of the weights."""
+        """Number of rows counted with their weights: n, or the sum of the weights."""
         return float(self.n_rows if self.weights is None else self.weights.sum())
 
     def sum_over[T](self, f: Callable[["Data"], T], add: Callable[[T, T], T] = operator.add) -> T:
-        """Sum of ``f`` over blocks of the rows, of which there is one here."""
+        """``f`` of the rows, which are a single block."""
         return f(self)
 
     def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-        """All rows and weights if there are no more than ``size``; else so many, drawn by weight."""
+        """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight."""
         if self.n_rows <= size:
             return self.values, self.weights
         share = None if self.weights is None else self.weights / self.weights.sum()
@@ -81,16 +81,16 @@ class Data:
         return locate(mask, self.features, self.obs_id, first=self.first)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels: nothing worked out on the way, such as a map of memory."""
+        """State for pickling, without cached values such as a memory map."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def __sizeof__(self) -> int:  # by which Dask knows what moving the rows would cost
+    def __sizeof__(self) -> int:  # Dask asks for it to estimate the cost of moving the rows
         return object.__sizeof__(self) + self.values.nbytes + self.obs_id.nbytes
 
     def blocks(self, size: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """Stretches of at most ``size`` rows, one after the other, each with its place.
+        """Yield slices of at most ``size`` rows in order, each with its position.
 
-        A memory map gives its pages back as they are read, so that data larger than memory can be.
+        A memory map frees its pages once they are read, so the data may be larger than memory.
         """
         for first in range(0, self.n_rows, size):
             rows = slice(first, first + size)
@@ -99,7 +99,7 @@ class Data:
 
     @cached_property
     def mapping(self) -> mmap.mmap | None:
-        """What a memory map is a view of, if its pages can be read again from the file."""
+        """The memory map under the values, if its pages can be read again from the file."""
         array: Any = self.values
         shared = False
         while isinstance(array, np.ndarray):
@@ -116,22 +116,22 @@ class Data:
         return np.concatenate([block[rows[i:j] - place.start] for i, j, (place, block) in blocks])
 
     def release(self) -> None:
-        """Let go of the pages of a memory map; nothing otherwise."""
+        """Free the pages of a memory map; do nothing for other arrays."""
         if self.mapping is not None:
             self.mapping.madvise(mmap.MADV_DONTNEED)
 
     @cached_property
     def compressed(self) -> "Data":
-        """Distinct rows, weighted by how often they occur; the data themselves where few rows repeat.
+        """Distinct rows, weighted by how often they occur; the data themselves if few rows repeat.
 
-        Sums over rows are the same, up to rounding, and cost what the distinct rows cost.
+        Sums over rows are the same up to rounding, and cost only as much as the distinct rows.
         """
         places = np.linspace(0, max(0, self.n_rows - PROBED), PROBES).astype(int)
         rows = np.unique(places[:, None] + np.arange(min(PROBED, self.n_rows)))
         distinct = np.unique(self.take(rows), axis=0)
         if len(distinct) > (1 - WORTH_COMPRESSING) * len(rows):
             return self
-        import pandas as pd  # whose hashing beats NumPy's sorting
+        import pandas as pd  # its hashing is faster than NumPy's sorting
 
         codes = (
             pd.DataFrame(self.values).groupby(list(range(self.n_features)), sort=False).ngroup().to_numpy()
@@ -146,15 +146,15 @@ BLOCK_ROWS = 65_536
 
 
 LARGEST_TOTAL = 1e100
-"""What weights may add up to: times the square of an ordinary number it is one still."""
+"""Largest sum of weights: times the square of an ordinary number it does not overflow."""
 
 
 PROBES, PROBED, WORTH_COMPRESSING = 16, 256, 0.1
-"""Stretches looked at for repeats, their rows, and the share of repeats from which counting is worth it."""
+"""Slices examined for repeats, their rows, and the share of repeats from which counting pays."""
 
 
 def row_labels(X: Any) -> "pd.Index | None":
-    """Labels of the rows by which weights that are a Series are matched; None where rows have none."""
+    """Labels of the rows, to which a Series of weights is matched; None if rows have none."""
     if isinstance(X, Data):
         counted = np.array_equal(X.obs_id, np.arange(X.first, X.first + X.n_rows))
         return None if counted else _index(X.obs_id)
@@ -168,7 +168,7 @@ def _index(labels: np.ndarray) -> "pd.Index":
 
 
 def weight_places(index: "pd.Index", labels: "pd.Index | None", counted: "pd.Index") -> Any:
-    """Where the weight of each row is, by the index of the weights and the labels of the rows."""
+    """Position of the weight of each row, by the index of the weights and the labels of the rows."""
     expected = counted if labels is None else labels
     if index.equals(expected):
         return slice(None)
@@ -190,18 +190,18 @@ def weight_places(index: "pd.Index", labels: "pd.Index | None", counted: "pd.Ind
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """View of an array that cannot be written to."""
+    """Return a read-only view of an array."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 CHUNK_VALUES = 2**17
-"""Numbers (rows x clusters x features) that a chunk works on: a few hundred KiB, near the cache."""
+"""Numbers (rows x clusters x features) of a chunk: a few hundred KiB, to stay in the cache."""
 
 
 def chunks(data: Data, k: int) -> Iterator[tuple[slice, Array]]:
-    """Feature-major chunks (D, n) of the data, each with the rows that it holds."""
+    """Yield feature-major chunks (D, n) of the data, each with the rows it holds."""
     size = max(256, CHUNK_VALUES // (k * data.n_features))
     for rows, block in data.blocks(size):
         yield rows, np.ascontiguousarray(block.T)

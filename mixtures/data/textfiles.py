@@ -1,8 +1,8 @@
-"""Tables from text: which line is the header, which column holds row labels, and what is refused.
+"""Tables from text: how the header and the row labels are found, and what is refused.
 
-Every line becomes a row and every value a cell, or the text is refused: what
-`pandas.read_csv` skips, renames, joins or takes for an index in silence is
-named here. `read_text` states the rules.
+Every line becomes a row and every value a cell, or the text is refused: nothing is
+silently skipped, renamed, joined or taken for an index, as `pandas.read_csv` does.
+`read_text` states the rules.
 """
 
 import re
@@ -20,7 +20,7 @@ from mixtures.messages import did_you_mean, named, shortened, shown
 __all__ = ["MOST_COLUMNS", "SEPARATORS", "read_text", "refuse_repeats"]
 
 MOST_COLUMNS = 100_000
-"""Columns that a file may have: pandas takes a minute for ten times as many."""
+"""Largest number of columns of a file: pandas takes a minute for ten times as many."""
 
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
@@ -42,7 +42,7 @@ _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 
 _UNNAMED = re.compile(r"Unnamed: \d+")
-"""What pandas calls a column without a name, and writes as its name afterwards."""
+"""The name that pandas gives, and later writes, to a column without a name."""
 
 
 _MISSING = frozenset(
@@ -79,7 +79,7 @@ _QUOTED = rb'"(?:[^"]++|"")*+"'
 def read_text(
     content: bytes, separator: str, source: str, *, header: bool | None = None, index: str | None = None
 ) -> pd.DataFrame:
-    """Read text, every line of which between the first and the last that is not blank is a row.
+    """Read text in which every line from the first to the last nonblank one is a row.
 
     Parameters
     ----------
@@ -88,17 +88,16 @@ def read_text(
     separator : str
         A character, or the pattern of white space.
     source : str
-        What messages call the text.
+        Name of the text in messages.
     header : bool, optional
-        Whether the first line holds column names; without them they are x0, x1, ... By default it must be
-        plain that it does: each of its cells is a word, so neither a number, a truth value nor without a
-        letter; words of missing values such as NA may be among them if a word stands above a column of
-        numbers. Any other first line is refused, for it may be a row.
+        Whether the first line holds column names; without names columns are x0, x1, ... By default this must
+        be unmistakable: each cell is a word, which has a letter and is neither a number nor a truth value;
+        words for missing values such as NA are allowed if some word stands above a column of numbers. Any
+        other first line is refused, since it may be a row.
     index : str, optional
         The column of row labels. By default it is a first column without a name, if its cells number the
-        rows from 0 or 1, or are words no two of which are the same, as pandas and R write row names. Any
-        other column without a name is refused, unless it is the last and empty, as commas at the ends of
-        lines make it.
+        rows from 0 or 1 or are distinct words, as pandas and R write row names. Any other column without a
+        name is refused, unless it is the last one and empty because lines end with a comma.
     """
     blank = b" \r\n" if separator == "\t" else b" \t\r\n"
     body = content.removeprefix(b"\xef\xbb\xbf").lstrip(blank)
@@ -115,7 +114,7 @@ def read_text(
 
 @dataclass
 class _Text:
-    """Text without bytes that are not text; the first line is the header unless ``header`` is false."""
+    """Decoded text; the first line is the header unless ``header`` is false."""
 
     body: bytes
     separator: str
@@ -128,7 +127,7 @@ class _Text:
             BytesIO(self.body),
             sep=self.separator,
             skipinitialspace=True,
-            skip_blank_lines=False,  # where there is one column, a blank line is a missing value
+            skip_blank_lines=False,  # in a single column, a blank line is a missing value
             encoding="utf-8",
             **options,
         )
@@ -154,7 +153,7 @@ class _Text:
         return self.labelled(self.without_empty(names, table), index)
 
     def first_line(self) -> list[str]:
-        """Its cells. The line after it is read too: if that is longer, its last cell has no name."""
+        """Cells of the first line. The second is read too: if it is longer, its last cell has no name."""
         options: dict[str, Any] = {"header": None, "nrows": 2, "dtype": str, "keep_default_na": False}
         try:
             head = self.read(**options)
@@ -168,7 +167,7 @@ class _Text:
         return [str(cell) for cell in head.iloc[0]]
 
     def check_quotes(self, names: Sequence[str]) -> None:
-        """Refuse a cell that goes on behind its closing quotation mark: pandas would join the two."""
+        """Refuse a cell that continues after its closing quotation mark: pandas would join them."""
         if b'"' not in self.body:
             return
         blank = self.separator == r"\s+"
@@ -180,7 +179,7 @@ class _Text:
         good = re.match(rb"(?:" + cell + rb"[" + ends + rb"])*+", text)
         stop = good.end() if good else 0
         joined = re.compile(rb" *+(" + _QUOTED + rb"[^" + ends + rb"]*+)").match(text, stop)
-        if joined is None:  # all is well, or a mark is never closed, which pandas tells
+        if joined is None:  # all quotes are closed, or one is not, which pandas reports
             return
         lines = re.split(rb"\r\n|\r|\n", re.sub(_QUOTED, b"q", text[:stop]))
         column = len(re.findall(rb"[" + between + rb"]" + (rb"+" if blank else b""), lines[-1]))
@@ -188,9 +187,9 @@ class _Text:
         name = f"column {named(names[column])}" if column < len(names) else f"column {column + 1}"
         line = f"line {text.count(b'\n', 0, stop) + 1 + self.lines_before} of {self.source}"
         raise InputError(
-            f"{f'row {row}' if row >= 0 else 'the first line'}, {name} ({line}): the cell goes on behind its "
-            f"closing quotation mark ({shown(joined[1].decode(errors='replace'))}); mend it, or double the "
-            "marks within a cell"
+            f"{f'row {row}' if row >= 0 else 'the first line'}, {name} ({line}): the cell "
+            f"continues after its closing quotation mark ({shown(joined[1].decode(errors='replace'))}); "
+            "mend it, or double the marks within a cell"
         )
 
     def check_header(self, names: Sequence[str], table: pd.DataFrame) -> None:
@@ -220,7 +219,7 @@ class _Text:
         return f"; say --separator {other!r} if {_BY_NAME[other]} separate its cells" if other else ""
 
     def without_empty(self, names: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
-        """Leave out last columns without names or values: every line ends with separators."""
+        """Drop last columns without names or values, where every line ends with separators."""
         width = len(names)
         while width > 1 and self.header is not False and not names[width - 1]:
             if not (self.texts(width - 1) == "").all():
@@ -268,7 +267,7 @@ class _Text:
 
 
 def refuse_repeats(names: Sequence[str], what: str, source: str = "") -> None:
-    """Refuse two columns of one name."""
+    """Refuse two columns with the same name."""
     seen: set[str] = set()
     for name in names:
         if name and name in seen:
@@ -301,23 +300,23 @@ def _is_unnamed(name: str) -> bool:
 
 
 def _counts(column: pd.Series, starts: Sequence[int]) -> bool:
-    """Whether a column is 0, 1, 2, ..., or begins with another of some numbers."""
+    """Whether a column counts up by one from one of some first numbers."""
     whole = pd.api.types.is_integer_dtype(column.dtype)
     return whole and any(np.array_equal(column, np.arange(len(column)) + start) for start in starts)
 
 
 def _are_row_names(column: pd.Series) -> bool:
-    """Whether a column numbers the rows, or holds a text for each that no other has."""
+    """Whether a column numbers the rows, or holds a distinct text for each."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return _counts(column, (0, 1))
     return column.is_unique and not any(map(_is_number, column.astype(str)))
 
 
 def _without_texts(column: pd.Series) -> pd.Series:
-    """Whole numbers too large for pandas' integers as doubles, where it would leave them texts."""
+    """Turn whole numbers too large for pandas' integers into doubles; pandas would leave them as text."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column
-    column = column.mask(column.isin(["", *_MISSING]))  # pandas leaves them texts beside such a number
+    column = column.mask(column.isin(["", *_MISSING]))  # pandas leaves them as text beside such a number
     cells = column.dropna()
     if len(cells) and all(isinstance(cell, str) and _NUMBER.fullmatch(cell) for cell in cells):
         return column.map(float, na_action="ignore").astype(np.float64)
@@ -328,7 +327,7 @@ def _without_texts(column: pd.Series) -> pd.Series:
 
 
 def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> None:
-    """Refuse what is not text in UTF-8, and lines that pandas would take minutes over."""
+    """Refuse bytes that are not UTF-8 text, and lines on which pandas would spend minutes."""
     if not body:
         raise InputError(f"{source} is blank; it needs a line of column names, and rows")
     if content.startswith(_BOMS):
@@ -345,7 +344,7 @@ def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> No
 def _why_unread(
     error: Exception, body: bytes, separator: str, source: str, lines_before: int, header: bool | None
 ) -> str:
-    """Word what pandas could not read."""
+    """Say what pandas could not read."""
     if isinstance(error, UnicodeDecodeError):
         line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
         return f"{source} is not UTF-8 (line {line}); save it as UTF-8"
@@ -375,7 +374,7 @@ def _first_undecodable(body: bytes) -> int:
 
 
 def _other_separator(body: bytes, separator: str) -> str:
-    """Separator that the first line seems to have instead of the one that it should have; or nothing."""
+    """Separator that the first line seems to use instead of the expected one, or nothing."""
     first = body.partition(b"\n")[0]
     return next((s for s in (";", "\t", "|", ",") if s != separator and s.encode() in first), "")
 
