@@ -1,7 +1,7 @@
-"""Finite mixtures for people who know PyMC and ArviZ: EM, MAP and posterior of one model.
+"""Finite mixtures for people who know PyMC and ArviZ: one model fitted by EM, MAP and sampling.
 
 The public names are in ``__init__.pyi``. Each is loaded when it is first asked for, so that
-``import mixtures`` takes next to no time and EM runs without PyMC, JAX and ArviZ.
+``import mixtures`` takes almost no time and EM runs without PyMC, JAX and ArviZ.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""``python -m mixtures`` is the command line."""
+"""``python -m mixtures`` runs the command line."""
 
 from mixtures.cli.app import main
 

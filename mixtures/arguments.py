@@ -1,4 +1,4 @@
-"""What a caller asks for beside the data, checked before anything is computed."""
+"""Checks of arguments other than the data, made before anything is computed."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["check_kind", "check_share", "check_whole", "generator"]
 
 
 def check_whole(least: int, **numbers: Any) -> None:
-    """Refuse what is not a whole number, or less than ``least``; the keywords are for the message.
+    """Refuse a value that is not a whole number or is less than ``least``; the message uses the keywords.
 
     Examples
     --------
@@ -27,21 +27,21 @@ def check_whole(least: int, **numbers: Any) -> None:
 
 
 def check_kind(kind: type, what: str, **things: Any) -> None:
-    """Refuse what is not of a kind."""
+    """Refuse a value of another type."""
     for name, thing in things.items():
         if not isinstance(thing, kind):
             raise InputError(f"{name} is a {type(thing).__name__}; it must be {what}")
 
 
 def check_share(**numbers: Any) -> None:
-    """Refuse what does not lie between 0 and 1."""
+    """Refuse a value that does not lie between 0 and 1."""
     for name, number in numbers.items():
         if not isinstance(number, Real) or not 0 < float(number) < 1:
             raise InputError(f"{name} must lie between 0 and 1, got {number!r:.80}")
 
 
 def generator(random_seed: Any) -> np.random.Generator:
-    """Source of randomness from a seed, or from what already is one; `numpy.random.default_rng` takes it.
+    """Return the generator that `numpy.random.default_rng` makes of a seed or a generator.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Results on a page: what `print` shows of them, however many arrays and restarts they hold."""
+"""What `print` shows of a result: one page, however many arrays and restarts it holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -31,7 +31,7 @@ LONGEST_LABEL, LONGEST_NOTE = 40, 300
 
 
 def on_a_page(*parts: str) -> str:
-    """Lines that fit on a page, the longer ones folded, with nothing in them that steers a terminal."""
+    """Return lines that fit on a page: long ones folded, control characters spelt out."""
     lines = [visible(line) for part in parts for line in part.splitlines()]
     folded = [piece for line in lines for piece in _folded(line)]
     rest = [f"... and {len(folded) - LINES + 1} more lines"] if len(folded) > LINES else []
@@ -46,7 +46,7 @@ def _folded(line: str) -> list[str]:
 
 
 def array_words(value: Any) -> str:
-    """An array by its numbers if they are few, else by shape and range.
+    """Describe an array by its numbers if they are few, otherwise by shape and range.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def _listed(array: np.ndarray) -> str:
 
 
 def parameter_lines(params: Mapping[str, Any]) -> str:
-    """A line for every parameter."""
+    """Return one line per parameter."""
     shown = list(params)[:MOST_ARRAYS]
     names = [visible(name, longest=LONGEST_LABEL) for name in shown]
     width = max(map(len, names), default=0)
@@ -79,7 +79,7 @@ def parameter_lines(params: Mapping[str, Any]) -> str:
 
 
 def model_words(spec: Any) -> str:
-    """A model without its priors; "a model of your own" where there is none."""
+    """Return the model without its priors; "a model of your own" if there is no spec."""
     if spec is None:
         return "a model of your own"
     own = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.repr and f.name != "prior"]
@@ -88,7 +88,7 @@ def model_words(spec: Any) -> str:
 
 
 def table_head(table: "pd.DataFrame", rows: int = MOST_ROWS, digits: int = 4) -> str:
-    """First rows of a table, of its columns as many as there is room for; what is left out is said."""
+    """Return the first rows and columns of a table that fit, and say what is left out."""
     head = table.head(rows).rename(index=_label, columns=_label)
     n = head.shape[1]
     text = _as_text(head, digits)
@@ -111,7 +111,7 @@ def _as_text(frame: "pd.DataFrame", digits: int) -> str:
 
 
 def noted(notes: Iterable[str], word: str = "note") -> str:
-    """A line for every note, of the first of them."""
+    """Return one line for each of the first few notes."""
     every = list(notes)
     lines = [f"  {word}: {visible(note, longest=LONGEST_NOTE)}" for note in every[:MOST_NOTES]]
     rest = len(every) - MOST_NOTES

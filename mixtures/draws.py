@@ -1,4 +1,4 @@
-"""Posterior samples that are given beside a model: whether they are of it, and of which columns."""
+"""Posterior samples passed with a model: whether they belong to it, and to which columns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ FEATURE_DIMS = ("feature", "feature_bis")
 def of_sample(
     spec: Mixture, X: Any, tree: xr.DataTree, weights: Any = None
 ) -> tuple[Mixture, Data, xr.DataTree]:
-    """Model, checked rows and sample, all with their columns in one order: that of the fit.
+    """Return model, checked rows and sample, with the columns of all three in the order of the fit.
 
     The names are those that the model has or, where it has none, the sample.
     """
@@ -41,7 +41,7 @@ def of_sample(
 
 
 def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
-    """The sample, if its variables are draws of this model's parameters, its features in the model's order.
+    """Check that a sample holds draws of this model's parameters, and put its features in the model's order.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     Returns
     -------
     xarray.DataTree
-        The tree itself where there is nothing to put in order.
+        The tree itself if its order is right already.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
 
 
 def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
-    """Draws (S, ...) of a sample by name; refuses those of another model, or that are not numbers."""
+    """Return draws (S, ...) of a sample by name; refuse those of another model or not finite."""
     draws = flat_draws(sample_of(spec, tree), spec.dims)
     for name, x in draws.items():
         bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
@@ -98,7 +98,7 @@ def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
 
 
 def features_of(tree: xr.DataTree) -> tuple[str, ...]:
-    """Names of the features of a sample, or their places where it has none; empty without features."""
+    """Names of the features of a sample, or their positions if it has none; empty without features."""
     posterior = tree["posterior"].to_dataset()
     if "feature" not in posterior.dims:
         return ()
@@ -108,7 +108,7 @@ def features_of(tree: xr.DataTree) -> tuple[str, ...]:
 
 
 def _named_after(spec: Mixture, tree: xr.DataTree) -> Mixture:
-    """The model under the names of a sample's features, if it has none of its own."""
+    """Give the model the names of a sample's features, if it has none of its own."""
     named = spec.features is not None and has_names(spec.features)
     if named or not isinstance(tree, xr.DataTree) or "posterior" not in tree.children:
         return spec
@@ -117,7 +117,7 @@ def _named_after(spec: Mixture, tree: xr.DataTree) -> Mixture:
 
 
 def _in_order(tree: xr.DataTree, posterior: xr.Dataset, features: Sequence[str]) -> xr.DataTree:
-    """Tree with every group's features in this order, told by their labels."""
+    """Return the tree with the features of every group in this order, by their labels."""
     own = features_of(tree)
     order = places(own, features, what="the posterior has", whose="the model is")
     bis = posterior["feature_bis"].values if "feature_bis" in posterior.coords else own

@@ -17,11 +17,11 @@ __all__ = [
 
 
 class InputError(ValueError):
-    """Bad input; the message names what is wrong, where it is and what to do about it."""
+    """Bad input; the message says what is wrong, where, and what to do about it."""
 
 
 class _StoppedEM(RuntimeError):
-    """EM could not go on; carries the last state.
+    """EM could not continue; the exception carries the last state.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class _StoppedEM(RuntimeError):
 
 
 class CollapseError(_StoppedEM):
-    """A cluster became degenerate: the likelihood is unbounded there; carries the last state."""
+    """A cluster became degenerate, where the likelihood is unbounded; carries the last state."""
 
 
 class NonMonotoneError(_StoppedEM):
@@ -48,7 +48,7 @@ class NonMonotoneError(_StoppedEM):
 
 
 class NoApproximation(ValueError):
-    """The log density does not curve down in every direction; the message names those directions."""
+    """The log density does not curve down in every direction; the message names the others."""
 
 
 class ConvergenceWarning(UserWarning):
@@ -56,12 +56,12 @@ class ConvergenceWarning(UserWarning):
 
 
 class DataWarning(UserWarning):
-    """Something in the data makes the answer doubtful, though it could be computed."""
+    """The answer could be computed, but something in the data makes it doubtful."""
 
 
 class IdentifiabilityWarning(UserWarning):
-    """Only the prior separates some parameters: no data of this shape could do it."""
+    """Only the prior identifies some parameters: no data of this shape could."""
 
 
 class PerformanceWarning(UserWarning):
-    """Nothing is wrong with the answer, but it takes longer than it need; the message says why."""
+    """The answer is right but takes longer than necessary; the message says why."""

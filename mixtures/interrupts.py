@@ -1,6 +1,6 @@
-"""Ctrl-C: what was found so far is kept, in a result that says so or by the interrupt itself.
+"""Ctrl-C keeps what was found so far: in a result that says so, or on the interrupt itself.
 
-What a user calls gives what there is. Inside, where one step builds on
+Public functions return what there is. Inside, where one step builds on
 another, the interrupt must go on: `complete` sees to that.
 """
 
@@ -12,11 +12,11 @@ from typing import Any
 __all__ = ["INTERRUPTED", "Interrupted", "Status", "attaching", "complete", "status_of"]
 
 INTERRUPTED = "interrupted"
-"""How the note begins that tells a reader of an interrupt; `Status` tells the program."""
+"""Beginning of the note that tells a reader of an interrupt; `Status` tells the program."""
 
 
 class Status(StrEnum):
-    """Whether a result is all that was asked for."""
+    """Whether a result is complete, and if not, why."""
 
     WHOLE = "whole"
     INTERRUPTED = "interrupted"
@@ -38,19 +38,19 @@ class Interrupted(KeyboardInterrupt):
 
 
 def _is_interrupted(result: Any) -> bool:
-    """Whether Ctrl-C ended what gave this result."""
+    """Whether Ctrl-C ended the computation of this result."""
     if hasattr(result, "interrupted"):
         return bool(result.interrupted)
     return status_of(result) is Status.INTERRUPTED
 
 
 def status_of(tree: Any) -> Status:
-    """Whether a sample, an xarray.DataTree, is all that was asked for."""
+    """Status of a sample, an xarray.DataTree."""
     return Status(tree.attrs.get("status", Status.WHOLE))
 
 
 def complete[T](result: T) -> T:
-    """A result that ran to its end; from one that did not, the interrupt goes on."""
+    """Return a complete result; raise the interrupt again if Ctrl-C cut the result short."""
     if _is_interrupted(result):
         raise Interrupted(result)
     return result
@@ -58,7 +58,7 @@ def complete[T](result: T) -> T:
 
 @contextmanager
 def attaching(result: Any) -> Iterator[None]:
-    """Attach what came before to an interrupt of what follows."""
+    """Attach an earlier result to an interrupt of the steps that follow."""
     try:
         yield
     except KeyboardInterrupt as error:

@@ -1,4 +1,4 @@
-"""Words about data: what is wrong with a table, and where; names and texts that are safe to show."""
+"""Wording of messages about data: what is wrong and where, in names and texts that are safe to show."""
 
 import reprlib
 import warnings
@@ -33,22 +33,22 @@ NAME_LENGTH, NAMES_LISTED = 60, 20
 
 
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of characters that are not seen but steer."""
+"""Unicode's categories of invisible characters that control how text is shown."""
 
 
 JOINERS = "\u200c\u200d"
-"""Characters of such a category that some scripts and pictures are written with."""
+"""Characters of these categories that some scripts and emoji need."""
 
 
 LONGEST_TEXT = 2000
-"""Characters shown of a text at most."""
+"""Largest number of characters shown of a text."""
 
 
 def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
-    r"""Text that came from data, harmless where it is shown: what would steer is spelt out, as ``\x1b``.
+    r"""Make text from data safe to show: control characters are spelt out, such as ``\x1b``.
 
     Control characters move a terminal's cursor, colour or retitle its window and overwrite
-    what was printed; marks of direction turn words round; a name may be a megabyte.
+    what was printed; marks of direction reverse words; a name may be a megabyte long.
     """
     if len(text) > longest:
         text = f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
@@ -59,7 +59,7 @@ def visible(text: str, *, keep: str = "", longest: int = LONGEST_TEXT) -> str:
 
 
 def named(name: object, longest: int = NAME_LENGTH) -> str:
-    r"""Name between quotation marks, on one line and of reasonable length, whatever is in it.
+    r"""Quote a name on one line of reasonable length, whatever it contains.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def named(name: object, longest: int = NAME_LENGTH) -> str:
 
 
 def sentence(text: str) -> str:
-    """A note as a sentence; the name of a parameter, such as ``p[0, heads]``, stays as it is.
+    """Turn a note into a sentence; a parameter name such as ``p[0, heads]`` stays as it is.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def sentence(text: str) -> str:
 
 
 def shortened(names: Sequence[object], limit: int = NAMES_LISTED) -> str:
-    """List of names on one line, of reasonable length.
+    """List names on one line of reasonable length.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def locate(
     features : sequence of str, length D
         Column names.
     obs_id : ndarray, shape (n,)
-        Row labels; given beside the position of a row where the two differ.
+        Row labels, shown beside the position of a row if the two differ.
     limit : int
         How many cells to name; the rest are counted.
     first : int
@@ -130,7 +130,7 @@ def locate(
 
 
 def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 5) -> str:
-    """Name rows by their places, with the verb that follows.
+    """Name rows by their positions, with the verb that follows.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 
 
 
 def why_no_array(X: Any, error: Exception) -> str:
-    """Word why something cannot be made an array."""
+    """Say why something cannot be made an array."""
     if isinstance(X, list | tuple):
         widths = [1 if _is_single(row) else len(row) for row in X]
         for i, width in enumerate(widths):
@@ -164,7 +164,7 @@ ADVICE = {
 
 
 def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray, first: int = 0) -> str:
-    """Word a cell of a column that is not a number."""
+    """Describe a cell of a column that is not a number."""
     what = kind_of(cells[row])
     if what == "text":  # in a column of numbers spoilt by a few words, the words are what to show
         row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
@@ -174,7 +174,7 @@ def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray,
 
 
 def kind_of(cell: Any) -> str:
-    """Word what a cell is that is not a number."""
+    """Say what a cell is that is not a number."""
     match cell:
         case str() | bytes():
             return "text"
@@ -186,7 +186,7 @@ def kind_of(cell: Any) -> str:
 
 
 def shown(cell: Any) -> str:
-    """Cell on one line, of reasonable length."""
+    """Show a cell on one line of reasonable length."""
     return " ".join(reprlib.repr(cell).split())
 
 
@@ -206,11 +206,11 @@ def _row_name(row: int, obs_id: np.ndarray, first: int) -> str:
 
 
 NAMES_COMPARED, NAME_COMPARED = 1000, 100
-"""Names, and characters of them, that are looked at for a likely one: the time is their product squared."""
+"""Most names, and characters of each, that are compared: the time grows with the square of their product."""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Suggest the nearest known name in brackets, to follow an unknown one; empty if none is near.
+    """Suggest the known name nearest to an unknown one, in brackets; empty if none is near.
 
     Examples
     --------
@@ -227,5 +227,5 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
 
 def warn(message: str, category: type[UserWarning]) -> None:
-    """Warn at the line of the user's that called the package, however deep in it the trouble is."""
+    """Warn at the line of the user's code that called the package, however deep the cause is."""
     warnings.warn(message, category, skip_file_prefixes=(str(Path(__file__).parent),))

@@ -1,4 +1,4 @@
-"""Priors of the components, to state one's own."""
+"""Priors of the components, for users who state their own."""
 
 from mixtures.families.priors import Beta, NormalInverseGamma, NormalInverseWishart, Prior
 

@@ -1,4 +1,4 @@
-"""Progress of long work, on the terminal."""
+"""Progress bars for long computations."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ __all__ = ["track"]
 
 
 def track[T](items: Iterable[T], what: str, *, shown: bool, total: int | None = None) -> Iterable[T]:
-    """The items, with a bar that says how many of ``total`` are done; rich is loaded only to show one."""
+    """Yield the items, with a bar of how many of ``total`` are done; rich is imported only to show one."""
     if not shown:
         return items
     from rich.progress import track as with_bar

@@ -1,6 +1,6 @@
 """Every tolerance and threshold behind a verdict, in one frozen table.
 
-Docs and tests quote this table; nothing else in the package holds such a number.
+Docs and tests quote this table; no other module holds such a number.
 """
 
 from dataclasses import dataclass
@@ -22,32 +22,32 @@ class Tolerances:
     em_step_certificate : float
         The same for a fit that a certificate will be drawn up for.
     em_step_bootstrap : float
-        The same for a bootstrap replicate, whose own scatter is of the order of one.
+        The same for a bootstrap replicate, which itself varies by about one standard deviation.
     em_rounding : float
-        The objective may fall by this many machine epsilons of the sum of the
-        absolute log-likelihoods of the rows and of the log prior, or by this many
-        times what one epsilon in every parameter makes of that sum, where that is
-        more; a step is rounding when it is this many times what such an epsilon makes.
+        The objective may fall by this many machine epsilons times the sum of the
+        absolute values of the rows' log-likelihoods and the log prior, or by this many
+        times the change of that sum when every parameter changes by one epsilon,
+        whichever is more. A step this many times that change is still rounding.
     natural_loss : float
-        The natural form of a density is used while it loses less than this of each
-        row's log density, and moves EM by less than a tenth of what it converges to.
+        The natural form of a density is used if it loses less than this of each
+        row's log density and moves EM by less than a tenth of its stopping tolerance.
     same_optimum : float
         Two optima are one when their log posteriors differ by less (nats).
     collapsed_sd : float
         A Gaussian cluster has collapsed when its smallest conditional standard
         deviation is below this fraction of the data's.
     empty_count : float
-        A cluster is empty when it is expected to hold fewer rows.
+        A cluster is empty when its expected number of rows is below this.
     undecided : float
-        A row is assigned to no cluster where rounding of its log density is more than this (nats),
-        unless the likeliest cluster is ahead by far more.
+        A row is assigned to no cluster when the rounding error of its log density exceeds this (nats),
+        unless the most likely cluster is ahead by far more.
     boundary : float
         A probability this close to 0 or 1, or a weight this close to 0, is on its boundary.
     map_gradient : float
         Largest gradient component of a MAP estimate in unconstrained coordinates.
     map_distance_sd : float
-        Or the farthest that Newton's method has still to go, in posterior sds: where clusters are far
-        tighter than the data, rounding alone makes a steeper slope.
+        Alternatively, the largest distance left by Newton's method, in posterior sds: if clusters are far
+        tighter than the data, rounding alone makes the gradient larger than ``map_gradient``.
     map_gradient_polish : float
         Newton steps go on until the gradient is below this, or nothing improves.
     logp_relative : float
@@ -55,8 +55,8 @@ class Tolerances:
     gradient : float
         Largest component of PyMC's gradient at the EM estimate, unconstrained coordinates.
     gradient_rounding : float
-        A gradient is zero, too, when it is below this many times what a change of the parameters'
-        last digits makes of it.
+        A gradient also counts as zero when it is below this many times its change when the
+        parameters change in their last digits.
     gap_sd : float
         Largest gap between EM and the MAP that started displaced, in posterior sds.
     flat_curvature, flat_ratio : float
@@ -68,25 +68,25 @@ class Tolerances:
     dominating_prior : float
         The prior dominates a covariance when its scatter is over this share of the estimate's.
     inflated_scale : float
-        A few rows make the scale of a column when its standard deviation is more than this many times
+        A few rows determine the scale of a column when its standard deviation is more than this many times
         that of the other rows.
     single_value : float
         A cluster holds a single value of a column when more than this share of its rows has it.
     misfit : float
-        A statistic of the data is beyond the model when it lies outside all replicates, farther than chance
-        would have any of the statistics in this share of data sets.
+        A statistic of the data is beyond the model when it lies outside all replicates, so far that chance
+        would do this to any of the statistics in at most this share of data sets.
     below_zero : float
         A Gaussian mixture is doubtful when it puts more than this probability below zero in a column that
-        never is.
+        has no negative value.
     skewness : float
         A column is skewed when the absolute value of its skewness is over this.
     strong_bic : float
-        One model describes data better than another when its BIC is lower by more than this ("very strong"
+        One model fits the data better than another when its BIC is lower by more than this ("very strong"
         evidence, Kass and Raftery 1995).
     inside : float
-        A probability or weight on its boundary enters unconstrained coordinates this far inside.
+        A probability or weight on its boundary is moved this far inside before it is transformed.
     whitening_floor : float
-        Curvatures below this are taken for it when chains are whitened: no direction counts as
+        Smaller curvatures are raised to this when chains are whitened, so that no direction counts as
         wider than ``1 / sqrt`` of it, in coordinates of order one.
     rhat, ess_per_chain, bfmi : float
         Vehtari et al. (2021) on R-hat and ESS; Betancourt (2016) on E-BFMI.
@@ -97,19 +97,20 @@ class Tolerances:
     sensitivity : float
         A posterior is sensitive to its prior above this (Kallioinen et al. 2024).
     scaled_ess : float
-        A density is raised to a power on more effective draws than these, by its tails.
+        A posterior is power-scaled only if its tail effective sample size is above this.
     evidence_se : float
         A marginal likelihood is doubtful when its standard error is over this (nats).
     pareto_k_share : float
         LOO is doubtful when more than this share of the rows has a Pareto k that is not good.
     log_bayes_factor : float
-        Marginal likelihoods that differ by less (nats) are not told apart: "not worth more
+        Marginal likelihoods that differ by less (nats) are taken as equal: "not worth more
         than a bare mention" (Kass and Raftery 1995).
     indistinguishable_se : float
-        Two figures that differ by less than so many standard errors of their difference are not told apart.
+        Two figures that differ by less than this many standard errors of their difference are taken as equal.
     singular : float
-        Data are singular when the smallest eigenvalue of their correlation is below this times D; a
-        covariance under a prior is when a feature's variance given those before it is below this share.
+        Data are singular when the smallest eigenvalue of their correlation matrix is below this times D; a
+        covariance under a prior is singular when a feature's conditional variance given those before it is
+        below this share of its variance.
     rank : float
         Singular values below this fraction of the largest count as zero in rank tests.
     """
@@ -163,5 +164,5 @@ TOLERANCES = Tolerances()
 
 
 def same_height(log_posterior: float) -> float:
-    """Difference of log posteriors, about this high, below which two optima are one."""
+    """Difference below which two optima with about this log posterior count as one."""
     return TOLERANCES.same_optimum + 1e-12 * abs(log_posterior)

@@ -1,4 +1,4 @@
-"""Results as xarray DataTrees with the dims that ArviZ plots and tables read."""
+"""Results as xarray DataTrees with the dims that ArviZ's plots and tables use."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ def make_tree(
     dims: Mapping[str, Sequence[str]],
     coords: Mapping[str, Any],
 ) -> xr.DataTree:
-    """DataTree of groups of arrays; all but observed_data have leading axes (chain, draw).
+    """Make a DataTree of groups of arrays; all but observed_data have leading axes (chain, draw).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def make_tree(
 
 
 def _array(name: str, values: Any, dims: Sequence[str], coords: Mapping[str, Any]) -> xr.DataArray:
-    """Array with a coordinate for every dim; dims that have no name get one after the variable."""
+    """Array with a coordinate for every dim; dims without a name are named after the variable."""
     values = np.asarray(values)
     named = [*dims, *(f"{name}_dim_{i}" for i in range(values.ndim - len(dims)))]
     labels = {
@@ -59,7 +59,7 @@ def _array(name: str, values: Any, dims: Sequence[str], coords: Mapping[str, Any
 
 
 def _origin(leading: Sequence[str]) -> dict[str, Any]:
-    """Attributes that ArviZ's schema asks of a group."""
+    """Attributes that ArviZ's schema requires of a group."""
     return {
         "created_at": datetime.now(UTC).isoformat(),
         "creation_library": "mixtures",
@@ -90,7 +90,7 @@ def entries(
     dims: Mapping[str, Sequence[str]],
     coords: Mapping[str, Sequence[Any]],
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Every entry of the parameters by its label, symmetric matrices by their lower triangle.
+    """Return every entry of the parameters by its label; symmetric matrices give their lower triangle.
 
     Examples
     --------
@@ -112,12 +112,12 @@ def entries(
 
 
 def permutation(tree: xr.DataTree) -> np.ndarray | None:
-    """Raw label behind each aligned one (chain, draw, cluster); None if the tree is not aligned."""
+    """Raw label of each aligned one (chain, draw, cluster); None if the tree is not aligned."""
     if "sample_stats" not in tree.children or "permutation" not in tree["sample_stats"].data_vars:
         return None
     return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
 
 
 def sampler_stats(tree: xr.DataTree) -> xr.Dataset:
-    """What the sampler recorded; empty where it recorded nothing."""
+    """What the sampler recorded; empty if it recorded nothing."""
     return tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()

@@ -1,1 +1,1 @@
-"""What every call returns: frozen values, apart from the algorithms that make them."""
+"""What the public functions return: frozen values, separate from the algorithms that compute them."""

@@ -23,7 +23,7 @@ class Crosscheck:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row a parameter: EM, MAP and their gap (in posterior sds), posterior
+        One row per parameter: EM, MAP and their gap (in posterior sds), posterior
         mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat.
     certificate : tuple of Check
         Lines of the certificate, each with figure, tolerance and verdict.
@@ -38,16 +38,16 @@ class Crosscheck:
         that are never in memory at once it is a Laplace approximation, and
         ``attrs["method"]`` says so.
     convergence : Verdict or None
-        Whether the sample can be believed (that of some rows, where not all are in memory).
+        Whether the sample can be trusted (the sample of a subset of rows, if not all are in memory).
     notes : tuple of str
         What else a reader should know.
     uncertainty : Uncertainty or None
-        Sds by several methods side by side, if they were asked for.
+        Standard deviations by several methods side by side, if requested.
     starts : Starts or None
         How many starts of EM and of MAP reached the best optimum; None in files of
         an earlier version.
     status : Status
-        Whether the posterior was drawn and judged as it was asked for.
+        Whether the posterior was drawn and judged completely.
     """
 
     table: pd.DataFrame
@@ -62,7 +62,7 @@ class Crosscheck:
     status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
-        """Say on a page what was found and whether it agrees."""
+        """Show on one page what was found and whether it agrees."""
         holds = "holds" if self.passed else "does not hold"
         return on_a_page(
             f"Crosscheck of {model_words(self.mode.spec)}: the certificate of agreement {holds}",
@@ -93,6 +93,6 @@ class Crosscheck:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C cut it short; a note says where."""
+        """Whether Ctrl-C cut the crosscheck short; a note says where."""
         beside = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
         return beside or self.status is Status.INTERRUPTED

@@ -1,4 +1,4 @@
-"""What EM found: the fit, the record of its starts, and the errors that carry the last state."""
+"""What `fit_em` returns: the fit and the record of its starts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ __all__ = ["EMFit", "Restarts", "check_fit"]
 
 @dataclass(frozen=True)
 class Restarts:
-    """What became of every start of EM.
+    """How every start of EM ended.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Restarts:
     collapsed : dict of int to str
         Starts that collapsed, with the cluster and the reason.
     best : float
-        The best objective known: that of the fit, which another search may have found.
+        The best objective known: that of the fit, which a different search may have found.
     """
 
     log_posterior: Array
@@ -61,7 +61,7 @@ class Restarts:
         return text + (f", {len(self.collapsed)} collapsed" if self.collapsed else "")
 
     def __repr__(self) -> str:
-        """Word the record, and say how far apart the starts ended."""
+        """Word the record, and how far apart the starts ended."""
         ends = self.log_posterior[np.isfinite(self.log_posterior)]
         heights = f"; log posterior {ends.min():.8g} to {ends.max():.8g}" if len(ends) else ""
         return on_a_page(f"Restarts: {self}{heights}")
@@ -86,17 +86,17 @@ class EMFit:
         ``hard=True`` the objective is the classification log-likelihood, the
         joint one of rows and their clusters, plus the log prior.
     converged : bool
-        Whether the distance left to the limit is below the tolerance.
+        Whether the remaining distance to the limit is below the tolerance.
     n_iter : int
         Iterations of the winning start.
     restarts : Restarts
-        What became of every start.
+        How every start ended.
     notes : tuple of str
         What a reader should know: empty clusters, constant columns, an interrupt.
     features : tuple of str
         Names of the columns fitted.
     status : Status
-        Whether every start was run and the best of them to the end.
+        Whether every start was run, and the best one to the end.
     """
 
     spec: Mixture
@@ -112,7 +112,7 @@ class EMFit:
     status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
-        """Say on a page what was found and how sure that is."""
+        """Show on one page what was found and how certain it is."""
         how = "converged" if self.converged else "not converged"
         return on_a_page(
             f"EMFit of {model_words(self.spec)}: {how} after {self.n_iter} iterations",
@@ -135,7 +135,7 @@ class EMFit:
 
 
 def check_fit(em: EMFit, spec: Mixture) -> Mixture:
-    """The model with its columns in the order of a fit given beside it; refuses a fit of another model."""
+    """Return the model with its columns in the order of the fit; refuse a fit of another model."""
     check_kind(EMFit, "what fit_em returned", em=em)
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     found, own = ({name: x.shape for name, x in em.params.items()}, spec.shapes(len(em.features)))

@@ -10,13 +10,13 @@ __all__ = ["Evidence", "standard_error_notes"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """A marginal likelihood and how far it can be off.
+    """A marginal likelihood and its error.
 
     Attributes
     ----------
     log_marginal_likelihood : float
-        Log of the density of the data, parameters integrated over the prior,
-        all constants kept.
+        Log of the density of the data with the parameters integrated over the
+        prior, including all constants.
     standard_error : float
         Its Monte Carlo standard error, in nats.
     method : str
@@ -31,7 +31,7 @@ class Evidence:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Say the figure, how far it can be off, and why to doubt it."""
+        """Show the figure, its standard error, and reasons to doubt it."""
         return on_a_page(
             f"Evidence: log marginal likelihood {self.log_marginal_likelihood:.8g}, "
             f"standard error {self.standard_error:.2g} ({self.method})",
@@ -40,7 +40,7 @@ class Evidence:
 
 
 def standard_error_notes(standard_error: float) -> tuple[str, ...]:
-    """A note where the standard error is too large to be relied on itself."""
+    """A note if the standard error is so large that it is unreliable itself."""
     if standard_error < TOLERANCES.evidence_se:
         return ()
     return (

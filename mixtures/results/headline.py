@@ -1,4 +1,4 @@
-"""The conclusion of a crosscheck in plain words: green, amber or red, the gravest reason first.
+"""The conclusion of a crosscheck in plain words: green, amber or red, the most serious reason first.
 
 Green needs all of it: EM, MAP and PyMC agree, independent starts confirm the
 optimum, the chains have converged, and the model could have made the data.
@@ -17,7 +17,7 @@ __all__ = ["Headline", "conclude"]
 
 @dataclass(frozen=True)
 class Headline:
-    """What a reader must know first.
+    """What a reader must know before anything else.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Headline:
     title : str
         The conclusion in one sentence.
     reasons : tuple of str
-        Why it is not green, the gravest first, each with what to do about it.
+        Why it is not green, the most serious first, each with what to do about it.
     remarks : tuple of str
-        What does not change the conclusion and is worth knowing.
+        What is worth knowing but does not change the conclusion.
     """
 
     state: State
@@ -37,7 +37,7 @@ class Headline:
     remarks: tuple[str, ...]
 
     def doubted(self, reason: str) -> "Headline":
-        """The same with one more reason for care; green becomes amber."""
+        """The same headline with one more reason for care; green becomes amber."""
         if self.state is not State.GREEN:
             return replace(self, reasons=(*self.reasons, reason))
         return Headline(State.AMBER, "The fit itself holds, but use it with care.", (reason,), self.remarks)
@@ -57,7 +57,7 @@ def conclude(
     confirmed: bool,
     with_em: bool,
 ) -> Headline:
-    """Conclusion from the parts of a crosscheck.
+    """Draw the conclusion from the parts of a crosscheck.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def conclude(
     posterior : xarray.DataTree or None
         The posterior sample, if there is one.
     notes : tuple of str
-        Notes of the crosscheck; they are the reasons where there is no sample.
+        Notes of the crosscheck; they are the reasons if there is no sample.
     interrupted : bool
         Whether Ctrl-C cut the crosscheck short.
     confirmed : bool
@@ -112,7 +112,7 @@ def conclude(
 
 
 def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:
-    """One sentence per line, in the order given; a line that two verdicts share is told once."""
+    """One sentence per line, in the order given; a line that two verdicts share appears once."""
     by_name: dict[str, Check] = {}
     for check in checks:
         by_name.setdefault(check.name, check)

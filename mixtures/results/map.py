@@ -30,19 +30,19 @@ class MAPFit:
     log_posterior : float
         Log density there, over the model's own variables (no Jacobian).
     gradient_norm : float
-        Largest gradient component there, in unconstrained coordinates.
+        Largest component of the gradient there, in unconstrained coordinates.
     converged : bool
-        Whether the gradient is flat, or Newton's method has less than 1e-5 posterior sds to go.
+        Whether the gradient is zero, or the maximum less than 1e-5 posterior sds away by Newton's method.
     found : str
         What kind of point it is: a maximum, flat in named directions, no mode, or
         where an interrupt ended the search.
     log_posteriors : ndarray, shape (n_starts,)
-        Where every start ended; NaN where it ran off to a degenerate cluster.
-        After an interrupt, those that were run.
+        Log density that every start reached; NaN where it ran off to a degenerate
+        cluster. After an interrupt, only the starts that were run.
     dims, coords : dict
         Dims of every variable and coordinates of every dim, for `to_datatree`.
     status : Status
-        Whether every start was run and the best of them to the end.
+        Whether every start was run, and the best one to the end.
     """
 
     spec: Mixture | None
@@ -57,7 +57,7 @@ class MAPFit:
     status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
-        """Say on a page what was found and how sure that is."""
+        """Show on one page what was found and how certain it is."""
         how = "converged" if self.converged else "not converged"
         return on_a_page(
             f"MAPFit of {model_words(self.spec)}: {how}, {self.found}",
@@ -69,7 +69,7 @@ class MAPFit:
 
     @property
     def n_best(self) -> int:
-        """Number of starts that reached this mode's height."""
+        """Number of starts that reached the log density of this mode."""
         return int(np.sum(self.log_posteriors > self.log_posterior - same_height(self.log_posterior)))
 
     @property

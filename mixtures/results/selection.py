@@ -25,11 +25,11 @@ class OccupiedClusters:
     probabilities : pandas.Series
         Probability of every number from 1 to K.
     draws : ndarray of int, shape (chains, draws)
-        The number in every draw.
+        Number of occupied clusters in every draw.
     verdict : Verdict
-        Whether the chains mixed: over this number, and over all that does not
-        depend on labels. Labelled parameters are left out, since empty clusters
-        have no label that means anything.
+        Whether the chains mixed, judged by this number and by quantities that do
+        not depend on labels. Labelled parameters are left out, since the label of
+        an empty cluster has no meaning.
     """
 
     probabilities: pd.Series
@@ -38,11 +38,11 @@ class OccupiedClusters:
 
     @property
     def most_probable(self) -> int:
-        """The number of highest probability."""
+        """The most probable number."""
         return int(self.probabilities.idxmax())
 
     def __str__(self) -> str:
-        """Word the answer, and whether to believe it."""
+        """Word the answer, and whether to trust it."""
         k = self.most_probable
         text = f"{k} occupied clusters with probability {self.probabilities[k]:.2f}"
         return text if self.verdict.passed else f"{text}, but the chains did not mix: {self.verdict}"
@@ -54,7 +54,7 @@ class OccupiedClusters:
 
 @dataclass(frozen=True)
 class Selection:
-    """Fits of several numbers of clusters, and which to take.
+    """Fits with several numbers of clusters, and which to use.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Selection:
         ``p_loo`` and the number of rows whose Pareto k is not good, and
         ``log_evidence`` with its standard error (higher is better); how many of
         ``n_init`` restarts reached the answer (``n_best``), and ``notes``. What
-        was not asked for has no column; what could not be had is NaN.
+        was not requested has no column; what could not be computed is NaN.
     fits : dict of int to EMFit
         EM's fit by K; a K that could not be fitted is missing.
     samples : dict of int to xarray.DataTree
@@ -72,15 +72,15 @@ class Selection:
     criteria : tuple of str
         What was computed.
     best : dict of str to int
-        The K that each criterion takes by itself.
+        The K that each criterion prefers by itself.
     recommended : int or None
-        The K to take, by ``rule``; None if none could be fitted.
+        The recommended K, by ``rule``; None if none could be fitted.
     rule : str
-        The rule behind the recommendation, and what it came to.
+        The rule behind the recommendation, and how it was decided.
     notes : tuple of str
-        What a reader should know of the comparison.
+        What a reader should know about the comparison.
     status : Status
-        Whether every K had its turn.
+        Whether every K was fitted.
     """
 
     table: pd.DataFrame
@@ -94,7 +94,7 @@ class Selection:
     status: Status = Status.WHOLE
 
     def contradicts(self, em: EMFit | None) -> bool:
-        """Whether another optimum is held here than that of a fit of the same model."""
+        """Whether this comparison holds another optimum than a fit of the same model."""
         own = None if em is None else self.fits.get(em.spec.n_components)
         if em is None or own is None or own.spec != em.spec:
             return False
@@ -102,11 +102,11 @@ class Selection:
 
     @property
     def at_edge(self) -> bool:
-        """Whether the largest K that was tried is recommended, so that a larger one may be better."""
+        """Whether the recommended K is the largest one tried, so that a larger one may be better."""
         return self.recommended == max(self.table.index) > min(self.table.index)
 
     def __repr__(self) -> str:
-        """Say on a page what to take and why."""
+        """Show on one page which K to use and why."""
         take = "no recommendation" if self.recommended is None else f"take K = {self.recommended}"
         return on_a_page(
             f"Selection: {take} ({self.rule})",
@@ -116,5 +116,5 @@ class Selection:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C came before every K was done."""
+        """Whether Ctrl-C ended it before every K was fitted."""
         return self.status is Status.INTERRUPTED

@@ -9,7 +9,7 @@ from mixtures.brief import on_a_page, table_head
 __all__ = ["Switches", "Switching"]
 
 SHARES_SHOWN = 3
-"""Permutations that the short text lists."""
+"""Number of permutations that the short text lists."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Switches:
     Attributes
     ----------
     within : tuple of int
-        For every chain, how often the permutation changes from draw to draw.
+        How often the permutation changes from draw to draw, by chain.
     between : int
-        How many different permutations are the most frequent one of some chain;
+        Number of different permutations among the most frequent one of each chain;
         1 if all chains have the same labels.
     shares : dict of tuple of int to float
         Share of the draws under each permutation, most frequent first.
@@ -39,7 +39,7 @@ class Switches:
         )
 
     def __repr__(self) -> str:
-        """Word the record, and the most frequent of the permutations, which may be one for each draw."""
+        """Word the record and list the most frequent permutations."""
         first = [f"{order} {share:.1%}" for order, share in list(self.shares.items())[:SHARES_SHOWN]]
         rest = len(self.shares) - len(first)
         return on_a_page(
@@ -50,19 +50,19 @@ class Switches:
 
 @dataclass(frozen=True)
 class Switching(Switches):
-    """Label switches, and what they do to R-hat and ESS.
+    """Label switches, and their effect on R-hat and ESS.
 
     Attributes
     ----------
     within, between, shares
         As in `Switches`.
     mixing : pandas.DataFrame
-        Highest R-hat and lowest ESS of the parameters with raw and with aligned
-        labels, and of quantities that no relabelling changes.
+        Largest R-hat and smallest ESS of the parameters with raw and with aligned
+        labels, and of quantities that do not depend on the labels.
     """
 
     mixing: pd.DataFrame
 
     def __repr__(self) -> str:
-        """Word the record, with what alignment mends."""
+        """Word the record, with what alignment improves."""
         return on_a_page(super().__repr__(), table_head(self.mixing))

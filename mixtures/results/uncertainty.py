@@ -19,20 +19,20 @@ class Uncertainty:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row a parameter: EM, and its sd by every method; NaN where a method
-        has no answer, with a note that says why.
+        One row per parameter: EM's estimate and its standard deviation by every
+        method; NaN where a method gives none, and a note says why.
     intervals : pandas.DataFrame
         The same rows; columns (method, bound) of equal-tailed intervals.
     trees : dict of xarray.DataTree
-        Draws of every method that has an answer, labels aligned to EM;
-        ``attrs["method"]`` says what they are. ArviZ takes the dict as it is, and
-        so does `mixtures.plot.forest`.
+        Draws by every method that succeeded, labels aligned to EM;
+        ``attrs["method"]`` says what they are. ArviZ and `mixtures.plot.forest`
+        accept the dict as it is.
     notes : tuple of str
         What a reader should know.
     em : EMFit
-        The fit that all of it is about.
+        The fit whose uncertainty this is.
     status : Status
-        Whether every method that was asked for has had its turn.
+        Whether every requested method was run.
     """
 
     table: pd.DataFrame
@@ -43,7 +43,7 @@ class Uncertainty:
     status: Status = Status.WHOLE
 
     def __repr__(self) -> str:
-        """Say on a page how sure every method is."""
+        """Show the standard deviations on one page."""
         return on_a_page(
             f"Uncertainty of {model_words(self.em.spec)}: EM, and standard deviations by every method",
             table_head(self.table, rows=20),

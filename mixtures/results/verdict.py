@@ -12,7 +12,7 @@ from mixtures.brief import noted, on_a_page
 __all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
 
 IDENTIFIED = "parameters identified (directions that are not)"
-"""Name of a line that a certificate and the verdict on a sample have in common."""
+"""Name of a check that a certificate and the verdict on a sample share."""
 
 
 class State(Enum):
@@ -34,21 +34,21 @@ class Check:
     figure : float
         What was measured.
     tolerance : float
-        What it is held against.
+        What the figure is compared with.
     passed : bool
-        The line's verdict.
+        Whether the check holds.
     note : str
         What the figure means, and what to do when it fails.
     source : str
         Where the check comes from.
     judged : bool
-        Whether the verdict falls with this line; if not, the line only informs.
+        Whether the verdict fails if this check does; if not, the check only informs.
     cause : bool
-        Whether a failure here explains failures of other lines: what no data
-        identify, for one, cannot converge. Causes are told first.
+        Whether a failure here explains failures of other checks: parameters that no
+        data identify, for example, cannot converge. Causes are listed first.
     caution : bool
-        Whether a failure of a line that is not judged still asks for care: the
-        sample can be believed, but the model or the data are in doubt.
+        Whether a failure of a check that is not judged still calls for care: the
+        sample can be trusted, but the model or the data are in doubt.
     """
 
     name: str
@@ -62,24 +62,24 @@ class Check:
     caution: bool = False
 
     def __str__(self) -> str:
-        """Word the line, without what its figure means where it holds."""
+        """Word the check; the note is left out if it holds."""
         holds = "holds" if self.passed else "fails" if self.judged else "stands out"
         note = "" if self.passed or not self.note else f": {self.note}"
         return f"{self.name}: {self.figure:.4g} (limit {self.tolerance:.4g}), {holds}{note}"
 
     def __repr__(self) -> str:
-        """Word the line as one of several."""
+        """Word the check as an item of a list."""
         return f"Check({self})"
 
 
 @dataclass(frozen=True)
 class Starts:
-    """How many independent starts, of each kind, reached the best optimum that any search found.
+    """Number of independent starts of each kind that reached the best optimum found by any search.
 
     Attributes
     ----------
     em, map : tuple of int
-        Starts of EM, and of MAP, that reached it, and how many were made; (0, 0) where
+        Starts of EM and of MAP that reached it, and how many were made; (0, 0) if
         none was made.
     """
 
@@ -88,7 +88,7 @@ class Starts:
 
     @property
     def confirmed(self) -> bool:
-        """Whether MAP reached it, and a start other than the one that found it did."""
+        """Whether MAP reached it, and so did a start other than the one that found it."""
         return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2
 
     def __str__(self) -> str:
@@ -99,14 +99,14 @@ class Starts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Checks of a posterior sample, all of them.
+    """All checks of a posterior sample.
 
     Attributes
     ----------
     checks : tuple of Check
-        The lines.
+        The checks, one per line of the printed verdict.
     unchecked : tuple of str
-        What was not checked, each with what it would have taken.
+        What was not checked, each with what the check would have needed.
     """
 
     checks: tuple[Check, ...]
@@ -114,18 +114,18 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every judged line holds."""
+        """Whether every judged check holds."""
         return all(check.passed for check in self.checks if check.judged)
 
     def __str__(self) -> str:
-        """Judged lines that fail, or that none does."""
+        """List the judged checks that fail, or say that none does."""
         failed = [
             f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}" for c in failures(self.checks)
         ]
         return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
 
     def __repr__(self) -> str:
-        """Say on a page whether the sample can be trusted, line by line."""
+        """Show on one page whether the sample can be trusted, check by check."""
         return on_a_page(
             f"Verdict: {'converged' if self.passed else 'not to be trusted'}",
             *(f"  {check}" for check in self.checks),
@@ -133,18 +133,18 @@ class Verdict:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Table of the lines, one per row: figure, tolerance, passed, judged, source and note by name."""
+        """Table of the checks, one per row: figure, tolerance, passed, judged, source and note by name."""
         frame = pd.DataFrame([asdict(check) for check in self.checks]).set_index("name")
         return frame[["figure", "tolerance", "passed", "judged", "source", "note"]]
 
 
 def failures(checks: Iterable[Check]) -> list[Check]:
-    """Judged lines that fail, causes first."""
+    """Judged checks that fail, causes first."""
     return sorted((c for c in checks if c.judged and not c.passed), key=lambda c: not c.cause)
 
 
 def cautions(checks: Iterable[Check]) -> list[Check]:
-    """Lines that fail and ask for care, though the sample can be believed."""
+    """Checks that fail and call for care, though the sample can be trusted."""
     return [c for c in checks if c.caution and not c.passed]
 
 
@@ -161,9 +161,9 @@ def check(
     cause: bool = False,
     caution: bool = False,
 ) -> Check:
-    """Line that holds if the figure is finite and within its tolerance; advice only where it does not.
+    """Make a check that holds if the figure is finite and within its tolerance; advice only if it fails.
 
-    A line that asks for care is not judged.
+    A check that calls for care is not judged.
     """
     passed = bool(np.isfinite(figure) and within)
     note = "; ".join(part for part in ("" if passed else advice, remark) if part)
