@@ -1,1 +1,1 @@
-"""Log densities of PyMC models compiled by JAX: values, slopes, curvature, search."""
+"""Log densities of PyMC models compiled by JAX: values, gradients, curvature, search."""

@@ -39,11 +39,11 @@ def _terms(model: pm.Model) -> tuple[list[Any], Any]:
 
 
 NARROW = 1e6
-"""Curvature beyond which a step of differences is more than a hundredth of a posterior sd."""
+"""Curvature above which a finite-difference step is more than a hundredth of a posterior sd."""
 
 
 LARGEST_UNIT = 1e100
-"""Largest size of a coordinate: a search that runs away reaches numbers whose squares overflow."""
+"""Largest absolute value of a coordinate: a diverging search reaches numbers whose squares overflow."""
 
 
 class CompiledModel:
@@ -54,8 +54,8 @@ class CompiledModel:
     model : pymc.Model
         Any model whose log density PyTensor can turn into JAX.
     source : pymc.Model, optional
-        A model with the same free variables and log density, cheaper to
-        compute, which takes its place where only the density is asked for.
+        A model with the same free variables and log density but cheaper to
+        compute, used where only the density is needed.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class CompiledModel:
     def _compile(
         self, outputs: Sequence[Any], model: pm.Model | None = None, more: Sequence[Any] = ()
     ) -> tuple[JaxFunction, list[Any]]:
-        """Function of a model's value variables, their shapes known, and of more inputs; and its arrays."""
+        """Compile a function of a model's value variables and of more inputs; return it with its arrays."""
         values = (model or self.model).value_vars
         known = [v.type.clone(shape=shape)() for v, shape in zip(values, self.value_shapes, strict=True)]
         replace = dict(zip(values, known, strict=True))
@@ -143,9 +143,9 @@ class CompiledModel:
         ]
 
     def units(self, x: Array) -> Array:
-        """How large a step in every coordinate is of order one, at a flat vector.
+        """Natural scale of every coordinate at a flat vector.
 
-        Transforms see to it, but for variables without one: theirs are a user's own units.
+        It is 1 for transformed variables; the others have the user's units.
         """
         own = [
             np.full(int(np.prod(shape)), self.model.rvs_to_transforms[rv] is None)
@@ -178,7 +178,7 @@ class CompiledModel:
         return {v.name: value for v, value in zip(named, values, strict=True)}, log_jacobian
 
     def constrain_slopes(self, x: Array) -> dict[str, Array]:
-        """Derivatives of the free variables in the coordinates at a flat vector, (..., size) by name."""
+        """Derivatives of the free variables by the coordinates at a flat vector, (..., size) by name."""
         outputs = self.model.replace_rvs_by_values(self._free)
         function, arrays = self._compile(outputs)
         slopes = slopes_of(function, self.value_shapes)(jnp.asarray(x), arrays)
@@ -229,7 +229,7 @@ class CompiledModel:
         return tuple(jax.eval_shape(function, values, arrays)[0].shape)
 
     def objections(self, x: Array) -> list[str]:
-        """Why the log density is not finite at a flat vector: checks that fail, else terms that are not."""
+        """Why the log density is not finite at a flat vector: the checks that fail, or else the terms."""
         terms, _ = self._own
         named = [*self._free, *self.model.observed_RVs, *self.model.potentials]
         checks = [checks_of([term]) for term in terms]
@@ -254,7 +254,7 @@ class CompiledModel:
         return np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars])
 
     def complete(self, rows: Any) -> Callable[[Array, Array], tuple[float, Array]]:
-        """Log density, and gradient, as if the hidden clusters of a mixture's rows were known.
+        """Complete-data log density and its gradient, given responsibilities of a mixture's rows.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class CompiledModel:
         return value_and_grad
 
     def of_other_rows(self) -> tuple[JaxFunction, list[Any]]:
-        """Weighted log-likelihood of other rows, as many as a mixture's own, and its arrays.
+        """Weighted log-likelihood of the same number of other rows, and its arrays.
 
         ``log_likelihood(x, [rows, weights, *arrays], 0.0)``, traceable by JAX.
         """
@@ -297,9 +297,9 @@ class CompiledModel:
     def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
         """Second derivatives of the log density at a flat vector, (size, size).
 
-        Not ``exact`` takes central differences of the gradient: good to about
-        1e-9 in coordinates of order one, and nothing more to compile. Where the
-        density is too narrow for such steps, it is exact all the same.
+        With ``exact=False`` they are central differences of the gradient, accurate to
+        about 1e-9 in coordinates of order one, with nothing more to compile. Where the
+        density is too narrow for such steps, exact derivatives are used anyway.
         """
         if not exact:
             steps = np.cbrt(np.finfo(float).eps) * np.eye(len(x))
@@ -314,9 +314,9 @@ class CompiledModel:
 
 
 def bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Unconstrained coordinates of the entries that sit on their boundary.
+    """Mask of the unconstrained coordinates whose entries are on their boundary.
 
-    Only elementwise transforms have boundaries of entries, so shapes agree.
+    Only elementwise transforms have entries with boundaries, so shapes agree.
     """
     parts = [
         np.ravel(on_boundary[name]) if name in on_boundary else np.zeros(int(np.prod(shape)), dtype=bool)

@@ -1,9 +1,8 @@
-"""What a log density demands of its parameters: PyTensor's checks, and what becomes of them on JAX.
+"""Conditions on the parameters of a log density: PyTensor's checks, and how they work on JAX.
 
-The checks of PyMC's distributions make a density minus infinity where PyMC
-compiles it, and so they do here. Other checks (``Assert`` and its like, in a
-user's own model) raise in PyMC; XLA cannot, so there the whole density is
-minus infinity.
+If a check of one of PyMC's distributions fails, the density is minus infinity, here
+as in PyMC. Other checks (such as ``Assert`` in a user's own model) raise in PyMC;
+XLA cannot raise, so the whole density is minus infinity.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ __all__ = ["checks_of", "guarded", "holds", "log_jacobian_of", "terms_of"]
 
 
 def terms_of(model: pm.Model) -> list[Any]:
-    """Log densities of free variables, observed variables and potentials, with the checks that PyMC keeps."""
+    """Log densities of free variables, observed variables and potentials, with PyMC's checks."""
     terms = model.logp(jacobian=False, sum=False)
     if model.check_bounds:
         return list(terms)
@@ -40,17 +39,17 @@ def log_jacobian_of(model: pm.Model) -> list[Any]:
 
 
 def checks_of(terms: Sequence[Any]) -> list[Apply]:
-    """Checks on the way to some terms."""
+    """Checks in the graph of some terms."""
     return [node for node in apply_ancestors(terms) if isinstance(node.op, CheckAndRaise)]
 
 
 def holds(check: Apply) -> Any:
-    """Symbolic truth of a check."""
+    """Symbolic truth value of a check."""
     return pt.all([pt.all(condition) for condition in check.inputs[1:]])
 
 
 def guarded(density: Any, terms: Sequence[Any]) -> Any:
-    """A density, minus infinity where a check of its terms fails that PyMC does not make so itself."""
+    """Make a density minus infinity where a check of its terms fails that PyMC would raise."""
     raising = [
         check
         for check in checks_of(terms)

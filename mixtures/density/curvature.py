@@ -12,25 +12,25 @@ from mixtures.types import Array
 __all__ = ["Curvature", "curvature_at", "principal_widths"]
 
 MEASURABLE = TOLERANCES.flat_curvature / TOLERANCES.flat_ratio
-"""Curvature of a coordinate beyond which its rounding would hide what is not flat in others."""
+"""Curvature above which a coordinate's rounding error would hide the curvature of others."""
 
 
 @dataclass(frozen=True)
 class Curvature:
-    """Second-order picture of a log density at a point, in unconstrained coordinates.
+    """Second-order approximation of a log density at a point, in unconstrained coordinates.
 
     Attributes
     ----------
     values : ndarray, shape (m,)
-        Curvatures, minus the second derivatives along ``directions``; positive at a maximum.
+        Curvatures: minus the second derivatives along ``directions``; positive at a maximum.
     directions : ndarray, shape (size, m)
-        Conjugate directions, of length one in the coordinates' units, as columns: the inverse
+        Conjugate directions of length one in the coordinates' units, as columns: the inverse
         of minus the Hessian is ``directions @ diag(1 / values) @ directions.T``. They are its
-        eigenvectors unless coordinates differ too much in curvature for those to be told.
+        eigenvectors unless the coordinates' curvatures differ too much to compute those.
     negligible : ndarray, shape (m,)
-        Curvatures that count as none.
+        Curvatures below which a direction counts as flat.
     flat : tuple of str
-        Coordinates that weigh most in directions without positive curvature.
+        Coordinates with the largest weights in directions without positive curvature.
     """
 
     values: Array
@@ -40,7 +40,7 @@ class Curvature:
 
     @classmethod
     def of(cls, hessian: Array, units: Array) -> "Curvature":
-        """Along the principal axes of a finite Hessian; coordinates that curve too much are scaled for it."""
+        """Decompose a finite Hessian along its principal axes; coordinates of huge curvature are rescaled."""
         hessian = hessian * units * units[:, None]
         scale = np.sqrt(1 / np.maximum(np.abs(np.diag(hessian)) / MEASURABLE, 1))
         scaled, axes = np.linalg.eigh(-hessian * scale * scale[:, None])
@@ -67,15 +67,15 @@ class Curvature:
 
     @property
     def whitening(self) -> Array:
-        """One sd along each direction, as columns (size, m); two units long at most."""
+        """One sd along each direction, as columns (size, m), at most two units long."""
         return self.directions * (1 / np.sqrt(np.maximum(self.values, TOLERANCES.whitening_floor)))
 
     def newton(self, gradient: Array) -> Array:
-        """Newton's step along each direction, in sds there; curvatures of the wrong sign are mirrored."""
+        """Newton's step along each direction, in its sds; curvatures of the wrong sign are made positive."""
         return (self.directions.T @ gradient) / np.sqrt(self._damped)
 
     def step(self, sds: Array) -> Array:
-        """The way in coordinates of so many sds along each direction."""
+        """Turn a step in sds along each direction into a step in coordinates."""
         return self.directions @ (sds / np.sqrt(self._damped))
 
     @property
@@ -98,7 +98,7 @@ def curvature_at(
     exact: bool = True,
     within: np.ndarray | None = None,
 ) -> Curvature:
-    """Curvatures along conjugate directions at ``x``; names what is flat.
+    """Compute curvatures along conjugate directions at ``x``, and name the flat coordinates.
 
     Parameters
     ----------
@@ -107,16 +107,16 @@ def curvature_at(
     x : ndarray, shape (size,)
         The point.
     jacobian : bool, default False
-        Whether to look at the density of the unconstrained coordinates.
+        Whether to use the density of the unconstrained coordinates.
     exact : bool, default True
-        Whether to differentiate twice, or take differences of the gradient.
+        Whether to differentiate twice rather than take differences of the gradient.
     within : ndarray of bool, shape (size,), optional
-        Coordinates to look at, the others held fixed; by default all.
+        Coordinates to include, the others held fixed; by default all.
 
     Returns
     -------
     Curvature
-        With one value and direction for every coordinate looked at.
+        One value and direction for every coordinate included.
     """
     within = np.ones(x.size, dtype=bool) if within is None else within
     hessian = compiled.hessian(x, jacobian=jacobian, exact=exact)[np.ix_(within, within)]

@@ -20,11 +20,11 @@ __all__ = [
 ]
 
 HESSIAN_BATCH = 16
-"""Columns of a Hessian computed at once: bounds its memory."""
+"""Columns of a Hessian computed at once, which bounds its memory."""
 
 
 def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
-    """Let a function of value variables take one flat vector."""
+    """Turn a function of value variables into one of a flat vector."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
 
     def of_vector(x: Any, arrays: Sequence[Any]) -> Any:
@@ -67,7 +67,7 @@ def hessian_of(log_density: JaxFunction) -> JaxFunction:
 
 @remembered
 def over_vectors(function: JaxFunction, shapes: tuple[tuple[int, ...], ...], sequential: bool) -> JaxFunction:
-    """Densities at many vectors: all at once, or one after the other for want of memory."""
+    """Densities at many vectors: all at once, or one by one if memory is short."""
     flat = _flat(function, shapes)
     if sequential:
         return jax.jit(lambda x, arrays: jax.lax.map(lambda y: flat(y, arrays), x))
@@ -76,13 +76,13 @@ def over_vectors(function: JaxFunction, shapes: tuple[tuple[int, ...], ...], seq
 
 @remembered
 def slopes_of(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
-    """Derivatives of every output in the coordinates."""
+    """Derivatives of every output by the coordinates."""
     return jax.jit(jax.jacfwd(_flat(function, shapes)))
 
 
 @remembered
 def one_by_one(log_density: JaxFunction) -> JaxFunction:
-    """The density at one vector after the other: memory for one."""
+    """The density at one vector after another, with memory for one."""
 
     def at_vectors(x: Any, arrays: Sequence[Any], jacobian: Any) -> Any:
         return jax.lax.map(lambda y: log_density(y, arrays, jacobian), x)
@@ -92,7 +92,7 @@ def one_by_one(log_density: JaxFunction) -> JaxFunction:
 
 @remembered
 def arrays_as_inputs(function: JaxFunction, n: int) -> JaxFunction:
-    """Function whose last ``n`` inputs come first among the arrays; without a Jacobian."""
+    """Move the last ``n`` inputs of a function to the front of its arrays; without a Jacobian."""
 
     def with_arrays(inputs: Sequence[Any], arrays: Sequence[Any]) -> Any:
         (density,) = function([*inputs, *arrays[:n]], arrays[n:])

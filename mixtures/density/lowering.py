@@ -1,13 +1,13 @@
 """From PyTensor graphs to JAX functions, compiled once for all graphs of one form.
 
 PyTensor writes the graph, JAX compiles and differentiates it. The arrays of a
-graph (data, hyperparameters, units) are lifted out into inputs, so a second
-graph of the same form and shapes reuses what the first compiled; what depends
-on them alone is computed once, not at every call.
+graph (data, hyperparameters, units) become inputs, so a second graph of the same
+form and shapes reuses the program of the first. What depends only on the arrays
+is computed once, not at every call.
 
-A process that fits model after model, each of a shape of its own, would keep
-every program that it ever compiled. So after so many graphs all of them are
-forgotten at once, with what JAX remembers of them.
+A process that fits many models of different shapes would keep every program that
+it ever compiled. So after ``GRAPHS_KEPT`` graphs all programs are discarded,
+together with JAX's own caches.
 """
 
 import ctypes
@@ -47,27 +47,27 @@ JaxFunction = Callable[..., Any]
 
 
 GRAPHS_KEPT = 24
-"""Graphs compiled until all are forgotten: those of about six models, half a gigabyte of programs."""
+"""Graphs compiled before all are discarded: those of about six models, half a gigabyte of programs."""
 
 
 PREPARED_BYTES = 2**28
-"""Size up to which something that depends on the arrays alone is kept, rather than computed at every call."""
+"""Size up to which a value that depends only on the arrays is stored, not computed at every call."""
 
 
 SMALL = 4096
-"""Numbers up to which an array travels with others in one: a call costs by the number of its arguments."""
+"""Size up to which arrays are packed into one: the cost of a call grows with the number of arguments."""
 
 
 MINUS_INFINITY_FOR_CHECKS = "local_check_parameter_to_ninf_switch"
-"""PyMC's rewrite of the checks of its distributions, which it makes whenever it compiles a density."""
+"""PyMC's rewrite of the checks of its distributions, applied whenever it compiles a density."""
 
 
 NEXT_TO_ZERO = 1e-100
-"""Stands for 0 where the logarithm is differentiated; its square is a number still."""
+"""Replaces 0 where the logarithm is differentiated; its square does not underflow."""
 
 
 IMPORTED_IN = os.getpid()
-"""The process whose threads XLA's are: they run from the import on, and a fork has none of them."""
+"""The process that owns XLA's threads, which start at the import and which a fork does not have."""
 
 
 _compiled: list[tuple[list[Variable], list[Variable], JaxFunction, JaxFunction]] = []
@@ -80,7 +80,7 @@ _memories: list[Any] = []
 
 
 def remembered[**P, T](f: Callable[P, T]) -> Callable[P, T]:
-    """Let a function of compiled ones give the same object again, until `forget`."""
+    """Cache a function of compiled functions until `forget`."""
     memory: Any = lru_cache(maxsize=GRAPHS_KEPT)(f)
     _memories.append(memory)
     remembering: Callable[P, T] = memory
@@ -88,11 +88,11 @@ def remembered[**P, T](f: Callable[P, T]) -> Callable[P, T]:
 
 
 def forget() -> None:
-    """Forget every compiled program; those still in use are compiled again, mostly from the disk.
+    """Discard every compiled program; those still in use are compiled again, mostly from the disk cache.
 
-    JAX has caches of its own, for all that runs in the process. They keep what
-    was traced even of functions that are gone, so they are cleared too. What
-    the compiler freed is scattered over the heap, which glibc is asked to give back.
+    JAX's own caches, shared by the whole process, keep traces even of deleted
+    functions, so they are cleared too. The memory that the compiler freed is
+    scattered over the heap; glibc is asked to return it.
     """
     with _compiling:
         _compiled.clear()
@@ -116,15 +116,15 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     Returns
     -------
     function : callable
-        ``function(inputs, arrays)`` gives the outputs; the same object for
-        graphs that differ in nothing but their arrays.
+        ``function(inputs, arrays)`` returns the outputs; the same object for
+        graphs that differ only in their arrays.
     arrays : list of jax.Array
-        The arrays of this graph, and what follows from them alone.
+        The arrays of this graph, and the values that depend only on them.
     """
     if os.getpid() != IMPORTED_IN:
         raise RuntimeError(
-            "this process was forked from one in which JAX runs, and JAX would hang in it: start workers "
-            "with multiprocessing.get_context('spawn'); fit_em alone works in forked ones"
+            "this process was forked from one that runs JAX, and JAX would hang in it: start workers "
+            "with multiprocessing.get_context('spawn'); only fit_em works in a forked process"
         )
     _use_persistent_cache()
     leaves = [v for v in ancestors(outputs) if v not in set(inputs)]
@@ -149,9 +149,9 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
 def _lower(
     arguments: Sequence[Variable], outputs: Sequence[Variable], n_inputs: int
 ) -> tuple[JaxFunction, JaxFunction]:
-    """Function of inputs and prepared arrays, and the one that prepares them."""
+    """Return a function of inputs and prepared arrays, and the function that prepares the arrays."""
     graph = FunctionGraph(list(arguments), list(outputs), clone=True)
-    mode = JAX.including(MINUS_INFINITY_FOR_CHECKS).excluding("inline_ofg")  # JAX has those operations whole
+    mode = JAX.including(MINUS_INFINITY_FOR_CHECKS).excluding("inline_ofg")  # JAX has them
     mode.optimizer.rewrite(graph)
     keep_checks()
     inputs, lifted = graph.inputs[:n_inputs], graph.inputs[n_inputs:]
@@ -179,7 +179,7 @@ def _lower(
 
 
 def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[Variable]:
-    """Variables, each as late in the graph as may be, that nothing but the arrays decides."""
+    """Variables that depend only on the arrays, each as late in the graph as possible."""
     fixed = dict.fromkeys(lifted)
     for node in graph.toposort():
         known = all(isinstance(v, Constant) or v in fixed for v in node.inputs)
@@ -193,7 +193,7 @@ def _of_arrays_alone(graph: FunctionGraph, lifted: Sequence[Variable]) -> list[V
 
 
 def _is_float(v: Variable, *more: str) -> bool:
-    """Integers may be shapes, which JAX must know when it compiles."""
+    """Whether a variable is a float; integers may be shapes, which JAX must know when it compiles."""
     return getattr(v.type, "dtype", None) in ("float64", *more)
 
 
@@ -205,7 +205,7 @@ def _size(v: Variable) -> float:
 
 @jax_funcify.register(LogSumExp)
 def jax_log_sum_exp(op: LogSumExp, **_: Any) -> JaxFunction:
-    """By JAX, whose gradient does not pass through the largest."""
+    """JAX's logsumexp, whose gradient does not pass through the maximum."""
     return lambda x: jax.scipy.special.logsumexp(x, axis=op.axis)
 
 
@@ -232,51 +232,51 @@ _log1p.defjvps(lambda t, _, x: t / _next_to_zero(1 + x))
 @jax_funcify.register(Log)
 @jax_funcify.register(Log1p)
 def jax_log(op: Log | Log1p, **_: Any) -> JaxFunction:
-    """By JAX, but that log 0, if nothing depends on it, makes no gradient NaN: there 0 / 0 is 0."""
+    """JAX's logarithm, but a log 0 on which nothing depends does not make a gradient NaN: 0 / 0 is 0."""
     own, plain = (_log1p, jnp.log1p) if isinstance(op, Log1p) else (_log, jnp.log)
     return lambda x: own(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else plain(x)
 
 
 def jax_check(op: CheckAndRaise, **_: Any) -> JaxFunction:
-    """NaN in place of a number whose check fails: XLA cannot raise, and nothing is to pass in silence."""
+    """Return NaN in place of a number whose check fails: XLA cannot raise, and a failure must show."""
 
     def checked(value: Any, *conditions: Any) -> Any:
         if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-            return value  # a shape, for the most part, and JAX checks those
+            return value  # mostly a shape, which JAX checks
         return jnp.where(jnp.all(jnp.stack([jnp.asarray(c) for c in conditions])), value, jnp.nan)
 
     return checked
 
 
 def keep_checks() -> None:
-    """Let JAX keep checks; whoever imports PyMC's own samplers on JAX makes it drop them."""
+    """Make JAX keep checks, which importing PyMC's own JAX samplers would drop."""
     for op in (CheckAndRaise, Assert, CheckParameterValue):
         jax_funcify.register(op)(jax_check)
 
 
 @jax_funcify.register(LazyIfElse)
 def jax_lazy_if_else(op: LazyIfElse, **kwargs: Any) -> JaxFunction:
-    """By JAX, which is not to keep what the gradient of the branch not taken would need."""
+    """JAX's cond, without storing what the gradient of the other branch would need."""
     branches = [jax.checkpoint(jax_funcify(branch, **kwargs)) for branch in (op.true_branch, op.false_branch)]
     return lambda condition, *args: jax.lax.cond(condition, *branches, *args)
 
 
 def known_value(v: Any) -> Any:
-    """Value of a variable that depends on no input; what is there already is not compiled to be looked at."""
+    """Value of a variable that depends on no input; constants and shared values are not compiled."""
     if isinstance(v, Constant):
         return v.data
     return v.get_value() if isinstance(v, SharedVariable) else v.eval()
 
 
 def _is_array(v: Variable) -> bool:
-    """Whether a leaf holds numbers that may change from fit to fit, rather than the graph's form."""
+    """Whether a leaf holds numbers that may change from fit to fit, not the form of the graph."""
     if isinstance(v, SharedVariable):
         return isinstance(v.type, TensorType) and _is_data(v.get_value(borrow=True))
     return isinstance(v, Constant) and isinstance(v.type, TensorType) and v.type.ndim > 0 and _is_data(v.data)
 
 
 def _is_form(v: Variable) -> bool:
-    """Whether a variable that could change holds lengths or choices, which JAX must know when it compiles."""
+    """Whether a shared variable holds lengths or choices, which JAX must know when it compiles."""
     return isinstance(v, SharedVariable) and isinstance(v.type, TensorType) and not _is_array(v)
 
 
@@ -292,7 +292,7 @@ def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: l
 
 
 def _use_persistent_cache() -> None:
-    """Keep XLA's compilations on disk, where the user has said or in the user's cache folder."""
+    """Cache XLA's programs on disk, in the folder that the user set or in the user's cache folder."""
     if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", _cache_folder())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
@@ -300,7 +300,7 @@ def _use_persistent_cache() -> None:
 
 @cache
 def _cache_folder() -> str | None:
-    """Folder for compilations, or None, with a word, where nothing can be written."""
+    """Folder for compiled programs, or None, with a warning, if it cannot be written."""
     folder = user_cache_path("mixtures") / "jax"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Modes of a compiled log density: a quasi-Newton search, then Newton steps until it is flat."""
+"""Modes of a compiled log density: a quasi-Newton search, then Newton steps until the gradient is zero."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from mixtures.types import Array
 __all__ = ["Optimum", "climb", "polish", "reach", "require_density"]
 
 HALVINGS = 20
-"""How often a step out of the density's support is halved before it is given up."""
+"""Most halvings of a step that leaves the support of the density."""
 
 
 NEWTON_STEPS = 25
 
 
 NEWTON_SIZE = 1500
-"""Coordinates beyond which a dense Hessian is not worth its cost."""
+"""Number of coordinates above which a dense Hessian costs too much."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class Optimum:
     gradient_norm : float
         Largest component of the gradient there.
     distance : float
-        How far Newton's method has still to go, in posterior sds; infinite where it was
-        not worked out.
+        Distance left by Newton's method, in posterior sds; infinite if not computed.
     """
 
     x: Array
@@ -50,12 +49,12 @@ class Optimum:
 
     @property
     def converged(self) -> bool:
-        """Whether the log density is flat here, or its top so close that only rounding makes the slope."""
+        """Whether the gradient is zero here, or the maximum so close that only rounding makes it nonzero."""
         return self.gradient_norm < TOLERANCES.map_gradient or self.distance < TOLERANCES.map_distance_sd
 
 
 def require_density(compiled: CompiledModel, starts: Sequence[Array]) -> None:
-    """Refuse starts none of which has a log density, and say which checks and variables that is due to."""
+    """Refuse starts if none has a finite log density, and name the checks and variables responsible."""
     if any(np.isfinite(compiled.value_and_grad(x)[0]) for x in starts):
         return
     raise InputError(
@@ -67,13 +66,13 @@ def require_density(compiled: CompiledModel, starts: Sequence[Array]) -> None:
 
 
 def reach(compiled: CompiledModel, x: Array, step: Array) -> float:
-    """Share of a step from ``x`` that ends where there is a density: 1, or so many halves; 0 if none does."""
+    """Largest of 1, 1/2, 1/4, ... of a step from ``x`` that ends in the support; 0 if none does."""
     shares = (0.5**i for i in range(HALVINGS))
     return next((share for share in shares if np.isfinite(compiled.value_and_grad(x + share * step)[0])), 0.0)
 
 
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
-    """Climb a function by L-BFGS from a start to about a local maximum; an interrupt carries the highest."""
+    """Climb by L-BFGS to near a local maximum; an interrupt carries the highest point."""
     highest, reached = -np.inf, start
 
     def downhill(x: Array) -> tuple[float, Array]:
@@ -99,7 +98,7 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
 
 
 def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Optimum:
-    """Take damped Newton steps, curvatures of the wrong sign mirrored, until the log density is flat."""
+    """Take damped Newton steps, curvatures of the wrong sign made positive, until the gradient is zero."""
     value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
     distance = np.inf
     for steps_left in reversed(range(NEWTON_STEPS + 1 if x.size <= NEWTON_SIZE else 0)):

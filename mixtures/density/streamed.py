@@ -1,9 +1,9 @@
 """PyMC's log density over rows that are never in memory at once.
 
 A mixture's log-likelihood is a sum over rows. The model is declared once, on a
-small table, which fixes the coordinates and the prior; the rows of every block
-then take the table's place in the compiled graph, a piece of fixed size at a
-time, and values, gradients and curvatures are added wherever the blocks are.
+small table, which fixes the coordinates and the prior. The rows of every block
+then replace the table in the compiled graph, one piece of fixed size at a time,
+and values, gradients and curvatures are added wherever the blocks are.
 """
 
 import uuid
@@ -31,16 +31,16 @@ from mixtures.types import Array
 __all__ = ["PIECE", "StreamedModel"]
 
 PIECE = 2**14
-"""Rows that the graph is compiled for; where fewer are left, rows of weight zero make up the number."""
+"""Rows that the graph is compiled for; a shorter piece is filled up with rows of weight zero."""
 
 
 CHARTS_KEPT = 4
-"""Models that a process keeps compiled."""
+"""Number of compiled models that a process keeps."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A model and the table that it is declared on; told apart by a key, for it travels to the blocks."""
+    """A model and the table it is declared on, compared by a key since it is sent to the blocks."""
 
     key: str
     spec: Mixture = field(compare=False)
@@ -49,12 +49,12 @@ class Chart:
     def declared(self) -> pm.Model:
         """The model of the table."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", IdentifiabilityWarning)  # a line of the certificate says it
+            warnings.simplefilter("ignore", IdentifiabilityWarning)  # the certificate reports it
             return declare(self.spec, self.table)
 
 
 class StreamedModel(CompiledModel):
-    """Log density of a mixture over rows wherever they are.
+    """Log density of a mixture over rows in any storage.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class StreamedModel(CompiledModel):
     Attributes
     ----------
     sub : Data
-        The rows drawn; all of them, if they are few.
+        The rows drawn; all rows if they are few.
     """
 
     def __init__(self, spec: Mixture, rows: Rows, rng: np.random.Generator) -> None:
@@ -92,7 +92,7 @@ class StreamedModel(CompiledModel):
         return own + self.rows.sum_over(partial(_curvature, self.chart, x))
 
     def of_table(self, x: Array) -> tuple[float, Array]:
-        """Log density and gradient were the rows drawn all that there are."""
+        """Log density and gradient for the rows drawn alone."""
         return super().value_and_grad(x)
 
 
@@ -101,11 +101,11 @@ def _table(values: Array, features: tuple[str, ...], weights: Array | None = Non
 
 
 def _filled(values: Array) -> Array:
-    """Rows of a piece, the first ones repeated where there are too few."""
+    """Rows of a piece, the first ones repeated if there are too few."""
     return np.resize(values, (PIECE, values.shape[1]))
 
 
-# What runs where the blocks are.
+# What runs on the workers.
 
 
 @lru_cache(maxsize=CHARTS_KEPT)

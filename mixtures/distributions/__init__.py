@@ -1,4 +1,4 @@
-"""Marginalised mixtures as PyMC distributions, for anyone's model. Importing it registers them all."""
+"""Marginalised mixtures as PyMC distributions, for any model. Importing this package registers them."""
 
 from mixtures.distributions import numba_loading  # noqa: F401 (registers itself)
 from mixtures.distributions.bernoulli import BernoulliMixture

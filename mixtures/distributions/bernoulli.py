@@ -56,7 +56,7 @@ class BernoulliMixtureRV(MarginalMixtureRV):
 
     @staticmethod
     def centre(alpha: Any, *theta: Any) -> Any:
-        """Likelier value of every feature."""
+        """More probable value of every feature."""
         return ((alpha[..., None] * theta[0]).sum(axis=-2) > 0.5).astype("int64")
 
 
@@ -69,7 +69,7 @@ class BernoulliMixture(MarginalMixture):
            \prod_{d=1}^D p_{kd}^{x_d} (1 - p_{kd})^{1 - x_d}
 
     One draw is a whole row: all features of a row share its hidden cluster,
-    unlike ``pm.Mixture`` over ``pm.Bernoulli``, which mixes each cell alone.
+    unlike ``pm.Mixture`` over ``pm.Bernoulli``, which mixes each cell separately.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a family is declared in PyMC: its priors and its rows, by dispatch on the family."""
+"""Declaration of a family in PyMC, its priors and its rows, by dispatch on the family."""
 
 from functools import singledispatch
 from typing import Any
@@ -15,7 +15,7 @@ def declare_rows(family: Family, data: Data, alpha: Any) -> None:
 
     A family's distribution module registers its own version. Variables carry
     the names and dims of ``family.dims``; shapes are static numbers, so that
-    JAX compiles the graph; there is no variable of a single cluster.
+    JAX compiles the graph; variables hold all clusters, never a single one.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     """Declare a mixture as a PyMC model.
 
     The model has free variables named as the parameters (alpha, mu, Sigma,
-    sigma2, p), one observed variable ``x`` whose log-likelihood has one value a
+    sigma2, p), one observed variable ``x`` whose log-likelihood has one value per
     row, and dims cluster, feature, feature_bis and obs_id. Its log density with
     ``jacobian=False`` is the objective of `fit_em`, normalisers included.
 
@@ -37,7 +37,7 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     Returns
     -------
     pymc.Model
-        An ordinary model for ``pm.sample``, ``pm.find_MAP`` and all else.
+        An ordinary model for ``pm.sample``, ``pm.find_MAP`` and the rest of PyMC.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     Warns
     -----
     IdentifiabilityWarning
-        If no data of this shape identify the parameters, such as one coin flip
-        per row: it says what they do identify. A check at a fit is in `crosscheck`.
+        If no data of this shape identify the parameters, such as one coin flip per
+        row; it says what they do identify. `crosscheck` also checks this at the fit.
 
     Examples
     --------

@@ -31,7 +31,7 @@ from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 __all__ = ["GaussianMixture"]
 
 MANY_PRODUCTS = 8
-"""Features a cluster, less 3, from which there are so many products of two that whitening is faster."""
+"""Features per cluster, less 3, from which pairwise products are so many that whitening is faster."""
 
 
 class GaussianMixtureRV(MarginalMixtureRV):
@@ -85,7 +85,7 @@ class GaussianMixtureRV(MarginalMixtureRV):
 
     @staticmethod
     def conditions(*theta: Any) -> dict[str, Any]:
-        """Factors of covariances."""
+        """Cholesky factors must be those of positive-definite matrices."""
         return {"positive-definite Sigma": has_positive_diagonal(theta[1])}
 
     @staticmethod
@@ -113,7 +113,7 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
 
     @staticmethod
     def conditions(*theta: Any) -> dict[str, Any]:
-        """Standard deviations."""
+        """Standard deviations must be positive."""
         return {"sigma2 > 0": pt.gt(theta[1], 0)}
 
     @staticmethod
@@ -127,14 +127,14 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
 
 
 def _standardised(x: Any, mu: Any) -> tuple[Any, Any, Any]:
-    """Rows (D, n) and means (K, D) in standard deviations from the middle, and those deviations (D,)."""
+    """Rows (D, n) and means (K, D), centred and divided by their scales, and the scales (D,)."""
     centre, unit = middle(x), x.std(axis=0)
     unit = pt.switch(unit > 0, unit, 1.0)
     return ((x - centre) / unit).T, (mu - centre) / unit, unit
 
 
 def _log_normaliser(linear: Any, mu: Any, log_det: Any) -> Any:
-    """What of a normal log density no row touches (K,): ``-mu' P mu / 2 - log |L| - D/2 log 2 pi``."""
+    """The terms of a normal log density without rows (K,): ``-mu' P mu / 2 - log |L| - D/2 log 2 pi``."""
     return -(linear * mu).sum(-1) / 2 - log_det - mu.shape[1] * np.log(2 * np.pi) / 2
 
 
@@ -166,10 +166,10 @@ class ConjugateNormalRV(RandomVariable):
 
 
 class ConjugateNormal(Continuous):
-    """Normal whose covariance is a known Cholesky factor's, divided by a prior count.
+    """Normal distribution whose covariance is that of a Cholesky factor divided by a prior count.
 
-    The same density as ``pm.MvNormal(chol=L / sqrt(kappa))``, from the inverse of
-    ``L`` that the rows and the inverse-Wishart need too.
+    The same density as ``pm.MvNormal(chol=L / sqrt(kappa))``, but computed from the
+    inverse of ``L``, which the rows and the inverse-Wishart also need.
     """
 
     rv_op = ConjugateNormalRV()

@@ -57,8 +57,8 @@ class InverseWishart(Continuous):
     Mode      :math:`\Psi / (\nu + D + 1)`
     ========  ==================================================
 
-    The density is over ``Sigma``, so its mode is the mode that an EM with a
-    conjugate prior reaches; sampling uses the log-Cholesky transform.
+    The density is over ``Sigma``, so its mode is the one that EM with a conjugate
+    prior reaches; sampling uses the log-Cholesky transform.
 
     Parameters
     ----------

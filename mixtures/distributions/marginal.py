@@ -1,11 +1,11 @@
-"""What every marginalised mixture distribution shares: rows, weights, the sum over clusters.
+"""What all marginalised mixture distributions share: rows, weights, the sum over clusters.
 
 A family's distribution is one `MarginalMixtureRV` (how a row is drawn, its
 density in each cluster) and a thin `MarginalMixture` that reads the user's
 parameters. The row-wise log density is written here, once. It has two forms: that
-of `MarginalMixtureRV.log_density`, which is right however tight the clusters
-are, and, inside `natural_form`, a single matrix product wherever a guard finds
-that as good.
+of `MarginalMixtureRV.log_density`, which is accurate however tight the clusters
+are, and, inside `natural_form`, a single matrix product wherever a guard finds it
+accurate enough.
 """
 
 from collections.abc import Iterator
@@ -38,9 +38,9 @@ _both_forms: ContextVar[bool] = ContextVar("both_forms", default=False)
 
 @contextmanager
 def natural_form() -> Iterator[None]:
-    """Let log densities that are built inside choose the natural form at every call where it is as good.
+    """Let log densities built in this context use the natural form whenever it is accurate enough.
 
-    Twice as fast on JAX; numba would take minutes to compile both forms.
+    It is twice as fast on JAX; numba would take minutes to compile both forms.
     """
     token = _both_forms.set(True)
     try:
@@ -73,7 +73,7 @@ class MarginalMixtureRV(RandomVariable):
         )
 
     def lengths(self, *variables: Any) -> dict[str, int]:
-        """Static lengths of the axes of the signature; parameters, and then a value, must agree on them."""
+        """Static lengths of the axes of the signature, on which the parameters and any value must agree."""
         known: dict[str, int] = {}
         for x, axes in zip(variables, [*self.inputs_sig, self.output_sig], strict=False):
             for axis, length in zip(axes, x.type.shape[x.ndim - len(axes) :], strict=True):
@@ -102,7 +102,7 @@ class MarginalMixtureRV(RandomVariable):
     def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any] | None:
         """Symbolic ``constant (K,)``, ``eta (K, P)``, ``phi (P, n)``: ``log_density = constant + eta phi``.
 
-        None where the other form is as fast; it loses digits where large terms of ``eta phi`` cancel.
+        None if the other form is as fast. The form loses digits where large terms of ``eta phi`` cancel.
         """
         return None
 
@@ -127,12 +127,12 @@ class MarginalMixtureRV(RandomVariable):
 
     @staticmethod
     def support(x: Any) -> tuple[Any, Any]:
-        """Symbolic rows (n, D) that densities are finite at, and which of ``x`` have one at all (n,)."""
+        """Symbolic rows (n, D) inside the support, and which rows of ``x`` are in it (n,)."""
         raise NotImplementedError
 
     @staticmethod
     def conditions(*theta: Any) -> dict[str, Any]:
-        """What must hold of the family's parameters, symbolic, by its wording."""
+        """Symbolic conditions on the family's parameters, by their wording."""
         raise NotImplementedError
 
     @staticmethod
@@ -142,7 +142,7 @@ class MarginalMixtureRV(RandomVariable):
 
 
 def as_given(value: Any) -> Any:
-    """Rows before PyMC cut them to the integers of the distribution, where it can be told: 0.5 becomes 0."""
+    """Rows before PyMC truncated them to integers (0.5 becomes 0), if they can be recovered."""
     node = value.owner
     if node is None or not isinstance(node.op, Elemwise) or not isinstance(node.op.scalar_op, Cast):
         return value
@@ -151,12 +151,12 @@ def as_given(value: Any) -> Any:
 
 
 def _is_data(x: Any) -> bool:
-    """Whether rows are given, so that what depends on them alone is one and the same at every call."""
+    """Whether rows are data, so that what depends only on them is the same at every call."""
     return all(isinstance(v, SharedVariable) for v in explicit_graph_inputs([x]))
 
 
 def _of_cluster(parameter: np.ndarray, z: np.ndarray, core: int) -> np.ndarray:
-    """Pick each row's own parameter: (..., K, *rest) and z (rows) to (rows, *rest)."""
+    """Pick the parameter of each row's cluster: (..., K, *rest) and z (rows) to (rows, *rest)."""
     core_shape = parameter.shape[parameter.ndim - core :]
     batched = np.broadcast_to(parameter, (*z.shape, *core_shape))
     index = z.reshape(*z.shape, *(1 for _ in core_shape))
@@ -174,12 +174,12 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
     """
     value = as_given(*values)
     features = op.lengths(*params, value).get("d")
-    value = pt.specify_shape(value, (..., features))  # or a single column would broadcast
+    value = pt.specify_shape(value, (..., features))  # otherwise a single column would broadcast
 
     def rows(x: Any, *theta: Any) -> Any:
         inside, possible = op.support(x)
         density = unfloored(pt.logsumexp(op.log_joint(inside, *theta), axis=0))
-        return density + pt.switch(possible, *np.array([0, -np.inf]))  # a sum: what rows alone decide is kept
+        return density + pt.switch(possible, *np.array([0, -np.inf]))  # a sum: the rows' part is stored
 
     def checked(density: Any) -> Any:
         alpha, *theta = params

@@ -1,6 +1,6 @@
-"""Draws of our distributions compiled by numba, PyTensor's default backend, each for one core draw.
+"""Draws of this package's distributions compiled by numba, PyTensor's default backend.
 
-Without these PyTensor runs ``rng_fn`` in object mode and warns at every compilation.
+Each function makes one core draw. Without them PyTensor runs ``rng_fn`` in object mode and warns.
 This module imports numba, so it is loaded by `numba_loading`, when PyTensor first
 compiles for numba. A distribution without a function here is drawn by its ``rng_fn``.
 """
@@ -22,7 +22,7 @@ __all__: list[str] = []
 
 
 VERSION = crc32(Path(__file__).read_bytes())
-"""Part of the key under which PyTensor keeps compiled draws on disk, so that a change here compiles anew."""
+"""Part of the key of PyTensor's disk cache; a change here makes it compile the draws again."""
 
 
 def _core(draw: Callable[..., Any]) -> tuple[Callable[..., Any], int]:
@@ -40,12 +40,12 @@ def _cluster(rng: Any, alpha: Any) -> Any:
         left -= alpha[k]
         if left < 0:
             return k
-    return alpha.argmax()  # rounding left a hair
+    return alpha.argmax()  # left over by rounding
 
 
 @numba_njit
 def _coloured(rng: Any, mean: Any, chol: Any, scale: Any, out: Any) -> None:
-    """``mean + scale L eps`` in place: entry i has no use for the noise after it."""
+    """``mean + scale L eps`` in place: entry i does not use the noise after it."""
     for i in range(len(out)):
         out[i] = rng.standard_normal()
     for i in range(len(out) - 1, -1, -1):
@@ -124,7 +124,7 @@ def inverse_wishart(op: InverseWishartRV, node: Any) -> Any:
             raise ValueError("InverseWishart needs nu > D - 1")
         root = np.ascontiguousarray(np.linalg.cholesky(Psi).T)
         row = np.empty(dim)  # of A
-        for i in range(dim):  # substitution, spelt out: numba compiles np.linalg.solve and @ for seconds
+        for i in range(dim):  # substitution by hand: numba takes seconds to compile np.linalg.solve and @
             for j in range(i):
                 row[j] = rng.standard_normal()
             diagonal = np.sqrt(rng.chisquare(nu - i))

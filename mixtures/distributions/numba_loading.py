@@ -1,4 +1,4 @@
-"""Loads the draws compiled by numba when PyTensor first compiles for it, not when the package is imported."""
+"""Loads the numba draws when PyTensor first compiles for numba, not when the package is imported."""
 
 from importlib import import_module
 from typing import Any
@@ -10,7 +10,7 @@ __all__: list[str] = []
 
 
 class LoadNumbaDraws(GraphRewriter):
-    """Changes nothing in a graph: that it is run says that numba is about to be needed."""
+    """A rewrite that changes nothing: that it runs shows that numba is about to be used."""
 
     def apply(self, fgraph: Any) -> None:
         """Register the draws."""

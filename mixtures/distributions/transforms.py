@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 IMPOSSIBLE = np.float64(-1e300)
-"""Stands for log 0, which a matrix product would turn into NaN where it meets a 0."""
+"""Replaces log 0, which a matrix product would turn into NaN when multiplied by 0."""
 
 
 def as_floats(x: Any) -> Any:
-    """Tensor of ``x`` in full precision: PyTensor reads 1.5 as float32, its log-gamma too."""
+    """Tensor of ``x`` in double precision: PyTensor would read 1.5, and compute its log-gamma, in float32."""
     return pt.as_tensor_variable(x).astype("floatX")
 
 
@@ -43,26 +43,26 @@ def log_det(chol: Any) -> Any:
 
 
 def floored(log: Any) -> Any:
-    """Logarithms of probabilities, IMPOSSIBLE for log 0, with no gradient there.
+    """Replace log 0 by IMPOSSIBLE, with no gradient there.
 
-    It asks the logarithm, not the probability: that of ``sigmoid(x)`` is rewritten
-    and stays right where ``sigmoid(x)`` rounds to 0.
+    The logarithm is tested, not the probability: PyTensor rewrites ``log(sigmoid(x))``,
+    which stays accurate where ``sigmoid(x)`` rounds to 0.
     """
     return pt.switch(pt.eq(log, -np.inf), IMPOSSIBLE, log)
 
 
 def unfloored(log: Any) -> Any:
-    """Sums of what `floored` gave, minus infinity again where any of it was log 0."""
+    """Restore minus infinity in sums of `floored` logarithms if any of them was log 0."""
     return pt.switch(pt.lt(log, IMPOSSIBLE / 10), -np.inf, log)
 
 
 def middle(x: Any) -> Any:
-    """A row (D,) among the rows ``x (n, D)`` in every column, which rows far off do not move as a mean."""
+    """Return a median of every column of ``x (n, D)``, which is robust to outliers, unlike the mean."""
     return x[0] if x.type.shape[0] == 1 else pt.sort(x, axis=0)[x.shape[0] // 2]
 
 
 def has_positive_diagonal(chol: Any) -> Any:
-    """Whether Cholesky factors are those of positive-definite matrices; others have NaN."""
+    """Whether Cholesky factors belong to positive-definite matrices; others contain NaN."""
     return pt.gt(pt.diagonal(chol, axis1=-2, axis2=-1), 0)
 
 
