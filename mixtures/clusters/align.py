@@ -1,9 +1,9 @@
-"""Labels of clusters: which cluster of one draw is which of another.
+"""Labels of clusters: which cluster of one draw corresponds to which of another.
 
-A mixture's likelihood does not know the labels of its clusters, so EM, MAP and
-every posterior draw carry their own. `align` gives the draws of a DataTree one
+A mixture's likelihood does not depend on the labels of its clusters, so EM, MAP
+and every posterior draw have their own. `align` gives the draws of a DataTree one
 set of labels, by any of the rules in `mixtures.clusters.rules` or by a key;
-`unalign` gives them back the ones they were drawn with.
+`unalign` restores the labels they were drawn with.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def align_tree(tree: xr.DataTree, to: Any, method: str = "parameters", **given: Any) -> xr.DataTree:
-    """`align` by what the tree itself says of its variables."""
+    """`align` by what the tree records about its variables."""
     state, why = label_state(tree)
     if state not in (ALIGNED, RAW):
         raise InputError(f"the labels of this tree cannot be aligned: {why}")
@@ -45,13 +45,13 @@ def posterior_values(tree: xr.DataTree, name: str) -> Array:
 
 
 def raw_labels(tree: xr.DataTree) -> tuple[np.ndarray | None, xr.DataTree]:
-    """Permutation of a tree, if it has one, and the tree under raw labels."""
+    """Return the permutation of a tree, if it has one, and the tree under raw labels."""
     stored = permutation(tree)
     return stored, tree if stored is None else unalign(tree)
 
 
 def warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
-    """Say which variables may contradict others, for want of the model."""
+    """Warn of variables that may contradict others because the model is missing."""
     variables = {str(name): inner(v) for name, v in tree["posterior"].data_vars.items()}
     dropped = sorted(roles.functions & variables.keys())
     if dropped:
@@ -114,7 +114,7 @@ def unalign(tree: xr.DataTree) -> xr.DataTree:
 def relabelled(
     raw: xr.DataTree, order: np.ndarray, roles: Labelled, again: Mapping[str, Array]
 ) -> xr.DataTree:
-    """Tree in another order of its raw labels, the permutation stored."""
+    """Return the tree in another order of its raw labels, with the permutation stored."""
     new, posterior = roles.permuted(raw, order, again), raw["posterior"].to_dataset()
     stats = new["sample_stats"].to_dataset() if "sample_stats" in new.children else xr.Dataset()
     coords = {dim: posterior.coords[dim].values for dim in ("chain", "draw") if dim in posterior.coords}

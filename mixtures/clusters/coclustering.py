@@ -14,7 +14,7 @@ from mixtures.progress import track
 __all__ = ["coclustering"]
 
 MOST_ROWS = 5_000
-"""Rows up to which all pairs are held in memory: 200 MB."""
+"""Largest number of rows; all pairs are held in memory, 200 MB."""
 
 
 BLOCK = 2**22
@@ -22,7 +22,7 @@ BLOCK = 2**22
 
 
 def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool = False) -> xr.DataArray:
-    """Posterior probability, for every two rows, that they belong to one cluster.
+    """Posterior probability, for every pair of rows, that they belong to the same cluster.
 
     The hidden clusters are summed out draw by draw (Rao-Blackwell): the mean
     over the draws of ``sum_k r_ik r_jk``. Labels do not matter, so the sample

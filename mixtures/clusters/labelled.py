@@ -1,10 +1,10 @@
-"""Which variables of a posterior sample carry labels of clusters, along which axis, and what becomes of them.
+"""Which variables of a posterior sample have cluster labels, along which axis, and how to permute them.
 
-A tree says so itself where its model was at hand: ``attrs["cluster_axes"]`` names
-for every variable the axis that moves with the labels, none, or that it is
-another function of the parameters, to be computed anew. ``attrs["labels"]`` says
-what the model lets be done with its labels. Elsewhere axes are told by the dim
-``cluster``.
+A tree made with its model records this: ``attrs["cluster_axes"]`` states for every
+variable the axis that is permuted with the labels, that there is none, or that it
+is another function of the parameters, to be computed again. ``attrs["labels"]``
+says whether the model's labels can be aligned. In other trees the axes are those
+with the dim ``cluster``.
 """
 
 import json
@@ -20,27 +20,27 @@ from mixtures.errors import InputError
 __all__ = ["ALIGNED", "EXCHANGEABLE", "FIXED", "RAW", "UNALIGNABLE", "Labelled", "label_state"]
 
 EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
-"""What a model says of its labels: any order has the same density; one order alone has one; neither."""
+"""The density of a model is the same in any order of the labels, positive in only one, or neither."""
 
 
 ALIGNED, RAW = "aligned", "raw"
-"""What a tree says besides: its labels are aligned, or as drawn with nothing said against aligning."""
+"""The labels of a tree are aligned, or as drawn with no known reason against aligning."""
 
 
 FUNCTION = "function"
-"""Stands for the axis of what is neither permuted nor left alone when labels change."""
+"""Marks variables that are neither permuted nor unchanged when labels change, instead of an axis."""
 
 
 KEPT = "raw_"
-"""Begins the name of a group with values under raw labels, of functions of the parameters."""
+"""Prefix of a group with the values of functions of the parameters under raw labels."""
 
 
 OF_THEIR_OWN = ("prior", "warmup", KEPT)
-"""Beginnings of the names of groups with draws of their own, in labels of their own."""
+"""Prefixes of groups with separate draws, which have labels of their own."""
 
 
 def label_state(tree: xr.DataTree) -> tuple[str, str]:
-    """State of a tree's labels, and why they are not aligned (empty where nothing is known against it)."""
+    """State of a tree's labels, and why they are not aligned (empty if no reason is known)."""
     if "sample_stats" in tree.children and "permutation" in tree["sample_stats"].data_vars:
         return ALIGNED, ""
     state = tree.attrs.get("labels", RAW)
@@ -49,17 +49,17 @@ def label_state(tree: xr.DataTree) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What is known of the variables of a tree.
+    """The variables of a tree and how they depend on the labels.
 
     Attributes
     ----------
     axes : dict of str to int
-        Axis of the clusters, chain and draw not counted, of every variable that has them.
+        Cluster axis of every variable that has one, not counting chain and draw.
     functions : frozenset of str
-        Variables that are computed from the parameters in another way, and not permuted.
+        Variables computed from the parameters that change with the labels but are not permuted.
     free, derived : frozenset of str
-        Free variables of the model, and what is computed from them; both empty
-        where no model told.
+        Free variables of the model, and variables computed from them; both empty
+        if the model is unknown.
     """
 
     axes: Mapping[str, int]
@@ -69,7 +69,7 @@ class Labelled:
 
     @classmethod
     def of(cls, tree: xr.DataTree) -> Self:
-        """By the tree's attributes, or by the dim ``cluster``."""
+        """Read them from the tree's attributes, or from the dim ``cluster``."""
         if "cluster_axes" in tree.attrs:
             told = json.loads(tree.attrs["cluster_axes"])
             every = {**told["free"], **told["derived"]}
@@ -80,14 +80,14 @@ class Labelled:
         return cls({name: dims.index("cluster") for name, dims in found.items() if "cluster" in dims})
 
     def attribute(self) -> str:
-        """What `of` reads."""
+        """Attribute of a tree that `of` reads."""
         role = {**self.axes, **dict.fromkeys(self.functions, FUNCTION)}
         groups = {"free": self.free, "derived": self.derived}
         return json.dumps({key: {name: role.get(name) for name in sorted(v)} for key, v in groups.items()})
 
     @property
     def known(self) -> frozenset[str]:
-        """Every variable of which the model told."""
+        """All variables of a known model."""
         return self.free | self.derived
 
     def dim(self, variable: xr.DataArray) -> Any:
@@ -96,7 +96,7 @@ class Labelled:
         return None if axis is None else inner(variable)[axis]
 
     def dims(self, posterior: xr.Dataset) -> set[Any]:
-        """Names of all dims that hold clusters, and nothing else in any free variable."""
+        """Names of all dims that index clusters, and nothing else in any free variable."""
         clusters = {name: self.dim(posterior[name]) for name in self.axes if name in posterior}
         free = [name for name in self.free if name in posterior]
         return set(clusters.values()) - {
@@ -104,7 +104,7 @@ class Labelled:
         }
 
     def canonical(self, posterior: xr.Dataset) -> xr.Dataset:
-        """The same draws with every cluster axis called ``cluster``, and nothing else called so."""
+        """The same draws with every cluster axis, and no other, named ``cluster``."""
         return xr.Dataset({str(name): self._canonical(v) for name, v in posterior.data_vars.items()})
 
     def _canonical(self, variable: xr.DataArray) -> xr.DataArray:
@@ -115,10 +115,10 @@ class Labelled:
         return variable.drop_vars(list(names), errors="ignore").rename(names)
 
     def permuted(self, tree: xr.DataTree, order: np.ndarray, again: Mapping[str, np.ndarray]) -> xr.DataTree:
-        """Tree in another order (chain, draw, cluster) of the labels.
+        """Return the tree in another order (chain, draw, cluster) of the labels.
 
-        Functions of the parameters take the values that are given, or are left
-        out. What they were is kept in a group of its own, for `restored`.
+        Functions of the parameters take the values given, or are left out. Their
+        former values are kept in a separate group for `restored`.
         """
         posterior = tree["posterior"].to_dataset()
         dims, sizes = self.dims(posterior), order.shape[:2]
@@ -151,7 +151,7 @@ class Labelled:
         return new
 
     def restored(self, tree: xr.DataTree, stored: np.ndarray) -> xr.DataTree:
-        """Tree with raw labels again, from the raw label ``stored`` behind each of its own."""
+        """Return the tree with raw labels, given the raw label ``stored`` for each of its own."""
         new = replace(self, functions=frozenset()).permuted(tree, np.argsort(stored, axis=-1), {})
         for group in [name for name in new.children if name.startswith(KEPT)]:
             of = group.removeprefix(KEPT)
@@ -163,7 +163,7 @@ class Labelled:
         return new
 
     def _moving(self, group: str, variable: xr.DataArray, dims: set[Any]) -> Any:
-        """Dim of a variable of any group that moves with the labels, or None."""
+        """Dim of a variable of any group that is permuted with the labels, or None."""
         if not {"chain", "draw"} <= set(variable.dims):
             return None
         name, own = str(variable.name), inner(variable)

@@ -1,4 +1,4 @@
-"""How a method of `align` finds the labels of a tree's draws: what it looks at, and the order it gives."""
+"""How the methods of `align` find the order of the clusters in a tree's draws."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = ["METHODS", "find_orders"]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A posterior sample to relabel, with what a method may ask of its model."""
+    """A posterior sample to relabel, with what a method may need from its model."""
 
     tree: xr.DataTree
     spec: Mixture | None
@@ -34,12 +34,12 @@ class Sample:
 
     @cached_property
     def posterior(self) -> xr.Dataset:
-        """The draws, the dim of the clusters called ``cluster`` in every variable that has it."""
+        """The draws, with the cluster dim named ``cluster`` in every variable that has it."""
         return self.roles.canonical(self.tree["posterior"].to_dataset())
 
     @cached_property
     def labelled(self) -> list[str]:
-        """Variables that have clusters; free ones only, where the model told which are."""
+        """Variables that have clusters; only free ones, if the model is known."""
         free = self.roles.free or set(map(str, self.posterior.data_vars))
         return [str(n) for n, v in self.posterior.data_vars.items() if "cluster" in v.dims and n in free]
 
@@ -55,7 +55,7 @@ class Sample:
         return chains, draws, clusters
 
     def keyed(self, key: Callable[[xr.Dataset], Any]) -> Any:
-        """What a key makes of the draws under their own dims."""
+        """Value of a key for the draws under their own dims."""
         posterior = self.tree["posterior"].to_dataset()
         found, clusters = key(posterior), self.roles.dims(posterior)
         if not isinstance(found, xr.DataArray) or len(dims := inner(found)) != 1 or dims[0] not in clusters:
@@ -63,7 +63,7 @@ class Sample:
         return found.drop_vars(dims[0], errors="ignore").swap_dims({dims[0]: "cluster"})
 
     def classified(self) -> tuple[Mixture, Data]:
-        """Model and rows, for methods that look at how the rows are classified."""
+        """Model and rows, for methods that use the classification of the rows."""
         spec = self.spec or recognise_mixture(self.dims, self.sizes[2])
         if spec is None:
             raise InputError("this posterior is not of a GMM or BMM: give the model, spec=...")
@@ -78,7 +78,7 @@ class Sample:
 
 
 def _observed(tree: xr.DataTree) -> np.ndarray:
-    """Rows that the tree itself holds."""
+    """Rows stored in the tree."""
     group = tree["observed_data"].to_dataset() if "observed_data" in tree.children else xr.Dataset()
     tables = [v for v in group.data_vars.values() if v.ndim == 2]
     if len(tables) != 1:
@@ -93,7 +93,7 @@ def _by_parameters(sample: Sample, to: Any) -> np.ndarray:
 
 
 def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
-    """Method by a rule that looks at how draws and pivot classify the rows."""
+    """Make a method from a rule that compares how draws and pivot classify the rows."""
 
     def method(sample: Sample, to: Any) -> np.ndarray:
         spec, data = sample.classified()
@@ -123,7 +123,7 @@ METHODS: Mapping[str, Method] = {
     "stephens": _by_rows(by_probabilities),
     "order": _by_key,
 }
-"""Orders (draws, K) of the clusters of every draw, by the name that `align` takes."""
+"""Methods that return orders (draws, K) of the clusters of every draw, by their names in `align`."""
 
 
 def find_orders(
@@ -164,7 +164,7 @@ def _draws_and_pivot(sample: Sample, names: list[str], to: Any) -> tuple[dict[st
 def _where_finite(
     draws: Mapping[str, Array], n_components: int, relabel: Callable[[dict[str, Array]], np.ndarray]
 ) -> np.ndarray:
-    """Orders of the draws that are finite; one that is not keeps its own labels."""
+    """Orders of the finite draws; a draw that is not finite keeps its labels."""
     n_draws = len(next(iter(draws.values())))
     numbers = [np.isfinite(x).reshape(n_draws, -1).all(axis=1) for x in draws.values()]
     matched = np.flatnonzero(np.all(numbers, axis=0))
@@ -175,7 +175,7 @@ def _where_finite(
 
 
 def _entry(sample: Sample, key: Any) -> xr.DataArray:
-    """Quantity that a key names: "alpha", "mu[waiting]"."""
+    """Quantity named by a key such as "alpha" or "mu[waiting]"."""
     inner = {name: tuple(dim for dim in dims if dim != "cluster") for name, dims in sample.dims.items()}
     posterior, coords = sample.posterior, sample.posterior.coords
     found = entries(
@@ -199,7 +199,7 @@ def _stacked(variable: xr.DataArray) -> Array:
 
 
 def _pivot(variable: xr.DataArray, value: Any) -> Array:
-    """Value of the pivot, its axes in the order of the stacked draws."""
+    """Value of the pivot, with its axes in the order of the stacked draws."""
     dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
     array = np.asarray(value, dtype=np.float64)
     shape = tuple(variable.sizes[dim] for dim in dims)
@@ -209,6 +209,6 @@ def _pivot(variable: xr.DataArray, value: Any) -> Array:
 
 
 def _cluster_first(variable: xr.DataArray) -> list[Any]:
-    """Dims of one draw, the cluster first."""
+    """Dims of one draw, with the cluster first."""
     dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
     return sorted(dims, key=lambda dim: dim != "cluster")

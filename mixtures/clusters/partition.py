@@ -1,7 +1,7 @@
-"""Which rows belong together: answers that do not know the labels of the clusters.
+"""Which rows belong together: answers that do not depend on the labels of the clusters.
 
 The probability that two rows share a cluster is the same however clusters are
-numbered, so co-clustering needs no alignment; a partition that suits it best is
+numbered, so co-clustering needs no alignment; the partition that fits it best is
 an estimate of the clusters as sets of rows.
 """
 
@@ -20,51 +20,51 @@ from mixtures.types import Array
 __all__ = ["point_partition"]
 
 SEARCHED_ROWS = 2_000
-"""Rows times starts that single rows are moved from, for each tree; at least one start."""
+"""Rows times starts of the search from each tree, at least one start."""
 
 
 ROUNDING = 1e-8
-"""How far a similarity may be from symmetry and from the interval 0 to 1."""
+"""Tolerance for the symmetry of a similarity and for the interval from 0 to 1."""
 
 
 GAIN = 1e-10
-"""What a move must gain to be made, in rows' shares of the loss: more than rounding."""
+"""Smallest gain of a move, relative to a row's share of the loss: more than rounding."""
 
 
 def point_partition(similarity: Any, *, loss: str = "vi", candidates: Any = None) -> xr.DataArray:
-    """Partition of the rows that loses least, on average over the posterior.
+    """Partition of the rows with the least posterior expected loss.
 
-    Binder's loss counts the pairs that are wrongly put together or apart. The
-    variation of information measures what one partition does not tell of the
-    other, in bits; it favours fewer small clusters. Its average is replaced by
-    Wade and Ghahramani's lower bound, which needs the co-clustering matrix alone.
+    Binder's loss counts the pairs that are wrongly joined or separated. The
+    variation of information measures, in bits, the information that one partition
+    lacks about the other; it favours fewer small clusters. Its average is replaced by
+    Wade and Ghahramani's lower bound, which needs only the co-clustering matrix.
 
-    The search starts from the best cuts of the trees of average and of complete
-    linkage, and from the candidates, and moves single rows until no move is a
-    gain. It is deterministic, and finds a local minimum, on small or clear
-    problems the global one.
+    The search starts from the best cuts of the trees of average and complete
+    linkage, and from the candidates, and moves single rows until no move reduces
+    the loss. It is deterministic and finds a local minimum; on small or clear
+    problems this is the global one.
 
     Parameters
     ----------
     similarity : array_like or xarray.DataArray, shape (n, n)
-        Probability of every two rows to share a cluster, from `coclustering`.
+        Probability that two rows share a cluster, from `coclustering`.
     loss : {"vi", "binder"}, default "vi"
-        What to lose little of.
+        The loss.
     candidates : array_like of int, shape (m, n) or (n,), optional
-        Partitions to start from besides, such as the labels of EM.
+        More partitions to start from, such as the labels of EM.
 
     Returns
     -------
     xarray.DataArray
         Cluster of every row, the largest cluster first, with dim obs_id; attrs
-        hold ``loss``, its expected value ``expected_loss`` (pairs; bits a row)
+        hold ``loss``, its expected value ``expected_loss`` (pairs; bits per row)
         and ``n_clusters``.
 
     Raises
     ------
     InputError
-        If the matrix is not symmetric with ones on its diagonal and
-        probabilities off it, the loss is not known, or a candidate does not fit.
+        If the matrix is not a symmetric matrix of probabilities with ones on its
+        diagonal, the loss is not known, or a candidate does not fit.
 
     References
     ----------
@@ -102,11 +102,11 @@ class Loss:
     ----------
     part : callable
         A row's part, from the size of its cluster and the sum of its
-        similarities to the rows of it, itself among them.
+        similarities to the rows of that cluster, including itself.
     rest : callable
-        What no partition changes, from the similarity matrix.
+        The part that does not depend on the partition, from the similarity matrix.
     per_row : bool
-        Whether the loss is stated a row.
+        Whether the loss is stated per row.
     """
 
     part: Callable[[Any, Any], Any]
@@ -132,7 +132,7 @@ LOSSES: Mapping[str, Loss] = {
         per_row=True,
     ),
 }
-"""Losses by the name that `point_partition` takes."""
+"""Losses by their names in `point_partition`."""
 
 
 def _check_similarity(similarity: Any) -> Array:
@@ -147,7 +147,7 @@ def _check_similarity(similarity: Any) -> Array:
 
 
 def _starts(pi: Array, loss: Loss, candidates: Any) -> Iterator[np.ndarray]:
-    """Partitions to improve: the best cuts of two trees, and those given."""
+    """Partitions to improve: the best cuts of two trees, and the candidates."""
     n = len(pi)
     if n == 1:
         yield np.zeros(1, dtype=int)
@@ -167,7 +167,7 @@ def _starts(pi: Array, loss: Loss, candidates: Any) -> Iterator[np.ndarray]:
 
 
 def _heights(pi: Array, merges: np.ndarray, loss: Loss) -> Array:
-    """Loss, but for what no partition changes, after each number of merges of a tree, (n,)."""
+    """Loss after each number of merges of a tree, (n,), without its constant part."""
     n = len(pi)
     members = [np.array([i]) for i in range(n)]
     own, part = np.ones(n), np.full(n, float(loss.part(1, 1.0)))
@@ -182,12 +182,12 @@ def _heights(pi: Array, merges: np.ndarray, loss: Loss) -> Array:
         part[both] = loss.part(len(both), own[both])
         heights.append(heights[-1] + part[both].sum() - before)
         members.append(both)
-        members[a] = members[b] = both[:0]  # what is merged is not asked for again
+        members[a] = members[b] = both[:0]  # merged nodes are not needed again
     return np.array(heights)
 
 
 def _cut(merges: np.ndarray, n_merges: int) -> np.ndarray:
-    """Labels after so many merges of a tree."""
+    """Labels after a number of merges of a tree."""
     n = len(merges) + 1
     members = {i: [i] for i in range(n)}
     for new, (a, b) in enumerate(merges[:n_merges], start=n):
@@ -199,7 +199,7 @@ def _cut(merges: np.ndarray, n_merges: int) -> np.ndarray:
 
 
 def _improved(pi: Array, labels: np.ndarray, loss: Loss) -> np.ndarray:
-    """Move single rows to where the loss is least, also to clusters of their own, until no move is a gain."""
+    """Move single rows to the best cluster, or to a new one, until no move reduces the loss."""
     n = len(pi)
     labels = labels.copy()
     size = np.bincount(labels, minlength=n).astype(float)
@@ -217,7 +217,7 @@ def _improved(pi: Array, labels: np.ndarray, loss: Loss) -> np.ndarray:
             cost = np.bincount(labels[others], joined - alone, minlength=n)
             near = np.bincount(labels[others], pi[i, others], minlength=n)
             cost += loss.part(size + 1, near + 1)
-            best = int(np.argmin(cost))  # of n clusters one is empty now
+            best = int(np.argmin(cost))  # of n clusters, one is empty now
             if cost[best] < cost[home] - GAIN:
                 moved = True
             else:
@@ -230,7 +230,7 @@ def _improved(pi: Array, labels: np.ndarray, loss: Loss) -> np.ndarray:
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:
-    """The same partition, clusters numbered by size, the largest first; of equals the one met first."""
+    """The same partition with clusters numbered by size, the largest first; ties by first occurrence."""
     _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, -size))
     return np.argsort(order)[inverse]

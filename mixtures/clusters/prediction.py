@@ -1,4 +1,4 @@
-"""Clusters of rows by a result at hand, as a table that anybody can read."""
+"""Predicted clusters of rows, as a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ __all__ = ["Fitted", "fitted_in", "prediction_table", "select_features"]
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What it takes to assign rows: model, columns fitted, and parameters or draws of them."""
+    """What is needed to assign rows: the model, the fitted columns, and parameters or draws of them."""
 
     spec: Mixture
     features: tuple[str, ...]
@@ -34,7 +34,7 @@ class Fitted:
 
 @singledispatch
 def fitted_in(result: Any) -> Fitted:
-    """Model and parameters in a result; draws rather than a point where it has both."""
+    """Return the model and parameters of a result; draws rather than a point estimate if it has both."""
     raise InputError(f"a {type(result).__name__} has no clusters to assign rows to")
 
 
@@ -66,7 +66,7 @@ def _(cc: Crosscheck) -> Fitted:
 
 @fitted_in.register
 def _(selection: Selection) -> Fitted:
-    """Of the number of clusters that is recommended."""
+    """Return those of the recommended number of clusters."""
     k = selection.recommended
     if k is None:
         raise InputError(f"the selection has no clusters to assign rows to: {selection.rule}")
@@ -76,7 +76,7 @@ def _(selection: Selection) -> Fitted:
 
 @fitted_in.register
 def _(tree: xr.DataTree) -> Fitted:
-    """A sample says by the names and dims of its variables what mixture it is of."""
+    """Recognise the mixture of a sample by the names and dims of its variables."""
     posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
     dims = {
         str(name): tuple(d for d in x.dims if d not in ("chain", "draw")) for name, x in posterior.items()
@@ -91,9 +91,9 @@ def _(tree: xr.DataTree) -> Fitted:
 
 
 def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Fitted columns of a table, by name and in their order, and the names of the others.
+    """Select the fitted columns of a table, in their order; return the names of the others as well.
 
-    Where the fitted ones have no names, all columns are taken as they stand.
+    If the fitted ones have no names, all columns are used as they are.
     """
     given = {str(name) for name in frame.columns}
     if not has_names(features) and not given & set(features):
@@ -110,7 +110,7 @@ def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.Da
 def prediction_table(
     fitted: Fitted, frame: pd.DataFrame, *, ci_prob: float = 0.95, progressbar: bool = False
 ) -> pd.DataFrame:
-    """Likeliest cluster of every row, its probability, and that of every cluster, with bounds from draws."""
+    """Most probable cluster of every row, and the probabilities of all clusters, with bounds from draws."""
     found = responsibilities(fitted.spec, frame, fitted.params, ci_prob=ci_prob, progressbar=progressbar)
     columns = {"label": found["label"].values, "label_probability": found["label_probability"].values}
     shown = {"responsibilities": "", "lower": "_lower", "upper": "_upper"}

@@ -1,4 +1,4 @@
-"""Which cluster a row belongs to, and how sure that is."""
+"""Which cluster a row belongs to, and with what probability."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +18,8 @@ from mixtures.types import Array
 __all__ = ["responsibilities"]
 
 BLOCK, WHITENED_BLOCK = 2**18, 2**23
-"""Responsibilities (draws x rows x clusters) held in memory at once: near the cache; and where
-draws have to be gone through one by one, so many that the rows are worth the overhead."""
+"""Responsibilities (draws x rows x clusters) held in memory at once: few enough for the cache, or,
+if draws are processed one by one, enough rows to outweigh the overhead."""
 
 
 def responsibilities(
@@ -32,18 +32,18 @@ def responsibilities(
 ) -> xr.Dataset:
     """Posterior probability of every cluster for every row, of old or new data.
 
-    A sample is gone through in blocks of rows, all draws of a block at once, so
-    that the memory it takes does not grow with the rows.
+    A sample is processed in blocks of rows, all draws of a block at once, so that
+    memory does not grow with the number of rows.
 
     Parameters
     ----------
     spec : GMM or BMM
         The model.
     X : array_like or frame, shape (n, D)
-        Rows to assign, checked as fitting checks them. Their columns are matched
-        by name to those that were fitted, which ``em.spec``, every resolved model and
-        a sample know; by position where either has no names, as an array, or a
-        model that was not resolved with a dict of parameters.
+        Rows to assign, checked as in fitting. Their columns are matched by name to
+        the fitted ones, whose names ``em.spec``, every resolved model and a sample
+        hold; by position if either side has no names, such as an array, or an
+        unresolved model with a dict of parameters.
     params : dict of ndarray or xarray.DataTree
         Parameters, such as ``em.params``, or an aligned posterior sample.
     ci_prob : float, default 0.95
@@ -56,15 +56,15 @@ def responsibilities(
     xarray.Dataset
         ``responsibilities (obs_id, cluster)``; from a sample it is the mean over
         the draws, and ``lower`` and ``upper`` bound the interval. ``label
-        (obs_id)`` is the likeliest cluster, the choice that errs least often,
-        and ``label_probability (obs_id)`` the probability that it is right.
+        (obs_id)`` is the most probable cluster, the choice that is wrong least
+        often, and ``label_probability (obs_id)`` the probability that it is right.
 
     Raises
     ------
     InputError
-        If a fitted column is missing, or one is not known; if a cell is not one that
-        the model can make, a row has density zero under every cluster or lies too far
-        away to tell which is the nearest; if the parameters or the sample are of
+        If a fitted column is missing or a column is unknown; if a cell is impossible
+        under the model, or a row has density zero under every cluster or lies too far
+        away to tell which is nearest; if the parameters or the sample belong to
         another model, a draw is not finite, or ``ci_prob`` is not between 0 and 1.
 
     References
@@ -107,7 +107,7 @@ def responsibilities(
 
 def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
     """Responsibilities (n, K) at one set of parameters."""
-    if isinstance(params, Mapping):  # what else a user's model may have does not matter here
+    if isinstance(params, Mapping):  # other variables of a user's model do not matter here
         params = {name: params[name] for name in spec.dims if name in params}
     log_joint = spec.log_joint(spec.check_params(params, data.n_features))
     r = np.empty((data.n_rows, spec.n_components))

@@ -1,9 +1,9 @@
-"""How draws are relabelled, on plain arrays: costs of labels, and the cheapest assignment of each draw.
+"""Relabelling of draws on plain arrays: costs of labels, and the cheapest assignment of each draw.
 
-Three rules, one assignment: clusters are called by the label of the pivot whose
-parameters are nearest, by the label that keeps most rows where the pivot has
-them (ECR), or by the one that keeps the classification probabilities of the
-rows nearest to their mean over all draws (Stephens).
+Three rules share one assignment algorithm. A cluster gets the label of the pivot's
+cluster with the nearest parameters, the label that keeps most rows in their cluster
+under the pivot (ECR), or the label that keeps the classification probabilities of
+the rows nearest to their mean over all draws (Stephens).
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ HELD = 8_000_000
 
 
 SWEEPS = 100
-"""Sweeps over the draws after which Stephens' algorithm gives up."""
+"""Largest number of sweeps of Stephens' algorithm over the draws."""
 
 
 def assign(cost: Array) -> np.ndarray:
@@ -50,7 +50,7 @@ def assign(cost: Array) -> np.ndarray:
     Parameters
     ----------
     cost : ndarray, shape (..., K, K)
-        ``cost[..., i, j]`` of calling cluster ``i`` by the pivot's label ``j``.
+        ``cost[..., i, j]`` of giving cluster ``i`` the pivot's label ``j``.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def assign(cost: Array) -> np.ndarray:
     k = cost.shape[-1]
     flat = cost.reshape(-1, k, k)
     order = flat.argmin(axis=1)
-    clashes = (np.sort(order, axis=1) != np.arange(k)).any(axis=1)  # elsewhere each minimum is its own
+    clashes = (np.sort(order, axis=1) != np.arange(k)).any(axis=1)  # in others the minima are the assignment
     for s in np.flatnonzero(clashes):
         order[s] = linear_sum_assignment(flat[s].T)[1]
     return order.reshape(cost.shape[:-1])
@@ -72,7 +72,7 @@ def match_params(family: Family, params: Params, pivot: Params) -> np.ndarray:
 
 
 def by_parameters(family: Family | None, draws: Params, pivot: Params) -> np.ndarray:
-    """Orders (draws, K) by the least total divergence of clusters from their namesakes.
+    """Orders (draws, K) that minimise the total divergence from the pivot's clusters of the same label.
 
     Without a family the divergence is a standardised distance over all arrays.
     """
@@ -90,7 +90,7 @@ class Classified:
     Attributes
     ----------
     spec : Mixture
-        The model; its prior is not asked.
+        The model; its prior is not used.
     data : Data
         Rows, with their weights if they have any.
     draws : dict of ndarray, shape (S, ...)
@@ -108,7 +108,7 @@ class Classified:
 
     @cached_property
     def weights(self) -> Array:
-        """How many rows each row counts as, shape (n,)."""
+        """Weight of each row, shape (n,)."""
         return np.ones(self.data.n_rows) if self.data.weights is None else self.data.weights
 
     def at(self, params: Params) -> Array:
@@ -119,7 +119,7 @@ class Classified:
         )
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Stretches of draws, each with its probabilities (draws, K, n); made anew at each sweep."""
+        """Yield slices of draws with their probabilities (draws, K, n), computed again in each sweep."""
         step = max(1, HELD // (self.spec.n_components * self.data.n_rows))
         if step >= self.n_draws:
             yield slice(None), self._all
@@ -130,7 +130,7 @@ class Classified:
 
     @cached_property
     def _all(self) -> Array:
-        """Every draw's probabilities, kept where they fit into one block."""
+        """Probabilities of all draws, stored if they fit into one block."""
         return self._of(range(self.n_draws))
 
     def _of(self, block: range) -> Array:
@@ -155,7 +155,7 @@ def by_allocations(classified: Classified, pivot: Params) -> np.ndarray:
 def by_probabilities(classified: Classified, pivot: Params) -> np.ndarray:
     """Orders (draws, K) that bring classification probabilities closest to their mean, sweep by sweep.
 
-    The first sweep takes the pivot's probabilities for the mean, so that labels
+    The first sweep uses the pivot's probabilities as the mean, so that labels
     are the pivot's. Stephens (2000), *JRSS B* 62, algorithm 2.
     """
     mean = classified.at(pivot)
@@ -171,7 +171,7 @@ def by_probabilities(classified: Classified, pivot: Params) -> np.ndarray:
 
 
 def sweep(classified: Classified, mean: Array) -> tuple[np.ndarray, Array]:
-    """Orders of least Kullback-Leibler divergence from ``mean (K, n)``, and the mean under them."""
+    """Orders closest to ``mean (K, n)`` in Kullback-Leibler divergence, and the mean under them."""
     log_mean = np.log(np.maximum(mean, np.finfo(float).tiny)) * classified.weights
     order = np.empty((classified.n_draws, len(mean)), dtype=np.intp)
     total = np.zeros_like(mean)
@@ -182,11 +182,11 @@ def sweep(classified: Classified, mean: Array) -> tuple[np.ndarray, Array]:
 
 
 def _by_distance(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> np.ndarray:
-    """Orders (draws, K) of least squared distance from the pivot, every entry in units of its own.
+    """Orders (draws, K) of least squared distance from the pivot, with every entry standardised.
 
-    The unit is the spread within clusters as they were matched, so that what does
-    not tell clusters apart counts little. The first match is by all variables, or
-    by one of them; of where these lead, that with the least spread is taken.
+    The unit is the spread within matched clusters, so that entries which do not
+    distinguish clusters count little. The first match uses all variables or one of
+    them; of the resulting matches, the one with the least spread is used.
     """
     k = len(next(iter(pivot.values())))
     parts = {name: x.reshape(len(x), k, -1) for name, x in draws.items()}

@@ -1,1 +1,1 @@
-"""What a posterior sample is asked: mixing, switching, prediction, sensitivity."""
+"""Diagnostics of a posterior sample: mixing, switching, prediction, sensitivity."""

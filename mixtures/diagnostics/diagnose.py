@@ -1,9 +1,9 @@
-"""Whether a posterior sample can be believed: every check, in one verdict.
+"""Whether a posterior sample can be trusted: all checks in one verdict.
 
 R-hat of labelled parameters tests mixing modulo labels only when the draws are
-aligned; the same tests on quantities that do not know the labels (log posterior,
-log-likelihood, density at fixed rows, sorted weights) tell true non-convergence
-from switching.
+aligned. The same tests on quantities that do not depend on the labels (log
+posterior, log-likelihood, density at fixed rows, sorted weights) distinguish true
+non-convergence from label switching.
 """
 
 from collections.abc import Iterator
@@ -41,14 +41,14 @@ def diagnose(
     weights: Any = None,
     em: EMFit | None = None,
 ) -> Verdict:
-    """Judge a posterior sample: its convergence, after and apart from labels, and what it cannot tell.
+    """Judge a posterior sample: its convergence, with and without labels, and its limits.
 
-    What is not given is not checked; the verdict's ``unchecked`` names it.
+    Checks that need an argument which is not given are listed in the verdict's ``unchecked``.
 
     Parameters
     ----------
     tree : xarray.DataTree
-        A sampled posterior, best aligned (see `align`).
+        A posterior sample, preferably aligned (see `align`).
     spec : GMM or BMM, optional
         The model that was sampled; by default that of ``em``.
     X : array_like or frame, shape (n, D), optional
@@ -61,9 +61,9 @@ def diagnose(
     Returns
     -------
     Verdict
-        Judged: R-hat and ESS of the parameters as labelled (for information only,
-        where the model's labels cannot be aligned), the same of
-        quantities that do not depend on labels, divergences, E-BFMI, saturated
+        Judged: R-hat and ESS of the parameters as labelled (for information only if
+        the model's labels cannot be aligned) and of quantities that do not depend on
+        labels, divergences, E-BFMI, saturated
         trajectories, disagreement of relabelling methods, empty and collapsed
         clusters, parameters that are not identified. For information: label
         switches, probabilities on the boundary, restarts of EM that disagree, a
@@ -79,7 +79,7 @@ def diagnose(
     References
     ----------
     Vehtari et al. (2021), *Bayesian Analysis* 16; Betancourt (2016), arXiv:1604.00695;
-    Kallioinen et al. (2024), *Statistics and Computing* 34; each line names its own.
+    Kallioinen et al. (2024), *Statistics and Computing* 34; each check names its source.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def diagnose(
 
 
 def label_free(tree: xr.DataTree) -> Iterator[Check]:
-    """Mixing of what no relabelling changes, and the sampler's own checks."""
+    """Check the mixing of label-invariant quantities, and the sampler's statistics."""
     free = invariants(tree)
     if "log density" not in free:
         raise InputError("without lp in sample_stats or log_likelihood, nothing here is free of labels")
@@ -136,11 +136,11 @@ LABELS = {
     RAW: (", labels as drawn", True, "chains may differ in nothing but their labels: align the tree"),
     UNALIGNABLE: (", labels not aligned", False, "chains may differ in nothing but their labels"),
 }
-"""By the state of the labels: how lines on parameters are called, whether they are judged, their advice."""
+"""Names of the checks of parameters, whether they are judged, and advice, by the state of the labels."""
 
 
 def _parameters(tree: xr.DataTree) -> Iterator[Check]:
-    """Mixing of the parameters under the labels that they have."""
+    """Check the mixing of the parameters under their present labels."""
     state, why = label_state(tree)
     ending, judged, advice = LABELS[state]
     for line in _mixing(f"parameters{ending}", parameters(tree), advice):
@@ -149,7 +149,7 @@ def _parameters(tree: xr.DataTree) -> Iterator[Check]:
 
 
 def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
-    """R-hat and ESS of the worst quantity; constants aside, a figure that is not finite fails."""
+    """Check R-hat and ESS of the worst quantity, constants left out; figures that are not finite fail."""
     figures = worst(draws)
     if figures is None:
         return
@@ -160,7 +160,7 @@ def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
 
 
 def _sampler(stats: xr.Dataset) -> Iterator[Check]:
-    """What the sampler itself says of its trajectories."""
+    """Check what the sampler recorded of its trajectories."""
     if "diverging" in stats:
         count = int(stats["diverging"].sum())
         yield check(

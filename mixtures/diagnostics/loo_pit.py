@@ -18,7 +18,7 @@ from mixtures.families.questions import marginals
 __all__ = ["loo_pit"]
 
 LEAST_DRAWS = 25
-"""Draws below which there is no tail for Pareto smoothing to fit."""
+"""Smallest number of draws with a tail for Pareto smoothing to fit."""
 
 
 def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) -> xr.Dataset:
@@ -29,11 +29,10 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
        u_{id} = \Pr(\tilde x_d \le x_{id} \mid x_{-i})
               \approx \sum_s w_{is} \sum_k \alpha_{ks} F_{kd}(x_{id} \mid \theta_{ks})
 
-    Under a model that describes the data each feature's values are uniform, up
-    to what n rows can tell; ``mx.plot.loo_pit`` shows whether they are. The
-    weights of the draws are Pareto-smoothed importance weights of leaving out
-    the whole row. The inner sum is the mixture's exact distribution function,
-    so that nothing is simulated.
+    If the model fits, each feature's values are uniform up to sampling variation;
+    ``mx.plot.loo_pit`` shows whether they are. The weights of the draws are
+    Pareto-smoothed importance weights for leaving out the whole row. The inner sum
+    is the mixture's exact distribution function, so nothing is simulated.
 
     Parameters
     ----------
@@ -44,13 +43,13 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     tree : xarray.DataTree
         A posterior sample, at least 25 draws; its labels need not be aligned.
     n_draws : int, default 1000
-        Draws to use, evenly spaced, and taken for independent.
+        Draws to use, evenly spaced and treated as independent.
 
     Returns
     -------
     xarray.Dataset
-        ``pit (obs_id, feature)``, and ``pareto_k (obs_id)``: over 0.7 the
-        posterior without the row is too far from the sample to trust its value.
+        ``pit (obs_id, feature)`` and ``pareto_k (obs_id)``: above 0.7 the posterior
+        without the row is too far from the sample for its value to be trusted.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     for rows, block in data.blocks(max(1, BLOCK // (alpha.size * data.n_features))):
         log_likelihood = np.stack([logsumexp(log_joint(block.T), axis=0) for log_joint in densities], axis=1)
         refuse_impossible(data, log_likelihood, rows.start)
-        log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign itself
+        log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign
         below = margins.cdf(block[:, None, None, :])
         pit[rows] = np.einsum("ns,sk,nskd->nd", softmax(log_weights, axis=1), alpha, below, optimize=True)
     coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": list(data.features)}

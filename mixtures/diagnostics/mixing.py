@@ -1,4 +1,4 @@
-"""Mixing of chains: R-hat and ESS of quantities, and which quantities do not know the labels."""
+"""Mixing of chains: R-hat and ESS, and the quantities that do not depend on the labels."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mixtures.types import Array
 __all__ = ["constant", "invariants", "parameters", "summarise", "worst"]
 
 PROBES = 5
-"""Fixed rows at which the density is followed over the chains."""
+"""Number of fixed rows at which the density is monitored."""
 
 
 def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
@@ -47,7 +47,7 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
 
 
 def worst(draws: Array) -> dict[str, float] | None:
-    """Highest R-hat and lowest ESS, in bulk and tail, of quantities that vary; NaN wherever one has none."""
+    """Largest R-hat and smallest bulk and tail ESS of quantities that vary; NaN if any is NaN."""
     varying = draws[..., ~constant(draws)]
     if not varying.shape[-1]:
         return None
@@ -60,7 +60,7 @@ def worst(draws: Array) -> dict[str, float] | None:
 
 
 def constant(draws: Array) -> np.ndarray:
-    """Which quantities are one and the same finite number in every draw; NaN is never the same."""
+    """Mask of the quantities that are the same finite number in every draw; NaN is never the same."""
     return np.asarray((np.isfinite(draws) & (draws == draws[:1, :1])).all(axis=(0, 1)))
 
 
@@ -71,7 +71,7 @@ def parameters(tree: xr.DataTree) -> Array:
 
 
 def invariants(tree: xr.DataTree) -> dict[str, Array]:
-    """Quantities (chain, draw, quantity) that no relabelling changes, by kind, where the tree holds them."""
+    """Label-invariant quantities (chain, draw, quantity) in the tree, by kind."""
     stats = sampler_stats(tree)
     density = [stats[name].transpose("chain", "draw").values for name in ("lp", "logp") if name in stats]
     probes = []  # logp above is nutpie's name for lp

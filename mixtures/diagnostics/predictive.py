@@ -1,6 +1,6 @@
-"""Whether data like those observed could come from the fitted mixture: replicated data, and LOO-PIT.
+"""Posterior predictive checks: whether the fitted mixture could have produced the data.
 
-Nothing here knows the labels of the clusters, so a sample need not be aligned.
+Nothing here depends on the labels of the clusters, so a sample need not be aligned.
 Replicated data sets are drawn by the family in NumPy; PyMC's
 ``sample_posterior_predictive`` draws the same distribution from a declared model.
 """
@@ -50,10 +50,10 @@ def predictive_checks(
     """Compare statistics of the data with those of data sets replicated from the posterior.
 
     For a GMM: mean, standard deviation, skewness and (excess) kurtosis of every
-    feature, and correlations. The first two are fitted and seldom tell anything;
-    the others do when clusters are too few or of the wrong shape. For a BMM: the
-    mean of every item, how often two items are one together, and the variance of
-    the rows' totals, which features that depend within a cluster get wrong.
+    feature, and correlations. The first two are fitted and seldom informative; the
+    others reveal clusters that are too few or of the wrong shape. For a BMM: the
+    mean of every item, how often two items are both one, and the variance of the
+    row totals, which is wrong if features depend on each other within a cluster.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ def predictive_checks(
     X : array_like or frame, shape (n, D)
         The data that were fitted; checked and matched by name as in `responsibilities`.
     tree : xarray.DataTree
-        A posterior sample; its labels need not be aligned. Of a point, such as
-        ``em.to_datatree()``, the replicates have no parameter uncertainty.
+        A posterior sample; its labels need not be aligned. From a point estimate, such
+        as ``em.to_datatree()``, the replicates have no parameter uncertainty.
     n_draws : int, default 500
-        Replicated data sets of n rows, each from a draw of its own, evenly
-        spaced; where the draws are fewer they come round again.
+        Replicated data sets of n rows, each from a different draw, evenly spaced; if
+        there are fewer draws, they are reused.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
     random_seed : int or numpy.random.Generator, optional
@@ -75,17 +75,17 @@ def predictive_checks(
     Returns
     -------
     pandas.DataFrame
-        A row for every statistic, such as ``skewness[waiting]``: ``observed``;
+        One row per statistic, such as ``skewness[waiting]``: ``observed``;
         ``replicated``, its mean over the replicates; ``lower`` and ``upper``; and
         ``p``, the share of replicates above the observed value, ties counted
-        half. Near 0 or 1 the model does not produce such data. As the data were
-        used twice, p is not uniform under the model but nearer to one half.
+        half. If p is near 0 or 1, the model does not produce such data. Since the data
+        are used twice, p is not uniform under the model but closer to one half.
 
     Raises
     ------
     InputError
         If the data have weights or other features than the sample, or an option
-        does not make sense.
+        is invalid.
 
     References
     ----------
@@ -114,7 +114,7 @@ def predictive_checks(
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A statistic of the data, (), (D,) or (D, D), and the same of S replicated data sets, (S, ...)."""
+    """A statistic of the data, (), (D,) or (D, D), and of S replicated data sets, (S, ...)."""
 
     observed: Array
     replicated: Array
@@ -140,7 +140,7 @@ def compare(
     n_draws: int,
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
-    """Statistics of the data beside those of replicated data sets, by name."""
+    """Compare statistics of the data with those of replicated data sets, by name."""
     return compare_draws(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
 
 
@@ -151,7 +151,7 @@ def compare_draws(
     n_draws: int,
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
-    """The same, from draws that are known to be numbers."""
+    """The same, from draws that are known to be finite."""
     sets = replicated_sets(spec, data, draws, n_draws, random_seed)
     replicated = [summaries(spec.family, rows) for rows in sets]
     return {
@@ -161,10 +161,10 @@ def compare_draws(
 
 
 def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -> dict[str, str]:
-    """Statistics that the model does not produce, the farthest first, with what was observed, in words.
+    """Describe the statistics that the model does not produce, the most extreme first.
 
     Such a statistic lies outside all replicates, and so many of their standard deviations
-    away that chance would seldom bring any statistic of the data there (Bonferroni).
+    away that this would rarely happen by chance to any statistic (Bonferroni).
     """
     places = [
         (label, one, index)
@@ -190,14 +190,14 @@ def replicated_sets(
     n_sets: int,
     random_seed: int | np.random.Generator | None,
 ) -> Iterator[Array]:
-    """Data sets (n, D) of the model, one per draw; few draws come round again."""
+    """Yield data sets (n, D) from the model, one per draw; too few draws are reused."""
     rng = generator(random_seed)
     for i in range(n_sets):
         yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]
 
 
 def unweighted(spec: Mixture, X: Any, tree: xr.DataTree) -> tuple[Mixture, Data, xr.DataTree]:
-    """Model, data and sample, checked together; replicated rows have no weights to compare with."""
+    """Check model, data and sample together; refuse weights, which replicated rows do not have."""
     spec, data, tree = of_sample(spec, X, tree)
     if data.weights is not None:
         raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
@@ -205,7 +205,7 @@ def unweighted(spec: Mixture, X: Any, tree: xr.DataTree) -> tuple[Mixture, Data,
 
 
 def _labels(name: str, ndim: int, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Label and index of every entry of a statistic; of pairs, those of two different features."""
+    """Label and index of every entry of a statistic; for pairs, those of two different features."""
     entries: Iterator[tuple[int, ...]] = np.ndindex(*(len(features),) * ndim)
     kept = [index for index in entries if ndim < 2 or index[0] < index[1]]
     named = {index: ", ".join(features[d] for d in index) for index in kept}

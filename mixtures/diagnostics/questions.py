@@ -1,7 +1,7 @@
-"""What good draws still cannot tell: labels that overlap, empty clusters, ridges, a prior that speaks louder.
+"""Checks of what converged draws may hide: overlapping labels, empty clusters, ridges, a dominant prior.
 
-A question names what it needs to be answered; the verdict names the questions
-that were not answered for want of it.
+A question names what it needs to be answered; the verdict lists the questions
+that could not be answered because something was missing.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from mixtures.types import Array, Params
 __all__ = ["QUESTIONS", "Case", "Question"]
 
 COMPARED_DRAWS, COMPARED_ROWS = 200, 500
-"""Draws and rows on which relabelling methods are compared."""
+"""Numbers of draws and rows on which relabelling methods are compared."""
 
 
 NEEDS = {
@@ -46,12 +46,12 @@ NEEDS = {
 
 
 REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
-"""Values of all replicated data sets together, and how many sets there are; rows beyond that are left out."""
+"""Largest number of values in all replicated data sets, and the number of sets; other rows are left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A posterior sample with what is known of its model; each is None where it is not."""
+    """A posterior sample with what is known about its model, None where unknown."""
 
     tree: xr.DataTree
     spec: Mixture | None
@@ -77,34 +77,34 @@ class Case:
 
     @cached_property
     def log_densities(self) -> tuple[Array, Array] | None:
-        """Log prior and log-likelihood (chain, draw) of few draws."""
+        """Log prior and log-likelihood (chain, draw) of the few draws."""
         return log_densities(self.few, self.spec)
 
     @cached_property
     def point(self) -> Params | None:
-        """Parameters at which clusters are judged one by one: EM's, or the mean of the finite draws."""
+        """Parameters at which single clusters are judged: EM's, or the mean of the finite draws."""
         if self.em is not None:
             return self.em.params
         if self.spec is None:
-            return {}  # it is the model that is lacking
+            return {}  # the model is missing
         draws, _ = finite_draws(self.tree, self.spec)
         return {name: np.mean([x[name] for x in draws], axis=0) for name in self.spec.dims} if draws else None
 
 
 @dataclass(frozen=True)
 class Question:
-    """A check that takes more than the draws: its name, what it needs, and how it is answered from that."""
+    """A check that needs more than the draws: its name, its needs, and how it is answered."""
 
     name: str
     needs: tuple[str, ...]
     check: Callable[..., Check | None]
 
     def lacks(self, case: Case) -> str:
-        """What is missing to answer it, in words; empty if nothing."""
+        """What is missing to answer it, in words; empty if nothing is."""
         return ", ".join(NEEDS[need] for need in self.needs if getattr(case, need) is None)
 
     def answer(self, case: Case) -> Check | None:
-        """Line of the verdict; None where there is nothing to check."""
+        """The check for the verdict; None if there is nothing to check."""
         return self.check(case, *(getattr(case, need) for need in self.needs))
 
 
@@ -122,7 +122,7 @@ def _switches(case: Case, switches: Switches) -> Check:
 
 
 def _evenly(data: Data, most: int) -> Data:
-    """Rows evenly spaced, no more than ``most``."""
+    """Evenly spaced rows, at most ``most``."""
     step = -(-data.n_rows // most)
     weights = None if data.weights is None else data.weights[::step]
     return Data(data.values[::step], data.features, data.obs_id[::step], weights)
@@ -237,7 +237,7 @@ def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 
 def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
-    """Statistics of the data beside those of data sets replicated from the sample."""
+    """Compare statistics of the data with those of data sets replicated from the sample."""
     most = max(2, REPLICATED_VALUES // (FEWEST_SETS * rows.n_features))
     plain = _evenly(replace(rows, weights=None), most)
     n_sets = min(REPLICATED_VALUES // plain.values.size, MOST_SETS)
@@ -258,7 +258,7 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
 
 
 def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check | None:
-    """Probability below zero that a continuous family gives columns which are never negative."""
+    """Probability below zero that a continuous family gives to columns without negative values."""
     margins = marginals(spec.family, [point])
     positive = np.flatnonzero(data.values.min(axis=0) >= 0)
     if margins is None or not len(positive):
@@ -291,11 +291,11 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
-    """How fast each parameter's posterior moves as the prior is raised to a power near one."""
+    """How fast each parameter's posterior changes as the prior is raised to a power near one."""
     posterior = case.few["posterior"].to_dataset()
     by_prior, by_likelihood = (power_scaled(posterior, density) for density in log_densities)
     if not by_prior:
-        return None  # nothing varies
+        return None  # no parameter varies
     label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
     figure, rival = by_prior[label], by_likelihood[label]
     weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little of it"

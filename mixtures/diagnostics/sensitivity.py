@@ -1,4 +1,4 @@
-"""How far a posterior moves when its prior, or the likelihood, is raised to a power near one."""
+"""How fast a posterior changes when its prior or likelihood is raised to a power near one."""
 
 from typing import Any
 
@@ -18,30 +18,30 @@ from mixtures.types import Array
 __all__ = ["log_densities", "power_scaled", "prior_sensitivity"]
 
 SCALED_DRAWS = 1000
-"""Draws on which the prior is scaled."""
+"""Number of draws used for power-scaling."""
 
 
 def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.DataFrame:
     """Sensitivity of every parameter's posterior to its prior and to the likelihood.
 
-    Each is how fast the posterior of the parameter moves as that density is
-    raised to a power near one; it costs no new draws.
+    Each measures how fast the posterior of the parameter changes as that density is
+    raised to a power near one; no new draws are needed.
 
     Parameters
     ----------
     tree : xarray.DataTree
         An aligned posterior sample; about 1,000 of its draws are used.
     spec : GMM or BMM, optional
-        The resolved model; needed where the tree has no log_prior of its own. Its
-        columns are those of the tree by name.
+        The resolved model; needed if the tree has no log_prior. Its columns are
+        matched to those of the tree by name.
 
     Returns
     -------
     pandas.DataFrame
-        A row a parameter that varies, the most sensitive to the prior first: ``prior``
-        and ``likelihood``. Above 0.05 the posterior is sensitive: to both, prior
-        and data speak of different values; to the prior alone, the data say little.
-        NaN on too few effective draws.
+        One row per parameter that varies, the most sensitive to the prior first:
+        ``prior`` and ``likelihood``. Above 0.05 the posterior is sensitive: if to
+        both, prior and data disagree; if to the prior alone, the data say little.
+        NaN if there are too few effective draws.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.D
 
 
 def log_densities(few: xr.DataTree, spec: Mixture | None) -> tuple[Array, Array] | None:
-    """Log prior and log-likelihood (chain, draw); None where the tree and the model do not tell them."""
+    """Log prior and log-likelihood (chain, draw); None where neither tree nor model gives them."""
     prior = _total(few, "log_prior")
     if prior is None and spec is not None and spec.resolved:
         draws, finite = finite_draws(few, spec)
@@ -89,7 +89,7 @@ def log_densities(few: xr.DataTree, spec: Mixture | None) -> tuple[Array, Array]
 
 
 def power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
-    """ArviZ's power-scaling sensitivity of every entry that varies, by its label; NaN on too few draws."""
+    """ArviZ's power-scaling sensitivity of every varying entry, by label; NaN with too few draws."""
     values: dict[str, Any] = {str(name): v.values for name, v in posterior.data_vars.items()}
     inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
     coords = {str(d): list(posterior[d].values) for d in posterior.coords}
@@ -97,7 +97,7 @@ def power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
     every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
     moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
     flat = np.allclose(log_density, log_density[0, 0], rtol=1e-12, atol=1e-12)
-    if flat or not moving:  # a flat density is as flat to any power
+    if flat or not moving:  # a flat density is flat to any power
         return dict.fromkeys(moving, 0.0)
     ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
     if not (np.isfinite(ess) and ess > TOLERANCES.scaled_ess):

@@ -1,4 +1,4 @@
-"""Label switching, shown: how often, between which labels, and what it does to R-hat and ESS."""
+"""Label switching: how often, between which labels, and its effect on R-hat and ESS."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,15 +18,15 @@ from mixtures.trees import permutation
 
 __all__ = ["compare_labellings", "count_switches", "switching"]
 
-"""Permutations that are shown."""
+"""Number of permutations shown."""
 
 
 def switching(tree: xr.DataTree) -> Switching:
-    """Count the label switches of an aligned posterior sample, and show what alignment mends.
+    """Count the label switches of an aligned posterior sample, and show what alignment improves.
 
-    Bad R-hat of raw labels beside good ones of aligned labels and of
-    label-invariant quantities (log density, density at fixed rows, sorted
-    weights) is label switching; bad invariants are true non-convergence.
+    A bad R-hat under raw labels, with good ones under aligned labels and for
+    label-invariant quantities (log density, density at fixed rows, sorted weights),
+    means label switching; bad values for the invariants mean true non-convergence.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def switching(tree: xr.DataTree) -> Switching:
 
 
 def count_switches(stored: np.ndarray) -> Switches:
-    """Switches of permutations (chain, draw, cluster)."""
+    """Count the switches of permutations (chain, draw, cluster)."""
     return Switches(
         within=tuple((stored[:, 1:] != stored[:, :-1]).any(axis=-1).sum(axis=1).tolist()),
         between=len({next(iter(_shares(chain))) for chain in stored}),
@@ -91,9 +91,9 @@ def compare_labellings(
 ) -> pd.DataFrame:
     """Share of draws that each pair of relabelling methods labels alike, up to one global permutation.
 
-    Near one, clusters are apart and the rule does not matter. Lower, they
-    overlap (often because there are too many), and summaries of single clusters
-    are conditional on the rule.
+    If the share is near one, clusters are separated and the rule does not matter. If
+    it is lower, they overlap (often because there are too many), and summaries of
+    single clusters depend on the rule.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def compare_labellings(
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> float:
-    """Share of draws whose orders (draws, K) differ by the most frequent difference."""
+    """Share of draws whose orders (draws, K) differ by the most frequent permutation."""
     return next(iter(_shares(np.take_along_axis(a.argsort(axis=1), b, axis=1)).values()))
 
 

@@ -1,4 +1,4 @@
-"""Labels of a user's own model: its compiled form says which axes are the clusters'."""
+"""Labels of a user's own model, whose compiled form shows which axes are clusters."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,7 +28,7 @@ __all__ = ["align_by_model", "align_to_model"]
 def align_to_model(
     tree: xr.DataTree, to: Any, method: str = "parameters", *, model: pm.Model, **given: Any
 ) -> xr.DataTree:
-    """`align` by a user's model."""
+    """`align` with a user's model."""
     compiled = CompiledModel(model)
     symmetry = find_symmetry(compiled, _finite_draw(compiled, tree))
     return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, **given)
@@ -43,7 +43,7 @@ def align_by_model(
     symmetry: Symmetry,
     **given: Any,
 ) -> xr.DataTree:
-    """`align` by what is known of the model; the tree then says it too."""
+    """`align` by the known symmetry of the model, which the tree then records."""
     if symmetry.state != EXCHANGEABLE:
         raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
     there = {str(name) for group in tree.children.values() for name in group.data_vars}
@@ -68,7 +68,7 @@ def align_by_model(
 
 
 def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
-    """Tree that says itself what moves with the labels of its exchangeable clusters."""
+    """Tree that records which variables are permuted with the labels of its exchangeable clusters."""
     tree = tree.copy()
     tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
     return tree
@@ -91,7 +91,7 @@ def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
 
 
 def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
-    """Coordinates of the last draw that is finite."""
+    """Coordinates of the last finite draw."""
     draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
     n = len(next(iter(draws.values())))
     finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)

@@ -1,4 +1,4 @@
-"""How a posterior is drawn: chains, their length and the sampler."""
+"""Options of sampling: the chains, their length and the sampler."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,20 +14,20 @@ SAMPLERS = ("blackjax", "nutpie", "pymc")
 
 @dataclass(frozen=True, kw_only=True)
 class Chains:
-    """What `sample` is asked for beside the model; refuses what no sampler takes.
+    """Options of `sample` other than the model and the data; options that no sampler accepts are refused.
 
     Attributes
     ----------
     draws, tune, chains : int
         Draws to keep and warm-up draws before them, per chain; number of chains.
     sampler : {"blackjax", "nutpie", "pymc"}
-        What draws.
+        The sampler.
     target_accept : float
         Acceptance rate that warm-up aims at.
     max_treedepth : int
         Trajectories have at most ``2**max_treedepth - 1`` steps.
     cores : int or None
-        Chains that run at once; None for the sampler's own choice.
+        Number of chains run in parallel; None for the sampler's default.
     progressbar : bool
         Whether progress is shown.
     """
@@ -42,7 +42,7 @@ class Chains:
     progressbar: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse options that no sampler takes."""
+        """Refuse options that no sampler accepts."""
         if not isinstance(self.sampler, str) or self.sampler not in SAMPLERS:
             raise InputError(f"sampler {self.sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
         check_whole(1, draws=self.draws, chains=self.chains, max_treedepth=self.max_treedepth)

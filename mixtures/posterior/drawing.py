@@ -1,4 +1,4 @@
-"""A posterior drawn: starts, chains, and the tree of what they drew, labels aligned."""
+"""Sampling a posterior: starts, chains, and the tree of their draws with labels aligned."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ from mixtures.types import Array
 __all__ = ["draw"]
 
 KEEP_LOG_LIKELIHOOD = 20_000_000
-"""Row log-likelihoods (draws x rows) up to which they are stored unasked."""
+"""Largest number of row log-likelihoods (draws x rows) stored by default."""
 
 
 def draw(
@@ -71,7 +71,7 @@ def draw(
 
     try:
         return finished(drawn)
-    except KeyboardInterrupt:  # what took long is done: it is not thrown away
+    except KeyboardInterrupt:  # the long part is done: keep it
         return finished(replace(drawn, stopped=INTERRUPTED, status=Status.INTERRUPTED))
 
 

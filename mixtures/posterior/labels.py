@@ -1,4 +1,4 @@
-"""Public face of relabelling; the rules are in `mixtures.clusters`."""
+"""The public function `align`; the relabelling rules are in `mixtures.clusters`."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,33 +26,33 @@ def align(
 ) -> xr.DataTree:
     """Relabel the clusters of every posterior draw, so that a label means one cluster throughout.
 
-    A user's model says which axis of which variable is the clusters', whatever it
-    is called. Those of the free variables are permuted, and what is computed from
-    them, such as a ``pm.Deterministic``, is computed anew. A tree of `sample` has
-    this with it. Of another tree without its ``model``, every variable with a
-    ``cluster`` dim is permuted, and a warning names what that may be wrong for. Where clusters are well
-    apart all methods give the same labels; where they overlap, summaries of
-    clusters depend on the method (see `compare_labellings`).
+    In a user's model, the axes that index clusters are found whatever their names.
+    Free variables are permuted along them, and variables computed from these, such as
+    a ``pm.Deterministic``, are computed again. A tree from `sample` records these
+    axes. In any other tree, without its ``model``, every variable with a ``cluster``
+    dim is permuted, and a warning names the variables for which that may be wrong.
+    If clusters are well separated, all methods give the same labels; if they overlap,
+    summaries of clusters depend on the method (see `compare_labellings`).
 
     Parameters
     ----------
     tree : xarray.DataTree
         A posterior with dims (chain, draw, ...) and ``cluster``.
     to : dict of ndarray, str or callable
-        What the labels agree with. Parameters of the pivot, such as
-        ``em.params``; with ``method="order"`` a key: the name of a quantity with
-        one number per cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
-        ``"mu[0]"`` where features have no names), or a function of the posterior
+        What the labels are aligned to: parameters of the pivot, such as
+        ``em.params``. With ``method="order"`` it is a key: the name of a quantity
+        with one number per cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
+        ``"mu[0]"`` if features have no names), or a function of the posterior
         Dataset that returns such a DataArray.
     method : {"parameters", "ecr", "stephens", "order"}, default "parameters"
-        How draws are matched. By parameters: least total symmetric
-        Kullback-Leibler divergence between components, which no change of units
-        alters (standardised distances in a model that is not one of this
-        package's). ECR: most rows stay in the cluster where the pivot has them.
-        Stephens: the rows' classification probabilities come closest to their
-        mean over the draws. Order: the key ascends with the label.
+        How draws are matched. ``"parameters"`` minimises the total symmetric
+        Kullback-Leibler divergence between components, which does not depend on
+        units (in other models, standardised distances). ``"ecr"`` keeps as many rows
+        as possible in their cluster under the pivot. ``"stephens"`` brings the rows'
+        classification probabilities closest to their mean over the draws.
+        ``"order"`` sorts clusters by the key, in ascending order.
     spec : GMM or BMM, optional
-        The model, for ECR and Stephens; told from the tree where it is this package's.
+        The model, for ECR and Stephens; inferred from the tree if it is one of this package's.
     X : array_like or frame, shape (n, D), optional
         The data, for ECR and Stephens; by default the tree's ``observed_data``.
     weights : array_like, shape (n,), optional
@@ -64,19 +64,19 @@ def align(
     -------
     xarray.DataTree
         A new tree; ``sample_stats`` holds ``permutation (chain, draw, cluster)``,
-        the raw label behind each aligned one. What functions of the parameters
-        were under raw labels is kept in the group ``raw_posterior``.
+        the raw label of each aligned one. Values of functions of the parameters
+        under raw labels are kept in the group ``raw_posterior``.
 
     Warns
     -----
     DataWarning
-        If, without the model, a variable may be a function of the parameters that
-        no permutation makes right. Where the tree says that it is one, it is left out.
+        If, without the model, a variable may be a function of the parameters that no
+        permutation can correct. Variables that the tree records as such are left out.
 
     Raises
     ------
     InputError
-        If no variable has clusters, the model knows the order of its clusters, the
+        If no variable has clusters, the model fixes the order of its clusters, the
         pivot lacks a variable, the key is not one number per cluster, or the model or
         the data are missing.
 

@@ -1,4 +1,4 @@
-"""MAP estimates from PyMC's log density: compiled once, started many times, polished until flat."""
+"""MAP estimates from PyMC's log density, compiled once and searched from many starts."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,8 @@ def fit_map(
 ) -> MAPFit:
     """Find the posterior mode of a mixture on PyMC's log density.
 
-    The model compiles once; every start climbs by L-BFGS and is polished by
-    Newton steps until the gradient is flat. With ``prior=None`` this is the
+    The model is compiled once. Every start climbs by L-BFGS and is refined by
+    Newton steps until the gradient is zero. With ``prior=None`` the mode is the
     maximum likelihood estimate.
 
     Parameters
@@ -43,7 +43,7 @@ def fit_map(
         ``pymc.Model``.
     start : dict of ndarray, optional
         Values of the free variables to start from, instead of ``n_init`` starts
-        (from k-means partitions), for columns in the order of `fit_em`'s.
+        (from k-means partitions), for columns in the same order as in `fit_em`.
     n_init : int, default 10
         Number of starts.
     random_seed : int or numpy.random.Generator, optional
@@ -55,7 +55,7 @@ def fit_map(
     -------
     MAPFit
         The best mode and where every start ended. After Ctrl-C it is the best
-        point reached, not converged; before there is one, the interrupt goes on.
+        point reached, not converged; if there is none yet, the interrupt is raised.
 
     Raises
     ------

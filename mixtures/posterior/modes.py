@@ -1,4 +1,4 @@
-"""The best mode that a search reaches from several starts."""
+"""The best mode reached from several starts."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def best_mode(
     *,
     progressbar: bool = False,
 ) -> MAPFit:
-    """Climb from every start and describe the best mode, or the best point there is at an interrupt."""
+    """Climb from every start and describe the best mode, or the best point reached at an interrupt."""
     if spec is None:
         require_density(compiled, starts)
     ends: list[Array] = []

@@ -1,8 +1,8 @@
-"""NUTS over a compiled log density, the whole loop inside XLA.
+"""NUTS on a compiled log density, with the whole loop inside XLA.
 
-Each chain is one call of XLA for every few hundred draws, so chains run side
-by side in threads, a progress bar moves between calls, and an interrupt keeps
-what was drawn. A chain that fails does not cost the others. Warm-up is Stan's:
+Each chain calls XLA once for every few hundred draws, so chains run in parallel
+threads, a progress bar moves between calls, and an interrupt keeps the draws so
+far. If a chain fails, the others are kept. Warm-up is Stan's:
 windows that adapt step size and a diagonal mass matrix (BlackJAX), in
 coordinates that the caller may have whitened.
 """
@@ -36,7 +36,7 @@ CHUNK = 200
 
 
 LATE = 10
-"""How many times as many draws another chain has, where one is left out of an incomplete run."""
+"""A chain of an incomplete run is left out if another has this many times its draws."""
 
 
 FIRST_STEP = 0.5
@@ -85,14 +85,14 @@ class Draws:
     Attributes
     ----------
     x : ndarray, shape (chains, draws, size)
-        Unconstrained coordinates; of an incomplete run, of the chains that had
-        come far, as many draws as all of them have.
+        Unconstrained coordinates; after an incomplete run, of the chains that had
+        come far, cut to the length of the shortest.
     statistics : dict of ndarray, each (chains, draws)
         lp, energy, acceptance_rate, step_size, tree_depth, n_steps, diverging.
     stopped : str
-        Why draws are fewer than asked for, in words.
+        Why there are fewer draws than requested, in words.
     status : Status
-        The same for the program: an interrupt, or chains that failed.
+        The same as a value: an interrupt, or chains that failed.
     """
 
     x: Array
@@ -108,7 +108,7 @@ class Draws:
         interrupted: bool,
         failed: Mapping[int, BaseException],
     ) -> "Draws":
-        """Of chains (draws, size) of different lengths: those that came far, cut to the shortest."""
+        """Keep the chains (draws, size) that came far, cut to the length of the shortest."""
         reasons = [INTERRUPTED] if interrupted else []
         stopped = "; ".join(reasons + [_failure(i, error) for i, error in failed.items()])
         lost = Status.CHAINS_LOST if failed else Status.WHOLE
@@ -134,16 +134,16 @@ def run_nuts(
     *,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Draws:
-    """Draw from the density of the unconstrained coordinates, one chain a frame.
+    """Draw from the density of the unconstrained coordinates, one chain per frame.
 
     Parameters
     ----------
     compiled : CompiledModel
         The log density.
     frames : list of Frame
-        Coordinates and start of every chain, all with bases of one shape.
+        Coordinates and start of every chain; all bases have the same shape.
     how : Chains
-        Draws to keep and warm-up before them; ``cores`` is by default the processors at hand.
+        Draws to keep and warm-up before them; ``cores`` is by default the number of processors.
     seed : int
         Seed of all chains.
     on_progress : callable, optional
@@ -152,8 +152,8 @@ def run_nuts(
     Returns
     -------
     Draws
-        Draws and sampler statistics; fewer than asked for after an interrupt, or
-        if some chain, but not every one, failed.
+        Draws and sampler statistics; fewer than requested after an interrupt, or
+        if some but not all chains failed.
     """
     transitions = _transitions(compiled.log_density, how.target_accept, how.max_treedepth)
     schedule = stages_of(how.tune, how.draws)
@@ -181,7 +181,7 @@ def run_nuts(
             stop.set()
             wait(futures)
         finally:
-            stop.set()  # at a second interrupt they end with the chunk that they are in
+            stop.set()  # at a second interrupt they stop after their current chunk
     failed = {i: error for i, future in enumerate(futures) if (error := future.exception()) is not None}
     if len(failed) == len(futures):
         raise failed[0]
@@ -193,7 +193,7 @@ def run_nuts(
 
 
 def _failure(chain: int, error: BaseException) -> str:
-    """A chain that failed, in words."""
+    """Describe a chain that failed."""
     return f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}"
 
 
@@ -207,7 +207,7 @@ def stages_of(tune: int, draws: int) -> np.ndarray:
 
 
 def compile_nuts(compiled: CompiledModel, frame: Frame, target_accept: float, max_treedepth: int) -> None:
-    """Compile what `run_nuts` will run, ahead of it: a chunk of no transitions."""
+    """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
     transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
     transitions.run(
         transitions.start(compiled, frame),
@@ -247,7 +247,7 @@ class Transitions:
         return state, self._step_init(FIRST_STEP), self._mass_init(frame.start.size)
 
     def run(self, carry: Any, key: Any, stages: np.ndarray, frame: Frame, compiled: CompiledModel) -> Any:
-        """Run a transition for every row of ``stages`` (at most CHUNK); give state, positions, statistics."""
+        """Run a transition per row of ``stages`` (at most CHUNK); return state, positions, statistics."""
         padded = np.zeros((CHUNK, 3), dtype=np.int32)
         padded[: len(stages)] = stages
         geometry = (jnp.asarray(frame.centre), jnp.asarray(frame.basis))
@@ -255,7 +255,7 @@ class Transitions:
         return carry, *jax.tree.map(lambda x: np.asarray(x)[: len(stages)], recorded)
 
     def chunk(self, carry: Any, key: Any, stages: Any, length: Any, geometry: Any, arrays: Any) -> Any:
-        """What `run` compiles: a transition for each of the first ``length`` of CHUNK stages."""
+        """The function that `run` compiles: a transition for each of the first ``length`` of CHUNK stages."""
         centre, basis = geometry
 
         def target(y: Any) -> Any:
@@ -297,7 +297,7 @@ class Transitions:
         return jax.lax.fori_loop(0, length, transition, (carry, positions, statistics))
 
     def _adapt(self, step: Any, mass: Any, position: Any, accepted: Any, stage: Any, window_ends: Any) -> Any:
-        """Adapt the step size always, the mass matrix in slow windows, and restart both where one ends."""
+        """Adapt the step size always, the mass matrix in slow windows; restart both when a window ends."""
         step = self._step_update(step, accepted)
         mass = jax.lax.cond(stage == 1, lambda m: self._mass_update(m, position), lambda m: m, mass)
         return jax.lax.cond(

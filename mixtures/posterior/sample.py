@@ -47,11 +47,11 @@ def sample(
     Parameters
     ----------
     spec : GMM, BMM or pymc.Model
-        The model. A user's own model brings its data with it; its labels are
-        aligned to its MAP if its density does not change when clusters are
-        exchanged. Which axes are the clusters' is found from the parameters of
-        its mixture, whatever they are called; what is computed from the free
-        variables is computed anew from the aligned ones.
+        The model. A user's own model contains its data; its labels are aligned to
+        its MAP if its density does not change when clusters are exchanged. The
+        axes that index clusters are found from the parameters of its mixture,
+        whatever their names; variables computed from the free variables are
+        computed again from the aligned ones.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
     weights : array_like, shape (n,), optional
@@ -62,18 +62,18 @@ def sample(
     random_seed : int or numpy.random.Generator, optional
         Seed of starts and chains.
     sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
-        What draws. nutpie needs the extra ``pymc-mixtures[nutpie]``.
+        The sampler. nutpie needs the extra ``pymc-mixtures[nutpie]``.
     target_accept : float, default 0.8
         Acceptance rate that warm-up aims at.
     max_treedepth : int, default 10
         Trajectories have at most ``2**max_treedepth - 1`` steps.
     cores : int, optional
-        Chains that run at once; by default the processors at hand, and one with
-        PyMC's sampler, which takes processes for more: a script then needs its
+        Number of chains run in parallel; by default the number of processors, but one
+        with PyMC's sampler, which starts processes for more: a script then needs
         ``if __name__ == "__main__"``.
     em : EMFit, optional
-        A fit of the same model, to start from instead of fitting again; columns are
-        matched to its by name.
+        A fit of the same model to start from, instead of fitting again; columns are
+        matched to those of the fit by name.
     pivot : dict of ndarray, optional
         Parameters whose labels the draws are aligned to; by default those of
         ``em``, or a user's model's MAP.
@@ -90,13 +90,13 @@ def sample(
     xarray.DataTree
         Groups posterior, sample_stats (with ``lp``, the sampler's statistics
         and ``permutation``), observed_data, and log_likelihood and log_prior
-        where stored. Where labels of a user's model cannot be aligned there is no
+        if stored. If the labels of a user's model cannot be aligned there is no
         ``permutation``: ``tree.attrs["labels"]`` is then ``"fixed"`` (the model
-        allows one order of the clusters) or ``"unalignable"``, and
-        ``tree.attrs["labels_why"]`` says why. After Ctrl-C, or where a chain failed and others did not,
-        it holds what was drawn: ``tree.attrs["complete"]`` is 0 and
-        ``tree.attrs["stopped"]`` says why. Before there is a draw, the interrupt
-        goes on.
+        allows only one order of the clusters) or ``"unalignable"``, and
+        ``tree.attrs["labels_why"]`` says why. After Ctrl-C, or if some chains
+        failed, the tree holds the draws that were made: ``tree.attrs["complete"]``
+        is 0 and ``tree.attrs["stopped"]`` says why. If there are no draws yet, the
+        interrupt is raised.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Samplers of others over a compiled model: their draws and statistics in the form of `draw`.
+"""Samplers for a compiled model, whose draws and statistics all take the same form.
 
-They give up every chain if one fails; here the others are drawn again without it.
+PyMC and nutpie give up all chains if one fails; here the others are then drawn again.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ __all__ = ["DRAW", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
 def draw_by_pymc(
     compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
 ) -> Draws:
-    """Draw by PyMC's own NUTS: one chain after the other, unless asked for processes."""
+    """Draw by PyMC's own NUTS: one chain after another, unless ``cores`` asks for processes."""
     cores, seed = how.cores or 1, int(rng.integers(2**31))
     steps = [0.1 * rng.standard_normal(x.size) for x in starts]
     points = [
@@ -42,7 +42,7 @@ def draw_by_pymc(
         done = Counter[int]()
 
         def stop_with_the_chain_before(trace: Any, draw: Any) -> None:
-            """An interrupt ends one chain for PyMC, and the next begins."""
+            """Stop the next chain as well: PyMC ends only one chain at an interrupt."""
             done[draw.chain] += 1
             if draw.chain and done[draw.chain - 1] < how.tune + how.draws:
                 raise KeyboardInterrupt
@@ -53,7 +53,7 @@ def draw_by_pymc(
                 tune=how.tune,
                 chains=len(chains),
                 cores=cores,
-                mp_ctx="spawn",  # JAX runs threads, which no fork survives
+                mp_ctx="spawn",  # JAX runs threads, which do not survive a fork
                 callback=stop_with_the_chain_before if cores == 1 else None,
                 random_seed=[seed + i for i in chains],
                 initvals=[{name: points[i][name] for name in free} for i in chains],
@@ -75,7 +75,7 @@ def draw_by_pymc(
 def draw_by_nutpie(
     compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
 ) -> Draws:
-    """Draw by nutpie, which JAX gives the log density."""
+    """Draw by nutpie, with the log density from JAX."""
     import nutpie
 
     keep_checks()
@@ -108,7 +108,7 @@ def draw_by_nutpie(
 def _gathered(
     compiled: CompiledModel, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains
 ) -> Draws:
-    """Draws of a sampler that gives up all chains if one fails: if so, each by itself."""
+    """Draw by a sampler that gives up all chains if one fails; if so, draw each by itself."""
     failed: dict[int, BaseException] = {}
 
     def alone(chain: int) -> list[xr.DataTree]:
@@ -116,7 +116,7 @@ def _gathered(
             return [draw([chain])]
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # a panic of nutpie's is no Exception
+        except BaseException as error:  # a panic in nutpie is not an Exception
             failed[chain] = error
             return []
 
@@ -134,7 +134,7 @@ def _gathered(
 
 
 def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
-    """Every chain of another sampler: unconstrained coordinates, statistics under one set of names."""
+    """Read every chain of another sampler: unconstrained coordinates, and statistics by common names."""
     posterior = tree["posterior"].to_dataset()
     x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
     lengths = np.isfinite(x).all(axis=-1).sum(axis=1)  # nutpie fills up chains that were cut short
@@ -168,7 +168,7 @@ def _progress(total: int, shown: bool) -> Any:
 def draw_by_blackjax(
     compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
 ) -> Draws:
-    """Draw by BlackJAX's NUTS, the whole loop inside XLA, in whitened coordinates."""
+    """Draw by BlackJAX's NUTS with the whole loop inside XLA, in whitened coordinates."""
     seed = int(rng.integers(2**31))
     basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
     like = Frame(starts[0], basis, np.zeros(compiled.size))

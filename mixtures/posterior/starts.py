@@ -21,7 +21,7 @@ from mixtures.types import Array
 __all__ = ["chain_starts", "em_starts", "model_starts", "partition_starts", "starts_of"]
 
 MODEL_STARTS = 10
-"""Starts from which the modes of a user's model are sought; chains start at the highest."""
+"""Starts of the search for the modes of a user's model; chains start at the highest."""
 
 
 def partition_starts(
@@ -32,12 +32,12 @@ def partition_starts(
 
 
 def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:
-    """Starts for a user's model: where it would be, were the clusters of a k-means partition known.
+    """Starts for a user's model: its modes if the clusters were those of a k-means partition.
 
-    From PyMC's initial point, where clusters are equal and no gradient parts
-    them, each climbs the complete-data log density of one of our mixtures. A
-    model without one, or whose rows each have their own parameters, starts
-    from the initial point with normal noise.
+    PyMC's initial point makes all clusters equal, and no gradient separates them.
+    So each start climbs from there on the complete-data log density of one of this
+    package's mixtures. A model without one, or with parameters that vary by row,
+    starts from the initial point plus normal noise.
     """
     model = compiled.model
     origin = compiled.initial_point(int(rng.integers(2**31)))
@@ -56,7 +56,7 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
 
 
 def starts_of(target: Target, n: int, rng: np.random.Generator) -> list[Array]:
-    """Starts of a search, of either kind of target."""
+    """Starts of a search, for either kind of target."""
     if isinstance(target, MixtureTarget):
         return partition_starts(target.compiled, target.spec, target.data, n, rng)
     return model_starts(target.compiled, n, rng)
@@ -65,13 +65,13 @@ def starts_of(target: Target, n: int, rng: np.random.Generator) -> list[Array]:
 def chain_starts(
     target: Target, em: EMFit | None, chains: int, rng: np.random.Generator
 ) -> tuple[list[Array], Mapping[str, Array]]:
-    """Where every chain starts, and the pivot of the labels."""
+    """Start of every chain, and the pivot of the labels."""
     compiled = target.compiled
     if isinstance(target, ModelTarget):
         ends = [
             climb(compiled.value_and_grad, x) for x in model_starts(compiled, max(chains, MODEL_STARTS), rng)
         ]
-        require_density(compiled, ends)  # where there is none, a search stays where it starts
+        require_density(compiled, ends)  # without a density a search stays at its start
         heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
         highest = [ends[i] for i in np.argsort(-heights) if np.isfinite(heights[i])]
         return [highest[i % len(highest)] for i in range(chains)], compiled.constrain(highest[0])
@@ -82,7 +82,7 @@ def chain_starts(
 
 
 def em_starts(compiled: CompiledModel, em: EMFit, chains: int, rng: np.random.Generator) -> list[Array]:
-    """Where chains start from EM: its best, then the other restarts, the clusters in random order."""
+    """Starts of chains from EM: its best fit, then the other restarts, with clusters in random order."""
     spec, best_first, starts = em.spec, em.restarts.order, []
     for chain in range(chains):
         params = em.params if chain == 0 else em.restarts.params[best_first[chain % len(best_first)]]

@@ -1,9 +1,9 @@
-"""Which axes of a model's free variables are its clusters, and whether its density knows their order.
+"""Which axes of a model's free variables index clusters, and whether its density depends on their order.
 
-Asked of the model itself, whatever its axes are called. The parameters of its
-mixtures are functions of the free variables. Axes of the free variables are
-exchanged, and those are the clusters' with which every parameter of the mixture
-is exchanged along its own cluster axis. The density then says whether it minds.
+The model itself shows this, whatever its axes are called. The parameters of its
+mixtures are functions of the free variables. Entries along axes of the free
+variables are exchanged; the axes index clusters if every parameter of the mixture
+is exchanged along its own cluster axis. Then the density is compared.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,15 +25,15 @@ from mixtures.types import Array
 __all__ = ["Symmetry", "alike", "find_symmetry", "functions_of_free", "labelled_by", "recompute"]
 
 JITTERS = (0.1, 0.01, 0.001)
-"""Steps, in units of the coordinates, to a point where no two clusters are alike by chance."""
+"""Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
 
 
 WAYS = 4096
-"""Choices of axes that are tried."""
+"""Largest number of choices of axes that are tried."""
 
 
 CLASSIFIED_DRAWS = 200
-"""Draws on which it is seen whether a function of the parameters moves with the labels."""
+"""Number of draws used to test whether a function of the parameters is permuted with the labels."""
 
 
 Way = Mapping[str, int | None]
@@ -41,17 +41,17 @@ Way = Mapping[str, int | None]
 
 @dataclass(frozen=True)
 class Symmetry:
-    """What a model's density knows of the order of its clusters.
+    """Whether a model's density depends on the order of its clusters.
 
     Attributes
     ----------
     state : str
-        ``"exchangeable"``: it does not know it. ``"fixed"``: a single order has a
-        density. ``"unalignable"``: neither, or the clusters' axes are not found.
+        ``"exchangeable"``: it does not. ``"fixed"``: only one order has positive
+        density. ``"unalignable"``: neither, or the clusters' axes were not found.
     axes : dict of str to int
-        Axis of every free variable that has clusters; of an exchangeable model only.
+        Cluster axis of every free variable that has one; for exchangeable models only.
     why : str
-        Why labels cannot be aligned, in words; empty where they can.
+        Why labels cannot be aligned, in words; empty if they can.
     """
 
     state: str
@@ -114,10 +114,10 @@ def find_symmetry(compiled: CompiledModel, x: Array) -> Symmetry:
 def labelled_by(
     compiled: CompiledModel, symmetry: Symmetry, draws: Mapping[str, Array], names: Sequence[str]
 ) -> Labelled:
-    """Every variable's part in the labels, from draws (chain, draw, ...) of the free variables.
+    """How every variable changes with the labels, from draws (chain, draw, ...) of the free variables.
 
-    Functions of them, of these names, are computed at draws in random order: those
-    that are then permuted along an axis, or not changed, are known to be so.
+    The functions named are computed at draws with randomly permuted clusters. This shows
+    which of them are permuted along an axis and which do not change.
     """
     flat = {name: v.reshape(-1, *v.shape[2:]) for name, v in draws.items()}
     n = len(next(iter(flat.values())))
@@ -140,7 +140,7 @@ def labelled_by(
 
 
 def recompute(compiled: CompiledModel, draws: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-    """Functions of the free variables, of some names, at draws (chain, draw, ...) of them."""
+    """Compute the named functions of the free variables at draws (chain, draw, ...)."""
     graphs = functions_of_free(compiled)
     function, arrays = _of_free(compiled, [graphs[name] for name in names])
     over_draws = jax.jit(jax.vmap(jax.vmap(function, in_axes=(0, None)), in_axes=(0, None)))
@@ -188,7 +188,7 @@ def _targets(compiled: CompiledModel, mixtures: Sequence[Any]) -> _Targets:
 
 
 def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array], dict[str, Array]] | None:
-    """Free variables at two points near one, no two entries alike."""
+    """Free variables at two points near a given one, with no two entries equal."""
     rng = np.random.default_rng(0)
     for size in JITTERS:
         near = x + size * compiled.units(x) * rng.standard_normal((2, x.size))
@@ -200,7 +200,7 @@ def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array]
 
 
 def _options(compiled: CompiledModel, k: int) -> dict[str, list[int | None]]:
-    """Axes that may be the clusters', none among them, of every free variable that has any."""
+    """Candidate cluster axes, including none, of every free variable that has any."""
     found = {
         name: [None, *(i for i, length in enumerate(shape) if length == k)]
         for name, shape in compiled.rv_shapes.items()
@@ -215,9 +215,9 @@ def _ways(
     k: int,
     only: int | None,
 ) -> list[Way]:
-    """Axes of free variables whose exchange exchanges the clusters of all mixtures, or of one only.
+    """Find axes of free variables whose exchange exchanges the clusters of all mixtures, or of only one.
 
-    Parameter by parameter, so that only variables that decide it together are tried together.
+    The search goes parameter by parameter, so that only variables that affect it are tried together.
     """
     point, other = points
     base = targets.evaluate(point)
@@ -245,7 +245,7 @@ def _ways(
 
 
 def _longer(way: Way, names: Sequence[str], options: Mapping[str, list[int | None]]) -> Iterator[Way]:
-    """A choice with every choice for more variables."""
+    """Extend a choice by every choice for more variables."""
     new = [name for name in names if name not in way]
     if np.prod([len(options[name]) for name in new]) <= WAYS:
         for axes in product(*(options[name] for name in new)):
@@ -255,7 +255,7 @@ def _longer(way: Way, names: Sequence[str], options: Mapping[str, list[int | Non
 def _judged(
     compiled: CompiledModel, points: Sequence[Mapping[str, Array]], ways: Sequence[Way], k: int
 ) -> Symmetry:
-    """What the density says of exchanges, the first that it does not notice."""
+    """Judge the choices of axes by the density: the first that leaves it unchanged."""
 
     def density(point: Mapping[str, Array]) -> float:
         return compiled.value_and_grad(compiled.unconstrain(point))[0]
@@ -263,13 +263,13 @@ def _judged(
     before = [density(point) for point in points]
     possible = False
     for way in ways:
-        unnoticed = True
+        unchanged = True
         for point, own in zip(points, before, strict=True):
             for order in _orders(k):
                 after = density(_exchanged(point, way, order))
                 possible |= bool(np.isfinite(after))
-                unnoticed = unnoticed and bool(np.isclose(own, after, rtol=1e-8, atol=1e-8))
-        if unnoticed:
+                unchanged = unchanged and bool(np.isclose(own, after, rtol=1e-8, atol=1e-8))
+        if unchanged:
             axes = {name: axis for name, axis in way.items() if axis is not None}
             return Symmetry(EXCHANGEABLE, axes)
     if ways and not possible:
@@ -280,7 +280,7 @@ def _judged(
 
 
 def _by_name(compiled: CompiledModel, points: Sequence[Mapping[str, Array]]) -> Symmetry:
-    """Of a model without a mixture of this package: clusters have the dim of that name."""
+    """Axes of a model without a mixture of this package: those whose dim is named ``cluster``."""
     dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}
     axes = {name: own.index("cluster") for name, own in dims.items() if "cluster" in own}
     if not axes:
@@ -294,7 +294,7 @@ def _by_name(compiled: CompiledModel, points: Sequence[Mapping[str, Array]]) -> 
 
 
 def _orders(k: int) -> list[np.ndarray]:
-    """Two exchanges that all others are made of."""
+    """Two permutations that generate all others."""
     swap = np.arange(k)
     swap[:2] = [1, 0]
     return [swap, np.roll(np.arange(k), 1)][: 1 if k == 2 else 2]
@@ -320,7 +320,7 @@ def _take_draws(values: Array, axis: int, order: np.ndarray) -> Array:
 
 
 def _axis_of(before: Array, after: Array, order: np.ndarray) -> int | None:
-    """Axis along which values have moved with the order; -1 if they stay; None if neither."""
+    """Axis along which values were permuted with the order; -1 if unchanged; None if neither."""
     if alike(after, before):
         return -1
     lengths = enumerate(before.shape[2:])
@@ -329,6 +329,6 @@ def _axis_of(before: Array, after: Array, order: np.ndarray) -> int | None:
 
 
 def alike(a: Array, b: Array) -> bool:
-    """Equal but for rounding."""
+    """Whether values are equal up to rounding."""
     largest = np.abs(b[np.isfinite(b)]).max(initial=0)
     return bool(a.shape == b.shape and np.allclose(a, b, rtol=1e-7, atol=1e-10 * largest, equal_nan=True))

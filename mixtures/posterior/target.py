@@ -1,6 +1,6 @@
-"""What is fitted: a mixture with checked data, or a user's own model.
+"""The target of a fit: a mixture with checked data, or a user's own model.
 
-PyMC is loaded when the density is first asked for, so that bad data are refused before that.
+PyMC is imported when the density is first needed, so that bad data are refused before that.
 """
 
 import sys
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target", "target_of"]
 
 WORTH_DISTINCT = 2000
-"""Repeated rows from which a second model, over distinct rows only, is worth compiling."""
+"""Number of repeated rows above which compiling a second model of the distinct rows pays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +46,22 @@ class MixtureTarget:
         if self.data.n_rows - distinct.n_rows < WORTH_DISTINCT:
             return CompiledModel(model)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", IdentifiabilityWarning)  # said of the model itself
+            warnings.simplefilter("ignore", IdentifiabilityWarning)  # the first model has already warned
             return CompiledModel(model, declare(self.spec, distinct))
 
     @property
     def is_improper(self) -> bool:
-        """Whether there is no posterior to draw from."""
+        """Whether the posterior is improper."""
         return self.spec.prior is None and not self.spec.family.flat_is_proper
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
-        """A user's starting point, inside the space of the parameters."""
+        """Check a user's starting point, and move it off the boundary of the parameter space."""
         return self.spec.inside(self.spec.check_params(start, self.data.n_features))
 
 
 @dataclass(frozen=True, eq=False)
 class ModelTarget:
-    """A user's own ``pymc.Model``, which brings its data."""
+    """A user's own ``pymc.Model``, which contains its data."""
 
     model: "pm.Model"
     spec: None = field(default=None, init=False)
@@ -75,7 +75,7 @@ class ModelTarget:
         return CompiledModel(self.model)
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
-        """A user's starting point, one value a free variable."""
+        """Check a user's starting point: one value per free variable."""
         check_kind(Mapping, "a dict of values by variable", start=start)
         missing = [v.name for v in self.model.free_RVs if v.name not in start]
         if missing:
@@ -87,12 +87,12 @@ Target = MixtureTarget | ModelTarget
 
 
 def is_model(spec: Any) -> bool:
-    """Whether this is a ``pymc.Model``; PyMC is not loaded for the question."""
+    """Whether this is a ``pymc.Model``; the test does not import PyMC."""
     return "pymc" in sys.modules and isinstance(spec, sys.modules["pymc"].Model)
 
 
 def target_of(spec: "Mixture | pm.Model", X: Any, weights: Any = None) -> Target:
-    """A specification with its data, or a user's model; checked, and the prior resolved."""
+    """Check a specification with its data, or a user's model, and resolve the prior."""
     if not is_model(spec):
         return mixture_target(spec, X, weights)
     if X is not None or weights is not None:
@@ -104,7 +104,7 @@ def target_of(spec: "Mixture | pm.Model", X: Any, weights: Any = None) -> Target
 
 
 def mixture_target(spec: Any, X: Any, weights: Any = None) -> MixtureTarget:
-    """A specification with its data, checked, and the prior resolved."""
+    """Check a specification with its data and resolve the prior."""
     if X is None and isinstance(spec, Mixture):
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
     check_kind(Mixture, "a GMM or BMM", spec=spec)

@@ -1,4 +1,4 @@
-"""A user's own PyMC model: whether it can be searched and drawn from, and the dims of its variables."""
+"""A user's own PyMC model: whether it can be fitted and sampled, and the dims of its variables."""
 
 import numpy as np
 import pymc as pm
@@ -12,7 +12,7 @@ __all__ = ["check_model", "model_dims"]
 
 
 def check_model(model: pm.Model) -> None:
-    """Refuse a model without a smooth density; check its rows, for ``pm.Data`` may hold anything by now."""
+    """Refuse a model without a smooth density; check its rows, since ``pm.Data`` may have changed."""
     if not model.free_RVs:
         raise InputError("the model has no free variables")
     discrete = [v.name for v in model.free_RVs if not v.dtype.startswith("float")]

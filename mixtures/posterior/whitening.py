@@ -13,19 +13,19 @@ from mixtures.types import Array
 __all__ = ["WHITEN_SIZE", "frames_at", "jitter_inside"]
 
 DIFFERENCES_SIZE = 64
-"""Coordinates up to which whitening takes differences of the gradient: near enough, and less to compile."""
+"""Most coordinates for which whitening uses differences of the gradient, which compile faster."""
 
 
 WHITEN_SIZE = 300
-"""Coordinates up to which chains are whitened by a dense Hessian."""
+"""Most coordinates for which chains are whitened by a dense Hessian."""
 
 
 def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
-    """Coordinates whitened by the curvature at each start; jittered starts in them.
+    """Frames whitened by the curvature at each start, with jittered starts.
 
     The curvature is that of the density that is sampled, with the Jacobian.
-    Where the problem is large or the curvature not finite, coordinates stay as
-    they are (of order one) and warm-up adapts alone.
+    If the problem is large or the curvature not finite, coordinates stay as
+    they are (of order one) and only warm-up adapts.
     """
     frames = []
     for start in starts:
@@ -43,6 +43,6 @@ def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Gener
 
 
 def jitter_inside(compiled: CompiledModel, frame: Frame) -> Frame:
-    """Frame whose start is jittered no further than there is a density."""
+    """Shorten the jitter of a frame's start so that it stays in the support."""
     share = reach(compiled, frame.centre, frame.to_x(frame.start) - frame.centre)
     return replace(frame, start=share * frame.start)
