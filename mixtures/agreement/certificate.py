@@ -61,8 +61,8 @@ def slopes(
 ) -> list[Check]:
     """The conditions of a maximum (Karush-Kuhn-Tucker): flat where free, rising outwards where bound.
 
-    Coordinates are ``bound`` that belong to a probability at 0 or 1. ``rounded`` returns points that differ
-    from ``x`` in the last digits of the parameters.
+    ``bound`` marks the coordinates of probabilities at 0 or 1. ``rounded`` returns points that differ from
+    ``x`` in the last digits of the parameters.
     """
     flat = flat_where_free(compiled, x, bound, who, curvature, rounded)
     return [flat, outwards_at_the_boundary(compiled, x, bound, rounded)] if bound.any() else [flat]

@@ -1,4 +1,4 @@
-"""EM, MAP and posterior of one target: searched, drawn, and put side by side."""
+"""EM, MAP and posterior of one target, computed and compared."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def crosscheck_mixture(
     ci_prob: float,
     start: Params | None,
 ) -> Crosscheck:
-    """EM, MAP and posterior of a mixture."""
+    """Compare EM, MAP and posterior of a mixture."""
     compiled, spec, data = target.compiled, target.spec, target.data
     found = find_modes(
         compiled,
@@ -84,7 +84,7 @@ def crosscheck_mixture(
 def crosscheck_model(
     target: ModelTarget, n_init: int, rng: np.random.Generator, how: Chains, ci_prob: float
 ) -> Crosscheck:
-    """MAP and posterior of a user's own model, which EM does not fit."""
+    """Compare MAP and posterior of a user's own model, which EM does not fit."""
     compiled = target.compiled
     multi = complete(best_mode(compiled, model_starts(compiled, n_init, rng)))
     with attaching(multi):

@@ -1,8 +1,8 @@
 """EM, MAP and posterior of one model, side by side, and a certificate that they agree.
 
-EM and PyMC share no density code; the certificate says, with figures, whether
-they describe the same posterior and the same mode of it. Where the mode sits in
-the posterior is described, never judged.
+EM and PyMC share no density code; the certificate shows, with figures, whether
+they describe the same posterior and the same mode of it. The position of the mode
+in the posterior is described, never judged.
 """
 
 from collections.abc import Sequence
@@ -52,12 +52,13 @@ def crosscheck(
     Parameters
     ----------
     spec : GMM, BMM or pymc.Model
-        The model. On a user's own model, MAP is held against the posterior and
-        EM is left out.
+        The model. For a user's own model, MAP is compared with the posterior, without
+        EM.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a GMM or BMM, refused with a ``pymc.Model``. Rows
-        that are never in memory at once, as `fit_em` takes them, are certified all;
-        their posterior is a Laplace approximation, held against NUTS on some rows.
+        that are never in memory at once are accepted as in `fit_em`, and the certificate
+        covers all of them; their posterior is a Laplace approximation, which is
+        compared with NUTS on a subset of rows.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
         ``pymc.Model``.
@@ -72,22 +73,22 @@ def crosscheck(
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
     uncertainty : "all" or sequence of str, optional
-        Methods whose standard deviations to put side by side, as in `uncertainty`;
-        refused with a ``pymc.Model``.
+        Methods whose standard deviations to compare, as in `uncertainty`; refused
+        with a ``pymc.Model``.
     n_resamples : int, default 1000
-        Replicates of the bootstraps among them.
+        Replicates of the bootstraps, if requested.
     start : dict of ndarray, optional
-        Parameters from which EM starts too, beside its ``n_init`` starts, such as those of
-        a fit that is known to be better; refused with a ``pymc.Model``.
+        One more start of EM, such as the parameters of a fit that is known to be better;
+        refused with a ``pymc.Model``.
     progressbar : bool, default True
         Show the progress.
 
     Returns
     -------
     Crosscheck
-        Table, certificate, and the three answers themselves. After Ctrl-C in
-        the sampling it has what was drawn, and a note says so; before that
-        the interrupt goes on, its attribute ``partial`` holding EM's fit.
+        Table, certificate, and the three answers themselves. After Ctrl-C during
+        sampling it holds the draws so far, and a note says so; before sampling the
+        interrupt is raised, with EM's fit in its attribute ``partial``.
 
     Raises
     ------

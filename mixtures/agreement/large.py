@@ -1,4 +1,4 @@
-"""The crosscheck of data that do not lie in memory: the posterior by its normal approximation."""
+"""The crosscheck of data that are not in memory, with a normal approximation of the posterior."""
 
 import numpy as np
 import xarray as xr
@@ -39,7 +39,7 @@ def crosscheck_blocks(
     ci_prob: float,
     start: Params | None,
 ) -> Crosscheck:
-    """Rows that are never in memory at once: Laplace for all of them, NUTS for some."""
+    """Crosscheck rows that are never in memory at once: Laplace for all of them, NUTS for a subset."""
     compiled = StreamedModel(spec, rows, rng)
     some = compiled.sub
 
@@ -100,7 +100,7 @@ def _laplace_tree(
     rng: np.random.Generator,
     how: Chains,
 ) -> xr.DataTree:
-    """Draws of Laplace's approximation, as many as of a sample, labelled as what they are."""
+    """Draws of Laplace's approximation, as many as in a sample; ``attrs["method"]`` says what they are."""
     drawn = laplace_draws(compiled, spec.inside(em.params), how.total, rng)
     by_chain = {name: x.reshape(how.chains, how.draws, *x.shape[1:]) for name, x in drawn.items()}
     tree = align_tree(draws_tree(by_chain, spec.dims, em.features), to=em.params)

@@ -1,4 +1,4 @@
-"""The modes that the restarts of EM and of MAP arrive at, and how MAP returns to EM's."""
+"""The modes that the starts of EM and of MAP reach, and MAP's return to EM's mode."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ __all__ = ["Modes", "displaced", "find_modes"]
 
 @dataclass(frozen=True)
 class Modes:
-    """EM, the best of independent MAP starts, and the MAP that came back from beside EM."""
+    """EM, the best of independent MAP starts, and the MAP from a start displaced from EM."""
 
     em: EMFit
     multi: MAPFit
@@ -51,7 +51,7 @@ class Modes:
     def certificate(
         self, compiled: CompiledModel, spec: Mixture, rows: Rows, table: pd.DataFrame
     ) -> tuple[Check, ...]:
-        """Whether they agree, line by line."""
+        """Check by check, whether they agree."""
         rounded = partial(last_digits, compiled, spec, self.em)
         return (
             equal_log_posterior(compiled, spec, rows, self.em, self.x),
@@ -64,7 +64,7 @@ class Modes:
 
 
 def displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array:
-    """Half a posterior sd from ``x`` along every principal axis, to a random side."""
+    """Return the point half a posterior sd from ``x`` along every principal axis, on random sides."""
     sides = rng.choice([-1.0, 1.0], size=len(curvature.values))
     return x + TOLERANCES.displacement_sd * curvature.whitening @ sides
 
@@ -79,7 +79,7 @@ def find_modes(
     shown: bool,
     start: Params | None = None,
 ) -> Modes:
-    """Search by EM and by MAP; where MAP, or a start that is known, is higher, EM goes on from there."""
+    """Search by EM and by MAP; if MAP or a known start is higher, EM continues from there."""
     tol = TOLERANCES.em_step_certificate
     em = complete(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
     with attaching(em):

@@ -1,4 +1,4 @@
-"""What the reader of a crosscheck should know beside its table."""
+"""Notes of a crosscheck, in addition to its table."""
 
 import numpy as np
 import xarray as xr
@@ -9,7 +9,7 @@ __all__ = ["incomplete", "where_mode_sits"]
 
 
 def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:
-    """What is missing of a sample that was stopped."""
+    """Say what is missing from a sample that was stopped."""
     if "stopped" not in posterior.attrs:
         return ()
     sizes = posterior["posterior"].sizes
@@ -20,7 +20,7 @@ def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:
 
 
 def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
-    """How far below the mode the draws are, in words: described, never judged."""
+    """Describe how far below the mode the draws are."""
     below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
     return (
         f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "

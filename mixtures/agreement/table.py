@@ -1,4 +1,4 @@
-"""EM, MAP and posterior in one table: a row a parameter."""
+"""EM, MAP and posterior in one table, with one row per parameter."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +17,11 @@ from mixtures.types import Array
 __all__ = ["parameter_table"]
 
 LAPLACE_DRAWS = 2000
-"""Draws of the Laplace approximation that gives sds where there is no posterior sample."""
+"""Number of Laplace draws that give sds if there is no posterior sample."""
 
 
 STUCK = 1e-6
-"""Share of the sd by curvature below which the sd of a sample is rounding: its chains never moved."""
+"""Share of the sd by curvature below which a sample's sd is only rounding: its chains never moved."""
 
 
 def parameter_table(
@@ -34,7 +34,7 @@ def parameter_table(
     rng: np.random.Generator,
     ci_prob: float,
 ) -> pd.DataFrame:
-    """One row a parameter, symmetric matrices by their lower triangle."""
+    """One row per parameter; symmetric matrices give their lower triangle."""
     names = list(em)
     labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names})
 
@@ -78,7 +78,7 @@ def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
 
 
 def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], np.ndarray]:
-    """Names of the table's rows, and their places in the concatenated flat parameters."""
+    """Names of the table's rows, and their positions in the concatenated flat parameters."""
     found = entries(shapes, model_dims(compiled.model), compiled.model.coords)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     offset = dict(zip(shapes, np.cumsum([0, *sizes]), strict=False))

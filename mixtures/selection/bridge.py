@@ -22,30 +22,30 @@ from mixtures.types import Array
 __all__ = ["bridge_sampling"]
 
 ALL_LABELLINGS = 5
-"""Clusters up to which all K! labellings are gone through."""
+"""Largest number of clusters for which all K! labellings are used."""
 
 
 PROPOSAL_COMPONENTS, DRAWS_PER_COORDINATE, PROPOSAL_TOLERANCE = 12, 8, 1e-2
-"""Gaussians of a proposal at most, the draws that each must have for every coordinate, and EM's tolerance."""
+"""Most Gaussians of a proposal, draws that each needs per coordinate, and EM's tolerance."""
 
 
 BRIDGE_STEPS = 1000
 
 
 BRIDGE_CLOSE = 1e-10
-"""Iterations of the bridge at most, and the change (nats) at which they end."""
+"""Largest number of iterations of the bridge, and the change (nats) at which they stop."""
 
 
 @dataclass(frozen=True)
 class _Proposal:
-    """A Gaussian mixture in unconstrained coordinates, fitted by this package's own EM."""
+    """A Gaussian mixture in unconstrained coordinates, fitted by this package's EM."""
 
     spec: Mixture
     params: Mapping[str, Array]
 
     @classmethod
     def fitted(cls, x: Array, rng: np.random.Generator) -> "_Proposal":
-        """To draws (N, size): as many components as they can bear, so that tails and modes are covered."""
+        """Fit to draws (N, size), with as many components as they support, to cover tails and modes."""
         k = int(np.clip(len(x) // (DRAWS_PER_COORDINATE * x.shape[1]), 1, PROPOSAL_COMPONENTS))
         em = complete(fit_em(GMM(k), x, n_init=2, random_seed=rng, tol=PROPOSAL_TOLERANCE))
         return cls(em.spec, em.params)
@@ -60,14 +60,14 @@ class _Proposal:
 
 
 class _Labellings:
-    """A set S of labellings relative to a pivot, to which target and proposal are both held.
+    """A set S of labellings relative to a pivot, to which target and proposal are restricted.
 
-    The pivot cuts the space of parameters into K! regions, one a labelling: the
-    cheapest assignment to it. The posterior is the same in each, so on the
-    regions of S it integrates to |S| / K! of the marginal likelihood; a draw of
-    it there is any draw, aligned and then relabelled by a random member of S.
-    Relabelling keeps volume in alpha, mu, Sigma and p, not in unconstrained
-    coordinates, so densities are compared over the former.
+    The pivot divides the parameter space into K! regions, one per labelling, by the
+    cheapest assignment to it. The posterior is the same in each, so over the regions
+    of S it integrates to |S| / K! of the marginal likelihood. To draw from it there,
+    any draw is aligned and then relabelled by a random member of S. Relabelling
+    preserves volume in alpha, mu, Sigma and p, but not in unconstrained coordinates,
+    so densities are compared over the former.
     """
 
     def __init__(self, compiled: CompiledModel, spec: Mixture, pivot: Mapping[str, Array]) -> None:
@@ -75,14 +75,14 @@ class _Labellings:
         k = spec.n_components
         if k <= ALL_LABELLINGS:
             self.orders = np.array(list(permutations(range(k))))
-        else:  # the neighbours into which a Gaussian leaks
+        else:  # the neighbouring regions that a Gaussian overlaps
             swaps = [np.arange(k) for _ in range(k * (k - 1) // 2 + 1)]
             for order, pair in zip(swaps[1:], combinations(range(k), 2), strict=True):
                 order[list(pair)] = pair[::-1]
             self.orders = np.array(swaps)
 
     def relabelled(self, params: Mapping[str, Array], order: np.ndarray) -> dict[str, Array]:
-        """Parameters (N, ...) with clusters in the order (N, K) or (K,)."""
+        """Return parameters (N, ...) with clusters in the order (N, K) or (K,)."""
         order = np.broadcast_to(order, (len(params["alpha"]), self.spec.n_components))
         return {
             name: np.take_along_axis(x, order.reshape(*order.shape, *(1,) * (x.ndim - 2)), axis=1)
@@ -92,16 +92,16 @@ class _Labellings:
         }
 
     def aligned(self, params: Mapping[str, Array]) -> dict[str, Array]:
-        """Draws relabelled to agree with the pivot."""
+        """Relabel draws to agree with the pivot."""
         return self.relabelled(params, self._order(params))
 
     def shuffled(self, params: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
-        """Every draw relabelled by a random member of the set."""
+        """Relabel every draw by a random member of the set."""
         chosen = self.orders[rng.integers(len(self.orders), size=len(params["alpha"]))]
         return self.relabelled(params, chosen)
 
     def log_ratio(self, params: Mapping[str, Array], proposal: _Proposal) -> Array:
-        """Log of target over proposal, both held to the set of labellings."""
+        """Log of target over proposal, both restricted to the set of labellings."""
         logs = []
         for order in self.orders:
             x = self.compiled.unconstrain_draws(_leading(self.relabelled(params, np.argsort(order))))[0]
@@ -129,7 +129,7 @@ class _Labellings:
 def bridge_sampling(
     compiled: CompiledModel, spec: Mixture, draws: Mapping[str, Array], rng: np.random.Generator
 ) -> Evidence:
-    """Fit the proposal to the first half of every chain, cross the bridge with the second."""
+    """Fit the proposal to the first half of every chain and use the second half for the bridge."""
     half = draws["alpha"].shape[1] // 2
     first = {name: x[:, :half].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
     second = {name: x[:, half:].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
@@ -154,9 +154,9 @@ def _leading(params: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _cross(at_posterior: Array, at_proposal: Array) -> tuple[float, float, float]:
-    """Bridge between log ratios at draws (chain, draw) of the target and at those of the proposal.
+    """Bridge estimate from log ratios at draws (chain, draw) of the target and of the proposal.
 
-    Returns the log integral, its standard error after Frühwirth-Schnatter
+    Return the log integral, its standard error by Frühwirth-Schnatter
     (2004), and R-hat of the terms that the chains contribute.
     """
     n_1, n_2 = at_posterior.size, at_proposal.size

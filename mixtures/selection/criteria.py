@@ -1,4 +1,4 @@
-"""Criteria of several numbers of clusters in one table, and the rule that takes one of them."""
+"""Criteria for several numbers of clusters in one table, and the rule that chooses one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ POINT, SAMPLED = ("aic", "bic", "icl"), ("loo", "evidence")
 
 
 CRITERIA = (*POINT, *SAMPLED)
-"""Criteria by the names that `select` takes."""
+"""Names of the criteria of `select`."""
 
 
 COLUMNS = {
@@ -35,14 +35,14 @@ COLUMNS = {
     "loo": ("elpd_loo", "elpd_loo_se", "p_loo", "bad_pareto_k"),
     "evidence": ("log_evidence", "log_evidence_se"),
 }
-"""Columns of the table by criterion; the first is what is compared."""
+"""Columns of the table by criterion; the first one is compared."""
 
 
 HIGHER_IS_BETTER = {"aic": False, "bic": False, "icl": False, "loo": True, "evidence": True}
 
 
 def criteria_table(rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, ...]) -> pd.DataFrame:
-    """One row a K; columns of the criteria asked for."""
+    """One row per K, with the columns of the requested criteria."""
     own = [column for name in criteria for column in COLUMNS[name]]
     columns = ["log_likelihood", "n_parameters", *own, "n_best", "n_init", "notes"]
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
@@ -52,7 +52,7 @@ def criteria_table(rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, .
 
 
 def best_by(table: pd.DataFrame, criterion: str) -> int | None:
-    """K that a criterion takes by itself."""
+    """The K that a criterion prefers by itself."""
     figures = table[COLUMNS[criterion][0]].astype(float)
     figures = figures[np.isfinite(figures)]
     if figures.empty:
@@ -61,7 +61,7 @@ def best_by(table: pd.DataFrame, criterion: str) -> int | None:
 
 
 def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None, str]:
-    """The K to take, and the rule in words."""
+    """The recommended K, and the rule in words."""
     if not best:
         return None, "no number of clusters could be fitted: see the notes of each"
     decides = next((name for name in ("evidence", "bic") if name in best), next(iter(best)))
@@ -82,7 +82,7 @@ def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None,
 
 
 def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
-    """The fewest clusters whose evidence is not told apart from the highest (Kass and Raftery 1995)."""
+    """The fewest clusters whose evidence is indistinguishable from the highest (Kass and Raftery 1995)."""
     log, error = table["log_evidence"], table["log_evidence_se"]
     by_error = TOLERANCES.indistinguishable_se * np.hypot(error, error[best])
     apart = np.maximum(by_error, TOLERANCES.log_bayes_factor)
@@ -102,7 +102,7 @@ def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
 
 
 def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
-    """What the prior means for the comparison."""
+    """Notes on how the prior affects the comparison."""
     specs = [em.spec for em in fits.values()]
     notes = []
     informed = any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs)

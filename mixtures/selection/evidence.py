@@ -1,8 +1,8 @@
-"""Marginal likelihood of a mixture: what the data say of a model, its parameters integrated out.
+"""Marginal likelihood of a mixture: the density of the data with the parameters integrated out.
 
-A mixture's posterior has K! images, one a labelling. Whatever sees one of them
-only is wrong by log K!, so here target and proposal are taken over the same
-set of labellings, and the rest is counted.
+A mixture's posterior has K! copies, one per labelling. A method that covers only one
+of them is wrong by log K!. So target and proposal are restricted to the same set of
+labellings, and the others are counted.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from mixtures.types import Array
 __all__ = ["FEWEST_DRAWS", "marginal_likelihood"]
 
 FEWEST_DRAWS = 100
-"""Draws a chain that a bridge needs: half of them fit its proposal."""
+"""Draws per chain that a bridge needs: half of them fit its proposal."""
 
 
 def marginal_likelihood(
@@ -40,18 +40,19 @@ def marginal_likelihood(
 ) -> Evidence:
     """Estimate the marginal likelihood of a mixture, with its standard error.
 
-    ``"bridge"`` goes from posterior draws to a Gaussian mixture that EM fits to
-    them in unconstrained coordinates, repeated for every labelling of the
-    clusters: all K! up to five clusters; above, the labelling of a pivot and
-    those that exchange two of its clusters, with the posterior held to the same
-    labellings, in each of which it has the same share. ``"smc"`` tempers particles from the prior to the
-    posterior and needs no draws; it is slower and sees all labellings by itself.
+    ``"bridge"`` compares posterior draws with a Gaussian mixture that EM fits to
+    them in unconstrained coordinates, repeated for every labelling of the clusters:
+    all K! up to five clusters; for more, the labelling of a pivot and those that
+    exchange two of its clusters, with the posterior restricted to the same
+    labellings, in each of which it has the same share. ``"smc"`` tempers particles
+    from the prior to the posterior and needs no draws; it is slower and covers all
+    labellings by itself.
 
     Parameters
     ----------
     spec : GMM or BMM
-        The model. A "default" prior is made from the data and depends on K: the
-        marginal likelihoods of several K then compare models with their priors.
+        The model. A "default" prior is made from the data and depends on K, so the
+        marginal likelihoods of several K compare models together with their priors.
     X : array_like or frame, shape (n, D)
         The data.
     weights : array_like, shape (n,), optional
@@ -60,7 +61,7 @@ def marginal_likelihood(
         Posterior sample of the same model and data, for ``"bridge"``; drawn by
         default. Columns are matched to its features by name.
     method : {"bridge", "smc"}, default "bridge"
-        How to integrate.
+        The method of integration.
     runs, particles : int, default 4, 1000
         Independent runs of ``"smc"``, from which its standard error comes, and
         particles in each.
@@ -123,7 +124,7 @@ METHODS = ("bridge", "smc")
 
 
 def _of_runs(logs: Array) -> Evidence:
-    """Mean of unbiased estimates of the marginal likelihood, and its standard error."""
+    """Average unbiased estimates of the marginal likelihood; return the log and its standard error."""
     ratios = np.exp(logs - logs.max())
     relative = ratios.std(ddof=1) / np.sqrt(len(ratios)) / ratios.mean()
     log = float(logs.max() + np.log(ratios.mean()))
@@ -133,9 +134,9 @@ def _of_runs(logs: Array) -> Evidence:
 
 
 def _draws(tree: xr.DataTree, spec: Mixture) -> dict[str, Array]:
-    """Draws (chain, draw, ...) of every parameter, as many as a bridge needs."""
+    """Draws (chain, draw, ...) of every parameter; refuse too few for a bridge."""
     posterior = tree["posterior"].to_dataset()
     draws = {name: posterior[name].transpose("chain", "draw", *own).values for name, own in spec.dims.items()}
     if draws["alpha"].shape[1] < FEWEST_DRAWS:
-        raise InputError(f"a bridge needs at least {FEWEST_DRAWS} draws a chain, half to fit its proposal")
+        raise InputError(f"a bridge needs at least {FEWEST_DRAWS} draws per chain, half to fit its proposal")
     return draws

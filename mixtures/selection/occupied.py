@@ -1,4 +1,4 @@
-"""How many clusters of an overfitted mixture hold rows: a posterior of their number."""
+"""Posterior of the number of clusters of an overfitted mixture that hold rows."""
 
 from typing import Any
 
@@ -28,25 +28,25 @@ def occupied_clusters(
     weights: Any = None,
     random_seed: int | np.random.Generator | None = None,
 ) -> OccupiedClusters:
-    """Count the clusters that hold rows, in every posterior draw of an overfitted mixture.
+    """Count the clusters that hold rows in every posterior draw of an overfitted mixture.
 
     With a concentration of the weights well below half the number of parameters
     of a cluster, such as ``GMM(10, weight_concentration=0.01)``, a mixture with
-    too many clusters empties those it does not need. Rows are dealt to clusters
-    at random, by each draw's responsibilities; no threshold on alpha is needed.
+    too many clusters empties those it does not need. Rows are assigned to clusters
+    at random by each draw's responsibilities; no threshold on alpha is needed.
 
     Parameters
     ----------
     tree : xarray.DataTree
         Posterior sample of the model; labels do not matter.
     spec : GMM or BMM
-        The model, its number of clusters an upper bound.
+        The model; its number of clusters is an upper bound.
     X : array_like or frame, shape (n, D)
         The data that were fitted; columns are matched to the sample's by name.
     weights : array_like of int, shape (n,), optional
         Frequency weights, whole numbers.
     random_seed : int or numpy.random.Generator, optional
-        Seed of the dealing.
+        Seed of the random assignment.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def occupied_clusters(
     posterior, k = tree["posterior"], spec.n_components
     counts = np.ones(data.n_rows) if data.weights is None else data.weights
     if (counts != np.round(counts)).any():
-        raise InputError("weights must be whole numbers here: a row is dealt as often as it counts")
+        raise InputError("weights must be whole numbers here: a row is assigned as often as it counts")
     rng, draws = generator(random_seed), checked_draws(spec, tree)
     numbers = np.empty(len(draws["alpha"]), dtype=int)
     for s in range(len(numbers)):
@@ -93,7 +93,7 @@ def occupied_clusters(
 
 
 def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:
-    """R-hat and ESS of the number itself; one that never changes in any chain has mixed."""
+    """Check R-hat and ESS of the number; if it never changes in any chain, it has mixed."""
     if (numbers == numbers[0, 0]).all():
         return ()
     figures = summarise(numbers[..., None].astype(float), 0.9)

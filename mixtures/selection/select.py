@@ -1,4 +1,4 @@
-"""Choosing the number of clusters: every K fitted, its criteria in one table, and a rule that is stated."""
+"""Choice of the number of clusters: fits for every K, a table of criteria, and a stated rule."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -56,22 +56,22 @@ def select(
 
         AIC = -2 log L + 2 p
         BIC = -2 log L + p log n
-        ICL = BIC - 2 sum_i log r_i,z(i),   z(i) the likeliest cluster of row i
+        ICL = BIC - 2 sum_i log r_i,z(i),   z(i) the most probable cluster of row i
 
-    The lower the better. These three take seconds. ``"loo"`` (expected log
-    predictive density of a row left out, hidden clusters summed out) and
-    ``"evidence"`` (log marginal likelihood) are the better the higher and draw
-    from the posterior of every K: tens of seconds.
+    Lower is better. These three take seconds. For ``"loo"`` (expected log predictive
+    density of a row left out, hidden clusters summed out) and ``"evidence"`` (log
+    marginal likelihood) higher is better; they sample from the posterior of every K,
+    which takes tens of seconds.
 
-    EM at K also starts from every split of one cluster of K - 1, if that is among
-    those fitted. Where there is no prior and nothing collapses the
-    log-likelihood is then never lower than at K - 1.
+    EM at K also starts from every split of one cluster of the fit with K - 1, if there
+    is one. Without a prior, and if nothing collapses, the log-likelihood is then never
+    lower than at K - 1.
 
     Parameters
     ----------
     spec : GMM or BMM
-        The model; its own ``n_components`` does not matter. A "default" prior
-        is resolved for every K anew.
+        The model; its own ``n_components`` is ignored. A "default" prior is resolved
+        again for every K.
     X : array_like or frame, shape (n, D)
         The data.
     n_components : iterable of int, default range(1, 7)
@@ -81,12 +81,12 @@ def select(
     criteria : iterable of {"aic", "bic", "icl", "loo", "evidence"} or "all"
         What to compute; ``("aic", "bic", "icl")`` by default.
     n_init : int, default 10
-        Starts of EM, besides the splits.
+        Starts of EM, in addition to the splits.
     draws, tune, chains : int, default 1000, 500, 4
         As in `sample`.
     fits : dict of int to EMFit, optional
-        Fits of the same model and data that are known by K, such as ``{3: cc.em}`` of a
-        crosscheck: one that no start exceeds is the fit of its K.
+        Known fits of the same model and data by K, such as ``{3: cc.em}`` of a
+        crosscheck: such a fit is used for its K if no start does better.
     random_seed : int or numpy.random.Generator, optional
         Seed of everything.
     progressbar : bool, default True
@@ -95,17 +95,17 @@ def select(
     Returns
     -------
     Selection
-        Table, fits and a recommendation that states its rule: the evidence
-        decides where it was computed (of those that it does not tell apart, the
-        fewest clusters), else the BIC, else the first criterion asked for. Where that
-        is the largest K tried the rule says so, and a note says where skewed columns
-        are why the BIC takes so many.
-        After an interrupt it holds the K that were done.
+        Table, fits and a recommendation that states its rule: the evidence decides if
+        it was computed (the fewest clusters among those it cannot distinguish),
+        otherwise the BIC, otherwise the first criterion requested. The rule says if
+        this is the largest K tried, and a note says if skewed columns are the reason
+        for so many clusters by the BIC. After an interrupt it holds the K that were
+        finished.
 
     Raises
     ------
     InputError
-        If the data cannot be modelled whatever K, or a criterion does not go
+        If the data cannot be modelled with any K, or a criterion cannot be computed
         with the prior or the weights.
 
     References
@@ -157,7 +157,7 @@ def select(
 def check_comparison(
     spec: Mixture, X: Any, criteria: Iterable[str] | str, draws: int, weights: Any = None
 ) -> tuple[tuple[str, ...], Data]:
-    """Criteria and data of a comparison; refuses what no K could make right, before anything is fitted."""
+    """Check the criteria and data of a comparison before anything is fitted."""
     asked = _check_criteria(criteria)
     check_kind(Mixture, "a GMM or BMM", spec=spec)
     if "evidence" in asked and draws < FEWEST_DRAWS:
@@ -210,7 +210,7 @@ def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None
 
 @dataclass(frozen=True)
 class _Run:
-    """What every K is fitted with, and what has been fitted so far."""
+    """The options of every fit, and the fits so far."""
 
     spec: Mixture
     data: Data
@@ -223,7 +223,7 @@ class _Run:
     samples: dict[int, xr.DataTree] = field(default_factory=dict)
 
     def row(self, k: int) -> dict[str, Any]:
-        """Row of the table for one K; where it cannot be fitted, the reason."""
+        """Row of the table for one K, or the reason why it cannot be fitted."""
         try:
             em, notes = self._best_known(*self._fit(k))
         except (InputError, CollapseError, NonMonotoneError) as error:
@@ -243,14 +243,14 @@ class _Run:
         return {**figures, "notes": "; ".join(notes)}
 
     def _best_known(self, em: EMFit, notes: list[str]) -> tuple[EMFit, list[str]]:
-        """The fit, or the known one of the same K if that is not lower."""
+        """The fit, or the known fit of the same K if that is not lower."""
         known = self.known.get(em.spec.n_components)
         if known is None or known.log_posterior < em.log_posterior - same_height(em.log_posterior):
             return em, notes
         return replace(known, restarts=replace(em.restarts, best=known.log_posterior)), _fit_notes(known)
 
     def _fit(self, k: int) -> tuple[EMFit, list[str]]:
-        """EM from random starts and from splits of one cluster fewer; the best of all."""
+        """Fit by EM from random starts and from splits of the fit with one cluster fewer; return the best."""
         spec = resolve(replace(self.spec, n_components=k), self.data)
         fewer = self.fits.get(k - 1)
         try:
@@ -272,7 +272,7 @@ class _Run:
         return found, [*_fit_notes(found), f"a split of K = {k - 1} is {above:.2g} nats above every restart"]
 
     def _from_splits(self, spec: Mixture, fewer: EMFit | None, *, floor: bool) -> EMFit | None:
-        """Best fit started from K - 1 clusters, each split in turn; with K - 1 itself as the floor or not."""
+        """Best fit from starts that split each of K - 1 clusters, optionally no worse than K - 1 itself."""
         if fewer is None:
             return None
         loose, best = TOLERANCES.em_step_restart, None
@@ -325,7 +325,7 @@ def _fit_notes(em: EMFit) -> list[str]:
 
 
 def _log_assigned(em: EMFit, data: Data) -> float:
-    """Sum over rows of the log probability of their likeliest cluster."""
+    """Sum over rows of the log probability of their most probable cluster."""
     log_r = np.concatenate(
         [
             log_softmax(em.spec.log_joint(em.params)(block.T), axis=0).max(axis=0)
@@ -336,13 +336,13 @@ def _log_assigned(em: EMFit, data: Data) -> float:
 
 
 def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
-    """PSIS-LOO over the rows, hidden clusters summed out; a Pareto k that is not a number counts as bad."""
+    """PSIS-LOO over the rows with hidden clusters summed out; a Pareto k that is NaN counts as bad."""
     from arviz_stats import loo
 
     if tree["posterior"].sizes["draw"] < 2:
         raise InputError("LOO needs many draws, the tree has one per chain")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # bad Pareto k are counted and told of below
+        warnings.simplefilter("ignore", UserWarning)  # bad Pareto k are counted and reported below
         found = loo(tree, pointwise=True)
     k = np.asarray(found.pareto_k)
     bad = int(np.sum(~(np.isfinite(k) & (k <= found.good_k))))

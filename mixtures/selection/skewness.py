@@ -1,4 +1,4 @@
-"""Whether skewed columns, rather than more clusters, are why a criterion takes so many."""
+"""Whether skewed columns are the reason why the BIC prefers many clusters."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ STARTS = 3
 
 
 def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.Generator) -> str:
-    """Say so if fewer clusters describe power-transformed columns better than ``k`` describe the columns.
+    """Note if fewer clusters fit power-transformed columns better than ``k`` clusters fit the columns.
 
     The BIC of both is that of the original columns: the logarithm of the Jacobian is added to the
     log-likelihood of the transformed ones, and each power counts as a parameter.
@@ -34,7 +34,7 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
     data : Data
         The rows.
     k : int
-        The number of clusters that the BIC takes.
+        The number of clusters that the BIC prefers.
     bic : float
         Its BIC.
     rng : numpy.random.Generator
@@ -80,7 +80,7 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
 
 
 def _to_symmetry(column: Array) -> tuple[Array, float]:
-    """Column after its most likely power transformation, and the log of the Jacobian over its rows."""
+    """Column after its maximum likelihood power transformation, and the log Jacobian over its rows."""
     sd = column.std()
     if column.min() > 0:
         power: float

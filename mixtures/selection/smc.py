@@ -1,4 +1,4 @@
-"""Sequential Monte Carlo from the prior to the posterior: particles tempered, moved by HMC inside XLA."""
+"""Sequential Monte Carlo from the prior to the posterior, with HMC moves inside XLA."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from mixtures.types import Array
 __all__ = ["smc_log_evidence"]
 
 KEPT = 0.5
-"""Share of the particles that stays effective from one temperature to the next."""
+"""Effective share of the particles from one temperature to the next."""
 
 
 MOVES, LEAPFROGS = 6, 8
@@ -26,13 +26,13 @@ MOVES, LEAPFROGS = 6, 8
 
 
 ACCEPTED = 0.7
-"""Acceptance rate that the step size is steered to."""
+"""Acceptance rate that the step size is adapted to."""
 
 
 def smc_log_evidence(
     compiled: CompiledModel, rng: np.random.Generator, *, runs: int, particles: int, progressbar: bool
 ) -> Array:
-    """Log of unbiased estimates of the marginal likelihood, one a run."""
+    """Log of unbiased estimates of the marginal likelihood, one per run."""
     shown = track(range(runs), "SMC", shown=progressbar)
     return np.array([_run(compiled, rng, particles) for _ in shown])
 
@@ -71,7 +71,7 @@ def _prior_draws(compiled: CompiledModel, rng: np.random.Generator, n: int) -> A
 
 
 def _rise(height: Array, left: float) -> float:
-    """How far the temperature can rise while enough particles stay effective (Del Moral et al. 2012)."""
+    """Largest rise of the temperature that keeps enough particles effective (Del Moral et al. 2012)."""
 
     def excess(rise: float) -> float:
         log_weights = rise * height
@@ -82,7 +82,7 @@ def _rise(height: Array, left: float) -> float:
 
 
 def _systematic(weights: Array, rng: np.random.Generator) -> np.ndarray:
-    """Systematic resampling: places of the particles that go on."""
+    """Systematic resampling: positions of the surviving particles."""
     n = len(weights)
     places = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(n)) / n)
     return np.minimum(places, n - 1)
@@ -110,7 +110,7 @@ class Transitions:
     def _move(
         self, key: Any, x: Any, temperature: Any, step: Any, scale: Any, arrays: Any, prior_arrays: Any
     ) -> Any:
-        """Particles moved, their log-likelihoods, and the step size for the next temperature."""
+        """Move the particles; return them, their log-likelihoods, and the next step size."""
 
         def target(y: Any) -> Any:
             prior = self._log_prior(y * scale, prior_arrays, 1.0)
@@ -122,7 +122,7 @@ class Transitions:
         def transition(i: Any, carry: Any) -> Any:
             states, step = carry
             keys = jax.random.split(jax.random.fold_in(key, i), len(x) + 1)
-            jitter = jax.random.uniform(keys[0], minval=0.7, maxval=1.3)  # no trajectory comes full circle
+            jitter = jax.random.uniform(keys[0], minval=0.7, maxval=1.3)  # against periodic trajectories
             states, info = jax.vmap(one, in_axes=(0, 0, None))(keys[1:], states, step * jitter)
             accepted = jnp.nan_to_num(info.acceptance_rate).mean()
             return states, step * jnp.exp(accepted - ACCEPTED)

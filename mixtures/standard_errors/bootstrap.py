@@ -1,8 +1,8 @@
-"""Bootstrap of EM: the fit repeated on data made anew, or on the data weighted at random.
+"""Bootstrap of EM: the fit is repeated on simulated data, or on the data with random weights.
 
 Every replicate starts from the fit, so that it finds the same mode and nearly
-the same labels, and is fitted by the very same specification: a "default" prior
-is not resolved again from the replicate.
+the same labels, and uses the same specification: a "default" prior is not
+resolved again from the replicate.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ from mixtures.types import Array
 __all__ = ["Replicates", "bootstrap", "simulated", "weighted"]
 
 MAX_ITER = 10_000
-"""Iterations that a replicate may take."""
+"""Largest number of iterations of a replicate."""
 
 
 Resample = Callable[[np.random.Generator], Data]
-"""Another data set like the one that was fitted."""
+"""Function that resamples the fitted data."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Replicates:
     Attributes
     ----------
     tree : xarray.DataTree or None
-        Parameters of the replicates, labels aligned to the fit; None if all collapsed.
+        Parameters of the replicates, with labels aligned to the fit; None if all collapsed.
     n_resamples : int
-        Replicates made.
+        Number of replicates made.
     collapsed : int
-        How many of them collapsed onto a degenerate cluster, and are not in the tree.
+        Number of them that collapsed onto a degenerate cluster; these are not in the tree.
     unfinished : int
-        How many had not converged; these are in the tree.
+        Number of them that did not converge; these are in the tree.
     """
 
     tree: xr.DataTree | None
@@ -59,7 +59,7 @@ class Replicates:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What did not go as it should, in words."""
+        """Describe what went wrong."""
         notes = []
         if self.collapsed:
             notes.append(
@@ -72,7 +72,7 @@ class Replicates:
 
 
 def simulated(em: EMFit, data: Data) -> Resample:
-    """Parametric bootstrap: as many rows as there are, or are counted, drawn from the fit."""
+    """Parametric bootstrap: as many rows as there are, or as the weights count, drawn from the fit."""
     n, repeats = max(2, round(data.total)), data.compressed is not data
 
     def resample(rng: np.random.Generator) -> Data:
@@ -84,10 +84,10 @@ def simulated(em: EMFit, data: Data) -> Resample:
 
 
 def weighted(em: EMFit, data: Data) -> Resample:
-    """Weighted likelihood bootstrap: the rows, with ``n Dirichlet(1, ..., 1)`` for weights.
+    """Weighted likelihood bootstrap: the rows with weights ``n Dirichlet(1, ..., 1)``.
 
     A row that counts ``w`` times gets the sum of the weights of ``w`` rows, which
-    is in proportion to Gamma(w); so rows that repeat are looked at once.
+    is proportional to a Gamma(w) variable; so repeated rows are visited once.
     """
     rows = data.compressed
     counts = np.ones(rows.n_rows) if rows.weights is None else rows.weights
@@ -108,7 +108,7 @@ def bootstrap(
     *,
     progressbar: bool = False,
 ) -> Replicates:
-    """Fit resampled data again and again, by EM with leaps (SQUAREM).
+    """Fit resampled data repeatedly by accelerated EM (SQUAREM).
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def bootstrap(
     data : Data
         The data that were fitted.
     resample : callable
-        `simulated` or `weighted` of them.
+        `simulated` or `weighted`, applied to the data.
     n_resamples : int
         Number of replicates.
     rng : numpy.random.Generator
@@ -128,7 +128,7 @@ def bootstrap(
     Returns
     -------
     Replicates
-        Parameters of the replicates, and what became of the others.
+        Parameters of the replicates, and counts of those that failed.
 
     References
     ----------

@@ -21,7 +21,7 @@ class NormalAtMode:
     value : dict of ndarray
         The mode.
     root : dict of ndarray, each (..., m)
-        Square root of the covariance, an axis added for z.
+        Square root of the covariance, with a last axis for z.
     bound : dict of ndarray of bool
         Entries on the boundary of their space, which are held there.
     """
@@ -40,7 +40,7 @@ class NormalAtMode:
         }
 
     def sample(self, n_draws: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Draws (n_draws, ...) by name; nothing keeps them inside the space."""
+        """Draws (n_draws, ...) by name; they may lie outside the parameter space."""
         z = rng.standard_normal((n_draws, next(iter(self.root.values())).shape[-1]))
         return {name: value + np.tensordot(z, self.root[name], (1, -1)) for name, value in self.value.items()}
 
@@ -48,13 +48,13 @@ class NormalAtMode:
 def observed_information(
     compiled: CompiledModel, params: Mapping[str, Array], on_boundary: Mapping[str, np.ndarray]
 ) -> NormalAtMode:
-    """Inverse of the observed information at a mode of the density over the parameters, delta method.
+    """Invert the observed information at a mode of the density over the parameters, by the delta method.
 
-    The Hessian is taken in unconstrained coordinates and pulled back. That is
-    the Hessian on the tangent space of the parameters (of the simplex for alpha,
-    of symmetric matrices for Sigma) exactly: the two differ by the gradient
-    times the curvature of the transform, and at a mode the gradient on the
-    tangent space is zero. It equals the information of Louis and of Oakes.
+    The Hessian is computed in unconstrained coordinates and transformed back. This
+    is exactly the Hessian on the tangent space of the parameters (of the simplex for
+    alpha, of symmetric matrices for Sigma): the two differ by the gradient times the
+    curvature of the transform, and at a mode the gradient on the tangent space is
+    zero. It equals the information of Louis and of Oakes.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def observed_information(
     params : dict of ndarray
         The mode, moved off the boundary of its space.
     on_boundary : dict of ndarray of bool
-        Entries that sit on their boundary: they are held there.
+        Entries on their boundary, which are held there.
 
     Returns
     -------
     NormalAtMode
-        Mode, covariance, and what was held.
+        Mode, covariance, and the entries held.
 
     Raises
     ------

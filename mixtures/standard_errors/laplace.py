@@ -1,10 +1,10 @@
 """Normal approximations at a mode: the observed information, and Laplace's in the sampled space.
 
-They are two. The information belongs to the mode of the density over the
-parameters themselves, where EM ends; its sds are carried to every parameter by
-the delta method. Laplace's normal lies in the unconstrained coordinates, at the
-mode of the density *there*, with the Jacobian: another point than the MAP. Its
-draws go through the transform, so they stay inside the space and may be skew.
+There are two. The information belongs to the mode of the density over the
+parameters themselves, where EM ends; the delta method gives the sd of every
+parameter. Laplace's normal is in the unconstrained coordinates, at the mode of the
+density *there*, with the Jacobian: another point than the MAP. Its draws are
+transformed back, so they stay inside the parameter space and may be skewed.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def laplace_draws(
 ) -> dict[str, Array]:
     """Draws of Laplace's approximation to the posterior in unconstrained coordinates.
 
-    From ``start`` the density with the Jacobian is climbed to its own mode.
+    The search starts at ``start`` and climbs to the mode of the density with the Jacobian.
 
     Parameters
     ----------

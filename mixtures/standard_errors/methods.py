@@ -1,4 +1,4 @@
-"""The methods behind `uncertainty`, each an answer of one kind, and the table of them all."""
+"""The methods of `uncertainty`, with a common form of answer, and the table of all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ __all__ = ["ANSWERS", "compare"]
 
 @dataclass(frozen=True)
 class _Task:
-    """What every method is given."""
+    """Input of every method."""
 
     target: MixtureTarget
     em: EMFit
@@ -44,7 +44,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Sds and interval bounds (each by name), draws, and notes; nothing but notes where there is none."""
+    """Sds and interval bounds by name, draws, and notes; only notes if the method gives no answer."""
 
     sd: Mapping[str, Array] | None = None
     bounds: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
@@ -53,7 +53,7 @@ class _Answer:
 
 
 def _information(task: _Task, rng: np.random.Generator) -> _Answer:
-    """Observed information at EM; its interval is normal."""
+    """Observed information at EM, with normal intervals."""
     spec, em = task.em.spec, task.em
     try:
         normal = observed_information(
@@ -161,7 +161,7 @@ def _tree(task: _Task, drawn: Mapping[str, Array], what: str) -> xr.DataTree:
 
 
 def _from_draws(task: _Task, tree: xr.DataTree, notes: tuple[str, ...] = ()) -> _Answer:
-    """Sds and quantiles of draws."""
+    """Standard deviations and quantiles of draws."""
     drawn = flat_draws(tree, task.em.spec.dims)
     tail = (1 - task.ci_prob) / 2
     bounds = [{name: np.quantile(x, q, axis=0) for name, x in drawn.items()} for q in (tail, 1 - tail)]
@@ -170,7 +170,7 @@ def _from_draws(task: _Task, tree: xr.DataTree, notes: tuple[str, ...] = ()) -> 
 
 
 def _side_by_side(em: EMFit, data: Data, answers: Mapping[str, _Answer]) -> Uncertainty:
-    """Put the answers together, a row a parameter, symmetric matrices by their lower triangle."""
+    """Join the answers, one row per parameter; symmetric matrices give their lower triangle."""
     names = {"feature": data.features, "feature_bis": data.features}
     places = entries({name: em.params[name].shape for name in em.spec.dims}, em.spec.dims, names)
 
@@ -189,7 +189,7 @@ def _side_by_side(em: EMFit, data: Data, answers: Mapping[str, _Answer]) -> Unce
     if em.spec.prior is None:
         notes.append("prior=None: information and bootstraps are those of maximum likelihood")
     if not em.converged:
-        notes.append("EM did not converge: what is said here of its mode is not to be relied on")
+        notes.append("EM did not converge: results at its mode are not reliable")
     return Uncertainty(
         table=table,
         intervals=pd.DataFrame(bounds, index=index),

@@ -1,10 +1,10 @@
-"""How sure the parameters are: information, Laplace, two bootstraps and NUTS in one table.
+"""Uncertainty of the parameters: information, Laplace, two bootstraps and NUTS in one table.
 
-They answer two questions. The bootstraps say how the estimate would scatter over
-new data; Laplace and NUTS say what these data, with the prior, leave open; the
-information is the large-sample answer to both. On much, well separated data from
-the model they agree. Where they part, something is to be learnt: few rows,
-overlapping clusters, a prior that matters, or a model that is wrong.
+They answer two questions. The bootstraps show how the estimate would vary over
+new data; Laplace and NUTS show the uncertainty that these data and the prior leave;
+the information is the large-sample answer to both. They agree on large, well
+separated data from the model. If they differ, there is a reason: few rows,
+overlapping clusters, a prior that matters, or a wrong model.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from mixtures.results.uncertainty import Uncertainty
 __all__ = ["METHODS", "check_methods", "uncertainty"]
 
 METHODS = ("information", "laplace", "bootstrap", "weighted", "nuts")
-"""Methods by the name that `uncertainty` takes, in the order of the table."""
+"""Names of the methods of `uncertainty`, in the order of the table."""
 
 
 def uncertainty(
@@ -58,15 +58,15 @@ def uncertainty(
         Frequency weights: a row of weight 2 counts as two rows.
     em : EMFit, optional
         A fit of the same model and data; by default EM is run. Columns are matched
-        to its by name.
+        to those of the fit by name.
     posterior : xarray.DataTree, optional
         A posterior sample of the same model and data, for "nuts"; by default it is
-        drawn. Its features are matched by name as well.
+        drawn. Its features are matched by name too.
     methods : "all" or sequence of str, default "all"
         "information": inverse of the observed information at EM, by the delta
         method; intervals are normal.
         "laplace": normal approximation in the sampled (unconstrained) space at the
-        mode *there*, which is not the MAP, its draws pushed through the transform.
+        mode *there*, which is not the MAP; its draws are transformed back.
         "bootstrap": EM on data simulated from the fit.
         "weighted": EM on the data under random weights, ``n Dirichlet(1, ..., 1)``.
         "nuts": the posterior sample.
@@ -74,18 +74,18 @@ def uncertainty(
         Replicates of each bootstrap; their sds have a relative error of about
         ``1 / sqrt(2 n_resamples)``.
     draws, tune, chains, sampler
-        As in `sample`; Laplace's draws are as many.
+        As in `sample`; Laplace uses the same number of draws.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
     random_seed : int or numpy.random.Generator, optional
-        Seed of everything; a method's answer does not depend on the others asked for.
+        Seed of everything; a method's answer does not depend on the other methods requested.
     progressbar : bool, default True
         Show the progress.
 
     Returns
     -------
     Uncertainty
-        Table, intervals and draws; after Ctrl-C of the methods that were done.
+        Table, intervals and draws; after Ctrl-C, of the methods that were finished.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def uncertainty(
 
 
 def check_methods(methods: str | Sequence[str], n_resamples: int) -> tuple[str, ...]:
-    """Names of methods, those of "all", in the order of the table; refuses what cannot be done."""
+    """Return the names of methods, or of all, in the order of the table; refuse invalid options."""
     check_whole(2, n_resamples=n_resamples)
     if isinstance(methods, str):
         methods = METHODS if methods == "all" else [name.strip() for name in methods.split(",")]
