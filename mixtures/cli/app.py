@@ -23,7 +23,7 @@ EXIT_CODES = (
 
 
 class Commands(TyperGroup):
-    """The commands; data in their place get a hint."""
+    """The group of commands; if data are given in place of a command, a hint follows."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command that the first argument names."""
@@ -79,7 +79,7 @@ app.command("demo", epilog=crosscheck.DEMO_EXAMPLES)(crosscheck.demo_command)
 
 
 def main() -> None:
-    """Run the command line; what it prints on, it finds as it is: closed, full or of few characters."""
+    """Run the command line, whatever the state of its output: closed, full or of a limited encoding."""
     try:
         prepare_streams()
         with flushed():

@@ -1,4 +1,4 @@
-"""Names that can be typed on the command line, here so that help needs none of the modules they come from."""
+"""Names accepted on the command line, listed here so that the help does not import other modules."""
 
 __all__ = ["COVARIANCES", "CRITERIA", "DATASETS", "METHODS", "MODELS"]
 

@@ -1,4 +1,4 @@
-"""What the commands share: their options, the data and model that these name, and how errors end."""
+"""Options shared by the commands."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
 
 
 def option(panel: str, *names: str, **settings: Any) -> Any:
-    """An option that the help shows in a panel."""
+    """Make an option that the help shows in a panel."""
     return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
@@ -47,7 +47,7 @@ SeparatorOption = Annotated[
     option(
         DATA,
         metavar="CHARACTER",
-        help="What separates cells in a text file, such as ';' or tab. By default its suffix says it.",
+        help="Separator of cells in a text file, such as ';' or tab; by default from the suffix.",
     ),
 ]
 
@@ -125,10 +125,10 @@ CriteriaOption = Annotated[
 StartsOption = Annotated[int, option(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
 
 
-DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws a chain.")]
+DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws per chain.")]
 
 
-TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws a chain.")]
+TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws per chain.")]
 
 
 ChainsOption = Annotated[int, option(FITTING, metavar="N", help="Chains.")]
@@ -199,7 +199,7 @@ NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A data
 
 
 def written(**outputs: tuple[Path | None, Callable[[Path], None]]) -> dict[str, Path]:
-    """Make the files that are asked for, each whatever becomes of the others; those that were made."""
+    """Write the requested files, each even if others fail; return those that were written."""
     made = {}
     for what, (file, write) in outputs.items():
         if file is None:

@@ -64,10 +64,10 @@ def predict_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say to which cluster every row belongs, and how sure that is.
+    """Predict the cluster of every row, with its probability.
 
-    With --from, by a saved result: from its posterior sample, where it has one, with intervals.
-    With -k, by EM fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
+    With --from a saved result is used; if it has a posterior sample, there are intervals. With -k
+    EM is fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
     from mixtures.clusters.prediction import fitted_in, prediction_table, select_features
     from mixtures.em.fit import fit_em
@@ -80,9 +80,9 @@ def predict_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     frame = load_frame(data, columns, exclude, separator, header, index)
-    if output is not None and frame.index.nlevels == 1:  # labels of several levels become text
+    if output is not None and frame.index.nlevels == 1:  # a MultiIndex becomes text
         check_table(frame.index.to_numpy(), output)
-    progress = output is not None and not (quiet or as_json)  # it would be drawn into the table
+    progress = output is not None and not (quiet or as_json)  # it would be mixed into the table
     if saved is not None:
         fitted = fitted_in(load(saved))
         frame, ignored = select_features(frame, fitted.features)
@@ -111,9 +111,9 @@ def predict_command(
 
 
 def _say_what_is_lost(text: str) -> None:
-    """Tell of characters that standard output prints as question marks; a table has none in silence."""
+    """Report characters that standard output prints as question marks."""
     encoding = sys.stdout.encoding
-    if codecs.lookup(encoding).name == "ascii":  # taken for a mistake: text goes out as UTF-8
+    if codecs.lookup(encoding).name == "ascii":  # unknown encoding: text is written as UTF-8
         return
     try:
         text.encode(encoding)
@@ -123,5 +123,5 @@ def _say_what_is_lost(text: str) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether a person looks at the output."""
+    """Whether the output is a terminal."""
     return sys.stdout.isatty()

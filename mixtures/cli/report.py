@@ -1,4 +1,4 @@
-"""``mixtures report``: a crosscheck, fitted now or saved before, as one HTML file."""
+"""``mixtures report``: a new or saved crosscheck as one HTML file."""
 
 import json
 from functools import partial
@@ -106,8 +106,8 @@ def report_command(
 ) -> None:
     """Write the posterior uncertainty report: one HTML file to send to a colleague.
 
-    With -k the model is crosschecked first; with --from a saved crosscheck is
-    reported, with its data if they are given. Exits with 0 if the certificate
+    With -k the model is crosschecked first; with --from the report is of a saved
+    crosscheck, with its data if they are given. Exits with 0 if the certificate
     holds, 1 if not, 2 on bad input.
     """
     from mixtures.agreement.crosscheck import crosscheck
@@ -146,7 +146,7 @@ def report_command(
         if frame is not None:
             frame, _ = select_features(frame, fitted_in(cc).features)
     else:
-        assert k is not None  # one of the two was named
+        assert k is not None  # one of the two was given
         spec = spec_of(model, k, covariance, prior, weight_concentration)
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
         checked: dict[str, Any] = {"n_init": n_init, "sampler": sampler, "progressbar": shown, **sampling}
@@ -158,7 +158,7 @@ def report_command(
             compared: dict[str, Any] = {"criteria": asked, "n_init": n_init, "progressbar": shown, **sampling}
             ks = range(1, max_k + 1)
             selection = select(spec, frame, ks, fits=known(cc), **compared)
-            if selection.contradicts(cc.em):  # one best fit in everything that is shown
+            if selection.contradicts(cc.em):  # the same best fit everywhere
                 cc = crosscheck(spec, frame, start=selection.fits[k].params, **checked)
                 if selection.contradicts(cc.em):
                     selection = select(spec, frame, ks, fits=known(cc), **compared)
@@ -181,7 +181,7 @@ def report_command(
 
 
 def known(cc: "Crosscheck") -> "dict[int, EMFit]":
-    """The fit of a crosscheck by its number of clusters."""
+    """Return the fit of a crosscheck by its number of clusters."""
     return {} if cc.em is None else {cc.em.spec.n_components: cc.em}
 
 

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, errors in words, reading data, writing results."""
+"""Common parts of all commands: exit codes, error messages, reading data, writing results."""
 
 import csv
 import os
@@ -36,23 +36,23 @@ HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
 
 SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
-"""Names of separators that a shell makes hard to type."""
+"""Names of separators that are hard to type in a shell."""
 
 
 def examples(*commands: str) -> str:
-    """End of a command's help: what one might type, each on a line of its own."""
+    """Examples at the end of a command's help, one per line."""
     return "\n".join(["", "[bold]Examples[/]", *(f"  {plain(command)}" for command in commands)])
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """End bad input with exit code 2, a fit that cannot be had with 1, Ctrl-C with 130; never a traceback."""
+    """Exit with 2 on bad input, 1 if no fit is possible, 130 after Ctrl-C; never show a traceback."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             with warnings.catch_warnings(), flushed():
                 for told in (ConvergenceWarning, DataWarning, IdentifiabilityWarning):
-                    warnings.simplefilter("ignore", told)  # notes and lines of the verdict say it
+                    warnings.simplefilter("ignore", told)  # notes and checks report it
                 command(*args, **kwargs)
         except InputError as error:
             complain(error)
@@ -96,13 +96,13 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
 
 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
-    """What a result is to say of where it comes from."""
+    """The origin of a result, to save with it."""
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
     return told | {"command": _command(context)}
 
 
 def _command(context: typer.Context) -> str:
-    """The command as it could be typed again: what differs from the defaults."""
+    """The command, with the options that differ from the defaults."""
     words = ["mixtures", str(context.info_name)]
     for parameter in context.command.params:
         value = context.params.get(str(parameter.name))
@@ -116,14 +116,14 @@ def _command(context: typer.Context) -> str:
 
 
 def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:
-    """Name the files that were written, each by what is in it."""
+    """Name the files that were written, with their contents."""
     for what, file in made.items():
         if not quiet and not is_stream(file):
             typer.echo(visible(f"{what} written to {file}"))
 
 
 def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> "Mixture":
-    """Specification that the options ask for."""
+    """Specification given by the options."""
     from mixtures.families.registry import MODELS
 
     if model not in MODELS:
@@ -149,7 +149,7 @@ def load_frame(
     header: bool | None = None,
     index: str | None = None,
 ) -> "pd.DataFrame":
-    """Data by name, from a file or from standard input, and of them the columns asked for."""
+    """Load data by name, from a file or from standard input, and select the requested columns."""
     from mixtures.data.datasets import load
     from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
 
@@ -175,7 +175,7 @@ def load_frame(
 
 
 def _names(listed: str) -> list[str]:
-    """Columns that an option lists; quotation marks hold one with a comma together."""
+    """Columns listed in an option; a name with a comma must be quoted."""
     try:
         (names,) = csv.reader([listed], skipinitialspace=True)
     except csv.Error as error:

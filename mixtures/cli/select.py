@@ -81,7 +81,7 @@ def select_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Fit several numbers of clusters, compare them, and recommend one by a rule that is stated.
+    """Fit several numbers of clusters, compare them, and recommend one by a stated rule.
 
     Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
     """

@@ -1,4 +1,4 @@
-"""Results on the terminal and in tables: text that came from data, and numbers that JSON knows."""
+"""Results on the terminal and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -39,11 +39,11 @@ __all__ = [
 
 
 COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
-"""Colours of a terminal by the state of a result."""
+"""Terminal colours by the state of a result."""
 
 
 LABEL_WIDTH = 20
-"""Characters that the name of a parameter has at least; a longer one goes over several lines."""
+"""Smallest width of the names of parameters; longer ones are wrapped."""
 
 
 NEEDED_LEAST = (
@@ -58,11 +58,11 @@ NEEDED_LEAST = (
         "log_evidence_se",
     ),
 )
-"""Columns of tables by the order in which they are left out where a terminal has no room for all."""
+"""Columns of tables in the order in which they are left out of a narrow terminal."""
 
 
 def show_crosscheck(cc: Crosscheck, rows: int) -> None:
-    """Print the table (at most so many rows), the certificate, the notes and the verdict."""
+    """Print the table (at most ``rows`` rows), the certificate, the notes and the verdict."""
     out = console()
     spec = cc.mode.spec
     _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
@@ -87,7 +87,7 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
 
 
 def show_interrupt(error: KeyboardInterrupt) -> None:
-    """Show the point that had been found by then, if any, and say what became of files."""
+    """Show the point found before the interrupt, if any, and the state of the files."""
     out = console(stderr=True)
     found = error.partial if isinstance(error, Interrupted) else None
     if isinstance(found, EMFit | MAPFit):
@@ -109,7 +109,7 @@ def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
 
 
 def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> None:
-    """Print a table of parameters, of its columns as many as there is room for."""
+    """Print a table of parameters with as many columns as fit."""
     shown = ruled_table(title)
     labels = [visible(str(label), longest=LONGEST_LABEL) for label in table.index[:rows]]
     label_width = min(LABEL_WIDTH, max(map(cell_len, ["parameter", *labels])))
@@ -129,7 +129,7 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
 
 
 def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
-    """Columns that fit into so many characters; what is needed least is left out first."""
+    """Columns that fit into a number of characters; the least important are left out first."""
     room -= 2  # the edges
     widths = {name: 2 + max(map(cell_len, [name, *column])) for name, column in cells.items()}
     kept = list(cells)
@@ -204,7 +204,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def show_selection(selection: Selection) -> None:
-    """Print the criteria of every K, the notes, and what the rule came to."""
+    """Print the criteria of every K, the notes, and the recommendation."""
     out = console()
     table = selection.table
     shown = ruled_table("Numbers of clusters")

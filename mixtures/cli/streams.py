@@ -1,4 +1,4 @@
-"""Standard streams as a process finds them: closed, full, or of an encoding that lacks characters."""
+"""Standard streams that may be closed, full, or of a limited encoding."""
 
 import errno
 import os
@@ -19,19 +19,19 @@ from mixtures.errors import InputError
 __all__ = ["complain", "file_of", "flushed", "prepare_streams", "standard_input"]
 
 UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EAGAIN}
-"""Errors of a stream that takes no more; those of files are told where files are written."""
+"""Errors of a stream that accepts no more; errors of files are reported where they are written."""
 
 
 def prepare_streams() -> None:
-    """Refuse a standard output that is closed, and print what an encoding lacks as question marks.
+    """Refuse a closed standard output, and print characters that its encoding lacks as question marks.
 
-    Progress is for a person, on standard error: what is printed may end in a pipe that nobody
-    reads to its end, which must not end the work.
+    Progress goes to standard error: standard output may be a pipe that closes early, which must
+    not end the computation.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:  # else the next file to be opened would be the one that is printed to
+        except OSError:  # otherwise output would go to the next file that is opened
             os.open(os.devnull, os.O_RDWR)
     if sys.stdout is None:
         raise OSError("standard output is closed; send it to /dev/null to have nothing printed")
@@ -43,7 +43,7 @@ def prepare_streams() -> None:
 
 @contextmanager
 def flushed() -> Iterator[None]:
-    """Have all that is printed written; an `OSError` says that it cannot be."""
+    """Flush standard output; raise `OSError` if that fails."""
     try:
         try:
             yield
@@ -53,14 +53,14 @@ def flushed() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITABLE:
             raise
-        with suppress(OSError):  # what waits to be printed is thrown away, or Python would fail as it ends
+        with suppress(OSError):  # buffered output is discarded, or Python would fail at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise OSError(f"standard output cannot be written ({os.strerror(error.errno)})") from error
 
 
 @contextmanager
 def standard_input() -> Iterator[BinaryIO]:
-    """Standard input as bytes; an `InputError` says why there is none."""
+    """Read standard input as bytes; an `InputError` says why that fails."""
     if sys.stdin is None:
         raise InputError("standard input is closed; name a file, or send CSV to it")
     try:
@@ -70,9 +70,9 @@ def standard_input() -> Iterator[BinaryIO]:
 
 
 def file_of(place: int | str | Path) -> object:
-    """What tells a regular file from every other, by whatever name; of one still to be made, its path.
+    """Identity of a regular file, whatever its name; for a file not yet made, its path.
 
-    A number is a descriptor. None if there is something else, such as a pipe.
+    A number is a descriptor. None for anything else, such as a pipe.
     """
     try:
         found = os.fstat(place) if isinstance(place, int) else os.stat(place)
@@ -82,6 +82,6 @@ def file_of(place: int | str | Path) -> object:
 
 
 def complain(error: Exception) -> None:
-    """Say in a line what is wrong, where anybody can hear it."""
+    """Print an error on one line on standard error, if that is open."""
     with suppress(OSError):
         console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)

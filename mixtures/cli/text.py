@@ -1,4 +1,4 @@
-"""Text on a terminal and in tables, safe whatever the data hold."""
+"""Text on a terminal and in tables, safe for any data."""
 
 import csv
 import errno
@@ -41,14 +41,14 @@ __all__ = [
 ]
 
 FORMULA_SIGNS = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\uff20"
-"""What a spreadsheet takes for the beginning of a formula; some pass over white space before it."""
+"""Characters that start a formula in a spreadsheet; some ignore white space before them."""
 
 ANOTHER_CELL = re.compile(rf"[;\t|]\s*[{re.escape(FORMULA_SIGNS)}]")
-"""A formula behind what separates cells in some countries' spreadsheets, unless quotation marks hold it."""
+"""A formula after a character that separates cells in some countries' spreadsheets, unless quoted."""
 
 
 LONGEST_LABEL = 100
-"""Characters printed of a label in a table at most."""
+"""Largest number of characters printed of a label in a table."""
 
 
 PARQUET = (".parquet", ".pq")
@@ -59,12 +59,12 @@ TABLES = (".csv", *PARQUET)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A terminal that takes no word of a text for a picture or a number."""
+    """A rich console that does not replace emoji codes or highlight numbers."""
     return Terminal(stderr=stderr, emoji=False, highlight=False)
 
 
 def plain(text: str) -> str:
-    """The same for `rich`, which would read markup in it."""
+    """Escape text for `rich`, which would read markup in it."""
     return escape(visible(text))
 
 
@@ -81,14 +81,14 @@ def ruled_table(title: str) -> Table:
 
 
 def finite(row: dict[Any, Any]) -> dict[str, Any]:
-    """Row with numbers JSON knows: null for NaN and infinities."""
+    """Row with numbers that JSON allows: null for NaN and infinities."""
     return {str(k): None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
 
 
 def spreadsheet_safe(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Table whose text a spreadsheet shows and does not run; numbers stay numbers.
+    """Table whose text a spreadsheet does not execute; numbers stay numbers.
 
-    Text that begins as a formula does gets an apostrophe in front (OWASP, "CSV Injection").
+    Text that begins like a formula gets an apostrophe in front (OWASP, "CSV Injection").
     """
     safe = frame.rename(columns=_safe, index=_safe)
     from pandas.api.types import is_numeric_dtype
@@ -111,22 +111,22 @@ def _safe(cell: Any) -> Any:
 
 
 def write_table(frame: "pd.DataFrame", path: Path) -> None:
-    """Write a table to a Parquet file, or to one of CSV."""
+    """Write a table to a Parquet or CSV file."""
     content = parquet_bytes(frame, path) if path.suffix.lower() in PARQUET else as_csv(frame).encode()
     with replacing(path) as file:
         file.write(content)
 
 
 class Terminal(Console):
-    """A terminal that ends no process by itself when nobody reads it any more."""
+    """A console that does not end the process when its pipe is closed."""
 
     def on_broken_pipe(self) -> None:
-        """Let the error go on, to be told in a line."""
+        """Raise the error again, so that it is reported on one line."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def starts_formula(cell: str) -> bool:
-    """Whether a spreadsheet may take a text for a formula, whatever that is not seen stands before it."""
+    """Whether a spreadsheet may read text as a formula, even after invisible characters."""
     seen = next((c for c in cell if not c.isspace() and category(c) not in STEERING), "")
     return cell.startswith(("\t", "\r", "\n")) or (seen != "" and seen in FORMULA_SIGNS)
 
@@ -152,7 +152,7 @@ def parquet_bytes(frame: "pd.DataFrame", path: Path) -> bytes:
 
 
 def check_table(labels: np.ndarray, path: Path) -> None:
-    """Refuse row labels that a table cannot be written with, before there is one."""
+    """Refuse row labels that cannot be written, before there is a table."""
     import pandas as pd
 
     if path.suffix.lower() in PARQUET:

@@ -1,4 +1,4 @@
-"""Pictures of mixtures on matplotlib: each takes axes and returns them; a cluster has one colour in all."""
+"""Plots of mixtures with matplotlib. Each takes and returns axes; a cluster has the same colour in all."""
 
 from mixtures.plot.clusters import clusters, responsibilities, scatter
 from mixtures.plot.criteria import selection

@@ -1,4 +1,4 @@
-"""Data and clusters in the plane or on a line; with a posterior sample, how sure the clusters are."""
+"""Data and clusters in one or two features, with their uncertainty from a posterior sample."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from mixtures.types import Array
 __all__ = ["clusters", "responsibilities", "scatter"]
 
 GRID = 400
-"""Points at which a density over one feature is drawn."""
+"""Number of points of a density over one feature."""
 
 
 def scatter(
@@ -49,7 +49,7 @@ def scatter(
     Raises
     ------
     InputError
-        If a column is not there, or the labels do not fit the rows.
+        If a column does not exist, or the labels do not match the rows.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def clusters(
     """Draw the data with their clusters: ellipses over two features, densities over one.
 
     A cluster's opacity follows its weight alpha. With a posterior sample the
-    clusters of ``n_draws`` draws lie over one another: what is blurred is unsure.
+    clusters of ``n_draws`` draws are drawn over one another: blur shows uncertainty.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def clusters(
 def _met(
     spec: Mixture, X: Any, params: Mapping[str, Any] | xr.DataTree
 ) -> tuple[Mixture, Data, Mapping[str, Any] | xr.DataTree]:
-    """Model, rows and what is known of its parameters, with the columns of the fit in its order."""
+    """Return model, rows and parameters, with the columns in the order of the fit."""
     return of_sample(spec, X, params) if isinstance(params, xr.DataTree) else (spec, spec.read(X), params)
 
 
@@ -218,11 +218,11 @@ def responsibilities(
     features: tuple[str, ...] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which cluster every row belongs to, and how sure that is.
+    """Draw the cluster of every row and its uncertainty.
 
-    Over two features a point's colour is the mixture of its clusters' colours,
-    and it is the larger the less sure. Over one, the probability of every
-    cluster is drawn against the feature, with its interval from a sample.
+    With two features a point's colour is the mixture of its clusters' colours, and
+    less certain points are larger. With one feature the probability of every cluster
+    is drawn against it, with an interval if there is a sample.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def responsibilities(
         return ax
     doubt = entr(r).sum(axis=1) / np.log(max(2, spec.n_components))
     colours = np.array([to_rgb(cluster_colour(k)) for k in range(spec.n_components)])
-    order = np.argsort(doubt)  # the unsure on top
+    order = np.argsort(doubt)  # uncertain points on top
     x, y = data.values[np.ix_(order, places)].T
     ax.scatter(
         x,

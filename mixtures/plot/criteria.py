@@ -1,4 +1,4 @@
-"""What speaks for how many clusters: a small picture a criterion."""
+"""Criteria for the number of clusters, one panel each."""
 
 from typing import Any
 
@@ -25,23 +25,23 @@ NAMES = {
 
 
 def selection(selection: Selection, *, axes: Any = None) -> np.ndarray:
-    """Draw every criterion over the number of clusters, its own choice and the recommended one marked.
+    """Draw every criterion over the number of clusters, and mark its own choice and the recommended one.
 
-    Each panel has its own axis; the title says which way is better. Bars are
-    two standard errors to each side: of LOO over the rows, of the marginal
-    likelihood over the computation.
+    Each panel has its own axis; the title says which direction is better. Bars are
+    two standard errors to each side: sampling error over the rows for LOO, Monte
+    Carlo error for the marginal likelihood.
 
     Parameters
     ----------
     selection : Selection
         What `select` returned.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one a criterion; a new figure by default.
+        Where to draw, one per criterion; a new figure by default.
 
     Returns
     -------
     ndarray of matplotlib.axes.Axes
-        The axes drawn on, one a criterion.
+        The axes drawn on, one per criterion.
 
     Examples
     --------

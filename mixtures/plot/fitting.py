@@ -1,4 +1,4 @@
-"""How a fit came about: the objective over the iterations, and the surface that EM climbs."""
+"""The course of a fit: the objective over the iterations, and the surface that EM climbs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ FLOOR = 1e-9
 
 
 LEVELS = 14
-"""Contours of a surface, from half a nat below the highest point geometrically to the lowest."""
+"""Number of contours of a surface, spaced geometrically from half a nat below the highest point."""
 
 
 def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
@@ -46,9 +46,8 @@ def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
     em : EMFit
         What `fit_em` returned.
     log : bool, default False
-        Draw how far the objective is below the best one, on a logarithmic
-        axis: straight lines are EM's linear convergence, level ones are optima
-        that are not the best.
+        Draw how far the objective is below the best one, on a logarithmic axis:
+        straight lines show EM's linear convergence, level ones inferior optima.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -99,10 +98,10 @@ def surface(
     n_grid: int = 80,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the log posterior over two parameters, the others held: what EM climbs.
+    """Draw the log posterior, which EM climbs, over two parameters with the others fixed.
 
-    Without a prior it is the log-likelihood. When a weight is moved, the others
-    share what is left in proportion.
+    Without a prior it is the log-likelihood. When a weight changes, the others share
+    the remainder in proportion.
 
     Parameters
     ----------
@@ -111,19 +110,19 @@ def surface(
     X : array_like or frame, shape (n, D)
         The data.
     params : dict of ndarray
-        Parameters that hold all the others.
+        Values of all other parameters.
     over : tuple of two str
         The parameters, by their names in the tables: ``"mu[0, waiting]"``, ``"alpha[0]"``.
     limits : pair of pairs of float, optional
-        Range of each; by default what is drawn, with a margin.
+        Range of each; by default that of the path and posterior, with a margin.
     path : sequence of dict of ndarray, optional
-        Parameters one after the other, such as the steps of `em_step`.
+        A sequence of parameters, such as the steps of `em_step`.
     points : dict of dict of ndarray, optional
         Parameters to mark, by name: ``{"EM": em.params, "MAP": mode.params}``.
     posterior : xarray.DataTree, optional
         Posterior sample, drawn as dots.
     n_grid : int, default 80
-        Points a side at which the surface is computed.
+        Number of points per side at which the surface is computed.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -135,7 +134,7 @@ def surface(
     Raises
     ------
     InputError
-        If a parameter is not there, or there is nothing to take limits from.
+        If a parameter does not exist, or there is nothing to derive limits from.
 
     Examples
     --------
@@ -213,7 +212,7 @@ def _limits(limits: Any, shown: Array) -> tuple[Array, Array]:
 def _height(
     spec: Mixture, data: Data, params: Mapping[str, Array], at: list[tuple[str, Any]], xy: tuple[float, float]
 ) -> float:
-    """Log posterior with two entries moved; NaN where no such parameters exist."""
+    """Log posterior with two entries changed; NaN outside the parameter space."""
     moved = {name: x.copy() for name, x in params.items()}
     for (name, index), value in zip(at, xy, strict=True):
         if name == "alpha":

@@ -1,4 +1,4 @@
-"""A PyMC model as a picture: what depends on what, and over which dims."""
+"""The graph of a PyMC model: dependencies of its variables, and their dims."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,15 +15,15 @@ from mixtures.plot.style import INK
 __all__ = ["model_graph"]
 
 OBSERVED, PLATE = "#d9d9d9", "#8a8f98"
-"""Fill of what was observed, and outline of plates."""
+"""Fill of observed variables, and outline of plates."""
 
 
 WIDE, HIGH = 3.6, 1.75
-"""Inches between nodes side by side, and one above the other."""
+"""Horizontal and vertical distance of nodes in inches."""
 
 
 def model_graph(model: pm.Model, *, ax: Axes | None = None) -> Axes:
-    """Draw a model's variables, each in a plate of its dims, with arrows from what they depend on.
+    """Draw a model's variables in plates of their dims, with arrows from the variables they depend on.
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ def _law(variable: Any) -> str:
 
 
 def _sized(model: pm.Model, dim: str) -> str:
-    """A dim with its length, where the model tells it without being run."""
+    """A dim with its length, if the model has it without computation."""
     labels = model.coords.get(dim)
     return dim if labels is None else f"{dim} ({len(labels)})"
 
 
 def _places(parents: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
-    """Every node one row below the lowest of its parents, rows centred over one another.
+    """Place every node one row below the lowest of its parents, with rows centred.
 
-    Rows between others are moved aside by half a node, so that an arrow past them does not run through one.
+    Inner rows are shifted by half a node, so that arrows past them do not cross a node.
     """
     depth: dict[str, int] = {}
     while len(depth) < len(parents):

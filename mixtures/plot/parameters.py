@@ -1,4 +1,4 @@
-"""Parameters by cluster and feature, and EM, MAP and posterior in one forest."""
+"""Heat maps of parameters by cluster and feature, and forest plots of EM, MAP and posterior."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,19 +22,19 @@ from mixtures.types import Array
 __all__ = ["forest", "heatmap", "images"]
 
 GREY = "#717581"
-"""Of the posterior in a forest, where colours would be taken for clusters'."""
+"""Colour of the posterior in a forest plot; others would be mistaken for clusters."""
 
 
 POINT_MARKERS, SAMPLE_MARKERS = {"EM": "*", "MAP": "D"}, "os^vPXdph"
-"""Of points and of samples in a forest."""
+"""Markers of points and of samples in a forest plot."""
 
 
 QUANTILES = 1000
-"""Quantiles that stand for a sample in a forest, which shows nothing but marginals."""
+"""Number of quantiles that represent a sample in a forest plot, which shows only marginals."""
 
 
 WRITTEN = 80
-"""Cells up to which a heat map has its values written in."""
+"""Largest number of cells of a heat map whose values are written in."""
 
 
 def heatmap(
@@ -54,7 +54,7 @@ def heatmap(
     name : str, default "p"
         A parameter with dims (cluster, feature).
     features : sequence of str, optional
-        Names of the features; a sample knows them.
+        Names of the features; a sample has them already.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -124,7 +124,7 @@ def images(
     Raises
     ------
     InputError
-        If the pixels are not as many as the features, or the axes do not fit.
+        If the numbers of pixels and features differ, or the axes do not fit.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def forest(
     var_names: Sequence[str] | None = None,
     standardise: bool = True,
 ) -> Any:
-    """Draw EM, MAP and the posterior's intervals of every parameter in one forest, through ArviZ.
+    """Draw EM, MAP and posterior intervals of every parameter in one forest plot, with ArviZ.
 
     Parameters
     ----------
@@ -178,13 +178,13 @@ def forest(
         What `fit_map` returned.
     posterior : xarray.DataTree or dict of xarray.DataTree
         Aligned posterior sample; or several samples by name, such as the trees
-        of `mixtures.uncertainty`, to put side by side.
+        of `mixtures.uncertainty`, to compare.
     var_names : sequence of str, optional
         Parameters to draw; by default all that they have in common.
     standardise : bool, default True
-        Draw all in standard deviations from the mean, of the posterior or of the
-        last of several samples, so that parameters of all scales can be read;
-        else in their own units.
+        Draw parameters in standard deviations from the mean, of the posterior or of
+        the last of several samples, so that all scales can be read; otherwise in
+        their own units.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def forest(
 
 
 def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
-    """Refuse samples of other clusters or features: side by side, all but what they share would be lost."""
+    """Refuse samples of other clusters or features: only their common entries would be drawn."""
     (first, one), *rest = drawn.items()
     for other, x in rest:
         for dim in dict.fromkeys(str(dim) for name in names for dim in one[name].dims[2:]):
@@ -254,7 +254,7 @@ def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
 
 
 def _fill_height(picture: Any, height: float) -> None:
-    """Rows from top to bottom: ArviZ leaves a share of the height blank, much where there are many."""
+    """Spread rows from top to bottom: ArviZ leaves much of the height blank if there are many."""
     picture.viz["figure"].item().subplots_adjust(
         left=0.07, right=0.97, bottom=0.6 / height, top=1 - 0.5 / height
     )
@@ -265,20 +265,20 @@ def _fill_height(picture: Any, height: float) -> None:
 
 
 def _marginals(sample: xr.Dataset) -> xr.Dataset:
-    """Quantiles of every entry as if they were draws, equally many of all that ArviZ lays side by side."""
+    """Replace draws by quantiles, the same number for every sample, as ArviZ needs to combine them."""
     levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
     marginals = sample.quantile(levels, ("chain", "draw")).rename(quantile="draw")
     return marginals.assign_coords(draw=np.arange(QUANTILES)).expand_dims(chain=[0])
 
 
 def _lettered(sample: xr.Dataset) -> xr.Dataset:
-    """The sample with names of features as they are written."""
+    """The sample with the names of features as they are displayed."""
     texts = {d: x for d, x in sample.coords.items() if x.dtype.kind in "OUT"}
     return sample.assign_coords({d: [lettering(name) for name in x.values] for d, x in texts.items()})
 
 
 def _shades(n: int) -> list[str]:
-    """Grey for one sample; for several, shades that no cluster has."""
+    """Grey for one sample; for several, colours that no cluster has."""
     return [GREY] if n == 1 else [to_hex(c) for c in colormaps["cividis"](np.linspace(0, 0.85, n))]
 
 
@@ -301,6 +301,6 @@ def _mean_and_sd(params: Mapping[str, Any] | xr.DataTree, name: str) -> tuple[Ar
 
 
 def _scale(values: Array) -> Normalize:
-    """Probabilities on all of 0 to 1, anything else on its own range."""
+    """Scale from 0 to 1 for probabilities, and the range of the values for anything else."""
     inside = values.min() >= 0 and values.max() <= 1
     return Normalize(0, 1) if inside else Normalize(values.min(), values.max())

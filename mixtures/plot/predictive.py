@@ -1,4 +1,4 @@
-"""What the model predicts over what was observed: observations in ink, predictions in their own colour."""
+"""Predictions of the model drawn over the observed data."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -23,19 +23,19 @@ from mixtures.types import Array, Params
 __all__ = ["loo_pit", "predictive_density", "predictive_scatter"]
 
 GRID = 400
-"""Points at which a density is drawn."""
+"""Number of points of a density."""
 
 
 MOST_VALUES = 30
-"""Different whole numbers up to which a feature has a bar for each."""
+"""Largest number of distinct whole numbers for which each has its own bar."""
 
 
 SHOWN_ROWS = 2000
-"""Rows in a scatter, of the data and of replicates each."""
+"""Largest number of rows in a scatter plot, each of data and replicates."""
 
 
 PIT_POINTS, SIMULATIONS = 200, 1000
-"""Points at which an ECDF is compared with the uniform, and simulated samples behind its band."""
+"""Points at which an ECDF is compared with the uniform, and simulated samples for its band."""
 
 
 def predictive_density(
@@ -50,9 +50,9 @@ def predictive_density(
 ) -> np.ndarray:
     """Draw the posterior predictive density of every feature over a histogram of the data.
 
-    Continuous features have the mixture's exact marginal density, a line for each
-    draw and their mean. Others, such as the items of a BMM, have replicated data
-    sets: the share of rows in every bar, with its 95% interval.
+    For continuous features these are the mixture's exact marginal densities, one line
+    per draw, and their mean. For others, such as the items of a BMM, they are replicated
+    data sets: the share of rows in every bar, with its 95% interval.
 
     Parameters
     ----------
@@ -155,9 +155,8 @@ def predictive_scatter(
 ) -> np.ndarray:
     """Draw the rows over as many replicated ones, for every two features.
 
-    The replicated rows are shared out among the draws. What has a place in one
-    of the two clouds and not in the other, the model gets wrong. At most 2,000 rows
-    of each are shown.
+    The replicated rows are divided among the draws. Where only one of the two clouds
+    has points, the model is wrong. At most 2,000 rows of each are shown.
 
     Parameters
     ----------
@@ -176,7 +175,7 @@ def predictive_scatter(
     Raises
     ------
     InputError
-        If there are not two features, or one is not there.
+        If there are fewer than two features, or one does not exist.
 
     Examples
     --------
@@ -217,11 +216,11 @@ def loo_pit(
     ci_prob: float = 0.95,
     axes: Any = None,
 ) -> np.ndarray:
-    """Draw how far every feature's LOO-PIT values are from uniform: their ECDF less the uniform's.
+    """Draw the ECDF of every feature's LOO-PIT values minus that of the uniform distribution.
 
-    Outside the simultaneous band the model misses the feature's distribution. A
-    curve that is below zero first and above it later says that predictions are
-    too wide; above first and below later, that they are too narrow.
+    A curve outside the simultaneous band shows that the model does not fit the
+    feature's distribution. If it is first below zero and then above, predictions are
+    too wide; if first above and then below, too narrow.
 
     Parameters
     ----------
@@ -230,7 +229,7 @@ def loo_pit(
     features : sequence of str, optional
         Columns to draw; the first 12 by default.
     ci_prob : float, default 0.95
-        Probability that a uniform sample of n values stays in the band, of each feature.
+        Probability that a uniform sample of n values stays in the band, per feature.
     axes : array of matplotlib.axes.Axes, optional
         Where to draw, one for each feature; a new figure by default.
 
@@ -242,7 +241,7 @@ def loo_pit(
     Raises
     ------
     InputError
-        As `mixtures.loo_pit`.
+        As in `mixtures.loo_pit`.
 
     References
     ----------
@@ -263,7 +262,7 @@ def loo_pit(
     pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"].values
     axes, n = panels(len(places), axes), data.n_rows
     inner = np.arange(1, min(n, PIT_POINTS)) / min(n, PIT_POINTS)
-    rng = np.random.default_rng(0)  # the band is a constant of n
+    rng = np.random.default_rng(0)  # the band depends only on n
     pointwise = ecdf_utils.simulate_confidence_bands(n, 1, inner, ci_prob, SIMULATIONS, rng)
     band = ecdf_utils.get_pointwise_confidence_band(pointwise, n, inner)
     x = np.concatenate([[0], inner, [1]])

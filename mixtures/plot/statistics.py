@@ -1,4 +1,4 @@
-"""Statistics of the data against those of data sets replicated from the posterior, by feature and by pair."""
+"""Statistics of the data compared with those of replicated data sets, by feature and by pair."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from mixtures.plot.style import INK, REPLICATED, axes_or_new, lettering
 __all__ = ["predictive_pairs", "predictive_statistic"]
 
 WRITTEN = 12
-"""Features up to which pairs have their p-values written in."""
+"""Largest number of features for which p-values of pairs are written in."""
 
 
 def predictive_statistic(
@@ -37,8 +37,8 @@ def predictive_statistic(
     spec, X, tree, n_draws, ci_prob, random_seed
         As in `mixtures.predictive_checks`.
     statistic : str, default "mean"
-        One that `mixtures.predictive_checks` has for single features: of a BMM
-        the item means; of a GMM also sd, skewness, kurtosis.
+        A statistic of single features in `mixtures.predictive_checks`: the item means
+        for a BMM; also sd, skewness and kurtosis for a GMM.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -94,10 +94,10 @@ def predictive_pairs(
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which pairs of features go together more, or less, than the model predicts.
+    """Draw which pairs of features are associated more, or less, than the model predicts.
 
-    The colour is the observed value less the mean over replicated data sets: of
-    co-occurrence (the share of rows with two ones) in a BMM, else of correlation.
+    The colour is the observed value minus the mean over replicated data sets: of
+    co-occurrence (the share of rows with two ones) in a BMM, otherwise of correlation.
     Pairs within their interval are left grey. The numbers are p-values, the share
     of replicates above the observed value.
 
@@ -167,7 +167,7 @@ def _count(outside: np.ndarray, what: str, ci_prob: float) -> str:
 
 
 def _name(ax: Axes, axis: Literal["x", "y"], features: tuple[str, ...]) -> None:
-    """Names of the features as ticks, turned where they are long; every few of them where they are many."""
+    """Label ticks by the names of the features, rotated if long, and only some of them if there are many."""
     step = -(-len(features) // 24)
     turned = axis == "x" and len("".join(features[::step])) > 30
     places = range(0, len(features), step)

@@ -1,4 +1,4 @@
-"""What every picture shares: a colour for each cluster, and axes to draw on."""
+"""Style shared by all plots: a colour for each cluster, and axes to draw on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,27 +37,27 @@ COLOURS = (
     "#717581",
     "#94a4a2",
 )
-"""Ten colours that people tell apart, colour-blind or not (Petroff 2021, arXiv:2107.02270), greys last."""
+"""Ten colours that colour-blind people can distinguish too (Petroff 2021, arXiv:2107.02270), greys last."""
 
 
 LONGEST_NAME = 32
-"""Characters of a name that are written: longer ones leave no room for the picture."""
+"""Largest length of a name in a plot: longer ones leave no room for the data."""
 
 
 INK = "#222222"
-"""Colour of what belongs to no cluster: text, outlines, the mixture as a whole."""
+"""Colour of everything that belongs to no cluster: text, outlines, the mixture as a whole."""
 
 
 REPLICATED = "#00897b"
-"""Colour of what the model predicts, which is no cluster's; what was observed is in ink."""
+"""Colour of predictions, which no cluster has; observations are in INK."""
 
 
 MOST_PANELS = 12
-"""Features that a picture with a panel for each shows unasked."""
+"""Number of features drawn by default in plots with one panel each."""
 
 
 def cluster_colour(k: int) -> str:
-    """Colour of cluster ``k``: the same in every figure; beyond ten they come round again.
+    """Return the colour of cluster ``k``, the same in every figure; colours repeat after ten.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def cluster_colour(k: int) -> str:
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
-    """The axes given, or those of a new figure."""
+    """Return the axes given, or those of a new figure."""
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
 def columns(data: Data, features: tuple[str, ...] | None) -> list[int]:
-    """Places of the features to draw: those asked for, or the first two."""
+    """Return the positions of the features to draw: those requested, or the first two."""
     if features is None:
         return list(range(min(2, data.n_features)))
     places = places_of(data, features)
@@ -94,7 +94,7 @@ def columns(data: Data, features: tuple[str, ...] | None) -> list[int]:
 
 
 def places_of(data: Data, features: Sequence[str] | None, most: int = MOST_PANELS) -> list[int]:
-    """Places of the features asked for, or of the first of them."""
+    """Return the positions of the features requested, or of the first few."""
     if features is None:
         return list(range(min(most, data.n_features)))
     for name in features:
@@ -107,7 +107,7 @@ def places_of(data: Data, features: Sequence[str] | None, most: int = MOST_PANEL
 
 
 def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndarray:
-    """The n axes given, or those of a new figure with at most four in a row."""
+    """Return the n axes given, or those of a new figure with at most four per row."""
     if axes is not None:
         axes = np.asarray(axes, dtype=object).ravel()
         if len(axes) != n:
@@ -123,7 +123,7 @@ def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndar
 
 
 def lettering(name: object) -> str:
-    r"""Name as it is written in a picture: no formula, whatever dollars are in it, on one line and not long.
+    r"""Return a name as it is displayed: short, on one line, with dollars escaped.
 
     Examples
     --------
@@ -134,6 +134,6 @@ def lettering(name: object) -> str:
 
 
 def name_cluster(ax: Axes, k: int, x: float, y: float) -> None:
-    """Write the number of a cluster where it lies, so that colour is not all there is."""
+    """Write the number of a cluster at its position, so that colour is not the only cue."""
     halo = [withStroke(linewidth=3, foreground="white")]
     ax.text(x, y, str(k), ha="center", va="center", weight="bold", color=INK, path_effects=halo, zorder=5)

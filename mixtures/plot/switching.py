@@ -1,4 +1,4 @@
-"""Label switching, before and after: one parameter of all clusters over the draws."""
+"""Label switching before and after alignment: one parameter of all clusters over the draws."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +17,14 @@ from mixtures.types import Array
 __all__ = ["switching"]
 
 SHOWN_DRAWS = 100
-"""Draws of a chain that are shown, evenly spaced."""
+"""Number of draws per chain that are shown, evenly spaced."""
 
 
 def switching(tree: xr.DataTree, *, axes: Any = None) -> np.ndarray:
-    """Draw the parameter that tells the clusters apart best, with raw and with aligned labels.
+    """Draw the parameter that separates the clusters best, with raw and with aligned labels.
 
-    Chains stand side by side. Where a colour jumps on the left and not on the
-    right, labels had switched and alignment has mended it.
+    Chains are drawn side by side. Where a colour jumps with raw labels but not with
+    aligned ones, labels had switched and alignment has corrected them.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def switching(tree: xr.DataTree, *, axes: Any = None) -> np.ndarray:
 
 
 def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
-    """Label, variable and entry whose clusters lie farthest apart, in sds within clusters.
+    """Find the label, variable and entry whose clusters are farthest apart, in sds within clusters.
 
-    Locations tell the clusters apart; other parameters stand in where there are none.
+    Locations are preferred; other parameters are used if there are none.
     """
     posterior = Labelled.of(tree).canonical(tree["posterior"].to_dataset())
     clustered = [str(name) for name, x in posterior.data_vars.items() if "cluster" in x.dims]

@@ -1,7 +1,7 @@
-"""What a report is made of: sections of paragraphs, tables, figures and formulas, as values.
+"""Parts of a report as values: sections of paragraphs, tables, figures and formulas.
 
-Nothing here knows HTML but `Formula`; a block names the macro of
-``page/blocks.html.j2`` that writes it. All text is escaped there.
+Only `Formula` holds markup. A block names the macro of ``page/blocks.html.j2`` that
+writes it; all text is escaped there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ __all__ = [
 ]
 
 FIGURE_SPACE, POINT_SPACE = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
-"""As wide as a digit, and as a decimal point."""
+"""Spaces as wide as a digit and as a decimal point."""
 
 
 FOLDED_ROWS = 40
-"""Rows beyond which a table is shown only when asked for."""
+"""Number of rows above which a table is folded."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Paragraph(Block):
-    """Running text; ``quiet`` is for remarks beside it."""
+    """Running text; ``quiet`` marks remarks."""
 
     macro = "paragraph"
     text: str
@@ -55,7 +55,7 @@ class Paragraph(Block):
 
 @dataclass(frozen=True)
 class Listing(Block):
-    """Sentences one below the other."""
+    """A list of sentences."""
 
     macro = "listing"
     items: tuple[str, ...]
@@ -72,20 +72,20 @@ class Code(Block):
 
 @dataclass(frozen=True)
 class Formula(Block):
-    """Formulas in LaTeX, of this package and never of the data: they become MathML."""
+    """Formulas in LaTeX, which become MathML; they come from this package, never from the data."""
 
     macro = "formula"
     latex: tuple[str, ...]
 
     @property
     def mathml(self) -> list[Markup]:
-        """What browsers draw and screen readers read."""
+        """The formulas as MathML."""
         return [Markup(convert(line, display="block")) for line in self.latex]
 
 
 @dataclass(frozen=True)
 class Figure(Block):
-    """A picture by its data URI, what kind of picture it is, and what it says."""
+    """A figure: its data URI, a description of its kind, and its caption."""
 
     macro = "figure"
     source: str
@@ -95,7 +95,7 @@ class Figure(Block):
 
 @dataclass(frozen=True)
 class Column:
-    """Head of a column: its name, whether numbers stand in it, and what they are."""
+    """Head of a column: its name, whether it holds numbers, and what they mean."""
 
     name: str
     numeric: bool = True
@@ -104,7 +104,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, what to sort it by, and whether it warns or reassures."""
+    """Text of a cell, its sort key, and whether it warns or reassures."""
 
     text: str
     key: float | str | None = None
@@ -113,7 +113,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table(Block):
-    """A table with a caption, one header per column and one per row, and where its numbers come from."""
+    """A table with a caption, headers of columns and rows, and the source of its numbers."""
 
     macro = "table"
     caption: str
@@ -123,7 +123,7 @@ class Table(Block):
 
     @property
     def folded(self) -> bool:
-        """Whether it is too long to be shown unasked."""
+        """Whether it is so long that it is folded at first."""
         return len(self.rows) > FOLDED_ROWS
 
     @classmethod
@@ -137,7 +137,7 @@ class Table(Block):
         index: str = "",
         source: str = "",
     ) -> "Table":
-        """Table of a frame, its index first; numbers with four significant digits unless told otherwise."""
+        """Make a table of a frame, with its index first; numbers have four significant digits by default."""
         formats, helps = formats or {}, helps or {}
         labels = frame.index.astype(str).tolist()
         rows = [[Cell(label, i)] for i, label in enumerate(labels)]
@@ -153,21 +153,21 @@ class Table(Block):
 
 
 def number(value: Any, how: str) -> str:
-    """A number as it is set in a table: with a true minus sign, and a dash where there is none."""
+    """Format a number for a table: with a true minus sign, and a dash if it is missing."""
     if pd.isna(value) or not np.isfinite(value):
         return "∞" if not pd.isna(value) and value > 0 else "–"
     return f"{value:{how}}".replace("-", "\N{MINUS SIGN}")
 
 
 def sort_key(value: Any) -> float | str | None:
-    """What the page's script sorts by, in words that it knows."""
+    """The sort key in the form that the page's script reads."""
     if pd.isna(value):
         return None
     return float(value) if np.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def aligned(texts: Sequence[str]) -> list[str]:
-    """Numbers padded on the right so that their decimal points stand below one another.
+    """Pad numbers on the right so that their decimal points align.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def aligned(texts: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, with what stands below it."""
+    """A heading with its blocks."""
 
     name: str
     title: str

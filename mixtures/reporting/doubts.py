@@ -1,4 +1,4 @@
-"""What to distrust: predictive checks, labels and convergence, other numbers of clusters, the prior."""
+"""Reasons for doubt: predictive checks, labels and convergence, other numbers of clusters, the prior."""
 
 from typing import Any
 
@@ -26,19 +26,19 @@ from mixtures.trees import permutation
 __all__ = ["comparison_section", "labels_section", "predictive_section", "sensitivity_section"]
 
 REPLICATES: dict[str, Any] = {"n_draws": 250, "random_seed": 0}
-"""Replicated data sets of the table and of the pictures alike: the same results make the same report."""
+"""Number and seed of replicated data sets, so that the same results give the same report."""
 
 
 EXTREME = 0.025
-"""A statistic is called extreme when fewer replicates than this lie beyond it."""
+"""A statistic is extreme when fewer replicates than this lie beyond it."""
 
 
 SENSITIVE_ROWS = 15
-"""Parameters listed by their sensitivity."""
+"""Number of parameters listed by their sensitivity."""
 
 
 def predictive_section(material: Material) -> Section:
-    """Data replicated from the posterior, beside those observed."""
+    """Compare replicated data sets with the data."""
     spec, shown, tree = material.spec, material.pictured, material.cc.posterior
     title = "Could this model have made these data?"
     if spec is None or shown.data is None or tree is None:
@@ -110,7 +110,7 @@ def predictive_section(material: Material) -> Section:
 
 
 def labels_section(material: Material) -> Section:
-    """Label switching before and after alignment, and the convergence of the sample."""
+    """Show label switching before and after alignment, and the convergence of the sample."""
     tree, verdict = material.pictured.posterior, material.cc.convergence
     title = "Labels and convergence"
     if tree is None or verdict is None:
@@ -148,7 +148,7 @@ def labels_section(material: Material) -> Section:
 
 
 def comparison_section(material: Material) -> Section | None:
-    """Other numbers of clusters, where they were asked for."""
+    """Compare other numbers of clusters, if requested."""
     selection = material.selection
     if selection is None:
         return None
@@ -180,7 +180,7 @@ def comparison_section(material: Material) -> Section | None:
 
 
 def sensitivity_section(material: Material) -> Section:
-    """How far each parameter moves with the prior."""
+    """Show how sensitive each parameter is to the prior."""
     title = "How much of this is the prior?"
     tree, spec = material.cc.posterior, material.spec
     if tree is None or spec is None or spec.prior is None or "method" in tree.attrs:

@@ -1,4 +1,4 @@
-"""Figures of matplotlib as data URIs: SVG whose text stays text, with large scatters as pixels."""
+"""Matplotlib figures as data URIs: SVG whose text stays text, with large scatter plots as pixels."""
 
 import base64
 import io
@@ -18,27 +18,27 @@ from PIL import Image
 __all__ = ["data_uri", "drawn", "short_names"]
 
 MOST_POINTS = 5000
-"""Points in a figure beyond which its scatters become pixels."""
+"""Number of points of a figure above which scatter plots are rasterised."""
 
 
 LARGEST_SVG = 300_000
-"""Bytes of a figure beyond which it becomes pixels, if they take fewer: a report stays below 3 MB."""
+"""Bytes above which a figure is rasterised, if that is smaller: a report stays below 3 MB."""
 
 
 LONGEST = 23
-"""Characters of a name in a figure; data may bring longer ones."""
+"""Largest length of a name in a figure; names in data may be longer."""
 
 
 COORDINATES = re.compile(r'\b(?:d|x|y|transform)="[^"]*"')
 
 
 DECIMALS = re.compile(r"(\d\.\d\d)\d+")
-"""Where a figure has coordinates, and what of them is beyond a hundredth of a point: half of the file."""
+"""Patterns of coordinates, and of their digits beyond a hundredth of a point: half of the file."""
 
 
 STYLE: Any = {
-    "svg.fonttype": "none",  # the browser's fonts: any script, in the direction it is written
-    "svg.hashsalt": "mixtures",  # the same figure, the same bytes
+    "svg.fonttype": "none",  # the browser's fonts, for any script and direction
+    "svg.hashsalt": "mixtures",  # reproducible bytes
     "figure.max_open_warning": 0,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -48,7 +48,7 @@ STYLE: Any = {
 
 
 def drawn(draw: Callable[[], Any]) -> str:
-    """Data URI of the figure that a function draws, whatever it returns; figures are closed again."""
+    """Data URI of the figure that a function draws; its figures are closed again."""
     with _canvas():
         draw()
         return data_uri(plt.gcf())
@@ -56,10 +56,10 @@ def drawn(draw: Callable[[], Any]) -> str:
 
 @contextmanager
 def _canvas() -> Iterator[None]:
-    """Our style, no window, and no figure left open, whatever happens."""
+    """Set this package's style without a window, and close all new figures at the end."""
     before = set(plt.get_fignums())
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # the browser has it
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # the browser has the glyph
         try:
             yield
         finally:
@@ -68,7 +68,7 @@ def _canvas() -> Iterator[None]:
 
 
 def data_uri(figure: Figure) -> str:
-    """A figure as SVG in a data URI, its scatters as pixels where they are large, or all of it."""
+    """A figure as SVG in a data URI; large scatter plots, or large figures, are rasterised."""
     points = figure.findobj(PathCollection)
     if sum(len(np.atleast_2d(each.get_offsets())) for each in points) > MOST_POINTS:
         for each in points:
@@ -91,7 +91,7 @@ def _as_pixels(figure: Figure) -> bytes:
 
 
 def short_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that a figure has room for, still all different, on one line each.
+    """Shorten names so that they fit in a figure and stay distinct, on one line each.
 
     Examples
     --------

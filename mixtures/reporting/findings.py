@@ -1,4 +1,4 @@
-"""What was found: agreement of EM, MAP and PyMC, parameters, clusters, and the rows in them."""
+"""The results: agreement of EM, MAP and PyMC, parameters, clusters, and their rows."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -37,15 +37,15 @@ from mixtures.results.verdict import Check
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
 
 FOREST_ENTRIES = 50
-"""Entries of a parameter beyond which a forest is a wood."""
+"""Largest number of entries of a parameter in a forest plot."""
 
 
 PAIRED, UNSURE_ROWS, SHOWN_FEATURES = 4, 12, 3
-"""Features drawn two by two, rows listed as the least sure, and their features shown."""
+"""Numbers of features drawn in pairs, of least certain rows listed, and of their features shown."""
 
 
 SURE = 0.9
-"""A label is called sure above this probability."""
+"""Probability above which a label is called sure."""
 
 
 FORMATS = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
@@ -62,7 +62,7 @@ HELPS = {
 
 
 def agreement_section(material: Material) -> Section:
-    """EM beside MAP, and the certificate line by line."""
+    """Show EM beside MAP, and the certificate check by check."""
     cc = material.cc
     points = [name for name in ("EM", "MAP", "MAP again", "gap", "sd", "z") if name in cc.table]
     who = "EM, a hand-written NumPy algorithm," if cc.em is not None else "One search for the mode"
@@ -89,7 +89,7 @@ def agreement_section(material: Material) -> Section:
 
 
 def checks_table(caption: str, checks: Iterable[Check]) -> Table:
-    """Lines of a verdict, one per row, with their sources."""
+    """Table of the checks of a verdict, one per row, with their sources."""
     rows = []
     for check in checks:
         fails = (
@@ -112,7 +112,7 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
 
 
 def parameters_section(material: Material) -> Section:
-    """Posterior mean, sd and interval of every parameter, and forests."""
+    """Show posterior mean, sd and interval of every parameter, and forest plots."""
     cc = material.cc
     names = [name for name in cc.table.columns if name not in ("EM", "MAP", "MAP again", "gap", "z")]
     if cc.posterior is None:
@@ -136,7 +136,7 @@ def parameters_section(material: Material) -> Section:
 
 
 def _forests(material: Material) -> list[Figure]:
-    """Parameters with few entries in forests; of the others, tables by cluster and feature in colour."""
+    """Forest plots of parameters with few entries; heat maps by cluster and feature of the others."""
     shown = material.pictured
     tree = shown.posterior
     if tree is None:
@@ -171,12 +171,12 @@ def _heatmap(tree: xr.DataTree, name: str) -> Figure:
 
 
 def clusters_section(material: Material) -> Section:
-    """How large the clusters are, and where."""
+    """Show the sizes and positions of the clusters."""
     return Section("clusters", "Clusters", (_sizes(material), *_pictures(material)))
 
 
 def _sizes(material: Material) -> Table:
-    """Weights of the clusters as shares of the rows."""
+    """Table of the weights of the clusters, as shares of the rows."""
     table = material.cc.table
     own = table[table.index.str.startswith("alpha[")]
     bounds = [name for name in own.columns if str(name).endswith("%")]
@@ -199,7 +199,7 @@ def _pictures(material: Material) -> list[Block]:
     data, params = shown.data, shown.em.params if shown.posterior is None else shown.posterior
     if marginals(spec.family, [shown.em.params]) is None:
         if data.n_features == 1 or spec.n_components * data.n_features > FOREST_ENTRIES:
-            return []  # one column tells no more than the table, and a large heat map has been shown
+            return []  # one column adds nothing to the table, and a large heat map is already shown
         name = next(name for name, dims in spec.dims.items() if dims == ("cluster", "feature"))
         tree = shown.em.to_datatree() if shown.posterior is None else shown.posterior
         return [_heatmap(tree, name)]
@@ -217,7 +217,7 @@ def _pictures(material: Material) -> list[Block]:
 
 
 def rows_section(material: Material) -> Section:
-    """How sure the labels of the rows are, and the rows whose labels are least so."""
+    """Show how certain the labels of the rows are, and list the least certain rows."""
     spec, data = material.spec, material.data
     if spec is None or data is None or material.cc.em is None:
         text = "Which cluster a row belongs to needs the model and the data, and is left out."
@@ -256,7 +256,7 @@ def _map_of_doubt(spec: Mixture, material: Material) -> Figure:
 
 
 def _least_sure(data: Data, found: xr.Dataset) -> Table:
-    """Rows by how likely their likeliest cluster is, the least first."""
+    """Table of the rows whose most probable cluster is least certain."""
     sure, r = found["label_probability"].values, found["responsibilities"].values
     chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
     label = found["label"].values[chosen]

@@ -1,4 +1,4 @@
-"""What a report is made from, with short names for its pictures."""
+"""The results and data of a report, with short names for its figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ __all__ = ["Material", "Pictured"]
 
 @dataclass(frozen=True, eq=False)
 class Pictured:
-    """The fits and the data as pictures take them: no name is longer than there is room for."""
+    """The fits and the data for figures, with names short enough to fit."""
 
     data: Data | None
     em: EMFit | None
@@ -29,7 +29,7 @@ class Pictured:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Results, data and what is known of how they came about."""
+    """Results, data and their provenance."""
 
     cc: Crosscheck
     data: Data | None
@@ -40,13 +40,13 @@ class Material:
 
     @property
     def spec(self) -> Mixture | None:
-        """The resolved model, its columns those of the data as they stand; None for a user's own."""
+        """The resolved model, with its columns in the order of the data; None for a user's own."""
         spec = self.cc.mode.spec
         return None if spec is None else replace(spec, features=None)
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the columns fitted."""
+        """Names of the fitted columns."""
         return tuple(map(str, self.cc.mode.coords.get("feature", ())))
 
     @property
@@ -56,7 +56,7 @@ class Material:
 
     @cached_property
     def pictured(self) -> Pictured:
-        """All of it under short names."""
+        """Fits and data under short names."""
         short = short_names(self.features)
         cc = self.cc
         return Pictured(

@@ -1,4 +1,4 @@
-"""The first pages of a report: the data, and the model in words, formulas and a picture."""
+"""The first sections of a report: the data, and the model in words, formulas and a graph."""
 
 import warnings
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from mixtures.reporting.material import Material
 __all__ = ["data_section", "glance", "model_name", "model_section"]
 
 WRITTEN = 8
-"""Numbers of a hyperparameter that are written out."""
+"""Largest number of values of a hyperparameter that are written out."""
 
 
 def model_name(spec: Mixture | None) -> str:
-    """A model by its usual name, such as "Gaussian mixture with 2 clusters, full covariance"."""
+    """Name of a model, such as "Gaussian mixture with 2 clusters, full covariance"."""
     if spec is None:
         return "a model of your own"
     kind = getattr(spec, "covariance_type", None)
@@ -32,7 +32,7 @@ def model_name(spec: Mixture | None) -> str:
 
 
 def glance(material: Material) -> tuple[tuple[str, str], ...]:
-    """Facts for the top of the page: a name and what stands beside it."""
+    """Facts for the top of the page, each a name and a value."""
     cc, spec = material.cc, material.spec
     facts = [("Model", model_name(spec))]
     if material.data is not None:
@@ -52,7 +52,7 @@ def _size(data: Data) -> str:
 
 
 def data_section(material: Material) -> Section:
-    """Rows, columns, ranges, and the hash by which the data are known again."""
+    """Show rows, columns, ranges, and the hash that identifies the data."""
     data, name = material.data, material.about.get("data", "")
     blocks: list[Block] = []
     if data is None:
@@ -93,7 +93,7 @@ def _columns(data: Data) -> Table:
 
 
 def model_section(material: Material) -> Section:
-    """The model in words and formulas, its priors with their values, and its graph."""
+    """Show the model in words and formulas, its priors with their values, and its graph."""
     spec, data = material.spec, material.data
     if spec is None:
         text = "A PyMC model of your own, of which this report knows the variables and not the formulas."
@@ -136,14 +136,14 @@ def _priors(spec: Mixture) -> Table:
 
 
 def _owned(spec: Mixture) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Every hyperparameter with the distribution whose it is."""
+    """Every hyperparameter with its distribution."""
     for name, value in hyperparameters(spec).items():
         weights = name == "weight_concentration"
         yield "Dirichlet: " if weights else f"{type(spec.prior).__name__}: ", name, value
 
 
 def _written(value: np.ndarray) -> str:
-    """Numbers of an array, one where they are all the same, and not too many."""
+    """Write the numbers of an array: one if all are equal, and not too many."""
     flat = np.unique(value) if value.ndim < 2 else value.ravel()
     if len(flat) == 1:
         return f"{flat[0]:.4g}" + (" everywhere" if value.size > 1 else "")
@@ -155,7 +155,7 @@ def _written(value: np.ndarray) -> str:
 
 def _graph(spec: Mixture, material: Material) -> Figure:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", IdentifiabilityWarning)  # the verdict says so
+        warnings.simplefilter("ignore", IdentifiabilityWarning)  # the verdict already says it
         model = declare(spec, material.pictured.data)
     variables = ", ".join(variable.name for variable in model.free_RVs)
     return Figure(

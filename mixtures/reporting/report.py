@@ -1,4 +1,4 @@
-"""A report from results: sections in reading order, set into one page."""
+"""A report on results: sections in reading order on one page."""
 
 import base64
 import hashlib
@@ -41,12 +41,12 @@ from mixtures.saving.save import Header, versions
 __all__ = ["Report", "report"]
 
 LONGEST_TITLE = 200
-"""Characters of a title at most."""
+"""Largest number of characters of a title."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A report, written.
+    """A finished report.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Report:
     headline : Headline
         The verdict in plain words.
     html : str
-        The page: one file that asks for nothing else.
+        The page, a self-contained file.
     """
 
     title: str
@@ -63,13 +63,13 @@ class Report:
     html: str
 
     def __repr__(self) -> str:
-        """Title and verdict; the page itself is for a browser."""
+        """Show title and verdict; the page itself is for a browser."""
         return on_a_page(
             f"Report: {self.title}", f"  {self.headline.title}", f"  {len(self.html):,} characters of HTML"
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the page to a file, which takes the place of an older one only when it is whole."""
+        """Write the page to a file, which replaces an older one only when it is complete."""
         with replacing(path) as file:
             file.write(self.html.encode())
 
@@ -89,18 +89,18 @@ def report(
 ) -> Report:
     """Write the posterior uncertainty report of a mixture: one self-contained HTML file.
 
-    It says what was modelled, whether EM, MAP and posterior agree, how sure the
-    answer is, and what to distrust, the verdict first. The page loads nothing
-    and runs no script but its own, which sorts tables.
+    After the verdict it says what was modelled, whether EM, MAP and posterior agree,
+    how certain the answer is, and what to distrust. The page loads nothing and runs
+    only its own script, which sorts tables.
 
     Parameters
     ----------
     result : Crosscheck, GMM or BMM
         What `crosscheck` returned; a model is crosschecked first.
     X : array_like or frame, shape (n, D), optional
-        The data; columns are matched to the result's by name. Without them all is left
-        out that needs them: ranges, pictures of clusters, rows, predictive checks. A
-        model needs them.
+        The data; columns are matched to those of the result by name. Without data, the
+        parts that need them are left out: ranges, figures of clusters, rows, predictive
+        checks. Required if ``result`` is a model.
     path : path, optional
         The file to write, such as ``report.html``.
     weights : array_like, shape (n,), optional
@@ -110,11 +110,11 @@ def report(
     selection : Selection, optional
         What `select` returned, to compare numbers of clusters.
     header : mixtures.saving.save.Header, optional
-        What `mixtures.saving.save.read_header` tells of a saved result: the versions
-        that made it, and the hash of its data, which X must have.
+        The header of a saved result, from `mixtures.saving.save.read_header`: the
+        versions that made it, and the hash of its data, which X must have.
     about : dict of str, optional
-        What else to say of how the results came about: ``data`` (their name),
-        ``seed`` and ``command``.
+        More about the origin of the results: ``data`` (their name), ``seed`` and
+        ``command``.
     random_seed : int, optional
         Seed of the crosscheck, if ``result`` is a model.
     progressbar : bool, default True
@@ -128,7 +128,7 @@ def report(
     Raises
     ------
     InputError
-        If X is not of the fitted columns, is not what the header says, or the file
+        If X does not have the fitted columns or the hash of the header, or the file
         cannot be written.
 
     Examples
@@ -189,7 +189,7 @@ def report(
 
 
 def compared(headline: Headline, selection: Selection) -> Headline:
-    """The conclusion beside a comparison of K: not green where more clusters may be better."""
+    """The conclusion in view of a comparison of K: not green if more clusters may be better."""
     if not selection.at_edge:
         return headline
     return headline.doubted(
@@ -205,7 +205,7 @@ def _check_selection(material: Material, selection: Selection) -> None:
 
 
 def _made(make: Callable[[Material], Section | None], material: Material) -> Section | None:
-    """A section, or why there is none: what cannot be said must not cost the rest."""
+    """Make a section, or say why it failed, so that the other sections are still written."""
     try:
         return make(material)
     except InputError as error:
@@ -214,7 +214,7 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
 
 
 def reproduction_section(material: Material) -> Section:
-    """How to get the same numbers again."""
+    """Say how to reproduce the numbers."""
     about, spec = material.about, material.spec
     blocks: list[Block] = []
     if "command" in about:
@@ -256,7 +256,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     sensitivity_section,
     reproduction_section,
 )
-"""What a report says, in reading order; the verdict comes before them all."""
+"""The sections of a report in reading order, after the verdict."""
 
 
 def _page(title: str, verdict: Headline, facts: tuple[tuple[str, str], ...], sections: list[Section]) -> str:
@@ -279,7 +279,7 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("mixtures.reporting", "page"),
         autoescape=True,
-        finalize=_harmless,  # of every text that comes into the page, in whatever place
+        finalize=_harmless,  # for every text that enters the page anywhere
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -287,17 +287,17 @@ def _environment() -> Environment:
 
 
 def _harmless(value: Any) -> Any:
-    """Text of which nothing steers what stands around it; markup is our own."""
+    """Make text unable to affect what surrounds it; markup comes only from this package."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return visible(value, keep="\n\t", longest=len(value))
 
 
 def _own(name: str) -> str:
-    """A file of the page's, without the white space around it, as its hash is taken."""
+    """Read a file of the page without surrounding white space, as it is hashed."""
     return resources.files("mixtures.reporting").joinpath("page", name).read_text(encoding="utf-8").strip()
 
 
 def _hash(text: str) -> str:
-    """What the page's policy allows to be run: this text and no other."""
+    """Hash by which the page's security policy allows this text and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""Results in one file, checked when it is loaded; nothing in it is run."""
+"""Results in one file, which is checked when it is loaded; nothing in it is executed."""
 
 import lazy_loader
 

@@ -1,11 +1,11 @@
-"""Files that are written whole or not at all, and one of several members, read without trusting it.
+"""Files that are written completely or not at all, and archives that are read without trusting them.
 
-Only a regular file is replaced. What can only be written to, such as a pipe or
-``/dev/null``, is written to.
+Only a regular file is replaced. A stream, such as a pipe or ``/dev/null``, is
+written to.
 
-The file of members is a zip archive that stores them as they are. Nothing is ever
-inflated, so a file can claim no more bytes than it has; and no member is read
-before its size is known to be one that may be read.
+An archive is a zip file with uncompressed members. Nothing is ever inflated, so a
+file cannot claim more bytes than it has, and no member is read before its size has
+been checked.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 MAGIC = b"PK\x03\x04"
-"""How a zip archive with a member begins."""
+"""First bytes of a zip archive with a member."""
 
 
 MEMBERS = 1000
-"""Members that an archive may have."""
+"""Largest number of members of an archive."""
 
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -51,11 +51,11 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 UNREADABLE = (BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError, struct.error)
-"""What zipfile raises on bytes that are no archive, or one of a kind it does not know."""
+"""What zipfile raises if the bytes are not an archive, or not of a known kind."""
 
 
 def as_path(path: str | PathLike[str]) -> Path:
-    """Path from what a user gave; an `InputError` says why it is none.
+    """Make a path of what a user passed; raise `InputError` if that is impossible.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def as_path(path: str | PathLike[str]) -> Path:
 
 
 def is_stream(path: str | PathLike[str]) -> bool:
-    """Whether a path leads to what is written to and never replaced: a pipe, a terminal, standard output."""
+    """Whether a path is a stream, written to but never replaced: a pipe, a terminal, standard output."""
     try:
         found = os.stat(path)
     except OSError:
@@ -83,7 +83,7 @@ def is_stream(path: str | PathLike[str]) -> bool:
 
 
 def _standard(found: os.stat_result) -> int | None:
-    """Descriptor of the standard stream that goes to a file, if one does."""
+    """Descriptor of the standard stream that is redirected to a file, if any."""
     for descriptor in (1, 2):
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), found):
@@ -92,7 +92,7 @@ def _standard(found: os.stat_result) -> int | None:
 
 
 def check_writable(path: str | PathLike[str]) -> None:
-    """Refuse a file that cannot be written, as far as that can be told before there is anything to write."""
+    """Refuse a file that cannot be written, as far as this can be checked in advance."""
     path = as_path(path)
     if is_stream(path):
         if not os.access(path, os.W_OK):
@@ -118,7 +118,7 @@ def check_writable(path: str | PathLike[str]) -> None:
 
 
 def _check_replaceable(path: Path, mode: int) -> None:
-    """Refuse to put a file in the place of something else."""
+    """Refuse to replace anything but a regular file."""
     if stat.S_ISDIR(mode):
         raise InputError(f"{str(path)!r} is a folder; name a file in it")
     if not stat.S_ISREG(mode):
@@ -128,11 +128,11 @@ def _check_replaceable(path: Path, mode: int) -> None:
 
 @contextmanager
 def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of another once all of it is on the disk.
+    """Open a file that replaces another once all of it is on the disk.
 
     A process that is killed leaves the old file or the new one, and at most a
-    stray ``.mixtures-*.tmp`` beside it. A stream is not replaced: it gets all of
-    it once all is known. What the disk refuses is an `InputError`.
+    leftover ``.mixtures-*.tmp``. A stream is not replaced: everything is written to it
+    at the end. Errors of the disk become an `InputError`.
     """
     path = as_path(path)
     if is_stream(path):
@@ -159,7 +159,7 @@ def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _write_to(path: Path, content: io.BytesIO) -> None:
-    """Write to a stream; to a standard one where that is, so that what is printed follows."""
+    """Write to a stream, at the current position of a standard stream, so that later output follows."""
     try:
         descriptor = _standard(os.stat(path))
         if descriptor == 1 and sys.stdout is not None:
@@ -171,7 +171,7 @@ def _write_to(path: Path, content: io.BytesIO) -> None:
 
 
 def _settle(folder: Path) -> None:
-    """Have the folder's new entry on the disk too, where folders can be opened for it (not on Windows)."""
+    """Flush the folder's new entry to the disk too, where folders can be opened (not on Windows)."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -181,7 +181,7 @@ def _settle(folder: Path) -> None:
 
 
 def write_archive(path: str | PathLike[str], members: Mapping[str, bytes]) -> None:
-    """Put members into an archive, in place of what was there; after a failure that is still there."""
+    """Write members to an archive, replacing the old file; after a failure the old file remains."""
     with replacing(path) as file, ZipFile(file, "w", ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(ZipInfo(name, EPOCH), content)
@@ -189,12 +189,12 @@ def write_archive(path: str | PathLike[str], members: Mapping[str, bytes]) -> No
 
 @dataclass(frozen=True)
 class Archive:
-    """Members of an archive that is open, none of them read yet.
+    """Members of an open archive, which are read on request.
 
     Attributes
     ----------
     path : pathlib.Path
-        Where it is, for messages.
+        Path of the archive, for messages.
     sizes : dict of str to int
         Bytes of every member.
     """
@@ -204,18 +204,18 @@ class Archive:
     _file: ZipFile
 
     def read(self, name: str) -> bytes:
-        """Bytes of a member; look at its size first."""
+        """Bytes of a member; check its size first."""
         return self._file.read(name)
 
     def sha256(self, name: str) -> str:
-        """Hash of a member, of which only a piece is in memory at a time."""
+        """Hash of a member, read piece by piece."""
         with self._file.open(name) as member:
             return hashlib.file_digest(member, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 @contextmanager
 def opened_archive(path: str | PathLike[str], names: re.Pattern[str]) -> Iterator[Archive]:
-    """Open an archive, each of whose members' names must match; an `InputError` says what is wrong."""
+    """Open an archive whose members' names must all match; raise `InputError` if something is wrong."""
     path = as_path(path)
     try:
         mode = path.stat().st_mode
@@ -242,7 +242,7 @@ def opened_archive(path: str | PathLike[str], names: re.Pattern[str]) -> Iterato
 
 
 def _check_members(members: list[ZipInfo], names: re.Pattern[str], path: Path) -> None:
-    """Refuse what `write_archive` does not write, before a byte of it is read."""
+    """Refuse anything that `write_archive` does not write, before any of it is read."""
     if len(members) > MEMBERS:
         raise InputError(f"{path} has {len(members)} members; {MEMBERS} are the most")
     seen = set()

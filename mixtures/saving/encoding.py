@@ -1,9 +1,9 @@
-"""Values as JSON and back, each by the type that its place asks for.
+"""Values to JSON and back, each by the type of the field that holds it.
 
-Reading is led by our own dataclasses, never by the file: what stands in a place
-is read as the type of that field, or refused. The only names a file may give
-are those of models and priors, looked up among the subclasses of `Mixture` and
-`Prior` that there are. Floats come back to the last bit.
+Reading follows this package's dataclasses, never the file: each value is read as
+the type of its field, or refused. The only names that a file may contain are those
+of models and priors, which are looked up among the subclasses of `Mixture` and
+`Prior`. Floats are restored to the last bit.
 """
 
 import math
@@ -25,11 +25,11 @@ from mixtures.interrupts import INTERRUPTED, Status
 __all__ = ["decode", "encode"]
 
 Keep = Callable[[xr.DataTree], str]
-"""Puts a tree aside and names it."""
+"""Stores a tree separately and returns its name."""
 
 
 Fetch = Callable[[Any, str], xr.DataTree]
-"""Gives the tree of a name; the second argument says where the name stands."""
+"""Returns the tree of a name; the second argument says where the name occurs."""
 
 
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -43,24 +43,24 @@ DTYPES = {
     **{f"datetime64[{unit}]": int for unit in ("D", "s", "ms", "us", "ns")},
     **{f"float{bits}": float for bits in (16, 32, 64)},
 }
-"""Types of an array's values, and what each value is in JSON."""
+"""Types of an array's values, and the JSON type of each value."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """How values of one type are written and read."""
+    """Writer and reader of values of one type."""
 
     encode: Callable[[Any, Any, Keep], Any]
     decode: Callable[[Any, Any, str, Fetch], Any]
 
 
 def encode(value: Any, hint: Any, keep: Keep) -> Any:
-    """Value of a type, as what JSON knows; trees are put aside."""
+    """Encode a value of a type for JSON; trees are stored separately."""
     return _codec(hint).encode(value, hint, keep)
 
 
 def decode(raw: Any, hint: Any, where: str, fetch: Fetch) -> Any:
-    """Value of a type from what JSON gave; an `InputError` names where it is something else."""
+    """Decode a value of a type from JSON; an `InputError` says where it is of another type."""
     return _codec(hint).decode(raw, hint, where, fetch)
 
 
@@ -76,7 +76,7 @@ def _codec(hint: Any) -> Codec:
 
 
 def _expect(raw: Any, kind: type, where: str) -> Any:
-    """What JSON gave, if it is of a kind; true and false are no numbers."""
+    """Check that a JSON value is of a kind; true and false do not count as numbers."""
     if not isinstance(raw, kind) or (isinstance(raw, bool) and kind is not bool):
         raise InputError(f"{where} is {type(raw).__name__}, not {kind.__name__}")
     return raw
@@ -96,7 +96,7 @@ def _read_float(raw: Any, hint: Any, where: str, *_: Any) -> float:
         raise InputError(f"{where} is {type(raw).__name__}, not a number")
     try:
         return float(raw)
-    except OverflowError as error:  # JSON's whole numbers have no end
+    except OverflowError as error:  # JSON's whole numbers are unbounded
         raise InputError(f"{where} is a number too large for a float") from error
 
 
@@ -162,14 +162,14 @@ def _read_dict(raw: Any, hint: Any, where: str, fetch: Fetch) -> dict[Any, Any]:
         keys = [kind(key) for key in _expect(raw, dict, where)]
     except ValueError as error:
         raise InputError(f"{where} has a key that is not {kind.__name__}") from error
-    if [str(key) for key in keys] != list(raw):  # "1" and "01" would be one key
+    if [str(key) for key in keys] != list(raw):  # "1" and "01" would be the same key
         raise InputError(f"{where} has a key that is not written as {kind.__name__} is")
     values = [decode(item, inner, f"{where}.{key}", fetch) for key, item in raw.items()]
     return dict(zip(keys, values, strict=True))
 
 
 def _some(hint: Any) -> Any:
-    """The type that a field has unless it is None."""
+    """The type of an optional field when it is not None."""
     (some,) = (arg for arg in get_args(hint) if arg is not type(None))
     return some
 
@@ -214,7 +214,7 @@ def _read_index(raw: Any, where: str, fetch: Fetch) -> pd.Index:
 
 
 def _write_column(column: pd.Series) -> dict[str, Any]:
-    """Column of a frame; counts that may be missing are kept as numbers and which of them are known."""
+    """Encode a column of a frame; counts with missing values become numbers and a mask of the known ones."""
     if column.dtype != pd.Int64Dtype():
         return _write_array(column.to_numpy())
     counts, known = column.fillna(0).to_numpy(np.int64), column.notna().to_numpy(bool)
@@ -251,7 +251,7 @@ def _read_frame(raw: Any, hint: Any, where: str, fetch: Fetch) -> pd.DataFrame:
 
 
 def _keys(raw: Any, names: tuple[str, ...], where: str, required: int | None = None) -> None:
-    """Refuse an object that lacks one of the names, or has another."""
+    """Refuse an object that lacks one of the names or has another one."""
     given = set(_expect(raw, dict, where))
     if missing := sorted(set(names[:required]) - given):
         raise InputError(f"{where} lacks {', '.join(missing)}")
@@ -260,7 +260,7 @@ def _keys(raw: Any, names: tuple[str, ...], where: str, required: int | None = N
 
 
 def _field_hints(kind: type) -> Iterator[tuple[str, Any, bool]]:
-    """Name and type of every field, and whether it may be missing; a prior is of any kind."""
+    """Name and type of every field, and whether it may be missing; a prior may be of any kind."""
     hints: dict[str, Any] = get_type_hints(kind)
     for field in fields(kind):
         optional = field.default is not MISSING or field.default_factory is not MISSING
@@ -284,7 +284,7 @@ def _read_record(raw: Any, hint: Any, where: str, fetch: Fetch) -> Any:
 
 
 def _told_of_interrupt(read: Mapping[str, Any]) -> bool:
-    """Whether a result of version 0.1, which had no status, says in its notes that it was interrupted."""
+    """Whether the notes of a result of version 0.1, which had no status, record an interrupt."""
     told = (*read.get("notes", ()), read.get("found", ""))
     return any(text.startswith(INTERRUPTED) for text in told)
 
@@ -297,7 +297,7 @@ def _read_status(raw: Any, hint: Any, where: str, *_: Any) -> Status:
 
 
 def _named(base: type) -> dict[str, type]:
-    """Kinds of a base that are defined by now, by their names: all that a file can ask for."""
+    """Defined subclasses of a base by name: the only ones that a file can name."""
     kinds: list[type] = base.__subclasses__()
     return {kind.__name__: kind for kind in kinds}
 

@@ -1,4 +1,4 @@
-"""A hash of data: whether two results are of the same numbers."""
+"""A hash of data, to test whether two results are of the same numbers."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ __all__ = ["content_hash"]
 
 
 def content_hash(X: Any, weights: Any = None) -> str:
-    """SHA-256 of a table's column names, values and weights, whatever kind of table it came as.
+    """Compute the SHA-256 of a table's column names, values and weights, for any kind of table.
 
-    Row labels do not count, and neither does the type of the numbers: 1 and 1.0 are one value.
+    Row labels and the type of the numbers do not matter: 1 and 1.0 are the same value.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""Trees as netCDF in memory; what is read is looked over before it is believed.
+"""Trees as netCDF in memory, inspected before they are read.
 
-netCDF-4 is HDF5, which can point to other files, call filters, and claim
-arrays far larger than itself. Trees that we write do none of that.
+netCDF-4 is HDF5, which can link to other files, call filters, and declare arrays
+far larger than the file. Trees written here do none of this.
 
-The looking over is done through HDF5 itself, whose C code can be made to loop by
-bytes that were spoilt on purpose. Chance damage does not get here, for `load`
-compares hashes first; a stranger's file is best loaded under a time limit.
+The inspection itself uses HDF5, whose C code can be made to loop forever by a
+malicious file. Accidental damage does not get here, since `load` compares hashes
+first; load an untrusted file under a time limit.
 """
 
 import io
@@ -19,27 +19,27 @@ from mixtures.errors import InputError
 __all__ = ["from_netcdf", "require_netcdf", "to_netcdf"]
 
 GROUPS_DEEP = 8
-"""How deep groups may be nested."""
+"""Largest depth of nested groups."""
 
 
 TEXT_ROOM = 2**26
-"""Characters that all strings of a file may have together."""
+"""Largest total length of all strings of a file."""
 
 
 TEXTS = 64
-"""Strings that one attribute may hold."""
+"""Largest number of strings of an attribute."""
 
 
 REFERENCES = {"DIMENSION_LIST", "REFERENCE_LIST"}
-"""Attributes by which netCDF-4 ties variables to dimensions."""
+"""Attributes by which netCDF-4 links variables to dimensions."""
 
 
 BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
-"""Name of a dataset that stands for a dimension without coordinates; its values are never read."""
+"""Name of a dataset for a dimension without coordinates; its values are never read."""
 
 
 def to_netcdf(tree: xr.DataTree) -> bytes:
-    """Bytes of a netCDF-4 file with all groups of a tree, exact to the last bit."""
+    """Write all groups of a tree to the bytes of a netCDF-4 file, exactly."""
     require_netcdf()
     plain = tree.map_over_datasets(xr.Dataset.drop_encoding)
     exact = {
@@ -53,7 +53,7 @@ def to_netcdf(tree: xr.DataTree) -> bytes:
 
 
 def from_netcdf(content: bytes, name: str) -> xr.DataTree:
-    """Tree in the bytes of a netCDF-4 file, all of it in memory; ``name`` is for messages."""
+    """Read a tree from the bytes of a netCDF-4 file into memory; ``name`` is for messages."""
     h5py = require_netcdf()
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
@@ -62,12 +62,12 @@ def from_netcdf(content: bytes, name: str) -> xr.DataTree:
             return tree.load()
     except InputError:
         raise
-    except Exception as error:  # HDF5, h5netcdf and xarray raise nearly every kind on damaged files
+    except Exception as error:  # HDF5, h5netcdf and xarray raise almost any exception on damaged files
         raise InputError(f"{name} is not a netCDF file that can be read: {error}") from error
 
 
 def require_netcdf() -> Any:
-    """The library under netCDF-4; an `InputError` says how to install it."""
+    """Import the netCDF-4 library; an `InputError` says how to install it."""
     try:
         import h5netcdf  # noqa: F401 - xarray's engine
         import h5py
@@ -79,7 +79,7 @@ def require_netcdf() -> Any:
 
 
 class _Inspection:
-    """One look over a file: links, layouts, types and sizes, nothing of which may exceed the file."""
+    """Inspection of a file's links, layouts, types and sizes, which must fit into the file."""
 
     def __init__(self, h5py: Any, name: str, size: int) -> None:
         self.h5py, self.name = h5py, name
@@ -88,11 +88,11 @@ class _Inspection:
         self.seen: set[int] = set()
 
     def refuse(self, item: Any, what: str) -> InputError:
-        """Error about one item of the file."""
+        """Make the error about one item of the file."""
         return InputError(f"{self.name} has been tampered with: {item.name} {what}")
 
     def group(self, group: Any, depth: int) -> None:
-        """Check a group and all that is in it, by hard links only."""
+        """Check a group and everything in it; only hard links are followed."""
         if depth > GROUPS_DEEP:
             raise self.refuse(group, f"lies deeper than {GROUPS_DEEP} groups")
         self.once(group)
@@ -109,14 +109,14 @@ class _Inspection:
                 raise self.refuse(group, f"holds {name!r}, which is neither a group nor a dataset")
 
     def once(self, item: Any) -> None:
-        """Refuse an item that was met before under another name: a file in circles never ends."""
+        """Refuse an item that was visited under another name: a cycle would never end."""
         address = self.h5py.h5o.get_info(item.id).addr
         if address in self.seen:
             raise self.refuse(item, "is reached by two names")
         self.seen.add(address)
 
     def dataset(self, item: Any) -> None:
-        """Check one array: stored here, as it is, of numbers or strings, all of its bytes there."""
+        """Check one array: stored in the file, uncompressed and complete, of numbers or strings."""
         self.once(item)
         self.attributes(item)
         if bytes(item.attrs.get("NAME", b"")).startswith(BARE_DIMENSION):
@@ -138,7 +138,7 @@ class _Inspection:
             self.strings(item)
 
     def strings(self, item: Any) -> None:
-        """Measure strings, few enough at a time that even the longest of them fit."""
+        """Measure strings, few enough at a time that even the longest fit in memory."""
         if item.ndim > 1:
             raise self.refuse(item, "is a table of strings")
         step = max(1, TEXT_ROOM // self.size)
@@ -147,7 +147,7 @@ class _Inspection:
             self.spend(item, sum(len(text) for text in block))
 
     def attributes(self, item: Any) -> None:
-        """Check attributes: numbers, few strings, and netCDF's own references."""
+        """Check attributes: numbers, a few strings, and netCDF's own references."""
         for name in item.attrs:
             if name in REFERENCES:
                 continue
@@ -162,7 +162,7 @@ class _Inspection:
                 raise self.refuse(item, f"has an attribute {name!r} of type {kind.dtype}")
 
     def spend(self, item: Any, length: int) -> None:
-        """Count the length of strings."""
+        """Add to the total length of strings, and refuse too much."""
         self.text_room -= length
         if self.text_room < 0:
             raise self.refuse(item, f"and others hold more than {TEXT_ROOM} characters")

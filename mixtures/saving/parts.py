@@ -1,4 +1,4 @@
-"""Whether the parts of a result that was loaded go together, beyond the types that they have."""
+"""Consistency of the parts of a loaded result, beyond their types."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["check_parts"]
 
 
 def check_parts(result: Any, where: str) -> None:
-    """Refuse a result whose parts do not go together; ``where`` is what the message calls it."""
+    """Refuse a result whose parts are inconsistent; ``where`` is its name in the message."""
     CHECKS.get(type(result), lambda *_: None)(result, where)
 
 
@@ -90,7 +90,7 @@ def _check_selection(selection: Selection, where: str) -> None:
 
 
 def _check_criteria_table(table: pd.DataFrame, criteria: tuple[str, ...], where: str) -> None:
-    """Refuse a table that `select` would not have made."""
+    """Refuse a table that `select` would not make."""
     expected = criteria_table({1: {"notes": ""}}, criteria)
     if list(table.columns) != list(expected.columns):
         raise InputError(f"{where} has columns {list(table.columns)}, not {list(expected.columns)}")
@@ -105,14 +105,14 @@ def _check_criteria_table(table: pd.DataFrame, criteria: tuple[str, ...], where:
 def _check_spec(
     spec: Mixture, features: tuple[str, ...], params: Mapping[str, np.ndarray], where: str
 ) -> None:
-    """Refuse parameters that are not the model's, and a prior that is not of these features."""
+    """Refuse parameters that do not belong to the model, and a prior for other features."""
     if not features or not spec.resolved:
         raise InputError(f"{where} has no features, or a prior that is not concrete")
     _check_shapes(spec, params, len(features), f"{where}.params")
     if spec.features not in (None, tuple(features)):
         raise InputError(f"{where} is of other features than its spec")
     blank = Data(np.zeros((1, len(features))), tuple(features), np.arange(1))
-    spec.family.resolve(blank, spec.n_components)  # what is concrete is checked against the columns, no more
+    spec.family.resolve(blank, spec.n_components)  # a concrete prior is only checked against the columns
 
 
 def _check_shapes(spec: Mixture, params: Mapping[str, np.ndarray], n_features: int, where: str) -> None:
@@ -122,7 +122,7 @@ def _check_shapes(spec: Mixture, params: Mapping[str, np.ndarray], n_features: i
 
 
 def _check_tree(tree: xr.DataTree, spec: Mixture, n_features: int, where: str) -> None:
-    """Refuse a sample whose variables are not the model's parameters."""
+    """Refuse a sample whose variables are not the parameters of the model."""
     shapes = spec.shapes(n_features)
     posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
     for name, own in spec.dims.items():
@@ -140,4 +140,4 @@ CHECKS: Mapping[type, Callable[[Any, str], None]] = {
     Uncertainty: _check_uncertainty,
     Selection: _check_selection,
 }
-"""What is checked of a result beyond the types of its parts."""
+"""Consistency checks by the type of the result."""

@@ -1,7 +1,7 @@
-"""Results in one file: JSON for what is small, netCDF for samples, a zip archive around them.
+"""Results in one file: a zip archive of JSON, for everything small, and netCDF, for samples.
 
-Nothing in a file is ever run: it holds numbers, strings and the names of models
-and priors, and every one of them is checked before it becomes a result.
+Nothing in a file is ever executed: it holds numbers, strings and the names of models
+and priors, and all of them are checked before they become a result.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from mixtures.saving.parts import check_parts
 __all__ = ["RESULTS", "Header", "check_labels", "load", "read_header", "save", "versions"]
 
 FORMAT, FORMAT_VERSION = "mixtures", 1
-"""What the file says it is, and the newest version that is understood here."""
+"""Name of the format, and the newest version that this package reads."""
 
 
 RESULTS: Mapping[str, type] = {
@@ -45,27 +45,27 @@ RESULTS: Mapping[str, type] = {
     "Selection": Selection,
     "DataTree": xr.DataTree,
 }
-"""Kinds of results that can be saved, by the name a file has for them."""
+"""Kinds of results that can be saved, by their names in a file."""
 
 
 MAIN = "result.json"
 
 
 MEMBERS = re.compile(r"result\.json|samples/\d{1,4}\.nc")
-"""Names that members of a file have."""
+"""Names of the members of a file."""
 
 
 PACKAGES = ("pymc-mixtures", "numpy", "pymc", "arviz", "jax", "xarray")
-"""Packages whose versions are kept."""
+"""Packages whose versions are saved."""
 
 
 LARGEST_JSON, LARGEST_SAMPLES = 2**28, 2**32
-"""Bytes of JSON, which takes some ten times as much memory to parse, and of all samples together, at most."""
+"""Most bytes of JSON, which needs some ten times as much memory to parse, and of all samples together."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of the result in it.
+    """What a file records about its result.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Header:
     content_hash : str or None
         Hash of the data, if they were given to `save`.
     about : dict of str
-        What the one who saved it had to say.
+        Remarks of the person who saved it.
     """
 
     kind: str
@@ -93,27 +93,27 @@ def save(
     weights: Any = None,
     about: Mapping[str, str] | None = None,
 ) -> None:
-    """Save a result in one file, which takes the place of an older one only when it is whole.
+    """Save a result in one file, which replaces an older one only when it is complete.
 
     Parameters
     ----------
     result : EMFit, MAPFit, Crosscheck, Uncertainty, Selection or xarray.DataTree
-        What to save; every float comes back to the last bit. Samples are kept in
+        What to save; every float is restored to the last bit. Samples are saved as
         netCDF, which needs the extra ``pymc-mixtures[io]``.
     path : path
-        The file. It is written beside and renamed: whatever happens, there is the
-        old file or the new one.
+        The file. It is written under another name and then renamed, so that there is
+        always either the old file or the new one.
     X : array_like or frame, shape (n, D), optional
-        The data, whose content hash is to be kept with the result; the data are not.
+        The data, whose content hash is saved with the result; the data are not.
     weights : array_like, shape (n,), optional
         Their weights.
     about : dict of str, optional
-        What else to keep with it, such as the seed or a title.
+        Anything else to save with it, such as the seed or a title.
 
     Raises
     ------
     InputError
-        If there is no way to save such a result, or the file cannot be written.
+        If such a result cannot be saved, or the file cannot be written.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def save(
 
 
 def check_labels(labels: np.ndarray) -> None:
-    """Refuse row labels that cannot be saved with a result and come back, before there is a result.
+    """Refuse row labels that cannot be saved and restored with a result, before there is a result.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def check_labels(labels: np.ndarray) -> None:
     Raises
     ------
     InputError
-        If they are of a kind that is not kept, or are too long together.
+        If they are of a kind that cannot be saved, or are too long together.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def check_labels(labels: np.ndarray) -> None:
         return
     given = tuple(labels)
     try:
-        # As they stand in a result: in the coordinates of its mode, and in two groups of its sample.
+        # As in a result: in the coordinates of its mode, and in two groups of its sample.
         rows = xr.Dataset(coords={"obs_id": labels})
         tree = xr.DataTree.from_dict({"observed_data": rows, "log_likelihood": rows})
         written = json.loads(json.dumps(encode(given, Any, _no_sample)))
@@ -200,12 +200,12 @@ def _why_not_kept(labels: tuple[Any, ...]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages that a result depends on."""
     return {"python": python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def load(path: str | PathLike[str]) -> Any:
-    """Load a result that `save` wrote; the file is checked throughout and nothing in it is run.
+    """Load a result that `save` wrote; the whole file is checked and nothing in it is executed.
 
     Parameters
     ----------
@@ -220,13 +220,13 @@ def load(path: str | PathLike[str]) -> Any:
     Raises
     ------
     InputError
-        If the file is missing, of another kind, of a later version, damaged, or
-        says what cannot be; the message names the place.
+        If the file is missing, of another kind, of a later version or damaged, or
+        holds impossible values; the message says where.
 
     Notes
     -----
-    Samples are read by the HDF5 library. A file that somebody made to harm it may
-    hang the process: load a stranger's file in one that has a time limit.
+    Samples are read by the HDF5 library. A malicious file may hang the process: load
+    an untrusted file in a process with a time limit.
 
     Examples
     --------
@@ -256,7 +256,7 @@ def load(path: str | PathLike[str]) -> Any:
 
 
 def read_header(path: str | PathLike[str]) -> Header:
-    """What a file says of the result in it, without the result.
+    """Read what a file records about its result, without the result.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def read_header(path: str | PathLike[str]) -> Header:
 
 
 def _open(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Main document and samples of a file of a version that is understood, all of their hashes right."""
+    """Read the main document of a file and open its samples, after checking version and hashes."""
     with opened_archive(path, MEMBERS) as archive:
         if MAIN not in archive.sizes:
             raise InputError(f"{path} is not a file that mixtures.save wrote: it has no {MAIN}")
@@ -288,7 +288,7 @@ def _open(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
         names = [name for name in archive.sizes if name != MAIN]
         if (size := sum(archive.sizes[name] for name in names)) > LARGEST_SAMPLES:
             raise InputError(f"{path}: its samples have {size} bytes; {LARGEST_SAMPLES} are the most")
-        # Hashed a piece at a time: only what the document vouches for is taken into memory.
+        # Hashed piece by piece: only samples whose hash is in the document are read into memory.
         if {name: archive.sha256(name) for name in names} != document["samples"]:
             raise InputError(
                 f"{path} is damaged or has been tampered with: its samples are not those it was saved with"
@@ -297,7 +297,7 @@ def _open(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _check_document(document: Any, path: str | PathLike[str]) -> None:
-    """Refuse what is not ours, or is of a version that is not understood."""
+    """Refuse a document that `save` did not write, or whose version is unknown."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path} is not a file that mixtures.save wrote: {MAIN} says nothing of it")
     found = document.get("version")
@@ -326,7 +326,7 @@ def _parse(text: bytes, path: str | PathLike[str]) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys all differ: of two that are equal, another reader may take the other."""
+    """Make an object whose keys all differ: readers disagree on which of two equal keys counts."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -354,5 +354,5 @@ def _header(document: Mapping[str, Any]) -> Header:
 
 
 def _no_sample(name: Any, where: str = "") -> Any:
-    """Refuse a sample, where there is no place for one."""
+    """Refuse a sample where none is expected."""
     raise InputError(f"{where} is no place for a sample")
