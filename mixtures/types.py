@@ -1,14 +1,28 @@
 """Types that the whole package shares."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "Params"]
+__all__ = ["Array", "DeferredModule", "Params"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 Params = Mapping[str, Array]
 """Parameters of a mixture by name, each with its cluster axis first."""
+
+
+class DeferredModule:
+    """A module for annotations, imported only when they are evaluated, as by `typing.get_type_hints`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        """Import the module for a public name."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(import_module(self._name), name)

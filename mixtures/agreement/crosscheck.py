@@ -22,10 +22,12 @@ from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import ModelTarget, target_of
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.standard_errors.side_by_side import check_methods
-from mixtures.types import Params
+from mixtures.types import DeferredModule, Params
 
 if TYPE_CHECKING:
     import pymc as pm
+else:
+    pm = DeferredModule("pymc")
 
 __all__ = ["crosscheck"]
 

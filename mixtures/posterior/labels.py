@@ -7,9 +7,12 @@ import xarray as xr
 
 from mixtures.clusters.align import align_tree
 from mixtures.families.mixture import Mixture
+from mixtures.types import DeferredModule
 
 if TYPE_CHECKING:
     import pymc as pm
+else:
+    pm = DeferredModule("pymc")
 
 __all__ = ["align"]
 

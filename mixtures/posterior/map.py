@@ -9,9 +9,12 @@ from mixtures.arguments import check_whole, generator
 from mixtures.families.mixture import Mixture
 from mixtures.posterior.target import MixtureTarget, target_of
 from mixtures.results.map import MAPFit
+from mixtures.types import DeferredModule
 
 if TYPE_CHECKING:
     import pymc as pm
+else:
+    pm = DeferredModule("pymc")
 
 __all__ = ["fit_map"]
 

@@ -12,9 +12,12 @@ from mixtures.families.mixture import Mixture
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import MixtureTarget, target_of
 from mixtures.results.em import EMFit, check_fit
+from mixtures.types import DeferredModule
 
 if TYPE_CHECKING:
     import pymc as pm
+else:
+    pm = DeferredModule("pymc")
 
 __all__ = ["sample"]
 

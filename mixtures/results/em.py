@@ -11,10 +11,12 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
 from mixtures.tolerances import same_height
-from mixtures.types import Array
+from mixtures.types import Array, DeferredModule
 
 if TYPE_CHECKING:
     import xarray as xr
+else:
+    xr = DeferredModule("xarray")
 
 __all__ = ["EMFit", "Restarts", "check_fit"]
 
