@@ -36,7 +36,7 @@ __all__ = [
 def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
     """One number, by NumPy and by PyMC."""
     inside = spec.inside(em.params)
-    by_numpy = spec.log_prior(inside) + e_step(spec, rows, inside).log_likelihood
+    by_numpy = float(spec.log_prior(inside)) + e_step(spec, rows, inside).log_likelihood
     by_pymc, _ = compiled.value_and_grad(x)
     figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
     return Check(
