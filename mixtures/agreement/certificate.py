@@ -39,7 +39,7 @@ INDEPENDENT = "best of independent MAP starts above it (nats)"
 def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
     """NumPy and PyMC compute the same log posterior at EM's estimate."""
     inside = spec.inside(em.params)
-    by_numpy = spec.log_prior(inside) + e_step(spec, rows, inside).log_likelihood
+    by_numpy = float(spec.log_prior(inside)) + e_step(spec, rows, inside).log_likelihood
     by_pymc, _ = compiled.value_and_grad(x)
     figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
     return Check(

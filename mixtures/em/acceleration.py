@@ -77,7 +77,7 @@ def _extrapolated(
     if straight is None:
         return None
     with np.errstate(divide="ignore"):
-        stretch = np.divide(step, problem.spec.step_length(new, straight, count))
+        stretch = float(np.divide(step, problem.spec.step_length(new, straight, count)))
     for _ in range(HALVINGS):
         if not 1 < stretch < np.inf:
             return None

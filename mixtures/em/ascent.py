@@ -112,7 +112,8 @@ def ascend(
             reached = here, len(trace)
             new = problem.m_step(here.statistics)
             _refuse_collapse(problem, new, here.params, trace)
-            last, pace = pace, pace.after(problem.spec.step_length(new, here.params, here.statistics.count))
+            step = float(problem.spec.step_length(new, here.params, here.statistics.count))
+            last, pace = pace, pace.after(step)
             arrived = pace.has_arrived(tol) or _only_rounding(problem.spec, pace, new, here.statistics)
             if arrived or len(trace) > max_iter:
                 return Run(here.params, here.log_likelihood, trace, arrived)
@@ -156,7 +157,7 @@ def _only_rounding(spec: Mixture, pace: Pace, params: Params, statistics: Any) -
     if np.isfinite(pace.left):
         return False
     rounded = spec.step_length(spec.perturbed(params, EPS), params, statistics.count)
-    return pace.step <= TOLERANCES.em_rounding * rounded
+    return pace.step <= TOLERANCES.em_rounding * float(rounded)
 
 
 def _refuse_collapse(problem: Problem, params: Params, before: Params, trace: Sequence[float]) -> None:

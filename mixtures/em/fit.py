@@ -235,7 +235,7 @@ def fit_em(
     log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
     if hard:  # so far that of rows and their clusters, not of the mixture
         log_likelihood = e_step(problem.spec, problem.data, params).log_likelihood
-        log_posterior = log_likelihood + problem.spec.log_prior(params)
+        log_posterior = log_likelihood + float(problem.spec.log_prior(params))
     return EMFit(
         spec=problem.spec,
         params=params,

@@ -56,7 +56,7 @@ class Problem:
 
     def point(self, params: Params, kernel: Kernel | None = None, tol: float = 0.0) -> "Point":
         """Parameters with one pass over the data at them."""
-        passed, log_prior = self.e_step(params, kernel, tol), self.spec.log_prior(params)
+        passed, log_prior = self.e_step(params, kernel, tol), float(self.spec.log_prior(params))
         return Point(
             dict(params),
             passed.log_likelihood,
@@ -81,7 +81,7 @@ class Problem:
 
     def objective(self, passed: EStep, params: Params) -> float:
         """Objective at the parameters of a pass."""
-        return passed.log_likelihood + self.spec.log_prior(params)
+        return passed.log_likelihood + float(self.spec.log_prior(params))
 
     def defects(self, params: Params) -> dict[int, str]:
         """Clusters that have collapsed, each with the reason."""

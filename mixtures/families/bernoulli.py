@@ -122,23 +122,25 @@ class Bernoulli(ExponentialFamily):
         return log_density
 
     def statistics(self, X: Array, r: Array) -> BernoulliStatistics:
-        """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (K, n)``."""
-        return BernoulliStatistics(r.sum(axis=1), r @ X.T)
+        """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
+        return BernoulliStatistics(r.sum(axis=-1), r @ X.T)
 
     def from_sums(self, sums: Array, location: Array, scale: Array) -> BernoulliStatistics:
         """The sums themselves: zeros and ones are not rescaled."""
-        return BernoulliStatistics(sums[:, 0], sums[:, 1:])
+        return BernoulliStatistics(sums[..., 0], sums[..., 1:])
 
     def maximize(self, stats: BernoulliStatistics) -> dict[str, Array]:
         """``p = (ones + a - 1) / (count + a + b - 2)``; with ``prior=None`` that of the tutorial's S6."""
         a, b = (1.0, 1.0) if self.prior is None else (self.prior.alpha, self.prior.beta)
         ones = stats.ones + (a - 1)
-        rows = stats.count[:, None] + (a + b - 2) + np.zeros_like(ones)
+        rows = stats.count[..., None] + (a + b - 2) + np.zeros_like(ones)
         return {"p": np.clip(np.divide(ones, rows, out=np.full_like(ones, 0.5), where=rows > 0), 0, 1)}
 
-    def log_prior(self, params: Params) -> float:
+    def log_prior(self, params: Params) -> Array:
         """Log Beta density of every p; 0 when flat, which is Beta(1, 1)."""
-        return 0.0 if self.prior is None else self.prior.log_density(params["p"])
+        p = params["p"]
+        each = np.zeros_like(p) if self.prior is None else self.prior.log_density(p)
+        return np.asarray(each.sum(axis=(-2, -1)))
 
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """One flip of each of the cluster's coins."""
@@ -148,7 +150,7 @@ class Bernoulli(ExponentialFamily):
     def moments(self, params: Params) -> tuple[Array, Array]:
         """``p`` and ``p (1 - p)``: coins of one cluster do not covary."""
         p = params["p"]
-        return p, (p * (1 - p))[..., None] * np.eye(p.shape[1])
+        return p, (p * (1 - p))[..., None] * np.eye(p.shape[-1])
 
     def distance(self, a: Params, b: Params) -> Array:
         """``sum_d (p_a - p_b) (logit p_a - logit p_b)``."""
@@ -184,9 +186,9 @@ class Bernoulli(ExponentialFamily):
             )
         return ""
 
-    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """None: a Bernoulli likelihood is bounded."""
-        return {}
+        return np.zeros(params["p"].shape[:-1], dtype=bool)
 
 
 def binary_values(data: Data) -> Array:

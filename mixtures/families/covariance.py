@@ -1,123 +1,21 @@
 """Covariance structures of a Gaussian component: full, tied, diagonal, spherical.
 
-A structure says which numbers a covariance has, how they are estimated from
-scatter, and how they whiten residuals. A scale is what whitens: lower Cholesky
-factors (..., K, D, D) where features covary, standard deviations (..., K, D)
-where they do not. Nothing else in the package asks which structure it is.
+What each must say is in `structure`. Nothing else in the package asks which structure it is.
 """
 
-from abc import ABC, abstractmethod
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from mixtures.errors import InputError
-from mixtures.families.parameters import POSITIVE, POSITIVE_DEFINITE, Support
+from mixtures.families.parameters import POSITIVE, POSITIVE_DEFINITE
 from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
+from mixtures.families.structure import Covariance
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
 __all__ = ["COVARIANCES", "Covariance", "Dense", "Independent", "covariance"]
-
-
-class Covariance(ABC):
-    """How the covariances of K Gaussians in D dimensions are parametrised."""
-
-    name: ClassVar[str]
-    parameter: ClassVar[str]
-    support: ClassVar[Support]
-    dims: ClassVar[tuple[str, ...]]
-    prior_type: ClassVar[type]
-    core_ndim: ClassVar[int]
-    """Axes of one cluster's scale."""
-
-    @abstractmethod
-    def default_prior(self, mean: Array, cov: Array, k: int) -> Any:
-        """Prior of Fraley and Raftery (2007) from a covariance (D, D), or variances (D,) if none covary."""
-
-    @abstractmethod
-    def check_prior(self, prior: Any, d: int) -> Any:
-        """The prior with its hyperparameters checked and in full shape."""
-
-    @abstractmethod
-    def prior_scale(self, prior: Any) -> Array:
-        """Scatter that the prior adds."""
-
-    @abstractmethod
-    def pairs(self, d: int) -> tuple[Any, Any]:
-        """Index pairs i <= j of the features whose products are in phi(x)."""
-
-    @abstractmethod
-    def products(self, X: Array, out: Array) -> None:
-        """Write those products of the rows of ``X (D, n)``, pair by pair."""
-
-    @abstractmethod
-    def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
-        """Scatter about the mean from the sums (K, P) of those products."""
-
-    @abstractmethod
-    def squares(self, scale: Array) -> Array:
-        """What scatter is multiplied by when feature d is multiplied by ``scale (D,)``."""
-
-    @abstractmethod
-    def rescaled(self, value: Array, scale: Array) -> Array:
-        """The parameter when every feature is divided by its scale."""
-
-    def perturbed(self, value: Array, by: float) -> Array:
-        """The parameter with every entry changed by this share of it, to the side that shows most."""
-        return value * (1 + by)
-
-    @abstractmethod
-    def dependent(self, scatter: Array) -> list[int]:
-        """Columns that make a scatter, (D, D) or (D,), singular."""
-
-    @abstractmethod
-    def matrices(self, value: Array, k: int, d: int) -> Array:
-        """Covariance matrices (K, D, D), for textbooks and pictures."""
-
-    @abstractmethod
-    def scale(self, value: Array, k: int, d: int) -> Array:
-        """What whitens residuals."""
-
-    @abstractmethod
-    def pool(self, scatter: Array) -> Array:
-        """Scatter of all clusters added up as the structure shares it."""
-
-    @abstractmethod
-    def divisor(self, count: Array, d: int) -> Array:
-        """Rows behind each entry of the pooled scatter."""
-
-    @abstractmethod
-    def prior_divisor(self, nu: float, k: int, d: int) -> float:
-        """What the prior of mean and covariance adds to the divisor of the mode."""
-
-    @abstractmethod
-    def outer(self, a: Array, w: Array) -> Array:
-        """Scatter ``sum_i w_ki a_ki a_ki'`` of residuals ``a (K, D, n)`` under weights ``w (K, n)``."""
-
-    @abstractmethod
-    def inverse(self, scale: Array) -> Array:
-        """Inverse of a scale."""
-
-    @abstractmethod
-    def apply(self, scale: Array, residuals: Array) -> Array:
-        """Multiply residuals (..., D, n) by a scale or its inverse."""
-
-    @abstractmethod
-    def diagonal(self, scale: Array) -> Array:
-        """Diagonal of a scale: conditional standard deviations (..., K, D)."""
-
-    @abstractmethod
-    def distance(self, a: Array, b: Array) -> Array:
-        """Symmetric Kullback-Leibler divergence of centred Gaussians from their scales.
-
-        With ``M = b^-1 a`` it is ``|M - M^-T|^2 / 2``, free of cancellation.
-        """
-
-    def unit(self, variance: Array) -> Array:
-        """Scale of every feature in which coordinates are of order one."""
-        return np.sqrt(variance)
 
 
 class Dense(Covariance):
@@ -149,11 +47,17 @@ class Dense(Covariance):
             first = last
 
     def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
-        k, d = mean.shape
+        d = mean.shape[-1]
         i, j = self.pairs(d)
-        scatter = np.empty((k, d, d))
-        scatter[:, i, j] = scatter[:, j, i] = sums - count[:, None] * mean[:, i] * mean[:, j]
+        scatter = np.empty((*mean.shape, d))
+        scatter[..., i, j] = scatter[..., j, i] = sums - count[..., None] * mean[..., i] * mean[..., j]
         return scatter
+
+    def natural(self, mu: Array, scale: Array) -> tuple[Array, Array]:
+        inverse = self.inverse(scale)
+        P = inverse.mT @ inverse  # an inverse of Sigma itself loses twice as many digits
+        i, j = self.pairs(mu.shape[-1])
+        return np.einsum("...de,...e->...d", P, mu), -P[..., i, j] * np.where(i == j, 0.5, 1.0)
 
     def squares(self, scale: Array) -> Array:
         return np.outer(scale, scale)
@@ -171,8 +75,23 @@ class Dense(Covariance):
             return []
         return [int(d) for d in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-6)]
 
+    def variances(self, value: Array, k: int, d: int) -> Array:
+        return np.diagonal(self.matrices(value, k, d), axis1=-2, axis2=-1)
+
+    def narrowest(self, value: Array, unit: Array, k: int) -> Array:
+        Sigma = self.matrices(value, k, len(unit)) / np.outer(unit, unit)
+        return np.sqrt(np.maximum(np.linalg.eigvalsh(Sigma)[..., 0], 0))
+
+    def singular(self, value: Array, k: int, d: int) -> np.ndarray:
+        Sigma = self.matrices(value, k, d)
+        return _singular(Sigma.reshape(-1, d, d)).reshape(Sigma.shape[:-2])
+
+    def largest_share(self, part: Array, whole: Array, k: int, d: int) -> Array:
+        ratio = np.linalg.solve(self.matrices(whole, k, d), self.matrices(part, k, d))
+        return np.linalg.eigvals(ratio).real.max(axis=-1)
+
     def outer(self, a: Array, w: Array) -> Array:
-        return (a * w[:, None, :]) @ a.swapaxes(-1, -2)
+        return (a * w[..., None, :]) @ a.swapaxes(-1, -2)
 
     def inverse(self, scale: Array) -> Array:
         return np.linalg.inv(scale)
@@ -204,7 +123,7 @@ class Full(Dense):
         return scatter
 
     def divisor(self, count: Array, d: int) -> Array:
-        return count[:, None, None]
+        return count[..., None, None]
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return nu + d + 2
@@ -224,10 +143,10 @@ class Tied(Dense):
         return np.broadcast_to(chol[..., None, :, :], (*chol.shape[:-2], k, d, d))
 
     def pool(self, scatter: Array) -> Array:
-        return scatter.sum(axis=0)
+        return scatter.sum(axis=-3)
 
     def divisor(self, count: Array, d: int) -> Array:
-        return np.asarray(count.sum())
+        return count.sum(axis=-1)[..., None, None]
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return k + nu + d + 1
@@ -251,7 +170,11 @@ class Independent(Covariance):
         np.multiply(X, X, out=out)
 
     def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
-        return np.maximum(sums - count[:, None] * mean**2, 0)
+        return np.maximum(sums - count[..., None] * mean**2, 0)
+
+    def natural(self, mu: Array, scale: Array) -> tuple[Array, Array]:
+        P = self.inverse(scale) ** 2
+        return P * mu, -P / 2
 
     def squares(self, scale: Array) -> Array:
         return scale**2
@@ -263,7 +186,7 @@ class Independent(Covariance):
         return []
 
     def outer(self, a: Array, w: Array) -> Array:
-        return np.einsum("kdn,kdn,kn->kd", a, a, w)
+        return np.einsum("...kdn,...kdn,...kn->...kd", a, a, w)
 
     def inverse(self, scale: Array) -> Array:
         return 1 / scale
@@ -278,7 +201,20 @@ class Independent(Covariance):
         return ((a / b - b / a) ** 2).sum(axis=-1) / 2
 
     def matrices(self, value: Array, k: int, d: int) -> Array:
-        return self.scale(value, k, d)[..., None] ** 2 * np.eye(d)
+        return self.variances(value, k, d)[..., None] * np.eye(d)
+
+    def variances(self, value: Array, k: int, d: int) -> Array:
+        return self.scale(value, k, d) ** 2
+
+    def narrowest(self, value: Array, unit: Array, k: int) -> Array:
+        return (self.scale(value, k, len(unit)) / unit).min(axis=-1)
+
+    def singular(self, value: Array, k: int, d: int) -> np.ndarray:
+        variance = self.variances(value, k, d)
+        return ~((variance > 0) & (variance < np.inf)).all(axis=-1)
+
+    def largest_share(self, part: Array, whole: Array, k: int, d: int) -> Array:
+        return (self.variances(part, k, d) / self.variances(whole, k, d)).max(axis=-1)
 
 
 class Diagonal(Independent):
@@ -300,7 +236,7 @@ class Diagonal(Independent):
         return scatter
 
     def divisor(self, count: Array, d: int) -> Array:
-        return count[:, None]
+        return count[..., None]
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return nu + 3
@@ -343,6 +279,18 @@ class Spherical(Independent):
 def _upper(d: int) -> tuple[Any, Any]:
     """Index pairs i <= j; asked for at every iteration."""
     return np.triu_indices(d)
+
+
+def _singular(Sigma: Array) -> np.ndarray:
+    """Which matrices (M, D, D) no Cholesky factor could be trusted of."""
+    try:
+        left = np.diagonal(np.linalg.cholesky(Sigma), axis1=-2, axis2=-1) ** 2
+    except np.linalg.LinAlgError:  # it does not say which: ask both halves
+        if len(Sigma) == 1:
+            return np.ones(1, dtype=bool)
+        return np.concatenate([_singular(half) for half in np.array_split(Sigma, 2)])
+    enough = left > TOLERANCES.singular * np.diagonal(Sigma, axis1=-2, axis2=-1)
+    return ~enough.all(axis=-1)
 
 
 COVARIANCES: dict[str, Covariance] = {c.name: c for c in (Full(), Tied(), Diagonal(), Spherical())}

@@ -1,7 +1,7 @@
 """The contract of a component family."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ class Statistics(Protocol):
 
     @property
     def count(self) -> Array:
-        """Expected number of rows in each cluster, shape (K,)."""
+        """Expected number of rows in each cluster, shape (..., K)."""
 
     def __add__(self, other: Self) -> Self:
         """Statistics of the union of two sets of rows."""
@@ -29,7 +29,9 @@ class Family(ABC):
     """What a component distribution must say for EM, MAP and posterior to work.
 
     Shapes: chunks ``X (D, n)``, responsibilities ``r (K, n)``, parameters with
-    the cluster axis first (a covariance tied over clusters has none).
+    the cluster axis first (a covariance tied over clusters has none). Where
+    ``...`` is written, parameters and statistics may have leading axes: many
+    sets, each of which gives what it gives alone.
     """
 
     prior: Any
@@ -90,11 +92,11 @@ class Family(ABC):
 
     @abstractmethod
     def maximize(self, stats: Any) -> dict[str, Array]:
-        """Posterior mode of the components given statistics, in closed form."""
+        """Posterior mode (..., K, ...) of the components given statistics, in closed form."""
 
     @abstractmethod
-    def log_prior(self, params: Params) -> float:
-        """Log prior density of the components' parameters, normaliser included."""
+    def log_prior(self, params: Params) -> Array:
+        """Log prior density (...) of the components' parameters, normaliser included."""
 
     @abstractmethod
     def sample(self, params: Params, z: np.ndarray, rng: np.random.Generator) -> Array:
@@ -103,6 +105,15 @@ class Family(ABC):
     @abstractmethod
     def moments(self, params: Params) -> tuple[Array, Array]:
         """Mean (K, D) and covariance (K, D, D) of every cluster's rows."""
+
+    def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
+        """Parameters of the rows' other features left out, which are those of the features themselves."""
+        margin = {}
+        for name, dims in self.dims.items():
+            margin[name] = np.asarray(params[name])
+            for axis in (place - len(dims) for place, dim in enumerate(dims) if dim.startswith("feature")):
+                margin[name] = np.take(margin[name], features, axis=axis)
+        return margin
 
     @abstractmethod
     def distance(self, a: Params, b: Params) -> Array:
@@ -133,8 +144,13 @@ class Family(ABC):
         return ()
 
     @abstractmethod
+    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
+        """Which clusters (..., K) are no fit: where the likelihood is unbounded, or digits run out."""
+
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
-        """Clusters whose parameters are degenerate, each with the reason."""
+        """Those clusters of one set of parameters, each with the reason in words."""
+        found = np.flatnonzero(self.degenerate(params, scale))
+        return {int(k): "its parameters are degenerate" for k in found}
 
 
 class ExponentialFamily(Family):
@@ -153,11 +169,11 @@ class ExponentialFamily(Family):
 
     @abstractmethod
     def natural(self, params: Params) -> Array:
-        """Natural parameters eta, shape (K, P), the log-normaliser with the constant feature."""
+        """Natural parameters eta, shape (..., K, P), the log-normaliser with the constant feature."""
 
     @abstractmethod
     def statistics(self, X: Array, r: Array) -> Any:
-        """Sufficient statistics of a chunk under responsibilities."""
+        """Sufficient statistics of a chunk ``X (D, n)`` under responsibilities ``r (..., K, n)``."""
 
     def expect(self, params: Params | None, X: Array, r: Array) -> Any:
         """The sufficient statistics, whatever the parameters."""
@@ -180,4 +196,4 @@ class ExponentialFamily(Family):
 
     @abstractmethod
     def from_sums(self, sums: Array, location: Array, scale: Array) -> Any:
-        """Statistics from ``S = r phi(z)'``, shape (K, P), over rows ``z = (x - location) / scale``."""
+        """Statistics from ``S = r phi(z)'``, shape (..., K, P), over rows ``z = (x - location) / scale``."""

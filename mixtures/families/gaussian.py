@@ -1,6 +1,6 @@
 """Gaussian components with full, tied, diagonal or spherical covariance."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -42,20 +42,20 @@ class GaussianStatistics:
 
     @property
     def variance(self) -> Array:
-        """Variance of every feature over all clusters' rows about their own means, shape (D,)."""
-        scatter = self.scatter if self.scatter.ndim == 2 else np.diagonal(self.scatter, axis1=1, axis2=2)
-        return scatter.sum(axis=0) / self.count.sum()
+        """Variance of every feature over all clusters' rows about their own means, shape (..., D)."""
+        scatter = self.covariance.diagonal(self.scatter)
+        return scatter.sum(axis=-2) / self.count.sum(axis=-1, keepdims=True)
 
     def __add__(self, other: Self) -> Self:
         """Statistics of both sets of rows."""
         count = self.count + other.count
         share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
         apart = other.mean - self.mean
-        between = self.covariance.outer(apart[:, :, None], (self.count * share)[:, None])
+        between = self.covariance.outer(apart[..., None], (self.count * share)[..., None])
         return replace(
             self,
             count=count,
-            mean=self.mean + share[:, None] * apart,
+            mean=self.mean + share[..., None] * apart,
             scatter=self.scatter + other.scatter + between,
         )
 
@@ -141,14 +141,9 @@ class Gaussian(ExponentialFamily):
 
     def natural(self, params: Params) -> Array:
         """[log-normaliser, P mu, -P_ij (halved on the diagonal)] with precisions P."""
-        mu, Sigma = self._means_and_matrices(params)
-        chol = np.linalg.cholesky(Sigma)
-        inverse = np.linalg.inv(chol)
-        P = inverse.mT @ inverse  # an inverse of Sigma itself loses twice as many digits
-        linear = np.einsum("...de,...e->...d", P, mu)
-        i, j = self.covariance.pairs(mu.shape[-1])
-        quadratic = -P[..., i, j] * np.where(i == j, 0.5, 1.0)
-        half_log_det = np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
+        mu, scale = params["mu"], self._scale(params)
+        linear, quadratic = self.covariance.natural(mu, scale)
+        half_log_det = np.log(self.covariance.diagonal(scale)).sum(axis=-1)
         constant = -0.5 * ((linear * mu).sum(axis=-1) + mu.shape[-1] * LOG_2PI) - half_log_det
         return np.concatenate([constant[..., None], linear, quadratic], axis=-1)
 
@@ -173,15 +168,16 @@ class Gaussian(ExponentialFamily):
         return log_density
 
     def statistics(self, X: Array, r: Array) -> GaussianStatistics:
-        """Weighted count, mean and scatter of a chunk ``X (D, n)`` under ``r (K, n)``."""
+        """Weighted count, mean and scatter of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
         return _statistics(self.covariance, X, r)
 
     def from_sums(self, sums: Array, location: Array, scale: Array) -> GaussianStatistics:
         """Count, mean and scatter; the scatter is a difference, as good as the natural form is."""
         d = len(location)
-        count, first = sums[:, 0], sums[:, 1 : 1 + d]
-        mean = np.divide(first, count[:, None], out=np.zeros_like(first), where=count[:, None] > 0)
-        scatter = self.covariance.about_mean(sums[:, 1 + d :], count, mean)
+        count, first = sums[..., 0], sums[..., 1 : 1 + d]
+        rows = count[..., None]
+        mean = np.divide(first, rows, out=np.zeros_like(first), where=rows > 0)
+        scatter = self.covariance.about_mean(sums[..., 1 + d :], count, mean)
         return GaussianStatistics(
             count, location + scale * mean, scatter * self.covariance.squares(scale), self.covariance
         )
@@ -202,29 +198,33 @@ class Gaussian(ExponentialFamily):
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
         """Posterior mode; with ``prior=None`` the weighted mean and covariance of the tutorial's S5."""
         structure, count = self.covariance, stats.count
-        k, d = stats.mean.shape
+        k, d = stats.mean.shape[-2:]
         if self.prior is None:
             mu, scatter, extra = stats.mean, structure.pool(stats.scatter), 0.0
         else:
             prior, kappa = self.prior, self.prior.kappa
-            mu = (count[:, None] * stats.mean + kappa * prior.mean) / (count + kappa)[:, None]
+            mu = (count[..., None] * stats.mean + kappa * prior.mean) / (count + kappa)[..., None]
             shrink = kappa * count / (count + kappa)
-            between = structure.outer((stats.mean - prior.mean)[:, :, None], shrink[:, None])
+            between = structure.outer((stats.mean - prior.mean)[..., None], shrink[..., None])
             scatter = structure.prior_scale(prior) + structure.pool(stats.scatter + between)
             extra = structure.prior_divisor(prior.nu, k, d)
         divisor = np.maximum(structure.divisor(count, d) + extra, np.finfo(float).tiny)
         return {"mu": mu, structure.parameter: scatter / divisor}
 
-    def log_prior(self, params: Params) -> float:
+    def log_prior(self, params: Params) -> Array:
         """``sum_k log N(mu_k | m, Sigma_k / kappa)`` plus the covariances' log prior; 0 when flat."""
+        mu = params["mu"]
         if self.prior is None:
-            return 0.0
-        mu, kappa = params["mu"], self.prior.kappa
-        inverse = self.covariance.inverse(self._scale(params))
-        whitened = self.covariance.apply(inverse, (mu - self.prior.mean)[:, :, None])
-        log_det = np.log(self.covariance.diagonal(inverse)).sum()
-        means = log_det + mu.size * (np.log(kappa) - LOG_2PI) / 2 - kappa * (whitened**2).sum() / 2
-        return float(means) + self.prior.log_variance(params[self.covariance.parameter])
+            return np.zeros(mu.shape[:-2])
+        structure, kappa, size = self.covariance, self.prior.kappa, mu.shape[-2] * mu.shape[-1]
+        inverse = structure.inverse(self._scale(params))
+        whitened = structure.apply(inverse, (mu - self.prior.mean)[..., None])
+        log_det = np.log(structure.diagonal(inverse)).sum(axis=(-2, -1))
+        square = (whitened**2).sum(axis=(-3, -2, -1))
+        means = log_det + size * (np.log(kappa) - LOG_2PI) / 2 - kappa * square / 2
+        each = self.prior.log_variance(params[structure.parameter])
+        axes = len(structure.dims) - structure.support.core_ndim
+        return np.asarray(means + each.sum(axis=tuple(range(-axes, 0))))
 
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """``mu_z + L_z eps``."""
@@ -262,10 +262,9 @@ class Gaussian(ExponentialFamily):
         k, d = params["mu"].shape
         structure = self.covariance
         divisor = structure.divisor(count, d) + structure.prior_divisor(self.prior.nu, k, d)
-        share = structure.prior_scale(self.prior) / divisor
-        from_prior = structure.matrices(np.broadcast_to(share, params[structure.parameter].shape), k, d)
-        fitted = self._means_and_matrices(params)[1]
-        largest = np.linalg.eigvals(np.linalg.solve(fitted, from_prior)).real.max(axis=1)
+        fitted = params[structure.parameter]
+        from_prior = np.broadcast_to(structure.prior_scale(self.prior) / divisor, fitted.shape)
+        largest = structure.largest_share(from_prior, fitted, k, d)
         return tuple(
             f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a "
             "tighter prior, or use prior=None"
@@ -273,17 +272,19 @@ class Gaussian(ExponentialFamily):
             if value > TOLERANCES.dominating_prior
         )
 
-    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """Collapsed clusters: without a prior the likelihood is unbounded there; with one, digits run out."""
-        Sigma = self._means_and_matrices(params)[1]
-        if self.prior is not None:
-            return dict.fromkeys(_singular(Sigma), "its covariance is singular, but for rounding")
-        Sigma = Sigma / np.outer(scale, scale)
-        sd = np.sqrt(np.maximum(np.linalg.eigvalsh(Sigma)[:, 0], 0))
-        return {
-            int(k): f"its smallest standard deviation is {sd[k]:.1g} of the data's"
-            for k in np.flatnonzero(~(sd > TOLERANCES.collapsed_sd))
-        }
+        if self.prior is None:
+            return ~(self._narrowest(params, scale) > TOLERANCES.collapsed_sd)
+        return self.covariance.singular(params[self.covariance.parameter], *params["mu"].shape[-2:])
+
+    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+        """How narrow a cluster is, or that its covariance is singular."""
+        found = [int(k) for k in np.flatnonzero(self.degenerate(params, scale))]
+        if self.prior is not None or not found:
+            return dict.fromkeys(found, "its covariance is singular, but for rounding")
+        sd = self._narrowest(params, scale)
+        return {k: f"its smallest standard deviation is {sd[k]:.1g} of the data's" for k in found}
 
     def _means_and_matrices(self, params: Params) -> tuple[Array, Array]:
         mu = params["mu"]
@@ -291,6 +292,9 @@ class Gaussian(ExponentialFamily):
 
     def _scale(self, params: Params) -> Array:
         return self.covariance.scale(params[self.covariance.parameter], *params["mu"].shape[-2:])
+
+    def _narrowest(self, params: Params, scale: Array) -> Array:
+        return self.covariance.narrowest(params[self.covariance.parameter], scale, params["mu"].shape[-2])
 
     def _distance(self, mu_a: Array, scale_a: Array, mu_b: Array, scale_b: Array) -> Array:
         structure, apart = self.covariance, (mu_a - mu_b)[..., None]
@@ -301,22 +305,12 @@ class Gaussian(ExponentialFamily):
 
 
 def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics:
-    count = r.sum(axis=1)
+    count = r.sum(axis=-1)
     origin = X.mean(axis=1, keepdims=True)
-    shift = np.zeros((len(r), len(X)))
-    np.divide(r @ (X - origin).T, count[:, None], out=shift, where=count[:, None] > 0)
+    rows, shift = count[..., None], np.zeros((*count.shape, len(X)))
+    np.divide(r @ (X - origin).T, rows, out=shift, where=rows > 0)
     mean = origin.T + shift
-    return GaussianStatistics(count, mean, structure.outer(X - mean[:, :, None], r), structure)
-
-
-def _singular(Sigma: Array) -> list[int]:
-    """Which matrices (K, D, D) no Cholesky factor could be trusted of."""
-    try:
-        left = np.diagonal(np.linalg.cholesky(Sigma), axis1=1, axis2=2) ** 2
-    except np.linalg.LinAlgError:
-        return [k for k in range(len(Sigma)) if len(Sigma) == 1 or _singular(Sigma[k : k + 1])]
-    enough = left > TOLERANCES.singular * np.diagonal(Sigma, axis1=1, axis2=2)
-    return [int(k) for k in np.flatnonzero(~enough.all(axis=1))]
+    return GaussianStatistics(count, mean, structure.outer(X - mean[..., None], r), structure)
 
 
 def _moments(structure: Covariance, data: Rows) -> GaussianStatistics:

@@ -204,22 +204,23 @@ class Mixture(ABC):
         refuse_unassigned(data, r, log_joint)
         return r.T
 
-    def log_prior(self, params: Params) -> float:
-        """Log prior density of all parameters, normalisers included."""
+    def log_prior(self, params: Params) -> Array:
+        """Log prior density (...) of every set of parameters, normalisers included."""
         return self.weights.log_prior(params) + self.family.log_prior(params)
 
     def maximize(self, stats: Any) -> dict[str, Array]:
-        """M-step: the posterior mode given sufficient statistics, in closed form."""
+        """M-step: the posterior mode given sufficient statistics, or many of them, in closed form."""
         return {**self.weights.maximize(stats.count), **self.family.maximize(stats)}
 
-    def step_length(self, a: Params, b: Params, count: Array) -> float:
-        """Distance of two parameter sets in standard deviations of the complete data.
+    def step_length(self, a: Params, b: Params, count: Array) -> Array:
+        """Distance (...) of two parameter sets in standard deviations of the complete data.
 
         For an exponential family the quadratic form of the complete-data
         information is the symmetric Kullback-Leibler divergence, to second order.
         """
         weights = self.weights.distance(a, b)
-        return float(np.sqrt(count.sum() * weights + count @ self.family.distance(a, b)))
+        components = np.vecdot(count, self.family.distance(a, b))
+        return np.asarray(np.sqrt(count.sum(axis=-1) * weights + components))
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
         """Parameters with every number changed by this share of it, to the side that shows most."""

@@ -112,8 +112,8 @@ class NormalInverseWishart(Prior):
         _positive(self, "nu - (D - 1)", nu - (n_features - 1))
         return NormalInverseWishart(_shaped(self.mean, (n_features,), "mean"), kappa, nu, Psi)
 
-    def log_variance(self, Sigma: Array) -> float:
-        """Log inverse-Wishart density, summed over the leading axes of ``Sigma (..., D, D)``."""
+    def log_variance(self, Sigma: Array) -> Array:
+        """Log inverse-Wishart density (...) of every matrix of ``Sigma (..., D, D)``."""
         Psi, dim = np.asarray(self.Psi), Sigma.shape[-1]
         log_det = np.linalg.slogdet(Sigma)[1]
         trace = np.trace(np.linalg.solve(Sigma, Psi), axis1=-2, axis2=-1)
@@ -123,7 +123,7 @@ class NormalInverseWishart(Prior):
             + multigammaln(self.nu / 2, dim)
             - self.nu / 2 * np.linalg.slogdet(Psi)[1]
         )
-        return float(np.sum(density - normaliser))
+        return np.asarray(density - normaliser)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -171,11 +171,11 @@ class NormalInverseGamma(Prior):
             _positive(self, name, value)
         return NormalInverseGamma(_shaped(self.mean, (n_features,), "mean"), kappa, nu, psi)
 
-    def log_variance(self, sigma2: Array) -> float:
-        """Log inverse-gamma density, summed over all entries of ``sigma2 (..., n_variances)``."""
+    def log_variance(self, sigma2: Array) -> Array:
+        """Log inverse-gamma density of every entry of ``sigma2 (..., n_variances)``."""
         shape, scale = self.nu / 2, np.asarray(self.psi) / 2
         density = shape * np.log(scale) - gammaln(shape) - (shape + 1) * np.log(sigma2) - scale / sigma2
-        return float(np.sum(density))
+        return np.asarray(density)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -205,17 +205,17 @@ class Beta(Prior):
         _positive(self, "beta", beta)
         return Beta(alpha, beta)
 
-    def log_density(self, p: Array) -> float:
-        """Log Beta density, summed over all entries of ``p (..., D)``."""
+    def log_density(self, p: Array) -> Array:
+        """Log Beta density of every entry of ``p (..., D)``."""
         alpha, beta = np.asarray(self.alpha), np.asarray(self.beta)
-        return float(np.sum(xlogy(alpha - 1, p) + xlog1py(beta - 1, -p) - betaln(alpha, beta)))
+        return np.asarray(xlogy(alpha - 1, p) + xlog1py(beta - 1, -p) - betaln(alpha, beta))
 
 
-def dirichlet_log_density(alpha: Array, concentration: float) -> float:
-    """Log density of a symmetric Dirichlet at the weights ``alpha (K,)``."""
-    k = len(alpha)
-    kernel = np.sum(xlogy(concentration - 1, alpha))
-    return float(gammaln(k * concentration) - k * gammaln(concentration) + kernel)
+def dirichlet_log_density(alpha: Array, concentration: float) -> Array:
+    """Log density (...) of a symmetric Dirichlet at the weights ``alpha (..., K)``."""
+    k = alpha.shape[-1]
+    kernel = xlogy(concentration - 1, alpha).sum(axis=-1)
+    return np.asarray(gammaln(k * concentration) - k * gammaln(concentration) + kernel)
 
 
 def positive_definite(matrices: Array) -> bool:

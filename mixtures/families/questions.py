@@ -144,9 +144,9 @@ def marginals(family: Family, draws: Sequence[Params]) -> Any:
 
 @marginals.register
 def gaussian_marginals(family: Gaussian, draws: Sequence[Params]) -> Any:
-    """Normals: a Gaussian's margins are read off its mean and covariance."""
-    mean, covariance = (np.stack(x) for x in zip(*map(family.moments, draws), strict=True))
-    return stats.norm(mean, np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)))
+    """Normals: a Gaussian's margins are read off its means and variances."""
+    mean, covariance = (np.stack([one[name] for one in draws]) for name in family.dims)
+    return stats.norm(mean, np.sqrt(family.covariance.variances(covariance, *mean.shape[-2:])))
 
 
 @singledispatch

@@ -16,6 +16,8 @@ __all__ = ["DirichletWeights"]
 class DirichletWeights:
     """Weights alpha that are the same for every row, under a symmetric Dirichlet prior.
 
+    Leading axes of parameters and counts are many sets of them.
+
     Attributes
     ----------
     concentration : float
@@ -44,7 +46,7 @@ class DirichletWeights:
             return np.log(params["alpha"])[:, None]
 
     def shares(self, params: Params) -> Array | None:
-        """Weight of each cluster (K,), where it is the same for every row; else None."""
+        """Weight of each cluster (..., K), where it is the same for every row; else None."""
         return params["alpha"]
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
@@ -54,17 +56,17 @@ class DirichletWeights:
     def maximize(self, count: Array) -> dict[str, Array]:
         """Posterior mode given the expected rows of each cluster, in closed form."""
         pseudo = self.concentration - 1
-        return {"alpha": (count + pseudo) / (count.sum() + len(count) * pseudo)}
+        return {"alpha": (count + pseudo) / (count.sum(axis=-1, keepdims=True) + count.shape[-1] * pseudo)}
 
-    def log_prior(self, params: Params) -> float:
-        """Log prior density, normaliser included."""
+    def log_prior(self, params: Params) -> Array:
+        """Log prior density (...), normaliser included."""
         return dirichlet_log_density(params["alpha"], self.concentration)
 
-    def distance(self, a: Params, b: Params) -> float:
-        """Symmetric Kullback-Leibler divergence of one row's weights; infinite where one has just emptied."""
+    def distance(self, a: Params, b: Params) -> Array:
+        """Symmetric Kullback-Leibler divergence (...) of a row's weights; infinite where one just emptied."""
         new, old = a["alpha"], b["alpha"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.where(new == old, 0, (new - old) * np.log(new / old)).sum())
+            return np.asarray(np.where(new == old, 0, (new - old) * np.log(new / old)).sum(axis=-1))
 
     def sample(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
         """Clusters (n,) of rows."""

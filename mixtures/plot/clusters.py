@@ -150,9 +150,8 @@ def clusters(
         return _densities(spec, data, shown, draws["alpha"].mean(axis=0), places[0], ax)
 
     scatter(data, labels=r.argmax(axis=1), features=tuple(data.features[d] for d in places), ax=ax)
-    moments = [spec.family.moments(one) for one in shown]
-    means = np.array([mean[:, places] for mean, _ in moments])
-    covariances = np.array([covariance[:, places][:, :, places] for _, covariance in moments])
+    moments = [spec.family.moments(spec.family.margin(one, places)) for one in shown]
+    means, covariances = (np.array(x) for x in zip(*moments, strict=True))
     weights = np.array([one["alpha"] for one in shown])
     for k in range(spec.n_components):
         for sd in sds or ((2,) if sample else (1, 2, 3)):

@@ -226,5 +226,5 @@ def _height(
         moved = spec.check_params(moved, data.n_features)
     except InputError:
         return np.nan
-    height = float(spec.log_likelihood(data, moved).sum()) + spec.log_prior(moved)
+    height = float(spec.log_likelihood(data, moved).sum()) + float(spec.log_prior(moved))
     return height if np.isfinite(height) else np.nan

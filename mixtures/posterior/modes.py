@@ -42,8 +42,8 @@ def best_mode(
     heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
     if spec is not None and data is not None:
         scale = spec.family.units(data)[1]
-        degenerate = [bool(spec.family.defects(p, scale)) for p in params]
-        heights[degenerate] = np.nan
+        sets = {name: np.stack([p[name] for p in params]) for name in spec.dims}
+        heights[spec.family.degenerate(sets, scale).any(axis=-1)] = np.nan
     heights[~np.isfinite(heights)] = np.nan
     if np.isnan(heights).all():
         raise CollapseError(

@@ -810,6 +810,119 @@ def test_every_spec_has_a_name_of_its_own():
 # Many sets of parameters at once
 
 
+LEADING = (2, 3)
+"""Axes of the sets below: two of them, so that none is taken for the clusters'."""
+
+
+def sets_of(*arrays):
+    """Every set of arrays with leading axes, one after the other."""
+    return [tuple(x[index] for x in arrays) for index in np.ndindex(LEADING)]
+
+
+def each_alone(f, *params):
+    """What a function says of every set of parameters alone, stacked as the sets are."""
+    alone = [f(*({name: x[i] for name, x in one.items()} for one in params)) for i in np.ndindex(LEADING)]
+    return np.reshape(np.stack(alone), (*LEADING, *np.shape(alone[0])))
+
+
+def many_problems(spec, prior):
+    """A resolved model, rows, and responsibilities (..., K, n) of many starts."""
+    spec = replace(spec, prior=prior, weight_concentration=1.0 if prior is None else 2.5)
+    X, z = make_rows(spec, 60)
+    r = np.stack([soft(z, spec.n_components, seed, 0.6) for seed in range(np.prod(LEADING))])
+    return resolve(spec, X), X, r.reshape(*LEADING, *r.shape[1:])
+
+
+def arrays_of(statistics):
+    return {name: x for name, x in vars(statistics).items() if isinstance(x, np.ndarray)}
+
+
+@every_spec
+@every_prior
+def test_statistics_and_m_steps_of_many_sets_are_those_of_each(spec, prior):
+    spec, X, r = many_problems(spec, prior)
+    family = spec.family
+    units = family.affine_units(as_data(X))
+    phi = family.features(((X - units[0]) / units[1]).T)
+    sums = np.stack([one @ phi.T for (one,) in sets_of(r)]).reshape(*LEADING, spec.n_components, -1)
+    sums[0, 0, 1] = 0  # a cluster without rows
+    half = r * np.linspace(0.2, 1, X.shape[0])
+    makers = (
+        (lambda one: family.from_sums(one, *units), sums),
+        (lambda one: family.statistics(X.T, one), r),
+        (lambda one: family.statistics(X.T, one) + family.statistics(X.T[:, :9], one[..., :9]), half),
+    )
+    for make, made_of in makers:
+        many, alone = make(made_of), [make(one) for (one,) in sets_of(made_of)]
+        fitted = spec.maximize(many)
+        for i, single in zip(np.ndindex(LEADING), alone, strict=True):
+            of_one = {name: x[i] for name, x in arrays_of(many).items()}
+            assert_params_close(of_one, arrays_of(single), rtol=1e-10, atol=1e-10)
+            expected = spec.maximize(single)
+            assert {name: x.shape for name, x in expected.items()} == spec.shapes(X.shape[1])
+            assert_params_close({name: x[i] for name, x in fitted.items()}, expected, rtol=1e-10, atol=1e-10)
+
+
+@every_spec
+@every_prior
+def test_heights_and_steps_of_many_sets_are_those_of_each(spec, prior):
+    spec, X, r = many_problems(spec, prior)
+    family, weights = spec.family, spec.weights
+    statistics = family.statistics(X.T, r)
+    a, b = spec.maximize(statistics), spec.maximize(family.statistics(X.T, r[::-1] ** 2))
+    heights = (spec.log_prior, family.log_prior, weights.log_prior, weights.shares)
+    for f in (*heights, lambda one: family.natural(one), lambda one: spec.perturbed(one, 0.1)["alpha"]):
+        expected = each_alone(f, a)
+        np.testing.assert_allclose(f(a), expected, rtol=1e-11, atol=1e-11)
+        assert np.shape(f(a)) == expected.shape
+    assert spec.log_prior(a).shape == family.log_prior(a).shape == LEADING
+    for f in (weights.distance, family.distance, family.divergence):
+        np.testing.assert_allclose(f(a, b), each_alone(f, a, b), rtol=1e-9, atol=1e-11)
+    measured = [{**one, "count": count} for one, count in ((a, statistics.count), (b, statistics.count))]
+    expected = each_alone(lambda one, other: spec.step_length(one, other, one["count"]), *measured)
+    np.testing.assert_allclose(spec.step_length(a, b, statistics.count), expected, rtol=1e-9)
+    for name in spec.dims:
+        np.testing.assert_array_equal(
+            spec.perturbed(a, 0.1)[name], each_alone(lambda one, n=name: spec.perturbed(one, 0.1)[n], a)
+        )
+
+
+@every_spec
+@every_prior
+def test_degenerate_clusters_are_told_in_every_set(spec, prior):
+    spec, X, r = many_problems(spec, prior)
+    family = spec.family
+    scale = family.units(as_data(X))[1]
+    params = {name: x.copy() for name, x in spec.maximize(family.statistics(X.T, r)).items()}
+    assert not family.degenerate(params, scale).any()
+    for name, dims in family.dims.items():
+        params[name][0, 1] *= 0  # all of a set
+        if "cluster" in dims:
+            params[name][1, 2, 0] *= 0  # one of its clusters
+    told = family.degenerate(params, scale)
+    assert told.shape == (*LEADING, spec.n_components)
+    assert told.dtype == bool
+    np.testing.assert_array_equal(told, each_alone(lambda one: family.degenerate(one, scale), params))
+    for index in np.ndindex(LEADING):
+        defects = family.defects({name: x[index] for name, x in params.items()}, scale)
+        assert list(defects) == np.flatnonzero(told[index]).tolist()
+        assert all(defects.values())
+    if isinstance(spec, GMM):
+        assert told[0, 1].all()
+        assert told[1, 2].tolist() == [spec.covariance_type != "tied", False, False]
+        assert told.sum() == told[0, 1].sum() + told[1, 2].sum()
+
+
+@every_spec
+def test_the_margin_of_some_features_has_their_moments(spec):
+    params = make_params(spec, n_features=4)
+    mean, covariance = spec.family.moments(params)
+    places = [2, 0]
+    of_margin = spec.family.moments(spec.family.margin(params, places))
+    np.testing.assert_array_equal(of_margin[0], mean[:, places])
+    np.testing.assert_array_equal(of_margin[1], covariance[:, places][:, :, places])
+
+
 @every_spec
 def test_leading_axes_are_many_sets_of_parameters(spec):
     """Natural parameters and distances of a stack are those of each."""
