@@ -234,7 +234,8 @@ def test_keywords_that_make_no_sense(tmp_path, keywords, message):
     [
         (
             'a,b\n"1"2,3\n',
-            "row 0, column 'a' (line 2 of it): the cell continues after its closing quotation mark ('\"1\"2')",
+            "row 0, column 'a' (line 2 of it): the cell continues after its closing quotation mark "
+            "('\"1\"2')",
         ),
         ('a,b\n1,2\n3,"4"5\n', "row 1, column 'b' (line 3 of it)"),
         ('\n\na,b\r\n"x\ny",2\r\n3, "4"5\r\n', "row 1, column 'b' (line 6 of it)"),
