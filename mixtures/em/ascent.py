@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixtures.em.acceleration import Accelerator, Plain
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.em.problem import Point, Problem, Run
 from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.families.mixture import Mixture

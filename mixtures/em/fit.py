@@ -19,7 +19,8 @@ from mixtures.data.sources import as_rows
 from mixtures.em.acceleration import ACCELERATORS, Accelerator
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import e_step, soft_assignment
-from mixtures.em.natural import Kernel, has_natural_form
+from mixtures.em.kernel import Kernel
+from mixtures.em.natural import has_natural_form
 from mixtures.em.problem import Problem, Run, problem_of
 from mixtures.em.starts import Sample, random_starts, start_sample
 from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError

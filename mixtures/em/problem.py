@@ -13,7 +13,7 @@ from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
 from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
 from mixtures.em.hard import hard_assignment, worst_rows
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.errors import CollapseError, InputError
 from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.mixture import Mixture

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import mixtures as mx
 from mixtures import BMM, GMM, fit_em, resolve
 from mixtures.data.reading import as_data
-from mixtures.em import natural as kernel
+from mixtures.em import kernel
 from mixtures.em.estep import e_step
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.tolerances import TOLERANCES
 
 LOOSE = 1.0
