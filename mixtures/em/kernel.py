@@ -9,11 +9,12 @@ A guard, in `Kernel.e_step`, takes the form only while what it loses is below wh
 the caller can notice.
 """
 
+import operator
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from operator import methodcaller
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -22,6 +23,7 @@ import numpy as np
 
 from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import Data
+from mixtures.em.curvature import Curvature, Moments, Products, pair_weights
 from mixtures.em.estep import EStep
 from mixtures.em.natural import NaturalForm, exponential
 from mixtures.families.mixture import Mixture
@@ -32,6 +34,10 @@ __all__ = ["Kernel", "Table"]
 
 SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 """Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
+
+
+NARROWEST = 128
+"""Rows at least of a chunk whose features are multiplied with each other."""
 
 
 THREADS, THREAD_VALUES = 16, 1_000_000
@@ -116,6 +122,7 @@ class Kernel:
         self.rows, self.family = rows, exponential(spec)
         self.standard = Standard(spec, *self.family.affine_units(rows))
         self.log_scale = float(np.log(self.standard.scale).sum())
+        self.products = Products(self.family, spec.n_components, rows.n_features)
         self.table = Table(self.standard, rows, copied=True) if isinstance(rows, Data) else None
         survey = self._sum(methodcaller("survey"))
         self.largest = self.family.largest_features(survey.furthest[:, 0])
@@ -145,15 +152,49 @@ class Kernel:
         EStep or None
             As of `estep.e_step`.
         """
-        units = self.standard.location, self.standard.scale
-        form = NaturalForm.of(self.family, params, *units, self.largest, self.log_scale)
-        n = self.rows.n_rows
-        if not form.loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
+        form = self._form(params, tol)
+        if form is None:
             return None
-        sums = self._sum(methodcaller("sums", form.eta))
+        return self._passed(form, self._sum(methodcaller("sums", form.eta)))
+
+    def curvature(self, params: Params, tol: float) -> Curvature | None:
+        """The same pass with second moments of the features: some two to four times its cost.
+
+        Parameters
+        ----------
+        params, tol
+            As of `e_step`.
+
+        Returns
+        -------
+        Curvature or None
+            What Newton's method asks of the rows.
+        """
+        form = self._form(params, tol)
+        if form is None:
+            return None
+        moments = self._sum(methodcaller("moments", form.eta, self.products))
+        return Curvature(self._passed(form, moments), moments.within, moments.missing)
+
+    @property
+    def units(self) -> tuple[Array, Array]:
+        """Location and scale of the rows that the features are of."""
+        return self.standard.location, self.standard.scale
+
+    def natural(self, params: Params) -> Array:
+        """Natural parameters (..., K, P) for these rows, the logarithm of the weights in them."""
+        return NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale).eta
+
+    def _form(self, params: Params, tol: float) -> NaturalForm | None:
+        """The natural form, if rounding would not show."""
+        form = NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale)
+        noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.rows.n_rows))
+        return form if form.loss < noticed else None  # not finite: nor fit
+
+    def _passed(self, form: NaturalForm, sums: Sums | Moments) -> EStep:
         log_likelihood = self.base + sums.log_likelihood
-        magnitude = abs(log_likelihood) + n * float(form.terms) / TOLERANCES.em_rounding
-        return EStep(self.family.from_sums(sums.features, *units), log_likelihood, magnitude)
+        magnitude = abs(log_likelihood) + self.rows.n_rows * float(form.terms) / TOLERANCES.em_rounding
+        return EStep(self.family.from_sums(sums.features, *self.units), log_likelihood, magnitude)
 
     def _sum[T](self, f: Callable[["Table"], T]) -> T:
         """Sum of ``f`` over the table, or over those that the blocks are made for the time of a pass."""
@@ -224,9 +265,15 @@ class Table:
 
     def sums(self, eta: Array) -> Sums:
         """One pass at natural parameters (K, P)."""
-        stretch = partial(self._stretch, eta)
-        parts = list((self.pool.map if self.pool else map)(stretch, self.spans, self.scratch))
-        return Sums(np.sum([s for s, _ in parts], axis=0), sum(height for _, height in parts))
+        return self._side_by_side(partial(self._sums_of_stretch, eta))
+
+    def moments(self, eta: Array, products: Products) -> Moments:
+        """One pass that sums second moments too."""
+        return self._side_by_side(partial(self._moments_of_stretch, eta, products))
+
+    def _side_by_side[T: (Sums, Moments)](self, f: Callable[[tuple[int, int], Scratch], T]) -> T:
+        """Sum of ``f`` over the stretches, a thread each."""
+        return reduce(operator.add, (self.pool.map if self.pool else map)(f, self.spans, self.scratch))
 
     def _rows(self, first: int, last: int, scratch: Scratch) -> Array:
         """Standardised rows (D, n) of a chunk."""
@@ -238,38 +285,58 @@ class Table:
         self.data.release()
         return rows
 
-    def _stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> tuple[Array, float]:
+    def _sums_of_stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> Sums:
         """``S`` and the log-likelihood of a stretch of rows."""
         total, log_likelihood = np.zeros_like(eta), 0.0
-        ones = np.ones(len(eta))
         for begin in range(*span, self.chunk):
-            end = min(begin + self.chunk, span[1])
-            phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
-            self.family.features(self._rows(begin, end, scratch), out=phi)
-            np.matmul(eta, phi, out=joint)
-            highest = None
-            with np.errstate(over="ignore"):  # it is seen below, and done again
-                np.exp(joint, out=joint)
-                np.dot(ones, joint, out=density)
-            low, high = float(density.min()), float(density.max())
-            if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
-                np.matmul(eta, phi, out=joint)
-                highest = joint.max(axis=0)
-                joint -= highest
-                np.exp(joint, out=joint)
-                np.dot(ones, joint, out=density)
-                low, high = 1.0, float(len(eta))
-            w = None if self.data.weights is None else self.data.weights[begin:end]
-            log_likelihood += _sum_of_logs(density, low, high, w)
-            if highest is not None:
-                log_likelihood += float(highest.sum() if w is None else w @ highest)
-            np.reciprocal(density, out=density)
-            if w is not None:
-                density *= w
-            joint *= density
-            np.matmul(joint, phi.T, out=scratch.sums)
+            phi, r, height = self._shared_out(eta, begin, min(begin + self.chunk, span[1]), scratch)
+            log_likelihood += height
+            np.matmul(r, phi.T, out=scratch.sums)
             total += scratch.sums
-        return total, log_likelihood
+        return Sums(total, log_likelihood)
+
+    def _moments_of_stretch(
+        self, eta: Array, products: Products, span: tuple[int, int], scratch: Scratch
+    ) -> Moments:
+        """The same with the second moments."""
+        (k, p), log_likelihood = eta.shape, 0.0
+        total = np.zeros((products.n_weights, p, p))
+        chunk = min(self.chunk, max(NARROWEST, CHUNK_VALUES // (products.n_values + products.n_weights)))
+        weights = np.empty((products.n_weights, chunk))
+        for begin in range(*span, chunk):
+            end = min(begin + chunk, span[1])
+            phi, r, height = self._shared_out(eta, begin, end, scratch)
+            log_likelihood += height
+            w = None if self.data.weights is None else self.data.weights[begin:end]
+            total += products.sums(phi, pair_weights(r, w, weights[:, : end - begin]))
+        return Moments(total[:k], total[k:], log_likelihood)
+
+    def _shared_out(self, eta: Array, begin: int, end: int, scratch: Scratch) -> tuple[Array, Array, float]:
+        """Features (P, n) of a chunk, responsibilities (K, n) times the rows' weights, and log-likelihood."""
+        phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
+        self.family.features(self._rows(begin, end, scratch), out=phi)
+        np.matmul(eta, phi, out=joint)
+        highest, ones = None, np.ones(len(eta))
+        with np.errstate(over="ignore"):  # it is seen below, and done again
+            np.exp(joint, out=joint)
+            np.dot(ones, joint, out=density)
+        low, high = float(density.min()), float(density.max())
+        if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
+            np.matmul(eta, phi, out=joint)
+            highest = joint.max(axis=0)
+            joint -= highest
+            np.exp(joint, out=joint)
+            np.dot(ones, joint, out=density)
+            low, high = 1.0, float(len(eta))
+        w = None if self.data.weights is None else self.data.weights[begin:end]
+        log_likelihood = _sum_of_logs(density, low, high, w)
+        if highest is not None:
+            log_likelihood += float(highest.sum() if w is None else w @ highest)
+        np.reciprocal(density, out=density)
+        if w is not None:
+            density *= w
+        joint *= density
+        return phi, joint, log_likelihood
 
 
 def _sum_of_logs(x: Array, low: float, high: float, weights: Array | None) -> float:

@@ -129,12 +129,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Run:
-    """Where one start has come to."""
+    """Where one start has come to.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        The parameters.
+    log_likelihood : float
+        Log-likelihood there.
+    trace : sequence of float
+        Objective at the start and after every iteration.
+    converged : bool
+        Whether the limit is nearer than the tolerance.
+    steps : tuple of str
+        How each iteration moved: by EM's own step, or a leap of which kind.
+    accelerator : Accelerator or None
+        The rule by which to go on from here, what it has learnt in it.
+    collapse : CollapseError or None
+        Why it ended, if a cluster collapsed.
+    """
 
     params: dict[str, Array]
     log_likelihood: float
     trace: Sequence[float]
     converged: bool
+    steps: tuple[str, ...] = ()
+    accelerator: Any = None
     collapse: CollapseError | None = None
 
 
