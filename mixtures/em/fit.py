@@ -254,6 +254,7 @@ def fit_em(
         notes=(*search.interrupted, *_notes(problem, rows, sample, search, max_iter)),
         features=problem.data.features,
         status=Status.INTERRUPTED if search.interrupted else Status.WHOLE,
+        steps=best.steps,
     )
 
 

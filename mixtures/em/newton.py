@@ -40,6 +40,18 @@ MOST_COORDINATES = 400
 """Free coordinates beyond which Newton's matrices cost more than the passes that they save."""
 
 
+USUAL_LEAPS = 12
+"""Leaps that Newton's method takes, more or less."""
+
+
+M_STEP_VALUES = 20_000
+"""Numbers (rows x clusters and features) of which an E-step takes as long as one M-step."""
+
+
+CURVATURE, OVERHEAD, STEP_OVERHEAD = 4, 20, 5
+"""E-steps that a leap costs; M-steps that its algebra costs, and that go with a step of EM."""
+
+
 @dataclass(frozen=True)
 class Newton:
     """After a few steps of EM, leap to where the derivative of the EM map says that it ends.
@@ -103,14 +115,29 @@ class Auto:
         """That of EM, or of the rule that takes over."""
         slow = self.slow + 1 if stage.pace.share > SLOW else 0
         if self.steps >= FIRST_STEPS and slow >= SLOW_STEPS and not stage.pace.has_arrived(stage.tol):
-            return _faster(stage, self.steps).outlook(stage)
+            if not _has_newton(stage):
+                return Squarem().outlook(stage)
+            if _newton_pays(stage):
+                return Newton(self.steps).outlook(stage)
         return Outlook([Leap(stage.new, EM, Auto(self.steps + 1, slow))])
 
 
-def _faster(stage: Stage, steps: int) -> Accelerator:
-    """Newton's method for models that are not too large, where there is a natural form; else SQUAREM."""
-    few = stage.problem.spec.parameter_count(stage.problem.data.n_features) <= MOST_COORDINATES
-    return Newton(steps) if few and stage.kernel is not None else Squarem()
+def _coordinates(stage: Stage) -> int:
+    return stage.problem.spec.parameter_count(stage.problem.data.n_features)
+
+
+def _has_newton(stage: Stage) -> bool:
+    """Whether there is a natural form, and the model is not too large."""
+    return stage.kernel is not None and _coordinates(stage) <= MOST_COORDINATES
+
+
+def _newton_pays(stage: Stage) -> bool:
+    """Whether so many leaps as are usual cost less than the steps that EM has left; in M-steps."""
+    k, data = stage.problem.spec.n_components, stage.problem.data
+    e_step = data.n_rows * (k + _coordinates(stage) / k) / M_STEP_VALUES
+    steps = np.log(stage.pace.left / stage.tol) / -np.log(stage.pace.share)
+    leap = CURVATURE * e_step + OVERHEAD + 2 * _coordinates(stage)
+    return bool(USUAL_LEAPS * leap < steps * (e_step + STEP_OVERHEAD))
 
 
 ACCELERATORS: dict[str | None, Accelerator] = {

@@ -97,6 +97,9 @@ class EMFit:
         Names of the columns fitted.
     status : Status
         Whether every start was run and the best of them to the end.
+    steps : tuple of str, length n_iter
+        How each iteration of the winning start moved: "em" or a leap ahead of it, "newton" or
+        "squarem". Empty in files of version 0.1.
     """
 
     spec: Mixture
@@ -110,6 +113,7 @@ class EMFit:
     notes: tuple[str, ...]
     features: tuple[str, ...]
     status: Status = Status.WHOLE
+    steps: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Say on a page what was found and how sure that is."""

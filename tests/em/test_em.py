@@ -723,8 +723,10 @@ def test_squarem_holds_what_is_held_and_takes_weights():
 
 
 @pytest.mark.parametrize(
-    "keywords", [{"accelerate": "anderson"}, {"accelerate": "squarem", "hard": True}], ids=str
+    "keywords",
+    [{"accelerate": "anderson"}, *({"accelerate": how, "hard": True} for how in ("newton", "squarem"))],
+    ids=str,
 )
 def test_accelerations_that_are_not_there(keywords):
-    with pytest.raises(InputError, match=r"accelerate='.*': it is None or 'squarem'"):
+    with pytest.raises(InputError, match=r"accelerate='.*': it is None, 'auto', 'newton' or 'squarem'"):
         fit_em(GMM(2), mx.datasets.faithful(), **keywords)
