@@ -54,11 +54,14 @@ class Moments:
         ``sum_i w_i r_ik r_il phi_i phi_i'`` for k < l.
     log_likelihood : float
         Log-likelihood.
+    lowest : float
+        Smallest log-likelihood of a row, but for the logarithm of K.
     """
 
     within: Array
     between: Array
     log_likelihood: float
+    lowest: float
 
     def __add__(self, other: "Moments") -> "Moments":
         """Moments of both sets of rows."""
@@ -66,6 +69,7 @@ class Moments:
             self.within + other.within,
             self.between + other.between,
             self.log_likelihood + other.log_likelihood,
+            min(self.lowest, other.lowest),
         )
 
     @property

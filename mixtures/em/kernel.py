@@ -26,6 +26,7 @@ from mixtures.data.table import Data
 from mixtures.em.curvature import Curvature, Moments, Products, pair_weights
 from mixtures.em.estep import EStep
 from mixtures.em.natural import NaturalForm, exponential
+from mixtures.families.family import LOG_NOTHING
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
@@ -34,6 +35,10 @@ __all__ = ["Kernel", "Table"]
 
 SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 """Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
+
+
+POSSIBLE_HERE = 0.9 * LOG_NOTHING
+"""Log-likelihood of a row above which no cluster that rules it out has a share in it."""
 
 
 NARROWEST = 128
@@ -93,14 +98,22 @@ class Survey:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """``S = r phi'`` (K, P) and the log-likelihood, less the part that ``h(x)`` has in it."""
+    """``S = r phi'`` (K, P) and the log-likelihood, less the part that ``h(x)`` has in it.
+
+    ``lowest`` is the smallest log-likelihood of a row, but for the logarithm of K.
+    """
 
     features: Array
     log_likelihood: float
+    lowest: float
 
     def __add__(self, other: "Sums") -> "Sums":
         """Sums over both sets of rows."""
-        return Sums(self.features + other.features, self.log_likelihood + other.log_likelihood)
+        return Sums(
+            self.features + other.features,
+            self.log_likelihood + other.log_likelihood,
+            min(self.lowest, other.lowest),
+        )
 
 
 class Kernel:
@@ -153,9 +166,7 @@ class Kernel:
             As of `estep.e_step`.
         """
         form = self._form(params, tol)
-        if form is None:
-            return None
-        return self._passed(form, self._sum(methodcaller("sums", form.eta)))
+        return None if form is None else self._passed(form, self._sum(methodcaller("sums", form.eta)))
 
     def curvature(self, params: Params, tol: float) -> Curvature | None:
         """The same pass with second moments of the features: some two to four times its cost.
@@ -174,7 +185,8 @@ class Kernel:
         if form is None:
             return None
         moments = self._sum(methodcaller("moments", form.eta, self.products))
-        return Curvature(self._passed(form, moments), moments.within, moments.missing)
+        passed = self._passed(form, moments)
+        return None if passed is None else Curvature(passed, moments.within, moments.missing)
 
     @property
     def units(self) -> tuple[Array, Array]:
@@ -191,7 +203,10 @@ class Kernel:
         noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.rows.n_rows))
         return form if form.loss < noticed else None  # not finite: nor fit
 
-    def _passed(self, form: NaturalForm, sums: Sums | Moments) -> EStep:
+    def _passed(self, form: NaturalForm, sums: Sums | Moments) -> EStep | None:
+        """What a pass found, if no row may be one that every cluster rules out."""
+        if form.on_edge and not sums.lowest > POSSIBLE_HERE:
+            return None
         log_likelihood = self.base + sums.log_likelihood
         magnitude = abs(log_likelihood) + self.rows.n_rows * float(form.terms) / TOLERANCES.em_rounding
         return EStep(self.family.from_sums(sums.features, *self.units), log_likelihood, magnitude)
@@ -287,32 +302,37 @@ class Table:
 
     def _sums_of_stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> Sums:
         """``S`` and the log-likelihood of a stretch of rows."""
-        total, log_likelihood = np.zeros_like(eta), 0.0
+        total, log_likelihood, lowest = np.zeros_like(eta), 0.0, np.inf
         for begin in range(*span, self.chunk):
-            phi, r, height = self._shared_out(eta, begin, min(begin + self.chunk, span[1]), scratch)
-            log_likelihood += height
+            phi, r, height, low = self._shared_out(eta, begin, min(begin + self.chunk, span[1]), scratch)
+            log_likelihood, lowest = log_likelihood + height, min(lowest, low)
             np.matmul(r, phi.T, out=scratch.sums)
             total += scratch.sums
-        return Sums(total, log_likelihood)
+        return Sums(total, log_likelihood, lowest)
 
     def _moments_of_stretch(
         self, eta: Array, products: Products, span: tuple[int, int], scratch: Scratch
     ) -> Moments:
         """The same with the second moments."""
-        (k, p), log_likelihood = eta.shape, 0.0
+        (k, p), log_likelihood, lowest = eta.shape, 0.0, np.inf
         total = np.zeros((products.n_weights, p, p))
         chunk = min(self.chunk, max(NARROWEST, CHUNK_VALUES // (products.n_values + products.n_weights)))
         weights = np.empty((products.n_weights, chunk))
         for begin in range(*span, chunk):
             end = min(begin + chunk, span[1])
-            phi, r, height = self._shared_out(eta, begin, end, scratch)
-            log_likelihood += height
+            phi, r, height, low = self._shared_out(eta, begin, end, scratch)
+            log_likelihood, lowest = log_likelihood + height, min(lowest, low)
             w = None if self.data.weights is None else self.data.weights[begin:end]
             total += products.sums(phi, pair_weights(r, w, weights[:, : end - begin]))
-        return Moments(total[:k], total[k:], log_likelihood)
+        return Moments(total[:k], total[k:], log_likelihood, lowest)
 
-    def _shared_out(self, eta: Array, begin: int, end: int, scratch: Scratch) -> tuple[Array, Array, float]:
-        """Features (P, n) of a chunk, responsibilities (K, n) times the rows' weights, and log-likelihood."""
+    def _shared_out(
+        self, eta: Array, begin: int, end: int, scratch: Scratch
+    ) -> tuple[Array, Array, float, float]:
+        """Features (P, n) of a chunk, responsibilities (K, n) times the rows' weights, log-likelihood.
+
+        Last, the smallest log-likelihood of a row, but for the logarithm of K.
+        """
         phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
         self.family.features(self._rows(begin, end, scratch), out=phi)
         np.matmul(eta, phi, out=joint)
@@ -321,9 +341,11 @@ class Table:
             np.exp(joint, out=joint)
             np.dot(ones, joint, out=density)
         low, high = float(density.min()), float(density.max())
+        lowest = np.log(low) if low > 0 else -np.inf
         if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
             np.matmul(eta, phi, out=joint)
             highest = joint.max(axis=0)
+            lowest = float(highest.min())
             joint -= highest
             np.exp(joint, out=joint)
             np.dot(ones, joint, out=density)
@@ -336,7 +358,7 @@ class Table:
         if w is not None:
             density *= w
         joint *= density
-        return phi, joint, log_likelihood
+        return phi, joint, log_likelihood, lowest
 
 
 def _sum_of_logs(x: Array, low: float, high: float, weights: Array | None) -> float:

@@ -47,10 +47,14 @@ class NaturalForm:
     terms : ndarray, shape (...,)
         Largest sum of the sizes of the terms of ``eta phi(z)`` over the rows: what rounding is
         relative to. Not a number where there is no natural form.
+    on_edge : ndarray of bool, shape (...,)
+        Whether some parameter is exactly on its boundary: a cluster then rules rows out, and a row
+        that all rule out must not be shared among them.
     """
 
     eta: Array
     terms: Array
+    on_edge: np.ndarray
 
     @classmethod
     def of(
@@ -66,12 +70,22 @@ class NaturalForm:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             eta = family.natural(family.rescaled(params, location, scale))
             eta[..., 0] += np.log(params["alpha"]) - log_scale
-            return cls(eta, (np.abs(eta) @ largest).max(axis=-1))
+            return cls(eta, (np.abs(eta) @ largest).max(axis=-1), _on_edge(family, params))
 
     @property
     def loss(self) -> Array:
         """Error of a log density by rounding, (...,)."""
         return np.finfo(float).eps * self.terms
+
+
+def _on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:
+    """Whether each set of parameters has a 0 or a 1 on its boundary."""
+    edges = np.zeros(params["alpha"].shape[:-1], dtype=bool)
+    for each in family.parameters:
+        if (near := each.support.on_boundary(params[each.name])) is not None:
+            on = near & ((params[each.name] == 0) | (params[each.name] == 1))
+            edges |= on.any(axis=tuple(range(edges.ndim, on.ndim)))
+    return edges
 
 
 UNIT_ROWS = 256
@@ -119,7 +133,7 @@ class Draws:
             np.maximum(furthest, np.abs((block - location) / scale).max(axis=0), out=furthest)
         with np.errstate(invalid="ignore", over="ignore"):
             form = NaturalForm.of(family, draws, location, scale, family.largest_features(furthest))
-        safe = form.loss < TOLERANCES.natural_loss
+        safe = (form.loss < TOLERANCES.natural_loss) & ~form.on_edge
         eta = np.moveaxis(np.where(safe[:, None, None], form.eta, 0), 0, -1)
         whitened = {int(s): spec.log_joint(sets[s]) for s in np.flatnonzero(~safe)}
         return cls(spec, location, scale, np.ascontiguousarray(eta), whitened)

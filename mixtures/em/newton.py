@@ -82,7 +82,8 @@ class Newton:
         if tangent is None:
             return by_em
         radius = FIRST_RADIUS * stage.pace.step if self.radius is None else self.radius
-        return Outlook(self._leaps(stage, tangent, radius), tangent.left, tangent.is_saddle)
+        left = max(tangent.left, stage.pace.step)  # of which a part may be of coordinates on a boundary
+        return Outlook(self._leaps(stage, tangent, radius), left, tangent.is_saddle)
 
     def _leaps(self, stage: Stage, tangent: Tangent, radius: float) -> Iterator[Leap]:
         rounding = ROUNDING * EPS * stage.here.magnitude
@@ -95,6 +96,8 @@ class Newton:
             if params is not None:
                 yield Leap(params, "newton", Newton(self.steps, radius * (GROWTH if i == 0 else 1)), slack)
             radius = min(radius, tangent.left) / SHRINKAGE
+            if radius < tangent.by_em and not saddled:
+                break
         yield Leap(stage.new, EM, Newton(self.steps + 1, radius))
 
 

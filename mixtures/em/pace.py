@@ -29,8 +29,8 @@ class Pace:
 
     @property
     def share(self) -> float:
-        """What share of the step before it the last step was; infinite where steps grow or none is known."""
-        return 1 - self.step / self.left if self.step < self.left < np.inf else np.inf
+        """What share of the step before it the last step was; NaN where steps grow or none is known."""
+        return 1 - self.step / self.left if 0 < self.step < self.left < np.inf else np.nan
 
     def after(self, step: float) -> "Pace":
         """The pace after one more step."""

@@ -41,6 +41,14 @@ SADDLE = 1e-4
 """An eigenvalue by so much more than 1 is that of a saddle."""
 
 
+LEAST, TINY = 1e-8, float(np.finfo(float).tiny)
+"""Share of a coordinate that the others must leave open; a number to divide by instead of 0."""
+
+
+OUTWARDS = 10.0
+"""More steps of EM at once, of coordinates so near a boundary that they are taken to end there."""
+
+
 HALVINGS = 50
 """Halvings of the logarithm of what a step is damped by."""
 
@@ -98,7 +106,12 @@ class Tangent:
     @property
     def left(self) -> float:
         """Length of Newton's step: the distance to the limit, near it."""
-        return float(np.linalg.norm(self.step * self._stretch(FLAT)))
+        return self._length(FLAT)
+
+    @property
+    def by_em(self) -> float:
+        """Length of EM's step."""
+        return float(np.linalg.norm(self.step))
 
     @property
     def rise(self) -> float:
@@ -111,7 +124,10 @@ class Tangent:
         return bool(self.missing[-1] > 1 + SADDLE)
 
     def within(self, radius: float) -> dict[str, Array]:
-        """Newton's step damped to this length, as parameters; away from what attracts along a saddle."""
+        """Newton's step damped to this length, but no shorter than EM's, as parameters.
+
+        Coordinates on a boundary go on towards it.
+        """
         low, high = FLAT, 1.0
         if self._length(low) > radius:
             for _ in range(HALVINGS):
@@ -135,7 +151,9 @@ class Tangent:
         return float(np.linalg.norm(self.step * self._stretch(least)))
 
     def _moved(self, along: Array) -> dict[str, Array]:
+        outwards = np.isfinite(self.ahead) & (np.abs(self.ahead) > np.abs(self.u))
         there = self.ahead.copy()
+        there[outwards] += OUTWARDS * (self.ahead[outwards] - self.u[outwards])
         there[self.inside] = self.u[self.inside] + self.directions @ along
         return self.chart.params(there)
 
@@ -152,7 +170,7 @@ def tangent_at(problem: Problem, kernel: Kernel, here: Point, new: Params, tol: 
             missing, directions = eigh(found.missing, found.complete)
         except (LinAlgError, ValueError):  # no maximum of the M-step's objective, for rounding
             return None
-    step = directions.T @ found.complete @ (ahead - u)[inside]
+    step = directions.T @ found.complete @ (ahead[inside] - u[inside])
     return Tangent(chart, u, ahead, inside, missing, directions, step)
 
 
@@ -170,12 +188,35 @@ def information_at(
     with np.errstate(all="ignore"):  # what is not finite is refused by the caller
         steps = _steps(chart, u, places, pass_)
         J = _slopes_of_natural(chart, kernel, u, places, steps)
-        missing = np.einsum("ikp,kplr,jlr->ij", J, pass_.missing, J, optimize=True)
-        tilts = np.einsum("kpr,jkr->jkp", pass_.complete, J)  # the sums, were the rows' weights tilted
-        squares = np.einsum("ikp,jkp->ij", J, tilts)
-        answers = _slopes_of_m_step(chart, pass_.complete[:, 0], tilts, steps)[:, inside]
-        complete = np.linalg.solve(answers, squares)  # I_com, for answers = squares' I_com^-1
+        flat = J.reshape(len(J), -1)
+        missing = flat @ pass_.missing.reshape(flat.shape[1], -1) @ flat.T
+        changes, squares = _changes(J, pass_)
+        answers = _slopes_of_m_step(chart, pass_.complete[:, 0], changes, steps)[:, inside]
+        try:
+            complete = np.linalg.solve(answers, squares)  # answers are squares times the inverse of I_com
+        except LinAlgError:
+            return None
     return Information(inside, _symmetric(complete), _symmetric(missing))
+
+
+def _changes(J: Array, pass_: Curvature) -> tuple[Array, Array]:
+    """Changes of the sums (q, K, P) by which the M-step is told, and what they come to along J (q, q).
+
+    They are those of rows whose weights are tilted by their scores. Where a cluster has
+    fewer rows than coordinates these do not reach all; independent features would.
+    """
+    moments, flat = pass_.complete, J.reshape(len(J), -1)
+    changes = (J.swapaxes(0, 1) @ moments).swapaxes(0, 1)
+    squares = flat @ changes.reshape(flat.shape).T
+    scale = 1 / np.sqrt(np.diag(squares))
+    try:
+        np.linalg.cholesky(squares * scale * scale[:, None] - LEAST * np.eye(len(squares)))
+    except LinAlgError:
+        sums = moments[:, 0]
+        spread = np.diagonal(moments, axis1=1, axis2=2) - sums**2 / np.maximum(sums[:, :1], TINY)
+        changes = changes + spread * J
+        squares = flat @ changes.reshape(flat.shape).T
+    return changes, squares
 
 
 def _steps(chart: Chart, u: Array, places: np.ndarray, pass_: Curvature) -> Array:
@@ -199,7 +240,7 @@ def _slopes_of_m_step(chart: Chart, sums: Array, along: Array, steps: Array) -> 
     """Derivative (q, all) of the M-step's coordinates in the sums, along each of ``along (q, K, P)``."""
     change = along * steps[:, None, None]
     up, down = (np.stack([_m_step(chart, each) for each in sums + sign * change]) for sign in (1, -1))
-    return (up - down) / (2 * steps[:, None])
+    return (up - down) / (2 * steps[:, None])  # not a number on a boundary
 
 
 def _m_step(chart: Chart, sums: Array) -> Array:
