@@ -177,7 +177,10 @@ def tangent_at(problem: Problem, kernel: Kernel, here: Point, new: Params, tol: 
 def information_at(
     chart: Chart, kernel: Kernel, params: Params, new: Params, tol: float
 ) -> Information | None:
-    """Information at parameters from which EM goes to ``new``; None where there is no natural form."""
+    """Information at parameters from which EM goes to ``new``; None where there is no natural form.
+
+    Nor is there any next to a collapse, where a change of the sums has no M-step.
+    """
     pass_ = kernel.curvature(params, tol)
     inside = chart.interior(params, new)
     if pass_ is None or not inside.any():
@@ -185,17 +188,17 @@ def information_at(
     u, places = chart.free(params), np.flatnonzero(inside)
     if not np.isfinite(u[inside]).all():
         return None
-    with np.errstate(all="ignore"):  # what is not finite is refused by the caller
-        steps = _steps(chart, u, places, pass_)
-        J = _slopes_of_natural(chart, kernel, u, places, steps)
-        flat = J.reshape(len(J), -1)
-        missing = flat @ pass_.missing.reshape(flat.shape[1], -1) @ flat.T
-        changes, squares = _changes(J, pass_)
-        answers = _slopes_of_m_step(chart, pass_.complete[:, 0], changes, steps)[:, inside]
-        try:
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is refused by the caller
+            steps = _steps(chart, u, places, pass_)
+            J = _slopes_of_natural(chart, kernel, u, places, steps)
+            flat = J.reshape(len(J), -1)
+            missing = flat @ pass_.missing.reshape(flat.shape[1], -1) @ flat.T
+            changes, squares = _changes(J, pass_)
+            answers = _slopes_of_m_step(chart, pass_.complete[:, 0], changes, steps)[:, inside]
             complete = np.linalg.solve(answers, squares)  # answers are squares times the inverse of I_com
-        except LinAlgError:
-            return None
+    except LinAlgError:  # a cluster is about to collapse
+        return None
     return Information(inside, _symmetric(complete), _symmetric(missing))
 
 
@@ -239,13 +242,14 @@ def _slopes_of_natural(chart: Chart, kernel: Kernel, u: Array, places: np.ndarra
 def _slopes_of_m_step(chart: Chart, sums: Array, along: Array, steps: Array) -> Array:
     """Derivative (q, all) of the M-step's coordinates in the sums, along each of ``along (q, K, P)``."""
     change = along * steps[:, None, None]
-    up, down = (np.stack([_m_step(chart, each) for each in sums + sign * change]) for sign in (1, -1))
+    up, down = (_m_steps(chart, sums + sign * change) for sign in (1, -1))
     return (up - down) / (2 * steps[:, None])  # not a number on a boundary
 
 
-def _m_step(chart: Chart, sums: Array) -> Array:
-    statistics = chart.family.from_sums(sums, chart.location, chart.scale)
-    return chart.free(chart.problem.m_step(statistics))
+def _m_steps(chart: Chart, sums: Array) -> Array:
+    """Coordinates (q, all) after the M-step from each of the sums (q, K, P)."""
+    found = [chart.problem.m_step(chart.family.from_sums(each, chart.location, chart.scale)) for each in sums]
+    return chart.free({name: np.stack([params[name] for params in found]) for name in found[0]})
 
 
 def _symmetric(a: Array) -> Array:
