@@ -95,10 +95,6 @@ class Outlook:
     left: float = np.inf
     is_saddle: bool = False
 
-    def has_arrived(self, pace: Pace, tol: float) -> bool:
-        """Whether the limit is nearer than ``tol``, and a maximum for all that is known."""
-        return not self.is_saddle and (self.left < tol or pace.has_arrived(tol))
-
 
 class Accelerator(Protocol):
     """A rule for leaping ahead of EM, as a value: what it remembers is in the value that follows."""

@@ -83,9 +83,10 @@ def ascend(
             _refuse_collapse(problem, new, here.params, trace)
             last, pace = pace, pace.after(problem.spec.step_length(new, here.params, here.statistics.count))
             outlook = accelerator.outlook(Stage(problem, kernel, tol, before, here, new, pace, last.step))
-            arrived = outlook.has_arrived(pace, tol) or _only_rounding(
-                problem.spec, pace, new, here.statistics
-            )
+            near = outlook.left < tol or pace.has_arrived(tol)
+            arrived = (
+                near or _only_rounding(problem.spec, pace, new, here.statistics)
+            ) and not outlook.is_saddle
             if arrived or len(trace) > max_iter:
                 return Run(here.params, here.log_likelihood, trace, arrived, tuple(steps), accelerator)
             leap, there = _first_rise(problem, kernel, tol, here, outlook.leaps)

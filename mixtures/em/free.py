@@ -60,7 +60,8 @@ class Chart:
         for each, part in zip(self.moving, np.split(u, ends[:-1], axis=-1), strict=True):
             full[each.name] = each.from_free(part, self.sizes)
         back = self.family.rescaled(full, -self.location / self.scale, 1 / self.scale)
-        return {**back, **{name: full[name] for name in self.problem.held}}
+        held = self.problem.held
+        return {**back, **{name: np.broadcast_to(x, back[name].shape) for name, x in held.items()}}
 
     def interior(self, *points: Params) -> np.ndarray:
         """Which coordinates (q,) belong to entries that are on no boundary at any of these points.

@@ -98,7 +98,7 @@ class Newton:
             radius = min(radius, tangent.left) / SHRINKAGE
             if radius < tangent.by_em and not saddled:
                 break
-        yield Leap(stage.new, EM, Newton(self.steps + 1, radius))
+        yield Leap(stage.new, EM, Plain() if saddled else Newton(self.steps + 1, radius))
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,16 @@ def test_chunks_threads_and_streaming_do_not_matter(spec, monkeypatch):
         assert found.passed.log_likelihood == pytest.approx(expected.passed.log_likelihood, rel=1e-12)
 
 
+def test_dask_rows_give_the_same():
+    da = pytest.importorskip("dask.array")
+    params, X, _ = simulate(GMM(3), 1000)
+    spec = resolve(GMM(3), X)
+    with Kernel(spec, as_rows(X, None)) as fast:
+        expected = fast.curvature(params, LOOSE)
+    with Kernel(spec, as_rows(da.from_array(X, chunks=(300, 2)), None)) as fast:
+        assert_same(fast.curvature(params, LOOSE).missing, expected.missing)
+
+
 def test_distinct_products_are_found_from_the_features():
     """Of the 21 products of six monomials in two columns, 15 are distinct: those of degree up to four."""
     spec = resolve(GMM(4), mx.datasets.faithful())

@@ -175,7 +175,7 @@ def test_coordinates_go_there_and_back(spec, prior):
     spec = replace(spec, n_components=3, prior=prior)
     X, _ = make_rows(spec, 150, 3, seed=1)
     em = fit_em(spec, 1 + 2 * X if isinstance(spec, GMM) else X, n_init=1, random_seed=0, max_iter=2, tol=1.0)
-    problem, here = at(em.spec, X, spec_inside(em))
+    problem, here = at(em.spec, X, em.spec.inside(em.params))
     with Kernel(problem.spec, problem.data) as fast:
         chart = Chart(problem, fast.family, *fast.units, here.params)
     u = chart.free(here.params)
@@ -184,8 +184,19 @@ def test_coordinates_go_there_and_back(spec, prior):
         np.testing.assert_allclose(x, np.stack([here.params[name]] * 2), rtol=1e-10, err_msg=name)
 
 
-def spec_inside(em):
-    return em.spec.inside(em.params)
+@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+def test_coordinates_leave_alone_what_is_held(structure):
+    spec = GMM(2, covariance_type=structure)
+    X = 50 + 7 * make_rows(spec, 150, 2, seed=1)[0]
+    em = fit_em(spec, X, n_init=1, random_seed=0)
+    name = spec.family.covariance.parameter
+    problem, here = at(em.spec, X, em.params, {name: em.params[name]})
+    with Kernel(problem.spec, problem.data) as fast:
+        chart = Chart(problem, fast.family, *fast.units, here.params)
+    u = chart.free(here.params)
+    assert u.shape == (1 + 2 * 2,)
+    for each, x in chart.params(np.stack([u, u])).items():
+        np.testing.assert_allclose(x, np.stack([here.params[each]] * 2), rtol=1e-10, err_msg=each)
 
 
 @every_spec
