@@ -48,8 +48,9 @@ M_STEP_VALUES = 20_000
 """Numbers (rows x clusters and features) of which an E-step takes as long as one M-step."""
 
 
-CURVATURE, OVERHEAD, STEP_OVERHEAD = 4, 20, 5
-"""E-steps that a leap costs; M-steps that its algebra costs, and that go with a step of EM."""
+CURVATURE, OVERHEAD, COORDINATE, STEP_OVERHEAD = 4, 20, 4, 5
+"""E-steps that a leap costs; M-steps that it costs in any case, and for each coordinate (two are M-steps
+indeed, as much is algebra); and M-steps that a step of EM costs, beside its E-step."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Newton:
         rounding = ROUNDING * EPS * stage.here.magnitude
         slack = rounding if tangent.rise < rounding and not tangent.is_saddle else 0.0
         saddled = tangent.is_saddle and tangent.left < NUDGE
+        radius = max(radius, NUDGE) if saddled else radius
         for i in range(TRIES):
             nudge = NUDGE / SHRINKAGE**i
             there = tangent.off_the_saddle(nudge) if saddled else tangent.within(radius)
@@ -139,7 +141,7 @@ def _newton_pays(stage: Stage) -> bool:
     k, data = stage.problem.spec.n_components, stage.problem.data
     e_step = data.n_rows * (k + _coordinates(stage) / k) / M_STEP_VALUES
     steps = np.log(stage.pace.left / stage.tol) / -np.log(stage.pace.share)
-    leap = CURVATURE * e_step + OVERHEAD + 2 * _coordinates(stage)
+    leap = CURVATURE * e_step + OVERHEAD + COORDINATE * _coordinates(stage)
     return bool(USUAL_LEAPS * leap < steps * (e_step + STEP_OVERHEAD))
 
 
