@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 import mixtures as mx
 from benchmarks.rounds import Row, compare
 from mixtures.data.reading import as_data
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.em.starts import random_starts
 
 SHAPES = ((1_000_000, 4, 2), (200_000, 10, 10), (50_000, 10, 30), (300, 4, 2))

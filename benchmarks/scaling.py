@@ -20,7 +20,7 @@ import mixtures as mx
 from benchmarks.em import scikit_learn
 from benchmarks.rounds import Row
 from mixtures.data.reading import as_data
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.em.starts import random_starts
 from mixtures.plot.style import COLOURS
 

@@ -1,41 +1,115 @@
 """Jumps ahead of EM: plain EM makes none, SQUAREM extrapolates two steps."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from mixtures.em.kernel import Kernel
+from mixtures.em.pace import Pace
 from mixtures.em.problem import Point, Problem
 from mixtures.errors import InputError
 from mixtures.types import Array, Params
 
-__all__ = ["ACCELERATORS", "Accelerator", "Plain", "Squarem"]
+__all__ = ["EM", "Accelerator", "Jump", "Outlook", "Plain", "Squarem", "Stage", "existing"]
+
+EM = "em"
+"""How EM's own step is called in the record of a run."""
+
 
 HALVINGS = 5
 """How often a jump to where there are no parameters is halved before it is given up."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where an ascent stands, before it moves.
+
+    Attributes
+    ----------
+    problem, kernel, tol : Problem, Kernel or None, float
+        What is maximised, with which E-step, and how close to the limit.
+    before, here : Point
+        The last two points; none before the start.
+    new : dict of ndarray
+        Where EM goes from here.
+    pace : Pace
+        How fast EM's steps shrink, the one to ``new`` included.
+    last : float
+        Length of the step to here.
+    """
+
+    problem: Problem
+    kernel: Kernel | None
+    tol: float
+    before: Point | None
+    here: Point
+    new: Params
+    pace: Pace
+    last: float
+
+
+@dataclass(frozen=True)
+class Jump:
+    """One way to move.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        Where to.
+    how : str
+        Its name in the record of the run.
+    then : Accelerator
+        The rule for the next iteration, if this jump is made.
+    slack : float
+        By how much the objective may seem to fall: by rounding, where the rise is less than that.
+    """
+
+    params: Params
+    how: str
+    then: "Accelerator"
+    slack: float = 0.0
+
+    @property
+    def is_em(self) -> bool:
+        """Whether this is EM's own step."""
+        return self.how == EM
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an accelerator sees from a point.
+
+    Attributes
+    ----------
+    jumps : iterable of Jump
+        Ways to move, the boldest first, EM's own step last; worked out as they are asked for.
+    left : float
+        Distance to the limit in standard deviations of the complete data, where the rule knows it.
+    is_saddle : bool
+        Whether the limit is a saddle, where EM would stop without a maximum.
+    """
+
+    jumps: Iterable[Jump]
+    left: float = np.inf
+    is_saddle: bool = False
+
+
 class Accelerator(Protocol):
     """A rule for jumping ahead of EM, as a value: what it remembers is in the value that follows."""
 
-    def ahead(
-        self, problem: Problem, before: Point | None, here: Point, new: Params, step: float
-    ) -> tuple[Params | None, "Accelerator"]:
-        """Where to try instead of ``new``, if anywhere, and the rule for the next iteration.
-
-        ``before`` and ``here`` are the last two points, ``step`` is the length of the step between them.
-        """
+    def outlook(self, stage: Stage) -> Outlook:
+        """Where to try to go from here."""
 
 
 @dataclass(frozen=True)
 class Plain:
     """EM as it is."""
 
-    def ahead(
-        self, problem: Problem, before: Point | None, here: Point, new: Params, step: float
-    ) -> tuple[None, "Plain"]:
-        """No jump."""
-        return None, self
+    def outlook(self, stage: Stage) -> Outlook:
+        """EM's own step."""
+        return Outlook([Jump(stage.new, EM, self)])
 
 
 @dataclass(frozen=True)
@@ -53,37 +127,34 @@ class Squarem:
 
     steps: int = 0
 
-    def ahead(
-        self, problem: Problem, before: Point | None, here: Point, new: Params, step: float
-    ) -> tuple[Params | None, "Squarem"]:
-        """The extrapolated parameters, where there are any."""
+    def outlook(self, stage: Stage) -> Outlook:
+        """The extrapolated parameters, where there are any, then EM's step."""
+        return Outlook(self._jumps(stage))
+
+    def _jumps(self, stage: Stage) -> Iterator[Jump]:
         steps = self.steps + 1
-        if before is None or steps < 3:
-            return None, Squarem(steps)
-        jump = _extrapolated(problem, before.params, here, new, step)
-        return jump, Squarem(steps if jump is None else 0)
+        jump = None if stage.before is None or steps < 3 else _extrapolated(stage, stage.before.params)
+        after = Squarem(steps if jump is None else 0)
+        if jump is not None:
+            yield Jump(jump, "squarem", after)
+        yield Jump(stage.new, EM, after)
 
 
-ACCELERATORS: dict[str | None, Accelerator] = {None: Plain(), "squarem": Squarem()}
-"""Accelerators by the name that `fit_em` takes."""
-
-
-def _extrapolated(
-    problem: Problem, before: Params, here: Point, new: Params, step: float
-) -> dict[str, Array] | None:
+def _extrapolated(stage: Stage, before: Params) -> dict[str, Array] | None:
     """The parabola through three points of EM, followed further the less its steps differ."""
-    count = here.statistics.count
-    straight = _existing(problem, _along(before, here.params, new, 1.0, 0.0))
+    problem, here, new = stage.problem, stage.here.params, stage.new
+    straight = existing(problem, _along(before, here, new, 1.0, 0.0))
     if straight is None:
         return None
     with np.errstate(divide="ignore"):
-        stretch = float(np.divide(step, problem.spec.step_length(new, straight, count)))
+        length = problem.spec.step_length(new, straight, stage.here.statistics.count)
+        stretch = float(np.divide(stage.last, length))
     for _ in range(HALVINGS):
         if not 1 < stretch < np.inf:
             return None
-        far = _existing(problem, _along(before, here.params, new, 2 * stretch - 1, stretch**2))
+        far = existing(problem, _along(before, here, new, 2 * stretch - 1, stretch**2))
         if far is not None:
-            return {**far, **problem.held}
+            return far
         stretch = (1 + stretch) / 2
     return None
 
@@ -96,12 +167,12 @@ def _along(before: Params, params: Params, new: Params, ahead: float, bend: floa
     }
 
 
-def _existing(problem: Problem, params: Params) -> dict[str, Array] | None:
-    """Checked parameters, if these are parameters at all and every cluster has rows."""
+def existing(problem: Problem, params: Params) -> dict[str, Array] | None:
+    """Checked parameters, if these are parameters at all and every cluster has rows; with what is held."""
     try:
         checked = problem.spec.check_params(params, problem.data.n_features)
     except InputError:
         return None
     shares = problem.spec.weights.shares(checked)
     alive = shares is None or (shares > 0).all()
-    return checked if alive and not problem.defects(checked) else None
+    return {**checked, **problem.held} if alive and not problem.defects(checked) else None

@@ -1,13 +1,13 @@
 """EM from one start: iterations, plain or accelerated, until what is left is too short to matter."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mixtures.em.acceleration import Accelerator, Plain
-from mixtures.em.natural import Kernel
+from mixtures.em.acceleration import Accelerator, Jump, Plain, Stage
+from mixtures.em.kernel import Kernel
+from mixtures.em.pace import Pace
 from mixtures.em.problem import Point, Problem, Run
 from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.families.mixture import Mixture
@@ -15,43 +15,9 @@ from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Params
 
-__all__ = ["Pace", "ascend"]
+__all__ = ["ascend"]
 
 EPS = float(np.finfo(float).eps)
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast the steps of EM shrink, and what that leaves to go: the stopping rule.
-
-    Near a mode every step is a constant share of the one before. The steps to come
-    then add up to ``step / (1 - share)`` (Aitken). One share alone may be an accident
-    of a plateau, so the rule asks for two estimates in a row.
-
-    Attributes
-    ----------
-    step : float
-        Length of the last step, in standard deviations of the complete data.
-    left, left_before : float
-        Estimates of the distance to the limit, the last and the one before it.
-    """
-
-    step: float = np.nan
-    left: float = np.inf
-    left_before: float = np.inf
-
-    def after(self, step: float) -> "Pace":
-        """The pace after one more step."""
-        share = step / self.step
-        return Pace(step, step / (1 - share) if share < 1 else np.inf, self.left)
-
-    def after_jump(self) -> "Pace":
-        """The pace where the next step cannot be compared with the last one."""
-        return Pace(np.nan, self.left, self.left_before)
-
-    def has_arrived(self, tol: float) -> bool:
-        """Whether the limit is nearer than ``tol``."""
-        return self.step == 0 or max(self.left, self.left_before) < tol
 
 
 def ascend(
@@ -62,6 +28,7 @@ def ascend(
     max_iter: int,
     trace: Sequence[float] = (),
     *,
+    steps: Sequence[str] = (),
     accelerator: Accelerator = Plain(),  # noqa: B008 (a frozen value)
 ) -> Run:
     """Iterate from one start until the distance left is below ``tol``.
@@ -83,7 +50,9 @@ def ascend(
         Length that the trace may reach, less one.
     trace : sequence of float
         Objective so far, without that at the start.
-    accelerator : Plain or Squarem
+    steps : sequence of str
+        How it came so far, iteration by iteration.
+    accelerator : Accelerator
         Whether to jump ahead of EM; a jump that does not raise the objective is not made.
 
     Returns
@@ -100,7 +69,7 @@ def ascend(
     Interrupted
         At Ctrl-C once there is an objective; carries the run so far.
     """
-    trace = list(trace)
+    trace, steps = list(trace), list(steps)
     pace, before, reached = Pace(), None, None
     _refuse_collapse(problem, start, start, trace)
     try:
@@ -114,20 +83,34 @@ def ascend(
             _refuse_collapse(problem, new, here.params, trace)
             step = float(problem.spec.step_length(new, here.params, here.statistics.count))
             last, pace = pace, pace.after(step)
-            arrived = pace.has_arrived(tol) or _only_rounding(problem.spec, pace, new, here.statistics)
+            outlook = accelerator.outlook(Stage(problem, kernel, tol, before, here, new, pace, last.step))
+            near = outlook.left < tol or pace.has_arrived(tol)
+            arrived = (
+                near or _only_rounding(problem.spec, pace, new, here.statistics)
+            ) and not outlook.is_saddle
             if arrived or len(trace) > max_iter:
-                return Run(here.params, here.log_likelihood, trace, arrived)
-            jump, accelerator = accelerator.ahead(problem, before, here, new, last.step)
-            trial = None if jump is None else problem.point(jump, kernel, tol)
-            pace = pace if trial is None else pace.after_jump()
-            if trial is None or not trial.objective > here.objective:
-                trial = problem.point(new, kernel, tol)
-            before, here = here, trial
+                return Run(here.params, here.log_likelihood, trace, arrived, tuple(steps), accelerator)
+            jump, there = _first_rise(problem, kernel, tol, here, outlook.jumps)
+            accelerator, pace = jump.then, pace if jump.is_em else pace.after_jump()
+            steps.append(jump.how)
+            before, here = here, there
     except KeyboardInterrupt as error:
         if reached is None:
             raise
         point, length = reached
-        raise Interrupted(Run(point.params, point.log_likelihood, trace[:length], False)) from error
+        partial = Run(point.params, point.log_likelihood, trace[:length], False, tuple(steps[: length - 1]))
+        raise Interrupted(partial) from error
+
+
+def _first_rise(
+    problem: Problem, kernel: Kernel | None, tol: float, here: Point, jumps: Iterable[Jump]
+) -> tuple[Jump, Point]:
+    """The first of the jumps that raises the objective, which the last of them, EM's own step, does."""
+    for jump in jumps:
+        there = problem.point(jump.params, kernel, tol)
+        if jump.is_em or there.objective > here.objective - jump.slack:
+            return jump, there
+    raise AssertionError("no jump is EM's own step")
 
 
 def _refuse_fall(spec: Mixture, before: Point | None, here: Point, trace: Sequence[float]) -> None:

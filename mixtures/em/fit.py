@@ -16,10 +16,12 @@ from threadpoolctl import threadpool_limits
 from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
-from mixtures.em.acceleration import ACCELERATORS, Accelerator
+from mixtures.em.acceleration import Accelerator, Plain
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import e_step, soft_assignment
-from mixtures.em.natural import Kernel, has_natural_form
+from mixtures.em.kernel import Kernel
+from mixtures.em.natural import has_natural_form
+from mixtures.em.newton import ACCELERATORS
 from mixtures.em.problem import Problem, Run, problem_of
 from mixtures.em.starts import Sample, random_starts, start_sample
 from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
@@ -153,10 +155,13 @@ def fit_em(
     hold : dict of array_like, optional
         Parameters that stay at these values, broadcast to their shapes, such as
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.
-    accelerate : {None, "squarem"}, default None
-        "squarem" leaps ahead after every three iterations, to where the last two
-        point, and makes no jump that does not raise the objective: far fewer
-        iterations where clusters overlap.
+    accelerate : {None, "auto", "newton", "squarem"}, default None
+        Jumps ahead of EM, none of which is made if it does not raise the objective:
+        far fewer iterations where clusters overlap. "newton" jumps to where the
+        derivative of an iteration says that EM will end, in a trust region; it goes
+        on where EM would stop at a saddle. "squarem" jumps after every three
+        iterations to where the last two point. "auto" is EM until its steps are seen
+        to shrink slowly, then "newton", or "squarem" for models of many parameters.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
     max_iter : int, default 10000
@@ -217,16 +222,17 @@ def fit_em(
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:
         raise InputError(f"tol must be positive, got {tol!r:.80}")
-    if accelerate not in ACCELERATORS or (accelerate and hard):
+    if accelerate not in ACCELERATORS or (hard and accelerate not in (None, "auto")):
         raise InputError(
-            f"accelerate={accelerate!r}: it is None or 'squarem', and None with hard=True, which soon ends"
+            f"accelerate={accelerate!r}: it is None, 'auto', 'newton' or 'squarem', and None or 'auto' with "
+            "hard=True, which soon ends"
         )
     rng = generator(random_seed)
     sample = start_sample(rows, rng) if start is None else None
     given = random_starts(problem.spec, rows, n_init, rng, sample) if start is None else [start]
     starts = [problem.check(params) for params in given]
     with threadpool_limits(1), _fast_e_step(problem) as kernel:
-        climb = _Climb(problem, kernel, max_iter, ACCELERATORS[accelerate])
+        climb = _Climb(problem, kernel, max_iter, Plain() if hard else ACCELERATORS[accelerate])
         search = _search(climb, starts, tol, shown=progressbar)
     best, params = search.best, search.best.params
     shares = problem.spec.weights.shares(params)
@@ -248,6 +254,7 @@ def fit_em(
         notes=(*search.interrupted, *_notes(problem, rows, sample, search, max_iter)),
         features=problem.data.features,
         status=Status.INTERRUPTED if search.interrupted else Status.WHOLE,
+        steps=best.steps,
     )
 
 
@@ -266,12 +273,25 @@ class _Climb:
     max_iter: int
     accelerator: Accelerator
 
-    def __call__(self, start: Params, tol: float, trace: Sequence[float] = ()) -> Run:
-        """Climb to a tolerance, after iterations whose objectives are ``trace``."""
+    def __call__(self, start: Params, tol: float) -> Run:
+        """Climb to a tolerance."""
+        return self._climb(start, tol, (), (), self.accelerator)
+
+    def on(self, run: Run, tol: float) -> Run:
+        """Climb on from where a run has come to."""
+        return self._climb(run.params, tol, run.trace[:-1], run.steps, run.accelerator)
+
+    def _climb(
+        self,
+        start: Params,
+        tol: float,
+        trace: Sequence[float],
+        steps: tuple[str, ...],
+        accelerator: Accelerator,
+    ) -> Run:
+        given = self.problem, self.kernel, start, tol, self.max_iter, trace
         try:
-            return ascend(
-                self.problem, self.kernel, start, tol, self.max_iter, trace, accelerator=self.accelerator
-            )
+            return ascend(*given, steps=steps, accelerator=accelerator)
         except CollapseError as error:
             return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
 
@@ -297,7 +317,7 @@ def _search(climb: _Climb, starts: Sequence[Params], tol: float, *, shown: bool)
             winner = int(restarts.order[0])
             best = runs[winner]
             if loose > tol and best.converged:
-                best = climb(best.params, tol, best.trace[:-1])
+                best = climb.on(best, tol)
             if best.collapse is None:
                 return _Search(best, restarts)
             runs[winner] = best  # it collapsed on the last stretch: the next best goes on
@@ -324,7 +344,7 @@ def _notes(
     if not (search.best.converged or search.interrupted):
         unfinished = (
             f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol, or use "
-            "accelerate='squarem'"
+            "accelerate='auto'"
         )
         notes += (unfinished,)
         warn(unfinished, ConvergenceWarning)

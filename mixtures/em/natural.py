@@ -1,104 +1,37 @@
-"""The E-step in natural form: two matrix products and one exponential a chunk of rows.
+"""The natural form of a log joint density, ``L = eta Phi``: a matrix product for all rows and clusters.
 
-With ``L = eta Phi`` the responsibilities are a softmax of L, and the sums
-``S = r Phi'`` are all that the M-step needs. Rows are standardised and chunks
-sized to the cache; threads take a stretch of rows each, and nothing is
-allocated from one iteration to the next.
-
-The form loses digits where clusters are far tighter than the data, because
-large terms of ``eta . phi`` cancel. A guard, in `Kernel.e_step`, takes it only
-while that loss is below what the caller can notice; the whitened form of
-`estep` does the rest.
+It loses digits where clusters are far tighter than the data, because large terms of
+``eta . phi`` cancel. What is lost is known from the parameters and how far the rows
+reach, so callers take the form only while that is below what they can notice; the
+whitened form of `estep` does the rest.
 """
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from operator import methodcaller
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
 from mixtures.data.reading import as_data
-from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import BLOCK_ROWS, Data
-from mixtures.em.estep import EStep
 from mixtures.families.assignment import refuse_unassigned, share_out
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
-__all__ = ["Draws", "Kernel", "NaturalForm", "Table", "has_natural_form"]
-
-SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
-"""Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
+__all__ = ["Draws", "NaturalForm", "exponential", "has_natural_form"]
 
 
-THREADS, THREAD_VALUES = 16, 1_000_000
-"""Threads at most, and numbers (rows x features and clusters) below which one more does not pay."""
+def has_natural_form(spec: Mixture) -> bool:
+    """Whether the components are an exponential family, under weights that all rows share."""
+    return isinstance(spec.family, ExponentialFamily) and not spec.weights.varies
 
 
-COPIED_BYTES = 2**31
-"""Data up to this size are standardised once, in a copy; larger ones chunk by chunk, in every pass."""
-
-
-FACTORS = 16
-"""Densities multiplied before a logarithm is taken of them: one logarithm is as dear as many products."""
-
-
-SAFE, POSSIBLE = 1e18, 1e290
-"""A density, or its inverse, up to which so many can be multiplied, and up to which it is a number at all."""
-
-
-class Scratch(NamedTuple):
-    """What a thread works in, allocated once."""
-
-    phi: Array
-    joint: Array
-    density: Array
-    sums: Array
-    rows: Array
-
-
-def _allocate(k: int, p: int, d: int, n: int) -> Scratch:
-    return Scratch(np.empty((p, n)), np.empty((k, n)), np.empty(n), np.empty((k, p)), np.empty((d, n)))
-
-
-@dataclass(frozen=True)
-class Standard:
-    """How rows are read: of which model, and in which units, those of all rows."""
-
-    spec: Mixture
-    location: Array
-    scale: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """Largest value of every column (D, 1), standardised, and the sum of ``log h(x)``."""
-
-    furthest: Array
-    base: float
-
-    def __add__(self, other: "Survey") -> "Survey":
-        """Survey of both sets of rows."""
-        return Survey(np.maximum(self.furthest, other.furthest), self.base + other.base)
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """``S = r phi'`` (K, P) and the log-likelihood, less the part that ``h(x)`` has in it."""
-
-    features: Array
-    log_likelihood: float
-
-    def __add__(self, other: "Sums") -> "Sums":
-        """Sums over both sets of rows."""
-        return Sums(self.features + other.features, self.log_likelihood + other.log_likelihood)
+def exponential(spec: Mixture) -> ExponentialFamily:
+    """The family of a model that has a natural form."""
+    assert isinstance(spec.family, ExponentialFamily)
+    return spec.family
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +47,14 @@ class NaturalForm:
     terms : ndarray, shape (...,)
         Largest sum of the sizes of the terms of ``eta phi(z)`` over the rows: what rounding is
         relative to. Not a number where there is no natural form.
+    on_edge : ndarray of bool, shape (...,)
+        Whether some parameter is exactly on its boundary: a cluster then rules rows out, and a row
+        that all rule out must not be shared among them.
     """
 
     eta: Array
     terms: Array
+    on_edge: np.ndarray
 
     @classmethod
     def of(
@@ -133,7 +70,7 @@ class NaturalForm:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             eta = family.natural(family.rescaled(params, location, scale))
             eta[..., 0] += np.log(params["alpha"]) - log_scale
-            return cls(eta, (np.abs(eta) @ largest).max(axis=-1))
+            return cls(eta, (np.abs(eta) @ largest).max(axis=-1), _on_edge(family, params))
 
     @property
     def loss(self) -> Array:
@@ -141,200 +78,14 @@ class NaturalForm:
         return np.finfo(float).eps * self.terms
 
 
-class Kernel:
-    """Data made ready for many E-steps; a context manager, for it may hold threads.
-
-    A table in memory is made ready once. Blocks that are elsewhere are made
-    ready in every pass, which costs a buffer the size of the cache each; the
-    guard is that of all rows together.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    rows : Rows
-        Checked data, with their weights.
-    """
-
-    def __init__(self, spec: Mixture, rows: Rows) -> None:
-        self.rows, self.family = rows, _exponential(spec)
-        self.standard = Standard(spec, *self.family.affine_units(rows))
-        self.log_scale = float(np.log(self.standard.scale).sum())
-        self.table = Table(self.standard, rows, copied=True) if isinstance(rows, Data) else None
-        survey = self._sum(methodcaller("survey"))
-        self.largest = self.family.largest_features(survey.furthest[:, 0])
-        self.base = survey.base
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.table is not None:
-            self.table.close()
-
-    def e_step(self, params: Params, tol: float) -> EStep | None:
-        """One pass over the data, or None where rounding would show.
-
-        Parameters
-        ----------
-        params : dict of ndarray
-            Current parameters.
-        tol : float
-            Error that the caller can notice, in standard deviations of the complete data.
-
-        Returns
-        -------
-        EStep or None
-            As of `estep.e_step`.
-        """
-        units = self.standard.location, self.standard.scale
-        form = NaturalForm.of(self.family, params, *units, self.largest, self.log_scale)
-        n = self.rows.n_rows
-        if not form.loss < min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(n)):  # not finite: nor fit
-            return None
-        sums = self._sum(methodcaller("sums", form.eta))
-        log_likelihood = self.base + sums.log_likelihood
-        magnitude = abs(log_likelihood) + n * float(form.terms) / TOLERANCES.em_rounding
-        return EStep(self.family.from_sums(sums.features, *units), log_likelihood, magnitude)
-
-    def _sum[T](self, f: Callable[["Table"], T]) -> T:
-        """Sum of ``f`` over the table, or over those that the blocks are made for the time of a pass."""
-        if self.table is not None:
-            return f(self.table)
-        alone = isinstance(self.rows, Blocks) and self.rows.side_by_side
-        return self.rows.sum_over(partial(_of_block, self.standard, 1 if alone else THREADS, f))
-
-
-def has_natural_form(spec: Mixture) -> bool:
-    """Whether the components are an exponential family, under weights that all rows share."""
-    return isinstance(spec.family, ExponentialFamily) and not spec.weights.varies
-
-
-def _exponential(spec: Mixture) -> ExponentialFamily:
-    assert isinstance(spec.family, ExponentialFamily)
-    return spec.family
-
-
-def _of_block[T](standard: Standard, threads: int, f: Callable[["Table"], T], block: Data) -> T:
-    table = Table(standard, block, threads=threads)
-    try:
-        return f(table)
-    finally:
-        table.close()
-
-
-class Table:
-    """One table of rows made ready for passes.
-
-    Parameters
-    ----------
-    standard : Standard
-        How rows are read.
-    data : Data
-        The rows.
-    threads : int
-        Threads at most.
-    copied : bool
-        Whether rows are standardised once, in a copy, where that is not too large.
-    """
-
-    def __init__(
-        self, standard: Standard, data: Data, *, threads: int = THREADS, copied: bool = False
-    ) -> None:
-        self.family, self.data = _exponential(standard.spec), data
-        self.location, self.scale = standard.location, standard.scale
-        n, d = data.values.shape
-        p = len(self.family.features(np.zeros((d, 1))))
-        k = standard.spec.n_components
-        self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
-        threads = max(1, min(os.cpu_count() or 1, threads, n * (k + p) // THREAD_VALUES))
-        self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
-        self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
-        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self.standardised: Array | None = None
-        if copied and data.values.nbytes <= COPIED_BYTES and data.mapping is None:
-            self.standardised = np.empty((d, n))
-            np.subtract(data.values.T, self.location[:, None], out=self.standardised)
-            self.standardised /= self.scale[:, None]
-
-    def close(self) -> None:
-        """End the threads."""
-        if self.pool is not None:
-            self.pool.shutdown()
-
-    def survey(self) -> Survey:
-        """How far rows reach, and what of their log-likelihood no parameter touches."""
-        furthest, base = np.zeros((self.data.n_features, 1)), 0.0
-        for first in range(0, self.data.n_rows, self.chunk):
-            rows = self._rows(first, min(first + self.chunk, self.data.n_rows), self.scratch[0])
-            np.maximum(furthest, np.abs(rows).max(axis=1, keepdims=True), out=furthest)
-            h = self.family.base_measure(rows)
-            base += float(
-                h.sum() if self.data.weights is None else self.data.weights[first : first + self.chunk] @ h
-            )
-        return Survey(furthest, base)
-
-    def sums(self, eta: Array) -> Sums:
-        """One pass at natural parameters (K, P)."""
-        stretch = partial(self._stretch, eta)
-        parts = list((self.pool.map if self.pool else map)(stretch, self.spans, self.scratch))
-        return Sums(np.sum([s for s, _ in parts], axis=0), sum(height for _, height in parts))
-
-    def _rows(self, first: int, last: int, scratch: Scratch) -> Array:
-        """Standardised rows (D, n) of a chunk."""
-        if self.standardised is not None:
-            return self.standardised[:, first:last]
-        rows = scratch.rows[:, : last - first]
-        np.subtract(self.data.values[first:last].T, self.location[:, None], out=rows)
-        rows /= self.scale[:, None]
-        self.data.release()
-        return rows
-
-    def _stretch(self, eta: Array, span: tuple[int, int], scratch: Scratch) -> tuple[Array, float]:
-        """``S`` and the log-likelihood of a stretch of rows."""
-        total, log_likelihood = np.zeros_like(eta), 0.0
-        ones = np.ones(len(eta))
-        for begin in range(*span, self.chunk):
-            end = min(begin + self.chunk, span[1])
-            phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
-            self.family.features(self._rows(begin, end, scratch), out=phi)
-            np.matmul(eta, phi, out=joint)
-            highest = None
-            with np.errstate(over="ignore"):  # it is seen below, and done again
-                np.exp(joint, out=joint)
-                np.dot(ones, joint, out=density)
-            low, high = float(density.min()), float(density.max())
-            if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
-                np.matmul(eta, phi, out=joint)
-                highest = joint.max(axis=0)
-                joint -= highest
-                np.exp(joint, out=joint)
-                np.dot(ones, joint, out=density)
-                low, high = 1.0, float(len(eta))
-            w = None if self.data.weights is None else self.data.weights[begin:end]
-            log_likelihood += _sum_of_logs(density, low, high, w)
-            if highest is not None:
-                log_likelihood += float(highest.sum() if w is None else w @ highest)
-            np.reciprocal(density, out=density)
-            if w is not None:
-                density *= w
-            joint *= density
-            np.matmul(joint, phi.T, out=scratch.sums)
-            total += scratch.sums
-        return total, log_likelihood
-
-
-def _sum_of_logs(x: Array, low: float, high: float, weights: Array | None) -> float:
-    """``sum_i w_i log x_i``; unweighted by the logarithms of products, where those stay numbers."""
-    if weights is not None:
-        return float(weights @ np.log(x))
-    if not (low > 1 / SAFE and high < SAFE):
-        return float(np.log(x).sum())
-    whole = len(x) // FACTORS * FACTORS
-    products = np.multiply.reduce(x[:whole].reshape(FACTORS, -1), axis=0)
-    return float(np.log(products).sum() + np.log(x[whole:]).sum())
+def _on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:
+    """Whether each set of parameters has a 0 or a 1 on its boundary."""
+    edges = np.zeros(params["alpha"].shape[:-1], dtype=bool)
+    for each in family.parameters:
+        if (near := each.support.on_boundary(params[each.name])) is not None:
+            on = near & ((params[each.name] == 0) | (params[each.name] == 1))
+            edges |= on.any(axis=tuple(range(edges.ndim, on.ndim)))
+    return edges
 
 
 UNIT_ROWS = 256
@@ -346,7 +97,7 @@ class Draws:
     """Many sets of parameters of one mixture, ready to share out rows among the clusters of each.
 
     In natural form all draws are one matrix product, ``L = eta phi(x)``. A draw
-    under which that would lose digits (see `kernel`) keeps the whitened form.
+    under which that would lose digits (see `NaturalForm`) keeps the whitened form.
 
     Attributes
     ----------
@@ -374,7 +125,7 @@ class Draws:
         if not has_natural_form(spec):
             none = np.zeros(data.n_features)
             return cls(spec, none, none, None, {s: spec.log_joint(one) for s, one in enumerate(sets)})
-        family = _exponential(spec)
+        family = exponential(spec)
         simulated, _ = spec.sample(sets[n_draws // 2], UNIT_ROWS, np.random.default_rng(0))
         location, scale = family.affine_units(as_data(simulated))
         furthest = np.zeros(data.n_features)
@@ -382,7 +133,7 @@ class Draws:
             np.maximum(furthest, np.abs((block - location) / scale).max(axis=0), out=furthest)
         with np.errstate(invalid="ignore", over="ignore"):
             form = NaturalForm.of(family, draws, location, scale, family.largest_features(furthest))
-        safe = form.loss < TOLERANCES.natural_loss
+        safe = (form.loss < TOLERANCES.natural_loss) & ~form.on_edge
         eta = np.moveaxis(np.where(safe[:, None, None], form.eta, 0), 0, -1)
         whitened = {int(s): spec.log_joint(sets[s]) for s in np.flatnonzero(~safe)}
         return cls(spec, location, scale, np.ascontiguousarray(eta), whitened)
@@ -410,4 +161,4 @@ class Draws:
             return np.empty((self.spec.n_components, len(rows), self.n_draws))
         with np.errstate(invalid="ignore", over="ignore"):  # of draws that are whitened
             z = np.ascontiguousarray(((rows - self.location) / self.scale).T)
-            return np.asarray(_exponential(self.spec).features(z).T @ self.eta)
+            return np.asarray(exponential(self.spec).features(z).T @ self.eta)

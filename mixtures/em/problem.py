@@ -13,7 +13,7 @@ from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
 from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
 from mixtures.em.hard import hard_assignment, worst_rows
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.errors import CollapseError, InputError
 from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.mixture import Mixture
@@ -76,8 +76,10 @@ class Problem:
         )
 
     def m_step(self, statistics: Any) -> dict[str, Array]:
-        """Parameters that the statistics make best, but for those held."""
-        return {**self.spec.maximize(statistics), **self.held}
+        """Parameters that maximise the objective given (..., K) statistics, but for those held."""
+        sets = statistics.count.shape[:-1]
+        held = {name: np.broadcast_to(x, (*sets, *x.shape)) for name, x in self.held.items()}
+        return {**self.spec.maximize(statistics), **held}
 
     def objective(self, passed: EStep, params: Params) -> float:
         """Objective at the parameters of a pass."""
@@ -129,12 +131,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Run:
-    """Where one start has come to."""
+    """Where one start has come to.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        The parameters.
+    log_likelihood : float
+        Log-likelihood there.
+    trace : sequence of float
+        Objective at the start and after every iteration.
+    converged : bool
+        Whether the limit is nearer than the tolerance.
+    steps : tuple of str
+        How each iteration moved: by EM's own step, or a jump of which kind.
+    accelerator : Accelerator or None
+        The rule by which to go on from here, what it has learnt in it.
+    collapse : CollapseError or None
+        Why it ended, if a cluster collapsed.
+    """
 
     params: dict[str, Array]
     log_likelihood: float
     trace: Sequence[float]
     converged: bool
+    steps: tuple[str, ...] = ()
+    accelerator: Any = None
     collapse: CollapseError | None = None
 
 

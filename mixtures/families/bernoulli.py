@@ -11,7 +11,7 @@ from scipy.special import xlog1py, xlogy
 from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import ExponentialFamily
+from mixtures.families.family import LOG_NOTHING, ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.families.parameters import UNIT_INTERVAL, Parameter
 from mixtures.families.priors import Beta
@@ -96,10 +96,11 @@ class Bernoulli(ExponentialFamily):
         return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
 
     def natural(self, params: Params) -> Array:
-        """[sum_d log(1 - p_d), logit p]; finite for p strictly between 0 and 1."""
-        p = params["p"]
-        constant = np.log1p(-p).sum(axis=-1, keepdims=True)
-        return np.concatenate([constant, np.log(p) - np.log1p(-p)], axis=-1)
+        """[sum_d log(1 - p_d), logit p], with a finite number for log 0."""
+        with np.errstate(divide="ignore"):
+            log_one = np.maximum(np.log(params["p"]), LOG_NOTHING)
+            log_zero = np.maximum(np.log1p(-params["p"]), LOG_NOTHING)
+        return np.concatenate([log_zero.sum(axis=-1, keepdims=True), log_one - log_zero], axis=-1)
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
         """``sum_d x_d log p_d + (1 - x_d) log (1 - p_d)`` (Bishop, PRML eq. 9.44)."""

@@ -11,7 +11,11 @@ from mixtures.data.table import Data
 from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["ExponentialFamily", "Family", "Statistics"]
+__all__ = ["LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
+
+
+LOG_NOTHING = -1000.0
+"""Stands for log 0 in natural parameters on a boundary: its exponential underflows to 0."""
 
 
 class Statistics(Protocol):
@@ -169,7 +173,10 @@ class ExponentialFamily(Family):
 
     @abstractmethod
     def natural(self, params: Params) -> Array:
-        """Natural parameters eta, shape (..., K, P), the log-normaliser with the constant feature."""
+        """Natural parameters eta, shape (..., K, P), the log-normaliser with the constant feature.
+
+        On a boundary `LOG_NOTHING` stands for log 0.
+        """
 
     @abstractmethod
     def statistics(self, X: Array, r: Array) -> Any:

@@ -99,6 +99,9 @@ class EMFit:
         Names of the columns fitted.
     status : Status
         Whether every start was run, and the best one to the end.
+    steps : tuple of str, length n_iter
+        How each iteration of the winning start moved: "em", or a jump, "newton" or "squarem".
+        Empty in files of version 0.1.
     """
 
     spec: Mixture
@@ -112,6 +115,7 @@ class EMFit:
     notes: tuple[str, ...]
     features: tuple[str, ...]
     status: Status = Status.WHOLE
+    steps: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show on one page what was found and how certain it is."""

@@ -16,7 +16,7 @@ from mixtures.data.table import Data
 from mixtures.em.acceleration import Squarem
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import soft_assignment
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.em.problem import Problem
 from mixtures.errors import CollapseError
 from mixtures.posterior.labels import align

@@ -21,7 +21,7 @@ from mixtures.data.sources import as_rows
 from mixtures.data.table import Data
 from mixtures.em.estep import e_step
 from mixtures.em.hard import worst_rows
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 
 MEASURE = """
 import resource, sys

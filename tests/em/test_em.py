@@ -18,7 +18,7 @@ from sklearn.mixture import GaussianMixture
 import mixtures as mx
 from mixtures import BMM, GMM, DataWarning, InputError, em_step, fit_em, priors, resolve
 from mixtures.data.reading import as_data
-from mixtures.em.acceleration import _existing
+from mixtures.em.acceleration import existing
 from mixtures.em.estep import e_step
 from mixtures.em.problem import problem_of
 from mixtures.errors import CollapseError, NonMonotoneError
@@ -694,11 +694,11 @@ def test_squarem_never_falls_and_ends_where_nothing_is_left(spec, seed, apart, n
     assert em.spec.step_length(step, em.params, 80 * em.params["alpha"]) < 1e-6
 
 
-def test_a_leap_ends_only_where_every_cluster_is_alive():
+def test_a_jump_ends_only_where_every_cluster_is_alive():
     X = mx.datasets.faithful()
     params = fit_em(GMM(2, prior=None), X, random_seed=1).params
     flat, proper = (problem_of(GMM(2, prior=prior), X, None, None, False) for prior in (None, "default"))
-    assert_params_close(_existing(flat, params), params, rtol=1e-15)
+    assert_params_close(existing(flat, params), params, rtol=1e-15)
     for nowhere in (
         {"alpha": [0.0, 1.0]},
         {"alpha": [-0.1, 1.1]},
@@ -706,10 +706,10 @@ def test_a_leap_ends_only_where_every_cluster_is_alive():
         {"Sigma": -params["Sigma"]},
     ):
         for problem in (flat, proper):
-            assert _existing(problem, {**params, **nowhere}) is None
+            assert existing(problem, {**params, **nowhere}) is None
     collapsed = {**params, "Sigma": params["Sigma"] * np.array([1e-20, 1.0])[:, None, None]}
-    assert _existing(flat, collapsed) is None
-    assert_params_close(_existing(proper, collapsed), collapsed, rtol=1e-15)  # the way back is open
+    assert existing(flat, collapsed) is None
+    assert_params_close(existing(proper, collapsed), collapsed, rtol=1e-15)  # the way back is open
 
 
 def test_squarem_holds_what_is_held_and_takes_weights():
@@ -723,8 +723,10 @@ def test_squarem_holds_what_is_held_and_takes_weights():
 
 
 @pytest.mark.parametrize(
-    "keywords", [{"accelerate": "anderson"}, {"accelerate": "squarem", "hard": True}], ids=str
+    "keywords",
+    [{"accelerate": "anderson"}, *({"accelerate": how, "hard": True} for how in ("newton", "squarem"))],
+    ids=str,
 )
 def test_accelerations_that_are_not_there(keywords):
-    with pytest.raises(InputError, match=r"accelerate='.*': it is None or 'squarem'"):
+    with pytest.raises(InputError, match=r"accelerate='.*': it is None, 'auto', 'newton' or 'squarem'"):
         fit_em(GMM(2), mx.datasets.faithful(), **keywords)

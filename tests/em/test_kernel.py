@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import mixtures as mx
 from mixtures import BMM, GMM, fit_em, resolve
 from mixtures.data.reading import as_data
-from mixtures.em import natural as kernel
+from mixtures.em import kernel
 from mixtures.em.estep import e_step
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.tolerances import TOLERANCES
 
 LOOSE = 1.0
@@ -131,13 +131,15 @@ def test_the_guard_stands_where_the_loss_reaches_its_limit():
         assert edges[0] < edges[-1]
 
 
-def test_parameters_on_the_boundary_go_the_other_way():
+def test_on_the_boundary_the_pass_is_the_whitened_one_where_every_row_is_possible():
     X = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
-    spec = BMM(2, prior=None)
-    with Kernel(spec, as_data(X)) as fast:
-        params = {"alpha": np.array([0.5, 0.5]), "p": np.array([[0.0, 0.5], [0.5, 0.5]])}
-        assert fast.e_step(params, LOOSE) is None
-        assert fast.e_step({**params, "p": np.full((2, 2), 0.4)}, LOOSE) is not None
+    spec, data = BMM(2, prior=None), as_data(X)
+    with Kernel(spec, data) as fast:
+        for p in ([[0.0, 0.5], [0.5, 0.5]], [[0.0, 0.5], [1.0, 0.3]], [[0.4, 0.4], [0.4, 0.4]]):
+            params = {"alpha": np.array([0.5, 0.5]), "p": np.array(p)}
+            assert_same_pass(fast.e_step(params, LOOSE), e_step(spec, data, params))
+        assert fast.e_step({**params, "p": np.array([[0.0, 0.5], [0.0, 0.5]])}, LOOSE) is None
+        assert fast.e_step({**params, "p": np.array([[0.5, 1.0], [0.5, 1.0]])}, LOOSE) is None
         assert fast.e_step({"alpha": np.array([1.0, 0.0]), "p": np.full((2, 2), 0.4)}, LOOSE) is None
 
 

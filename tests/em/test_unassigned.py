@@ -10,7 +10,7 @@ from shared import drawn
 import mixtures as mx
 from mixtures import BMM, GMM, InputError
 from mixtures.data.reading import as_data
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.families.assignment import share_out
 
 COINS = {"alpha": [0.5, 0.5], "p": [[1.0, 0.3, 0.5], [0.2, 0.0, 1.0]]}

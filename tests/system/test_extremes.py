@@ -17,7 +17,7 @@ from mixtures.data.reading import as_data
 from mixtures.data.sources import as_rows
 from mixtures.density.compiled import CompiledModel
 from mixtures.em.estep import e_step
-from mixtures.em.natural import Kernel
+from mixtures.em.kernel import Kernel
 from mixtures.families.covariance import COVARIANCES
 from mixtures.tolerances import TOLERANCES
 

@@ -46,7 +46,7 @@ def posed(spec, recipe, prior):
 
 
 @every_spec
-@pytest.mark.parametrize("accelerate", [None, "squarem"])
+@pytest.mark.parametrize("accelerate", [None, "squarem", "newton", "auto"])
 @tries(10)
 @given(recipe=recipes(), prior=any_prior)
 def test_em_never_falls(spec, accelerate, recipe, prior):

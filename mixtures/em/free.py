@@ -1,0 +1,82 @@
+"""Free coordinates of a mixture's parameters: where EM is a map of vectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixtures.em.problem import Problem
+from mixtures.families.family import ExponentialFamily
+from mixtures.families.parameters import Parameter, on_boundary
+from mixtures.types import Array, Params
+
+__all__ = ["Chart"]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Free coordinates u of the parameters that are not held, of standardised rows.
+
+    Vectors and parameters may have leading axes, one set each.
+
+    Attributes
+    ----------
+    problem : Problem
+        The model, its data and what is held.
+    family : ExponentialFamily
+        The model's family.
+    location, scale : ndarray, shape (D,)
+        Units of the rows.
+    like : dict of ndarray
+        One set of parameters, with those that are held.
+    """
+
+    problem: Problem
+    family: ExponentialFamily
+    location: Array
+    scale: Array
+    like: Params
+
+    @property
+    def moving(self) -> tuple[Parameter, ...]:
+        """The parameters that are not held."""
+        return tuple(each for each in self.problem.spec.parameters if each.name not in self.problem.held)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of every dim."""
+        return self.family.sizes(self.problem.spec.n_components, self.problem.data.n_features)
+
+    def free(self, params: Params) -> Array:
+        """Coordinates (..., q) of parameters; not finite on a boundary."""
+        standard = self.family.rescaled(params, self.location, self.scale)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.concatenate([each.to_free(standard[each.name]) for each in self.moving], axis=-1)
+
+    def params(self, u: Array) -> dict[str, Array]:
+        """Parameters of coordinates (..., q)."""
+        standard = self.family.rescaled(self.like, self.location, self.scale)
+        full = {name: np.broadcast_to(x, (*u.shape[:-1], *x.shape)) for name, x in standard.items()}
+        ends = np.cumsum([each.free_count(self.sizes) for each in self.moving])
+        for each, part in zip(self.moving, np.split(u, ends[:-1], axis=-1), strict=True):
+            full[each.name] = each.from_free(part, self.sizes)
+        back = self.family.rescaled(full, -self.location / self.scale, 1 / self.scale)
+        held = self.problem.held
+        return {**back, **{name: np.broadcast_to(x, back[name].shape) for name, x in held.items()}}
+
+    def interior(self, *points: Params) -> np.ndarray:
+        """Which coordinates (q,) belong to entries that are on no boundary at any of these points.
+
+        A simplex whose last share is on the boundary has no coordinate inside: they are relative to it.
+        """
+        return np.concatenate([_interior(each, points, self.sizes) for each in self.moving])
+
+
+def _interior(parameter: Parameter, points: tuple[Params, ...], sizes: dict[str, int]) -> np.ndarray:
+    inside = np.ones(parameter.free_count(sizes), dtype=bool)
+    for params in points:
+        for mask in on_boundary([parameter], params).values():
+            if parameter.support.core_ndim:
+                inside &= ~(mask[..., :-1] | mask[..., -1:]).ravel()
+            else:
+                inside &= ~mask.ravel()
+    return inside
