@@ -278,9 +278,8 @@ CELLS = [
     ),
     Case(
         "lists in cells of Parquet",
-        "column 'x1' of bad.parquet holds nested values (list<element: int64>); split it into one column a "
-        "value, "
-        "or leave it out (--exclude)",
+        "column 'x1' of bad.parquet holds nested values (list<element: int64>); split it into one column per "
+        "value, or leave it out (--exclude)",
         files={"bad.parquet": as_parquet(pa.table({"x0": X[:, 0], "x1": [[1, 2]] * 6}))},
     ),
     Case(
