@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import mixtures as mx
-from mixtures.em import natural as kernel
+from mixtures.em import kernel
 
 FAITHFUL = mx.datasets.faithful()
 SHORT = {"draws": 40, "tune": 40, "chains": 2, "progressbar": False}
