@@ -15,16 +15,16 @@ from mixtures.types import Array, Params
 __all__ = ["EM", "Accelerator", "Jump", "Outlook", "Plain", "Squarem", "Stage", "existing"]
 
 EM = "em"
-"""How EM's own step is called in the record of a run."""
+"""Name of EM's own step in the record of a run."""
 
 
 HALVINGS = 5
-"""How often a jump to where there are no parameters is halved before it is given up."""
+"""Number of times that a jump outside the parameter space is halved before it is given up."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where an ascent stands, before it moves.
+    """State of an ascent before its next move.
 
     Attributes
     ----------
@@ -79,12 +79,12 @@ class Jump:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What an accelerator sees from a point.
+    """Moves that an accelerator proposes from a point.
 
     Attributes
     ----------
     jumps : iterable of Jump
-        Ways to move, the boldest first, EM's own step last; worked out as they are asked for.
+        Ways to move, the longest first, EM's own step last; each is computed only when it is tried.
     left : float
         Distance to the limit in standard deviations of the complete data, where the rule knows it.
     is_saddle : bool
@@ -97,10 +97,10 @@ class Outlook:
 
 
 class Accelerator(Protocol):
-    """A rule for jumping ahead of EM, as a value: what it remembers is in the value that follows."""
+    """A rule for jumping ahead of EM. It is a value: its memory is in the rule for the next iteration."""
 
     def outlook(self, stage: Stage) -> Outlook:
-        """Where to try to go from here."""
+        """Return the moves to try from here."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _along(before: Params, params: Params, new: Params, ahead: float, bend: floa
 
 
 def existing(problem: Problem, params: Params) -> dict[str, Array] | None:
-    """Checked parameters, if these are parameters at all and every cluster has rows; with what is held."""
+    """Checked parameters with the held ones; None if they are outside the space or a cluster has no rows."""
     try:
         checked = problem.spec.check_params(params, problem.data.n_features)
     except InputError:

@@ -1,4 +1,4 @@
-"""EM from one start: iterations, plain or accelerated, until what is left is too short to matter."""
+"""EM from one start: iterations, plain or accelerated, until the remaining distance is below a tolerance."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -51,7 +51,7 @@ def ascend(
     trace : sequence of float
         Objective so far, without that at the start.
     steps : sequence of str
-        How it came so far, iteration by iteration.
+        Kind of every iteration so far.
     accelerator : Accelerator
         Whether to jump ahead of EM; a jump that does not raise the objective is not made.
 
@@ -105,7 +105,7 @@ def ascend(
 def _first_rise(
     problem: Problem, kernel: Kernel | None, tol: float, here: Point, jumps: Iterable[Jump]
 ) -> tuple[Jump, Point]:
-    """The first of the jumps that raises the objective, which the last of them, EM's own step, does."""
+    """Return the first jump that raises the objective; the last is EM's own step, which always does."""
     for jump in jumps:
         there = problem.point(jump.params, kernel, tol)
         if jump.is_em or there.objective > here.objective - jump.slack:

@@ -1,4 +1,4 @@
-"""Second moments of the features within and between clusters: what Newton's method asks of the rows.
+"""Second moments of the features within and between clusters, which Newton's method needs.
 
 With ``L = eta Phi`` and ``S = r Phi'`` the derivative of S in eta is
 ``C_kl = sum_i w_i (r_ik [k = l] - r_ik r_il) phi_i phi_i'``, the information that is
@@ -19,8 +19,8 @@ from mixtures.types import Array
 __all__ = ["Curvature", "Moments", "Products", "pair_weights"]
 
 PRODUCTS_A_WEIGHT = 30
-"""Products of two features up to which each is made once, for one row of weights: beyond, memory is slower
-than arithmetic (measured for 2 to 10 clusters and 3 to 251 features)."""
+"""Largest number of distinct products per row of weights for which each product is computed only once; with
+more, memory is slower than arithmetic (measured for 2 to 10 clusters and 3 to 251 features)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ class Products:
 
     @cached_property
     def runs(self) -> tuple[list[tuple[int, np.ndarray]], np.ndarray]:
-        """Distinct products, feature by feature with which others, and where that of each pair is (P, P)."""
+        """Distinct products as (feature, other features), and the position of every pair in them (P, P)."""
         points = np.random.default_rng(0).uniform(1, 2, (self.n_features, 3))  # where no two agree by chance
         phi = self.family.features(points)
         i, j = np.triu_indices(len(phi))
@@ -129,19 +129,19 @@ class Products:
         return [(a, j[made][i[made] == a]) for a in np.unique(i[made])], place
 
     @cached_property
-    def n_values(self) -> int:
-        """Numbers a row that are made of its features."""
+    def n_distinct(self) -> int | None:
+        """Number of distinct products; None if they are too many for one matrix product."""
         p = len(self.family.features(np.zeros((self.n_features, 1))))
         most = PRODUCTS_A_WEIGHT * self.n_weights
-        few = p <= most and len(np.unique(self.runs[1])) <= most
-        return len(np.unique(self.runs[1])) if few else p
+        distinct = int(self.runs[1].max()) + 1 if p <= most else p  # there are no fewer than features
+        return distinct if distinct <= most else None
 
     def sums(self, phi: Array, weights: Array) -> Array:
         """``sum_i v_ai phi_i phi_i'`` (A, P, P) of features (P, n) for each row of weights (A, n)."""
-        if self.n_values == len(phi):
+        if self.n_distinct is None:
             return _symmetric(phi, weights)
         runs, place = self.runs
-        made = np.empty((self.n_values, phi.shape[1]))
+        made = np.empty((self.n_distinct, phi.shape[1]))
         begin = 0
         for a, others in runs:
             np.multiply(phi[a], phi[others], out=made[begin : begin + len(others)])

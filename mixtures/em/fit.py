@@ -156,12 +156,12 @@ def fit_em(
         Parameters that stay at these values, broadcast to their shapes, such as
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.
     accelerate : {None, "auto", "newton", "squarem"}, default None
-        Jumps ahead of EM, none of which is made if it does not raise the objective:
-        far fewer iterations where clusters overlap. "newton" jumps to where the
-        derivative of an iteration says that EM will end, in a trust region; it goes
-        on where EM would stop at a saddle. "squarem" jumps after every three
-        iterations to where the last two point. "auto" is EM until its steps are seen
-        to shrink slowly, then "newton", or "squarem" for models of many parameters.
+        Jumps ahead of EM, which are made only if they raise the objective:
+        far fewer iterations if clusters overlap. "newton" jumps to the fixed point that
+        the derivative of an iteration predicts, in a trust region, and away from saddles.
+        "squarem" extrapolates after every three iterations. "auto" is EM until its steps
+        shrink slowly, then "newton", or "squarem" for models with many parameters. From
+        the same start an accelerated run may end at another mode than EM, higher or lower.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
     max_iter : int, default 10000
@@ -222,7 +222,8 @@ def fit_em(
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:
         raise InputError(f"tol must be positive, got {tol!r:.80}")
-    if accelerate not in ACCELERATORS or (hard and accelerate not in (None, "auto")):
+    known = isinstance(accelerate, str | None) and accelerate in ACCELERATORS
+    if not known or (hard and accelerate not in (None, "auto")):
         raise InputError(
             f"accelerate={accelerate!r}: it is None, 'auto', 'newton' or 'squarem', and None or 'auto' with "
             "hard=True, which soon ends"
@@ -275,23 +276,13 @@ class _Climb:
 
     def __call__(self, start: Params, tol: float) -> Run:
         """Climb to a tolerance."""
-        return self._climb(start, tol, (), (), self.accelerator)
+        return self.on(Run(dict(start), np.nan, (), False, accelerator=self.accelerator), tol)
 
     def on(self, run: Run, tol: float) -> Run:
-        """Climb on from where a run has come to."""
-        return self._climb(run.params, tol, run.trace[:-1], run.steps, run.accelerator)
-
-    def _climb(
-        self,
-        start: Params,
-        tol: float,
-        trace: Sequence[float],
-        steps: tuple[str, ...],
-        accelerator: Accelerator,
-    ) -> Run:
-        given = self.problem, self.kernel, start, tol, self.max_iter, trace
+        """Continue a run to a tolerance."""
+        given = self.problem, self.kernel, run.params, tol, self.max_iter, run.trace[:-1]
         try:
-            return ascend(*given, steps=steps, accelerator=accelerator)
+            return ascend(*given, steps=run.steps, accelerator=run.accelerator)
         except CollapseError as error:
             return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
 

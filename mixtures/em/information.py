@@ -1,4 +1,4 @@
-"""The observed information at a mode, from by-products of EM: an answer independent of PyMC's."""
+"""The observed information at a mode, from by-products of EM and independent of PyMC."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,11 @@ from mixtures.types import Array, Params
 __all__ = ["ObservedInformation", "observed_information"]
 
 TOL = 1e-4
-"""What the E-step may lose, in standard deviations of the complete data."""
+"""Largest error of the E-step, in standard deviations of the complete data."""
 
 
 DIFFERENCE = 1e-5
-"""Change of a coordinate, in its standard deviations, by which the slopes of the parameters are taken."""
+"""Step of the central differences for slopes of the parameters, in standard deviations of a coordinate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,8 @@ class ObservedInformation:
     @property
     def sd(self) -> dict[str, Array]:
         """Standard error of every entry that moves, by the delta method; 0 on a boundary."""
-        return {name: np.linalg.norm(slope @ self.root, axis=-1) for name, slope in self.slopes.items()}
+        root = self.root  # refuses a point that is no mode, where the slopes have no units
+        return {name: np.linalg.norm(slope @ root, axis=-1) for name, slope in self.slopes.items()}
 
 
 def observed_information(

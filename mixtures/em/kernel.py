@@ -1,12 +1,11 @@
-"""The E-step in natural form: two matrix products and one exponential a chunk of rows.
+"""The E-step in natural form: two matrix products and one exponential per chunk of rows.
 
 With ``L = eta Phi`` the responsibilities are a softmax of L, and the sums
 ``S = r Phi'`` are all that the M-step needs. Rows are standardised and chunks
 sized to the cache; threads take a stretch of rows each, and nothing is
 allocated from one iteration to the next.
 
-A guard, in `Kernel.e_step`, takes the form only while what it loses is below what
-the caller can notice.
+The form is used only while its rounding error is too small for the caller to notice.
 """
 
 import operator
@@ -38,11 +37,11 @@ SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
 
 
 POSSIBLE_HERE = 0.9 * LOG_NOTHING
-"""Log-likelihood of a row above which no cluster that rules it out has a share in it."""
+"""Log-likelihood of a row above which clusters that rule it out have no share in it."""
 
 
 NARROWEST = 128
-"""Rows at least of a chunk whose features are multiplied with each other."""
+"""Smallest number of rows in a chunk whose features are multiplied with each other."""
 
 
 THREADS, THREAD_VALUES = 16, 1_000_000
@@ -169,7 +168,10 @@ class Kernel:
         return None if form is None else self._passed(form, self._sum(methodcaller("sums", form.eta)))
 
     def curvature(self, params: Params, tol: float) -> Curvature | None:
-        """The same pass with second moments of the features: some two to four times its cost.
+        """The same pass with second moments of the features.
+
+        It costs about two E-steps for two columns, and more the more features there are: eight for ten
+        columns and full covariances, 26 for 50 Bernoulli columns (measured with five clusters or fewer).
 
         Parameters
         ----------
@@ -198,13 +200,13 @@ class Kernel:
         return NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale).eta
 
     def _form(self, params: Params, tol: float) -> NaturalForm | None:
-        """The natural form, if rounding would not show."""
+        """The natural form, if its rounding error is small enough."""
         form = NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale)
         noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.rows.n_rows))
-        return form if form.loss < noticed else None  # not finite: nor fit
+        return form if form.loss < noticed else None  # nor if the loss is not finite
 
     def _passed(self, form: NaturalForm, sums: Sums | Moments) -> EStep | None:
-        """What a pass found, if no row may be one that every cluster rules out."""
+        """The E-step of a pass; None if some row may be impossible under every cluster."""
         if form.on_edge and not sums.lowest > POSSIBLE_HERE:
             return None
         log_likelihood = self.base + sums.log_likelihood
@@ -316,7 +318,8 @@ class Table:
         """The same with the second moments."""
         (k, p), log_likelihood, lowest = eta.shape, 0.0, np.inf
         total = np.zeros((products.n_weights, p, p))
-        chunk = min(self.chunk, max(NARROWEST, CHUNK_VALUES // (products.n_values + products.n_weights)))
+        values = products.n_weights + (p if products.n_distinct is None else products.n_distinct)
+        chunk = min(self.chunk, max(NARROWEST, CHUNK_VALUES // values))
         weights = np.empty((products.n_weights, chunk))
         for begin in range(*span, chunk):
             end = min(begin + chunk, span[1])

@@ -1,4 +1,4 @@
-"""Newton's method on the EM map, in a trust region; and when to take it up."""
+"""Newton's method on the EM map, in a trust region, and the rule for when to use it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["ACCELERATORS", "Auto", "Newton"]
 EPS = float(np.finfo(float).eps)
 
 ROUNDING = 10.0
-"""Machine epsilons of the objective's terms within which a rise is not seen."""
+"""A rise of fewer machine epsilons of the objective's terms is hidden by rounding."""
 
 
 FIRST_STEPS = 10
@@ -21,19 +21,19 @@ FIRST_STEPS = 10
 
 
 FIRST_RADIUS = 20.0
-"""The first jump is so many steps of EM long at most."""
+"""Largest length of the first jump, in steps of EM."""
 
 
 GROWTH, SHRINKAGE, TRIES = 3.0, 4.0, 8
-"""The radius after a jump that rose at once, what it is divided by after one that did not, and how often."""
+"""Factor of the radius after a jump that succeeds at once, divisor after one that fails, number of tries."""
 
 
 NUDGE = 0.1
-"""Standard deviations of the complete data by which a saddle is left."""
+"""Length of the step off a saddle, in standard deviations of the complete data."""
 
 
 SLOW, SLOW_STEPS = 0.9, 3
-"""EM is slow when so many steps in a row are longer than this share of the step before."""
+"""EM is slow if each of several steps in a row is longer than this share of the step before."""
 
 
 MOST_COORDINATES = 400
@@ -41,21 +41,21 @@ MOST_COORDINATES = 400
 
 
 USUAL_JUMPS = 12
-"""Jumps that Newton's method takes, more or less."""
+"""Usual number of jumps of Newton's method."""
 
 
 M_STEP_VALUES = 20_000
-"""Numbers (rows x clusters and features) of which an E-step takes as long as one M-step."""
+"""Size of the data (rows x clusters and features) for which an E-step takes as long as an M-step."""
 
 
 CURVATURE, OVERHEAD, COORDINATE, STEP_OVERHEAD = 4, 20, 4, 5
-"""E-steps that a jump costs; M-steps that it costs in any case, and for each coordinate (two are M-steps
-indeed, as much is algebra); and M-steps that a step of EM costs, beside its E-step."""
+"""Cost of a jump: E-steps, M-steps in any case, and M-steps per coordinate. Cost of a step of EM in addition
+to its E-step, in M-steps."""
 
 
 @dataclass(frozen=True)
 class Newton:
-    """After a few steps of EM, jump to where the derivative of the EM map says that it ends.
+    """After a few steps of EM, jump to the fixed point that the derivative of the EM map predicts.
 
     Along each eigenvector of the derivative EM's step is divided by what is not missing of the
     information, in absolute value, so that saddles repel; but by no less than keeps the jump
@@ -105,7 +105,7 @@ class Newton:
 
 @dataclass(frozen=True)
 class Auto:
-    """EM, and once its steps shrink slowly what then is fastest.
+    """EM, until its steps shrink slowly; then the rule that is fastest.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Auto:
     slow: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:
-        """That of EM, or of the rule that takes over."""
+        """Return the outlook of EM, or of the rule that takes over."""
         slow = self.slow + 1 if stage.pace.share > SLOW else 0
         if self.steps >= FIRST_STEPS and slow >= SLOW_STEPS and not stage.pace.has_arrived(stage.tol):
             if not _has_newton(stage):
@@ -137,7 +137,7 @@ def _has_newton(stage: Stage) -> bool:
 
 
 def _newton_pays(stage: Stage) -> bool:
-    """Whether so many jumps as are usual cost less than the steps that EM has left; in M-steps."""
+    """Whether the usual number of jumps costs less than the remaining steps of EM."""
     k, data = stage.problem.spec.n_components, stage.problem.data
     e_step = data.n_rows * (k + _coordinates(stage) / k) / M_STEP_VALUES
     steps = np.log(stage.pace.left / stage.tol) / -np.log(stage.pace.share)

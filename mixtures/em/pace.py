@@ -1,4 +1,4 @@
-"""How fast the steps of EM shrink: what the stopping rule goes by."""
+"""How fast the steps of EM shrink, on which the stopping rule is based."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Pace:
 
     @property
     def share(self) -> float:
-        """What share of the step before it the last step was; NaN where steps grow or none is known."""
+        """Ratio of the last step to the one before it; NaN if steps grow or there is no earlier one."""
         return 1 - self.step / self.left if 0 < self.step < self.left < np.inf else np.nan
 
     def after(self, step: float) -> "Pace":

@@ -99,7 +99,7 @@ class Positive(Support):
         return np.exp(x[..., 0])
 
 
-class NonNegative(Support):
+class NonNegative(Positive):
     """Numbers from 0 up, by their logarithm; 0 is the boundary."""
 
     def fault(self, value: Array) -> str:
@@ -113,14 +113,6 @@ class NonNegative(Support):
     def on_boundary(self, value: Array) -> np.ndarray:
         """Those at 0."""
         return value < TOLERANCES.boundary
-
-    def to_free(self, value: Array) -> Array:
-        """The logarithm."""
-        return np.log(value)[..., None]
-
-    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
-        """The exponential."""
-        return np.exp(x[..., 0])
 
 
 class UnitInterval(Support):

@@ -724,9 +724,13 @@ def test_squarem_holds_what_is_held_and_takes_weights():
 
 @pytest.mark.parametrize(
     "keywords",
-    [{"accelerate": "anderson"}, *({"accelerate": how, "hard": True} for how in ("newton", "squarem"))],
+    [
+        {"accelerate": "anderson"},
+        {"accelerate": ["newton"]},
+        *({"accelerate": how, "hard": True} for how in ("newton", "squarem")),
+    ],
     ids=str,
 )
 def test_accelerations_that_are_not_there(keywords):
-    with pytest.raises(InputError, match=r"accelerate='.*': it is None, 'auto', 'newton' or 'squarem'"):
+    with pytest.raises(InputError, match=r"accelerate=.*: it is None, 'auto', 'newton' or 'squarem'"):
         fit_em(GMM(2), mx.datasets.faithful(), **keywords)

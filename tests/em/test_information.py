@@ -84,3 +84,11 @@ def test_no_information_where_digits_are_lost():
     em = fit_em(GMM(2, covariance_type="diag", prior=None), X, random_seed=0)
     with pytest.raises(NoApproximation, match="digits"):
         observed_information(em.spec, X, em.params)
+
+
+def test_a_point_that_is_no_mode_is_refused():
+    X = np.random.default_rng(0).normal(size=(500, 2)) + 4 * (np.arange(500) % 2)[:, None]
+    params = {"alpha": [1.0], "mu": [[0.0, 0.0]], "Sigma": [np.eye(2) * 5]}
+    found = observed_information(GMM(1, prior=None), X, params)
+    with pytest.raises(NoApproximation, match="does not curve down"):
+        _ = found.sd
