@@ -62,7 +62,7 @@ def by_jax(model: pm.Model) -> Any:
 
 
 def timed(call: Any, repeats: int) -> float:
-    """Seconds a call, after one to warm up."""
+    """Seconds per call, after one to warm up."""
     call()
     began = time.perf_counter()
     for _ in range(repeats):
@@ -99,4 +99,4 @@ def run() -> Iterator[Row]:
 
         ways = {"ours": ours, "plain pm.Mixture": theirs, "plain pm.Mixture on JAX": on_jax}
         name = f"log density and gradient, n={n:,} K={k} D={d}"
-        yield compare(name, "ns a row and cluster", 1e-9 * n * k, ways)
+        yield compare(name, "ns per row and cluster", 1e-9 * n * k, ways)

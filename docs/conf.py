@@ -43,6 +43,7 @@ numpydoc_xref_ignore = "all"  # link the names below, and no others: nothing is 
 numpydoc_xref_aliases = {name: name for name in DEFAULT_LINKS} | {
     "BMM": "mixtures.BMM",
     "GMM": "mixtures.GMM",
+    "PMM": "mixtures.PMM",
     "Beta": "mixtures.priors.Beta",
     "NormalInverseGamma": "mixtures.priors.NormalInverseGamma",
     "NormalInverseWishart": "mixtures.priors.NormalInverseWishart",

@@ -1,18 +1,26 @@
 from . import datasets, plot, priors
 from .agreement.crosscheck import crosscheck
 from .clusters.align import unalign
+from .clusters.classification import classification
 from .clusters.coclustering import coclustering
+from .clusters.completion import complete
+from .clusters.description import describe
 from .clusters.partition import point_partition
 from .clusters.responsibilities import responsibilities
 from .diagnostics.diagnose import diagnose
+from .diagnostics.loo import loo
 from .diagnostics.loo_pit import loo_pit
 from .diagnostics.predictive import predictive_checks
+from .diagnostics.residuals import bivariate_residuals
 from .diagnostics.sensitivity import prior_sensitivity
 from .diagnostics.switching import compare_labellings, switching
 from .distributions.bernoulli import BernoulliMixture
+from .distributions.categorical import CategoricalMixture
 from .distributions.declare import declare
 from .distributions.gaussian import GaussianMixture
 from .distributions.inverse_wishart import InverseWishart
+from .distributions.mixed import MixedMixture
+from .distributions.poisson import PoissonMixture
 from .em.bound import entropy, lower_bound, q_function
 from .em.fit import em_step, fit_em
 from .errors import (
@@ -25,8 +33,13 @@ from .errors import (
     NonMonotoneError,
     PerformanceWarning,
 )
+from .estimators.clusterer import MixtureClusterer
+from .estimators.gaussian import to_sklearn
 from .families.bernoulli import BMM
 from .families.gaussian import GMM
+from .families.latent_classes import LCA
+from .families.mixed_model import Mixed
+from .families.poisson import PMM
 from .families.registry import resolve
 from .posterior.labels import align
 from .posterior.map import fit_map
@@ -41,7 +54,10 @@ from .standard_errors.side_by_side import uncertainty
 __all__ = [
     "BMM",
     "GMM",
+    "LCA",
+    "PMM",
     "BernoulliMixture",
+    "CategoricalMixture",
     "CollapseError",
     "ConvergenceWarning",
     "DataWarning",
@@ -49,21 +65,30 @@ __all__ = [
     "IdentifiabilityWarning",
     "InputError",
     "InverseWishart",
+    "Mixed",
+    "MixedMixture",
+    "MixtureClusterer",
     "NoApproximation",
     "NonMonotoneError",
     "PerformanceWarning",
+    "PoissonMixture",
     "align",
+    "bivariate_residuals",
+    "classification",
     "coclustering",
     "compare_labellings",
+    "complete",
     "crosscheck",
     "datasets",
     "declare",
+    "describe",
     "diagnose",
     "em_step",
     "entropy",
     "fit_em",
     "fit_map",
     "load",
+    "loo",
     "loo_pit",
     "lower_bound",
     "marginal_likelihood",
@@ -81,6 +106,7 @@ __all__ = [
     "save",
     "select",
     "switching",
+    "to_sklearn",
     "unalign",
     "uncertainty",
 ]

@@ -12,7 +12,7 @@ from mixtures.messages import visible
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["array_words", "model_words", "noted", "on_a_page", "parameter_lines", "table_head"]
+__all__ = ["array_words", "model_words", "noted", "on_a_page", "parameter_lines", "rounded", "table_head"]
 
 LINES, WIDTH = 40, 100
 """Size of a page."""
@@ -64,6 +64,40 @@ def array_words(value: Any) -> str:
 
 def _listed(array: np.ndarray) -> str:
     return f"[{', '.join(map(_listed, array))}]" if array.ndim else f"{array:.4g}"
+
+
+MOST_DECIMALS, LARGEST = 6, 1e7
+"""Decimals at most, and the number from which on it is written with an exponent."""
+
+
+ROUNDING = 1e-9
+"""Standard deviations smaller than this share of a number are rounding errors."""
+
+
+def rounded(value: float, sd: float | None = None) -> str:
+    """Write a number with the digits that its standard deviation leaves, or else three.
+
+    The last digit is the first of the standard deviation, or the second where the first is 1.
+
+    Examples
+    --------
+    >>> rounded(2.0361, 0.0271), rounded(79.97, 1.4), rounded(1234.6, 28.0), rounded(0.03456)
+    ('2.04', '80.0', '1230', '0.0346')
+    """
+    if not np.isfinite(value):
+        return "-" if np.isnan(value) else "infinite" if value > 0 else "minus infinite"
+    if abs(value) >= LARGEST:
+        return f"{value:.4g}"
+    known = sd is not None and np.isfinite(sd) and sd > ROUNDING * abs(value)
+    scale = float(sd or 0) if known else abs(value) / 100
+    place = int(np.floor(np.log10(scale))) if scale > 0 else 0
+    if known and scale / 10.0**place < 2:
+        place -= 1
+    if -place > MOST_DECIMALS:
+        return f"{value:.3g}"
+    decimals = -place
+    text = f"{round(float(value), decimals):.{max(decimals, 0)}f}"
+    return text if float(text) else text.removeprefix("-")
 
 
 def parameter_lines(params: Mapping[str, Any]) -> str:

@@ -11,33 +11,40 @@ from mixtures.data.matching import has_names, places
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.types import Array, Params
+from mixtures.trees import feature_dims, item_dim, labels_in
+from mixtures.types import LEVELS, Array, Params
 
 __all__ = [
     "checked_draws",
     "features_of",
     "finite_draws",
     "flat_draws",
+    "levels_of",
+    "named_after",
     "of_sample",
     "sample_of",
     "some_draws",
     "thinned",
 ]
 
-FEATURE_DIMS = ("feature", "feature_bis")
-
 
 def of_sample(
-    spec: Mixture, X: Any, tree: xr.DataTree, weights: Any = None
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    weights: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
 ) -> tuple[Mixture, Data, xr.DataTree]:
     """Return model, checked rows and sample, with the columns of all three in the order of the fit.
 
     The names are those that the model has or, where it has none, the sample.
     """
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    spec = _named_after(spec, tree)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    spec = named_after(spec, tree)
     tree = sample_of(spec, tree)
-    return spec, spec.read(X, weights), tree
+    return spec, spec.read(X, weights, missing, labels), tree
 
 
 def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
@@ -45,7 +52,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     tree : xarray.DataTree
         The sample.
@@ -83,8 +90,8 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
             f"the posterior is of {k} cluster{'s' * (k != 1)}, the model has n_components="
             f"{spec.n_components}; give the model that was sampled"
         )
-    features = None if spec.features is None else _named_after(spec, tree).features
-    return tree if features is None else _in_order(tree, posterior, features)
+    features = None if spec.features is None else named_after(spec, tree).features
+    return tree if features is None else _in_order(tree, posterior, spec.of(features))
 
 
 def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
@@ -107,30 +114,47 @@ def features_of(tree: xr.DataTree) -> tuple[str, ...]:
     return tuple(map(str, posterior["feature"].values))
 
 
-def _named_after(spec: Mixture, tree: xr.DataTree) -> Mixture:
-    """Give the model the names of a sample's features, if it has none of its own."""
-    named = spec.features is not None and has_names(spec.features)
-    if named or not isinstance(tree, xr.DataTree) or "posterior" not in tree.children:
+def levels_of(tree: xr.DataTree) -> tuple[tuple[Any, ...], ...] | None:
+    """Labels of the levels of every feature of a sample, as text, or its codes; None if it has none."""
+    posterior = tree["posterior"].to_dataset()
+    if "category" not in posterior.dims:
+        return None
+    codes, item = tuple(range(posterior.sizes["category"])), item_dim(posterior)
+    unnamed = (codes,) * (posterior.sizes[item] if item else 0)
+    found: tuple[tuple[Any, ...], ...] = labels_in(posterior).get(LEVELS, unnamed)
+    return found
+
+
+def named_after(spec: Mixture, tree: xr.DataTree) -> Mixture:
+    """Give the model the names of a sample's features, and their levels, if it has none of its own."""
+    if not isinstance(tree, xr.DataTree) or "posterior" not in tree.children:
         return spec
     features = features_of(tree)
-    return spec.of(features, whose="the posterior is") if features else spec
+    if features and not (spec.features is not None and has_names(spec.features)):
+        spec = spec.of(features, whose="the posterior is")
+    levels = levels_of(tree)
+    return spec if levels is None else spec.with_levels(features, levels)
 
 
-def _in_order(tree: xr.DataTree, posterior: xr.Dataset, features: Sequence[str]) -> xr.DataTree:
-    """Return the tree with the features of every group in this order, by their labels."""
-    own = features_of(tree)
+def _in_order(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) -> xr.DataTree:
+    """Return the tree with the features of every group in the model's order, by their labels."""
+    own, features = features_of(tree), spec.features or ()
     order = places(own, features, what="the posterior has", whose="the model is")
-    bis = posterior["feature_bis"].values if "feature_bis" in posterior.coords else own
-    if order == sorted(order) and tuple(map(str, bis)) == own:
+    new = dict(zip(features, (own[j] for j in order), strict=True))
+    coords = spec.coords(features)
+    labels = {dim: tuple(new[str(name)] for name in coords[dim]) for dim in feature_dims(coords)}
+    if order == sorted(order) and all(
+        tuple(map(str, posterior[dim].values)) == labels[dim]
+        for dim in feature_dims(posterior.dims)
+        if dim in posterior.coords and dim in labels
+    ):
         return tree
-    labels = {"feature": [own[j] for j in order]}
-    labels["feature_bis"] = labels["feature"]
 
     def moved(group: xr.Dataset) -> xr.Dataset:
         at = {
             dim: places(tuple(map(str, group[dim].values)), labels[dim]) if dim in group.coords else order
-            for dim in FEATURE_DIMS
-            if dim in group.dims
+            for dim in feature_dims(group.dims)
+            if dim in labels
         }
         return group.isel(at)
 

@@ -15,6 +15,8 @@ import numpy as np
 
 __all__ = [
     "ADVICE",
+    "NAMES_LISTED",
+    "cell_at",
     "kind_of",
     "locate",
     "named",
@@ -25,7 +27,7 @@ __all__ = [
     "visible",
     "warn",
     "why_no_array",
-    "why_no_number",
+    "word_among",
 ]
 
 NAME_LENGTH, NAMES_LISTED = 60, 20
@@ -163,14 +165,16 @@ ADVICE = {
 }
 
 
-def why_no_number(cells: np.ndarray, row: int, feature: str, obs_id: np.ndarray, first: int = 0) -> str:
-    """Describe a cell of a column that is not a number."""
-    what = kind_of(cells[row])
-    if what == "text":  # in a column of numbers spoilt by a few words, the words are what to show
-        row = next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
-    advice = ADVICE.get(what, ADVICE["text"])
-    where = f"{shown(cells[row])} in {_row_name(row, obs_id, first)}"
-    return f"column {named(feature)} holds {what} ({where}); {advice}"
+def word_among(cells: np.ndarray, row: int) -> int:
+    """The row of a cell to show of a column that holds no numbers: in numbers spoilt by words, a word."""
+    if kind_of(cells[row]) != "text":
+        return row
+    return next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
+
+
+def cell_at(cell: Any, row: int, obs_id: np.ndarray, first: int = 0) -> str:
+    """Show a cell and its row: "'four' in row 1"."""
+    return f"{shown(cell)} in {_row_name(row, obs_id, first)}"
 
 
 def kind_of(cell: Any) -> str:

@@ -90,6 +90,13 @@ class Tolerances:
         wider than ``1 / sqrt`` of it, in coordinates of order one.
     rhat, ess_per_chain, bfmi : float
         Vehtari et al. (2021) on R-hat and ESS; Betancourt (2016) on E-BFMI.
+    proposal_pareto_k : float
+        Independent draws are refused when the Pareto k of their importance weights is above this: the
+        weights may have no variance (Vehtari et al. 2024).
+    proposal_acceptance : float
+        They are also refused when fewer than this share of the proposals are accepted.
+    single_mode : float
+        A posterior has several modes when the largest of them holds less than this share of it.
     labelled_alike : float
         Clusters overlap when relabelling methods label fewer than this share of the draws alike.
     restarts_alike : float
@@ -148,6 +155,9 @@ class Tolerances:
     rhat: float = 1.01
     ess_per_chain: float = 100.0
     bfmi: float = 0.3
+    proposal_pareto_k: float = 0.5
+    proposal_acceptance: float = 0.2
+    single_mode: float = 0.95
     labelled_alike: float = 0.95
     restarts_alike: float = 0.2
     sensitivity: float = 0.05

@@ -1,6 +1,6 @@
 """Results as xarray DataTrees with the dims that ArviZ's plots and tables use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -8,7 +8,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["draws_tree", "entries", "make_tree", "permutation", "point_tree", "sampler_stats"]
+from mixtures.types import LEVELS
+
+__all__ = [
+    "draws_tree",
+    "entries",
+    "feature_dims",
+    "feature_labels",
+    "group_of",
+    "item_dim",
+    "labels_in",
+    "make_tree",
+    "permutation",
+    "point_tree",
+    "sampler_stats",
+]
 
 SAMPLE_DIMS = ("chain", "draw")
 
@@ -38,13 +52,70 @@ def make_tree(
     tree = xr.DataTree()
     for group, variables in groups.items():
         leading = () if group == "observed_data" else SAMPLE_DIMS
-        # a density lacks the last dims of its variable
-        arrays = {
-            name: _array(name, x, (*leading, *list(dims.get(name, ()))[: np.ndim(x) - len(leading)]), coords)
-            for name, x in variables.items()
-        }
-        tree[group] = xr.DataTree(xr.Dataset(arrays, attrs=_origin(leading)))
+        tree[group] = group_of(variables, dims, coords, leading)
     return tree
+
+
+def group_of(
+    variables: Mapping[str, Any],
+    dims: Mapping[str, Sequence[str]],
+    coords: Mapping[str, Any],
+    leading: Sequence[str],
+) -> xr.DataTree:
+    """Group of arrays, all with these leading axes; a density lacks the last dims of its variable."""
+    arrays = {
+        name: _array(name, x, (*leading, *list(dims.get(name, ()))[: np.ndim(x) - len(leading)]), coords)
+        for name, x in variables.items()
+    }
+    dataset = xr.Dataset(arrays, attrs=_origin(leading))
+    if "feature" in coords and "feature" not in dataset.dims and feature_dims(dataset.dims):
+        dataset = dataset.assign_coords(feature=("feature", np.asarray(list(coords["feature"]))))
+    item = item_dim(dataset)
+    if item and any(labels is not None for labels in coords.get(LEVELS, ())):
+        level = _levels(coords[LEVELS], dataset.sizes["category"])
+        dataset = dataset.assign_coords(level=((item, "category"), level))
+    return xr.DataTree(dataset)
+
+
+def feature_dims(dims: Iterable[Any]) -> list[str]:
+    """Dims whose labels are columns of the data: of all, or of those of one kind.
+
+    Examples
+    --------
+    >>> feature_dims(["chain", "cluster", "feature_gaussian", "feature_gaussian_bis"])
+    ['feature_gaussian', 'feature_gaussian_bis']
+    """
+    return [str(dim) for dim in dims if str(dim) == "feature" or str(dim).startswith("feature_")]
+
+
+def feature_labels(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
+    """Names of the columns along every dim of columns that has labels."""
+    return {dim: tuple(map(str, dataset[dim].values)) for dim in feature_dims(dataset.coords)}
+
+
+def item_dim(dataset: xr.Dataset) -> str | None:
+    """Dim of the columns whose levels are along the dim category, if there are such."""
+    for variable in dataset.data_vars.values():
+        if "category" in variable.dims and (own := feature_dims(variable.dims)):
+            return own[-1]
+    return None
+
+
+def labels_in(dataset: xr.Dataset) -> dict[str, Any]:
+    """Labels along every dim of a group, and those of the levels of each feature if it has them."""
+    labels: dict[str, Any] = {
+        str(dim): list(dataset[dim].values) for dim in dataset.dims if dim in dataset.coords
+    }
+    if "level" in dataset.coords:
+        own = dataset["level"].transpose(..., "category").values
+        labels[LEVELS] = tuple(tuple(str(label) for label in row if str(label)) for row in own)
+    return labels
+
+
+def _levels(levels: Sequence[Sequence[Any] | None], most: int) -> np.ndarray:
+    """Label of every level as text (feature, category); empty where a feature has no such level."""
+    texts = [[str(label) for label in labels or ()] for labels in levels]
+    return np.array([[*own, *[""] * (most - len(own))] for own in texts])
 
 
 def _array(name: str, values: Any, dims: Sequence[str], coords: Mapping[str, Any]) -> xr.DataArray:
@@ -70,18 +141,25 @@ def _origin(leading: Sequence[str]) -> dict[str, Any]:
 
 
 def point_tree(
-    params: Mapping[str, Any], dims: Mapping[str, Sequence[str]], features: Sequence[str]
+    params: Mapping[str, Any],
+    dims: Mapping[str, Sequence[str]],
+    features: Sequence[str],
+    labels: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
     """One-draw tree of a point estimate, to plot beside a posterior."""
-    return draws_tree({name: np.asarray(x)[None, None] for name, x in params.items()}, dims, features)
+    draws = {name: np.asarray(x)[None, None] for name, x in params.items()}
+    return draws_tree(draws, dims, features, labels)
 
 
 def draws_tree(
-    draws: Mapping[str, Any], dims: Mapping[str, Sequence[str]], features: Sequence[str]
+    draws: Mapping[str, Any],
+    dims: Mapping[str, Sequence[str]],
+    features: Sequence[str],
+    labels: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
-    """Tree of a mixture's parameters (chain, draw, ...)."""
+    """Tree of a mixture's parameters (chain, draw, ...), with more labels of dims if given."""
     clusters = np.arange(draws["alpha"].shape[2])
-    coords = {"cluster": clusters, "feature": features, "feature_bis": features}
+    coords = {"cluster": clusters, "feature": features, "feature_bis": features, **(labels or {})}
     return make_tree({"posterior": draws}, dims, coords)
 
 
@@ -91,6 +169,9 @@ def entries(
     coords: Mapping[str, Sequence[Any]],
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return every entry of the parameters by its label; symmetric matrices give their lower triangle.
+
+    Categories are labelled as the levels of their feature, where coords know these; those that a feature
+    lacks are left out.
 
     Examples
     --------
@@ -103,11 +184,18 @@ def entries(
         own = tuple(dims.get(name, ()))
         axes = [coords.get(dim) or range(n) for dim, n in zip(own, shape, strict=False)]
         axes = axes or [range(n) for n in shape]
-        symmetric = own[-2:] == ("feature", "feature_bis")
+        symmetric = len(own) > 1 and own[-1] == f"{own[-2]}_bis"
+        levels = coords.get(LEVELS) if own[-1:] == ("category",) else None
         for index in np.ndindex(*shape):
-            if not (symmetric and index[-1] > index[-2]):
-                inside = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=True))
-                found[f"{name}[{inside}]" if inside else name] = (name, index)
+            if symmetric and index[-1] > index[-2]:
+                continue
+            words = [str(axis[i]) for axis, i in zip(axes, index, strict=True)]
+            if levels is not None and levels[index[-2]] is not None:
+                if index[-1] >= len(levels[index[-2]]):
+                    continue
+                words[-1] = str(levels[index[-2]][index[-1]])
+            inside = ", ".join(words)
+            found[f"{name}[{inside}]" if inside else name] = (name, index)
     return found
 
 

@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "DeferredModule", "Params"]
+__all__ = ["LEVELS", "Array", "DeferredModule", "Params"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 Params = Mapping[str, Array]
 """Parameters of a mixture by name, each with its cluster axis first."""
+
+
+LEVELS = "levels"
+"""Under this name coords hold the labels of each feature's levels, or None: categories differ by feature."""
 
 
 class DeferredModule:

@@ -22,7 +22,7 @@ X = np.array([[1, 2], [3, 5], [4, 1], [6, 4], [7, 9], [9, 3]], dtype=float)
 B = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]], dtype=float)
 NAMES = ["x0", "x1"]
 
-GMM, BMM = mx.GMM(2), mx.BMM(2)
+GMM, BMM, PMM = mx.GMM(2), mx.BMM(2), mx.PMM(2)
 
 FITS = ("fit_em", "fit_map", "sample", "crosscheck", "declare", "resolve")
 """Functions that take a model and data."""
@@ -45,6 +45,8 @@ class Case:
         What is wrong, in words.
     message : str
         All of the message; ``...`` stands for words of another package.
+    option : str
+        What the command line adds to it: the options that help.
     array, pandas, polars : callable
         Makes the data; they are given to every one of ``doors``.
     files : dict
@@ -67,12 +69,13 @@ class Case:
     files: Mapping[str, bytes] = field(default_factory=dict)
     python: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
-    model: mx.GMM | mx.BMM = GMM
+    model: mx.GMM | mx.BMM | mx.PMM = GMM
     doors: tuple[str, ...] = EVERYWHERE
+    option: str = ""
 
-    def says(self, text: str) -> bool:
-        """Whether a text is the message."""
-        parts = map(re.escape, self.message.split("..."))
+    def says(self, text: str, option: str = "") -> bool:
+        """Whether a text is the message, with what the command line adds to it."""
+        parts = map(re.escape, f"{self.message}{option}".split("..."))
         return re.fullmatch(".*".join(parts), text) is not None
 
     @property
@@ -142,7 +145,9 @@ def column(what: str, message: str, values: Any, **keywords: Any) -> Case:
     return Case(what, message, **{**ways, **keywords})
 
 
-MISSING = "row 1, column 'x1' is NaN or null; drop or impute it"
+EXCLUDED = ": --exclude x1, or --numeric-only leaves it out"
+OR_INTEGRATE = ', or pass missing="integrate" (--missing integrate on the command line)'
+MISSING = f"row 1, column 'x1' is NaN or null; drop or impute it{OR_INTEGRATE}"
 DAYS = pd.date_range("2020-01-01", periods=len(X))
 
 CELLS = [
@@ -167,20 +172,20 @@ CELLS = [
     ),
     Case(
         "a blank line between rows",
-        "row 1, column 'x0' is NaN or null; drop or impute it",
+        f"row 1, column 'x0' is NaN or null; drop or impute it{OR_INTEGRATE}",
         files={"bad.csv": b"x0\n1\n\n3\n4\n"},
     ),
     Case(
         "many cells missing",
         "12 cells are NaN or null: row 0, column 'x0'; row 0, column 'x1'; row 1, column 'x0'; row 1, column "
-        "'x1'; row 2, column 'x0'; and 7 more; drop or impute them",
+        f"'x1'; row 2, column 'x0'; and 7 more; drop or impute them{OR_INTEGRATE}",
         array=lambda: X * np.nan,
         pandas=lambda: frame(X * np.nan),
         files={"bad.csv": text([["", ""]] * 6)},
     ),
     Case(
         "a missing cell in rows with labels",
-        "row 1 (index q), column 'x1' is NaN or null; drop or impute it",
+        f"row 1 (index q), column 'x1' is NaN or null; drop or impute it{OR_INTEGRATE}",
         pandas=lambda: frame(exchanged(1, 1, None), index=list("pqrstu")),
         files={"bad.parquet": as_parquet(frame(exchanged(1, 1, None), index=list("pqrstu")))},
     ),
@@ -198,6 +203,7 @@ CELLS = [
         "four",
         "four",
         polars=None,  # polars itself refuses to mix
+        option=EXCLUDED,
     ),
     Case(
         "a column of words",
@@ -208,6 +214,7 @@ CELLS = [
             "bad.csv": text([[x, c] for x, c in zip(X[:, 0], "abcdef", strict=True)]),
             "bad.parquet": as_parquet(frame(X).assign(x1=list("abcdef"))),
         },
+        option=EXCLUDED,
     ),
     Case(
         "categories that are words",
@@ -215,6 +222,7 @@ CELLS = [
         pandas=lambda: frame(X).assign(x1=pd.Categorical(list("abcabc"))),
         polars=lambda: pl.DataFrame({"x0": X[:, 0], "x1": pl.Series(list("abcabc"), dtype=pl.Categorical)}),
         files={"bad.parquet": as_parquet(frame(X).assign(x1=pd.Categorical(list("abcabc"))))},
+        option=EXCLUDED,
     ),
     Case(
         "an array of strings",
@@ -225,6 +233,7 @@ CELLS = [
         "decimal commas",
         "column 'x1' holds text ('2,5' in row 0); drop the column or encode it as numbers",
         files={"bad.csv": b'x0,x1\n1,"2,5"\n3,"4,5"\n5,"7,5"\n'},
+        option=": --decimal , reads them; --exclude x1, or --numeric-only leaves it out",
     ),
     Case(
         "dates",
@@ -233,6 +242,7 @@ CELLS = [
         pandas=lambda: frame(X).assign(x1=DAYS),
         polars=lambda: pl.DataFrame({"x0": X[:, 0], "x1": list(DAYS.to_pydatetime())}),
         files={"bad.parquet": as_parquet(frame(X).assign(x1=DAYS))},
+        option=EXCLUDED,
     ),
     Case(
         "an array of dates",
@@ -244,6 +254,7 @@ CELLS = [
         "dates as text",
         "column 'x1' holds text ('2020-01-01' in row 0); drop the column or encode it as numbers",
         files={"bad.csv": frame(X).assign(x1=DAYS).to_csv(index=False).encode()},
+        option=EXCLUDED,
     ),
     Case(
         "a date as an object",
@@ -270,6 +281,7 @@ CELLS = [
         "complex numbers as text",
         "column 'x1' holds text ('1+2j' in row 1); drop the column or encode it as numbers",
         files={"bad.csv": text(exchanged(1, 1, "1+2j"))},
+        option=EXCLUDED,
     ),
     Case(
         "lists in cells",
@@ -292,6 +304,18 @@ CELLS = [
         polars=lambda: pl.DataFrame(exchanged(1, 1, 0.5, B[:, :2]), schema=NAMES, orient="row"),
         files={"bad.csv": text(exchanged(1, 1, 0.5, B[:, :2]))},
         model=BMM,
+    ),
+    *(
+        Case(
+            f"a {what}, for a PMM",
+            f"row 1, column 'x1': {why} (the first is {value}); a PMM takes counts (0, 1, 2, ...): correct "
+            "these cells, or drop the columns",
+            array=lambda value=value: exchanged(1, 1, value, B[:, :2]),
+            pandas=lambda value=value: frame(exchanged(1, 1, value, B[:, :2])),
+            files={"bad.csv": text(exchanged(1, 1, value, B[:, :2]))},
+            model=PMM,
+        )
+        for what, why, value in (("negative number", "negative", -2), ("fraction", "not a whole number", 0.5))
     ),
     Case(
         "counts, for a BMM",
@@ -549,19 +573,21 @@ FILES = [
     Case(
         "semicolons between columns",
         "bad.csv should have commas between its columns and seems to have semicolons; say so by "
-        "separator=';' in Python or --separator ';' on the command line (decimals need points)",
+        "separator=';' in Python or --separator ';' on the command line, and --decimal , if "
+        "decimals have commas",
         files={"bad.csv": text(X, between=";")},
     ),
     Case(
         "semicolons between columns, commas in numbers",
         "bad.csv should have commas between its columns and seems to have semicolons; say so by "
-        "separator=';' in Python or --separator ';' on the command line (decimals need points)",
+        "separator=';' in Python or --separator ';' on the command line, and --decimal , if "
+        "decimals have commas",
         files={"bad.csv": b"x0;x1\n1,5;2,5\n2,5;3,5\n4,5;1,5\n"},
     ),
     Case(
         "commas between columns of a .tsv",
         "bad.tsv should have tabs between its columns and seems to have commas; say so by "
-        "separator=',' in Python or --separator ',' on the command line (decimals need points)",
+        "separator=',' in Python or --separator ',' on the command line",
         files={"bad.tsv": text(X)},
     ),
     Case(
@@ -632,13 +658,13 @@ MODELS = [
     ),
     Case(
         "an unknown covariance",
-        "covariance_type 'round' is not one of full, tied, diag, spherical",
+        "covariance_type 'round' is not one of full, tied, diag, spherical, tied_diag, tied_spherical",
         python=("mx.GMM(2, covariance_type='round')",),
         commands=("crosscheck faithful -k 2 --covariance round", "select faithful --covariance round"),
     ),
     Case(
         "a covariance of another type",
-        "covariance_type ['full'] is not one of full, tied, diag, spherical",
+        "covariance_type ['full'] is not one of full, tied, diag, spherical, tied_diag, tied_spherical",
         python=("mx.GMM(2, covariance_type=['full'])",),
     ),
     Case(
@@ -648,7 +674,7 @@ MODELS = [
     ),
     Case(
         "an unknown model",
-        "--model 'gnm' is not one of bmm, gmm (did you mean 'gmm'?)",
+        "--model 'gnm' is not one of gmm, bmm, lca, pmm, mixed (did you mean 'gmm'?)",
         commands=(
             "crosscheck faithful -k 2 --model gnm",
             "select faithful --model gnm",
@@ -657,7 +683,7 @@ MODELS = [
     ),
     Case(
         "no model",
-        "spec is a str; it must be a GMM or BMM",
+        "spec is a str; it must be a model such as GMM(2)",
         python=tuple(f"mx.{door}('gmm', X)" for door in EVERYWHERE),
     ),
     Case(
@@ -911,13 +937,14 @@ OPTIONS = [
     Case("a tolerance of zero", "tol must be positive, got 0", python=("mx.fit_em(mx.GMM(2), X, tol=0)",)),
     Case(
         "an unknown sampler",
-        "sampler 'gibbs' is not one of blackjax, nutpie, pymc",
+        "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, auto",
         python=("mx.sample(mx.GMM(2), X, sampler='gibbs')", "mx.crosscheck(mx.GMM(2), X, sampler='gibbs')"),
         commands=("crosscheck faithful -k 2 --sampler gibbs",),
     ),
     Case(
         "an unknown criterion",
-        "criterion 'bick' is not one of aic, bic, icl, loo, evidence, or 'all' (did you mean 'bic'?)",
+        "criterion 'bick' is not one of aic, bic, icl, caic, sabic, loo, evidence, or 'all' "
+        "(did you mean 'bic'?)",
         python=("mx.select(mx.GMM(1), X, criteria='bick')",),
         commands=("select faithful --criteria bic,bick",),
     ),
@@ -1142,7 +1169,8 @@ def page() -> str:
     for title, cases in SECTIONS.items():
         lines += ["", f"## {title}", "", "| input | given as | message |", "|---|---|---|"]
         for case in cases:
-            lines.append(f"| {case.what} | {escaped(case.given_as)} | {escaped(case.message)} |")
+            message = case.message + (f" [at the command line{case.option}]" if case.option else "")
+            lines.append(f"| {case.what} | {escaped(case.given_as)} | {escaped(message)} |")
     lines += ["", "## What is taken", ""]
     lines += [f"- {taken.what}" for taken in TAKEN]
     return "\n".join(lines) + "\n"

@@ -29,5 +29,5 @@ def divergence(a, b):
 
 def units(spec, X):
     sd = X.std(axis=0)
-    common = spec.covariance_type == "spherical"  # else distances to the centres would change
+    common = "spherical" in spec.covariance_type  # else distances to the centres would change
     return X.mean(axis=0), np.full(X.shape[1], np.sqrt((sd**2).mean())) if common else sd

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from mixtures import InputError, priors
+from mixtures import GMM, InputError, priors
 from mixtures.data.reading import as_data
 
 
@@ -59,15 +59,22 @@ class Recipe:
         return X * 10 ** np.resize(self.log_scales, d)
 
     def rows_for(self, spec):
-        """The rows, or zeros and ones made of them, whichever the model takes."""
+        """The rows, or the first of what is made of them that the model takes."""
         X = self.rows()
-        try:
+        if isinstance(spec, GMM):
             spec.check(as_data(X))
-        except InputError as error:
-            if "binary" not in str(error):
-                raise
-            return (np.median(X, axis=0) < X).astype(float)
-        return X
+            return X
+        sd = X.std(axis=0)
+        positive = np.exp(1 + np.clip((X - X.mean(axis=0)) / np.where(sd > 0, sd, 1), -3, 3))
+        binary = (np.median(X, axis=0) < X).astype(float)
+        for rows in (np.floor(positive), binary, positive):
+            try:
+                spec.check(as_data(rows))
+            except InputError as error:
+                refused = error
+            else:
+                return rows
+        raise refused
 
 
 units = st.one_of(st.just((0.0,)), *(st.tuples(*[st.floats(-6, 6, width=16)] * n) for n in (1, 3)))
@@ -104,6 +111,10 @@ def stated(spec, X, log_count=0.0, log_scale=0.0):
     default = replace(spec.family, prior="default").resolve(data, spec.n_components).prior
     if isinstance(default, priors.Beta):
         changed = {"alpha": 1 + count, "beta": 1 + scale}
+    elif isinstance(default, priors.Gamma):
+        changed = {"alpha": 1 + count, "beta": scale * default.beta}
+    elif not hasattr(default, "mean"):
+        changed = {}
     else:
         name = "Psi" if hasattr(default, "Psi") else "psi"
         changed = {
@@ -168,30 +179,27 @@ class Reorder:
     """Columns in another order."""
 
     columns: np.ndarray
+    dims: dict
+    """Dims of the parameters by name."""
     log_det, worse = 0.0, 1.0
 
     def rows(self, X):
         return X[:, self.columns]
 
     def params(self, params):
-        return {name: self._moved(x, 2 if name == "Sigma" else 1, x.ndim > 1) for name, x in params.items()}
+        moved = dict(params)
+        for name, dims in self.dims.items():
+            for axis, dim in enumerate(dims):
+                if dim.startswith("feature"):
+                    moved[name] = np.take(moved[name], self.columns, axis)
+        return moved
 
     def prior(self, prior):
-        if prior is None:
-            return None
-        moved = {
-            name: self._moved(np.asarray(x), np.ndim(x), np.size(x) > 1) for name, x in vars(prior).items()
-        }
-        return replace(prior, **moved)
-
-    def _moved(self, x, axes, has_features):
-        for axis in range(-axes, 0) if has_features else ():
-            x = np.take(x, self.columns, axis)
-        return x
+        return None if prior is None else prior.in_order(self.columns)
 
     @property
     def inverse(self):
-        return Reorder(np.argsort(self.columns))
+        return replace(self, columns=np.argsort(self.columns))
 
 
 @dataclass(frozen=True)
@@ -221,18 +229,23 @@ class Recode:
 def change(spec, X, seed, log_condition=0.0, log_units=(0.0,), log_offset=-np.inf):
     """A change of these rows that the model follows, as large as is asked for."""
     rng, d = np.random.default_rng(seed), X.shape[1]
-    if "p" in spec.dims:
+    if spec.dims.get("p") == ("cluster", "feature"):
         return Recode(rng.random(d) < 0.5)
+    if "mu" not in spec.dims:
+        return Reorder(rng.permutation(d), spec.dims)  # no change of units that every family follows
     units = 10 ** np.resize(log_units, d)
     turn, back = (np.linalg.qr(rng.normal(size=(d, d)))[0] for _ in range(2))
     matrix = {
         "diag": np.diag(units * rng.choice([-1, 1], d)),
         "spherical": units[0] * turn,
-    }.get(spec.covariance_type, units[:, None] * turn * 10 ** np.linspace(0, -log_condition, d) @ back)
+    }.get(
+        spec.covariance_type.removeprefix("tied_"),
+        units[:, None] * turn * 10 ** np.linspace(0, -log_condition, d) @ back,
+    )
     away = 10**log_offset * (X @ matrix.T).std(axis=0) * rng.choice([-1, 1], d)
     stretch = 10**log_condition if spec.covariance_type in ("full", "tied") else 1.0
     worse = stretch * (stretch + 10**log_offset)
-    return Affine(matrix, away - X.mean(axis=0) @ matrix.T, spec.covariance_type == "spherical", worse)
+    return Affine(matrix, away - X.mean(axis=0) @ matrix.T, "spherical" in spec.covariance_type, worse)
 
 
 def condition(spec, params):

@@ -4,6 +4,7 @@ import numpy as np
 from pytensor.conditional import IfElse
 from pytensor.graph.traversal import ancestors
 
+from mixtures.families.parameters import UNIT_INTERVAL
 from mixtures.trees import draws_tree
 
 
@@ -12,9 +13,9 @@ def drawn(em, n_draws=60, seed=0):
     rng, sets = np.random.default_rng(seed), []
     for _ in range(n_draws):
         step = {name: x.copy() for name, x in em.params.items()}
-        key = "mu" if "mu" in step else "p"
-        noise = 0.01 * rng.normal(size=step[key].shape)
-        step[key] = np.clip(step[key] + noise, 0.01, 0.99) if key == "p" else step[key] + noise
+        first = em.spec.family.parameters[0]
+        there = step[first.name] + 0.01 * rng.normal(size=step[first.name].shape)
+        step[first.name] = np.clip(there, 0.01, 0.99) if first.support is UNIT_INTERVAL else there
         sets.append(step)
     return draws_tree(
         {name: np.stack([one[name] for one in sets])[None] for name in em.spec.dims},
@@ -31,5 +32,5 @@ def choices(variables):
 def is_natural(compiled, x):
     """Whether the guard lets the natural form be used at a vector."""
     (choice,) = choices(compiled._row_terms)
-    (taken,) = compiled._map([choice.owner.inputs[0]], x, sequential=False)
+    (taken,) = compiled._map([choice.owner.inputs[0]], x)
     return bool(taken)

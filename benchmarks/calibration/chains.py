@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixtures.density.compiled import CompiledModel
-from mixtures.posterior.nuts import CHUNK, Frame, Transitions, stages_of
+from mixtures.posterior.nuts import CHUNK, Frame, stages_of
+from mixtures.posterior.transitions import Transitions
 from mixtures.types import Array
 
 TARGET_ACCEPT = 0.8

@@ -138,7 +138,7 @@ def alt_text(right: list[Experiment]) -> str:
 
 
 def draw(found: Mapping[str, Ranks]) -> plt.Figure:
-    """Draw a row a case, its quantities in three panels; and a row of faults, a panel each."""
+    """Draw three panels per case, one for each kind of quantity; and a row of faults, a panel each."""
     right, faults = of_kind("right"), of_kind("fault")
     figure, axes = plt.subplots(
         len(right) + 1, COLUMNS, figsize=(13, 3.4 * (len(right) + 1)), layout="constrained", sharex=True
@@ -179,7 +179,7 @@ def groups(dims: Mapping[str, tuple[str, ...]], ranks: Ranks) -> Iterator[tuple[
 
 
 def lines(ax: Axes, ranks: Ranks, names: list[str]) -> None:
-    """One line a quantity over the band, at the ranks' own steps."""
+    """One line per quantity over the band, at the ranks' own steps."""
     lower, upper = band(ranks.size, ranks.n_draws)
     points = np.concatenate([[0], steps(ranks.n_draws), [1]])
     grey = [np.concatenate([[0], edge, [0]]) for edge in (lower, upper)]

@@ -5,7 +5,7 @@ from scipy.stats import invwishart
 
 from mixtures.families.covariance import covariance
 from mixtures.families.mixture import Mixture
-from mixtures.families.priors import Beta, NormalInverseGamma, NormalInverseWishart
+from mixtures.families.priors import Beta, Gamma, NormalInverseGamma, NormalInverseWishart
 from mixtures.types import Array
 
 
@@ -31,6 +31,11 @@ def draw_prior(spec: Mixture, n_features: int, rng: np.random.Generator) -> dict
     match prior:
         case Beta():
             return {"alpha": alpha, "p": rng.beta(prior.alpha, prior.beta, shapes["p"])}
+        case Gamma():
+            return {
+                "alpha": alpha,
+                "rate": rng.gamma(prior.alpha, 1 / np.asarray(prior.beta), shapes["rate"]),
+            }
         case NormalInverseWishart():
             name, count = "Sigma", int(np.prod(shapes["Sigma"][:-2]))
             scales = invwishart(prior.nu, prior.Psi).rvs(count, random_state=rng)

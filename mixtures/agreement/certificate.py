@@ -3,7 +3,7 @@
 Each check asks one question, and has a figure and a tolerance.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mixtures.data.rows import Rows
-from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import Curvature
+from mixtures.density.density import Density
 from mixtures.em.estep import e_step
 from mixtures.families.mixture import Mixture
 from mixtures.results.em import EMFit
@@ -22,6 +22,7 @@ from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.types import Array
 
 __all__ = [
+    "arrived",
     "count_starts",
     "equal_log_posterior",
     "identified",
@@ -33,10 +34,12 @@ __all__ = [
     "with_record",
 ]
 
+ARRIVED = "searches by EM that have not converged"
+
 INDEPENDENT = "best of independent MAP starts above it (nats)"
 
 
-def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
+def equal_log_posterior(compiled: Density, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
     """NumPy and PyMC compute the same log posterior at EM's estimate."""
     inside = spec.inside(em.params)
     by_numpy = float(spec.log_prior(inside)) + e_step(spec, rows, inside).log_likelihood
@@ -52,7 +55,7 @@ def equal_log_posterior(compiled: CompiledModel, spec: Mixture, rows: Rows, em: 
 
 
 def slopes(
-    compiled: CompiledModel,
+    compiled: Density,
     x: Array,
     bound: np.ndarray,
     who: str,
@@ -69,7 +72,7 @@ def slopes(
 
 
 def flat_where_free(
-    compiled: CompiledModel,
+    compiled: Density,
     x: Array,
     bound: np.ndarray,
     who: str,
@@ -92,7 +95,7 @@ def flat_where_free(
 
 
 def outwards_at_the_boundary(
-    compiled: CompiledModel, x: Array, bound: np.ndarray, rounded: Callable[[], list[Array]]
+    compiled: Density, x: Array, bound: np.ndarray, rounded: Callable[[], list[Array]]
 ) -> Check:
     """No probability at 0 or 1 would raise the density by moving inwards."""
     outward = partial(_outward_slopes, compiled, bound)
@@ -105,12 +108,12 @@ def outwards_at_the_boundary(
     return Check("slope inwards at the boundary (KKT)", figure, tolerance, figure <= tolerance, note)
 
 
-def _free_gradient(compiled: CompiledModel, bound: np.ndarray, x: Array) -> Array:
+def _free_gradient(compiled: Density, bound: np.ndarray, x: Array) -> Array:
     """Return PyMC's gradient, with zeros where coordinates are bound."""
     return np.where(bound, 0, compiled.value_and_grad(x)[1])
 
 
-def _outward_slopes(compiled: CompiledModel, bound: np.ndarray, x: Array) -> Array:
+def _outward_slopes(compiled: Density, bound: np.ndarray, x: Array) -> Array:
     """Return ``d/dp = (d/d logit) / (p (1 - p))`` of the bound probabilities, positive out of [0, 1]."""
     by_logit = compiled.value_and_grad(x)[1][bound]
     return by_logit / np.exp(-np.abs(x[bound])) * np.sign(x[bound])
@@ -143,7 +146,7 @@ def _rounding_error(
     return TOLERANCES.gradient_rounding * np.max(changes, axis=0, initial=0)
 
 
-def last_digits(compiled: CompiledModel, spec: Mixture, em: EMFit) -> list[Array]:
+def last_digits(compiled: Density, spec: Mixture, em: EMFit) -> list[Array]:
     """Return the coordinates of EM's parameters with the last digits changed, up and down."""
     inside, eps = spec.inside(em.params), float(np.finfo(float).eps)
     return [compiled.unconstrain({**inside, **spec.family.perturbed(inside, by)}) for by in (eps, -eps)]
@@ -156,10 +159,16 @@ def maximum(curvature: Curvature) -> Check:
     return Check("smallest curvature there (positive: a maximum)", smallest, 0.0, curvature.is_maximum, note)
 
 
-def identified(spec: Mixture, em: EMFit) -> Check:
+def arrived(em: EMFit) -> list[Check]:
+    """EM has come to its limit; no line of the certificate where it has."""
+    note = "EM stopped at max_iter before it came to its limit; the point is not a maximum yet"
+    return [] if em.converged else [Check(ARRIVED, 1.0, 0.0, False, note)]
+
+
+def identified(spec: Mixture, rows: Rows, em: EMFit) -> Check:
     """The data identify every parameter."""
     empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
-    reason = spec.family.unidentified(em.params)
+    reason = spec.family.unidentified(em.params, rows)
     if len(empty):
         reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
     return Check(IDENTIFIED, float(bool(reason)), 0.0, not reason, reason, cause=True)
@@ -174,14 +183,19 @@ def returns(mode: MAPFit, table: pd.DataFrame) -> Check:
     return Check(name, gap, TOLERANCES.gap_sd, passed, note)
 
 
-def count_starts(multi: MAPFit, em: EMFit | None) -> Starts:
-    """Count the starts of EM and of MAP that reached the highest optimum that any of them found."""
+def count_starts(multi: MAPFit, em: EMFit | None = None, kinds: Sequence[str] = ()) -> Starts:
+    """Count the starts of EM and of MAP that reached the highest optimum that any of them found.
+
+    The kinds are those of MAP's starts, where they are known.
+    """
     best = multi.log_posterior if em is None else max(em.log_posterior, multi.log_posterior)
-
-    def reached(log_posteriors: Array) -> tuple[int, int]:
-        return int(np.sum(log_posteriors > best - same_height(best))), len(log_posteriors)
-
-    return Starts((0, 0) if em is None else reached(em.restarts.log_posterior), reached(multi.log_posteriors))
+    by_map = multi.log_posteriors > best - same_height(best)
+    found = int(by_map.sum()), len(by_map)
+    if em is None:
+        return Starts((0, 0), found)
+    restarts = replace(em.restarts, best=best)
+    reached = {kind for kind, at in zip(kinds, by_map, strict=False) if at} | restarts.kinds_reached
+    return Starts((restarts.n_best, len(restarts.log_posterior)), found, tuple(sorted(reached)))
 
 
 def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Starts) -> Check:
@@ -191,8 +205,8 @@ def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Star
     note = f"starts that reach the best optimum: {starts}"
     if not starts.confirmed:
         note = (
-            f"unconfirmed, as too few independent starts reach it ({starts}): raise n_init, lower "
-            "n_components, or simplify the model"
+            f"unconfirmed, as too few independent starts, or kinds of starts, reach it ({starts}): raise "
+            "n_init, lower n_components, or simplify the model"
         )
     if missed > tolerance:
         note += f"; EM had missed it by {missed:.3g} and was started again there"

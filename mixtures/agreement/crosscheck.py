@@ -13,7 +13,6 @@ import numpy as np
 
 from mixtures.arguments import check_share, check_whole, generator
 from mixtures.data.rows import Blocks
-from mixtures.data.sources import as_rows
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
@@ -37,6 +36,8 @@ def crosscheck(
     X: Any = None,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     n_init: int = 10,
     draws: int = 1000,
     tune: int = 500,
@@ -53,25 +54,29 @@ def crosscheck(
 
     Parameters
     ----------
-    spec : GMM, BMM or pymc.Model
+    spec : Mixture or pymc.Model
         The model. For a user's own model, MAP is compared with the posterior, without
         EM.
     X : array_like or frame, shape (n, D), optional
-        The data; needed with a GMM or BMM, refused with a ``pymc.Model``. Rows
+        The data; needed with a specification, refused with a ``pymc.Model``. Rows
         that are never in memory at once are accepted as in `fit_em`, and the certificate
         covers all of them; their posterior is a Laplace approximation, which is
         compared with NUTS on a subset of rows.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
         ``pymc.Model``.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows in memory, as in `fit_em`. Refused with a ``pymc.Model``.
     n_init : int, default 10
         Starts of EM, and independent starts of MAP.
     draws, tune, chains : int, default 1000, 500, 4
         As in `sample`.
     random_seed : int or numpy.random.Generator, optional
         Seed of everything.
-    sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
-        As in `sample`.
+    sampler : {"blackjax", "nutpie", "pymc", "laplace", "auto"}, default "blackjax"
+        As in `sample`. If ``"laplace"`` is not possible, a note says so and there is no sample.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
     uncertainty : "all" or sequence of str, optional
@@ -111,12 +116,19 @@ def crosscheck(
     if isinstance(spec, Mixture):
         spec.check_mode()
     elif start is not None:
-        raise InputError("start needs a GMM or BMM: EM does not fit a pymc.Model; leave it out")
+        raise InputError("start needs a model such as GMM(2): EM does not fit a pymc.Model; leave it out")
     elif methods:
-        raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
+        raise InputError("uncertainty needs a model such as GMM(2): EM and its bootstraps know no other")
     rng = generator(random_seed)
-    rows = spec.ordered(as_rows(X, weights), X) if isinstance(spec, Mixture) and X is not None else None
+    rows = None
+    if isinstance(spec, Mixture) and X is not None:
+        rows = spec.rows(X, weights, missing, labels)
     if isinstance(spec, Mixture) and isinstance(rows, Blocks):
+        if rows.has_missing:
+            raise InputError(
+                "cells are missing, and the crosscheck of such rows needs them in memory: pass an array, "
+                "of a subsample if need be, or use fit_em"
+            )
         if methods:
             raise InputError(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"
@@ -125,11 +137,14 @@ def crosscheck(
         from mixtures.agreement.large import crosscheck_blocks  # PyMC and JAX, only now
 
         return crosscheck_blocks(resolved, rows, n_init, rng, how, ci_prob, start)
-    target = target_of(spec, X if rows is None else rows, weights if rows is None else None)
-    from mixtures.agreement.compare import crosscheck_mixture, crosscheck_model
-
+    own = {"weights": weights, "missing": missing, "labels": labels} if rows is None else {}
+    target = target_of(spec, X if rows is None else rows, **own)
     if isinstance(target, ModelTarget):
+        from mixtures.agreement.compare_model import crosscheck_model
+
         return crosscheck_model(target, n_init, rng, how, ci_prob)
+    from mixtures.agreement.compare import crosscheck_mixture
+
     cc = crosscheck_mixture(target, n_init, rng, how, ci_prob, start)
     if not methods or cc.interrupted:
         return cc

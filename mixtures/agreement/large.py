@@ -8,7 +8,7 @@ from mixtures.agreement.notes import incomplete
 from mixtures.agreement.table import parameter_table
 from mixtures.clusters.align import align_tree
 from mixtures.data.rows import Blocks
-from mixtures.density.compiled import CompiledModel
+from mixtures.density.density import Density
 from mixtures.density.search import climb
 from mixtures.density.streamed import StreamedModel
 from mixtures.diagnostics.diagnose import diagnose
@@ -58,9 +58,8 @@ def crosscheck_blocks(
             posterior = _laplace_tree(compiled, spec, em, rng, how)
         except NoApproximation as error:
             notes.append(f"no Laplace approximation: the log density is {error}")
-    table = parameter_table(
-        compiled, em.params, mode.params, posterior, found.x, found.curvature, rng, ci_prob
-    )
+    at, coords = (found.x, found.curvature, rng, ci_prob), spec.coords(em.features)
+    table = parameter_table(compiled, em.params, mode.params, posterior, *at, coords)
     if posterior is not None:
         notes.append(
             f"the posterior of all {rows.n_rows:,} rows is a Laplace approximation from their observed "
@@ -70,9 +69,8 @@ def crosscheck_blocks(
         notes += incomplete(drawn, how)
         status = status_of(drawn)
         convergence = diagnose(drawn, spec=spec, X=some)
-        width = parameter_table(
-            compiled, em.params, mode.params, drawn, found.x, found.curvature, rng, ci_prob
-        )["sd"] * np.sqrt(some.total / rows.total)
+        of_some = parameter_table(compiled, em.params, mode.params, drawn, *at, coords)
+        width = of_some["sd"] * np.sqrt(some.total / rows.total)
         table["sd_nuts"], ratio = width, width / table["sd"]
         notes.append(
             f"sd_nuts: NUTS on {some.n_rows:,} rows drawn at random, its sds times "
@@ -94,7 +92,7 @@ def crosscheck_blocks(
 
 
 def _laplace_tree(
-    compiled: CompiledModel,
+    compiled: Density,
     spec: Mixture,
     em: EMFit,
     rng: np.random.Generator,
@@ -103,6 +101,6 @@ def _laplace_tree(
     """Draws of Laplace's approximation, as many as in a sample; ``attrs["method"]`` says what they are."""
     drawn = laplace_draws(compiled, spec.inside(em.params), how.total, rng)
     by_chain = {name: x.reshape(how.chains, how.draws, *x.shape[1:]) for name, x in drawn.items()}
-    tree = align_tree(draws_tree(by_chain, spec.dims, em.features), to=em.params)
+    tree = align_tree(draws_tree(by_chain, spec.dims, em.features, spec.coords(em.features)), to=em.params)
     tree.attrs["method"] = LAPLACE
     return tree

@@ -1,6 +1,6 @@
 """The modes that the starts of EM and of MAP reach, and MAP's return to EM's mode."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixtures.agreement.certificate import (
+    arrived,
     count_starts,
     equal_log_posterior,
     identified,
@@ -19,9 +20,10 @@ from mixtures.agreement.certificate import (
     with_record,
 )
 from mixtures.clusters.rules import match_params
+from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.rows import Rows
-from mixtures.density.compiled import CompiledModel, bound_coordinates
 from mixtures.density.curvature import Curvature, curvature_at
+from mixtures.density.density import Density, bound_coordinates
 from mixtures.em.fit import fit_em
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import attaching, complete
@@ -49,15 +51,16 @@ class Modes:
     curvature: Curvature
 
     def certificate(
-        self, compiled: CompiledModel, spec: Mixture, rows: Rows, table: pd.DataFrame
+        self, compiled: Density, spec: Mixture, rows: Rows, table: pd.DataFrame
     ) -> tuple[Check, ...]:
         """Check by check, whether they agree."""
         rounded = partial(last_digits, compiled, spec, self.em)
         return (
+            *arrived(self.em),
             equal_log_posterior(compiled, spec, rows, self.em, self.x),
             *slopes(compiled, self.x, self.bound, "EM", self.curvature, rounded),
             maximum(self.curvature),
-            identified(spec, self.em),
+            identified(spec, rows, self.em),
             returns(self.mode, table),
             independent(self.multi, self.em.log_posterior, self.missed, self.starts),
         )
@@ -70,7 +73,7 @@ def displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array
 
 
 def find_modes(
-    compiled: CompiledModel,
+    compiled: Density,
     spec: Mixture,
     rows: Rows,
     starts: Callable[[], list[Array]],
@@ -78,6 +81,7 @@ def find_modes(
     rng: np.random.Generator,
     shown: bool,
     start: Params | None = None,
+    kinds: Sequence[str] = (),
 ) -> Modes:
     """Search by EM and by MAP; if MAP or a known start is higher, EM continues from there."""
     tol = TOLERANCES.em_step_certificate
@@ -92,8 +96,9 @@ def find_modes(
             again = complete(fit_em(spec, rows, start=multi.params, tol=tol))
             em = with_record(em, again)
         x = compiled.unconstrain(spec.inside(em.params))
-        bound = bound_coordinates(compiled, spec.family.on_boundary(em.params))
+        bound = bound_coordinates(compiled, spec.family.bound_coordinates(em.params))
         curvature = curvature_at(compiled, x, within=~bound)
         mode = complete(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
-    mode = replace(mode, params=spec.relabel(mode.params, match_params(spec.family, mode.params, em.params)))
-    return Modes(em, multi, missed, mode, count_starts(multi, em), x, bound, curvature)
+    order = match_params(spec.family, mode.params, em.params, anchored_clusters(rows))
+    mode = replace(mode, params=spec.relabel(mode.params, order))
+    return Modes(em, multi, missed, mode, count_starts(multi, em, kinds), x, bound, curvature)

@@ -5,7 +5,20 @@ import xarray as xr
 
 from mixtures.posterior.chains import Chains
 
-__all__ = ["incomplete", "where_mode_sits"]
+__all__ = ["how_drawn", "incomplete", "where_mode_sits"]
+
+
+def how_drawn(posterior: xr.DataTree) -> tuple[str, ...]:
+    """Say of independent draws how they were proposed, or why they were not possible."""
+    told = posterior.attrs
+    if "pareto_k" in told:
+        n_modes = posterior["modes"].sizes["mode"]
+        return (
+            f"independent draws: {told['n_proposals']:,} proposals from t distributions at "
+            f"{n_modes} mode{'s' * (n_modes != 1)} of the posterior, {told['acceptance']:.0%} accepted, "
+            f"Pareto k-hat of the weights {told['pareto_k']:.2f}",
+        )
+    return (told["sampler_note"],) if "sampler_note" in told else ()
 
 
 def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:

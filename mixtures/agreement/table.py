@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import Curvature
+from mixtures.density.density import Density
 from mixtures.diagnostics.mixing import summarise
-from mixtures.posterior.user_models import model_dims
 from mixtures.trees import entries
 from mixtures.types import Array
 
@@ -25,7 +24,7 @@ STUCK = 1e-6
 
 
 def parameter_table(
-    compiled: CompiledModel,
+    compiled: Density,
     em: Mapping[str, Array],
     mode: Mapping[str, Array],
     posterior: xr.DataTree | None,
@@ -33,10 +32,12 @@ def parameter_table(
     curvature: Curvature,
     rng: np.random.Generator,
     ci_prob: float,
+    coords: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """One row per parameter; symmetric matrices give their lower triangle."""
     names = list(em)
-    labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names})
+    known = {**compiled.coords, **({} if coords is None else coords)}
+    labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names}, known)
 
     def column(params: Mapping[str, Any], leading: int = 0) -> Array:
         flat = [np.asarray(params[name]) for name in names]
@@ -77,9 +78,11 @@ def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
     return np.divide(gap, sd, out=np.where(gap > 0, np.inf, 0.0), where=sd > 0)
 
 
-def _labels(compiled: CompiledModel, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], np.ndarray]:
+def _labels(
+    compiled: Density, shapes: Mapping[str, tuple[int, ...]], coords: Mapping[str, Any]
+) -> tuple[list[str], np.ndarray]:
     """Names of the table's rows, and their positions in the concatenated flat parameters."""
-    found = entries(shapes, model_dims(compiled.model), compiled.model.coords)
+    found = entries(shapes, compiled.dims, coords)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     offset = dict(zip(shapes, np.cumsum([0, *sizes]), strict=False))
     places = [

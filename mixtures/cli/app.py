@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mixtures.cli import crosscheck, datasets, predict, report, select
+from mixtures.cli import cache, complete, crosscheck, datasets, inspect, predict, report, select
 from mixtures.cli.choices import DATASETS
 from mixtures.cli.running import FAILS, examples
 from mixtures.cli.streams import complain, flushed, prepare_streams
@@ -41,6 +41,7 @@ app = typer.Typer(
     help="Finite mixtures: EM, MAP and posterior of one model, side by side.",
     epilog=examples(
         "mixtures demo",
+        "mixtures inspect table.csv",
         "mixtures crosscheck faithful -k 2",
         "mixtures select table.csv --max-k 4",
         "mixtures report table.csv -k 3 -o report.html",
@@ -70,11 +71,14 @@ def options(
     """Finite mixtures: EM, MAP and posterior of one model, side by side."""
 
 
+app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect_command)
 app.command("crosscheck", epilog=crosscheck.EXAMPLES)(crosscheck.crosscheck_command)
 app.command("select", epilog=select.EXAMPLES)(select.select_command)
 app.command("report", epilog=report.EXAMPLES)(report.report_command)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict_command)
+app.command("complete", epilog=complete.EXAMPLES)(complete.complete_command)
 app.command("datasets", epilog=datasets.EXAMPLES)(datasets.datasets_command)
+app.command("cache", epilog=cache.EXAMPLES)(cache.cache_command)
 app.command("demo", epilog=crosscheck.DEMO_EXAMPLES)(crosscheck.demo_command)
 
 

@@ -2,8 +2,8 @@
 
 __all__ = ["COVARIANCES", "CRITERIA", "DATASETS", "METHODS", "MODELS"]
 
-MODELS = ("gmm", "bmm")
-COVARIANCES = ("full", "tied", "diag", "spherical")
-CRITERIA = ("aic", "bic", "icl", "loo", "evidence")
+MODELS = ("gmm", "bmm", "lca", "pmm", "mixed")
+COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+CRITERIA = ("aic", "bic", "icl", "caic", "sabic", "loo", "evidence")
 METHODS = ("information", "laplace", "bootstrap", "weighted", "nuts")
 DATASETS = ("faithful", "blobs", "squares", "coins", "digits", "iris")

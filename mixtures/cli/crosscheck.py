@@ -9,32 +9,33 @@ import typer
 from mixtures.arguments import check_whole
 from mixtures.cli.options import (
     ChainsOption,
-    ColumnsOption,
     ComponentsOption,
     ConcentrationOption,
     CovarianceOption,
     CsvOption,
     DataArgument,
     DrawsOption,
-    ExcludeOption,
-    HeaderOption,
-    IndexOption,
     JsonOption,
+    KindsOption,
+    LabelsOption,
+    MissingOption,
     ModelOption,
     PriorOption,
     QuietOption,
+    Reading,
     ResamplesOption,
     RowsOption,
     SamplerOption,
     SaveOption,
     SeedOption,
-    SeparatorOption,
     StartsOption,
     StrictOption,
     TuneOption,
     UncertaintyOption,
+    with_groups,
     written,
 )
+from mixtures.cli.rows import read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     HOLDS,
@@ -42,7 +43,6 @@ from mixtures.cli.running import (
     about,
     check_outputs,
     examples,
-    load_frame,
     reports_errors,
     spec_of,
     tell_written,
@@ -62,19 +62,20 @@ DEMO_EXAMPLES = examples("mixtures demo", "mixtures demo --seed 1 --draws 500 --
 
 
 @reports_errors
+@with_groups
 def crosscheck_command(
     context: typer.Context,
     data: DataArgument,
+    *,
     k: ComponentsOption,
     model: ModelOption = "gmm",
+    kinds: KindsOption = None,
     covariance: CovarianceOption = None,
     prior: PriorOption = "default",
     weight_concentration: ConcentrationOption = 1.0,
-    columns: ColumnsOption = None,
-    exclude: ExcludeOption = None,
-    separator: SeparatorOption = None,
-    header: HeaderOption = None,
-    index: IndexOption = None,
+    reading: Reading,
+    missing: MissingOption = None,
+    labels: LabelsOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
     tune: TuneOption = 500,
@@ -97,24 +98,26 @@ def crosscheck_command(
     """
     from mixtures.agreement.crosscheck import crosscheck
     from mixtures.cli.show import crosscheck_as_json, show_crosscheck
-    from mixtures.data.reading import as_data
     from mixtures.results.verdict import State
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, save
 
-    spec = spec_of(model, k, covariance, prior, weight_concentration)
+    spec = spec_of(model, k, covariance, prior, weight_concentration, kinds)
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
     if save_as is not None:
         require_netcdf()
-    frame = load_frame(data, columns, exclude, separator, header, index)
+    frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    spec = with_kinds(spec, frame, kinds, quiet=quiet)
     if save_as is not None:
-        check_labels(as_data(frame).obs_id)
+        check_labels(spec.table(frame, None, missing).obs_id)
     if csv is not None:
         check_table(np.array(["parameter"]), csv)
     cc = crosscheck(
         spec,
         frame,
+        missing=missing,
+        labels=known,
         n_init=n_init,
         draws=draws,
         tune=tune,
@@ -127,7 +130,7 @@ def crosscheck_command(
     )
     made = written(
         table=(csv, partial(write_table, cc.table)),
-        result=(save_as, partial(save, cc, X=frame, about=about(context, data, seed))),
+        result=(save_as, partial(save, cc, X=frame, labels=known, about=about(context, data, seed))),
     )
     if as_json:
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))

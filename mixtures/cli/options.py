@@ -1,6 +1,9 @@
 """Options shared by the commands."""
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +14,7 @@ from mixtures.cli.streams import complain
 from mixtures.errors import InputError
 from mixtures.posterior.chains import SAMPLERS
 
-__all__ = ["option", "written"]
+__all__ = ["Reading", "option", "with_groups", "written"]
 
 DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
 """Panels of the help."""
@@ -68,8 +71,62 @@ IndexOption = Annotated[
     str | None,
     option(
         DATA,
+        "--index",
+        "--id",
         metavar="COLUMN",
-        help="Column of row labels. By default a first column without a name that numbers the rows.",
+        help="Column of row labels, which predict carries into its table. By default a first column without "
+        "a name that numbers the rows.",
+    ),
+]
+
+
+DecimalOption = Annotated[
+    str | None, option(DATA, metavar="MARK", help="Mark before decimals in a text file, such as ','.")
+]
+
+
+ThousandsOption = Annotated[
+    str | None,
+    option(DATA, metavar="MARK", help="Mark between thousands in a text file, such as ',', '.' or space."),
+]
+
+
+NumericOption = Annotated[
+    bool, option(DATA, "--numeric-only", metavar="", help="Leave out columns of text and dates.")
+]
+
+
+RecodeOption = Annotated[
+    bool,
+    option(
+        DATA,
+        "--recode",
+        metavar="",
+        help="Read yes, y, true as 1 and no, n, false as 0; for a bmm, 2 as 0 in columns of 1 and 2.",
+    ),
+]
+
+
+LogOption = Annotated[
+    str | None,
+    option(DATA, metavar="NAMES", help="Positive columns to take the natural logarithm of, as log(NAME)."),
+]
+
+
+MissingOption = Annotated[
+    str | None,
+    option(
+        DATA, metavar="integrate", help="integrate: rows may have missing cells, which are integrated out."
+    ),
+]
+
+
+LabelsOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="COLUMN",
+        help="Column of known clusters, from 0; empty or -1 where the cluster is not known.",
     ),
 ]
 
@@ -92,7 +149,18 @@ MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clus
 
 
 ModelOption = Annotated[
-    str, option(MODEL, "--model", "-m", metavar="|".join(MODELS), help="Kind of mixture.")
+    str, option(MODEL, "--model", "-m", metavar="KIND", help=f"Kind of mixture: {', '.join(MODELS)}.")
+]
+
+
+KindsOption = Annotated[
+    str | None,
+    option(
+        MODEL,
+        metavar="NAME=KIND,...",
+        help="Kinds of columns of --model mixed: gaussian, bernoulli, categorical, poisson. Those of the "
+        "others are read off the data.",
+    ),
 ]
 
 
@@ -102,7 +170,7 @@ CovarianceOption = Annotated[
         MODEL,
         "--covariance",
         metavar="SHAPE",
-        help=f"Of the clusters of a GMM: {', '.join(COVARIANCES)}.",
+        help=f"Of the clusters of a GMM, or of Gaussian columns: {', '.join(COVARIANCES)}.",
         show_default="full",
     ),
 ]
@@ -119,6 +187,17 @@ ConcentrationOption = Annotated[
 CriteriaOption = Annotated[
     str,
     option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+]
+
+
+BlrtOption = Annotated[
+    int | None,
+    option(
+        FITTING,
+        metavar="N",
+        help="Test every K against K - 1 by the likelihood ratio in N simulated data sets.",
+        show_default=False,
+    ),
 ]
 
 
@@ -193,6 +272,48 @@ StrictOption = Annotated[
 QuietOption = Annotated[
     bool, option(OUTPUT, "--quiet", "-q", metavar="", help="No progress, and no word on files and columns.")
 ]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read and made ready: one parameter of a command, and these options of its help."""
+
+    columns: ColumnsOption = None
+    exclude: ExcludeOption = None
+    numeric_only: NumericOption = False
+    separator: SeparatorOption = None
+    decimal: DecimalOption = None
+    thousands: ThousandsOption = None
+    header: HeaderOption = None
+    index: IndexOption = None
+    recode: RecodeOption = False
+    log: LogOption = None
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of a group of options, such as `Reading`, as options of its own.
+
+    The command has one parameter annotated with the group, and is called with a value of it.
+    """
+    parameters = inspect.signature(command, eval_str=True).parameters
+    kinds: dict[str, Any] = {name: each.annotation for name, each in parameters.items()}
+    groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    shown: list[inspect.Parameter] = []
+    for name, each in parameters.items():
+        own = fields(groups[name]) if name in groups else ()
+        shown += [
+            inspect.Parameter(f.name, each.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in own
+        ] or [each.replace(kind=each.KEYWORD_ONLY)]
+
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        made = {
+            name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()
+        }
+        command(**given, **made)
+
+    wrapped.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    return wrapped
 
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A data set to print as CSV.")]

@@ -4,31 +4,33 @@ import codecs
 import json
 import sys
 from functools import partial
+from typing import Any
 
 import typer
 
 from mixtures.cli.options import (
-    ColumnsOption,
     ConcentrationOption,
     CovarianceOption,
     DataArgument,
-    ExcludeOption,
     FreeComponentsOption,
     FromOption,
-    HeaderOption,
-    IndexOption,
     IntervalOption,
     JsonOption,
+    KindsOption,
+    LabelsOption,
+    MissingOption,
     ModelOption,
     OutputOption,
     PriorOption,
     QuietOption,
+    Reading,
     SeedOption,
-    SeparatorOption,
     StartsOption,
+    with_groups,
     written,
 )
-from mixtures.cli.running import FAILS, check_outputs, examples, load_frame, reports_errors, spec_of
+from mixtures.cli.rows import read_rows, with_kinds
+from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of
 from mixtures.cli.text import TABLES, as_csv, check_table, finite, write_table
 from mixtures.errors import InputError
 from mixtures.messages import visible
@@ -44,18 +46,19 @@ EXAMPLES = examples(
 
 
 @reports_errors
+@with_groups
 def predict_command(
     data: DataArgument,
+    *,
     k: FreeComponentsOption = None,
     model: ModelOption = "gmm",
+    kinds: KindsOption = None,
     covariance: CovarianceOption = None,
     prior: PriorOption = "default",
     weight_concentration: ConcentrationOption = 1.0,
-    columns: ColumnsOption = None,
-    exclude: ExcludeOption = None,
-    separator: SeparatorOption = None,
-    header: HeaderOption = None,
-    index: IndexOption = None,
+    reading: Reading,
+    missing: MissingOption = None,
+    labels: LabelsOption = None,
     saved: FromOption = None,
     n_init: StartsOption = 10,
     seed: SeedOption = None,
@@ -79,25 +82,29 @@ def predict_command(
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
-    frame = load_frame(data, columns, exclude, separator, header, index)
+    fitted = None if saved is None else fitted_in(load(saved))
+    spec = None if k is None else spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    frame, known = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
     if output is not None and frame.index.nlevels == 1:  # a MultiIndex becomes text
         check_table(frame.index.to_numpy(), output)
     progress = output is not None and not (quiet or as_json)  # it would be mixed into the table
-    if saved is not None:
-        fitted = fitted_in(load(saved))
+    if fitted is not None:
         frame, ignored = select_features(frame, fitted.features)
         if ignored and not quiet:
             note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
             typer.echo(visible(note), err=True)
-    elif k is not None:
-        spec = spec_of(model, k, covariance, prior, weight_concentration)
-        em = complete(fit_em(spec, frame, n_init=n_init, random_seed=seed, progressbar=progress))
+    else:
+        assert spec is not None  # one of the two was given
+        spec = with_kinds(spec, frame, kinds, quiet=quiet)
+        options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
+        em = complete(fit_em(spec, frame, missing=missing, labels=known, **options))
         fitted = fitted_in(em)
-    table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress)
+    rows: dict[str, Any] = {"missing": missing, "labels": known}
+    table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress, **rows)
     made = written(table=(output, partial(write_table, table)))
     if as_json:
-        rows = table.reset_index().to_dict("records")
-        typer.echo(json.dumps([finite(row) for row in rows], indent=2, allow_nan=False, default=str))
+        records = table.reset_index().to_dict("records")
+        typer.echo(json.dumps([finite(row) for row in records], indent=2, allow_nan=False, default=str))
     elif output is None:
         text = as_csv(table)
         _say_what_is_lost(text)

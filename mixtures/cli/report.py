@@ -11,30 +11,31 @@ from mixtures.cli.options import (
     MODEL,
     OUTPUT,
     ChainsOption,
-    ColumnsOption,
     ConcentrationOption,
     CovarianceOption,
     CriteriaOption,
     DataArgument,
     DrawsOption,
-    ExcludeOption,
     FreeComponentsOption,
     FromOption,
-    HeaderOption,
-    IndexOption,
     JsonOption,
+    KindsOption,
+    LabelsOption,
+    MissingOption,
     ModelOption,
     PriorOption,
     QuietOption,
+    Reading,
     SamplerOption,
     SaveOption,
     SeedOption,
-    SeparatorOption,
     StartsOption,
     TuneOption,
     option,
+    with_groups,
     written,
 )
+from mixtures.cli.rows import read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     HOLDS,
@@ -42,7 +43,6 @@ from mixtures.cli.running import (
     about,
     check_outputs,
     examples,
-    load_frame,
     reports_errors,
     spec_of,
 )
@@ -76,20 +76,21 @@ CompareOption = Annotated[
 
 
 @reports_errors
+@with_groups
 def report_command(
     context: typer.Context,
     data: DataArgument = "",
+    *,
     k: FreeComponentsOption = None,
     model: ModelOption = "gmm",
+    kinds: KindsOption = None,
     max_k: CompareOption = None,
     covariance: CovarianceOption = None,
     prior: PriorOption = "default",
     weight_concentration: ConcentrationOption = 1.0,
-    columns: ColumnsOption = None,
-    exclude: ExcludeOption = None,
-    separator: SeparatorOption = None,
-    header: HeaderOption = None,
-    index: IndexOption = None,
+    reading: Reading,
+    missing: MissingOption = None,
+    labels: LabelsOption = None,
     saved: FromOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
@@ -112,7 +113,6 @@ def report_command(
     """
     from mixtures.agreement.crosscheck import crosscheck
     from mixtures.clusters.prediction import fitted_in, select_features
-    from mixtures.data.reading import as_data
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, load, read_header, save
@@ -131,43 +131,57 @@ def report_command(
         raise InputError(f"--max-k must be at least 1, got {max_k}")
     if save_as is not None:
         require_netcdf()
-    frame = load_frame(data, columns, exclude, separator, header, index) if data else None
+    cc: Any
+    saved_as, result = (None, None) if saved is None else (read_header(saved), load(saved))
+    if saved_as is not None and not isinstance(result, Crosscheck):
+        raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
+    spec = None if k is None else spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    fitted = None if result is None else fitted_in(result)
+    frame = of_rows = None
+    if data:
+        how: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels, "quiet": quiet or as_json}
+        frame, of_rows = read_rows(data, reading, **how)
+        spec = None if spec is None else with_kinds(spec, frame, kinds, quiet=quiet or as_json)
+    elif labels is not None:
+        raise InputError("--labels names a column of the data: name the data too")
     told = about(context, data, seed)
     shown = not (quiet or as_json)
-    saved_as, selection, made = None, None, {}
-    if save_as is not None and frame is not None:
-        check_labels(as_data(frame).obs_id)
-    if saved is not None:
-        saved_as, cc = read_header(saved), load(saved)
+    selection, made = None, {}
+    if save_as is not None and frame is not None and spec is not None:
+        check_labels(spec.table(frame, None, missing).obs_id)
+    if saved_as is not None:
+        cc = result
         typed = [saved_as.about["command"]] if "command" in saved_as.about else []
         told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
-        if not isinstance(cc, Crosscheck):
-            raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
-        if frame is not None:
-            frame, _ = select_features(frame, fitted_in(cc).features)
+        if frame is not None and fitted is not None:
+            frame, _ = select_features(frame, fitted.features)
     else:
         assert k is not None  # one of the two was given
-        spec = spec_of(model, k, covariance, prior, weight_concentration)
+        assert spec is not None
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
-        checked: dict[str, Any] = {"n_init": n_init, "sampler": sampler, "progressbar": shown, **sampling}
+        rows: dict[str, Any] = {"missing": missing, "labels": of_rows}
+        common: dict[str, Any] = {"n_init": n_init, "progressbar": shown, **rows, **sampling}
+        checked: dict[str, Any] = {"sampler": sampler, **common}
         asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
         if max_k is not None:
-            check_comparison(spec, frame, asked, draws)
+            check_comparison(spec, frame, asked, draws, **rows)
         cc = crosscheck(spec, frame, **checked)
         if max_k is not None:
-            compared: dict[str, Any] = {"criteria": asked, "n_init": n_init, "progressbar": shown, **sampling}
+            compared: dict[str, Any] = {"criteria": asked, **common}
             ks = range(1, max_k + 1)
             selection = select(spec, frame, ks, fits=known(cc), **compared)
             if selection.contradicts(cc.em):  # the same best fit everywhere
                 cc = crosscheck(spec, frame, start=selection.fits[k].params, **checked)
                 if selection.contradicts(cc.em):
                     selection = select(spec, frame, ks, fits=known(cc), **compared)
-        made = written(result=(save_as, partial(save, cc, X=frame, about=told)))
+        made = written(result=(save_as, partial(save, cc, X=frame, labels=of_rows, about=told)))
     from mixtures.reporting.report import report  # PyMC and JAX, only now
 
     page = report(
         cc,
         frame,
+        missing=missing,
+        labels=of_rows,
         title=title,
         selection=selection,
         header=saved_as,

@@ -1,11 +1,9 @@
 """Common parts of all commands: exit codes, error messages, reading data, writing results."""
 
-import csv
-import os
 import shlex
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mixtures.cli.choices import DATASETS
-from mixtures.cli.streams import complain, file_of, flushed, standard_input
+from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
 from mixtures.errors import (
     CollapseError,
@@ -21,22 +19,17 @@ from mixtures.errors import (
     DataWarning,
     IdentifiabilityWarning,
     InputError,
+    NoApproximation,
     NonMonotoneError,
 )
 from mixtures.messages import did_you_mean, named, visible
 from mixtures.saving.archive import check_writable, is_stream
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mixtures.families.mixture import Mixture
 
 HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
 """Exit codes."""
-
-
-SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
-"""Names of separators that are hard to type in a shell."""
 
 
 def examples(*commands: str) -> str:
@@ -60,7 +53,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         except MemoryError as error:
             complain(InputError(f"not enough memory ({error}); take fewer rows, columns, clusters or draws"))
             raise typer.Exit(BAD_INPUT) from error
-        except (CollapseError, NonMonotoneError, OSError) as error:
+        except (CollapseError, NoApproximation, NonMonotoneError, OSError) as error:
             complain(error)
             raise typer.Exit(FAILS) from error
         except KeyboardInterrupt as error:
@@ -122,8 +115,16 @@ def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:
             typer.echo(visible(f"{what} written to {file}"))
 
 
-def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_concentration: float) -> "Mixture":
-    """Specification given by the options."""
+def spec_of(
+    model: str,
+    k: int,
+    covariance: str | None,
+    prior: str,
+    weight_concentration: float,
+    kinds: str | None = None,
+) -> "Mixture":
+    """Specification given by the options; the kinds of columns, which go with some models, come later."""
+    from mixtures.families.mixed_model import Mixed
     from mixtures.families.registry import MODELS
 
     if model not in MODELS:
@@ -138,46 +139,6 @@ def spec_of(model: str, k: int, covariance: str | None, prior: str, weight_conce
         if "covariance_type" not in {field.name for field in fields(MODELS[model])}:
             raise InputError(f"--covariance does not go with --model {model}; leave it out")
         options["covariance_type"] = covariance
-    return MODELS[model](k, **options)
-
-
-def load_frame(
-    data: str,
-    columns: str | None,
-    exclude: str | None,
-    separator: str | None = None,
-    header: bool | None = None,
-    index: str | None = None,
-) -> "pd.DataFrame":
-    """Load data by name, from a file or from standard input, and select the requested columns."""
-    from mixtures.data.datasets import load
-    from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
-
-    keep, drop = (None if names is None else _names(names) for names in (columns, exclude))
-    if separator is not None:
-        separator = SEPARATORS.get(separator, separator)
-    if data in DATASETS:
-        told = {"--separator": separator, "--header": header, "--index": index}
-        for name, value in told.items():
-            if value is not None:
-                name = "--no-header" if value is False else name
-                raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
-        table = load(data)
-    elif data == "-":
-        check_reading(header, index, keep, drop or ())
-        with standard_input() as stream:
-            table = read_stream(stream, "standard input", separator=separator, header=header, index=index)
-    else:
-        if not os.path.exists(data) and not Path(data).suffix:
-            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, DATASETS)}")
-        return read_table(data, keep, drop or (), separator=separator, header=header, index=index)
-    return table[choose_columns(list(table.columns), keep, drop or ())]
-
-
-def _names(listed: str) -> list[str]:
-    """Columns listed in an option; a name with a comma must be quoted."""
-    try:
-        (names,) = csv.reader([listed], skipinitialspace=True)
-    except csv.Error as error:
-        raise InputError(f"{named(listed)} is not a list of column names: {error}") from error
-    return names
+    if kinds is not None and MODELS[model] is not Mixed:
+        raise InputError("--kinds goes with --model mixed; leave it out")
+    return replace(next(iter(MODELS[model].variants())), n_components=k, **options)

@@ -7,30 +7,32 @@ import numpy as np
 import typer
 
 from mixtures.cli.options import (
+    BlrtOption,
     ChainsOption,
-    ColumnsOption,
     ConcentrationOption,
     CovarianceOption,
     CriteriaOption,
     CsvOption,
     DataArgument,
     DrawsOption,
-    ExcludeOption,
-    HeaderOption,
-    IndexOption,
     JsonOption,
+    KindsOption,
+    LabelsOption,
     MaxOption,
     MinOption,
+    MissingOption,
     ModelOption,
     PriorOption,
     QuietOption,
+    Reading,
     SaveOption,
     SeedOption,
-    SeparatorOption,
     StartsOption,
     TuneOption,
+    with_groups,
     written,
 )
+from mixtures.cli.rows import read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     HOLDS,
@@ -38,7 +40,6 @@ from mixtures.cli.running import (
     about,
     check_outputs,
     examples,
-    load_frame,
     reports_errors,
     spec_of,
     tell_written,
@@ -56,21 +57,23 @@ EXAMPLES = examples(
 
 
 @reports_errors
+@with_groups
 def select_command(
     context: typer.Context,
     data: DataArgument,
+    *,
     model: ModelOption = "gmm",
+    kinds: KindsOption = None,
     min_k: MinOption = 1,
     max_k: MaxOption = 6,
     covariance: CovarianceOption = None,
     prior: PriorOption = "default",
     weight_concentration: ConcentrationOption = 1.0,
-    columns: ColumnsOption = None,
-    exclude: ExcludeOption = None,
-    separator: SeparatorOption = None,
-    header: HeaderOption = None,
-    index: IndexOption = None,
+    reading: Reading,
+    missing: MissingOption = None,
+    labels: LabelsOption = None,
     criteria: CriteriaOption = "aic,bic,icl",
+    blrt: BlrtOption = None,
     n_init: StartsOption = 10,
     draws: DrawsOption = 1000,
     tune: TuneOption = 500,
@@ -86,13 +89,12 @@ def select_command(
     Exits with 0 if there is a recommendation, 1 if nothing could be fitted, 2 on bad input.
     """
     from mixtures.cli.show import selection_as_json, show_selection
-    from mixtures.data.reading import as_data
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, save
     from mixtures.selection.criteria import CRITERIA, SAMPLED
     from mixtures.selection.select import select
 
-    spec = spec_of(model, 1, covariance, prior, weight_concentration)
+    spec = spec_of(model, 1, covariance, prior, weight_concentration, kinds)
     check_outputs(seed, data, csv=csv, save=save_as)
     if not 1 <= min_k <= max_k:
         raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
@@ -100,16 +102,20 @@ def select_command(
     sampled = save_as is not None and set(asked) & set(SAMPLED)
     if sampled:
         require_netcdf()
-    frame = load_frame(data, columns, exclude, separator, header, index)
+    frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    spec = with_kinds(spec, frame, kinds, quiet=quiet)
     if sampled:
-        check_labels(as_data(frame).obs_id)
+        check_labels(spec.table(frame, None, missing).obs_id)
     if csv is not None:
         check_table(np.arange(min_k, max_k + 1), csv)
     selection = select(
         spec,
         frame,
         range(min_k, max_k + 1),
+        missing=missing,
+        labels=known,
         criteria=asked,
+        blrt=blrt,
         n_init=n_init,
         draws=draws,
         tune=tune,
@@ -119,7 +125,7 @@ def select_command(
     )
     made = written(
         table=(csv, partial(write_table, selection.table)),
-        result=(save_as, partial(save, selection, X=frame, about=about(context, data, seed))),
+        result=(save_as, partial(save, selection, X=frame, labels=known, about=about(context, data, seed))),
     )
     if as_json:
         typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))

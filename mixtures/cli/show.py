@@ -18,6 +18,8 @@ from mixtures.cli.text import (
     plain,
     ruled_table,
 )
+from mixtures.clusters.description import describe
+from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.messages import visible
 from mixtures.results.crosscheck import Crosscheck
@@ -27,7 +29,7 @@ from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.results.verdict import Check, State
 from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
-from mixtures.trees import entries
+from mixtures.trees import entries, labels_in
 
 __all__ = [
     "crosscheck_as_json",
@@ -42,8 +44,16 @@ COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
 """Terminal colours by the state of a result."""
 
 
+FROM_CACHE = "PyMC's log density: its program was read from the cache of programs (mixtures cache)"
+"""Line for a crosscheck that did not build PyMC's graph anew."""
+
+
 LABEL_WIDTH = 20
 """Smallest width of the names of parameters; longer ones are wrapped."""
+
+
+SENTENCES = 10
+"""Clusters that are described at most."""
 
 
 NEEDED_LEAST = (
@@ -73,10 +83,13 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
         out.print(f"starts that reached the best optimum: {cc.starts}")
     if cc.em is not None:
         out.print(f"EM: log-likelihood {cc.em.log_likelihood:.6f}")
+    _describe(out, cc)
     if cc.uncertainty is not None:
         _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
     for note in (*cc.notes, *_notes(cc.uncertainty)):
         out.print(f"note: {plain(note)}")
+    if cc.from_cache:
+        out.print(FROM_CACHE)
     holds = "[bold green]The certificate holds[/]: EM, MAP and PyMC's log posterior agree."
     out.print(holds if cc.passed else "[bold red]The certificate does not hold.[/]")
     headline = cc.headline
@@ -84,6 +97,23 @@ def show_crosscheck(cc: Crosscheck, rows: int) -> None:
     out.print(f"[bold {colour}]{headline.state.name}: {plain(headline.title)}[/]")
     for reason in headline.reasons:
         out.print(f"  [{colour}]because[/] {plain(reason)}")
+
+
+def _describe(out: Console, cc: Crosscheck) -> None:
+    """Print a sentence for each of the first clusters, of a model of this package."""
+    sentences = _sentences(cc)
+    for sentence in sentences[:SENTENCES]:
+        out.print(plain(sentence))
+    if len(sentences) > SENTENCES:
+        out.print(f"({len(sentences) - SENTENCES} more clusters: --json)", style="dim")
+
+
+def _sentences(cc: Crosscheck) -> list[str]:
+    """A sentence for every cluster; why there is none, if draws are not finite; none of a user's model."""
+    try:
+        return [] if cc.mode.spec is None else list(describe(cc).sentences)
+    except InputError as error:
+        return [f"the clusters are not described: {error}"]
 
 
 def show_interrupt(error: KeyboardInterrupt) -> None:
@@ -94,8 +124,7 @@ def show_interrupt(error: KeyboardInterrupt) -> None:
         name = "EM" if isinstance(found, EMFit) else "MAP"
         point = found.to_datatree()["posterior"].to_dataset().isel(chain=0, draw=0)
         dims = {str(key): tuple(map(str, x.dims)) for key, x in point.items()}
-        coords = {str(key): list(x.values) for key, x in point.coords.items() if x.ndim}
-        places = entries({key: point[key].shape for key in dims}, dims, coords)
+        places = entries({key: point[key].shape for key in dims}, dims, labels_in(point))
         values = [point[key].values[index] for key, index in places.values()]
         table = pd.DataFrame({name: values}, index=list(places))
         _parameters(out, table, len(table), f"{name} so far")
@@ -194,6 +223,8 @@ def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
         "log_posterior": cc.mode.log_posterior,
         "notes": [*cc.notes, *_notes(cc.uncertainty)],
+        "clusters": _sentences(cc),
+        "from_cache": cc.from_cache,
         "table": _records(cc.table),
         "uncertainty": None if cc.uncertainty is None else _records(cc.uncertainty.table),
     }
@@ -212,7 +243,7 @@ def show_selection(selection: Selection) -> None:
     shown.add_column("K", justify="right", min_width=k_width)
     fitted = table["n_best"].notna()
     cells = {
-        name: ["-" if pd.isna(value) else _figure(value) for value in column]
+        name: ["-" if pd.isna(value) else _figure(value, str(name)) for value in column]
         for name, column in table.items()
         if name not in ("n_best", "n_init", "notes")
     }
@@ -240,8 +271,9 @@ def show_selection(selection: Selection) -> None:
     out.print(f"{verdict}: {plain(selection.rule)}.")
 
 
-def _figure(value: float) -> str:
-    return f"{value:d}" if isinstance(value, int | np.integer) else f"{value:.2f}"
+def _figure(value: float, name: str) -> str:
+    decimals = 4 if name == "blrt_p" else 2
+    return f"{value:d}" if isinstance(value, int | np.integer) else f"{value:.{decimals}f}"
 
 
 def selection_as_json(selection: Selection) -> dict[str, Any]:

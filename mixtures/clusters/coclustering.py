@@ -21,21 +21,34 @@ BLOCK = 2**22
 """Responsibilities (draws x rows x clusters) held in memory at once."""
 
 
-def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool = False) -> xr.DataArray:
+def coclustering(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> xr.DataArray:
     """Posterior probability, for every pair of rows, that they belong to the same cluster.
 
     The hidden clusters are summed out draw by draw (Rao-Blackwell): the mean
-    over the draws of ``sum_k r_ik r_jk``. Labels do not matter, so the sample
-    need not be aligned.
+    over the draws of ``sum_k r_ik r_jk``. Without known labels the numbers of the
+    clusters do not matter, so the sample need not be aligned.
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         Rows to compare, old or new, at most 5,000; checked and matched as in `responsibilities`.
     tree : xarray.DataTree
         A posterior sample.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells, as in `responsibilities`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: two labelled rows share a cluster or do not. These are
+        numbers of the sample's clusters, so it must be one that was drawn with labels, or aligned.
     progressbar : bool, default False
         Show the progress over the draws.
 
@@ -62,7 +75,7 @@ def coclustering(spec: Mixture, X: Any, tree: xr.DataTree, *, progressbar: bool 
     >>> together.round(2).values.tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
     """
-    spec, data, tree = of_sample(spec, X, tree)
+    spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     n, k = data.n_rows, spec.n_components
     if n > MOST_ROWS:
         raise InputError(

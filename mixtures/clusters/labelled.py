@@ -8,7 +8,7 @@ with the dim ``cluster``.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -17,7 +17,17 @@ import xarray as xr
 
 from mixtures.errors import InputError
 
-__all__ = ["ALIGNED", "EXCHANGEABLE", "FIXED", "RAW", "UNALIGNABLE", "Labelled", "label_state"]
+__all__ = [
+    "ALIGNED",
+    "EXCHANGEABLE",
+    "FIXED",
+    "RAW",
+    "UNALIGNABLE",
+    "Labelled",
+    "anchor",
+    "anchored_of",
+    "label_state",
+]
 
 EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
 """The density of a model is the same in any order of the labels, positive in only one, or neither."""
@@ -25,6 +35,10 @@ EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
 
 ALIGNED, RAW = "aligned", "raw"
 """The labels of a tree are aligned, or as drawn with no known reason against aligning."""
+
+
+ANCHORED = "anchored_clusters"
+"""Attribute of a tree: clusters that have labelled rows, which no alignment moves."""
 
 
 FUNCTION = "function"
@@ -45,6 +59,18 @@ def label_state(tree: xr.DataTree) -> tuple[str, str]:
         return ALIGNED, ""
     state = tree.attrs.get("labels", RAW)
     return (RAW, "") if state not in (FIXED, UNALIGNABLE) else (state, str(tree.attrs.get("labels_why", "")))
+
+
+def anchor(tree: xr.DataTree, anchored: Sequence[int] | np.ndarray) -> xr.DataTree:
+    """Record in a tree which clusters have labelled rows; nothing where none has."""
+    if len(anchored):
+        tree.attrs[ANCHORED] = json.dumps([int(k) for k in anchored])
+    return tree
+
+
+def anchored_of(tree: xr.DataTree) -> np.ndarray:
+    """Clusters of a tree that have labelled rows."""
+    return np.array(json.loads(tree.attrs.get(ANCHORED, "[]")), dtype=np.int64)
 
 
 @dataclass(frozen=True)

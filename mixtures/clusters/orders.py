@@ -1,22 +1,23 @@
 """How the methods of `align` find the order of the clusters in a tree's draws."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import Labelled, inner
+from mixtures.clusters.labelled import Labelled, anchored_of, inner
 from mixtures.clusters.rules import Classified, by_allocations, by_parameters, by_probabilities
+from mixtures.data.reading import as_data
 from mixtures.data.table import Data
-from mixtures.draws import features_of
+from mixtures.draws import features_of, levels_of, named_after
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import recognise, recognise_mixture
 from mixtures.messages import did_you_mean
-from mixtures.trees import entries
+from mixtures.trees import entries, feature_labels, item_dim, labels_in
 from mixtures.types import Array, Params
 
 __all__ = ["METHODS", "find_orders"]
@@ -36,6 +37,11 @@ class Sample:
     def posterior(self) -> xr.Dataset:
         """The draws, with the cluster dim named ``cluster`` in every variable that has it."""
         return self.roles.canonical(self.tree["posterior"].to_dataset())
+
+    @cached_property
+    def anchored(self) -> np.ndarray:
+        """Clusters that have labelled rows: they keep their labels."""
+        return anchored_of(self.tree)
 
     @cached_property
     def labelled(self) -> list[str]:
@@ -62,34 +68,46 @@ class Sample:
             return found
         return found.drop_vars(dims[0], errors="ignore").swap_dims({dims[0]: "cluster"})
 
+    def _recognised(self) -> Mixture:
+        """The model whose parameters these are, of the columns that their dims have for labels."""
+        spec = recognise_mixture(self.dims, self.sizes[2])
+        if spec is None:
+            raise InputError("this posterior is not of a model of this package: give the model, spec=...")
+        return spec.with_columns(feature_labels(self.tree["posterior"].to_dataset()))
+
     def classified(self) -> tuple[Mixture, Data]:
         """Model and rows, for methods that use the classification of the rows."""
-        spec = self.spec or recognise_mixture(self.dims, self.sizes[2])
-        if spec is None:
-            raise InputError("this posterior is not of a GMM or BMM: give the model, spec=...")
+        spec = self.spec or self._recognised()
         if spec.n_components != self.sizes[2] or any(self.dims.get(n) != d for n, d in spec.dims.items()):
             raise InputError(f"the tree does not hold draws of {spec!r}; give the model that was sampled")
-        X = _observed(self.tree) if self.X is None else self.X
-        data = spec.of(features_of(self.tree), whose="the posterior is").read(X, self.weights).compressed
+        spec = named_after(spec.of(features_of(self.tree), whose="the posterior is"), self.tree)
+        data = spec.read(_observed(self.tree) if self.X is None else self.X, self.weights).compressed
         for name, shape in spec.shapes(data.n_features).items():
             if self.posterior[name].shape[2:] != shape:
                 raise InputError(f"X has {data.n_features} columns; the tree's {name} is of others")
         return spec, data
 
 
-def _observed(tree: xr.DataTree) -> np.ndarray:
-    """Rows stored in the tree."""
+def _observed(tree: xr.DataTree) -> Data:
+    """Rows stored in the tree; categories by their codes."""
     group = tree["observed_data"].to_dataset() if "observed_data" in tree.children else xr.Dataset()
     tables = [v for v in group.data_vars.values() if v.ndim == 2]
     if len(tables) != 1:
         raise InputError("the tree's observed_data hold no one table of rows: give the data, X=...")
-    return np.asarray(tables[0].values)
+    posterior, levels = tree["posterior"].to_dataset(), levels_of(tree)
+    if levels is not None:  # those of columns that have none are None
+        own = feature_labels(posterior).get(item_dim(posterior) or "", features_of(tree))
+        at = dict(zip(own, levels, strict=True))
+        levels = tuple(at.get(name) for name in features_of(tree))  # type: ignore[misc]
+    return replace(as_data(np.asarray(tables[0].values)), levels=levels)
 
 
 def _by_parameters(sample: Sample, to: Any) -> np.ndarray:
     family = recognise(sample.dims)
     draws, pivot = _draws_and_pivot(sample, sample.labelled if family is None else list(family.dims), to)
-    return _where_finite(draws, sample.sizes[2], lambda finite: by_parameters(family, finite, pivot))
+    return _where_finite(
+        draws, sample.sizes[2], lambda finite: by_parameters(family, finite, pivot, sample.anchored)
+    )
 
 
 def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
@@ -99,7 +117,9 @@ def _by_rows(rule: Callable[[Classified, Params], np.ndarray]) -> "Method":
         spec, data = sample.classified()
         draws, pivot = _draws_and_pivot(sample, list(spec.dims), to)
         return _where_finite(
-            draws, spec.n_components, lambda finite: rule(Classified(spec, data, finite), pivot)
+            draws,
+            spec.n_components,
+            lambda finite: rule(Classified(spec, data, finite, sample.anchored), pivot),
         )
 
     return method
@@ -109,9 +129,15 @@ def _by_key(sample: Sample, to: Any) -> np.ndarray:
     key = sample.keyed(to) if callable(to) else _entry(sample, to)
     if not isinstance(key, xr.DataArray) or set(key.dims) != {"chain", "draw", "cluster"}:
         raise InputError("a key must give one number per cluster: a DataArray with dims chain, draw, cluster")
-    return _where_finite(
-        {"key": _stacked(key)}, sample.sizes[2], lambda finite: finite["key"].argsort(axis=1, kind="stable")
-    )
+    k = sample.sizes[2]
+    free = np.setdiff1d(np.arange(k), sample.anchored)
+
+    def ascending(finite: Mapping[str, Array]) -> np.ndarray:
+        order = np.tile(np.arange(k), (len(finite["key"]), 1))
+        order[:, free] = free[finite["key"][:, free].argsort(axis=1, kind="stable")]
+        return order
+
+    return _where_finite({"key": _stacked(key)}, k, ascending)
 
 
 Method = Callable[[Sample, Any], np.ndarray]
@@ -177,11 +203,11 @@ def _where_finite(
 def _entry(sample: Sample, key: Any) -> xr.DataArray:
     """Quantity named by a key such as "alpha" or "mu[waiting]"."""
     inner = {name: tuple(dim for dim in dims if dim != "cluster") for name, dims in sample.dims.items()}
-    posterior, coords = sample.posterior, sample.posterior.coords
+    posterior = sample.posterior
     found = entries(
         {name: tuple(posterior.sizes[dim] for dim in inner[name]) for name in sample.labelled},
         inner,
-        {str(dim): list(coords[dim].values) for dims in inner.values() for dim in dims if dim in coords},
+        labels_in(posterior),
     )
     if key not in found:
         raise InputError(

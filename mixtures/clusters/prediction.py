@@ -19,6 +19,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
+from mixtures.trees import feature_labels
 
 __all__ = ["Fitted", "fitted_in", "prediction_table", "select_features"]
 
@@ -85,9 +86,10 @@ def _(tree: xr.DataTree) -> Fitted:
     if spec is None or "feature" not in posterior.coords:
         raise InputError(
             f"the sample is not of a mixture known here: its variables are {', '.join(dims) or 'none'}; they "
-            "need the names and dims that a GMM or BMM has"
+            "need the names and dims that a model of this package has"
         )
-    return Fitted(spec, tuple(map(str, posterior["feature"].values)), tree)
+    labels = feature_labels(posterior)
+    return Fitted(spec.with_columns(labels), labels["feature"], tree)
 
 
 def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -108,14 +110,26 @@ def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.Da
 
 
 def prediction_table(
-    fitted: Fitted, frame: pd.DataFrame, *, ci_prob: float = 0.95, progressbar: bool = False
+    fitted: Fitted,
+    frame: pd.DataFrame,
+    *,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
 ) -> pd.DataFrame:
-    """Most probable cluster of every row, and the probabilities of all clusters, with bounds from draws."""
-    found = responsibilities(fitted.spec, frame, fitted.params, ci_prob=ci_prob, progressbar=progressbar)
+    """Most probable cluster of every row, and the probabilities of all clusters, with bounds from draws.
+
+    The index is that of the frame, called "row" where it has no name.
+    """
+    how: dict[str, Any] = {"ci_prob": ci_prob, "missing": missing, "progressbar": progressbar}
+    found = responsibilities(fitted.spec, frame, fitted.params, labels=labels, **how)
     columns = {"label": found["label"].values, "label_probability": found["label_probability"].values}
     shown = {"responsibilities": "", "lower": "_lower", "upper": "_upper"}
     for k in range(fitted.spec.n_components):
         for name, ending in shown.items():
             if name in found:
                 columns[f"cluster_{k}{ending}"] = found[name].values[:, k]
-    return pd.DataFrame(columns, index=pd.Index(found["obs_id"].values, name="row"))
+    name = frame.index.name or "row"
+    name = "row" if name in columns else name  # a label called "label"
+    return pd.DataFrame(columns, index=pd.Index(found["obs_id"].values, name=name))

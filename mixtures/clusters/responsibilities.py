@@ -10,7 +10,7 @@ from mixtures.arguments import check_kind, check_share
 from mixtures.data.table import Data, chunks
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
-from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.progress import track
 from mixtures.types import Array
@@ -28,6 +28,8 @@ def responsibilities(
     params: Mapping[str, Any] | xr.DataTree,
     *,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     progressbar: bool = False,
 ) -> xr.Dataset:
     """Posterior probability of every cluster for every row, of old or new data.
@@ -37,7 +39,7 @@ def responsibilities(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         Rows to assign, checked as in fitting. Their columns are matched by name to
@@ -48,6 +50,11 @@ def responsibilities(
         Parameters, such as ``em.params``, or an aligned posterior sample.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals from a sample.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells, whose responsibilities come from their observed
+        cells; those of a row without any are the clusters' weights. By default they are refused.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: a labelled row is wholly in its cluster.
     progressbar : bool, default False
         Show the progress over the rows.
 
@@ -83,16 +90,16 @@ def responsibilities(
     [0, 1, 0, 1, 0]
     """
     check_share(ci_prob=ci_prob)
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
     names: tuple[str, ...] = ("responsibilities",)
     if isinstance(params, xr.DataTree):
         names += ("lower", "upper")
-        spec, data, tree = of_sample(spec, X, params)
+        spec, data, tree = of_sample(spec, X, params, missing=missing, labels=labels)
         values = _from_draws(
             Draws.of(spec, data, checked_draws(spec, tree)), data, (1 - ci_prob) / 2, progressbar
         )
     else:
-        data = spec.read(X)
+        data = spec.read(X, missing=missing, labels=labels)
         values = _at_point(spec, data, params)[None]
     label = values[0].argmax(axis=1)
     return xr.Dataset(
@@ -113,9 +120,7 @@ def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
     r = np.empty((data.n_rows, spec.n_components))
     for rows, X in chunks(data, spec.n_components):
         joint = log_joint(X)
-        shares = share_out(joint)
-        refuse_unassigned(data, shares, joint, rows.start)
-        r[rows] = shares.T
+        r[rows] = assigned(data, joint, rows.start).T
     return r
 
 

@@ -6,7 +6,7 @@ under the pivot (ECR), or the label that keeps the classification probabilities 
 the rows nearest to their mean over all draws (Stephens).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,14 +23,20 @@ from mixtures.messages import warn
 from mixtures.types import Array, Params
 
 __all__ = [
+    "Anchors",
     "Classified",
     "assign",
     "by_allocations",
     "by_parameters",
     "by_probabilities",
     "match_params",
+    "pinned",
     "sweep",
 ]
+
+Anchors = Sequence[int] | np.ndarray
+"""Clusters that have labelled rows, whose labels are therefore fixed."""
+
 
 DRAWS_AT_ONCE = 256
 """Draws whose pairwise divergences are held in memory at once."""
@@ -66,21 +72,40 @@ def assign(cost: Array) -> np.ndarray:
     return order.reshape(cost.shape[:-1])
 
 
-def match_params(family: Family, params: Params, pivot: Params) -> np.ndarray:
-    """Order of clusters that makes ``params (..., K, ...)`` closest to ``pivot``, shape (..., K)."""
-    return assign(family.divergence(params, pivot))
+def pinned(cost: Array, anchored: Anchors) -> Array:
+    """Costs (..., K, K) under which anchored clusters keep their labels.
+
+    Examples
+    --------
+    >>> assign(pinned(np.array([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0], [0.0, 1.0, 2.0]]), [1])).tolist()
+    [2, 1, 0]
+    """
+    if not len(anchored):
+        return cost
+    free = ~np.isin(np.arange(cost.shape[-1]), anchored)
+    return np.where(np.diag(~free), 0.0, np.where(free[:, None] & free, cost, np.inf))
 
 
-def by_parameters(family: Family | None, draws: Params, pivot: Params) -> np.ndarray:
+def match_params(family: Family, params: Params, pivot: Params, anchored: Anchors = ()) -> np.ndarray:
+    """Order of clusters that makes ``params (..., K, ...)`` closest to ``pivot``, shape (..., K).
+
+    Anchored clusters keep their places.
+    """
+    return assign(pinned(family.divergence(params, pivot), anchored))
+
+
+def by_parameters(family: Family | None, draws: Params, pivot: Params, anchored: Anchors = ()) -> np.ndarray:
     """Orders (draws, K) that minimise the total divergence from the pivot's clusters of the same label.
 
     Without a family the divergence is a standardised distance over all arrays.
     """
     if family is None:
-        return _by_distance(draws, pivot)
+        return _by_distance(draws, pivot, anchored)
     n_draws = len(next(iter(draws.values())))
     blocks = (slice(i, i + DRAWS_AT_ONCE) for i in range(0, n_draws, DRAWS_AT_ONCE))
-    return np.concatenate([match_params(family, {k: x[b] for k, x in draws.items()}, pivot) for b in blocks])
+    return np.concatenate(
+        [match_params(family, {k: x[b] for k, x in draws.items()}, pivot, anchored) for b in blocks]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +120,14 @@ class Classified:
         Rows, with their weights if they have any.
     draws : dict of ndarray, shape (S, ...)
         Parameters of every draw.
+    anchored : sequence of int
+        Clusters whose labels are fixed.
     """
 
     spec: Mixture
     data: Data
     draws: Params
+    anchored: Anchors = ()
 
     @property
     def n_draws(self) -> int:
@@ -148,7 +176,7 @@ def by_allocations(classified: Classified, pivot: Params) -> np.ndarray:
     order = np.empty((classified.n_draws, len(labels)), dtype=np.intp)
     for block, probabilities in classified.blocks():
         allocated = probabilities.argmax(axis=1)[:, None] == labels
-        order[block] = assign(-(allocated @ members.T))
+        order[block] = assign(pinned(-(allocated @ members.T), classified.anchored))
     return order
 
 
@@ -176,12 +204,13 @@ def sweep(classified: Classified, mean: Array) -> tuple[np.ndarray, Array]:
     order = np.empty((classified.n_draws, len(mean)), dtype=np.intp)
     total = np.zeros_like(mean)
     for block, probabilities in classified.blocks():
-        order[block] = assign(-(probabilities @ log_mean.T))  # the entropy of a draw is the same in any order
+        cost = -(probabilities @ log_mean.T)  # the entropy of a draw is the same in any order
+        order[block] = assign(pinned(cost, classified.anchored))
         total += np.take_along_axis(probabilities, order[block][..., None], axis=1).sum(axis=0)
     return order, total / classified.n_draws
 
 
-def _by_distance(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> np.ndarray:
+def _by_distance(draws: Mapping[str, Array], pivot: Mapping[str, Array], anchored: Anchors) -> np.ndarray:
     """Orders (draws, K) of least squared distance from the pivot, with every entry standardised.
 
     The unit is the spread within matched clusters, so that entries which do not
@@ -193,9 +222,10 @@ def _by_distance(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> np.n
     targets = {name: pivot[name].reshape(k, -1) for name in draws}
     flat, target = (np.concatenate(list(each.values()), axis=-1) for each in (parts, targets))
     spread = _positive(flat.std(axis=(0, 1)), 1.0)
-    starts = [assign(_squared(flat, target, spread))]
+    starts = [assign(pinned(_squared(flat, target, spread), anchored))]
     for name, x in parts.items() if len(parts) > 1 else ():
-        starts.append(assign(_squared(x, targets[name], _positive(x.std(axis=(0, 1)), 1.0))))
+        squared = _squared(x, targets[name], _positive(x.std(axis=(0, 1)), 1.0))
+        starts.append(assign(pinned(squared, anchored)))
 
     def within(order: np.ndarray) -> Array:
         matched = np.take_along_axis(flat, order[..., None], axis=1)
@@ -203,7 +233,7 @@ def _by_distance(draws: Mapping[str, Array], pivot: Mapping[str, Array]) -> np.n
 
     def settled(order: np.ndarray) -> np.ndarray:
         for _ in range(SWEEPS):
-            before, order = order, assign(_squared(flat, target, within(order)))
+            before, order = order, assign(pinned(_squared(flat, target, within(order)), anchored))
             if np.array_equal(order, before):
                 break
         return order

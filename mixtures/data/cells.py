@@ -1,6 +1,7 @@
 """Cells as numbers: missing or masked cells become NaN, and cells that are not numbers are refused."""
 
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -10,9 +11,52 @@ import numpy as np
 from narwhals.dependencies import is_pandas_series
 
 from mixtures.errors import InputError
-from mixtures.messages import ADVICE, kind_of, named, shown, why_no_array, why_no_number
+from mixtures.messages import ADVICE, cell_at, kind_of, named, shortened, shown, why_no_array, word_among
 
-__all__ = ["as_array", "as_column", "as_floats", "as_numbers"]
+__all__ = ["NotNumbers", "as_array", "as_column", "as_floats", "as_numbers", "refuse_columns", "uncovered"]
+
+
+class NotNumbers(InputError):
+    """A column that holds something else than numbers.
+
+    Attributes
+    ----------
+    feature : str
+        Name of the column.
+    what : str
+        What it holds: "text", "dates or times".
+    where : str
+        A cell and its row in words, if that helps.
+    """
+
+    feature: str = ""
+    what: str = ""
+    where: str = ""
+
+    @classmethod
+    def of(cls, feature: str, what: str, where: str = "") -> "NotNumbers":
+        """Word what a column holds."""
+        advice = ADVICE.get(what, ADVICE["text"])
+        place = f" ({where})" if where else ""
+        error = cls(f"column {named(feature)} holds {what}{place}; {advice}")
+        error.feature, error.what, error.where = feature, what, where
+        return error
+
+
+def refuse_columns(errors: Sequence[NotNumbers]) -> None:
+    """Refuse columns that do not hold numbers, all at once."""
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise errors[0]
+    parts = []
+    for what in dict.fromkeys(error.what for error in errors):
+        own = [error for error in errors if error.what == what]
+        names = shortened([error.feature for error in own])
+        place = f" ({own[0].where})" if own[0].where else ""
+        verb = "hold" if len(own) > 1 else "holds"
+        parts.append(f"column{'s' * (len(own) > 1)} {names} {verb} {what}{place}")
+    raise InputError(f"{', '.join(parts)}; drop these columns or encode them as numbers")
 
 
 def as_array(X: Any) -> np.ndarray:
@@ -21,7 +65,7 @@ def as_array(X: Any) -> np.ndarray:
         return X
     _check_labels_of_rows(X)
     try:
-        values = _uncovered(X)
+        values = uncovered(X)
         array = np.asarray(values)
         if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
             array = np.array(values, dtype=object)  # otherwise numbers beside a text would become text too
@@ -50,11 +94,12 @@ def as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) 
     if column.dtype.kind in "biuf":
         return column
     if column.dtype.kind in "mM":  # as objects, some would turn into plain integers
-        raise InputError(f"column {named(feature)} holds dates or times; {ADVICE['dates or times']}")
+        raise NotNumbers.of(feature, "dates or times")
     cells = column.astype(object)
     floats, bad = _floats(cells)
     if bad is not None:
-        raise InputError(why_no_number(cells, bad, feature, obs_id, first))
+        place = word_among(cells, bad)
+        raise NotNumbers.of(feature, kind_of(cells[bad]), cell_at(cells[place], place, obs_id, first))
     return floats
 
 
@@ -79,7 +124,7 @@ def as_numbers(value: Any, subject: str) -> np.ndarray:
     """
     given = nw.from_native(value, series_only=True, pass_through=True)
     try:
-        array = as_column(given, "0") if isinstance(given, nw.Series) else _uncovered(as_array(given))
+        array = as_column(given, "0") if isinstance(given, nw.Series) else uncovered(as_array(given))
     except InputError as error:
         raise InputError(f"{subject} an array of numbers: {error}") from error
     if array.dtype.kind in "biuf":
@@ -126,10 +171,10 @@ def _is_masked(cell: Any) -> bool:
     return isinstance(cell, np.ma.MaskedArray) and cell.ndim == 0 and bool(cell.mask)
 
 
-def _uncovered(X: Any) -> Any:
-    """Replace masked cells of nested lists by NaN or None."""
+def uncovered(X: Any) -> Any:
+    """Replace masked cells of arrays, or of lists of them, by NaN or None."""
     if isinstance(X, list | tuple):
-        return [_uncovered(x) for x in X]
+        return [uncovered(x) for x in X]
     if not isinstance(X, np.ma.MaskedArray):
         return X
     mask = np.ma.getmaskarray(X)

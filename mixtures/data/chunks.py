@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtures.data.reading import as_data
+from mixtures.data.levels import Categories
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data, row_labels
 from mixtures.errors import InputError
@@ -28,10 +29,14 @@ class Chunks(Blocks):
         Returns an iterable of the same tables whenever it is called.
     weights : ndarray, shape (n,), or None
         Frequency weights.
+    categories : bool or frozenset
+        Whether cells are the levels of categories, or in which columns they are; every chunk then has
+        codes of its own.
     """
 
     opened: Callable[[], Iterable[Any]]
     weights: np.ndarray | None
+    categories: Categories = False
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
         """Sum of ``f(block)`` over the chunks, from the first to the last."""
@@ -55,7 +60,9 @@ class Chunks(Blocks):
     def _blocks(self) -> Iterator[Data]:
         """Chunks of one pass, checked against those of the first pass."""
         place = 0
-        for block in checked_blocks(self.opened):
+        for block in checked_blocks(
+            self.opened, INTEGRATE if self.has_missing else None, categories=self.categories
+        ):
             if place == len(self.sizes) or block.n_rows != self.sizes[place]:
                 break
             place += 1
@@ -85,7 +92,9 @@ def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "
     return labels if labels.is_unique or labels.equals(weights.index) else pd.RangeIndex(len(labels))
 
 
-def checked_blocks(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
+def checked_blocks(
+    opened: Callable[[], Iterable[Any]], missing: str | None = None, *, categories: Categories = False
+) -> Iterator[Data]:
     """Yield every chunk that has rows as a checked block that knows its position."""
     tables = opened()
     if not isinstance(tables, Iterable) or hasattr(tables, "__array__"):
@@ -96,7 +105,7 @@ def checked_blocks(opened: Callable[[], Iterable[Any]]) -> Iterator[Data]:
         shape = getattr(table, "shape", ())
         if not (shape and shape[0] == 0):
             try:
-                block = as_data(table, first=first)
+                block = as_data(table, missing=missing, first=first, categories=categories)
                 check_two_dimensions(table)
             except InputError as error:
                 raise InputError(f"chunk {place}: {error}") from error

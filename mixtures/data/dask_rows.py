@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from narwhals.dependencies import is_pandas_series
 
+from mixtures.data.levels import Categories
 from mixtures.data.reading import as_data, check_total, check_weights, labels_from
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data
@@ -121,7 +122,9 @@ def _is_loss(client: Any, error: Exception) -> bool:
     return client.status != "running" or isinstance(error, CancelledError | KilledWorker | CommClosedError)
 
 
-def dask_rows(X: Any, weights: Any = None) -> DaskRows:
+def dask_rows(
+    X: Any, weights: Any = None, *, missing: str | None = None, categories: Categories = False
+) -> DaskRows:
     """Read and check a Dask collection where it is.
 
     Parameters
@@ -132,6 +135,11 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     weights : array_like or Dask array, shape (n,), optional
         Frequency weights; a Dask array or Series in the same blocks stays where it is. With a
         DataFrame, a Series is matched to the rows by its index.
+    missing : {None, "integrate"}, optional
+        Whether cells may be missing, as in `mixtures.data.reading.as_data`.
+    categories : bool or frozenset, default False
+        Whether cells are the levels of categories, or in which columns they are, by name or position; every
+        block then has codes of its own.
 
     Returns
     -------
@@ -147,11 +155,12 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
     """
     dask, client = import_dask(), _client()
     tables, labelled = _tables(X), hasattr(X, "divisions")
-    read = dask.persist(*_tasks(_read, tables, [X.ndim == 1] * len(tables)))
+    how = X.ndim == 1, missing, categories
+    read = dask.persist(*_tasks(_read, tables, *([x] * len(tables) for x in how)))
     reports = _computed(client, _tasks(_report, read))
-    sizes = [n for n, _, _ in reports]
+    sizes = [n for n, *_ in reports]
     firsts = [int(n) for n in np.cumsum([0, *sizes[:-1]])]
-    _refuse_bad(client, X.ndim == 1, tables, reports, firsts)
+    _refuse_bad(client, how, tables, reports, firsts)
     kept = [i for i, n in enumerate(sizes) if n > 0]
     labels = None
     if labelled and is_pandas_series(weights):
@@ -170,7 +179,10 @@ def dask_rows(X: Any, weights: Any = None) -> DaskRows:
             if isinstance(total, InputError):
                 raise InputError(f"partition {i}: {total}")
         totals = check_total(np.array(weighed))
-    return DaskRows(reports[kept[0]][1], np.array(sizes)[kept], totals, blocks, client=client)
+    has_missing = any(holes for *_, holes in reports)
+    return DaskRows(
+        reports[kept[0]][1], np.array(sizes)[kept], totals, blocks, client=client, has_missing=has_missing
+    )
 
 
 def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
@@ -180,13 +192,17 @@ def _tasks(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
 
 
 def _refuse_bad(
-    client: Any, is_column: bool, tables: Sequence[Any], reports: Sequence[Any], firsts: Sequence[int]
+    client: Any,
+    how: tuple[bool, str | None, Categories],
+    tables: Sequence[Any],
+    reports: Sequence[Any],
+    firsts: Sequence[int],
 ) -> None:
     """Refuse the first block that is not a table, or that differs from those before it."""
     expected: tuple[str, ...] = ()
-    for i, (_, features, is_bad) in enumerate(reports):
+    for i, (_, features, is_bad, _) in enumerate(reports):
         if is_bad:  # read it again, now that the number of rows before it is known
-            (error,) = _computed(client, _tasks(_read, [tables[i]], [is_column], [firsts[i]]))
+            (error,) = _computed(client, _tasks(_read, [tables[i]], *([x] for x in how), [firsts[i]]))
             raise InputError(f"partition {i}: {error}")
         if features:
             expected = expected or features
@@ -234,12 +250,14 @@ def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: "pd.Index | N
 # What runs on the workers. Bad input is returned as a value, so that the first bad block is the one reported.
 
 
-def _read(table: Any, is_column: bool, first: int = 0) -> Data | InputError | None:
+def _read(
+    table: Any, is_column: bool, missing: str | None, categories: Categories, first: int = 0
+) -> Data | InputError | None:
     shape = getattr(table, "shape", ())
     if shape and shape[0] == 0:
         return None
     try:
-        data = as_data(table, first=first)
+        data = as_data(table, missing=missing, first=first, categories=categories)
         if not is_column:
             check_two_dimensions(table)
         return data
@@ -247,11 +265,11 @@ def _read(table: Any, is_column: bool, first: int = 0) -> Data | InputError | No
         return error
 
 
-def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool]:
-    """Number of rows, the columns, and whether the block is bad."""
+def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool, bool]:
+    """Number of rows, the columns, whether the block is bad, and whether cells are missing."""
     if isinstance(block, Data):
-        return block.n_rows, block.features, False
-    return 0, (), block is not None
+        return block.n_rows, block.features, False, block.has_missing
+    return 0, (), block is not None, False
 
 
 def _labels(block: Data) -> np.ndarray:

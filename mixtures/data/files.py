@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_repeats
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, shortened
@@ -42,6 +43,7 @@ def read_table(
     separator: str | None = None,
     header: bool | None = None,
     index: str | None = None,
+    numerals: Numerals = AS_IN_PYTHON,
 ) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
@@ -62,6 +64,9 @@ def read_table(
     index : str, optional
         The column of row labels, which is not a feature. By default a first column without a name that
         numbers the rows, and in Parquet the labels that pandas wrote.
+    numerals : Numerals
+        How numbers are written in a text file: by default with points before decimals and nothing between
+        thousands.
 
     Returns
     -------
@@ -92,8 +97,9 @@ def read_table(
     if suffix not in (*SEPARATORS, *_PARQUET):
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
-    if suffix in _PARQUET and (separator is not None or header is not None):
-        what = "separator" if separator is not None else "header"
+    told = {"separator": separator, "header": header, "decimal or thousands": not numerals.usual or None}
+    if suffix in _PARQUET and any(value is not None for value in told.values()):
+        what = next(name for name, value in told.items() if value is not None)
         raise InputError(f"{path} is not a text file: it has no {what}; leave it out")
     if suffix in _PARQUET and is_pipe:
         raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
@@ -107,7 +113,7 @@ def read_table(
     if not content:
         raise InputError(f"{path} is empty")
     separator = _checked(separator) or SEPARATORS[suffix]
-    table = read_text(content, separator, str(path), header=header, index=index)
+    table = read_text(content, separator, str(path), header=header, index=index, numerals=numerals)
     return table[choose_columns(list(table.columns), columns, exclude)]
 
 
@@ -118,13 +124,14 @@ def read_stream(
     separator: str | None = None,
     header: bool | None = None,
     index: str | None = None,
+    numerals: Numerals = AS_IN_PYTHON,
 ) -> pd.DataFrame:
     """Read CSV from an open stream, such as standard input; the keywords are those of `read_table`."""
     check_reading(header, index)
     content = _content(stream, name)
     if not content:
         raise InputError(f"{name} is empty")
-    return read_text(content, _checked(separator) or ",", name, header=header, index=index)
+    return read_text(content, _checked(separator) or ",", name, header=header, index=index, numerals=numerals)
 
 
 def check_reading(

@@ -5,20 +5,19 @@ array, and ``0, 1, ...`` or ``column_0, column_1, ...`` for a pandas or polars f
 made from one. If one side has no names, columns are matched by position.
 """
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from mixtures.data.rows import Blocks, Rows
+from mixtures.data.rows import Blocks, Rows, Viewed
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, shortened
 
-__all__ = ["has_names", "in_order", "matched", "places"]
+__all__ = ["columns_of", "has_names", "in_order", "matched", "places"]
 
 OF_FRAMES = ("", "column_")
 
@@ -149,58 +148,43 @@ def matched[R: Rows](rows: R, fitted: Sequence[str], X: Any, *, whose: str = "th
     order = places(rows.features, fitted, labelled=is_frame or names, names=names, whose=whose)
     if order == sorted(order):
         return rows
+    return columns_of(rows, order)
+
+
+def columns_of[R: Rows](rows: R, order: Sequence[int]) -> R:
+    """Rows of these columns, or of some of them, in this order."""
     features = tuple(rows.features[j] for j in order)
     if isinstance(rows, Blocks):
-        return Reordered(features, rows.sizes, rows.totals, rows, tuple(order))  # type: ignore[return-value]
-    return _reordered(rows, order, features)  # type: ignore[arg-type, return-value]
+        kept = {"has_missing": rows.has_missing}
+        return Reordered(features, rows.sizes, rows.totals, rows, tuple(order), **kept)  # type: ignore[return-value]
+    return _reordered(order, features, rows)  # type: ignore[arg-type, return-value]
 
 
-def _reordered(data: Data, order: Sequence[int], features: tuple[str, ...]) -> Data:
+def _reordered(order: Sequence[int], features: tuple[str, ...], data: Data) -> Data:
     values = np.ascontiguousarray(data.values[:, order])
     values.flags.writeable = False
-    return replace(data, values=values, features=features)
+    levels = None if data.levels is None else tuple(data.levels[j] for j in order)
+    return replace(data, values=values, features=features, levels=levels)
 
 
 @dataclass(frozen=True, eq=False)
-class Reordered(Blocks):
-    """Blocks whose columns are reordered whenever they are read.
+class Reordered(Viewed):
+    """Blocks whose columns are picked and put in order whenever they are read.
 
     Attributes
     ----------
-    rows : Blocks
-        The blocks as they come.
     order : tuple of int
         Position of each column among theirs.
     """
 
-    rows: Blocks
     order: tuple[int, ...]
 
     @property
-    def side_by_side(self) -> bool:  # type: ignore[override]
-        """Whether blocks are worked on at the same time."""
-        return self.rows.side_by_side
+    def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
+        """The labels of every column's levels; None for numbers."""
+        return None if self.rows.levels is None else tuple(self.rows.levels[j] for j in self.order)
 
     @property
-    def compressed(self) -> Self:
-        """The same rows, with repeated rows counted once if that pays."""
-        rows = self.rows.compressed
-        return self if rows is self.rows else replace(self, sizes=rows.sizes, totals=rows.totals, rows=rows)
-
-    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
-        """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
-        return self.rows.each(partial(_answer_to, f, self.order, self.features), given)
-
-    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
-        """Sum of ``f(block)`` over the blocks, always in the same order."""
-        return self.rows.sum_over(partial(_answer, f, self.order, self.features), add)
-
-
-def _answer[T](f: Callable[[Data], T], order: tuple[int, ...], features: tuple[str, ...], block: Data) -> T:
-    return f(_reordered(block, order, features))
-
-
-def _answer_to(
-    f: Callable[[Data, Any], Any], order: tuple[int, ...], features: tuple[str, ...], block: Data, x: Any
-) -> Any:
-    return f(_reordered(block, order, features), x)
+    def view(self) -> Callable[[Data], Data]:
+        """These columns in this order."""
+        return partial(_reordered, self.order, self.features)

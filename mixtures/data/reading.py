@@ -1,6 +1,7 @@
 """Tables read into checked arrays of numbers."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,31 @@ import numpy as np
 from narwhals.dependencies import is_pandas_series
 from scipy import sparse
 
-from mixtures.data.cells import as_array, as_column, as_floats, as_numbers
-from mixtures.data.table import BLOCK_ROWS, LARGEST_TOTAL, Data, read_only, row_labels, weight_places
+from mixtures.data.cells import (
+    NotNumbers,
+    as_array,
+    as_column,
+    as_floats,
+    as_numbers,
+    refuse_columns,
+    uncovered,
+)
+from mixtures.data.known_labels import check_labels
+from mixtures.data.levels import Categories, as_codes, declared_in, is_categorical
+from mixtures.data.table import BLOCK_ROWS, LARGEST_TOTAL, Data, places_by_index, read_only, row_labels
 from mixtures.errors import InputError
 from mixtures.messages import named
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+INTEGRATE = "integrate"
+"""What callers say if missing cells are to be integrated out."""
+
+
+OR_INTEGRATE = f', or pass missing="{INTEGRATE}" (--missing {INTEGRATE} on the command line)'
+"""What may also be done about missing cells."""
 
 
 def elsewhere(X: Any) -> str:
@@ -28,7 +47,15 @@ def elsewhere(X: Any) -> str:
     return f"a {type(X).__name__} of tables" if is_chunked else ""
 
 
-def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
+def as_data(
+    X: Any,
+    weights: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    first: int = 0,
+    categories: Categories = False,
+) -> Data:
     """Check a table and read it as float64.
 
     Parameters
@@ -41,8 +68,18 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
         Frequency weights, read by the rules for cells: true counts a row and false does not. A pandas
         Series is matched by its index to the rows of a pandas frame; a ``Data`` keeps its own weights if
         none are given.
+    missing : {None, "integrate"}, optional
+        Whether cells may be missing: NaN, None, ``pandas.NA``, nulls and masked cells. They are NaN in the
+        table, and everything below integrates them out.
+    labels : array_like, shape (n,), optional
+        The known cluster of every row, from 0; -1, NaN, None or ``pandas.NA`` where it is not known. A
+        pandas Series is matched like weights; a ``Data`` keeps its own labels if none are given.
     first : int, default 0
         Position of the first row, where X is a chunk of something larger.
+    categories : bool or frozenset, default False
+        Whether cells are the levels of categories, or in which columns they are, by name or position: text,
+        whole numbers or booleans. The table has their codes, and the levels. Those that a pandas
+        categorical or a polars enum declares are kept, whether or not they occur.
 
     Returns
     -------
@@ -54,20 +91,26 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
     ------
     InputError
         If X is empty, sparse, lazy, ragged or has more than two dimensions, if two columns share a name, if
-        a cell is missing, infinite or not a real number, or if X is a Dask collection or comes in chunks,
-        which `mixtures.data.sources.as_rows` reads.
+        a cell is infinite, not a real number, or missing where none may be, or if X is a Dask collection or
+        comes in chunks, which `mixtures.data.sources.as_rows` reads.
 
     Examples
     --------
     >>> as_data([[1, 2], [3, 4]]).features
     ('x0', 'x1')
     >>> import pandas as pd
-    >>> as_data(pd.DataFrame({"waiting": [79.0, float("nan")]}))
+    >>> as_data(pd.DataFrame({"x": [79.0, float("nan")]}))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    mixtures.errors.InputError: row 1, column 'waiting' is NaN or null; drop or impute it
+    mixtures.errors.InputError: row 1, column 'x' is NaN or null; drop or impute it...
     """
+    check_missing(missing)
+    if labels is not None:
+        if what := elsewhere(labels):
+            raise InputError(f"labels are {what}; pass one array in memory")
+        data = as_data(X, weights, missing=missing, first=first, categories=categories)
+        return replace(data, labels=check_labels(labels, data, row_labels(X)))
     if weights is not None:
-        data = as_data(X, first=first)
+        data = as_data(X, missing=missing, first=first, categories=categories)
         weighed = check_weights(weights, data.n_rows, first, row_labels(X))
         return replace(data, weights=check_total(weighed))
     if isinstance(X, Data):
@@ -94,11 +137,25 @@ def as_data(X: Any, weights: Any = None, *, first: int = 0) -> Data:
         raise InputError(f"the data are lazy ({type(X).__name__}); collect them into a table first")
 
     is_frame = isinstance(frame, nw.DataFrame | nw.Series)
-    data = _read_frame(frame, first) if is_frame else _read_array(X, first)
+    data = _read_frame(frame, first, categories) if is_frame else _read_array(X, first, missing, categories)
+    coded = data.levels is not None and any(own is not None for own in data.levels)
+    data = data if coded else replace(data, levels=None)
     if not all(np.isfinite(block).all() for _, block in data.blocks(BLOCK_ROWS)):
-        _refuse(np.isnan(data.values), "NaN or null", data)
+        holes = np.isnan(data.values)
+        if missing is None:
+            _refuse(holes, "NaN or null", data, OR_INTEGRATE)
         _refuse(np.isinf(data.values), "infinite", data)
+        return replace(data, has_missing=bool(holes.any()))
     return data
+
+
+def check_missing(missing: Any) -> None:
+    """Refuse another way of dealing with missing cells."""
+    if missing is not None and not (isinstance(missing, str) and missing == INTEGRATE):
+        raise InputError(
+            f"missing={missing!r:.80}: it is None, which refuses missing cells, or 'integrate', which "
+            "integrates them out of the likelihood"
+        )
 
 
 def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index | None" = None) -> np.ndarray:
@@ -111,7 +168,7 @@ def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index |
     if is_pandas_series(weights):
         import pandas as pd
 
-        array = array[weight_places(weights.index, labels, pd.RangeIndex(first, first + n_rows))]
+        array = array[places_by_index(weights.index, labels, pd.RangeIndex(first, first + n_rows))]
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(bad):
         place, value = first + bad[0], array[bad[0]]
@@ -139,7 +196,21 @@ def labels_from(labels: np.ndarray, first: int) -> np.ndarray:
     return read_only(labels + first if counted else labels)
 
 
-def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
+Reader = Callable[..., tuple[np.ndarray, tuple[Any, ...] | None]]
+"""Cells of a column to numbers, and their levels if they are categories."""
+
+
+def _as_numbers(
+    column: np.ndarray, feature: str, obs_id: np.ndarray, first: int, declared: Any = None
+) -> tuple[np.ndarray, None]:
+    return as_floats(column, feature, obs_id, first), None
+
+
+def _reader(categories: Categories, feature: str, place: int) -> Reader:
+    return as_codes if is_categorical(categories, feature, place) else _as_numbers
+
+
+def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int, categories: Categories) -> Data:
     if isinstance(frame, nw.Series):
         frame = (frame.alias("x0") if frame.name in (None, "") else frame).to_frame()
     _check_shape(frame.shape)
@@ -161,13 +232,20 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int) -> Data:
         obs_id = index.to_numpy()
 
     obs_id = labels_from(obs_id, first)
-    values = np.empty(frame.shape)
+    values, levels, refused = np.empty(frame.shape), [], []
     for j, (feature, column) in enumerate(zip(features, frame.iter_columns(), strict=True)):
-        values[:, j] = as_floats(as_column(column, feature), feature, obs_id, first)
-    return Data(read_only(values), features, obs_id, first=first)
+        read = _reader(categories, feature, j)
+        try:
+            values[:, j], own = read(as_column(column, feature), feature, obs_id, first, declared_in(column))
+        except NotNumbers as error:
+            refused.append(error)
+        else:
+            levels.append(own)
+    refuse_columns(refused)
+    return Data(read_only(values), features, obs_id, first=first, levels=tuple(levels))
 
 
-def _read_array(X: Any, first: int) -> Data:
+def _read_array(X: Any, first: int, missing: str | None, categories: Categories) -> Data:
     array = as_array(X)
     if array.ndim == 0:
         kind = type(X).__name__
@@ -180,17 +258,22 @@ def _read_array(X: Any, first: int) -> Data:
     features = tuple(f"x{j}" for j in range(d))
     obs_id = read_only(np.arange(first, first + n))
     if isinstance(array, np.ma.MaskedArray):
-        _refuse(np.ma.getmaskarray(array), "masked", Data(array, features, obs_id, first=first))
-        array = array.data
+        if missing is None:
+            masked = Data(array, features, obs_id, first=first)
+            _refuse(np.ma.getmaskarray(array), "masked", masked, OR_INTEGRATE)
+        array = uncovered(array)
 
-    if array.dtype.kind in "biuf":
+    levels: list[tuple[Any, ...] | None] = []
+    if array.dtype.kind in "biuf" and not categories:
         with np.errstate(over="ignore"):  # a long double; refused later, with its place
             values = np.ascontiguousarray(array, dtype=np.float64)
     else:
         values = np.empty((n, d))
         for j, feature in enumerate(features):
-            values[:, j] = as_floats(array[:, j], feature, obs_id, first)
-    return Data(read_only(values), features, obs_id, first=first)
+            read = _reader(categories, feature, j)
+            values[:, j], own = read(array[:, j], feature, obs_id, first)
+            levels.append(own)
+    return Data(read_only(values), features, obs_id, first=first, levels=tuple(levels))
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
@@ -201,9 +284,9 @@ def _check_shape(shape: tuple[int, ...]) -> None:
             raise InputError(f"the data have no {what} (shape {shape}); pass at least one row and one column")
 
 
-def _refuse(mask: np.ndarray, what: str, data: Data) -> None:
+def _refuse(mask: np.ndarray, what: str, data: Data, more: str = "") -> None:
     count = np.count_nonzero(mask)
     if count == 1:
-        raise InputError(f"{data.locate(mask)} is {what}; drop or impute it")
+        raise InputError(f"{data.locate(mask)} is {what}; drop or impute it{more}")
     if count > 1:
-        raise InputError(f"{count} cells are {what}: {data.locate(mask)}; drop or impute them")
+        raise InputError(f"{count} cells are {what}: {data.locate(mask)}; drop or impute them{more}")

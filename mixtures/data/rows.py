@@ -22,17 +22,17 @@ them from what a user passes.
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from mixtures.data.table import BLOCK_ROWS, Data
+from mixtures.data.table import BLOCK_ROWS, Data, Drawn
 from mixtures.errors import InputError
 from mixtures.messages import shortened
 
-__all__ = ["Blocks", "Rows", "check_alike", "check_two_dimensions", "means", "sum_once"]
+__all__ = ["Blocks", "Rows", "Viewed", "check_alike", "check_two_dimensions", "means", "sum_once"]
 
 
 class Rows(Protocol):
@@ -55,6 +55,14 @@ class Rows(Protocol):
         """Number of rows counted with their weights: n, or the sum of the weights."""
 
     @property
+    def has_missing(self) -> bool:
+        """Whether cells are missing, and to be integrated out."""
+
+    @property
+    def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
+        """The labels of every column's levels, of which the values are the codes; None for one of numbers."""
+
+    @property
     def compressed(self) -> "Rows":
         """The same rows, with repeated rows counted once if that pays."""
 
@@ -65,7 +73,7 @@ class Rows(Protocol):
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
         """Sum of ``f(block)`` over the blocks of rows, always in the same order."""
 
-    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+    def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
         """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight."""
 
 
@@ -78,14 +86,20 @@ def sum_once[T](rows: Rows, key: Any, f: Callable[[Data], T]) -> T:
 
 
 def means(rows: Rows) -> np.ndarray:
-    """Weighted mean of every column, shape (D,)."""
-    return np.asarray(sum_once(rows, "column sums", _column_sums) / rows.total)
+    """Weighted mean of the observed cells of every column, shape (D,)."""
+    sums = sum_once(rows, "column sums", _column_sums)
+    return np.asarray(sums[0] / (sums[1] if rows.has_missing else rows.total))
 
 
 def _column_sums(data: Data) -> np.ndarray:
-    total = np.zeros(data.n_features)
+    """Sum and number of the observed cells of every column, with their weights (2, D)."""
+    total = np.zeros((2, data.n_features))
     for place, block in data.blocks(BLOCK_ROWS):
-        total += block.sum(axis=0) if data.weights is None else data.weights[place] @ block
+        weights = None if data.weights is None else data.weights[place]
+        observed = np.where(np.isnan(block), 0, block) if data.has_missing else block
+        total[0] += observed.sum(axis=0) if weights is None else weights @ observed
+        seen = ~np.isnan(block)
+        total[1] += seen.sum(axis=0) if weights is None else weights @ seen
     return total
 
 
@@ -101,6 +115,8 @@ class Blocks(ABC):
         Number of rows of every block.
     totals : ndarray, shape (B,), or None
         Weight of every block, if rows have weights.
+    has_missing : bool
+        Whether cells are missing, and to be integrated out.
     """
 
     side_by_side: ClassVar[bool] = False
@@ -109,6 +125,12 @@ class Blocks(ABC):
     features: tuple[str, ...]
     sizes: np.ndarray
     totals: np.ndarray | None
+    has_missing: bool = field(default=False, kw_only=True)
+
+    @property
+    def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
+        """The labels of every column's levels, of which the values are the codes; None for one of numbers."""
+        return None
 
     @cached_property
     def sums(self) -> dict[Any, Any]:
@@ -143,7 +165,7 @@ class Blocks(ABC):
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
         """Sum of ``f(block)`` over the blocks, always in the same order."""
 
-    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+    def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
         """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight.
 
         The same seed draws the same rows as `Data.subsample`, wherever they are.
@@ -151,7 +173,7 @@ class Blocks(ABC):
         if self.n_rows <= size:
             parts = self.each(_whole, [True] * len(self.sizes))
             weights = None if self.totals is None else np.concatenate([w for _, w in parts])
-            return np.concatenate([x for x, _ in parts]), weights
+            return Drawn(np.concatenate([x for x, _ in parts]), weights)
         if self.totals is None:
             ends = np.cumsum(self.sizes)
             drawn = rng.choice(self.n_rows, size, replace=False)
@@ -166,7 +188,48 @@ class Blocks(ABC):
                 np.append(0, stops[:-1]), stops, np.append(0, ends[:-1]), strict=True
             )
         ]
-        return np.concatenate(self.each(_drawn, within)), None
+        return Drawn(np.concatenate(self.each(_drawn, within)))
+
+
+@dataclass(frozen=True, eq=False)
+class Viewed(Blocks, ABC):
+    """Blocks of other rows, each changed in the same way whenever it is read.
+
+    Attributes
+    ----------
+    rows : Blocks
+        The blocks as they come.
+    """
+
+    rows: Blocks
+
+    @property
+    @abstractmethod
+    def view(self) -> Callable[[Data], Data]:
+        """How a block is changed: a partial of a module-level function, that can be sent to the rows."""
+
+    @property
+    def side_by_side(self) -> bool:  # type: ignore[override]
+        """Whether blocks are worked on at the same time."""
+        return self.rows.side_by_side
+
+    @property
+    def compressed(self) -> Self:
+        """The same rows, with repeated rows counted once if that pays."""
+        rows = self.rows.compressed
+        return self if rows is self.rows else replace(self, sizes=rows.sizes, totals=rows.totals, rows=rows)
+
+    def each(self, f: Callable[[Data, Any], Any], given: Sequence[Any]) -> list[Any]:
+        """``f(block, given[i])`` of every block whose ``given[i]`` is not None, in order."""
+        return self.rows.each(partial(_of_view, f, self.view), given)
+
+    def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
+        """Sum of ``f(block)`` over the blocks, always in the same order."""
+        return self.rows.sum_over(partial(_of_view, f, self.view), add)
+
+
+def _of_view[T](f: Callable[..., T], view: Callable[[Data], Data], block: Data, *given: Any) -> T:
+    return f(view(block), *given)
 
 
 def _whole(block: Data, _: Any) -> tuple[np.ndarray, np.ndarray | None]:

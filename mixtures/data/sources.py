@@ -8,14 +8,23 @@ from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.chunks import Chunks, checked_blocks, chunk_labels
 from mixtures.data.dask_rows import dask_rows
-from mixtures.data.reading import as_data, check_total, check_weights, elsewhere
+from mixtures.data.known_labels import labels_in_memory
+from mixtures.data.levels import Categories
+from mixtures.data.reading import as_data, check_missing, check_total, check_weights, elsewhere
 from mixtures.data.rows import Blocks, Rows
 from mixtures.errors import InputError
 
 __all__ = ["as_rows"]
 
 
-def as_rows(X: Any, weights: Any = None) -> Rows:
+def as_rows(
+    X: Any,
+    weights: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    categories: Categories = False,
+) -> Rows:
     """Check data that may be larger than memory.
 
     Parameters
@@ -29,6 +38,13 @@ def as_rows(X: Any, weights: Any = None) -> Rows:
     weights : array_like, shape (n,), optional
         Frequency weights, as in `mixtures.data.reading.as_data`; for Dask, a Dask array
         in the same blocks as well.
+    missing : {None, "integrate"}, optional
+        Whether cells may be missing, as in `mixtures.data.reading.as_data`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows in memory, as in `mixtures.data.reading.as_data`.
+    categories : bool or frozenset, default False
+        Whether cells are the levels of categories, or in which columns they are, by name or position.
+        Blocks have codes of their own, until `mixtures.data.levels.coded` gives them the same.
 
     Returns
     -------
@@ -47,9 +63,11 @@ def as_rows(X: Any, weights: Any = None) -> Rows:
     >>> rows.n_rows, rows.sum_over(lambda block: float(block.values.sum()))
     (7, 8.0)
     """
+    check_missing(missing)
     if isinstance(X, Blocks):
         if weights is not None:
             raise InputError("the rows have been read; pass weights beside the data that they are of")
+        labels_in_memory(labels, "in chunks")
         return X
     if isinstance(X, Iterator):
         raise InputError(
@@ -57,23 +75,31 @@ def as_rows(X: Any, weights: Any = None) -> Rows:
             "pass a function without arguments that opens it, such as lambda: read_chunks(path)"
         )
     what = elsewhere(X)
+    if what:
+        labels_in_memory(labels, what)
     if what.startswith("a Dask"):
-        return dask_rows(X, weights)
-    return _chunks(X if callable(X) else lambda: X, weights) if what else as_data(X, weights)
+        return dask_rows(X, weights, missing=missing, categories=categories)
+    if what:
+        return _chunks(X if callable(X) else lambda: X, weights, missing, categories)
+    return as_data(X, weights, missing=missing, labels=labels, categories=categories)
 
 
-def _chunks(opened: Callable[[], Iterable[Any]], weights: Any) -> Chunks:
+def _chunks(
+    opened: Callable[[], Iterable[Any]], weights: Any, missing: str | None, categories: Categories
+) -> Chunks:
     """Read all chunks once, to check and count them."""
     sizes: list[int] = []
-    for block in checked_blocks(opened):
+    has_missing = False
+    for block in checked_blocks(opened, missing, categories=categories):
         features = block.features
+        has_missing |= block.has_missing
         sizes.append(block.n_rows)
         del block
     if not sizes:
         raise InputError("the chunks hold no rows; pass at least one chunk with rows")
     if weights is None:
-        return Chunks(features, np.array(sizes), None, opened, None)
+        return Chunks(features, np.array(sizes), None, opened, None, categories, has_missing=has_missing)
     labels = chunk_labels(opened, weights) if is_pandas_series(weights) else None
     weights = check_total(check_weights(weights, sum(sizes), labels=labels))
     totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
-    return Chunks(features, np.array(sizes), totals, opened, weights)
+    return Chunks(features, np.array(sizes), totals, opened, weights, categories, has_missing=has_missing)

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from narwhals.dependencies import is_pandas_dataframe, is_pandas_series
@@ -17,7 +17,24 @@ from mixtures.types import Array
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BLOCK_ROWS", "LARGEST_TOTAL", "Data", "chunks", "read_only", "row_labels", "weight_places"]
+__all__ = [
+    "BLOCK_ROWS",
+    "LARGEST_TOTAL",
+    "Data",
+    "Drawn",
+    "chunks",
+    "places_by_index",
+    "read_only",
+    "row_labels",
+]
+
+
+class Drawn(NamedTuple):
+    """Rows drawn from data, with their weights and their labels, if they have some."""
+
+    values: np.ndarray
+    weights: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +44,7 @@ class Data:
     Attributes
     ----------
     values : ndarray, shape (n, D)
-        Finite float64, C-contiguous and read-only.
+        Finite float64, C-contiguous and read-only; NaN where a cell is missing.
     features : tuple of str, length D
         Unique column names.
     obs_id : ndarray, shape (n,)
@@ -36,6 +53,13 @@ class Data:
         Frequency weights: a row of weight 2 counts as two rows.
     first : int
         Position of the first row in the whole, if these rows are a block of it.
+    has_missing : bool
+        Whether cells are missing, and to be integrated out: a reader refuses them unless it is told so.
+    labels : ndarray of int, shape (n,), or None
+        The known cluster of every row, -1 where it is not known; None if none is.
+    levels : tuple of tuple, or None
+        The labels of every column's levels, of which the values are the codes 0, 1, ...; None for
+        a column of numbers, or if all are.
     """
 
     values: np.ndarray
@@ -43,6 +67,9 @@ class Data:
     obs_id: np.ndarray
     weights: np.ndarray | None = None
     first: int = 0
+    has_missing: bool = False
+    labels: np.ndarray | None = None
+    levels: tuple[tuple[Any, ...] | None, ...] | None = None
 
     @cached_property
     def sums(self) -> dict[Any, Any]:
@@ -68,13 +95,13 @@ class Data:
         """``f`` of the rows, which are a single block."""
         return f(self)
 
-    def subsample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+    def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
         """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight."""
         if self.n_rows <= size:
-            return self.values, self.weights
+            return Drawn(self.values, self.weights, self.labels)
         share = None if self.weights is None else self.weights / self.weights.sum()
-        chosen = rng.choice(self.n_rows, size, replace=share is not None, p=share)
-        return self.take(np.sort(chosen)), None
+        chosen = np.sort(rng.choice(self.n_rows, size, replace=share is not None, p=share))
+        return Drawn(self.take(chosen), None, None if self.labels is None else self.labels[chosen])
 
     def locate(self, mask: np.ndarray) -> str:
         """Name the cells where a mask is true, by row and column."""
@@ -124,21 +151,36 @@ class Data:
     def compressed(self) -> "Data":
         """Distinct rows, weighted by how often they occur; the data themselves if few rows repeat.
 
+        Rows with different labels are different.
         Sums over rows are the same up to rounding, and cost only as much as the distinct rows.
         """
         places = np.linspace(0, max(0, self.n_rows - PROBED), PROBES).astype(int)
         rows = np.unique(places[:, None] + np.arange(min(PROBED, self.n_rows)))
-        distinct = np.unique(self.take(rows), axis=0)
+        distinct = np.unique(_comparable(self.take(rows)), axis=0)
         if len(distinct) > (1 - WORTH_COMPRESSING) * len(rows):
             return self
         import pandas as pd  # its hashing is faster than NumPy's sorting
 
-        codes = (
-            pd.DataFrame(self.values).groupby(list(range(self.n_features)), sort=False).ngroup().to_numpy()
-        )
+        frame = pd.DataFrame(self.values)
+        if self.labels is not None:
+            frame[self.n_features] = self.labels
+        codes = frame.groupby(list(frame.columns), sort=False, dropna=False).ngroup().to_numpy()
         first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
         counts = np.bincount(codes, self.weights)
-        return Data(read_only(self.values[first]), self.features, self.obs_id[first], counts)
+        return Data(
+            read_only(self.values[first]),
+            self.features,
+            self.obs_id[first],
+            counts,
+            has_missing=self.has_missing,
+            labels=None if self.labels is None else read_only(self.labels[first]),
+            levels=self.levels,
+        )
+
+
+def _comparable(values: Array) -> Array:
+    """Rows in which missing cells are equal to each other."""
+    return np.where(np.isnan(values), np.inf, values)
 
 
 BLOCK_ROWS = 65_536
@@ -167,8 +209,10 @@ def _index(labels: np.ndarray) -> "pd.Index":
     return pd.Index(labels)
 
 
-def weight_places(index: "pd.Index", labels: "pd.Index | None", counted: "pd.Index") -> Any:
-    """Position of the weight of each row, by the index of the weights and the labels of the rows."""
+def places_by_index(
+    index: "pd.Index", labels: "pd.Index | None", counted: "pd.Index", what: str = "weights"
+) -> Any:
+    """Position of each row's value in a Series, by the index of the Series and the labels of the rows."""
     expected = counted if labels is None else labels
     if index.equals(expected):
         return slice(None)
@@ -178,13 +222,13 @@ def weight_places(index: "pd.Index", labels: "pd.Index | None", counted: "pd.Ind
         return places
     if labels is None and not same:
         return slice(None)
-    what = (
+    why = (
         "numbers the rows in another order, and the data have no row labels"
         if same
         else "is not that of the data"
     )
     raise InputError(
-        f"the index of the weights {what}; give them the index of the data, or pass weights.to_numpy() to "
+        f"the index of the {what} {why}; give them the index of the data, or pass {what}.to_numpy() to "
         "match them by position"
     )
 

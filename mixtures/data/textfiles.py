@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixtures.data.numerals import AS_IN_PYTHON, MISSING, Numerals
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, shortened, shown
 
@@ -45,31 +46,6 @@ _UNNAMED = re.compile(r"Unnamed: \d+")
 """The name that pandas gives, and later writes, to a column without a name."""
 
 
-_MISSING = frozenset(
-    [
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "None",
-        "n/a",
-        "nan",
-        "null",
-    ]
-)
-"""Words that pandas reads as a missing value."""
-
-
 _TRUTH = ("true", "false")
 
 
@@ -77,7 +53,13 @@ _QUOTED = rb'"(?:[^"]++|"")*+"'
 
 
 def read_text(
-    content: bytes, separator: str, source: str, *, header: bool | None = None, index: str | None = None
+    content: bytes,
+    separator: str,
+    source: str,
+    *,
+    header: bool | None = None,
+    index: str | None = None,
+    numerals: Numerals = AS_IN_PYTHON,
 ) -> pd.DataFrame:
     """Read text in which every line from the first to the last nonblank one is a row.
 
@@ -98,6 +80,8 @@ def read_text(
         The column of row labels. By default it is a first column without a name, if its cells number the
         rows from 0 or 1 or are distinct words, as pandas and R write row names. Any other column without a
         name is refused, unless it is the last one and empty because lines end with a comma.
+    numerals : Numerals
+        How numbers are written. A column with a cell that is written otherwise stays text.
     """
     blank = b" \r\n" if separator == "\t" else b" \t\r\n"
     body = content.removeprefix(b"\xef\xbb\xbf").lstrip(blank)
@@ -105,7 +89,7 @@ def read_text(
     body = body.rstrip(blank)
     _check_bytes(body, content, separator, source)
     try:
-        return _Text(body, separator, source, lines_before, header).table(index)
+        return _Text(body, separator, source, lines_before, header, numerals).table(index)
     except InputError:
         raise
     except (ValueError, OSError) as error:  # pandas derives its parser errors from these
@@ -121,6 +105,7 @@ class _Text:
     source: str
     lines_before: int
     header: bool | None
+    numerals: Numerals = AS_IN_PYTHON
 
     def read(self, **options: Any) -> pd.DataFrame:
         return pd.read_csv(
@@ -141,16 +126,23 @@ class _Text:
         options: dict[str, Any] = (
             {"header": 0} if self.header is not False else {"header": None, "names": names}
         )
-        table = self.read(low_memory=False, **options)
+        table = self.numbers(options)
         if not table.index.equals(pd.RangeIndex(len(table))):
             raise InputError(f"{self.source} has lines with more values than its first line has")
-        for name in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
-            table[name] = _without_texts(table[name])
+        if self.numerals.usual:
+            for name in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
+                table[name] = _without_texts(table[name])
         self.check_separator(names, table)
         if self.header is None:
             self.check_header(names, table)
         refuse_repeats(names, "there", self.source)
         return self.labelled(self.without_empty(names, table), index)
+
+    def numbers(self, options: dict[str, Any]) -> pd.DataFrame:
+        """Cells as numbers, where the whole column is written as numbers are."""
+        if self.numerals.usual:
+            return self.read(low_memory=False, **options)
+        return self.read(dtype=str, **options).apply(self.numerals.read)
 
     def first_line(self) -> list[str]:
         """Cells of the first line. The second is read too: if it is longer, its last cell has no name."""
@@ -200,7 +192,7 @@ class _Text:
             return
         numeric = [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
         above = [name in given and _is_word(name) for name in names]
-        if set(doubtful) <= _MISSING and any(a and n for a, n in zip(above, numeric, strict=True)):
+        if set(doubtful) <= MISSING and any(a and n for a, n in zip(above, numeric, strict=True)):
             return
         kinds = "numbers" if all(map(_is_number, given)) else "cells that may be values"
         raise InputError(
@@ -283,7 +275,7 @@ def refuse_repeats(names: Sequence[str], what: str, source: str = "") -> None:
 
 def _is_word(text: str) -> bool:
     """Whether a cell can only be a name."""
-    value = text in _MISSING or text.lower() in _TRUTH or _is_number(text)
+    value = text in MISSING or text.lower() in _TRUTH or _is_number(text)
     return not value and any(map(str.isalpha, text))
 
 
@@ -316,7 +308,7 @@ def _without_texts(column: pd.Series) -> pd.Series:
     """Turn whole numbers too large for pandas' integers into doubles; pandas would leave them as text."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column
-    column = column.mask(column.isin(["", *_MISSING]))  # pandas leaves them as text beside such a number
+    column = column.mask(column.isin(["", *MISSING]))  # pandas leaves them as text beside such a number
     cells = column.dropna()
     if len(cells) and all(isinstance(cell, str) and _NUMBER.fullmatch(cell) for cell in cells):
         return column.map(float, na_action="ignore").astype(np.float64)
@@ -383,5 +375,5 @@ def _wrong_separator(separator: str, other: str, source: str) -> str:
     return (
         f"{source} should have {_BY_NAME.get(separator, repr(separator))} between its columns and seems to "
         f"have {_BY_NAME[other]}; say so by separator={other!r} in Python or --separator {other!r} on the "
-        "command line (decimals need points)"
+        f"command line{'' if other == ',' else ', and --decimal , if decimals have commas'}"
     )

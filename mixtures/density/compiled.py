@@ -12,20 +12,29 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
 from mixtures.density.conditions import checks_of, guarded, holds, log_jacobian_of, terms_of
+from mixtures.density.density import Density, Facts, Program, bound_coordinates
 from mixtures.density.functions import (
     arrays_as_inputs,
+    compiled,
     gradient_of,
     hessian_of,
     log_density_of,
     one_by_one,
+    over_draws,
     over_vectors,
+    part_of,
     slopes_of,
+    total_of,
 )
-from mixtures.density.lowering import JaxFunction, compile_graph
-from mixtures.distributions.marginal import natural_form
+from mixtures.density.lowering import compile_graph, known_value
+from mixtures.density.memory import JaxFunction
+from mixtures.distributions.marginal import as_given, cells_of, natural_form
 from mixtures.types import Array
 
-__all__ = ["CompiledModel", "bound_coordinates"]
+__all__ = ["CompiledModel", "bound_coordinates", "model_dims"]
+
+Graph = tuple[list[Any], list[Any]]
+"""Inputs and outputs of a function in PyTensor."""
 
 
 def _total(terms: Sequence[Any]) -> Any:
@@ -38,15 +47,7 @@ def _terms(model: pm.Model) -> tuple[list[Any], Any]:
         return terms_of(model), _total(log_jacobian_of(model))
 
 
-NARROW = 1e6
-"""Curvature above which a finite-difference step is more than a hundredth of a posterior sd."""
-
-
-LARGEST_UNIT = 1e100
-"""Largest absolute value of a coordinate: a diverging search reaches numbers whose squares overflow."""
-
-
-class CompiledModel:
+class CompiledModel(Density):
     """Log density of a PyMC model over one flat vector of unconstrained coordinates.
 
     Parameters
@@ -70,25 +71,94 @@ class CompiledModel:
     def __init__(self, model: pm.Model, source: pm.Model | None = None) -> None:
         self.model, self.source = model, source or model
         self._free = list(model.free_RVs)
-        terms, log_jacobian = _terms(self.source)
-        outputs = [guarded(_total(terms), terms), log_jacobian]
-        function, self.arrays = self._compile(outputs, self.source)
-        self.log_density = log_density_of(function, self.value_shapes)
-        self._of_source = (terms, log_jacobian)
+        own: Program = self.own_function if source is None else compile_graph(*self._graph_of(source))
+        self.arrays: list[Any] = own[1]
+        self.log_density = log_density_of(own[0], self.value_shapes)
 
-    def _compile(
+    @property
+    def built(self) -> "CompiledModel":
+        """Itself."""
+        return self
+
+    def _graph_of(self, model: pm.Model) -> Graph:
+        """Log density, log Jacobian, every term, and every variable of a model, as one function."""
+        terms, log_jacobian = self._own if model is self.model else _terms(model)
+        with natural_form():
+            named = model.replace_rvs_by_values([*model.free_RVs, *model.deterministics])
+        return self._graph([guarded(_total(terms), terms), log_jacobian, *terms, *named], model)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Inputs and outputs of the model's own function."""
+        return self._graph_of(self.model)
+
+    @cached_property
+    def own_function(self) -> Program:
+        """The model's own function, of which every question takes a part."""
+        return compile_graph(*self.graph)
+
+    def _graph(
         self, outputs: Sequence[Any], model: pm.Model | None = None, more: Sequence[Any] = ()
-    ) -> tuple[JaxFunction, list[Any]]:
-        """Compile a function of a model's value variables and of more inputs; return it with its arrays."""
+    ) -> Graph:
+        """A function of a model's value variables and of more inputs."""
         values = (model or self.model).value_vars
         known = [v.type.clone(shape=shape)() for v, shape in zip(values, self.value_shapes, strict=True)]
         replace = dict(zip(values, known, strict=True))
-        return compile_graph([*known, *more], clone_replace(list(outputs), replace, rebuild_strict=False))
+        return [*known, *more], clone_replace(list(outputs), replace, rebuild_strict=False)
+
+    def _compile(self, outputs: Sequence[Any], more: Sequence[Any] = ()) -> Program:
+        """Compile a function of the model's value variables and of more inputs; return it with its arrays."""
+        return compile_graph(*self._graph(outputs, more=more))
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Names, shapes and dims of the variables."""
+        return Facts(
+            free=tuple(rv.name for rv in self._free),
+            dtypes=tuple(rv.dtype for rv in self._free),
+            rv_shapes=tuple(self.rv_shapes.values()),
+            value_shapes=self.value_shapes,
+            transformed=tuple(self.model.rvs_to_transforms[rv] is not None for rv in self._free),
+            deterministics=tuple(v.name for v in self.model.deterministics),
+            observed=tuple(v.name for v in self.model.observed_RVs),
+            dims=model_dims(self.model),
+        )
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Labels along every dim of the model that has them."""
+        return {name: values for name, values in self.model.coords.items() if values is not None}
+
+    def observed(self) -> dict[str, np.ndarray]:
+        """Values of the observed variables, as they were given."""
+        return {
+            v.name: np.asarray(known_value(as_given(self.model.rvs_to_values[v])))
+            for v in self.model.observed_RVs
+        }
+
+    def program(self, name: str) -> Program:
+        """A compiled function and its arrays, by name."""
+        return PROGRAMS[name](self)
+
+    def extra(self, name: str, build: Callable[[JaxFunction, Sequence[Any]], tuple[JaxFunction, Any]]) -> Any:
+        """A compiled function over the log density that another module builds."""
+        return build(self.log_density, self.arrays)[0]
+
+    def slopes(self) -> Program:
+        """Derivatives of the free variables by the coordinates."""
+        function, arrays = self.own_function
+        free = part_of(function, self._parts["variables"][: len(self._free)])
+        return slopes_of(free, self.value_shapes), arrays
+
+    def part(self, name: str, *, sequential: bool) -> Program:
+        """A part of the model's function at many vectors."""
+        function, arrays = self.own_function
+        return over_vectors(part_of(function, self._parts[name]), self.value_shapes, sequential), arrays
 
     @cached_property
     def _own(self) -> tuple[list[Any], Any]:
         """Terms and log Jacobian in the model's own variables."""
-        return self._of_source if self.source is self.model else _terms(self.model)
+        return _terms(self.model)
 
     @property
     def _prior_terms(self) -> list[Any]:
@@ -98,20 +168,37 @@ class CompiledModel:
     def _row_terms(self) -> list[Any]:
         return self._own[0][len(self._free) :][: len(self.model.observed_RVs)]
 
+    @cached_property
+    def _parts(self) -> dict[str, tuple[int, ...]]:
+        """Places of the outputs of the model's function."""
+        ends = np.cumsum(
+            [2, len(self._free), len(self.model.observed_RVs), len(self.model.potentials), len(self._named)]
+        )
+        _, priors, rows, _, named = (
+            tuple(range(end - n, end)) for end, n in zip(ends, np.diff([0, *ends]), strict=True)
+        )
+        return {"priors": priors, "rows": rows, "variables": (*named, 1)}
+
     @property
-    def _log_jacobian(self) -> Any:
-        return self._own[1]
+    def _named(self) -> list[Any]:
+        """Free variables and deterministics."""
+        return [*self._free, *self.model.deterministics]
 
     @cached_property
-    def _unconstrain(self) -> tuple[JaxFunction, list[Any]]:
+    def unconstrain_graph(self) -> Graph:
+        """The coordinates as a function of the free variables."""
         inputs = [rv.type.clone(shape=self.rv_shapes[rv.name])() for rv in self._free]
         outputs = []
         for rv, value in zip(self._free, inputs, strict=True):
             transform = self.model.rvs_to_transforms[rv]
             outputs.append(value if transform is None else transform.forward(value, *rv.owner.inputs))
         replace = dict(zip(self._free, inputs, strict=True))
-        function, arrays = compile_graph(inputs, clone_replace(outputs, replace, rebuild_strict=False))
-        return jax.jit(function), arrays
+        return inputs, clone_replace(outputs, replace, rebuild_strict=False)
+
+    @cached_property
+    def unconstrain_function(self) -> Program:
+        """The same, compiled."""
+        return compile_graph(*self.unconstrain_graph)
 
     @cached_property
     def rv_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -125,97 +212,18 @@ class CompiledModel:
     @cached_property
     def value_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of every unconstrained variable, in the order of the model's value variables."""
-        function, arrays = self._unconstrain
+        static = tuple(v.type.shape for v in self.model.value_vars)
+        if not any(None in shape for shape in static):
+            return static
+        function, arrays = self.unconstrain_function
         variables = [jax.ShapeDtypeStruct(self.rv_shapes[rv.name], rv.dtype) for rv in self._free]
         return tuple(x.shape for x in jax.eval_shape(function, variables, arrays))
-
-    @property
-    def size(self) -> int:
-        """Number of unconstrained coordinates."""
-        return sum(int(np.prod(shape)) for shape in self.value_shapes)
-
-    def coordinate_names(self) -> list[str]:
-        """Name of every unconstrained coordinate, ``variable[index]``."""
-        return [
-            f"{rv.name}{list(index)}" if shape else rv.name
-            for rv, shape in zip(self._free, self.value_shapes, strict=True)
-            for index in np.ndindex(*shape)
-        ]
-
-    def units(self, x: Array) -> Array:
-        """Natural scale of every coordinate at a flat vector.
-
-        It is 1 for transformed variables; the others have the user's units.
-        """
-        own = [
-            np.full(int(np.prod(shape)), self.model.rvs_to_transforms[rv] is None)
-            for rv, shape in zip(self._free, self.value_shapes, strict=True)
-        ]
-        return np.where(np.concatenate(own), np.clip(np.abs(x), 1.0, LARGEST_UNIT), 1.0)
-
-    def unconstrain(self, params: Mapping[str, Any]) -> Array:
-        """Flat vector of the free variables' values."""
-        function, arrays = self._unconstrain
-        values = function([jnp.asarray(params[rv.name], rv.dtype) for rv in self._free], arrays)
-        return np.concatenate([np.ravel(x) for x in values])
-
-    def unconstrain_draws(self, draws: Mapping[str, Array]) -> Array:
-        """Flat vectors (chain, draw, size) of draws (chain, draw, ...) of the free variables."""
-        function, arrays = self._unconstrain
-        values = [jnp.asarray(draws[rv.name], rv.dtype) for rv in self._free]
-        flat = jax.vmap(lambda one: jnp.concatenate([jnp.ravel(v) for v in function(one, arrays)]))
-        return np.asarray(jax.vmap(flat)(values))
-
-    def constrain(self, x: Array) -> dict[str, Array]:
-        """Free and deterministic variables at flat vectors ``x (..., size)``."""
-        return self.constrain_with_jacobian(x)[0]
-
-    def constrain_with_jacobian(self, x: Array) -> tuple[dict[str, Array], Array]:
-        """Variables at flat vectors ``x (..., size)``, and the log Jacobian of the coordinates there."""
-        named = [*self._free, *self.model.deterministics]
-        outputs = [*self.model.replace_rvs_by_values(named), self._log_jacobian]
-        *values, log_jacobian = self._map(outputs, x, sequential=False)
-        return {v.name: value for v, value in zip(named, values, strict=True)}, log_jacobian
-
-    def constrain_slopes(self, x: Array) -> dict[str, Array]:
-        """Derivatives of the free variables by the coordinates at a flat vector, (..., size) by name."""
-        outputs = self.model.replace_rvs_by_values(self._free)
-        function, arrays = self._compile(outputs)
-        slopes = slopes_of(function, self.value_shapes)(jnp.asarray(x), arrays)
-        return {rv.name: np.asarray(slope) for rv, slope in zip(self._free, slopes, strict=True)}
-
-    def row_log_likelihoods(self, x: Array) -> dict[str, Array]:
-        """Log-likelihood of every row of the observed variables at ``x (..., size)``."""
-        values = self._map(self._row_terms, x, sequential=True)
-        return {v.name: value for v, value in zip(self.model.observed_RVs, values, strict=True)}
-
-    def log_priors(self, x: Array) -> dict[str, Array]:
-        """Log prior of every free variable at ``x (..., size)``, without the Jacobian."""
-        values = self._map(self._prior_terms, x, sequential=False)
-        return {v.name: value for v, value in zip(self._free, values, strict=True)}
-
-    def log_densities(self, x: Array, *, jacobian: bool = False) -> Array:
-        """Log density at flat vectors ``x (..., size)``."""
-        vectors = jnp.reshape(jnp.asarray(x), (-1, self.size))
-        values = one_by_one(self.log_density)(vectors, self.arrays, float(jacobian))
-        return np.asarray(values).reshape(np.shape(x)[:-1])
 
     @cached_property
     def log_prior(self) -> tuple[JaxFunction, list[Any]]:
         """``log_prior(x, arrays, jacobian)``, traceable by JAX, and its arrays."""
-        function, arrays = self._compile([_total(self._prior_terms), self._log_jacobian])
-        return log_density_of(function, self.value_shapes), arrays
-
-    def _map(self, outputs: Any, x: Array, *, sequential: bool) -> list[Array]:
-        function, arrays = self._compile(outputs)
-        vectors = np.reshape(x, (-1, self.size))
-        mapped = over_vectors(function, self.value_shapes, sequential)(vectors, arrays)
-        return [np.asarray(v).reshape(np.shape(x)[:-1] + v.shape[1:]) for v in mapped]
-
-    def value_and_grad(self, x: Array, *, jacobian: bool = False) -> tuple[float, Array]:
-        """Log density and its gradient at a flat vector."""
-        value, gradient = gradient_of(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian))
-        return float(value), np.asarray(gradient)
+        function, arrays = self.own_function
+        return log_density_of(total_of(function, self._parts["priors"]), self.value_shapes), arrays
 
     def shape_of(self, variable: Any) -> tuple[int, ...]:
         """Shape of a variable of the model."""
@@ -228,13 +236,18 @@ class CompiledModel:
         ]
         return tuple(jax.eval_shape(function, values, arrays)[0].shape)
 
+    def _map(self, outputs: Sequence[Any], x: Array) -> list[Array]:
+        """Values of other graphs at flat vectors."""
+        function, arrays = self._compile(outputs)
+        return self._mapped((over_vectors(function, self.value_shapes, False), arrays), x)
+
     def objections(self, x: Array) -> list[str]:
         """Why the log density is not finite at a flat vector: the checks that fail, or else the terms."""
         terms, _ = self._own
         named = [*self._free, *self.model.observed_RVs, *self.model.potentials]
         checks = [checks_of([term]) for term in terms]
         truths = [holds(check) for own in checks for check in own]
-        values = iter(self._map([*truths, *terms], x, sequential=False))
+        values = iter(self._map([*truths, *terms], x))
         found = [
             f"'{v.name}' fails the check \"{check.op.msg}\""
             for v, own in zip(named, checks, strict=True)
@@ -271,7 +284,8 @@ class CompiledModel:
         op = rows.owner.op
         theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(rows.owner)))
         with natural_form():
-            log_joint = op.log_joint(self.model.rvs_to_values[rows], *theta)
+            values, cells = cells_of(as_given(self.model.rvs_to_values[rows]))
+            log_joint = op.log_joint(values, *theta, cells=cells)
         expected = (known * log_joint).sum() + _total(self._prior_terms)
         function, arrays = self._compile([expected], more=[known])
         gradient = gradient_of(log_density_of(arrays_as_inputs(function, 1), self.value_shapes))
@@ -294,32 +308,23 @@ class CompiledModel:
         function, arrays = self._compile([moved], more=[rows, weights])
         return log_density_of(arrays_as_inputs(function, 2), self.value_shapes), arrays
 
-    def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
-        """Second derivatives of the log density at a flat vector, (size, size).
 
-        With ``exact=False`` they are central differences of the gradient, accurate to
-        about 1e-9 in coordinates of order one, with nothing more to compile. Where the
-        density is too narrow for such steps, exact derivatives are used anyway.
-        """
-        if not exact:
-            steps = np.cbrt(np.finfo(float).eps) * np.eye(len(x))
-            forward, backward = (
-                np.array([self.value_and_grad(x + sign * step, jacobian=jacobian)[1] for step in steps])
-                for sign in (1, -1)
-            )
-            slopes = (forward - backward) / (2 * steps.max(initial=0))
-            if np.abs(np.diag(slopes)).max(initial=0) < NARROW:
-                return (slopes + slopes.T) / 2
-        return np.asarray(hessian_of(self.log_density)(jnp.asarray(x), self.arrays, float(jacobian)))
+def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:
+    """Dims of every named variable that has them."""
+    named = [*model.free_RVs, *model.deterministics, *model.observed_RVs]
+    dims = {v.name: model.named_vars_to_dims.get(v.name, ()) for v in named}
+    return {name: tuple(d) for name, d in dims.items() if d and None not in d}
 
 
-def bound_coordinates(compiled: CompiledModel, on_boundary: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Mask of the unconstrained coordinates whose entries are on their boundary.
-
-    Only elementwise transforms have entries with boundaries, so shapes agree.
-    """
-    parts = [
-        np.ravel(on_boundary[name]) if name in on_boundary else np.zeros(int(np.prod(shape)), dtype=bool)
-        for name, shape in zip(compiled.rv_shapes, compiled.value_shapes, strict=True)
-    ]
-    return np.concatenate(parts)
+PROGRAMS: Mapping[str, Callable[[CompiledModel], Program]] = {
+    "gradient": lambda c: (gradient_of(c.log_density), c.arrays),
+    "hessian": lambda c: (hessian_of(c.log_density), c.arrays),
+    "densities": lambda c: (one_by_one(c.log_density), c.arrays),
+    "variables": lambda c: c.part("variables", sequential=False),
+    "priors": lambda c: c.part("priors", sequential=False),
+    "rows": lambda c: c.part("rows", sequential=True),
+    "slopes": CompiledModel.slopes,
+    "unconstrain": lambda c: (compiled(c.unconstrain_function[0]), c.unconstrain_function[1]),
+    "unconstrain_draws": lambda c: (over_draws(c.unconstrain_function[0]), c.unconstrain_function[1]),
+}
+"""How each program is compiled, by the names of `Density.program`."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixtures.density.compiled import CompiledModel
+from mixtures.density.density import Density
 from mixtures.errors import NoApproximation
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
@@ -91,7 +91,7 @@ def principal_widths(curvature: Curvature) -> Array:
 
 
 def curvature_at(
-    compiled: CompiledModel,
+    compiled: Density,
     x: Array,
     *,
     jacobian: bool = False,
@@ -102,7 +102,7 @@ def curvature_at(
 
     Parameters
     ----------
-    compiled : CompiledModel
+    compiled : Density
         The log density.
     x : ndarray, shape (size,)
         The point.

@@ -10,19 +10,13 @@ it ever compiled. So after ``GRAPHS_KEPT`` graphs all programs are discarded,
 together with JAX's own caches.
 """
 
-import ctypes
-import gc
-import os
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
-from tempfile import TemporaryFile
+from collections.abc import Sequence
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from platformdirs import user_cache_path
 from pymc.logprob.utils import CheckParameterValue
 from pytensor.compile.mode import JAX
 from pytensor.compile.sharedvalue import SharedVariable
@@ -38,17 +32,19 @@ from pytensor.tensor import constant
 from pytensor.tensor.special import LogSumExp
 from pytensor.tensor.type import TensorType
 
-from mixtures.errors import PerformanceWarning
-from mixtures.messages import warn
+from mixtures.density.memory import GRAPHS_KEPT, JaxFunction, discard
+from mixtures.density.xla import make_ready
 
-__all__ = ["JaxFunction", "compile_graph", "forget", "keep_checks", "known_value", "remembered"]
-
-JaxFunction = Callable[..., Any]
-
-
-GRAPHS_KEPT = 24
-"""Graphs compiled before all are discarded: those of about six models, half a gigabyte of programs."""
-
+__all__ = [
+    "Lifted",
+    "compile_graph",
+    "forget",
+    "keep_checks",
+    "known_value",
+    "lift",
+    "preparation_of",
+    "same_form",
+]
 
 PREPARED_BYTES = 2**28
 """Size up to which a value that depends only on the arrays is stored, not computed at every call."""
@@ -66,43 +62,36 @@ NEXT_TO_ZERO = 1e-100
 """Replaces 0 where the logarithm is differentiated; its square does not underflow."""
 
 
-IMPORTED_IN = os.getpid()
-"""The process that owns XLA's threads, which start at the import and which a fork does not have."""
-
-
 _compiled: list[tuple[list[Variable], list[Variable], JaxFunction, JaxFunction]] = []
 
 
 _compiling = RLock()
 
 
-_memories: list[Any] = []
-
-
-def remembered[**P, T](f: Callable[P, T]) -> Callable[P, T]:
-    """Cache a function of compiled functions until `forget`."""
-    memory: Any = lru_cache(maxsize=GRAPHS_KEPT)(f)
-    _memories.append(memory)
-    remembering: Callable[P, T] = memory
-    return remembering
-
-
 def forget() -> None:
-    """Discard every compiled program; those still in use are compiled again, mostly from the disk cache.
-
-    JAX's own caches, shared by the whole process, keep traces even of deleted
-    functions, so they are cleared too. The memory that the compiler freed is
-    scattered over the heap; glibc is asked to return it.
-    """
+    """Discard every compiled program; those still in use are compiled again, mostly from the disk cache."""
     with _compiling:
         _compiled.clear()
-        for memory in _memories:
-            memory.cache_clear()
-    jax.clear_caches()
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
+        discard()
+
+
+class Lifted(NamedTuple):
+    """A graph whose arrays have become inputs, after its own; and the arrays."""
+
+    arguments: list[Variable]
+    outputs: list[Variable]
+    values: list[Any]
+
+
+def lift(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Lifted:
+    """Make the arrays of a graph its inputs."""
+    leaves = [v for v in ancestors(outputs) if v not in set(inputs)]
+    held = [v for v in leaves if _is_array(v)]
+    values = [jnp.asarray(known_value(v)) for v in held]
+    lifted = [v.type.clone(shape=x.shape)() for v, x in zip(held, values, strict=True)]
+    replace = dict(zip(held, lifted, strict=True))
+    replace.update({v: constant(known_value(v)) for v in leaves if _is_form(v)})
+    return Lifted([*inputs, *lifted], clone_replace(list(outputs), replace, rebuild_strict=False), values)
 
 
 def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
@@ -121,29 +110,23 @@ def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tu
     arrays : list of jax.Array
         The arrays of this graph, and the values that depend only on them.
     """
-    if os.getpid() != IMPORTED_IN:
-        raise RuntimeError(
-            "this process was forked from one that runs JAX, and JAX would hang in it: start workers "
-            "with multiprocessing.get_context('spawn'); only fit_em works in a forked process"
-        )
-    _use_persistent_cache()
-    leaves = [v for v in ancestors(outputs) if v not in set(inputs)]
-    held = [v for v in leaves if _is_array(v)]
-    values = [jnp.asarray(known_value(v)) for v in held]
-    lifted = [v.type.clone(shape=x.shape)() for v, x in zip(held, values, strict=True)]
-    replace = dict(zip(held, lifted, strict=True))
-    replace.update({v: constant(known_value(v)) for v in leaves if _is_form(v)})
-    outputs = clone_replace(list(outputs), replace, rebuild_strict=False)
-    arguments = [*inputs, *lifted]
+    make_ready()
+    arguments, outputs, values = lift(inputs, outputs)
     with _compiling:
         for known_arguments, known_outputs, known, prepare in _compiled:
-            if _same_graph(arguments, outputs, known_arguments, known_outputs):
+            if same_form(arguments, outputs, known_arguments, known_outputs):
                 return known, prepare(values)
         if len(_compiled) >= GRAPHS_KEPT:
             forget()
         function, prepare = _lower(arguments, outputs, len(inputs))
         _compiled.append((arguments, outputs, function, prepare))
     return function, prepare(values)
+
+
+def preparation_of(function: JaxFunction) -> JaxFunction:
+    """The function that turns the arrays of a graph into those that its compiled function takes."""
+    with _compiling:
+        return next(prepare for _, _, known, prepare in _compiled if known is function)
 
 
 def _lower(
@@ -284,32 +267,9 @@ def _is_data(x: np.ndarray) -> bool:
     return x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim > 1)
 
 
-def _same_graph(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
+def same_form(xs: list[Any], x_outputs: list[Any], ys: list[Any], y_outputs: list[Any]) -> bool:
+    """Whether two graphs are the same but for their arrays."""
     if (len(xs), len(x_outputs)) != (len(ys), len(y_outputs)):
         return False
     same_types = all(x.type == y.type for x, y in zip(xs, ys, strict=True))
     return same_types and equal_computations(x_outputs, y_outputs, xs, ys)
-
-
-def _use_persistent_cache() -> None:
-    """Cache XLA's programs on disk, in the folder that the user set or in the user's cache folder."""
-    if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", _cache_folder())
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-
-
-@cache
-def _cache_folder() -> str | None:
-    """Folder for compiled programs, or None, with a warning, if it cannot be written."""
-    folder = user_cache_path("mixtures") / "jax"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            return str(folder)
-    except OSError as error:
-        warn(
-            f"{folder} cannot be written ({error.strerror or error}): models are compiled anew in every "
-            "process; set JAX_COMPILATION_CACHE_DIR to a folder that can",
-            PerformanceWarning,
-        )
-        return None

@@ -1,13 +1,18 @@
-"""Modes of a compiled log density: a quasi-Newton search, then Newton steps until the gradient is zero."""
+"""Modes of a compiled log density: a quasi-Newton search, then Newton steps until the gradient is zero.
+
+Both keep linear algebra to one thread, so that a mode is the same to the last bit
+however many threads there are.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
-from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import Curvature
+from mixtures.density.density import Density
 from mixtures.errors import InputError
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES, same_height
@@ -53,7 +58,7 @@ class Optimum:
         return self.gradient_norm < TOLERANCES.map_gradient or self.distance < TOLERANCES.map_distance_sd
 
 
-def require_density(compiled: CompiledModel, starts: Sequence[Array]) -> None:
+def require_density(compiled: Density, starts: Sequence[Array]) -> None:
     """Refuse starts if none has a finite log density, and name the checks and variables responsible."""
     if any(np.isfinite(compiled.value_and_grad(x)[0]) for x in starts):
         return
@@ -65,12 +70,13 @@ def require_density(compiled: CompiledModel, starts: Sequence[Array]) -> None:
     )
 
 
-def reach(compiled: CompiledModel, x: Array, step: Array) -> float:
+def reach(compiled: Density, x: Array, step: Array) -> float:
     """Largest of 1, 1/2, 1/4, ... of a step from ``x`` that ends in the support; 0 if none does."""
     shares = (0.5**i for i in range(HALVINGS))
     return next((share for share in shares if np.isfinite(compiled.value_and_grad(x + share * step)[0])), 0.0)
 
 
+@threadpool_limits.wrap(limits=1)
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
     """Climb by L-BFGS to near a local maximum; an interrupt carries the highest point."""
     highest, reached = -np.inf, start
@@ -97,7 +103,8 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
         raise Interrupted(reached) from error
 
 
-def polish(compiled: CompiledModel, x: Array, *, jacobian: bool = False) -> Optimum:
+@threadpool_limits.wrap(limits=1)
+def polish(compiled: Density, x: Array, *, jacobian: bool = False) -> Optimum:
     """Take damped Newton steps, curvatures of the wrong sign made positive, until the gradient is zero."""
     value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
     distance = np.inf

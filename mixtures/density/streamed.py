@@ -22,7 +22,7 @@ from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.functions import gradient_of, hessian_of
-from mixtures.density.lowering import JaxFunction
+from mixtures.density.memory import JaxFunction
 from mixtures.distributions.declare import declare
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
@@ -72,7 +72,7 @@ class StreamedModel(CompiledModel):
     """
 
     def __init__(self, spec: Mixture, rows: Rows, rng: np.random.Generator) -> None:
-        values, weights = rows.subsample(PIECE, rng)
+        values, weights, _ = rows.subsample(PIECE, rng)
         self.sub = _table(values, rows.features, weights)
         self.chart = Chart(uuid.uuid4().hex, spec, _table(_filled(values), rows.features))
         super().__init__(self.chart.declared())

@@ -39,6 +39,8 @@ def diagnose(
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     em: EMFit | None = None,
 ) -> Verdict:
     """Judge a posterior sample: its convergence, with and without labels, and its limits.
@@ -49,12 +51,16 @@ def diagnose(
     ----------
     tree : xarray.DataTree
         A posterior sample, preferably aligned (see `align`).
-    spec : GMM or BMM, optional
+    spec : Mixture, optional
         The model that was sampled; by default that of ``em``.
     X : array_like or frame, shape (n, D), optional
         The data; columns are matched to those of the model, or the sample, by name.
     weights : array_like, shape (n,), optional
         Frequency weights of the rows.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: those that the sample was drawn with.
     em : EMFit, optional
         EM's fit of the model.
 
@@ -93,11 +99,11 @@ def diagnose(
         spec = check_fit(em, em.spec if spec is None else spec)
     data = None
     if spec is None:
-        data = None if X is None else as_data(X, weights)
+        data = None if X is None else as_data(X, weights, missing=missing, labels=labels)
     elif X is None:
         tree = sample_of(spec, tree)
     else:
-        spec, data, tree = of_sample(spec, X, tree, weights)
+        spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
         spec = spec if spec.resolved else resolve(spec, data)
     case = Case(tree, spec, data, em)
     checks = [*_parameters(tree), *label_free(tree)]
@@ -121,13 +127,16 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
         yield check(
             "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
         )
+    was_tried = "sampler_note" in tree.attrs  # which says why it drew by NUTS
+    other = "" if was_tried else "try sampler='auto', which weighs modes where it can, "
     yield from _mixing(
         "label-invariant quantities",
         quantities,
-        "slow mixing, or chains in different modes, whose weights are then unknown: draw more, lower K, "
-        "or state a prior",
+        "slow mixing, or chains in different modes, whose weights are then unknown: draw more, "
+        f"{other}lower K, or state a prior",
     )
     yield from _sampler(sampler_stats(tree))
+    yield from _proposals(tree)
 
 
 LABELS = {
@@ -183,4 +192,32 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
         advice = "raise max_treedepth or tune longer"
         yield check(
             "saturated trajectories", count, 0, count == 0, advice, source="Hoffman and Gelman (2014)"
+        )
+
+
+def _proposals(tree: xr.DataTree) -> Iterator[Check]:
+    """Check the proposals of independent draws, and say how much of the posterior each mode holds."""
+    if "pareto_k" in tree.attrs:
+        k, share = float(tree.attrs["pareto_k"]), float(tree.attrs["acceptance"])
+        limit, least = TOLERANCES.proposal_pareto_k, TOLERANCES.proposal_acceptance
+        advice = "the proposals miss part of the posterior: use sampler='blackjax'"
+        yield check("Pareto k-hat of proposals", k, limit, k <= limit, advice, source="Vehtari et al. (2024)")
+        yield check("acceptance of proposals", share, least, share >= least, advice, source="Liu (1996)")
+    if "modes" in tree.children:
+        held = tree["modes"].to_dataset()
+        mass, error = held["mass"].values, held["mass_se"].values
+        words = ", ".join(f"{m:.3f} (se {e:.3f})" for m, e in zip(mass, error, strict=True))
+        advice = (
+            f"the posterior has {len(mass)} modes, which hold {words} of it: a summary is over all of them; "
+            "sample_stats['mode'] tells them apart"
+        )
+        largest, limit = float(mass.max()), TOLERANCES.single_mode
+        yield check(
+            "posterior mass of the largest mode",
+            largest,
+            limit,
+            largest >= limit,
+            advice,
+            source="importance sampling",
+            caution=True,
         )

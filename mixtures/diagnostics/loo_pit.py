@@ -8,20 +8,30 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp, softmax
 
+from mixtures.data.known_labels import known_rows, one_hot
 from mixtures.diagnostics.predictive import BLOCK, unweighted
 from mixtures.draws import some_draws
 from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
+from mixtures.types import Array
 
-__all__ = ["loo_pit"]
+__all__ = ["check_enough", "loo_pit"]
 
 LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""
 
 
-def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) -> xr.Dataset:
+def loo_pit(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    n_draws: int = 1000,
+    missing: str | None = None,
+    labels: Any = None,
+) -> xr.Dataset:
     r"""Leave-one-out probability integral transform of every row and continuous feature.
 
     .. math::
@@ -44,6 +54,12 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
         A posterior sample, at least 25 draws; its labels need not be aligned.
     n_draws : int, default 1000
         Draws to use, evenly spaced and treated as independent.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells; the transform of such a cell is NaN.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: the cells of a labelled row are left out and its label is
+        not, so that F is the distribution of its cluster alone. The sample must be one that was drawn
+        with labels, or aligned.
 
     Returns
     -------
@@ -73,10 +89,9 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     >>> u["pit"].mean("obs_id").round(1).values.tolist()
     [0.5, 0.5]
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(spec, X, tree, missing, labels)
     draws = some_draws(spec, data, tree, n_draws)
-    if len(draws) < LEAST_DRAWS:
-        raise InputError(f"leaving rows out by reweighting needs {LEAST_DRAWS} draws, got {len(draws)}")
+    check_enough(len(draws))
     margins = marginals(spec.family, draws)
     if margins is None:
         raise InputError(
@@ -87,10 +102,33 @@ def loo_pit(spec: Mixture, X: Any, tree: xr.DataTree, *, n_draws: int = 1000) ->
     densities = [spec.log_joint(one) for one in draws]
     pit, pareto_k = np.empty(data.values.shape), np.empty(data.n_rows)
     for rows, block in data.blocks(max(1, BLOCK // (alpha.size * data.n_features))):
-        log_likelihood = np.stack([logsumexp(log_joint(block.T), axis=0) for log_joint in densities], axis=1)
+        joint = np.stack([log_joint(block.T) for log_joint in densities], axis=-1)
+        shares, log_likelihood = _predictions(
+            joint, alpha, None if data.labels is None else data.labels[rows]
+        )
         refuse_impossible(data, log_likelihood, rows.start)
         log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign
         below = margins.cdf(block[:, None, None, :])
-        pit[rows] = np.einsum("ns,sk,nskd->nd", softmax(log_weights, axis=1), alpha, below, optimize=True)
+        pit[rows] = np.einsum("ns,nsk,nskd->nd", softmax(log_weights, axis=1), shares, below, optimize=True)
     coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": list(data.features)}
     return xr.Dataset({"pit": (("obs_id", "feature"), pit), "pareto_k": ("obs_id", pareto_k)}, coords)
+
+
+def _predictions(joint: Array, alpha: Array, labels: np.ndarray | None) -> tuple[Array, Array]:
+    """Shares (n, S, K) of the clusters in what is expected of each row's cells, and their log density (n, S).
+
+    From log joint densities (K, n, S) and weights (S, K); of a labelled row they are those of its cluster.
+    """
+    shares, log_density = np.broadcast_to(alpha, (joint.shape[1], *alpha.shape)), logsumexp(joint, axis=0)
+    if labels is None:
+        return shares, log_density
+    known = np.flatnonzero(known_rows(labels))
+    own = labels[known]
+    log_density[known] = joint[own, known] - np.log(alpha[:, own]).T
+    return one_hot(shares.T, labels).T, log_density
+
+
+def check_enough(n_draws: int) -> None:
+    """Refuse samples whose weights have no tail to smooth."""
+    if n_draws < LEAST_DRAWS:
+        raise InputError(f"leaving rows out by reweighting needs {LEAST_DRAWS} draws, got {n_draws}")

@@ -1,6 +1,7 @@
 """Posterior predictive checks: whether the fitted mixture could have produced the data.
 
-Nothing here depends on the labels of the clusters, so a sample need not be aligned.
+Unless labels of rows are known, nothing here depends on the numbers of the clusters, so a sample need
+not be aligned.
 Replicated data sets are drawn by the family in NumPy; PyMC's
 ``sample_posterior_predictive`` draws the same distribution from a declared model.
 """
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from mixtures.arguments import generator
 from mixtures.data.table import Data
@@ -45,6 +46,8 @@ def predictive_checks(
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
 ) -> pd.DataFrame:
     """Compare statistics of the data with those of data sets replicated from the posterior.
@@ -57,7 +60,7 @@ def predictive_checks(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data that were fitted; checked and matched by name as in `responsibilities`.
@@ -69,6 +72,12 @@ def predictive_checks(
         there are fewer draws, they are reused.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells; replicated rows then miss the same cells, and
+        statistics are those of the observed ones.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: the replicate of a labelled row is drawn from its cluster,
+        so the sample must be one that was drawn with labels, or aligned.
     random_seed : int or numpy.random.Generator, optional
         Seed of the replicated rows.
 
@@ -100,12 +109,12 @@ def predictive_checks(
     >>> checks.loc["kurtosis[waiting]", ["observed", "lower", "upper"]].round(1).tolist()
     [-1.1, -0.5, 0.7]
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(spec, X, tree, missing, labels)
     rows = {}
     for name, found in compare(spec, data, tree, n_draws, random_seed).items():
         lower, upper = found.interval(ci_prob)
         columns = (found.observed, found.replicated.mean(axis=0), lower, upper, found.p)
-        for label, index in _labels(name, found.observed.ndim, data.features).items():
+        for label, index in _labels(name, found.observed, data.features).items():
             rows[label] = [float(column[index]) for column in columns]
     names = ["observed", "replicated", "lower", "upper", "p"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
@@ -169,9 +178,9 @@ def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -
     places = [
         (label, one, index)
         for name, one in compared.items()
-        for label, index in _labels(name, one.observed.ndim, features).items()
+        for label, index in _labels(name, one.observed, features).items()
     ]
-    limit = norm.isf(TOLERANCES.misfit / (2 * max(1, len(places))))
+    limit = -ndtri(TOLERANCES.misfit / (2 * max(1, len(places))))
     far: dict[str, float] = {}
     words: dict[str, str] = {}
     for label, one, index in places:
@@ -190,23 +199,37 @@ def replicated_sets(
     n_sets: int,
     random_seed: int | np.random.Generator | None,
 ) -> Iterator[Array]:
-    """Yield data sets (n, D) from the model, one per draw; too few draws are reused."""
+    """Yield data sets (n, D) from the model, one per draw; too few draws are reused.
+
+    Cells that are missing of the data are missing of each, and labelled rows keep their cluster.
+    """
     rng = generator(random_seed)
+    holes = np.isnan(data.values) if data.has_missing else None
     for i in range(n_sets):
-        yield spec.sample(draws[i % len(draws)], data.n_rows, rng)[0]
+        rows = spec.sample(draws[i % len(draws)], data.n_rows, rng, data.labels)[0]
+        yield rows if holes is None else np.where(holes, np.nan, rows)
 
 
-def unweighted(spec: Mixture, X: Any, tree: xr.DataTree) -> tuple[Mixture, Data, xr.DataTree]:
+def unweighted(
+    spec: Mixture, X: Any, tree: xr.DataTree, missing: str | None = None, labels: Any = None
+) -> tuple[Mixture, Data, xr.DataTree]:
     """Check model, data and sample together; refuse weights, which replicated rows do not have."""
-    spec, data, tree = of_sample(spec, X, tree)
+    spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
         raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
     return spec, data, tree
 
 
-def _labels(name: str, ndim: int, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Label and index of every entry of a statistic; for pairs, those of two different features."""
-    entries: Iterator[tuple[int, ...]] = np.ndindex(*(len(features),) * ndim)
-    kept = [index for index in entries if ndim < 2 or index[0] < index[1]]
+def _labels(name: str, observed: Array, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Label and index of every entry of a statistic; for pairs, those of two different features.
+
+    Entries that are not a number belong to columns of which the family has no such statistic.
+    """
+    entries: Iterator[tuple[int, ...]] = np.ndindex(*observed.shape)
+    kept = [
+        index
+        for index in entries
+        if (observed.ndim < 2 or index[0] < index[1]) and not np.isnan(observed[index])
+    ]
     named = {index: ", ".join(features[d] for d in index) for index in kept}
     return {f"{name}[{inside}]" if inside else name: index for index, inside in named.items()}

@@ -125,7 +125,10 @@ def _evenly(data: Data, most: int) -> Data:
     """Evenly spaced rows, at most ``most``."""
     step = -(-data.n_rows // most)
     weights = None if data.weights is None else data.weights[::step]
-    return Data(data.values[::step], data.features, data.obs_id[::step], weights)
+    labels = None if data.labels is None else data.labels[::step]
+    return replace(
+        data, values=data.values[::step], obs_id=data.obs_id[::step], weights=weights, labels=labels
+    )
 
 
 def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
@@ -181,7 +184,7 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
 
 def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     family = spec.family
-    reason = family.never_identified(spec.n_components, data) or family.unidentified(point)
+    reason = family.never_identified(spec.n_components, data) or family.unidentified(point, data)
     return check(
         IDENTIFIED,
         bool(reason),
@@ -215,11 +218,12 @@ def _restarts(case: Case, em: EMFit) -> Check:
         "EM restarts that reach the best optimum, share",
         share,
         TOLERANCES.restarts_alike,
-        share >= TOLERANCES.restarts_alike,
+        share >= TOLERANCES.restarts_alike and not em.restarts.unconfirmed,
         "a better optimum may be left: raise n_init",
         source="Linzer and Lewis (2011)",
         judged=False,
         remark=str(em.restarts),
+        caution=em.restarts.unconfirmed,
     )
 
 
@@ -260,7 +264,7 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
 def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check | None:
     """Probability below zero that a continuous family gives to columns without negative values."""
     margins = marginals(spec.family, [point])
-    positive = np.flatnonzero(data.values.min(axis=0) >= 0)
+    positive = np.flatnonzero(np.fmin.reduce(data.values, axis=0) >= 0)
     if margins is None or not len(positive):
         return None
     below = (point["alpha"] @ margins.cdf(0.0)[0])[positive]

@@ -12,7 +12,7 @@ from mixtures.draws import finite_draws, sample_of, thinned
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
-from mixtures.trees import entries, sampler_stats
+from mixtures.trees import entries, labels_in, sampler_stats
 from mixtures.types import Array
 
 __all__ = ["log_densities", "power_scaled", "prior_sensitivity"]
@@ -31,7 +31,7 @@ def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.D
     ----------
     tree : xarray.DataTree
         An aligned posterior sample; about 1,000 of its draws are used.
-    spec : GMM or BMM, optional
+    spec : Mixture, optional
         The resolved model; needed if the tree has no log_prior. Its columns are
         matched to those of the tree by name.
 
@@ -92,8 +92,7 @@ def power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
     """ArviZ's power-scaling sensitivity of every varying entry, by label; NaN with too few draws."""
     values: dict[str, Any] = {str(name): v.values for name, v in posterior.data_vars.items()}
     inner = {str(name): tuple(map(str, v.dims[2:])) for name, v in posterior.data_vars.items()}
-    coords = {str(d): list(posterior[d].values) for d in posterior.coords}
-    labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, coords)
+    labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, labels_in(posterior))
     every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
     moving = {label: x for label, x in every.items() if np.ptp(x) > 0}
     flat = np.allclose(log_density, log_density[0, 0], rtol=1e-12, atol=1e-12)

@@ -1,5 +1,6 @@
 """Bernoulli mixtures (latent class models) as one PyMC distribution."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,25 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from mixtures.data.table import Data
-from mixtures.distributions.components import declare_rows
+from mixtures.distributions.components import declare_components
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
+from mixtures.distributions.missing import Cells
+from mixtures.distributions.steps import Slopes, Step
 from mixtures.distributions.transforms import floored
 from mixtures.families.bernoulli import Bernoulli, binary_values
+from mixtures.families.parameters import Parameter
 
 __all__ = ["BernoulliMixture"]
+
+
+class BinaryRowsSlopes(Slopes):
+    """Gradient of `BinaryRows`."""
+
+
+class BinaryRows(Step):
+    """Log densities (n,) of rows at log weights and log probabilities of ones and of zeros."""
+
+    slopes = BinaryRowsSlopes
 
 
 class BernoulliMixtureRV(MarginalMixtureRV):
@@ -21,6 +35,7 @@ class BernoulliMixtureRV(MarginalMixtureRV):
     name = "BernoulliMixture"
     signature = "(k),(k,d)->(d)"
     dtype = "int64"
+    rows = BinaryRows
     _print_name = ("BernoulliMixture", "\\operatorname{BernoulliMixture}")
 
     @staticmethod
@@ -34,12 +49,31 @@ class BernoulliMixtureRV(MarginalMixtureRV):
         return (rng.random(p.shape) < p).astype(self.dtype)
 
     @staticmethod
-    def log_density(x: Any, *theta: Any) -> Any:
-        """``sum_d x_d log p_kd + (1 - x_d) log (1 - p_kd)``, two matrix products."""
+    def row(rng: Any, parameter: Any, out: Any) -> None:
+        """The same of one row, for numba."""
+        for d in range(len(out)):
+            out[d] = rng.random() < parameter[d]
+
+    @staticmethod
+    def terms(*theta: Any) -> tuple[Any, ...]:
+        """``log p`` and ``log (1 - p)``."""
         (p,) = theta
+        return floored(pt.log(p)), floored(pt.log1p(-p))
+
+    @staticmethod
+    def log_density(x: Any, *terms: Any) -> Any:
+        """``sum_d x_d log p_kd + (1 - x_d) log (1 - p_kd)``, two matrix products."""
+        log_one, log_zero = terms
         ones = x.T.astype("floatX")
-        log_one, log_zero = floored(pt.log(p)), floored(pt.log1p(-p))
         return log_one @ ones + log_zero @ (1 - ones)
+
+    @staticmethod
+    def observed_log_density(x: Any, cells: Cells, *theta: Any) -> Any:
+        """The same, the factors of missing cells left out."""
+        (p,) = theta
+        ones, seen = x.T.astype("floatX"), cells.seen.T.astype("floatX")
+        log_one, log_zero = floored(pt.log(p)), floored(pt.log1p(-p))
+        return log_one @ (seen * ones) + log_zero @ (seen * (1 - ones))
 
     @staticmethod
     def support(x: Any) -> tuple[Any, Any]:
@@ -80,13 +114,14 @@ class BernoulliMixture(MarginalMixture):
     p : tensor_like of float, shape (..., K, D)
         Probability of a one, by cluster and feature.
     **kwargs
-        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ...
+        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ... Cells that
+        are NaN or masked in ``observed`` are integrated out, as in `GaussianMixture`.
+        ``labels (n,)`` are known clusters of the observed rows, as in `GaussianMixture`.
 
     Raises
     ------
     InputError
-        If ``observed`` has missing cells or values other than 0 and 1; names
-        their rows and columns.
+        If ``observed`` has values other than 0 and 1; names their rows and columns.
 
     References
     ----------
@@ -112,9 +147,11 @@ class BernoulliMixture(MarginalMixture):
         return super().dist(alpha, p, **kwargs)
 
 
-@declare_rows.register
-def declare_bernoulli(family: Bernoulli, data: Data, alpha: Any) -> None:
-    """Independent Beta priors (uniform without a prior) and Bernoulli mixture rows."""
+@declare_components.register
+def declare_bernoulli(
+    family: Bernoulli, data: Data, n_components: int, named: Mapping[str, Parameter]
+) -> tuple[Any, dict[str, Any]]:
+    """Independent Beta priors (uniform without a prior)."""
     a, b = (1.0, 1.0) if family.prior is None else (family.prior.alpha, family.prior.beta)
-    p = pm.Beta("p", a, b, shape=(alpha.type.shape[0], data.n_features), dims=family.dims["p"])
-    BernoulliMixture("x", alpha, p, observed=data.values, dims=("obs_id", "feature"))
+    p = named["p"]
+    return BernoulliMixture, {"p": pm.Beta(p.name, a, b, shape=(n_components, data.n_features), dims=p.dims)}

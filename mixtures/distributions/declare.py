@@ -6,8 +6,8 @@ import numpy as np
 import pymc as pm
 
 from mixtures.arguments import check_kind
-from mixtures.data.reading import as_data
 from mixtures.distributions.components import declare_rows
+from mixtures.distributions.transforms import Simplex
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
@@ -16,7 +16,9 @@ from mixtures.messages import warn
 __all__ = ["declare"]
 
 
-def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
+def declare(
+    spec: Mixture, X: Any, *, weights: Any = None, missing: str | None = None, labels: Any = None
+) -> pm.Model:
     """Declare a mixture as a PyMC model.
 
     The model has free variables named as the parameters (alpha, mu, Sigma,
@@ -26,13 +28,19 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model; a "default" prior is resolved from the data.
     X : array_like or frame, shape (n, D)
         The data.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. They enter as a
         potential, so that pointwise log-likelihoods stay those of single rows.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`: the
+        log-likelihood of a row is that of its observed cells. By default they are refused.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: the log-likelihood of a labelled row is its joint log
+        density with its cluster.
 
     Returns
     -------
@@ -57,20 +65,20 @@ def declare(spec: Mixture, X: Any, *, weights: Any = None) -> pm.Model:
     >>> [variable.name for variable in model.free_RVs]
     ['alpha', 'Sigma', 'mu']
     """
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    data = spec.ordered(as_data(X, weights), X)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    data = spec.table(X, weights, missing, labels)
     spec = resolve(spec, data)
     if unidentified := spec.family.never_identified(spec.n_components, data):
         warn(unidentified, IdentifiabilityWarning)
-    coords = {
-        "cluster": np.arange(spec.n_components),
-        "feature": list(data.features),
-        "feature_bis": list(data.features),
-        "obs_id": data.obs_id,
-    }
-    with pm.Model(coords=coords) as model:
+    with pm.Model(coords=spec.coords_of(data)) as model:
         concentration = np.full(spec.n_components, spec.weight_concentration)
-        alpha = pm.Dirichlet("alpha", concentration, shape=(spec.n_components,), dims="cluster")
+        alpha = pm.Dirichlet(
+            "alpha",
+            concentration,
+            shape=(spec.n_components,),
+            dims="cluster",
+            default_transform=Simplex(),
+        )
         declare_rows(spec.family, data, alpha)
         if data.weights is not None:
             (rows,) = model.observed_RVs

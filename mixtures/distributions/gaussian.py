@@ -1,7 +1,8 @@
 """Gaussian mixtures as one PyMC distribution, whatever the covariance structure."""
 
+from collections.abc import Mapping
 from functools import singledispatch
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
@@ -10,11 +11,14 @@ from pymc.distributions.distribution import Continuous
 from pytensor.tensor.random.op import RandomVariable
 
 from mixtures.data.table import Data
-from mixtures.distributions.components import declare_rows
+from mixtures.distributions.components import declare_components
 from mixtures.distributions.inverse_wishart import InverseWishart
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
+from mixtures.distributions.missing import Cells
+from mixtures.distributions.steps import Slopes, Step
 from mixtures.distributions.transforms import (
     Standardise,
+    as_entries,
     as_floats,
     has_positive_diagonal,
     inverse_cholesky,
@@ -22,10 +26,11 @@ from mixtures.distributions.transforms import (
     log_det,
     log_variance,
     middle,
+    whitened,
 )
 from mixtures.families.covariance import Covariance, Dense, Independent
 from mixtures.families.gaussian import Gaussian
-from mixtures.families.parameters import shapes_of
+from mixtures.families.parameters import Parameter, shapes_of
 from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 
 __all__ = ["GaussianMixture"]
@@ -34,10 +39,31 @@ MANY_PRODUCTS = 8
 """Features per cluster, less 3, from which pairwise products are so many that whitening is faster."""
 
 
+class DenseRowsSlopes(Slopes):
+    """Gradient of `DenseRows`."""
+
+
+class DenseRows(Step):
+    """Log densities (n,) of rows at log weights, means and Cholesky factors."""
+
+    slopes = DenseRowsSlopes
+
+
+class IndependentRowsSlopes(Slopes):
+    """Gradient of `IndependentRows`."""
+
+
+class IndependentRows(Step):
+    """Log densities (n,) of rows at log weights, means and standard deviations."""
+
+    slopes = IndependentRowsSlopes
+
+
 class GaussianMixtureRV(MarginalMixtureRV):
     """Gaussian mixture rows; ``chol`` holds lower Cholesky factors."""
 
     name = "GaussianMixture"
+    rows: ClassVar[type[Step]] = DenseRows
     signature = "(k),(k,d),(k,d,d)->(d)"
     _print_name = ("GaussianMixture", "\\operatorname{GaussianMixture}")
 
@@ -58,8 +84,28 @@ class GaussianMixtureRV(MarginalMixtureRV):
         centre = middle(x)
         inverse = inverse_cholesky(chol)
         projected = (inverse.reshape((k * dim, dim)) @ (x - centre).T).reshape((k, dim, x.shape[0]))
-        whitened = projected - inverse @ (mu - centre)[:, :, None]
-        return _normal_log_density(whitened, log_det(chol))
+        residuals = projected - inverse @ (mu - centre)[:, :, None]
+        return _normal_log_density(residuals, log_det(chol))
+
+    @staticmethod
+    def observed_log_density(x: Any, cells: Cells, *theta: Any) -> Any:
+        """``N(x_o | mu_o, Sigma_oo)``, by one factor a pattern and cluster.
+
+        The block of the observed columns is embedded in the identity. Rows are
+        multiplied block by block, each block of one pattern.
+        """
+        mu, chol = theta
+        layout, (k, dim) = cells.layout, mu.shape
+        seen = pt.as_tensor_variable(layout.patterns)[:, None, :]
+        pairs = seen[..., None] * seen[..., None, :]
+        factor = pt.linalg.cholesky(pairs * (chol @ chol.mT) + pt.eye(dim) * (1 - seen)[..., None])
+        constant = log_det(factor) + seen.sum(axis=-1) * np.log(2 * np.pi) / 2
+        pattern, rows = pt.as_tensor_variable(layout.of_block)[:, 0], pt.as_tensor_variable(layout.rows)
+        z = x[rows].dimshuffle(0, 2, 1)[:, None] - mu[:, :, None]
+        whitened = inverse_cholesky(factor)[pattern] @ (seen[pattern][..., None] * z)
+        blocks = -(whitened**2).sum(axis=-2) / 2 - constant[pattern][..., None]
+        by_cluster = blocks.dimshuffle(1, 0, 2).reshape((k, -1))
+        return by_cluster[:, pt.as_tensor_variable(layout.places)[:, 0]]
 
     @staticmethod
     def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any] | None:
@@ -98,6 +144,7 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
     """Gaussian mixture rows with independent features; ``sd`` holds standard deviations."""
 
     signature = "(k),(k,d),(k,d)->(d)"
+    rows = IndependentRows
 
     def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
         """``mu + sd eps``."""
@@ -108,8 +155,16 @@ class DiagonalGaussianMixtureRV(GaussianMixtureRV):
     def log_density(x: Any, *theta: Any) -> Any:
         """Whiten by ``(x - mu_k) / sd_k``."""
         mu, sd = theta
-        whitened = (x.T[None, :, :] - mu[:, :, None]) / sd[:, :, None]
-        return _normal_log_density(whitened, pt.log(sd).sum(-1))
+        residuals = (x.T[None, :, :] - mu[:, :, None]) / sd[:, :, None]
+        return _normal_log_density(residuals, pt.log(sd).sum(-1))
+
+    @staticmethod
+    def observed_log_density(x: Any, cells: Cells, *theta: Any) -> Any:
+        """The same, the factors of missing cells left out."""
+        mu, sd = theta
+        seen = cells.seen.T.astype("floatX")
+        whitened = seen[None] * (x.T[None, :, :] - mu[:, :, None]) / sd[:, :, None]
+        return -(whitened**2).sum(axis=1) / 2 - (pt.log(sd) + np.log(2 * np.pi) / 2) @ seen
 
     @staticmethod
     def conditions(*theta: Any) -> dict[str, Any]:
@@ -138,10 +193,10 @@ def _log_normaliser(linear: Any, mu: Any, log_det: Any) -> Any:
     return -(linear * mu).sum(-1) / 2 - log_det - mu.shape[1] * np.log(2 * np.pi) / 2
 
 
-def _normal_log_density(whitened: Any, log_det: Any) -> Any:
+def _normal_log_density(residuals: Any, log_det: Any) -> Any:
     """Component log densities (K, n) from whitened residuals (K, D, n) and ``log |L_k|``."""
-    constant = log_det + whitened.shape[1] * np.log(2 * np.pi) / 2
-    return -(whitened**2).sum(axis=1) / 2 - constant[:, None]
+    constant = log_det + residuals.shape[1] * np.log(2 * np.pi) / 2
+    return -(residuals**2).sum(axis=1) / 2 - constant[:, None]
 
 
 class ConjugateNormalRV(RandomVariable):
@@ -183,9 +238,9 @@ class ConjugateNormal(Continuous):
         return pt.broadcast_to(mean, rv.shape)
 
     def logp(mu: Any, mean: Any, chol: Any, kappa: Any) -> Any:
-        whitened = (inverse_cholesky(chol) @ (mu - mean)[..., None])[..., 0]
-        constant = log_det(chol) + mu.shape[-1] * (np.log(2 * np.pi) - pt.log(kappa)) / 2
-        return -kappa * (whitened**2).sum(-1) / 2 - constant
+        square, half_log_det = whitened(chol, (mu - mean)[..., None])
+        constant = half_log_det + mu.shape[-1] * (np.log(2 * np.pi) - pt.log(kappa)) / 2
+        return -kappa * square / 2 - constant
 
 
 class GaussianMixture(MarginalMixture):
@@ -211,10 +266,16 @@ class GaussianMixture(MarginalMixture):
         Covariance matrices, or one shared by all clusters.
     chol : tensor_like of float, shape (..., K, D, D) or (D, D)
         Lower Cholesky factors of the covariances instead.
-    sigma2 : tensor_like of float, shape (..., K, D), (K,) or ()
-        Variances instead: by cluster and feature, by cluster (spherical), or one.
+    sigma2 : tensor_like of float, shape (..., K, D), (1, D), (K,) or ()
+        Variances instead: by cluster and feature, by feature, by cluster
+        (spherical), or one.
     **kwargs
-        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ...
+        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ... Cells that
+        are NaN or masked in ``observed`` are integrated out, on the assumption that
+        they are missing at random: the log-likelihood of a row is that of its observed
+        cells, and PyMC makes no variables of the others. ``labels (n,)`` are known clusters
+        of the observed rows, -1 or NaN where not known: the log-likelihood of a labelled row is
+        its joint log density with its cluster.
 
     Raises
     ------
@@ -222,7 +283,7 @@ class GaussianMixture(MarginalMixture):
         If not exactly one of the three covariances is given, or ``mu`` has no
         feature axis.
     InputError
-        If ``observed`` has missing or infinite cells; names their rows and columns.
+        If ``observed`` has infinite cells; names their rows and columns.
 
     References
     ----------
@@ -267,28 +328,29 @@ class GaussianMixture(MarginalMixture):
         return super().dist(alpha, mu, scale, dense=sigma2 is None, **kwargs)
 
 
-@declare_rows.register
-def declare_gaussian(family: Gaussian, data: Data, alpha: Any) -> None:
-    """Normal-inverse-Wishart or normal-inverse-gamma priors, and Gaussian mixture rows."""
+@declare_components.register
+def declare_gaussian(
+    family: Gaussian, data: Data, n_components: int, named: Mapping[str, Parameter]
+) -> tuple[Any, dict[str, Any]]:
+    """Normal-inverse-Wishart or normal-inverse-gamma priors."""
     location, unit = family.units(data)
-    k = alpha.type.shape[0]
-    shapes = shapes_of(family.parameters, family.sizes(k, len(unit)))
-    means = {
+    shapes = shapes_of(family.parameters, family.sizes(n_components, len(unit)))
+    means, name = named["mu"], family.covariance.parameter
+    mu = {
+        "name": means.name,
         "shape": shapes["mu"],
-        "dims": family.dims["mu"],
+        "dims": means.dims,
         "default_transform": Standardise(location, unit),
     }
-    moments = declare_moments(
-        family.covariance, family.prior, shapes[family.covariance.parameter], unit, means
-    )
-    GaussianMixture("x", alpha, **moments, observed=data.values, dims=("obs_id", "feature"))
+    spread = {"name": named[name].name, "shape": shapes[name], "dims": named[name].dims}
+    return GaussianMixture, declare_moments(family.covariance, family.prior, unit, mu, spread)
 
 
 @singledispatch
 def declare_moments(
-    structure: Covariance, prior: Any, shape: tuple[int, ...], unit: np.ndarray, means: dict[str, Any]
+    structure: Covariance, prior: Any, unit: np.ndarray, mu: dict[str, Any], spread: dict[str, Any]
 ) -> dict[str, Any]:
-    """Declare the covariance parameter and the means given it, for `GaussianMixture`."""
+    """Declare covariances, as ``spread`` says, and means given them, for `GaussianMixture`."""
     raise NotImplementedError(f"{type(structure).__name__} is not registered with declare_moments")
 
 
@@ -296,36 +358,40 @@ def declare_moments(
 def declare_dense(
     structure: Dense,
     prior: NormalInverseWishart | None,
-    shape: tuple[int, ...],
     unit: np.ndarray,
-    means: dict[str, Any],
+    mu: dict[str, Any],
+    spread: dict[str, Any],
 ) -> dict[str, Any]:
     """``Sigma ~ IW(nu, Psi)``, ``mu | Sigma ~ N(m, Sigma / kappa)``; both flat without a prior."""
-    matrices = {"shape": shape, "dims": structure.dims, "default_transform": log_cholesky(unit)}
+    matrices = {**spread, "default_transform": log_cholesky(unit)}
     if prior is None:
-        chol = pt.linalg.cholesky(pm.Flat("Sigma", **matrices))
-        return {"mu": pm.Flat("mu", **means), "chol": chol}
-    chol = pt.linalg.cholesky(InverseWishart("Sigma", prior.nu, prior.Psi, **matrices))
-    return {"mu": ConjugateNormal("mu", prior.mean, chol, prior.kappa, **means), "chol": chol}
+        chol = pt.linalg.cholesky(pm.Flat(**matrices))
+        return {"mu": pm.Flat(**mu), "chol": chol}
+    chol = pt.linalg.cholesky(InverseWishart(nu=prior.nu, Psi=prior.Psi, **matrices))
+    return {"mu": ConjugateNormal(mean=prior.mean, chol=chol, kappa=prior.kappa, **mu), "chol": chol}
 
 
 @declare_moments.register
 def declare_independent(
     structure: Independent,
     prior: NormalInverseGamma | None,
-    shape: tuple[int, ...],
     unit: np.ndarray,
-    means: dict[str, Any],
+    mu: dict[str, Any],
+    spread: dict[str, Any],
 ) -> dict[str, Any]:
     """``sigma2 ~ IG(nu / 2, psi / 2)``, ``mu | sigma2 ~ N(m, sigma2 / kappa)``; both flat without a prior."""
-    k, per_cluster = shape[0], int(np.prod(shape[1:]))
-    variances = {
-        "shape": shape,
-        "dims": structure.dims,
-        "default_transform": log_variance(unit[:per_cluster]),
-    }
+    free = log_variance(unit if "feature" in structure.dims else unit[0])
+    variances = {**spread, "default_transform": free}
     if prior is None:
-        return {"mu": pm.Flat("mu", **means), "sigma2": pm.Flat("sigma2", **variances)}
-    sigma2 = pm.InverseGamma("sigma2", as_floats(prior.nu / 2), np.asarray(prior.psi) / 2, **variances)
-    sd = pt.sqrt(sigma2.reshape((k, per_cluster)) / prior.kappa)
-    return {"mu": pm.Normal("mu", prior.mean, sd, **means), "sigma2": sigma2}
+        sigma2 = pm.Flat(**variances)
+        return {"mu": pm.Flat(**mu), "sigma2": _of_every_cluster(structure, sigma2)}
+    half_nu, half_psi = as_floats(prior.nu / 2), as_entries(np.asarray(prior.psi) / 2)
+    sigma2 = pm.InverseGamma(alpha=half_nu, beta=half_psi, **variances)
+    full = _of_every_cluster(structure, sigma2)
+    return {"mu": pm.Normal(mu=prior.mean, sigma=pt.sqrt(full / prior.kappa), **mu), "sigma2": full}
+
+
+def _of_every_cluster(structure: Independent, sigma2: Any) -> Any:
+    """Variances with axes for cluster and feature, of length one where they are shared."""
+    missing = [axis for axis, dim in enumerate(("cluster", "feature")) if dim not in structure.dims]
+    return pt.expand_dims(sigma2, missing)

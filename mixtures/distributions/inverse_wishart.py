@@ -13,8 +13,8 @@ from mixtures.distributions.transforms import (
     LogCholesky,
     as_floats,
     has_positive_diagonal,
-    inverse_cholesky,
     log_det,
+    whitened,
 )
 
 __all__ = ["InverseWishart"]
@@ -93,20 +93,19 @@ class InverseWishart(Continuous):
     def logp(Sigma: Any, nu: Any, Psi: Any) -> Any:  # noqa: D102
         dim = Psi.shape[-1]
         chol = pt.linalg.cholesky(Sigma)
-        inverse = inverse_cholesky(chol)
-        trace = (inverse * (inverse @ Psi)).sum(axis=(-2, -1))
         multigammaln = (
             pt.gammaln(nu[..., None] / 2 - pt.arange(dim) / 2).sum(-1) + dim * (dim - 1) * np.log(np.pi) / 4
         )
         scale = pt.linalg.cholesky(Psi)
+        trace, half_log_det = whitened(chol, scale)
         density = (
             nu * log_det(scale)
-            - (nu + dim + 1) * log_det(chol)
+            - (nu + dim + 1) * half_log_det
             - trace / 2
             - nu * dim * np.log(2) / 2
             - multigammaln
         )
-        positive_definite = pt.switch(pt.isnan(log_det(chol)), -np.inf, density)
+        positive_definite = pt.switch(pt.isnan(half_log_det), -np.inf, density)
         proper = check_parameters(
             positive_definite, has_positive_diagonal(scale), msg="positive-definite Psi"
         )

@@ -8,9 +8,8 @@ are, and, inside `natural_form`, a single matrix product wherever a guard finds 
 accurate enough.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,46 +17,71 @@ import pytensor.tensor as pt
 from pymc.distributions.dist_math import check_parameters
 from pymc.distributions.distribution import Distribution, _support_point
 from pymc.logprob.abstract import _logprob
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.conditional import ifelse
-from pytensor.graph.basic import Variable
-from pytensor.graph.traversal import explicit_graph_inputs
+from pytensor.graph.basic import Apply, Variable
 from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.data.reading import as_data
+from mixtures.data.known_labels import check_labels_fit
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
+from mixtures.distributions.missing import Cells, is_data, known_cells, layout_of
+from mixtures.distributions.steps import Step, in_natural_form, natural_form, step
 from mixtures.distributions.transforms import floored, unfloored
+from mixtures.errors import InputError
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["MarginalMixture", "MarginalMixtureRV", "as_given", "natural_form"]
+__all__ = [
+    "MarginalMixture",
+    "MarginalMixtureRV",
+    "Weights",
+    "are_weights",
+    "as_given",
+    "cells_of",
+    "natural_form",
+]
 
-_both_forms: ContextVar[bool] = ContextVar("both_forms", default=False)
+
+@dataclass(frozen=True, eq=False)
+class KnownLabels:
+    """Known clusters of rows: ``values (n,)``, -1 where the cluster is not known. Equal only to itself."""
+
+    values: np.ndarray
 
 
-@contextmanager
-def natural_form() -> Iterator[None]:
-    """Let log densities built in this context use the natural form whenever it is accurate enough.
+class Weights(Step):
+    """Whether ``alpha (K,)`` are weights."""
 
-    It is twice as fast on JAX; numba would take minutes to compile both forms.
-    """
-    token = _both_forms.set(True)
-    try:
-        yield
-    finally:
-        _both_forms.reset(token)
+
+def are_weights(alpha: Any) -> Any:
+    """Whether weights (..., K) are not negative and sum to one."""
+
+    def graph(alpha: Any) -> Any:
+        return pt.ge(alpha, 0).all() & pt.isclose(alpha.sum(axis=-1), 1).all()
+
+    return step(Weights, graph, alpha) if alpha.ndim == 1 else graph(alpha)
 
 
 class MarginalMixtureRV(RandomVariable):
     """Rows drawn from a mixture whose hidden clusters are summed out of the density.
 
     The parameters are ``alpha (..., K)`` and then the family's own, each with
-    the cluster axis first among the core axes that `signature` names.
+    the cluster axis first among the core axes that `signature` names. ``rows`` is the
+    step of the row-wise log density, if there are loops for numba. ``labels`` are the known
+    clusters of the rows: the density of a labelled row is its joint density with its cluster.
+    Draws are of new rows, whose clusters are drawn too.
     """
 
+    __props__ = (*RandomVariable.__props__, "labels")  # type: ignore[assignment]
+    labels: "KnownLabels | None" = None
     signature: str
     dtype = "floatX"
+    rows: ClassVar[type[Step] | None] = None
+
+    def __init__(self, *args: Any, labels: "KnownLabels | None" = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.labels = labels
 
     def rng_fn(self, rng: np.random.Generator, *args: Any) -> np.ndarray:
         """Draw the hidden cluster of every row, then the row given its cluster."""
@@ -94,7 +118,20 @@ class MarginalMixtureRV(RandomVariable):
         raise NotImplementedError
 
     @staticmethod
-    def log_density(x: Any, *theta: Any) -> Any:
+    def row(rng: Any, parameter: Any, out: Any) -> None:
+        """Draw one row into ``out (D,)`` with the parameter of its cluster, in Python that numba compiles.
+
+        For families of a single parameter; without it PyTensor calls `rng_fn`, and warns.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def terms(*theta: Any) -> tuple[Any, ...]:
+        """Functions of the family's parameters that `log_density` takes; by default the parameters."""
+        return theta
+
+    @staticmethod
+    def log_density(x: Any, *terms: Any) -> Any:
         """Symbolic log density (K, n) of the rows ``x (n, D)`` in every cluster."""
         raise NotImplementedError
 
@@ -113,17 +150,51 @@ class MarginalMixtureRV(RandomVariable):
             return None
         return [x[(0,) * ndim] for x, ndim in zip(params, batch_ndims, strict=True)]
 
-    def log_joint(self, x: Any, alpha: Any, *theta: Any) -> Any:
+    @staticmethod
+    def observed_log_density(x: Any, cells: Cells, *theta: Any) -> Any:
+        """Symbolic log density (K, n) of the observed cells of the rows ``x (n, D)``, 0 in missing cells."""
+        raise NotImplementedError
+
+    def log_joint(self, x: Any, alpha: Any, *theta: Any, cells: Cells | None = None) -> Any:
         """Symbolic log Pr(x_i, z_i = k), shape (K, n), of rows that share the parameters."""
         log_alpha = floored(pt.log(alpha))[:, None]
-        joint = log_alpha + self.log_density(x, *theta)
-        natural = self.natural(x, *theta) if _both_forms.get() and _is_data(x) else None
+        if cells is not None:
+            return log_alpha + self.observed_log_density(x, cells, *theta)
+        joint = log_alpha + self.log_density(x, *self.terms(*theta))
+        natural = self.natural(x, *theta) if in_natural_form() and is_data(x) else None
         if natural is None:
             return joint
         constant, eta, phi = natural
         terms = pt.abs(constant) + pt.abs(eta) @ pt.abs(phi).max(axis=1)
         loss = np.finfo(np.float64).eps * terms.max()
         return ifelse(loss < TOLERANCES.natural_loss, log_alpha + constant[:, None] + eta @ phi, joint)
+
+    def row_log_density(self, x: Any, alpha: Any, *theta: Any) -> Any:
+        """Symbolic log density (n,) of rows that share the parameters."""
+        if in_natural_form() or self.rows is None or self.labels is not None:
+            return self._masked(x, lambda inside: self.log_joint(inside, alpha, *theta))
+
+        def graph(x: Any, log_alpha: Any, *terms: Any) -> Any:
+            return self._masked(x, lambda inside: log_alpha[:, None] + self.log_density(inside, *terms))
+
+        return step(self.rows, graph, x.astype("floatX"), floored(pt.log(alpha)), *self.terms(*theta))
+
+    def _masked(self, x: Any, log_joint: Callable[[Any], Any], z: Any = None) -> Any:
+        """Sum of the clusters' densities of rows inside the support; zero outside.
+
+        Of labelled rows it is that of their own cluster alone. Labels are those of the operation, or
+        ``z (n,)``.
+        """
+        inside, possible = self.support(x)
+        joint = log_joint(inside)
+        total = pt.logsumexp(joint, axis=0)
+        if z is None and self.labels is not None:
+            z = pt.as_tensor_variable(self.labels.values)
+        if z is not None:
+            is_own = pt.eq(z[None, :], pt.arange(joint.shape[0])[:, None])
+            total = pt.switch(pt.ge(z, 0), pt.switch(is_own, joint, 0.0).sum(axis=0), total)
+        density = unfloored(total)
+        return density + pt.switch(possible, *np.array([0, -np.inf]))  # a sum: the rows' part is stored
 
     @staticmethod
     def support(x: Any) -> tuple[Any, Any]:
@@ -141,6 +212,15 @@ class MarginalMixtureRV(RandomVariable):
         raise NotImplementedError
 
 
+def cells_of(x: Any) -> tuple[Any, Cells | None]:
+    """Rows (n, D) that are data, with 0 in missing cells, and which cells are observed; None if all are."""
+    known = known_cells(x)
+    if known is None:
+        return x, None
+    seen = ~pt.isnan(x)
+    return pt.switch(seen, x, 0.0), Cells(seen, layout_of(known))
+
+
 def as_given(value: Any) -> Any:
     """Rows before PyMC truncated them to integers (0.5 becomes 0), if they can be recovered."""
     node = value.owner
@@ -148,11 +228,6 @@ def as_given(value: Any) -> Any:
         return value
     (given,) = node.inputs
     return given if value.dtype.startswith("int") and given.dtype.startswith("float") else value
-
-
-def _is_data(x: Any) -> bool:
-    """Whether rows are data, so that what depends only on them is the same at every call."""
-    return all(isinstance(v, SharedVariable) for v in explicit_graph_inputs([x]))
 
 
 def _of_cluster(parameter: np.ndarray, z: np.ndarray, core: int) -> np.ndarray:
@@ -174,28 +249,46 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
     """
     value = as_given(*values)
     features = op.lengths(*params, value).get("d")
+    known = known_cells(value)
     value = pt.specify_shape(value, (..., features))  # otherwise a single column would broadcast
+    if op.labels is not None:
+        value = pt.specify_shape(value, (len(op.labels.values), None))  # one label for every row
 
-    def rows(x: Any, *theta: Any) -> Any:
-        inside, possible = op.support(x)
-        density = unfloored(pt.logsumexp(op.log_joint(inside, *theta), axis=0))
-        return density + pt.switch(possible, *np.array([0, -np.inf]))  # a sum: the rows' part is stored
+    def observed(x: Any, seen: Any, layout: Any, theta: Any, z: Any = None) -> Any:
+        cells, there = Cells(seen, layout), pt.switch(seen, x, 0.0)
+        return op._masked(there, lambda inside: op.log_joint(inside, *theta, cells=cells), z)
 
-    def checked(density: Any) -> Any:
-        alpha, *theta = params
+    def of_pattern(x: Any, known: np.ndarray, theta: Any) -> Any:
+        """Density of the observed cells; their pattern must stay what it was."""
+        flat, seen = known.reshape(-1, known.shape[-1]), ~pt.isnan(x)
+        same = pt.eq(seen, pt.as_tensor_variable(flat.astype(np.float64)))
+        density = observed(x, seen, layout_of(flat), theta)
+        return check_parameters(density, same, msg="the pattern of missing cells is that of the declaration")
+
+    def checked(density: Any, alpha: Any, *theta: Any) -> Any:
         for condition, holds in op.conditions(*theta).items():
             density = check_parameters(density, holds, msg=condition)
-        valid = [pt.ge(alpha, 0), pt.isclose(alpha.sum(axis=-1), 1)]
-        return check_parameters(density, *valid, msg="alpha >= 0, sum(alpha) = 1")
+        return check_parameters(density, are_weights(alpha), msg="alpha >= 0, sum(alpha) = 1")
 
     shared = op.shared(params)
     if shared is not None:
         flat = value if value.ndim == 2 else value.reshape((-1, value.shape[-1]))
-        density = rows(flat, *shared)
-        return checked(density if value.ndim == 2 else density.reshape(value.shape[:-1]))
+        density = op.row_log_density(flat, *shared) if known is None else of_pattern(flat, known, shared)
+        return checked(density if value.ndim == 2 else density.reshape(value.shape[:-1]), *shared)
     inputs, _output = op.signature.split("->")
-    one_row = pt.vectorize(lambda x, *theta: rows(x[None, :], *theta)[0], signature=f"(d),{inputs}->()")
-    return checked(one_row(value, *params))
+
+    own = () if op.labels is None else (pt.as_tensor_variable(op.labels.values),)
+
+    def of_row(x: Any, *others: Any) -> Any:
+        z, theta = others[0][None] if own else None, others[len(own) :]
+        if known is None:
+            return op._masked(x[None, :], lambda inside: op.log_joint(inside, *theta), z)[0]
+        seen = ~pt.isnan(x)[None, :]
+        one = replace(layout_of(np.ones((1, known.shape[-1]), dtype=bool)), patterns=seen.astype("floatX"))
+        return observed(x[None, :], seen, one, theta, z)[0]
+
+    one_row = pt.vectorize(of_row, signature=f"(d),{'(),' * len(own)}{inputs}->()")
+    return checked(one_row(value, *own, *params), *params)
 
 
 @_support_point.register(MarginalMixtureRV)
@@ -211,15 +304,42 @@ class MarginalMixture(Distribution):
     check = MarginalMixtureRV.check
     observed_dtype: ClassVar[str] = "float64"
 
-    def __new__(cls, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
-        """Register the variable; NaN in ``observed`` is an error, not a free variable."""
+    def __new__(cls, name: str, *args: Any, observed: Any = None, labels: Any = None, **kwargs: Any) -> Any:
+        """Register the variable; missing cells in ``observed`` are integrated out, not free variables."""
+        if labels is not None:
+            if observed is None or isinstance(observed, Variable):
+                raise InputError("labels are of observed rows: pass observed= as an array or a data frame")
+            kwargs["labels"] = as_data(observed, missing=INTEGRATE, labels=labels).labels
         if observed is not None and not isinstance(observed, Variable):
-            observed = cls.check(as_data(observed)).astype(cls.observed_dtype)
+            data = as_data(observed, missing=INTEGRATE)
+            values = cls.check(data)
+            if data.has_missing:  # as a tensor: PyMC would make variables of the NaN in an array
+                observed = pt.as_tensor_variable(values, name=name)
+            else:
+                observed = values.astype(cls.observed_dtype)
         return super().__new__(cls, name, *args, observed=observed, **kwargs)
+
+    @classmethod
+    def of_rows(cls, data: Data, *params: Any, **named: Any) -> Any:
+        """Declare checked rows as the observed variable ``x``, with what is known of their clusters."""
+        dims = ("obs_id", "feature")
+        return cls("x", *params, **named, observed=data.values, labels=data.labels, dims=dims)
 
     @classmethod
     def dist(cls, *params: Any, **kwargs: Any) -> Any:
         """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``."""
+        labels = kwargs.pop("labels", None)
         rv = super().dist([pt.as_tensor_variable(x) for x in params], **kwargs)
-        rv.owner.op.lengths(*rv.owner.op.dist_params(rv.owner))
-        return rv
+        node = rv.owner
+        node.op.lengths(*node.op.dist_params(node))
+        return rv if labels is None else _labelled(node, labels)
+
+
+def _labelled(node: Apply, labels: np.ndarray) -> Any:
+    """The rows of a node, with known clusters."""
+    k = node.op.dist_params(node)[0].type.shape[-1]
+    if k is not None:
+        rows = Data(np.zeros((len(labels), 1)), ("x0",), np.arange(len(labels)), labels=labels)
+        check_labels_fit(rows, k)
+    op = type(node.op)(**{**node.op._props_dict(), "labels": KnownLabels(labels)})
+    return op.make_node(*node.inputs).outputs[1]

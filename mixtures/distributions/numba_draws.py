@@ -6,6 +6,7 @@ compiles for numba. A distribution without a function here is drawn by its ``rng
 """
 
 from collections.abc import Callable
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -14,9 +15,10 @@ import numpy as np
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
 
-from mixtures.distributions.bernoulli import BernoulliMixtureRV
 from mixtures.distributions.gaussian import ConjugateNormalRV, DiagonalGaussianMixtureRV, GaussianMixtureRV
 from mixtures.distributions.inverse_wishart import InverseWishartRV
+from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.distributions.mixed import MixedMixtureRV
 
 __all__: list[str] = []
 
@@ -85,18 +87,65 @@ def diagonal_rows(op: DiagonalGaussianMixtureRV, node: Any) -> Any:
 
 
 @numba_core_rv_funcify.register
-def bernoulli_rows(op: BernoulliMixtureRV, node: Any) -> Any:
-    """One row of a Bernoulli mixture."""
+def mixture_rows(op: MarginalMixtureRV, node: Any) -> Any:
+    """One row of any mixture whose family says how it is drawn."""
+    if op.row is MarginalMixtureRV.row:
+        raise NotImplementedError(f"{op.name} has no row for numba")
+    row, dtype = numba_njit(op.row), np.dtype(op.dtype)
 
-    def draw(rng: Any, alpha: Any, p: Any, out: Any = None) -> Any:
+    def draw(rng: Any, alpha: Any, theta: Any, out: Any = None) -> Any:
         if out is None:
-            out = np.empty(p.shape[1], dtype=np.int64)
-        k = _cluster(rng, alpha)
-        for d in range(len(out)):
-            out[d] = rng.random() < p[k, d]
+            out = np.empty(theta.shape[1], dtype=dtype)
+        row(rng, theta[_cluster(rng, alpha)], out)
         return out
 
-    return _core(draw)
+    compiled, version = _core(draw)
+    return compiled, crc32(getsource(op.row).encode(), version)
+
+
+@numba_core_rv_funcify.register
+def mixed_rows(op: MixedMixtureRV, node: Any) -> Any:
+    """One row of blocks of columns, each drawn as it is alone, all from the same cluster."""
+    blocks, versions, start = _no_block, [VERSION], 0
+    for part in op.parts:
+        compiled: Any = numba_core_rv_funcify(part.op, node)
+        draw, version = compiled
+        blocks = _and_block(blocks, draw, start, part.n_params, part.places)
+        versions.append(version)
+        start += part.n_params
+    width, rows = op.width, blocks
+
+    def row(rng: Any, alpha: Any, *theta: Any) -> Any:
+        out, chosen = np.empty(width), np.zeros(len(alpha))
+        chosen[_cluster(rng, alpha)] = 1.0  # weights under which the blocks have that cluster
+        rows(rng, chosen, theta, out)
+        return out
+
+    return numba_njit(row), crc32(repr((versions, op.signature, [p.places for p in op.parts])).encode())
+
+
+@numba_njit
+def _no_block(rng: Any, chosen: Any, theta: Any, out: Any) -> None:
+    """Where there is no block before."""
+
+
+def _and_block(before: Any, draw: Any, start: int, n_params: int, places: tuple[int, ...]) -> Any:
+    """Draw of the blocks before, and of one more, whose parameters begin at ``start``."""
+    second = start + n_params - 1
+
+    def one(rng: Any, chosen: Any, theta: Any, out: Any) -> None:
+        before(rng, chosen, theta, out)
+        own = draw(rng, chosen, theta[start])
+        for j in range(len(places)):
+            out[places[j]] = own[j]
+
+    def two(rng: Any, chosen: Any, theta: Any, out: Any) -> None:
+        before(rng, chosen, theta, out)
+        own = draw(rng, chosen, theta[start], theta[second])
+        for j in range(len(places)):
+            out[places[j]] = own[j]
+
+    return numba_njit({1: one, 2: two}[n_params])
 
 
 @numba_core_rv_funcify.register

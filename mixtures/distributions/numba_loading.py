@@ -15,6 +15,7 @@ class LoadNumbaDraws(GraphRewriter):
     def apply(self, fgraph: Any) -> None:
         """Register the draws."""
         import_module("mixtures.distributions.numba_draws")
+        import_module("mixtures.distributions.numba_steps")
 
 
 optdb.register("mixtures_numba_draws", LoadNumbaDraws(), "numba", position=99)

@@ -1,18 +1,28 @@
 """Jumps ahead of EM: plain EM makes none, SQUAREM extrapolates two steps."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from mixtures.em.kernel import Kernel
+from mixtures.em.fast import FastEStep
 from mixtures.em.pace import Pace
 from mixtures.em.problem import Point, Problem
 from mixtures.errors import InputError
 from mixtures.types import Array, Params
 
-__all__ = ["EM", "Accelerator", "Jump", "Outlook", "Plain", "Squarem", "Stage", "existing"]
+__all__ = [
+    "EM",
+    "Accelerator",
+    "Jump",
+    "Landing",
+    "Outlook",
+    "Plain",
+    "Squarem",
+    "Stage",
+    "Step",
+    "existing",
+]
 
 EM = "em"
 """Name of EM's own step in the record of a run."""
@@ -28,7 +38,7 @@ class Stage:
 
     Attributes
     ----------
-    problem, kernel, tol : Problem, Kernel or None, float
+    problem, kernel, tol : Problem, FastEStep or None, float
         What is maximised, with which E-step, and how close to the limit.
     before, here : Point
         The last two points; none before the start.
@@ -41,7 +51,7 @@ class Stage:
     """
 
     problem: Problem
-    kernel: Kernel | None
+    kernel: FastEStep | None
     tol: float
     before: Point | None
     here: Point
@@ -51,65 +61,124 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Jump:
-    """One way to move.
+class Landing:
+    """What a rule decides about a jump after a pass over the rows at its end.
+
+    Attributes
+    ----------
+    then : Accelerator or None
+        The rule for the next iteration, if the jump is made.
+    instead : Jump or None
+        What to try in its place, if it is not.
+    """
+
+    then: "Accelerator | None"
+    instead: "Jump | None" = None
+
+
+class Jump(Protocol):
+    """A move of the parameters."""
+
+    @property
+    def params(self) -> Params:
+        """The parameters that it leads to."""
+
+    @property
+    def how(self) -> str:
+        """Its name in the record of the run."""
+
+    @property
+    def curved(self) -> bool:
+        """Whether the pass there must also sum second moments, which the next jump needs."""
+
+    def landing(self, stage: Stage, there: Point) -> Landing:
+        """Whether the jump is made."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """EM's own step, which is always accepted.
 
     Attributes
     ----------
     params : dict of ndarray
-        Where to.
-    how : str
-        Its name in the record of the run.
+        The parameters that the move leads to.
     then : Accelerator
-        The rule for the next iteration, if this jump is made.
-    slack : float
-        By how much the objective may seem to fall: by rounding, where the rise is less than that.
+        The rule for the next iteration.
     """
 
     params: Params
-    how: str
     then: "Accelerator"
-    slack: float = 0.0
+    how: str = EM
+    curved: bool = False
 
-    @property
-    def is_em(self) -> bool:
-        """Whether this is EM's own step."""
-        return self.how == EM
+    def landing(self, _stage: Stage, _there: Point) -> Landing:
+        """Accept the step."""
+        return Landing(self.then)
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """A jump that is accepted if it raises the objective.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        The parameters that the move leads to.
+    then : Accelerator
+        The rule for the next iteration.
+    """
+
+    params: Params
+    then: "Accelerator"
+    how: str = "squarem"
+    curved: bool = False
+
+    def landing(self, stage: Stage, there: Point) -> Landing:
+        """Accept the jump if it raises the objective; else take EM's step."""
+        if there.objective > stage.here.objective:
+            return Landing(self.then)
+        return Landing(None, Step(stage.new, self.then))
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Moves that an accelerator proposes from a point.
+    """What an accelerator proposes from a point.
 
     Attributes
     ----------
-    jumps : iterable of Jump
-        Ways to move, the longest first, EM's own step last; each is computed only when it is tried.
+    jump : Jump
+        The move to try first.
     left : float
         Distance to the limit in standard deviations of the complete data, where the rule knows it.
-    is_saddle : bool
-        Whether the limit is a saddle, where EM would stop without a maximum.
+    leaves : bool
+        Whether short steps mean that EM is leaving a saddle point rather than converging.
     """
 
-    jumps: Iterable[Jump]
+    jump: Jump
     left: float = np.inf
-    is_saddle: bool = False
+    leaves: bool = False
 
 
 class Accelerator(Protocol):
-    """A rule for jumping ahead of EM. It is a value: its memory is in the rule for the next iteration."""
+    """A rule for jumping ahead of EM. It is immutable: what it learns is in the next rule."""
+
+    common_steps: ClassVar[int]
+    """Number of EM steps that the starts of a small problem take together before the rule applies."""
 
     def outlook(self, stage: Stage) -> Outlook:
-        """Return the moves to try from here."""
+        """Return the move to try from here."""
 
 
 @dataclass(frozen=True)
 class Plain:
-    """EM as it is."""
+    """Plain EM."""
+
+    common_steps: ClassVar[int] = 200
 
     def outlook(self, stage: Stage) -> Outlook:
         """EM's own step."""
-        return Outlook([Jump(stage.new, EM, self)])
+        return Outlook(Step(stage.new, self))
 
 
 @dataclass(frozen=True)
@@ -125,23 +194,18 @@ class Squarem:
         Steps since the last jump.
     """
 
+    common_steps: ClassVar[int] = 0
     steps: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:
-        """The extrapolated parameters, where there are any, then EM's step."""
-        return Outlook(self._jumps(stage))
-
-    def _jumps(self, stage: Stage) -> Iterator[Jump]:
+        """The extrapolated parameters, where there are any, or EM's step."""
         steps = self.steps + 1
         jump = None if stage.before is None or steps < 3 else _extrapolated(stage, stage.before.params)
-        after = Squarem(steps if jump is None else 0)
-        if jump is not None:
-            yield Jump(jump, "squarem", after)
-        yield Jump(stage.new, EM, after)
+        return Outlook(Step(stage.new, Squarem(steps)) if jump is None else Extrapolation(jump, Squarem()))
 
 
 def _extrapolated(stage: Stage, before: Params) -> dict[str, Array] | None:
-    """The parabola through three points of EM, followed further the less its steps differ."""
+    """Extrapolate the parabola through three EM iterates, further the less the two steps differ."""
     problem, here, new = stage.problem, stage.here.params, stage.new
     straight = existing(problem, _along(before, here, new, 1.0, 0.0))
     if straight is None:
@@ -160,7 +224,7 @@ def _extrapolated(stage: Stage, before: Params) -> dict[str, Array] | None:
 
 
 def _along(before: Params, params: Params, new: Params, ahead: float, bend: float) -> dict[str, Array]:
-    """``params`` plus so much of the step to them, and of the difference of the two steps."""
+    """``params`` plus multiples of the step to them and of the difference of the two steps."""
     return {
         name: x + ahead * (x - before[name]) + bend * (new[name] - 2 * x + before[name])
         for name, x in params.items()

@@ -1,13 +1,12 @@
 """EM from one start: iterations, plain or accelerated, until the remaining distance is below a tolerance."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from mixtures.em.acceleration import Accelerator, Jump, Plain, Stage
-from mixtures.em.kernel import Kernel
-from mixtures.em.pace import Pace
+from mixtures.em.acceleration import EM, Accelerator, Jump, Plain, Stage
+from mixtures.em.fast import FastEStep
+from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Point, Problem, Run
 from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.families.mixture import Mixture
@@ -22,7 +21,7 @@ EPS = float(np.finfo(float).eps)
 
 def ascend(
     problem: Problem,
-    kernel: Kernel | None,
+    kernel: FastEStep | None,
     start: Params,
     tol: float,
     max_iter: int,
@@ -33,27 +32,27 @@ def ascend(
 ) -> Run:
     """Iterate from one start until the distance left is below ``tol``.
 
-    Params, log-likelihood and the end of the trace belong together: the last
-    M-step only measures how far there is to go.
+    Parameters, log-likelihood and the end of the trace are of one point: the
+    last M-step only measures the distance that is left.
 
     Parameters
     ----------
     problem : Problem
         What is maximised.
-    kernel : Kernel or None
+    kernel : FastEStep or None
         The fast E-step, if there is one.
     start : dict of ndarray
         Checked parameters.
     tol : float
         Distance to the limit at which to stop, in standard deviations of the complete data.
     max_iter : int
-        Length that the trace may reach, less one.
+        Largest number of iterations, those in ``trace`` included.
     trace : sequence of float
-        Objective so far, without that at the start.
+        Objective after each iteration so far, without that at the start.
     steps : sequence of str
         Kind of every iteration so far.
     accelerator : Accelerator
-        Whether to jump ahead of EM; a jump that does not raise the objective is not made.
+        Whether to jump ahead of EM; a jump that does not raise the objective is rejected.
 
     Returns
     -------
@@ -83,15 +82,16 @@ def ascend(
             _refuse_collapse(problem, new, here.params, trace)
             step = float(problem.spec.step_length(new, here.params, here.statistics.count))
             last, pace = pace, pace.after(step)
-            outlook = accelerator.outlook(Stage(problem, kernel, tol, before, here, new, pace, last.step))
+            stage = Stage(problem, kernel, tol, before, here, new, pace, last.step)
+            outlook = accelerator.outlook(stage)
             near = outlook.left < tol or pace.has_arrived(tol)
             arrived = (
-                near or _only_rounding(problem.spec, pace, new, here.statistics)
-            ) and not outlook.is_saddle
+                near or only_rounding(problem.spec, pace, new, here.statistics.count)
+            ) and not outlook.leaves
             if arrived or len(trace) > max_iter:
                 return Run(here.params, here.log_likelihood, trace, arrived, tuple(steps), accelerator)
-            jump, there = _first_rise(problem, kernel, tol, here, outlook.jumps)
-            accelerator, pace = jump.then, pace if jump.is_em else pace.after_jump()
+            jump, accelerator, there = _moved(stage, outlook.jump)
+            pace = pace if jump.how == EM else pace.after_jump()
             steps.append(jump.how)
             before, here = here, there
     except KeyboardInterrupt as error:
@@ -102,21 +102,21 @@ def ascend(
         raise Interrupted(partial) from error
 
 
-def _first_rise(
-    problem: Problem, kernel: Kernel | None, tol: float, here: Point, jumps: Iterable[Jump]
-) -> tuple[Jump, Point]:
-    """Return the first jump that raises the objective; the last is EM's own step, which always does."""
-    for jump in jumps:
-        there = problem.point(jump.params, kernel, tol)
-        if jump.is_em or there.objective > here.objective - jump.slack:
-            return jump, there
-    raise AssertionError("no jump is EM's own step")
+def _moved(stage: Stage, jump: Jump) -> tuple[Jump, Accelerator, Point]:
+    """Try the jump and its alternatives until one is accepted; the last is EM's own step."""
+    while True:
+        there = stage.problem.point(jump.params, stage.kernel, stage.tol, curved=jump.curved)
+        landing = jump.landing(stage, there)
+        if landing.then is not None:
+            return jump, landing.then, there
+        assert landing.instead is not None
+        jump = landing.instead
 
 
 def _refuse_fall(spec: Mixture, before: Point | None, here: Point, trace: Sequence[float]) -> None:
     """The guarantee of EM: the objective does not fall by more than the rounding of its terms.
 
-    Parameters are rounded too, which shows where a covariance is nearly singular or means are far from 0.
+    Rounding of the parameters counts too: it matters for nearly singular covariances and means far from 0.
     """
     if before is None:
         return
@@ -133,14 +133,6 @@ def _refuse_fall(spec: Mixture, before: Point | None, here: Point, trace: Sequen
             before.params,
             trace,
         )
-
-
-def _only_rounding(spec: Mixture, pace: Pace, params: Params, statistics: Any) -> bool:
-    """Whether steps no longer shrink because they are as short as rounding makes them."""
-    if np.isfinite(pace.left):
-        return False
-    rounded = spec.step_length(spec.perturbed(params, EPS), params, statistics.count)
-    return pace.step <= TOLERANCES.em_rounding * float(rounded)
 
 
 def _refuse_collapse(problem: Problem, params: Params, before: Params, trace: Sequence[float]) -> None:

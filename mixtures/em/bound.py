@@ -28,7 +28,7 @@ def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float:
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data; checked, and matched by name, as in `responsibilities`.
@@ -41,8 +41,8 @@ def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float:
     Returns
     -------
     float
-        ``q_function + entropy``, in nats; minus infinity where q believes in
-        what is impossible.
+        ``q_function + entropy``, in nats; minus infinity where q gives
+        probability to what is impossible.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def entropy(q: Any) -> float:
     Returns
     -------
     float
-        H in nats: 0 when all is certain, ``n log K`` when nothing is known.
+        H in nats: 0 when every cluster is certain, ``n log K`` when nothing is known.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def entropy(q: Any) -> float:
 
 
 def _expected(spec: Mixture, data: Data, params: Params, q: Array) -> Any:
-    """Q of every chunk; what q gives no weight to does not count, however impossible."""
+    """Q of every chunk; where q is 0 the term is 0, even if the density is 0 too."""
     log_joint = spec.log_joint(params)
     for rows, X in chunks(data, spec.n_components):
         weight = q[rows].T

@@ -3,7 +3,7 @@
 With ``L = eta Phi`` and ``S = r Phi'`` the derivative of S in eta is
 ``C_kl = sum_i w_i (r_ik [k = l] - r_ik r_il) phi_i phi_i'``, the information that is
 missing because the clusters are hidden. Its rows of blocks add up to zero, so the blocks
-on the diagonal follow from those beside it, without cancellation.
+on the diagonal follow from those off it, without cancellation.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Curvature:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Log-likelihood, less the part that ``h(x)`` has in it, and second moments under pairs of clusters.
+    """Log-likelihood without the term of ``h(x)``, and second moments under pairs of clusters.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Moments:
     log_likelihood : float
         Log-likelihood.
     lowest : float
-        Smallest log-likelihood of a row, but for the logarithm of K.
+        Smallest log-likelihood of a row, up to the constant log K.
     """
 
     within: Array
@@ -93,9 +93,9 @@ class Moments:
 class Products:
     """How second moments of the features are summed.
 
-    Features are monomials, so that many of their products are the same one. Where
-    that leaves few, each is made once and all weights are one matrix product; else
-    every row of weights has a symmetric product of its own.
+    Where features are monomials, many of their products are equal. If few are
+    distinct, each is computed once and one matrix product serves all weights;
+    otherwise every row of weights has a symmetric product of its own.
 
     Attributes
     ----------
@@ -131,6 +131,8 @@ class Products:
     @cached_property
     def n_distinct(self) -> int | None:
         """Number of distinct products; None if they are too many for one matrix product."""
+        if not self.family.monomial:
+            return None
         p = len(self.family.features(np.zeros((self.n_features, 1))))
         most = PRODUCTS_A_WEIGHT * self.n_weights
         distinct = int(self.runs[1].max()) + 1 if p <= most else p  # there are no fewer than features
@@ -163,7 +165,7 @@ def _pairs(k: int) -> Iterator[tuple[int, int]]:
 
 
 def pair_weights(r: Array, w: Array | None, out: Array) -> Array:
-    """Weights (A, n) of clusters and pairs of them, from responsibilities that have the rows' in them."""
+    """Weights (A, n) of clusters and of pairs, from responsibilities times the weights of the rows."""
     k = len(r)
     out[:k] = r
     begin = k

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtures.data.known_labels import exclude, one_hot
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data, chunks
 from mixtures.families.mixture import Mixture
@@ -51,7 +52,7 @@ class EStep:
 
 
 def soft_assignment(log_joint: Array) -> tuple[Array, Array]:
-    """Posterior probability of every cluster, and the row's log-likelihood: the bound touches it."""
+    """Posterior probability of every cluster, and the row's log-likelihood: the bound is tight there."""
     log_likelihood = logsumexp(log_joint, axis=0)
     possible = log_likelihood > -np.inf  # else the row goes to no cluster, and the objective says why
     return np.exp(log_joint - np.where(possible, log_likelihood, 0)), log_likelihood
@@ -69,7 +70,7 @@ def e_step(spec: Mixture, data: Rows, params: Params, assign: Assign = soft_assi
     params : dict of ndarray
         Current parameters.
     assign : callable
-        How rows are shared out: `soft_assignment`, or `hard_assignment` for
+        How rows are assigned: `soft_assignment`, or `hard_assignment` for
         classification EM (Celeux and Govaert 1992).
 
     Returns
@@ -84,7 +85,12 @@ def _e_step_block(spec: Mixture, params: Params, assign: Assign, data: Data) -> 
     log_joint = spec.log_joint(params)
     total: EStep | None = None
     for rows, X in chunks(data, spec.n_components):
-        r, log_likelihood = assign(log_joint(X))
+        joint = log_joint(X)
+        if data.labels is not None:
+            exclude(joint, data.labels[rows])
+        r, log_likelihood = assign(joint)
+        if data.labels is not None:
+            r = one_hot(r, data.labels[rows])  # however unlikely, so that the M-step can move there
         if data.weights is not None:
             w = data.weights[rows]
             r *= w

@@ -1,12 +1,11 @@
-"""Expectation maximisation by hand: the reference that PyMC is held against.
+"""Expectation maximisation by hand: the reference against which PyMC is checked.
 
 One pass over the rows (see `estep`) gives responsibilities and, with them, the
 sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -14,27 +13,36 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mixtures.arguments import check_kind, check_whole, generator
+from mixtures.data.known_labels import anchored_clusters, known_rows, order_by_size
 from mixtures.data.rows import Rows
-from mixtures.data.sources import as_rows
-from mixtures.em.acceleration import Accelerator, Plain
-from mixtures.em.ascent import ascend
-from mixtures.em.estep import e_step, soft_assignment
-from mixtures.em.kernel import Kernel
-from mixtures.em.natural import has_natural_form
+from mixtures.data.table import Data
+from mixtures.em.acceleration import Plain
+from mixtures.em.climb import Climb
+from mixtures.em.estep import e_step
+from mixtures.em.given import given_start
+from mixtures.em.grouped import fast_e_step
+from mixtures.em.kinds import Sample
 from mixtures.em.newton import ACCELERATORS
-from mixtures.em.problem import Problem, Run, problem_of
-from mixtures.em.starts import Sample, random_starts, start_sample
-from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError
+from mixtures.em.problem import Problem, problem_of
+from mixtures.em.search import Search, search
+from mixtures.em.starts import Portfolio, Start
+from mixtures.errors import ConvergenceWarning, DataWarning, InputError
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.interrupts import INTERRUPTED, Interrupted, Status
+from mixtures.interrupts import Status
 from mixtures.messages import warn
-from mixtures.progress import track
-from mixtures.results.em import EMFit, Restarts
+from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
 __all__ = ["em_step", "fit_em"]
+
+SHOWN = 10
+"""Largest number of clusters that a note names."""
+
+
+AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: start elsewhere, or accelerate"
+"""Note on a fit by plain EM from which a small step leads higher."""
 
 
 def em_step(
@@ -45,20 +53,22 @@ def em_step(
     weights: Any = None,
     hard: bool = False,
     hold: Mapping[str, Any] | None = None,
+    missing: str | None = None,
+    labels: Any = None,
 ) -> dict[str, Array]:
-    """One iteration of EM: responsibilities at ``params``, then the parameters that they make best.
+    """One iteration of EM: responsibilities at ``params``, then the parameters that maximise the objective.
 
-    A pure function: `fit_em` is this step, repeated until it stands still.
+    A pure function: `fit_em` repeats this step until it converges.
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data; chunks and Dask collections as in `fit_em`.
     params : dict of ndarray
         Current parameters, left as they are.
-    weights, hard, hold
+    weights, hard, hold, missing, labels
         As in `fit_em`.
 
     Returns
@@ -86,7 +96,7 @@ def em_step(
     >>> params["mu"].ravel().round(1).tolist()
     [55.5, 80.5]
     """
-    problem = problem_of(spec, X, weights, hold, hard)
+    problem = problem_of(spec, X, weights, hold, hard, missing, labels)
     point = problem.point(problem.check(params))
     problem.refuse_impossible(point)
     return problem.m_step(point.statistics)
@@ -98,11 +108,13 @@ def fit_em(
     *,
     n_init: int = 10,
     random_seed: int | np.random.Generator | None = None,
-    start: Params | None = None,
+    start: Any = None,
     weights: Any = None,
     hard: bool = False,
     hold: Mapping[str, Any] | None = None,
-    accelerate: str | None = None,
+    accelerate: str | None = "auto",
+    missing: str | None = None,
+    labels: Any = None,
     tol: float = TOLERANCES.em_step,
     max_iter: int = 10_000,
     progressbar: bool = False,
@@ -115,13 +127,13 @@ def fit_em(
     extrapolated after Aitken, is below ``tol`` standard deviations of the
     complete data.
 
-    All that EM asks of the data is sums over rows, so they need not be in
-    memory at once. Chunks are read anew in every pass and give the answer of
-    the whole, up to rounding.
+    EM needs only sums over the rows, so they need not be in memory at once.
+    Chunks are read again in every pass and give the same answer as the whole
+    table, up to rounding.
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like, frame, list of either, function, Dask array or DataFrame, shape (n, D)
         The data, or chunks of their rows:
@@ -134,13 +146,18 @@ def fit_em(
           there is one, else in this process; parameters and sums travel, and
           a subsample for each start. ``pip install 'pymc-mixtures[dask]'``.
     n_init : int, default 10
-        Number of starts: k-means and k-means++ partitions in turn.
+        Number of starts. Several kinds take turns: k-means in columns of one scale or of unit
+        covariance, random rows, neighbourhoods of random rows, a hierarchy. Each start is the
+        best of up to six short runs. A third of them are swaps: the best fit so far, with one
+        cluster put elsewhere. While only starts of one kind have reached the best optimum,
+        more are made, up to four times ``n_init``; a single start is never repeated.
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
-    start : dict of ndarray, optional
-        Parameters to start from, instead of ``n_init`` random starts. They are
-        arrays without names, for columns in the order of ``spec.features`` or, where
-        the model knows none, of X.
+    start : dict of ndarray, or array_like of shape (n,) or (n, K), optional
+        Where to start, instead of ``n_init`` random starts: parameters, as arrays without
+        names, for columns in the order of ``spec.features`` or, where the model knows none,
+        of X; or the cluster of every row, from 0 to K - 1; or responsibilities, also as
+        `responsibilities` returns them. Rows are matched by position.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows; true counts a
         row and false does not. A pandas Series is matched by its index to the
@@ -150,18 +167,33 @@ def fit_em(
         Classification EM: every row goes wholly to its likeliest cluster. The
         objective is then the classification log-likelihood; with covariances
         held at a multiple of the identity this is K-means. A cluster left
-        without rows takes over the one that is explained worst. Free variances
+        without rows takes the row that is fitted worst. Free variances
         without a prior favour clusters of a few rows that lie close together.
     hold : dict of array_like, optional
         Parameters that stay at these values, broadcast to their shapes, such as
         ``{"sigma2": 0.1}``. Means can be held only together with covariances.
-    accelerate : {None, "auto", "newton", "squarem"}, default None
-        Jumps ahead of EM, which are made only if they raise the objective:
-        far fewer iterations if clusters overlap. "newton" jumps to the fixed point that
-        the derivative of an iteration predicts, in a trust region, and away from saddles.
-        "squarem" extrapolates after every three iterations. "auto" is EM until its steps
-        shrink slowly, then "newton", or "squarem" for models with many parameters. From
-        the same start an accelerated run may end at another mode than EM, higher or lower.
+    accelerate : {"auto", None, "newton", "squarem"}, default "auto"
+        Jumps ahead of EM, which are made only if they raise the objective: far fewer iterations if
+        clusters overlap. "auto" is EM until its steps shrink slowly, then "newton" where that
+        pays, or "squarem" for models with more than 400 free parameters. "newton" takes many
+        steps of EM at once, as the derivative of the EM map predicts them, or all that are left,
+        and checks the prediction where it arrives: it ends where EM does. "squarem" extrapolates
+        after every three iterations, and may end at another mode than EM. None is the EM of the
+        textbook, step by step; so is ``hard=True``, with "auto" too.
+        EM may stop at a saddle point, as from clusters that are equal. The best run then goes on
+        past it; with None a note says so.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells (NaN, None, ``pandas.NA``, nulls, masked
+        cells) and integrates these out: a row's likelihood is that of its observed cells. This
+        assumes that cells are missing at random, given the observed ones. A default prior, and
+        the units, are then those of a single cluster fitted to the observed cells. By default
+        missing cells are refused.
+    labels : array_like, shape (n,), optional
+        The known cluster of every row, from 0 to K - 1; -1, NaN, None or ``pandas.NA`` where it is
+        not known. A labelled row counts with its joint density, ``log alpha_z + log f_z(x)``, and
+        belongs to its cluster alone; the clusters keep the numbers that the labels give them. With
+        ``start`` as responsibilities, those of labelled rows are left aside. A pandas Series is
+        matched by its index to the rows of a pandas frame. The rows must be in memory.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
     max_iter : int, default 10000
@@ -174,7 +206,7 @@ def fit_em(
     EMFit
         Parameters, objective and its trace, and the record of the restarts. After
         Ctrl-C it is the best state reached, not converged, and a note says so;
-        before there is one, the interrupt goes on.
+        if there is none yet, the interrupt is raised.
 
     Raises
     ------
@@ -199,6 +231,9 @@ def fit_em(
     References
     ----------
     Dempster, Laird and Rubin (1977), *JRSS B* 39; Bishop, *PRML* (2006), ch. 9.
+    Little and Rubin, *Statistical Analysis with Missing Data* (2019), section 11.2 (``missing``).
+    Biernacki, Celeux and Govaert (2003), *Computational Statistics & Data Analysis* 41 (starts).
+    Zhao, Hautamäki, Kärkkäinen and Fränti (2012), *Pattern Recognition Letters* 33 (swaps).
     Celeux and Govaert (1992), *Computational Statistics & Data Analysis* 14 (``hard``).
     Varadhan and Roland (2008), *Scandinavian Journal of Statistics* 35 (``accelerate``).
 
@@ -216,8 +251,8 @@ def fit_em(
     >>> round(em.log_likelihood, 4)
     -1130.264
     """
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    rows = spec.ordered(as_rows(X, weights), X)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    rows = spec.rows(X, weights, missing, labels)
     problem = problem_of(spec, rows, None, hold, hard)
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:
@@ -229,16 +264,21 @@ def fit_em(
             "hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    sample = start_sample(rows, rng) if start is None else None
-    given = random_starts(problem.spec, rows, n_init, rng, sample) if start is None else [start]
-    starts = [problem.check(params) for params in given]
-    with threadpool_limits(1), _fast_e_step(problem) as kernel:
-        climb = _Climb(problem, kernel, max_iter, Plain() if hard else ACCELERATORS[accelerate])
-        search = _search(climb, starts, tol, shown=progressbar)
-    best, params = search.best, search.best.params
+    with threadpool_limits(1), fast_e_step(problem) as kernel:
+        accelerator = Plain() if hard else ACCELERATORS[accelerate]
+        climb = Climb(problem, kernel, max_iter, accelerator)
+        if start is None:
+            sample = Sample.of(problem.spec, rows, rng)
+            loose = max(tol, TOLERANCES.em_step_restart) if n_init > 1 else tol
+            portfolio = Portfolio(climb, sample, rng, n_init)
+            found = search(climb, portfolio.next, tol, loose, shown=progressbar)
+        else:
+            sample, given = None, Start("given", given_start(problem, rows, start))
+            found = search(climb, lambda done: [] if done.kinds else [given], tol, tol, shown=progressbar)
+    best, params = found.best, found.best.params
     shares = problem.spec.weights.shares(params)
     if start is None and not problem.held and shares is not None:
-        params = problem.spec.relabel(params, np.argsort(-shares))
+        params = problem.spec.relabel(params, order_by_size(shares, anchored_clusters(rows)))
     log_likelihood, log_posterior = best.log_likelihood, best.trace[-1]
     if hard:  # so far that of rows and their clusters, not of the mixture
         log_likelihood = e_step(problem.spec, problem.data, params).log_likelihood
@@ -251,116 +291,46 @@ def fit_em(
         objective_trace=np.array(best.trace),
         converged=best.converged,
         n_iter=len(best.trace) - 1,
-        restarts=replace(search.restarts, best=best.trace[-1]),
-        notes=(*search.interrupted, *_notes(problem, rows, sample, search, max_iter)),
+        restarts=replace(found.restarts, best=best.trace[-1]),
+        notes=(*found.interrupted, *_notes(problem, rows, sample, found, max_iter)),
         features=problem.data.features,
-        status=Status.INTERRUPTED if search.interrupted else Status.WHOLE,
+        status=Status.INTERRUPTED if found.interrupted else Status.WHOLE,
         steps=best.steps,
     )
 
 
-def _fast_e_step(problem: Problem) -> AbstractContextManager[Kernel | None]:
-    """The E-step in natural form, where rows are shared out and the family has one."""
-    soft = problem.assign is soft_assignment and has_natural_form(problem.spec)
-    return Kernel(problem.spec, problem.data) if soft else nullcontext()
-
-
-@dataclass(frozen=True)
-class _Climb:
-    """How one start is climbed from; a collapse ends the run, not the fit."""
-
-    problem: Problem
-    kernel: Kernel | None
-    max_iter: int
-    accelerator: Accelerator
-
-    def __call__(self, start: Params, tol: float) -> Run:
-        """Climb to a tolerance."""
-        return self.on(Run(dict(start), np.nan, (), False, accelerator=self.accelerator), tol)
-
-    def on(self, run: Run, tol: float) -> Run:
-        """Continue a run to a tolerance."""
-        given = self.problem, self.kernel, run.params, tol, self.max_iter, run.trace[:-1]
-        try:
-            return ascend(*given, steps=run.steps, accelerator=run.accelerator)
-        except CollapseError as error:
-            return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
-
-
-@dataclass(frozen=True)
-class _Search:
-    """The best run, the record of all, and a note if Ctrl-C cut them short."""
-
-    best: Run
-    restarts: Restarts
-    interrupted: tuple[str, ...] = ()
-
-
-def _search(climb: _Climb, starts: Sequence[Params], tol: float, *, shown: bool) -> _Search:
-    """Climb from every start to a loose tolerance, and from the best of them to the end."""
-    loose = max(tol, TOLERANCES.em_step_restart) if len(starts) > 1 else tol
-    runs: list[Run] = []
-    try:
-        for start in track(starts, "EM", shown=shown):
-            runs.append(climb(start, loose))
-        while True:
-            restarts = _record(runs)
-            winner = int(restarts.order[0])
-            best = runs[winner]
-            if loose > tol and best.converged:
-                best = climb.on(best, tol)
-            if best.collapse is None:
-                return _Search(best, restarts)
-            runs[winner] = best  # it collapsed on the last stretch: the next best goes on
-    except KeyboardInterrupt as error:
-        note = (f"{INTERRUPTED}: {len(runs)} of {len(starts)} starts were run",)
-        partial = error.partial if isinstance(error, Interrupted) else None
-        if len(runs) < len(starts):
-            runs += [] if partial is None else [partial]
-            partial = None
-        if all(run.collapse is not None for run in runs):
-            raise
-        restarts = _record(runs)
-        best = runs[restarts.order[0]] if partial is None else partial
-        return _Search(replace(best, converged=False), restarts, note)
-
-
 def _notes(
-    problem: Problem, rows: Rows, sample: Sample | None, search: _Search, max_iter: int
+    problem: Problem, rows: Rows, sample: Sample | None, found: Search, max_iter: int
 ) -> tuple[str, ...]:
-    """What a reader of the fit should know; what should stop him is a warning too."""
-    spec, params = problem.spec, search.best.params
+    """Notes for the reader of a fit; the serious ones are also warnings."""
+    spec, params = problem.spec, found.best.params
     shares = spec.weights.shares(params)
-    notes = spec.check(rows) + (() if shares is None else _empty_clusters(problem.data.total * shares))
-    if not (search.best.converged or search.interrupted):
-        unfinished = (
-            f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol, or use "
-            "accelerate='auto'"
-        )
+    notes = (
+        spec.check(rows)
+        + _of_labels(rows, spec.n_components)
+        + (() if shares is None else _empty_clusters(problem.data.total * shares))
+    )
+    if not (found.best.converged or found.interrupted):
+        unfinished = f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol"
         notes += (unfinished,)
         warn(unfinished, ConvergenceWarning)
-    if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample[0]):
+    if found.at_saddle:
+        notes += (AT_SADDLE,)
+    if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample.given):
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
     return notes
 
 
-def _record(runs: Sequence[Run]) -> Restarts:
-    """What became of the starts, one of which must have come to something."""
-    collapses = {i: run.collapse for i, run in enumerate(runs) if run.collapse is not None}
-    if len(collapses) == len(runs):
-        raise CollapseError(
-            f"all {len(runs)} starts collapsed (first: {collapses[0]}); use prior='default', fewer "
-            "components, a simpler covariance_type, or more n_init",
-            collapses[0].params,
-            list(collapses[0].objective_trace),
-        )
-    return Restarts(
-        log_posterior=np.array([run.trace[-1] for run in runs]),
-        traces=tuple(np.array(run.trace) for run in runs),
-        params=tuple(run.params for run in runs),
-        collapsed={i: str(error) for i, error in collapses.items()},
-    )
+def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
+    """Note for how many rows the cluster is known, and which clusters these fix."""
+    anchored = anchored_clusters(rows)
+    if not len(anchored) or not isinstance(rows, Data) or rows.labels is None:
+        return ()
+    n, names = int(np.count_nonzero(known_rows(rows.labels))), ", ".join(map(str, anchored[:SHOWN]))
+    rest = " and others" if len(anchored) > SHOWN else ""
+    fixed = "all clusters keep" if len(anchored) >= k - 1 else f"clusters {names}{rest} keep"
+    return (f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers",)
 
 
 def _empty_clusters(expected: Array) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Free coordinates of a mixture's parameters: where EM is a map of vectors."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from mixtures.types import Array, Params
 __all__ = ["Chart"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chart:
     """Free coordinates u of the parameters that are not held, of standardised rows.
 
@@ -46,20 +47,29 @@ class Chart:
         """Size of every dim."""
         return self.family.sizes(self.problem.spec.n_components, self.problem.data.n_features)
 
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Clusters by size: shares are relative to the last, which must not be empty."""
+        spec = self.problem.spec
+        shares = spec.weights.shares(self.like)
+        return np.arange(spec.n_components) if shares is None else np.argsort(shares, kind="stable")
+
     def free(self, params: Params) -> Array:
         """Coordinates (..., q) of parameters; not finite on a boundary."""
-        standard = self.family.rescaled(params, self.location, self.scale)
+        standard = self.family.rescaled(self._ordered(params, self.order), self.location, self.scale)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.concatenate([each.to_free(standard[each.name]) for each in self.moving], axis=-1)
 
     def params(self, u: Array) -> dict[str, Array]:
         """Parameters of coordinates (..., q)."""
-        standard = self.family.rescaled(self.like, self.location, self.scale)
+        like = self._ordered(self.like, self.order)
+        standard = self.family.rescaled(like, self.location, self.scale)
         full = {name: np.broadcast_to(x, (*u.shape[:-1], *x.shape)) for name, x in standard.items()}
         ends = np.cumsum([each.free_count(self.sizes) for each in self.moving])
         for each, part in zip(self.moving, np.split(u, ends[:-1], axis=-1), strict=True):
             full[each.name] = each.from_free(part, self.sizes)
         back = self.family.rescaled(full, -self.location / self.scale, 1 / self.scale)
+        back = self._ordered(back, np.argsort(self.order))
         held = self.problem.held
         return {**back, **{name: np.broadcast_to(x, back[name].shape) for name, x in held.items()}}
 
@@ -68,15 +78,24 @@ class Chart:
 
         A simplex whose last share is on the boundary has no coordinate inside: they are relative to it.
         """
-        return np.concatenate([_interior(each, points, self.sizes) for each in self.moving])
+        ordered = tuple(self._ordered(params, self.order) for params in points)
+        none = np.zeros(0, dtype=bool)  # where every parameter is held
+        return np.concatenate([none, *(_interior(each, ordered, self.sizes) for each in self.moving)])
+
+    def _ordered(self, params: Params, order: np.ndarray) -> dict[str, Array]:
+        """Parameters with the clusters in another order."""
+        dims = self.problem.spec.dims
+        return {
+            name: np.take(x, order, axis=dims[name].index("cluster") - len(dims[name]))
+            if "cluster" in dims[name]
+            else x
+            for name, x in params.items()
+        }
 
 
 def _interior(parameter: Parameter, points: tuple[Params, ...], sizes: dict[str, int]) -> np.ndarray:
     inside = np.ones(parameter.free_count(sizes), dtype=bool)
     for params in points:
         for mask in on_boundary([parameter], params).values():
-            if parameter.support.core_ndim:
-                inside &= ~(mask[..., :-1] | mask[..., -1:]).ravel()
-            else:
-                inside &= ~mask.ravel()
+            inside &= parameter.support.interior(mask).ravel()
     return inside

@@ -1,15 +1,19 @@
-"""The observed information at a mode, from by-products of EM and independent of PyMC."""
+"""The observed information at a mode, from quantities that EM computes, without PyMC."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 
+from mixtures.data.table import Data
+from mixtures.em.differenced import differenced_information
 from mixtures.em.free import Chart
+from mixtures.em.grouped import GroupedKernel, can_group
 from mixtures.em.kernel import Kernel
 from mixtures.em.natural import has_natural_form
-from mixtures.em.problem import problem_of
+from mixtures.em.problem import Problem, problem_of
 from mixtures.em.tangent import Information, information_at
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
@@ -25,9 +29,16 @@ DIFFERENCE = 1e-5
 """Step of the central differences for slopes of the parameters, in standard deviations of a coordinate."""
 
 
+IDENTIFIED = 1e-7
+"""Smallest share of the complete information that must be observed in every direction: less is rounding."""
+
+
+DIGITS = "the natural form of the density would lose too many digits"
+
+
 @dataclass(frozen=True, eq=False)
 class ObservedInformation:
-    """Observed information at a mode in free coordinates, and what it says of the parameters.
+    """Observed information at a mode in free coordinates, and standard errors of the parameters.
 
     Attributes
     ----------
@@ -36,7 +47,7 @@ class ObservedInformation:
     u : ndarray, shape (all,)
         The mode.
     information : Information
-        Of the complete data, and what is missing of it.
+        Complete and missing information.
     """
 
     chart: Chart
@@ -45,7 +56,7 @@ class ObservedInformation:
 
     @property
     def slopes(self) -> dict[str, Array]:
-        """Derivative (..., q) of every parameter that moves in the coordinates that are inside."""
+        """Derivative (..., q) of every free parameter with respect to the coordinates inside."""
         places = np.flatnonzero(self.information.inside)
         steps = DIFFERENCE / np.sqrt(np.diag(self.information.observed))
         shift = np.zeros((len(places), len(self.u)))
@@ -60,25 +71,34 @@ class ObservedInformation:
     def root(self) -> Array:
         """Square root (q, q) of the covariance: the inverse of the observed information."""
         try:
+            left = eigh(self.information.observed, self.information.complete, eigvals_only=True)
+            if not left.min() > IDENTIFIED:
+                raise NoApproximation("the objective does not curve down in every direction")
             return np.asarray(np.linalg.inv(np.linalg.cholesky(self.information.observed)).T)
         except np.linalg.LinAlgError:
             raise NoApproximation("the objective does not curve down in every direction") from None
 
     @property
     def sd(self) -> dict[str, Array]:
-        """Standard error of every entry that moves, by the delta method; 0 on a boundary."""
+        """Standard error of every free entry, by the delta method; 0 on a boundary."""
         root = self.root  # refuses a point that is no mode, where the slopes have no units
         return {name: np.linalg.norm(slope @ root, axis=-1) for name, slope in self.slopes.items()}
 
 
 def observed_information(
-    spec: Mixture, X: Any, params: Params, *, weights: Any = None
+    spec: Mixture,
+    X: Any,
+    params: Params,
+    *,
+    weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
 ) -> ObservedInformation:
     """Minus the second derivative of the objective at a mode, ``I_com (I - DM)``.
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data, as in `fit_em`.
@@ -86,30 +106,51 @@ def observed_information(
         The mode. Entries on a boundary are held there.
     weights : array_like, shape (n,), optional
         Frequency weights.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`. The
+        information is then found by differences of the score, see `mixtures.em.differenced`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`.
 
     Returns
     -------
     ObservedInformation
-        In free coordinates, which are the objective's own at a mode: there the slope is 0, and
-        with it what a change of coordinates would add.
+        In free coordinates. At a mode the gradient is 0, so a change of coordinates adds no term.
 
     Raises
     ------
     NoApproximation
-        If the natural form would lose too many digits, as with clusters far tighter than the data.
+        If the natural form would lose too many digits, as with clusters far tighter than the data, or
+        there are too many patterns of missing cells.
 
     References
     ----------
     Louis (1982), *JRSS B* 44, 226-233; Meng and Rubin (1991), *JASA* 86, 899-909.
     """
-    problem = problem_of(spec, X, weights, None, False)
+    problem = problem_of(spec, X, weights, None, False, missing, labels)
     params = problem.check(params)
     if not has_natural_form(problem.spec):
         raise NoApproximation(f"a {type(spec).__name__} has no natural form")
+    if problem.data.has_missing:
+        return _differenced(problem, params)
     with threadpool_limits(1), Kernel(problem.spec, problem.data) as kernel:
         new = problem.m_step(problem.e_step(params, kernel, TOL).statistics)
         chart = Chart(problem, kernel.family, *kernel.units, params)
-        found = information_at(chart, kernel, params, new, TOL)
+        pass_ = kernel.curvature(params, TOL)
+        found = None if pass_ is None else information_at(chart, kernel, params, new, pass_)
     if found is None:
-        raise NoApproximation("the natural form of the density would lose too many digits")
+        raise NoApproximation(DIGITS)
+    return ObservedInformation(chart, chart.free(params), found)
+
+
+def _differenced(problem: Problem, params: Params) -> ObservedInformation:
+    """The same where cells are missing."""
+    if not (isinstance(problem.data, Data) and can_group(problem.spec, problem.data)):
+        raise NoApproximation("not known from EM with so many patterns of missing cells, or rows in chunks")
+    with threadpool_limits(1):
+        kernel = GroupedKernel(problem.spec, problem.data)
+        if not kernel.is_exact(params, TOL):
+            raise NoApproximation(DIGITS)
+        chart = Chart(problem, kernel.family, *kernel.units, params)
+        found = differenced_information(chart, kernel.grouped, params)
     return ObservedInformation(chart, chart.free(params), found)

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from operator import methodcaller
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from mixtures.data.known_labels import exclude
 from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import Data
 from mixtures.em.curvature import Curvature, Moments, Products, pair_weights
@@ -33,11 +34,11 @@ from mixtures.types import Array, Params
 __all__ = ["Kernel", "Table"]
 
 SHORTEST, LONGEST, CHUNK_VALUES = 4096, 32768, 327_680
-"""Rows of a chunk, and numbers (features and clusters) that it works on: a share of a core's cache."""
+"""Number of rows of a chunk, and of its values (features and clusters): a share of a core's cache."""
 
 
 POSSIBLE_HERE = 0.9 * LOG_NOTHING
-"""Log-likelihood of a row above which clusters that rule it out have no share in it."""
+"""Log-likelihood of a row above which clusters that rule it out get no share of it."""
 
 
 NARROWEST = 128
@@ -45,7 +46,7 @@ NARROWEST = 128
 
 
 THREADS, THREAD_VALUES = 16, 1_000_000
-"""Threads at most, and numbers (rows x features and clusters) below which one more does not pay."""
+"""Largest number of threads, and values (rows x features and clusters) that make another one worthwhile."""
 
 
 COPIED_BYTES = 2**31
@@ -53,7 +54,7 @@ COPIED_BYTES = 2**31
 
 
 FACTORS = 16
-"""Densities multiplied before a logarithm is taken of them: one logarithm is as dear as many products."""
+"""Densities multiplied before a logarithm is taken: one logarithm costs as much as many products."""
 
 
 SAFE, POSSIBLE = 1e18, 1e290
@@ -61,7 +62,7 @@ SAFE, POSSIBLE = 1e18, 1e290
 
 
 class Scratch(NamedTuple):
-    """What a thread works in, allocated once."""
+    """Buffers of a thread, allocated once."""
 
     phi: Array
     joint: Array
@@ -76,7 +77,7 @@ def _allocate(k: int, p: int, d: int, n: int) -> Scratch:
 
 @dataclass(frozen=True)
 class Standard:
-    """How rows are read: of which model, and in which units, those of all rows."""
+    """How rows are read: for which model, and in the units of all rows."""
 
     spec: Mixture
     location: Array
@@ -97,9 +98,9 @@ class Survey:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """``S = r phi'`` (K, P) and the log-likelihood, less the part that ``h(x)`` has in it.
+    """``S = r phi'`` (K, P) and the log-likelihood without the term of ``h(x)``.
 
-    ``lowest`` is the smallest log-likelihood of a row, but for the logarithm of K.
+    ``lowest`` is the smallest log-likelihood of a row, up to the constant log K.
     """
 
     features: Array
@@ -116,11 +117,11 @@ class Sums:
 
 
 class Kernel:
-    """Data made ready for many E-steps; a context manager, for it may hold threads.
+    """Data prepared for many E-steps; a context manager, because it may hold threads.
 
-    A table in memory is made ready once. Blocks that are elsewhere are made
-    ready in every pass, which costs a buffer the size of the cache each; the
-    guard is that of all rows together.
+    A table in memory is prepared once. Blocks that are elsewhere are prepared
+    in every pass, which costs a buffer the size of the cache each; the rounding
+    error is bounded for all rows together.
 
     Parameters
     ----------
@@ -129,6 +130,8 @@ class Kernel:
     rows : Rows
         Checked data, with their weights.
     """
+
+    has_curvature: ClassVar[bool] = True
 
     def __init__(self, spec: Mixture, rows: Rows) -> None:
         self.rows, self.family = rows, exponential(spec)
@@ -150,14 +153,14 @@ class Kernel:
             self.table.close()
 
     def e_step(self, params: Params, tol: float) -> EStep | None:
-        """One pass over the data, or None where rounding would show.
+        """One pass over the data, or None if rounding errors would matter.
 
         Parameters
         ----------
         params : dict of ndarray
             Current parameters.
         tol : float
-            Error that the caller can notice, in standard deviations of the complete data.
+            Error that matters to the caller, in standard deviations of the complete data.
 
         Returns
         -------
@@ -170,7 +173,7 @@ class Kernel:
     def curvature(self, params: Params, tol: float) -> Curvature | None:
         """The same pass with second moments of the features.
 
-        It costs about two E-steps for two columns, and more the more features there are: eight for ten
+        It costs about two E-steps for two columns, and more with more features: eight for ten
         columns and full covariances, 26 for 50 Bernoulli columns (measured with five clusters or fewer).
 
         Parameters
@@ -181,7 +184,7 @@ class Kernel:
         Returns
         -------
         Curvature or None
-            What Newton's method asks of the rows.
+            What Newton's method needs from the rows.
         """
         form = self._form(params, tol)
         if form is None:
@@ -192,16 +195,19 @@ class Kernel:
 
     @property
     def units(self) -> tuple[Array, Array]:
-        """Location and scale of the rows that the features are of."""
+        """Location and scale with which rows are standardised."""
         return self.standard.location, self.standard.scale
 
     def natural(self, params: Params) -> Array:
-        """Natural parameters (..., K, P) for these rows, the logarithm of the weights in them."""
+        """Natural parameters (..., K, P) for these rows, with the log weights included."""
         return NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale).eta
 
     def _form(self, params: Params, tol: float) -> NaturalForm | None:
         """The natural form, if its rounding error is small enough."""
-        form = NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale)
+        try:
+            form = NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale)
+        except np.linalg.LinAlgError:  # a covariance that is singular up to rounding
+            return None
         noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.rows.n_rows))
         return form if form.loss < noticed else None  # nor if the loss is not finite
 
@@ -214,7 +220,7 @@ class Kernel:
         return EStep(self.family.from_sums(sums.features, *self.units), log_likelihood, magnitude)
 
     def _sum[T](self, f: Callable[["Table"], T]) -> T:
-        """Sum of ``f`` over the table, or over those that the blocks are made for the time of a pass."""
+        """Sum of ``f`` over the table, or over the tables that the blocks become during a pass."""
         if self.table is not None:
             return f(self.table)
         alone = isinstance(self.rows, Blocks) and self.rows.side_by_side
@@ -230,7 +236,7 @@ def _of_block[T](standard: Standard, threads: int, f: Callable[["Table"], T], bl
 
 
 class Table:
-    """One table of rows made ready for passes.
+    """One table of rows prepared for passes.
 
     Parameters
     ----------
@@ -239,7 +245,7 @@ class Table:
     data : Data
         The rows.
     threads : int
-        Threads at most.
+        Largest number of threads.
     copied : bool
         Whether rows are standardised once, in a copy, where that is not too large.
     """
@@ -269,7 +275,7 @@ class Table:
             self.pool.shutdown()
 
     def survey(self) -> Survey:
-        """How far rows reach, and what of their log-likelihood no parameter touches."""
+        """The range of the rows, and the part of their log-likelihood without parameters."""
         furthest, base = np.zeros((self.data.n_features, 1)), 0.0
         for first in range(0, self.data.n_rows, self.chunk):
             rows = self._rows(first, min(first + self.chunk, self.data.n_rows), self.scratch[0])
@@ -334,11 +340,12 @@ class Table:
     ) -> tuple[Array, Array, float, float]:
         """Features (P, n) of a chunk, responsibilities (K, n) times the rows' weights, log-likelihood.
 
-        Last, the smallest log-likelihood of a row, but for the logarithm of K.
+        Last, the smallest log-likelihood of a row, up to the constant log K.
         """
         phi, joint, density = (x[..., : end - begin] for x in scratch[:3])
         self.family.features(self._rows(begin, end, scratch), out=phi)
         np.matmul(eta, phi, out=joint)
+        self._exclude(joint, begin, end)
         highest, ones = None, np.ones(len(eta))
         with np.errstate(over="ignore"):  # it is seen below, and done again
             np.exp(joint, out=joint)
@@ -347,6 +354,7 @@ class Table:
         lowest = np.log(low) if low > 0 else -np.inf
         if not (low > 1 / POSSIBLE and high < POSSIBLE):  # of some row no cluster, or all too much
             np.matmul(eta, phi, out=joint)
+            self._exclude(joint, begin, end)
             highest = joint.max(axis=0)
             lowest = float(highest.min())
             joint -= highest
@@ -363,9 +371,14 @@ class Table:
         joint *= density
         return phi, joint, log_likelihood, lowest
 
+    def _exclude(self, joint: Array, begin: int, end: int) -> None:
+        """Give labelled rows of a chunk to their own cluster alone."""
+        if self.data.labels is not None:
+            exclude(joint, self.data.labels[begin:end])
+
 
 def _sum_of_logs(x: Array, low: float, high: float, weights: Array | None) -> float:
-    """``sum_i w_i log x_i``; unweighted by the logarithms of products, where those stay numbers."""
+    """``sum_i w_i log x_i``; without weights from logarithms of products, while those do not overflow."""
     if weights is not None:
         return float(weights @ np.log(x))
     if not (low > 1 / SAFE and high < SAFE):

@@ -7,7 +7,7 @@ from mixtures.types import Array
 __all__ = ["kmeans", "kmeans_seeds", "nearest"]
 
 MAX_ITER, SETTLED = 100, 1e-3
-"""Lloyd's iterations at most, and the share of the rows that may still move: a start need not be perfect."""
+"""Largest number of Lloyd's iterations, and share of the rows that may still move: a start may be rough."""
 
 
 def kmeans_seeds(rows: Array, k: int, rng: np.random.Generator, weights: Array | None = None) -> Array:

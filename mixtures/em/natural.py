@@ -1,9 +1,9 @@
 """The natural form of a log joint density, ``L = eta Phi``: a matrix product for all rows and clusters.
 
 It loses digits where clusters are far tighter than the data, because large terms of
-``eta . phi`` cancel. What is lost is known from the parameters and how far the rows
-reach, so callers take the form only while that is below what they can notice; the
-whitened form of `estep` does the rest.
+``eta . phi`` cancel. The loss is known from the parameters and the range of the
+rows, so callers use the form only while the loss does not matter to them, and the
+whitened form of `estep` otherwise.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +12,16 @@ from typing import Self
 
 import numpy as np
 
-from mixtures.data.reading import as_data
+from mixtures.data.known_labels import one_hot
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import BLOCK_ROWS, Data
-from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.assignment import assigned
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
-__all__ = ["Draws", "NaturalForm", "exponential", "has_natural_form"]
+__all__ = ["Draws", "NaturalForm", "exponential", "has_natural_form", "on_edge"]
 
 
 def has_natural_form(spec: Mixture) -> bool:
@@ -45,8 +46,8 @@ class NaturalForm:
     eta : ndarray, shape (..., K, P)
         Natural parameters, the logarithm of the weights with the constant feature.
     terms : ndarray, shape (...,)
-        Largest sum of the sizes of the terms of ``eta phi(z)`` over the rows: what rounding is
-        relative to. Not a number where there is no natural form.
+        Largest sum of the absolute terms of ``eta phi(z)`` over the rows: rounding errors are
+        relative to it. Not a number where there is no natural form.
     on_edge : ndarray of bool, shape (...,)
         Whether some parameter is exactly on its boundary: a cluster then rules rows out, and a row
         that all rule out must not be shared among them.
@@ -70,7 +71,7 @@ class NaturalForm:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             eta = family.natural(family.rescaled(params, location, scale))
             eta[..., 0] += np.log(params["alpha"]) - log_scale
-            return cls(eta, (np.abs(eta) @ largest).max(axis=-1), _on_edge(family, params))
+            return cls(eta, (np.abs(eta) @ largest).max(axis=-1), on_edge(family, params))
 
     @property
     def loss(self) -> Array:
@@ -78,8 +79,8 @@ class NaturalForm:
         return np.finfo(float).eps * self.terms
 
 
-def _on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:
-    """Whether each set of parameters has a 0 or a 1 on its boundary."""
+def on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:
+    """Whether each set of parameters has a 0 or a 1 on the boundary of its space."""
     edges = np.zeros(params["alpha"].shape[:-1], dtype=bool)
     for each in family.parameters:
         if (near := each.support.on_boundary(params[each.name])) is not None:
@@ -89,26 +90,26 @@ def _on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:
 
 
 UNIT_ROWS = 256
-"""Rows simulated to see in which units the data are of order one."""
+"""Number of rows simulated to find units in which the data are of order one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Many sets of parameters of one mixture, ready to share out rows among the clusters of each.
+    """Many sets of parameters of one mixture, prepared to compute responsibilities under each.
 
     In natural form all draws are one matrix product, ``L = eta phi(x)``. A draw
     under which that would lose digits (see `NaturalForm`) keeps the whitened form.
 
     Attributes
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     location, scale : ndarray, shape (D,)
         Units in which the natural parameters are.
     eta : ndarray, shape (K, P, S), or None
         Natural parameters of every draw, the weights' logarithms in them; None for a family without.
     whitened : dict of int to callable
-        Log joint of the draws that need the whitened form, by their place.
+        Log joint of the draws that need the whitened form, by their position.
     """
 
     spec: Mixture
@@ -122,7 +123,7 @@ class Draws:
         """Draws (S, ...) by name, the form of each chosen for these data."""
         n_draws = len(draws["alpha"])
         sets = [{name: x[s] for name, x in draws.items()} for s in range(n_draws)]
-        if not has_natural_form(spec):
+        if data.has_missing or not has_natural_form(spec):
             none = np.zeros(data.n_features)
             return cls(spec, none, none, None, {s: spec.log_joint(one) for s, one in enumerate(sets)})
         family = exponential(spec)
@@ -144,16 +145,21 @@ class Draws:
         return len(self.whitened) if self.eta is None else self.eta.shape[-1]
 
     def responsibilities(self, rows: Array, data: Data | None = None, first: int = 0) -> Array:
-        """Responsibilities (K, n, S) of rows (n, D) under every draw, ``first`` their place in the data."""
-        data = as_data(rows) if data is None else data
+        """Responsibilities (K, n, S) of rows (n, D) under every draw, ``first`` their place in the data.
+
+        Rows that the data label are wholly in their cluster.
+        """
+        data = as_data(rows, missing=INTEGRATE) if data is None else data
         joint = self._natural(rows)
         for s, log_joint in self.whitened.items():
             joint[..., s] = whitened = log_joint(rows.T)
-            refuse_unassigned(data, share_out(whitened), whitened, first)
+            assigned(data, whitened, first)
         joint -= joint.max(axis=0)
         np.exp(joint, out=joint)
         joint /= joint.sum(axis=0)
-        return joint
+        if data.labels is None:
+            return joint
+        return one_hot(joint.swapaxes(1, 2), data.labels[first : first + len(rows)]).swapaxes(1, 2)
 
     def _natural(self, rows: Array) -> Array:
         """Log joint (K, n, S) of the draws in natural form; to be filled in for the others."""

@@ -1,12 +1,26 @@
-"""Newton's method on the EM map, in a trust region, and the rule for when to use it."""
+"""Newton's method on the EM map, kept close to the path of EM, and the rule for when to use it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 
-from mixtures.em.acceleration import EM, Accelerator, Jump, Outlook, Plain, Squarem, Stage, existing
+from mixtures.em.acceleration import (
+    Accelerator,
+    Jump,
+    Landing,
+    Outlook,
+    Plain,
+    Squarem,
+    Stage,
+    Step,
+    existing,
+)
+from mixtures.em.problem import Point
 from mixtures.em.tangent import Tangent, tangent_at
+from mixtures.types import Array
 
 __all__ = ["ACCELERATORS", "Auto", "Newton"]
 
@@ -17,22 +31,34 @@ ROUNDING = 10.0
 
 
 FIRST_STEPS = 10
-"""Steps of EM before the first of Newton's: far from the limit they are as good."""
+"""Steps of EM before the first of Newton's, which gain nothing far from the limit."""
 
 
 FIRST_RADIUS = 20.0
 """Largest length of the first jump, in steps of EM."""
 
 
-GROWTH, SHRINKAGE, TRIES = 3.0, 4.0, 8
-"""Factor of the radius after a jump that succeeds at once, divisor after one that fails, number of tries."""
+SURPRISE, USUAL = 0.5, 0.25
+"""Largest surprise at the end of a jump (see `Tangent.surprise`), and the target value."""
 
 
-NUDGE = 0.1
-"""Length of the step off a saddle, in standard deviations of the complete data."""
+GROWTH, SHRINKAGE = 3.0, 5.0
+"""Largest factor of the radius after a jump that is accepted, and divisor after one that is rejected."""
 
 
-SLOW, SLOW_STEPS = 0.9, 3
+WORTH, PAUSE, LONGEST_PAUSE = 4.0, 2, 64
+"""Number of EM steps that a jump must replace; else EM takes that many steps, doubled each time."""
+
+
+LEAVING = 0.1
+"""Length of a jump, in standard deviations of the complete data, by which EM leaves a saddle."""
+
+
+STILL = 1e-4
+"""Share of the tolerance below which a step of EM counts as zero: EM is then at a fixed point."""
+
+
+SLOW, SLOW_STEPS = 0.9, 5
 """EM is slow if each of several steps in a row is longer than this share of the step before."""
 
 
@@ -44,63 +70,112 @@ USUAL_JUMPS = 12
 """Usual number of jumps of Newton's method."""
 
 
-M_STEP_VALUES = 20_000
-"""Size of the data (rows x clusters and features) for which an E-step takes as long as an M-step."""
+STEP_VALUES = 80_000
+"""Rows x (clusters and features) for which an E-step takes as long as the rest of a step."""
 
 
-CURVATURE, OVERHEAD, COORDINATE, STEP_OVERHEAD = 4, 20, 4, 5
-"""Cost of a jump: E-steps, M-steps in any case, and M-steps per coordinate. Cost of a step of EM in addition
-to its E-step, in M-steps."""
+CURVATURE, OVERHEAD = (2, 1 / 18), (15, 1 / 6, 1 / 900)
+"""Cost of a jump's pass in E-steps, and of its matrices in steps of EM without the E-step: coefficients of
+the powers of the number of coordinates (measured for 2 to 10 clusters and 11 to 449 coordinates)."""
 
 
 @dataclass(frozen=True)
 class Newton:
-    """After a few steps of EM, jump to the fixed point that the derivative of the EM map predicts.
+    """After a few steps of EM, jump to where the linear EM map leads: in many steps, or at its limit.
 
-    Along each eigenvector of the derivative EM's step is divided by what is not missing of the
-    information, in absolute value, so that saddles repel; but by no less than keeps the jump
-    within a radius. A jump that does not raise the objective is tried again at a quarter of it.
-    Where there is no natural form it is EM.
+    With ``lambda`` an eigenvalue of the map's derivative, m steps of EM add up to ``(1 - lambda^m) /
+    (1 - lambda)`` of the first, and all of them to Newton's step. A radius bounds the jump. It is
+    accepted if it raises the objective and EM's step at its end is close to the predicted one: so it stays
+    near the path of EM, in the basin of the same mode. Where jumps are short, or there is no
+    natural form, EM goes on for a while.
 
     Attributes
     ----------
-    steps : int
-        Steps of EM so far.
     radius : float or None
         How far to jump at most, in standard deviations of the complete data; None before the first jump.
+    wait, pause : int
+        Steps of EM before the next attempt, and after the next one that fails.
     """
 
-    steps: int = 0
+    common_steps: ClassVar[int] = 0
     radius: float | None = None
+    wait: int = FIRST_STEPS
+    pause: int = PAUSE
 
     def outlook(self, stage: Stage) -> Outlook:
-        """Ever shorter jumps, then EM's step."""
-        after = Newton(self.steps + 1, self.radius)
-        by_em = Outlook([Jump(stage.new, EM, after)])
-        if stage.kernel is None or self.steps < FIRST_STEPS:
-            return by_em
+        """A jump if it is worth it, else EM's step."""
+        if stage.kernel is None or self.wait:
+            return Outlook(Step(stage.new, replace(self, wait=max(0, self.wait - 1))))
         tangent = tangent_at(stage.problem, stage.kernel, stage.here, stage.new, stage.tol)
         if tangent is None:
-            return by_em
-        radius = FIRST_RADIUS * stage.pace.step if self.radius is None else self.radius
+            return Outlook(self.resting(stage))
         left = max(tangent.left, stage.pace.step)  # of which a part may be of coordinates on a boundary
-        return Outlook(self._jumps(stage, tangent, radius), left, tangent.is_saddle)
+        radius = FIRST_RADIUS * stage.pace.step if self.radius is None else self.radius
+        jump = self.within(radius, stage, tangent)
+        if tangent.is_saddle:
+            return Outlook(jump, np.inf, tangent.by_em > STILL * stage.tol)
+        return Outlook(jump, left)
 
-    def _jumps(self, stage: Stage, tangent: Tangent, radius: float) -> Iterator[Jump]:
-        rounding = ROUNDING * EPS * stage.here.magnitude
-        slack = rounding if tangent.rise < rounding and not tangent.is_saddle else 0.0
-        saddled = tangent.is_saddle and tangent.left < NUDGE
-        radius = max(radius, NUDGE) if saddled else radius
-        for i in range(TRIES):
-            nudge = NUDGE / SHRINKAGE**i
-            there = tangent.off_the_saddle(nudge) if saddled else tangent.within(radius)
-            params = existing(stage.problem, there)
+    def within(self, radius: float, stage: Stage, tangent: Tangent) -> Jump:
+        """A jump of at most this length, or EM's step if that is as good."""
+        steps = tangent.steps_within(radius)
+        while steps >= WORTH:
+            params = existing(stage.problem, tangent.after(steps))
             if params is not None:
-                yield Jump(params, "newton", Newton(self.steps, radius * (GROWTH if i == 0 else 1)), slack)
-            radius = min(radius, tangent.left) / SHRINKAGE
-            if radius < tangent.by_em and not saddled:
-                break
-        yield Jump(stage.new, EM, Plain() if saddled else Newton(self.steps + 1, radius))
+                return ManySteps(params, self, tangent, steps)
+            radius = tangent.length(steps) / SHRINKAGE
+            steps = tangent.steps_within(radius)
+        return replace(self, radius=radius).resting(stage)
+
+    def resting(self, stage: Stage) -> Step:
+        """EM's step, and some more before the next attempt."""
+        pause = min(2 * self.pause, LONGEST_PAUSE)
+        radius = None if self.radius is None else 2 * self.radius
+        return Step(stage.new, Newton(radius, self.pause, pause))
+
+
+@dataclass(frozen=True, eq=False)
+class ManySteps:
+    """A jump that is worth several steps of EM.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        The parameters that the jump leads to.
+    rule : Newton
+        The rule that proposed it.
+    tangent : Tangent
+        The EM map about the point that it begins at.
+    steps : float
+        The number of steps of EM that it stands for.
+    """
+
+    params: dict[str, Array]
+    rule: Newton
+    tangent: Tangent
+    steps: float
+    how: str = "newton"
+    curved: bool = True
+
+    @cached_property
+    def length(self) -> float:
+        """Its length in standard deviations of the complete data."""
+        return self.tangent.length(self.steps)
+
+    def landing(self, stage: Stage, there: Point) -> Landing:
+        """Accept the jump if it raises the objective and EM's step at its end is nearly the predicted one."""
+        here, hidden = stage.here, ROUNDING * EPS * stage.here.magnitude
+        if abs(self.tangent.rise(self.steps)) < hidden:  # the predicted gain is below rounding
+            if there.objective > here.objective - hidden:
+                return Landing(replace(self.rule, pause=PAUSE))
+            return Landing(None, self.rule.resting(stage))
+        new = stage.problem.m_step(there.statistics)
+        surprise = self.tangent.surprise(self.steps, there.params, new)
+        change = float(np.clip(np.sqrt(USUAL / max(surprise, EPS)), 1 / SHRINKAGE, GROWTH))
+        if there.objective > here.objective and surprise < SURPRISE:
+            return Landing(replace(self.rule, radius=self.length * change, pause=PAUSE))
+        shorter = self.length * (min(change, 1 / 2) if np.isfinite(surprise) else 1 / SHRINKAGE)
+        return Landing(None, self.rule.within(shorter, stage, self.tangent))
 
 
 @dataclass(frozen=True)
@@ -109,22 +184,22 @@ class Auto:
 
     Attributes
     ----------
-    steps, slow : int
-        Steps so far, and how many of the last in a row were slow.
+    slow : int
+        How many of the last steps in a row were slow.
     """
 
-    steps: int = 0
+    common_steps: ClassVar[int] = 100
     slow: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:
-        """Return the outlook of EM, or of the rule that takes over."""
-        slow = self.slow + 1 if stage.pace.share > SLOW else 0
-        if self.steps >= FIRST_STEPS and slow >= SLOW_STEPS and not stage.pace.has_arrived(stage.tol):
+        """Return what EM proposes, or the rule that takes over."""
+        slow = self.slow + 1 if stage.pace.step > SLOW * stage.last else 0
+        if slow >= SLOW_STEPS and not stage.pace.has_arrived(stage.tol):
             if not _has_newton(stage):
                 return Squarem().outlook(stage)
             if _newton_pays(stage):
-                return Newton(self.steps).outlook(stage)
-        return Outlook([Jump(stage.new, EM, Auto(self.steps + 1, slow))])
+                return Newton(wait=0).outlook(stage)
+        return Outlook(Step(stage.new, Auto(slow)))
 
 
 def _coordinates(stage: Stage) -> int:
@@ -133,16 +208,18 @@ def _coordinates(stage: Stage) -> int:
 
 def _has_newton(stage: Stage) -> bool:
     """Whether there is a natural form, and the model is not too large."""
-    return stage.kernel is not None and _coordinates(stage) <= MOST_COORDINATES
+    has_curvature = stage.kernel is not None and stage.kernel.has_curvature
+    return has_curvature and _coordinates(stage) <= MOST_COORDINATES
 
 
 def _newton_pays(stage: Stage) -> bool:
-    """Whether the usual number of jumps costs less than the remaining steps of EM."""
-    k, data = stage.problem.spec.n_components, stage.problem.data
-    e_step = data.n_rows * (k + _coordinates(stage) / k) / M_STEP_VALUES
-    steps = np.log(stage.pace.left / stage.tol) / -np.log(stage.pace.share)
-    jump = CURVATURE * e_step + OVERHEAD + COORDINATE * _coordinates(stage)
-    return bool(USUAL_JUMPS * jump < steps * (e_step + STEP_OVERHEAD))
+    """Whether the usual number of jumps costs less than the steps of EM to come, if these are known."""
+    k, q = stage.problem.spec.n_components, _coordinates(stage)
+    e_step = stage.problem.data.n_rows * (k + q / k) / STEP_VALUES
+    left, share = stage.pace.left, stage.pace.share
+    steps = np.log(left / stage.tol) / -np.log(share) if share < 1 else np.inf
+    jump = polyval(q, CURVATURE) * e_step + polyval(q, OVERHEAD)
+    return bool(USUAL_JUMPS * jump < steps * (e_step + 1))
 
 
 ACCELERATORS: dict[str | None, Accelerator] = {

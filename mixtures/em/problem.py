@@ -10,10 +10,11 @@ import numpy as np
 from mixtures.arguments import check_kind
 from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows
-from mixtures.data.sources import as_rows
+from mixtures.em.curvature import Curvature
 from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
+from mixtures.em.fast import FastEStep
 from mixtures.em.hard import hard_assignment, worst_rows
-from mixtures.em.kernel import Kernel
+from mixtures.em.natural import has_natural_form
 from mixtures.errors import CollapseError, InputError
 from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.mixture import Mixture
@@ -26,13 +27,18 @@ __all__ = ["Point", "Problem", "Run", "problem_of"]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is maximised: a model on data, with parameters held and rows shared out softly or not."""
+    """What is maximised: a model on data, with some parameters held and soft or hard assignment."""
 
     spec: Mixture
     data: Rows
     scale: Array
     held: dict[str, Array]
     assign: Assign
+
+    @property
+    def has_fast_e_step(self) -> bool:
+        """Whether assignment is soft and the components have a natural form."""
+        return self.assign is soft_assignment and has_natural_form(self.spec)
 
     @property
     def may_collapse(self) -> bool:
@@ -44,8 +50,8 @@ class Problem:
         merged = {**params, **self.held} if isinstance(params, Mapping) else params
         return self.spec.check_params(merged, self.data.n_features)
 
-    def e_step(self, params: Params, kernel: Kernel | None = None, tol: float = 0.0) -> EStep:
-        """One pass over the data, by the kernel where it is good to ``tol``."""
+    def e_step(self, params: Params, kernel: FastEStep | None = None, tol: float = 0.0) -> EStep:
+        """One pass over the data, by the kernel where its error is below ``tol``."""
         passed = None if kernel is None else kernel.e_step(params, tol)
         if passed is not None:
             return passed
@@ -54,22 +60,29 @@ class Problem:
             return self._without_empty_clusters(passed, params)
         return passed
 
-    def point(self, params: Params, kernel: Kernel | None = None, tol: float = 0.0) -> "Point":
-        """Parameters with one pass over the data at them."""
-        passed, log_prior = self.e_step(params, kernel, tol), float(self.spec.log_prior(params))
+    def point(
+        self, params: Params, kernel: FastEStep | None = None, tol: float = 0.0, *, curved: bool = False
+    ) -> "Point":
+        """Parameters with one pass over the data at them, with second moments if asked for and possible."""
+        curvature = None if kernel is None or not curved else kernel.curvature(params, tol)
+        passed = self.e_step(params, kernel, tol) if curvature is None else curvature.passed
+        log_prior = float(self.spec.log_prior(params))
         return Point(
             dict(params),
             passed.log_likelihood,
             passed.log_likelihood + log_prior,
             passed.magnitude + abs(log_prior),
             passed.statistics,
+            curvature,
         )
 
     def refuse_impossible(self, point: "Point") -> None:
         """Refuse parameters under which some row is impossible: the objective has no value there."""
         if point.log_likelihood > -np.inf:
             return
-        row = worst_rows(self.spec, self.data, point.params, 1)[0]
+        row = worst_rows(self.spec, self.data, point.params, 1, unlabelled=not self.held)[0]
+        if row.height > -np.inf:
+            return  # only labelled rows are impossible: the M-step moves their cluster to them
         raise InputError(
             f"at these parameters row {str(row.label)[:80]} is {NO_DENSITY}: move what is given (start, "
             "hold or params) nearer to the data, or off the boundary, such as p of exactly 0 or 1"
@@ -90,11 +103,13 @@ class Problem:
         return self.spec.family.defects(params, self.scale) if self.may_collapse else {}
 
     def _without_empty_clusters(self, passed: EStep, params: Params) -> EStep:
-        """Move the row that is explained worst into every empty cluster, as K-means does, if it is a gain."""
+        """Move the worst-fitted row into every empty cluster, as K-means does, if the objective rises."""
         statistics = passed.statistics
         empty = np.flatnonzero(statistics.count == 0)
-        worst = worst_rows(self.spec, self.data, params, len(empty))
+        worst = worst_rows(self.spec, self.data, params, len(empty), unlabelled=True)
         for cluster, row in zip(empty, worst, strict=False):
+            if np.isposinf(row.height):
+                continue  # a labelled row stays in its cluster
             move = np.zeros((self.spec.n_components, 1))
             move[cluster], move[row.cluster] = row.weight, -row.weight
             statistics = statistics + self.spec.expect(params, row.values[:, None], move)
@@ -117,9 +132,11 @@ class Point:
     log_likelihood, objective : float
         Log-likelihood, and the same with the log prior: what EM raises.
     magnitude : float
-        Sum of the sizes of the terms of the objective, which its rounding is relative to.
+        Sum of the absolute terms of the objective: its rounding error is relative to it.
     statistics : object
         Sufficient statistics under the responsibilities: what the M-step needs.
+    curvature : Curvature or None
+        Second moments of the features, if the pass summed them.
     """
 
     params: dict[str, Array]
@@ -127,11 +144,12 @@ class Point:
     objective: float
     magnitude: float
     statistics: Any
+    curvature: Curvature | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where one start has come to.
+    """The state that one start has reached.
 
     Attributes
     ----------
@@ -146,7 +164,7 @@ class Run:
     steps : tuple of str
         How each iteration moved: by EM's own step, or a jump of which kind.
     accelerator : Accelerator or None
-        The rule by which to go on from here, what it has learnt in it.
+        The rule for the next iteration, with what it has learnt.
     collapse : CollapseError or None
         Why it ended, if a cluster collapsed.
     """
@@ -159,11 +177,24 @@ class Run:
     accelerator: Any = None
     collapse: CollapseError | None = None
 
+    @property
+    def height(self) -> float:
+        """Objective at the parameters; -inf where none is known."""
+        return self.trace[-1] if len(self.trace) else -np.inf
 
-def problem_of(spec: Mixture, X: Any, weights: Any, hold: Mapping[str, Any] | None, hard: bool) -> Problem:
+
+def problem_of(
+    spec: Mixture,
+    X: Any,
+    weights: Any,
+    hold: Mapping[str, Any] | None,
+    hard: bool,
+    missing: str | None = None,
+    labels: Any = None,
+) -> Problem:
     """Check what is asked for, and resolve the prior."""
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    data = spec.ordered(as_rows(X, weights), X)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    data = spec.rows(X, weights, missing, labels)
     spec = resolve(spec, data)
     spec.check_mode()
     data = data if hard else data.compressed  # K-means moves single rows into empty clusters

@@ -1,69 +1,231 @@
-"""Starting points: random partitions of the data, turned into parameters by one M-step."""
+"""Starting points of EM: of several kinds, each the best of a few short runs of EM."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import cycle, islice
 
 import numpy as np
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from mixtures.data.known_labels import exclude, match_labels, one_hot
 from mixtures.data.rows import Rows
-from mixtures.em.kmeans import kmeans, kmeans_seeds, nearest
+from mixtures.em.batch import advance
+from mixtures.em.climb import Climb
+from mixtures.em.grouped import can_group, fast_e_step
+from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition, swapped
+from mixtures.em.problem import Problem
 from mixtures.families.mixture import Mixture
+from mixtures.interrupts import Interrupted
+from mixtures.results.em import SWAP, Restarts
 from mixtures.types import Array, Params
 
-__all__ = ["random_partition", "random_starts", "split_starts", "start_sample"]
+__all__ = ["Portfolio", "Start", "random_starts", "split_starts"]
 
-Sample = tuple[Array, Array | None]
-"""Rows (n, D), and their weights if they have some."""
-
-START_ROWS = 20_000
-"""Rows at most that the starts look at."""
+SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
+"""Number of short runs of which each start is the best, their iterations, and the most rows that they use."""
 
 
-SOFTNESS = 0.1
-"""Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
+SHORT_VALUES = 8_000_000
+"""Largest product of rows and parameters for the short runs of a start; a wide model has fewer runs."""
 
 
-def start_sample(data: Rows, rng: np.random.Generator) -> Sample:
-    """Rows and weights that starts look at: the same for all of them, read once."""
-    return data.subsample(START_ROWS, rng)
+ENOUGH_ROWS, SHARE = 5_000, 5
+"""With at least twice as many rows, EM first runs on this number, or on a fifth of all if that is more."""
+
+
+END, ALIKE, ENDS = 1e-3, 1e-2, 3
+"""Tolerance of these runs, largest difference of equal optima, and number of optima that EM goes on from."""
+
+
+ROUNDS, SWAPS = 4, 3
+"""Largest number of rounds of ``n_init`` starts; one start in this many is a swap in the best fit so far."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Parameters that EM starts from.
+
+    Attributes
+    ----------
+    kind : str
+        How they were found: one of `mixtures.em.kinds.KINDS`, `SWAP` or "given".
+    params : dict of ndarray
+        The parameters: the same object for starts that reached the same optimum on a sample.
+    promising : bool
+        Whether EM continues from there with all rows.
+    """
+
+    kind: str
+    params: dict[str, Array]
+    promising: bool = True
 
 
 def random_starts(
-    spec: Mixture,
-    data: Rows,
-    n: int,
-    rng: np.random.Generator,
-    sample: Sample | None = None,
-) -> Iterator[dict[str, Array]]:
-    """Parameters from k-means++ partitions (Arthur and Vassilvitskii 2007) in standardised units.
+    spec: Mixture, sample: Sample, kinds: Sequence[str], rng: np.random.Generator
+) -> list[Start]:
+    """Parameters from random responsibilities of these kinds, by one M-step.
 
-    In turn k-means runs from the seeds, or their nearest neighbours are the partition.
+    Clusters are in random order, or in that which agrees best with the labels of rows.
+    Sums over rows are in one order, however many threads there are.
 
     Parameters
     ----------
     spec : Mixture
         A resolved model.
-    data : Rows
-        Checked data.
-    n : int
-        Number of starts.
+    sample : Sample
+        Rows that the starts use.
+    kinds : sequence of str
+        Kind of each start.
     rng : numpy.random.Generator
         Source of randomness.
-    sample : (ndarray, ndarray or None), optional
-        Rows and weights that the starts look at; a subsample by default.
 
-    Yields
-    ------
-    dict of ndarray
-        Parameters, the clusters in random order.
+    Returns
+    -------
+    list of Start
+        One of each kind.
     """
-    location, scale = spec.family.units(data)
-    rows, weights = start_sample(data, rng) if sample is None else sample
-    standardised = (rows - location) / scale
-    for i in range(n):
-        r = random_partition(standardised, spec.n_components, rng, lloyd=i % 2 == 0, weights=weights)
-        yield spec.maximize(spec.expect(None, rows.T, r if weights is None else r * weights))
+    with threadpool_limits(1):
+        return [Start(kind, _maximum(spec, sample, _partition(spec, sample, kind, rng))) for kind in kinds]
+
+
+def _partition(spec: Mixture, sample: Sample, kind: str, rng: np.random.Generator) -> Array:
+    """Random responsibilities (K, n) of this kind."""
+    r = KINDS[kind](sample, spec.n_components, rng)
+    return r if sample.labels is None else match_labels(r, sample.labels)
+
+
+def _maximum(spec: Mixture, sample: Sample, r: Array) -> dict[str, Array]:
+    """Parameters that maximise the objective given responsibilities (K, n) and the labels."""
+    r = r if sample.labels is None else one_hot(r, sample.labels)
+    r = r if sample.weights is None else r * sample.weights
+    return spec.maximize(spec.expect(sample.alone(spec), sample.given.T, r))
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """The starts of a search: rounds of several kinds, each with swaps in the best fit so far.
+
+    Attributes
+    ----------
+    climb : Climb
+        How EM is run from a start.
+    sample : Sample
+        Rows that the starts use.
+    rng : numpy.random.Generator
+        Source of randomness.
+    n_init : int
+        Starts in a round. A single start is never repeated.
+    """
+
+    climb: Climb
+    sample: Sample
+    rng: np.random.Generator
+    n_init: int
+
+    @property
+    def problem(self) -> Problem:
+        """What is maximised."""
+        return self.climb.problem
+
+    def next(self, done: Restarts) -> list[Start]:
+        """The next starts after those of the record; none when the search is over.
+
+        There are further rounds, up to `ROUNDS`, while starts of one kind alone have reached the best
+        optimum: that of all rounds, which swaps may have raised.
+        """
+        made, swaps = len(done.kinds), self.n_init // SWAPS if self.problem.spec.n_components > 1 else 0
+        rounds, place = divmod(made, self.n_init)
+        if place and len(done.order):
+            return self.swaps(done.params[done.order[0]], self.n_init - place)
+        if rounds == (ROUNDS if self.n_init > 1 else 1) or done.confirmed:
+            return []
+        return self.draw(self.n_init - max(swaps, place), made)
+
+    def draw(self, n: int, first: int = 0) -> list[Start]:
+        """A number of starts, the kinds taking turns from the ``first`` on."""
+        kinds = list(islice(cycle(KINDS), first, first + n))
+        sample, each = self._short_runs
+        return self._best(random_starts(self.problem.spec, sample, np.repeat(kinds, each).tolist(), self.rng))
+
+    def swaps(self, best: Params, n: int) -> list[Start]:
+        """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
+        spec, (sample, each) = self.problem.spec, self._short_runs
+        joint = spec.log_joint(best)(sample.given.T)
+        if sample.labels is not None:
+            exclude(joint, sample.labels)
+        return self._best(
+            Start(SWAP, _maximum(spec, sample, swapped(sample, joint, self.rng))) for _ in range(n * each)
+        )
+
+    @cached_property
+    def _short_runs(self) -> tuple[Sample, int]:
+        """Number of rows that short runs use, and number of runs for each start.
+
+        It is a single run where runs are expensive: with hard assignment, or for a family without a
+        natural form.
+        """
+        problem, fewer = self.problem, self.sample.fewer(SHORT_ROWS, self.rng)
+        rows = fewer.data()
+        if not problem.has_fast_e_step or (rows.has_missing and not can_group(problem.spec, rows)):
+            return self.sample, 1
+        values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
+        return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
+
+    def _best(self, drawn: Iterable[Start]) -> list[Start]:
+        """The best of every few starts after short runs.
+
+        References
+        ----------
+        Biernacki, Celeux and Govaert (2003), *Computational Statistics & Data Analysis* 41.
+        """
+        sample, each = self._short_runs
+        starts = [Start(start.kind, self.problem.check(start.params)) for start in drawn]
+        if each == 1:
+            return self._on_some(starts)
+        runs = advance(self.problem, sample.data(), [start.params for start in starts], SHORT_STEPS)
+        groups = [range(i, i + each) for i in range(0, len(runs), each)]
+        best = [max(group, key=lambda i: runs[i].height) for group in groups]
+        return self._on_some([Start(starts[i].kind, runs[i].params) for i in best])
+
+    @cached_property
+    def _some(self) -> Sample | None:
+        """Rows that EM runs on first, a fraction of all; None where it runs on all from the beginning."""
+        n = self.sample.drawn_from
+        size = min(max(ENOUGH_ROWS, n // SHARE), len(self.sample.rows))
+        return self.sample.fewer(size, self.rng) if self.n_init > 1 and n >= 2 * size else None
+
+    def _on_some(self, starts: list[Start]) -> list[Start]:
+        """Where EM ends on some of the rows; equal optima are the same object.
+
+        With all rows EM continues from the best few of them.
+        """
+        if self._some is None:
+            return starts
+        problem = replace(self.problem, data=self._some.data())
+        try:
+            with fast_e_step(problem) as kernel:
+                climb = replace(self.climb, problem=problem, kernel=kernel)
+                begun = climb.together([start.params for start in starts], END)
+                runs = [run if run.converged or run.collapse else climb.on(run, END) for run in begun]
+        except Interrupted as error:  # the runs that it carries are not of all rows
+            raise KeyboardInterrupt from error
+        ends, firsts = _grouped(np.array([-np.inf if run.collapse else run.height for run in runs]))
+        return [
+            Start(start.kind, runs[firsts[end]].params, promising=bool(end < ENDS))
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+
+def _grouped(heights: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Rank of each objective, equal ones sharing a rank, and the position of the highest of every rank."""
+    order = np.argsort(-heights)
+    lower = heights[order] < np.roll(heights[order], 1) - ALIKE
+    lower[0] = True
+    ranks = np.empty_like(order)
+    ranks[order] = np.cumsum(lower) - 1
+    return ranks, order[lower]
 
 
 def split_starts(
@@ -72,7 +234,8 @@ def split_starts(
     """Parameters of K clusters from K - 1, each of which is split in turn.
 
     The first is one with two clusters in the place of one: no better and no
-    worse than K - 1, whatever EM makes of it.
+    worse than K - 1, whatever EM makes of it. With labels the clusters keep their
+    places, and the second part of the split cluster comes last.
 
     Parameters
     ----------
@@ -96,26 +259,17 @@ def split_starts(
     alpha = halves["alpha"].copy()
     alpha[largest] = alpha[-1] = alpha[largest] / 2
     yield {**halves, "alpha": alpha}
-    location, scale = spec.family.units(data)
-    rows, weights = start_sample(data, rng)
-    r = softmax(spec.log_joint(fewer)(rows.T), axis=0)
-    r = r if weights is None else r * weights
+    sample = Sample.of(spec, data, rng)
+    joint = spec.log_joint(fewer)(sample.given.T)
+    if sample.labels is not None:
+        exclude(joint, sample.labels)
+    r = softmax(joint, axis=0)
     for cluster in range(k):
-        if np.count_nonzero(r[cluster] > SOFTNESS) < 2:
+        weights = r[cluster] if sample.weights is None else r[cluster] * sample.weights
+        if np.count_nonzero(weights > SOFTNESS) < 2:
             continue  # nothing to split
-        parts = random_partition((rows - location) / scale, 2, rng, lloyd=True, weights=r[cluster])
+        parts = random_partition(sample.standardised, 2, rng, lloyd=True, weights=weights)
         split = np.vstack([np.delete(r, cluster, axis=0), r[cluster] * parts])
-        yield spec.maximize(spec.expect(None, rows.T, split))
-
-
-def random_partition(
-    rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool, weights: Array | None = None
-) -> Array:
-    """Responsibilities (K, n) that lean to a k-means++ partition of rows, clusters in random order."""
-    with threadpool_limits(1):
-        seeds = kmeans_seeds(rows, k, rng, weights)
-        labels = kmeans(rows, seeds, weights) if lloyd else nearest(rows, seeds)
-    order = rng.permutation(k)
-    r = SOFTNESS * rng.dirichlet(np.ones(k), size=len(rows)).T
-    r[order[labels], np.arange(len(rows))] += 1 - SOFTNESS
-    return r
+        if sample.labels is not None:
+            split = np.insert(np.delete(split, -2, axis=0), cluster, split[-2], axis=0)
+        yield _maximum(spec, sample, split)

@@ -13,20 +13,21 @@ in standard deviations of the complete data.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
 from mixtures.em.curvature import Curvature
+from mixtures.em.fast import FastEStep
 from mixtures.em.free import Chart
-from mixtures.em.kernel import Kernel
 from mixtures.em.problem import Point, Problem
 from mixtures.types import Array, Params
 
-__all__ = ["Information", "Tangent", "information_at", "tangent_at"]
+__all__ = ["Information", "Tangent", "information_at", "tangent_at", "unit_steps"]
 
 STEP = 1e-5
-"""Length of a difference, in standard deviations of one row: its error is the square of it."""
+"""Step of a difference, in standard deviations of one row: the error is its square."""
 
 
 PILOT = 1e-7
@@ -34,23 +35,28 @@ PILOT = 1e-7
 
 
 FLAT = 1e-7
-"""An eigenvalue nearer to 1 tells nothing of the distance to go, for rounding: EM's step is taken there."""
+"""An eigenvalue nearer to 1 is 1 up to rounding: steps there keep their length and have no limit."""
 
 
 SADDLE = 1e-4
-"""An eigenvalue by so much more than 1 is that of a saddle."""
+"""An eigenvalue that exceeds 1 by more than this is that of a saddle."""
+
+
+MOST_GROWTH = 1e100
+"""Largest factor by which a step is predicted to grow."""
 
 
 LEAST, TINY = 1e-8, float(np.finfo(float).tiny)
-"""Share of a coordinate that the others must leave open; a number to divide by instead of 0."""
+"""Smallest share of a coordinate that the others leave undetermined; used as a divisor instead of 0."""
 
 
 OUTWARDS = 10.0
 """More steps of EM at once, of coordinates so near a boundary that they are taken to end there."""
 
 
-HALVINGS = 50
-"""Halvings of the logarithm of what a step is damped by."""
+MOST_STEPS, GRID, GRIDS = 1e6, 60, 2
+"""Steps of EM at once at most, where they do not end at a limit; points at which their number is sought, and
+how often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +66,7 @@ class Information:
     Attributes
     ----------
     inside : ndarray of bool, shape (all,)
-        The coordinates that this is about: those on no boundary.
+        The coordinates in question: those on no boundary.
     complete, missing : ndarray, shape (q, q)
         I_com at the point that EM goes to, and ``I_mis = J' C J``.
     """
@@ -86,11 +92,11 @@ class Tangent:
     u, ahead : ndarray, shape (all,)
         The point, and where EM goes.
     inside : ndarray of bool, shape (all,)
-        Coordinates that this is about; the others go where EM goes.
+        The coordinates in question; the others go where EM goes.
     missing : ndarray, shape (q,)
         Fractions of missing information, lambda, in ascending order.
-    directions : ndarray, shape (q, q)
-        Eigenvectors as columns, one standard deviation of the complete data long.
+    directions, across : ndarray, shape (q, q)
+        Eigenvectors as columns, one standard deviation of the complete data long, and their inverse.
     step : ndarray, shape (q,)
         EM's step along them.
     """
@@ -101,12 +107,14 @@ class Tangent:
     inside: np.ndarray
     missing: Array
     directions: Array
+    across: Array
     step: Array
 
     @property
     def left(self) -> float:
-        """Length of Newton's step: the distance to the limit, near it."""
-        return self._length(FLAT)
+        """Length of Newton's step: the distance to the fixed point, near it."""
+        apart = np.abs(1 - self.missing)
+        return float(np.linalg.norm(np.where(apart < FLAT, 1.0, 1 / np.maximum(apart, FLAT)) * self.step))
 
     @property
     def by_em(self) -> float:
@@ -114,41 +122,73 @@ class Tangent:
         return float(np.linalg.norm(self.step))
 
     @property
-    def rise(self) -> float:
-        """By how much Newton's step is to raise the objective."""
-        return float((self.step**2 * self._stretch(FLAT)).sum() / 2)
-
-    @property
     def is_saddle(self) -> bool:
         """Whether the objective curves up in some direction."""
         return bool(self.missing[-1] > 1 + SADDLE)
 
-    def within(self, radius: float) -> dict[str, Array]:
-        """Newton's step damped to this length, but no shorter than EM's, as parameters.
+    def length(self, steps: float) -> float:
+        """Length of a number of EM steps together."""
+        return float(np.linalg.norm(self._along(steps)))
 
-        Coordinates on a boundary go on towards it.
-        """
-        low, high = FLAT, 1.0
-        if self._length(low) > radius:
-            for _ in range(HALVINGS):
-                middle = np.sqrt(low * high)
-                low, high = (middle, high) if self._length(middle) > radius else (low, middle)
-            low = high
-        return self._moved(self.step * self._stretch(low))
+    def steps_within(self, radius: float) -> float:
+        """Number of steps of EM, at least one, that reach this distance; infinite if none do."""
+        if self.missing[-1] < 1 - FLAT and self.length(np.inf) <= radius:
+            return np.inf
+        low, high = 0.0, float(np.log(MOST_STEPS))
+        for _ in range(GRIDS):
+            grid = np.linspace(low, high, GRID)
+            beyond = np.linalg.norm(self._along(np.exp(grid)[:, None]), axis=-1) > radius
+            if not beyond.any():
+                return MOST_STEPS
+            first = max(1, int(np.argmax(beyond)))
+            low, high = grid[first - 1], grid[first]
+        return float(np.exp(low))
 
-    def off_the_saddle(self, by: float) -> dict[str, Array]:
-        """A step of this length along the direction in which the objective curves up most."""
-        along = np.zeros_like(self.step)
-        along[-1] = by if self.step[-1] >= 0 else -by
+    def after(self, steps: float) -> dict[str, Array]:
+        """Parameters after a number of EM steps; coordinates on a boundary go on towards it."""
+        return self._moved(self._along(steps))
+
+    def beside(self, along: Array) -> dict[str, Array]:
+        """Parameters at this displacement from the point along the eigenvectors."""
         return self._moved(along)
 
-    def _stretch(self, least: float) -> Array:
-        """Newton's step over EM's along each direction, what it is divided by bounded from below."""
-        apart = np.abs(1 - self.missing)
-        return np.where(apart < FLAT, 1.0, 1 / np.maximum(apart, least))
+    def rise(self, steps: float) -> float:
+        """The predicted rise of the objective over a number of EM steps."""
+        along = self._along(steps)
+        return float(self.step @ along - ((1 - self.missing) * along**2).sum() / 2)
 
-    def _length(self, least: float) -> float:
-        return float(np.linalg.norm(self.step * self._stretch(least)))
+    def surprise(self, steps: float, there: Params, new: Params) -> float:
+        """Distance of EM's step at the end of a jump from the one predicted there, relative to the jump.
+
+        The difference is that of the distances that the two steps predict (Deuflhard 2004, *Newton
+        Methods for Nonlinear Problems*, section 3.2).
+        """
+        try:
+            ahead, u = (self.chart.free(params)[self.inside] for params in (new, there))
+        except LinAlgError:  # a cluster is about to collapse
+            return np.inf
+        if not np.isfinite(ahead).all():
+            return np.inf
+        met = self.across @ (ahead - u)
+        foretold = met - self.step * self._power(steps)
+        stretch = np.minimum(self._stretch(steps), steps)
+        return float(np.linalg.norm(stretch * foretold) / self.length(steps))
+
+    def _power(self, steps: Any) -> Array:
+        """Factor of EM's step after a number of steps; bounded so that its square is finite."""
+        with np.errstate(over="ignore"):
+            return np.minimum(np.maximum(self.missing, TINY) ** steps, MOST_GROWTH)
+
+    def _stretch(self, steps: Any) -> Array:
+        """The sum of m steps of EM over the first, ``(1 - lambda^m) / (1 - lambda)``."""
+        apart = 1 - self.missing
+        flat = np.abs(apart) < FLAT
+        return np.where(
+            flat, np.minimum(steps, MOST_STEPS), (1 - self._power(steps)) / np.where(flat, 1.0, apart)
+        )
+
+    def _along(self, steps: Any) -> Array:
+        return np.asarray(self.step * self._stretch(steps))
 
     def _moved(self, along: Array) -> dict[str, Array]:
         outwards = np.isfinite(self.ahead) & (np.abs(self.ahead) > np.abs(self.u))
@@ -158,10 +198,11 @@ class Tangent:
         return self.chart.params(there)
 
 
-def tangent_at(problem: Problem, kernel: Kernel, here: Point, new: Params, tol: float) -> Tangent | None:
+def tangent_at(problem: Problem, kernel: FastEStep, here: Point, new: Params, tol: float) -> Tangent | None:
     """The EM map about a point from which EM goes to ``new``; None where there is no natural form."""
     chart = Chart(problem, kernel.family, *kernel.units, here.params)
-    found = information_at(chart, kernel, here.params, new, tol)
+    pass_ = kernel.curvature(here.params, tol) if here.curvature is None else here.curvature
+    found = None if pass_ is None else information_at(chart, kernel, here.params, new, pass_)
     if found is None:
         return None
     u, ahead, inside = chart.free(here.params), chart.free(new), found.inside
@@ -170,27 +211,26 @@ def tangent_at(problem: Problem, kernel: Kernel, here: Point, new: Params, tol: 
             missing, directions = eigh(found.missing, found.complete)
         except (LinAlgError, ValueError):  # no maximum of the M-step's objective, for rounding
             return None
-    step = directions.T @ found.complete @ (ahead[inside] - u[inside])
-    return Tangent(chart, u, ahead, inside, missing, directions, step)
+    across = directions.T @ found.complete
+    return Tangent(chart, u, ahead, inside, missing, directions, across, across @ (ahead[inside] - u[inside]))
 
 
 def information_at(
-    chart: Chart, kernel: Kernel, params: Params, new: Params, tol: float
+    chart: Chart, kernel: FastEStep, params: Params, new: Params, pass_: Curvature
 ) -> Information | None:
-    """Information at parameters from which EM goes to ``new``; None where there is no natural form.
+    """Information at parameters with this pass, from which EM goes to ``new``.
 
-    Nor is there any next to a collapse, where a change of the sums has no M-step.
+    None next to a collapse, where a change of the sums has no M-step.
     """
-    pass_ = kernel.curvature(params, tol)
     inside = chart.interior(params, new)
-    if pass_ is None or not inside.any():
+    if not inside.any():
         return None
     u, places = chart.free(params), np.flatnonzero(inside)
     if not np.isfinite(u[inside]).all():
         return None
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused by the caller
-            steps = _steps(chart, u, places, pass_)
+            steps = unit_steps(chart, u, places, pass_.complete[:, 0, 0], STEP)
             J = _slopes_of_natural(chart, kernel, u, places, steps)
             flat = J.reshape(len(J), -1)
             missing = flat @ pass_.missing.reshape(flat.shape[1], -1) @ flat.T
@@ -203,7 +243,7 @@ def information_at(
 
 
 def _changes(J: Array, pass_: Curvature) -> tuple[Array, Array]:
-    """Changes of the sums (q, K, P) by which the M-step is told, and what they come to along J (q, q).
+    """Changes of the sums (q, K, P) with which the M-step is differentiated, and their effect along J (q, q).
 
     They are those of rows whose weights are tilted by their scores. Where a cluster has
     fewer rows than coordinates these do not reach all; independent features would.
@@ -222,16 +262,18 @@ def _changes(J: Array, pass_: Curvature) -> tuple[Array, Array]:
     return changes, squares
 
 
-def _steps(chart: Chart, u: Array, places: np.ndarray, pass_: Curvature) -> Array:
-    """Changes of the coordinates at these places that are of one length, that of the differences."""
-    count = pass_.complete[:, 0, 0]
+def unit_steps(chart: Chart, u: Array, places: np.ndarray, count: Array, length: float) -> Array:
+    """Changes of the coordinates at these positions, of one length in standard deviations of one row.
+
+    ``count (K,)`` is the expected rows of each cluster.
+    """
     moved = np.repeat(u[None], len(places), axis=0)
     moved[np.arange(len(places)), places] += PILOT
     apart = chart.family.distance(chart.params(moved), chart.params(u)) @ (count / count.sum())
-    return STEP / np.sqrt(1 + apart / PILOT**2)
+    return length / np.sqrt(1 + apart / PILOT**2)
 
 
-def _slopes_of_natural(chart: Chart, kernel: Kernel, u: Array, places: np.ndarray, steps: Array) -> Array:
+def _slopes_of_natural(chart: Chart, kernel: FastEStep, u: Array, places: np.ndarray, steps: Array) -> Array:
     """J (q, K, P) by central differences."""
     shift = np.zeros((len(places), len(u)))
     shift[np.arange(len(places)), places] = steps

@@ -1,6 +1,27 @@
-"""Component families and the mixtures made of them; NumPy and SciPy only. Importing it registers them all."""
+"""Component families and their mixtures; NumPy and SciPy only. Importing this package registers them."""
 
+from mixtures.families import (  # noqa: F401 (they register themselves)
+    categorical_questions,
+    gaussian_questions,
+    mixed_questions,
+)
 from mixtures.families.bernoulli import BMM, Bernoulli
+from mixtures.families.categorical import Categorical
 from mixtures.families.gaussian import GMM, Gaussian
+from mixtures.families.latent_classes import LCA
+from mixtures.families.mixed import MixedColumns
+from mixtures.families.mixed_model import Mixed
+from mixtures.families.poisson import PMM, Poisson
 
-__all__ = ["BMM", "GMM", "Bernoulli", "Gaussian"]
+__all__ = [
+    "BMM",
+    "GMM",
+    "LCA",
+    "PMM",
+    "Bernoulli",
+    "Categorical",
+    "Gaussian",
+    "Mixed",
+    "MixedColumns",
+    "Poisson",
+]

@@ -1,14 +1,15 @@
-"""Rows shared out among the clusters, and rows that cannot be: of density zero, or too far to tell."""
+"""Responsibilities of rows, and rows that have none: of density zero, or too far from all clusters."""
 
 import numpy as np
 
+from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.messages import rows_are
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
-__all__ = ["NO_DENSITY", "refuse_impossible", "refuse_unassigned", "share_out"]
+__all__ = ["NO_DENSITY", "assigned", "refuse_impossible", "refuse_unassigned", "share_out"]
 
 EPS = float(np.finfo(float).eps)
 
@@ -17,13 +18,13 @@ NO_DENSITY = "of density zero under every cluster"
 
 
 CERTAIN = 40.0
-"""Nats between the likeliest cluster and the next from which nothing is left for the next: exp(-40) < EPS."""
+"""Nats between the two likeliest clusters from which the second gets nothing: exp(-40) < EPS."""
 
 
 def share_out(log_joint: Array) -> Array:
     """Responsibilities from log joint densities, both with the clusters along the first axis.
 
-    NaN where there is no answer: no cluster can have made the row, or it lies so
+    NaN where they are undefined: the row is impossible under every cluster, or so
     far from all of them that rounding decides which is the likeliest.
     """
     top = log_joint.max(axis=0)
@@ -40,7 +41,7 @@ def share_out(log_joint: Array) -> Array:
 
 
 def refuse_unassigned(data: Data, r: Array, log_joint: Array, first: int = 0) -> None:
-    """Refuse rows without responsibilities (K, n), by name; ``first`` is where they begin in the data."""
+    """Refuse rows without responsibilities (K, n), by name; they start at ``first`` in the data."""
     bad = np.isnan(r).any(axis=0)
     if not bad.any():
         return
@@ -55,6 +56,18 @@ def refuse_unassigned(data: Data, r: Array, log_joint: Array, first: int = 0) ->
         f"{rows} so far from every cluster that rounding decides which is the nearest: check, rescale or "
         f"drop {them}"
     )
+
+
+def assigned(data: Data, log_joint: Array, first: int = 0) -> Array:
+    """Responsibilities (K, n) of rows that begin at ``first``; labelled rows are wholly in their cluster.
+
+    Rows without responsibilities are refused. ``log_joint (K, n)`` is changed.
+    """
+    if data.labels is not None:
+        exclude(log_joint, data.labels[first : first + log_joint.shape[1]])
+    r = share_out(log_joint)
+    refuse_unassigned(data, r, log_joint, first)
+    return r
 
 
 def refuse_impossible(data: Data, log_likelihood: Array, first: int = 0) -> None:

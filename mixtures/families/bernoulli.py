@@ -1,6 +1,6 @@
 """Bernoulli components: D independent coins in every cluster (latent class analysis)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
+from mixtures.data.patterns import partly_observed, seen_in
 from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
@@ -15,29 +16,26 @@ from mixtures.families.family import LOG_NOTHING, ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.families.parameters import UNIT_INTERVAL, Parameter
 from mixtures.families.priors import Beta
+from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
+from mixtures.families.questions import Description, cell_quantiles, describe, summaries
+from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
-__all__ = ["BMM", "Bernoulli", "BernoulliStatistics", "binary_values"]
+__all__ = ["BMM", "Bernoulli", "binary_values"]
 
 IMPOSSIBLE = -1e300
 """Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
 
 
 PATTERN_FEATURES = 12
-"""Features up to which all 2^D patterns are enumerated to test identifiability."""
+"""Largest number of features for which all 2^D patterns are enumerated to test identifiability."""
 
 
-@dataclass(frozen=True, eq=False)
-class BernoulliStatistics:
-    """Expected rows, and expected ones in every feature, of each cluster."""
-
-    count: Array
-    ones: Array
-
-    def __add__(self, other: Self) -> Self:
-        """Statistics of both sets of rows."""
-        return replace(self, count=self.count + other.count, ones=self.ones + other.ones)
+def _logarithms(p: Array, floor: float) -> tuple[Array, Array]:
+    """Logarithms of the probabilities of a one and of a zero, bounded from below."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(p), floor), np.maximum(np.log1p(-p), floor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +43,7 @@ class Bernoulli(ExponentialFamily):
     """Independent coins ``p_k^x (1 - p_k)^(1 - x)``, D of them; phi(x) = [1, x]."""
 
     flat_is_proper = True
+    takes_missing = True
 
     prior: Any = "default"
 
@@ -61,7 +60,8 @@ class Bernoulli(ExponentialFamily):
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse cells other than 0 and 1; note constant columns."""
         ones = sum_once(data, "ones", _ones)
-        constant = [repr(f) for f, n in zip(data.features, ones, strict=True) if n in (0, data.n_rows)]
+        rows = seen_in(data).together.diagonal() if data.has_missing else np.full(len(ones), data.n_rows)
+        constant = [repr(f) for f, one, n in zip(data.features, ones, rows, strict=True) if one in (0, n)]
         if not constant:
             return ()
         listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
@@ -72,7 +72,7 @@ class Bernoulli(ExponentialFamily):
         binary_values(data)
 
     def resolve(self, data: Rows, n_components: int) -> Self:
-        """Beta(2, 2) on every probability by default: one extra one and one extra zero."""
+        """Beta(2, 2) on every probability by default: one more 1 and one more 0."""
         if self.prior is None:
             return self
         prior = Beta(2.0, 2.0) if isinstance(self.prior, str) else self.prior
@@ -97,9 +97,7 @@ class Bernoulli(ExponentialFamily):
 
     def natural(self, params: Params) -> Array:
         """[sum_d log(1 - p_d), logit p], with a finite number for log 0."""
-        with np.errstate(divide="ignore"):
-            log_one = np.maximum(np.log(params["p"]), LOG_NOTHING)
-            log_zero = np.maximum(np.log1p(-params["p"]), LOG_NOTHING)
+        log_one, log_zero = _logarithms(params["p"], LOG_NOTHING)
         return np.concatenate([log_zero.sum(axis=-1, keepdims=True), log_one - log_zero], axis=-1)
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
@@ -108,33 +106,57 @@ class Bernoulli(ExponentialFamily):
         return np.asarray((xlogy(X, p) + xlog1py(1 - X, -p)).sum(axis=1))
 
     def density(self, params: Params) -> Callable[[Array], Array]:
-        """The same by two matrix products; minus infinity where p = 0 or p = 1 rule a row out."""
-        with np.errstate(divide="ignore"):
-            log_one = np.maximum(np.log(params["p"]), IMPOSSIBLE)
-            log_zero = np.maximum(np.log1p(-params["p"]), IMPOSSIBLE)
-        if min(log_one.min(), log_zero.min()) > IMPOSSIBLE:
-            return lambda X: log_one @ X + log_zero @ (1 - X)
+        """The same by two matrix products; minus infinity where p = 0 or p = 1 excludes a row."""
+        log_one, log_zero = _logarithms(params["p"], IMPOSSIBLE)
+        edged = min(log_one.min(), log_zero.min()) <= IMPOSSIBLE
 
         def log_density(X: Array) -> Array:
-            found = log_one @ X + log_zero @ (1 - X)
-            found[found < IMPOSSIBLE / 2] = -np.inf
+            seen = ~np.isnan(X)
+            if seen.all():
+                found = log_one @ X + log_zero @ (1 - X)
+            else:  # missing factors drop out
+                found = log_one @ (seen & (X == 1)) + log_zero @ (seen & (X == 0))
+            if edged:
+                found[found < IMPOSSIBLE / 2] = -np.inf
             return found
 
         return log_density
 
-    def statistics(self, X: Array, r: Array) -> BernoulliStatistics:
+    def statistics(self, X: Array, r: Array) -> ColumnTotals:
         """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        return BernoulliStatistics(r.sum(axis=-1), r @ X.T)
+        return ColumnTotals.of(X, r)
 
-    def from_sums(self, sums: Array, location: Array, scale: Array) -> BernoulliStatistics:
+    def single(self, data: Rows) -> dict[str, Array]:
+        """Shares of ones."""
+        return {"p": means(data)[None]}
+
+    def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
+        """``p`` and ``p (1 - p)``: coins of one cluster are independent."""
+        p, seen = params["p"][:, :, None], ~np.isnan(X)
+        return np.where(seen, X, p), np.where(seen, 0, p * (1 - p))
+
+    def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Flips of the coins."""
+        return np.where(np.isnan(X), rng.random(X.shape) < params["p"][z].T, X)
+
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
         """The sums themselves: zeros and ones are not rescaled."""
-        return BernoulliStatistics(sums[..., 0], sums[..., 1:])
+        return ColumnTotals(sums[..., 0], sums[..., 1:])
 
-    def maximize(self, stats: BernoulliStatistics) -> dict[str, Array]:
+    def observed_features(self, X: Array) -> Array:
+        """phi(x) = [1, seen, x]."""
+        return observed_features(X)
+
+    def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
+        """One form for all patterns."""
+        log_one, log_zero = _logarithms(params["p"], LOG_NOTHING)
+        return ColumnForm(log_zero, log_one - log_zero)
+
+    def maximize(self, stats: ColumnTotals) -> dict[str, Array]:
         """``p = (ones + a - 1) / (count + a + b - 2)``; with ``prior=None`` that of the tutorial's S6."""
         a, b = (1.0, 1.0) if self.prior is None else (self.prior.alpha, self.prior.beta)
-        ones = stats.ones + (a - 1)
-        rows = stats.count[..., None] + (a + b - 2) + np.zeros_like(ones)
+        ones = stats.total + (a - 1)
+        rows = stats.rows + (a + b - 2) + np.zeros_like(ones)
         return {"p": np.clip(np.divide(ones, rows, out=np.full_like(ones, 0.5), where=rows > 0), 0, 1)}
 
     def log_prior(self, params: Params) -> Array:
@@ -149,7 +171,7 @@ class Bernoulli(ExponentialFamily):
         return (rng.random(p.shape) < p).astype(np.float64)
 
     def moments(self, params: Params) -> tuple[Array, Array]:
-        """``p`` and ``p (1 - p)``: coins of one cluster do not covary."""
+        """``p`` and ``p (1 - p)``: coins of one cluster are uncorrelated."""
         p = params["p"]
         return p, (p * (1 - p))[..., None] * np.eye(p.shape[-1])
 
@@ -167,7 +189,7 @@ class Bernoulli(ExponentialFamily):
             return _one_flip(float(means(data)[0]), "the share of ones in the data")
         return _too_few_patterns(n_components, data.n_features)
 
-    def unidentified(self, params: Params) -> str:
+    def unidentified(self, params: Params, data: Rows | None = None) -> str:
         """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
         p, alpha = params["p"], params["alpha"]
         k, d = p.shape
@@ -179,7 +201,7 @@ class Bernoulli(ExponentialFamily):
             return ""  # identified for almost all parameters (Allman, Matias and Rhodes 2009)
         if too_few := _too_few_patterns(k, d):
             return too_few
-        rank, free = _pattern_rank(alpha, p), k - 1 + k * d
+        rank, free = _pattern_rank(alpha, p, partly_observed(data)), k - 1 + k * d
         if rank < free:
             return (
                 f"the pattern probabilities move in {rank} directions only, the model has {free} parameters: "
@@ -193,9 +215,9 @@ class Bernoulli(ExponentialFamily):
 
 
 def binary_values(data: Data) -> Array:
-    """Values (n, D) of data that hold only zeros and ones; names the cells that do not."""
-    if not all(((block == 0) | (block == 1)).all() for _, block in data.blocks(BLOCK_ROWS)):
-        bad = (data.values != 0) & (data.values != 1)
+    """Values (n, D) of data whose observed cells hold only zeros and ones; names those that do not."""
+    if not all(_is_binary(block).all() for _, block in data.blocks(BLOCK_ROWS)):
+        bad = ~_is_binary(data.values)
         row, column = np.argwhere(bad)[0]
         raise InputError(
             f"{data.locate(bad)}: not 0 or 1 "
@@ -205,10 +227,16 @@ def binary_values(data: Data) -> Array:
     return data.values
 
 
+def _is_binary(values: Array) -> np.ndarray:
+    """Whether each cell is 0, 1 or missing; a table that must be complete has no missing ones."""
+    return (values == 0) | (values == 1) | np.isnan(values)
+
+
 def _ones(data: Data) -> Array:
     """Number of ones in every column of data that hold only zeros and ones."""
     binary_values(data)
-    return sum((np.count_nonzero(x, axis=0) for _, x in data.blocks(BLOCK_ROWS)), np.zeros(data.n_features))
+    ones = (np.count_nonzero(x == 1, axis=0) for _, x in data.blocks(BLOCK_ROWS))
+    return sum(ones, np.zeros(data.n_features))
 
 
 def _one_flip(heads: float, where: str) -> str:
@@ -227,19 +255,30 @@ def _too_few_patterns(k: int, d: int) -> str:
     )
 
 
-def _pattern_rank(alpha: Array, p: Array) -> int:
-    """Rank of the Jacobian of all 2^D pattern probabilities in the inner parameters."""
+def _pattern_rank(alpha: Array, p: Array, observed: np.ndarray | None = None) -> int:
+    """Rank of the Jacobian of all 2^D pattern probabilities in the inner parameters.
+
+    Where only some columns are observed together, it is that of the probabilities in these columns.
+    """
     k, d = p.shape
-    p = np.clip(p, 1e-3, 1 - 1e-3)  # the rank is that of the neighbourhood; a boundary point hides directions
+    p = np.clip(p, 1e-3, 1 - 1e-3)  # the rank nearby; at a boundary point some directions are lost
     X = ((np.arange(2**d) >> np.arange(d)[:, None]) & 1).astype(np.float64)
     conditional = np.exp(Bernoulli(None).textbook_log_density(X, {"p": p}))
     by_weight = conditional[:-1] - conditional[-1]
     score = (X - p[:, :, None]) / (p * (1 - p))[:, :, None]
     by_p = (alpha[:, None] * conditional)[:, None, :] * score
     jacobian = np.vstack([by_weight, by_p.reshape(k * d, -1)])
+    if observed is not None:
+        jacobian = np.hstack([_margin(jacobian, X, seen) for seen in observed])
     norms = np.linalg.norm(jacobian, axis=1, keepdims=True)
     singular = np.linalg.svd(jacobian / np.where(norms > 0, norms, 1), compute_uv=False)
     return int(np.sum(singular > TOLERANCES.rank * singular[0]))
+
+
+def _margin(jacobian: Array, X: Array, seen: np.ndarray) -> Array:
+    """Columns of a Jacobian, one per row of ``X (D, 2^D)``, summed over the columns that are not seen."""
+    codes = (2 ** np.arange(len(X)) * seen) @ X
+    return np.stack([jacobian[:, codes == code].sum(axis=1) for code in np.unique(codes)], axis=1)
 
 
 def _distance(p: Array, q: Array) -> Array:
@@ -247,6 +286,55 @@ def _distance(p: Array, q: Array) -> Array:
     inside = [np.clip(x, 1e-15, 1 - 1e-15) for x in (p, q)]
     logits = [np.log(x) - np.log1p(-x) for x in inside]
     return np.asarray(((p - q) * (logits[0] - logits[1])).sum(axis=-1))
+
+
+@describe.register
+def describe_bernoulli(family: Bernoulli) -> Description:
+    """Independent coins."""
+    return Description(
+        "every feature is an independent coin with a probability p of its own",
+        r"x_{id} \mid z_i = k \thicksim \operatorname{Bernoulli}(p_{kd}), \quad d = 1, \dots, D",
+        () if family.prior is None else (r"p_{kd} \thicksim \operatorname{Beta}(a_d, b_d)",),
+    )
+
+
+@cell_quantiles.register
+def bernoulli_quantiles(family: Bernoulli, shares: Array, mean: Array, variance: Array, q: Array) -> Array:
+    """0 up to the probability of a zero, 1 beyond."""
+    return np.where(q[:, None] > 1 - (shares * mean).sum(axis=0), 1.0, 0.0)
+
+
+@summaries.register
+def bernoulli_summaries(family: Bernoulli, X: Array) -> dict[str, Array]:
+    """Item means, how often two items are one together, and the variance of the rows' totals."""
+    seen, ones = (~np.isnan(X)).astype(np.float64), np.where(np.isnan(X), 0, X)
+    return {
+        "mean": ones.sum(axis=0) / np.maximum(seen.sum(axis=0), 1),
+        "co-occurrence": ones.T @ ones / np.maximum(seen.T @ seen, 1),
+        "total score variance": np.asarray(ones.sum(axis=1).var(ddof=1)),
+    }
+
+
+@profile.register
+def bernoulli_profile(
+    family: Bernoulli, draws: Params, features: Sequence[str], levels: Levels = None
+) -> Profile:
+    """Probability of a one, item by item."""
+    p, places = draws["p"], tuple(range(len(features)))
+    figures = Figures("probability", tuple(features), p)
+    return Profile(figures, p * (1 - p), places, "probability of a one", is_share=True, comparable=True)
+
+
+@item_levels.register
+def bernoulli_levels(family: Bernoulli, n_features: int) -> tuple[int, ...]:
+    """Two."""
+    return (2,) * n_features
+
+
+@item_tables.register
+def bernoulli_tables(family: Bernoulli, params: Params) -> Array:
+    """Of a zero and of a one."""
+    return np.stack([1 - params["p"], params["p"]], axis=-1)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,24 @@
-"""Columns that no Gaussian can model, named: constant, too large or too small to square."""
+"""Errors that name columns that no Gaussian can model: constant, or too large or small to square."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from mixtures.data.patterns import seen_in
 from mixtures.data.rows import Rows
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.messages import locate, named
 from mixtures.types import Array
 
-__all__ = ["check_sizes", "check_spread", "columns_are"]
+__all__ = ["check_pairs", "check_seen", "check_sizes", "check_spread", "columns_are"]
 
 LARGEST_SD, SMALLEST_SD = 1e150, 1e-150
-"""Standard deviations whose squares, and products of two of them, are ordinary floats."""
+"""Range of standard deviations whose squares and products are normal floats."""
 
 
 LARGEST = float(np.sqrt(np.finfo(float).max))
-"""Size of a cell whose square is still a number."""
+"""Largest absolute value of a cell whose square is finite."""
 
 
 ROUNDING = 1e-14
@@ -25,7 +26,7 @@ ROUNDING = 1e-14
 
 
 LISTED = 10
-"""Columns that a message names."""
+"""Largest number of columns that a message names."""
 
 
 def check_spread(rows: Rows, mean: Array, variance: Array) -> None:
@@ -67,6 +68,41 @@ def check_sizes(data: Data) -> None:
             )
 
 
+def check_seen(rows: Rows) -> tuple[str, ...]:
+    """Refuse columns without an observed cell; return notes on what is missing, and what that assumes."""
+    if not rows.has_missing:
+        return ()
+    seen = seen_in(rows)
+    if not seen.cells:
+        return ()
+    never = np.flatnonzero(seen.together.diagonal() == 0)
+    if len(never):
+        raise InputError(f"{columns_are(rows, never)} without an observed cell; drop it")
+    notes: tuple[str, ...] = (
+        f"{seen.cells:,} of {seen.rows * rows.n_features:,} cells are missing ({seen.share}) and integrated "
+        "out, which assumes that they are missing at random, given the observed cells",
+    )
+    if seen.empty:
+        rows_have = "1 row has" if seen.empty == 1 else f"{seen.empty:,} rows have"
+        notes += (f"{rows_have} no observed cell: responsibilities there are the clusters' weights",)
+    return notes
+
+
+def check_pairs(rows: Rows) -> None:
+    """Refuse two columns that are never observed in the same row: their covariance is unknown."""
+    if not rows.has_missing:
+        return
+    apart = np.argwhere(np.triu(seen_in(rows).together == 0))
+    if not len(apart):
+        return
+    first = " and ".join(named(rows.features[d]) for d in apart[0])
+    more = f", nor {len(apart) - 1} other pairs of columns" if len(apart) > 1 else ""
+    raise InputError(
+        f"columns {first} are never observed in the same row{more}, so nothing tells how they covary: drop "
+        "one, or use covariance_type='diag' or 'spherical'"
+    )
+
+
 def columns_are(rows: Rows, places: Sequence[int] | np.ndarray) -> str:
     """Word a list of columns: "column 'a' is", "columns 'a', 'b' are"."""
     listed = ", ".join(named(rows.features[d]) for d in places[:LISTED])
@@ -75,7 +111,8 @@ def columns_are(rows: Rows, places: Sequence[int] | np.ndarray) -> str:
 
 
 def _sizes(block: Data) -> Array:
-    """Largest size, value, and value with its sign turned, of every column's rows that count (3, D)."""
+    """Maxima of |x|, x and -x over the rows of positive weight, by column (3, D)."""
     values = block.values if block.weights is None else block.values[block.weights > 0]
-    high, low = values.max(axis=0, initial=-np.inf), values.min(axis=0, initial=np.inf)
+    high = np.fmax.reduce(values, axis=0, initial=-np.inf)
+    low = np.fmin.reduce(values, axis=0, initial=np.inf)
     return np.stack([np.maximum(high, -low), high, -low])

@@ -1,10 +1,10 @@
-"""Covariance structures of a Gaussian component: full, tied, diagonal, spherical.
+"""Covariance structures of a Gaussian component: full, diagonal or spherical, of each cluster or tied.
 
-What each must say is in `structure`. Nothing else in the package asks which structure it is.
+What each must define is in `structure`. No other code depends on which structure it is.
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -93,6 +93,9 @@ class Dense(Covariance):
     def outer(self, a: Array, w: Array) -> Array:
         return (a * w[..., None, :]) @ a.swapaxes(-1, -2)
 
+    def between(self, apart: Array, rows: Array) -> Array:
+        return self.outer(apart[..., None], rows)
+
     def inverse(self, scale: Array) -> Array:
         return np.linalg.inv(scale)
 
@@ -112,6 +115,8 @@ class Full(Dense):
 
     name = "full"
     dims = ("cluster", "feature", "feature_bis")
+    matrix = symbol = r"\Sigma_k"
+    words = "a covariance matrix Sigma of its own"
 
     def matrices(self, value: Array, k: int, d: int) -> Array:
         return value
@@ -122,8 +127,8 @@ class Full(Dense):
     def pool(self, scatter: Array) -> Array:
         return scatter
 
-    def divisor(self, count: Array, d: int) -> Array:
-        return count[..., None, None]
+    def divisor(self, rows: Array, d: int) -> Array:
+        return rows[..., None]
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return nu + d + 2
@@ -134,6 +139,8 @@ class Tied(Dense):
 
     name = "tied"
     dims = ("feature", "feature_bis")
+    matrix = symbol = r"\Sigma"
+    words = "one covariance matrix Sigma for all clusters"
 
     def matrices(self, value: Array, k: int, d: int) -> Array:
         return np.broadcast_to(value[..., None, :, :], (*value.shape[:-2], k, d, d))
@@ -145,8 +152,8 @@ class Tied(Dense):
     def pool(self, scatter: Array) -> Array:
         return scatter.sum(axis=-3)
 
-    def divisor(self, count: Array, d: int) -> Array:
-        return count.sum(axis=-1)[..., None, None]
+    def divisor(self, rows: Array, d: int) -> Array:
+        return rows.sum(axis=-2)[..., None]
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return k + nu + d + 1
@@ -188,6 +195,9 @@ class Independent(Covariance):
     def outer(self, a: Array, w: Array) -> Array:
         return np.einsum("...kdn,...kdn,...kn->...kd", a, a, w)
 
+    def between(self, apart: Array, rows: Array) -> Array:
+        return apart**2 * rows
+
     def inverse(self, scale: Array) -> Array:
         return 1 / scale
 
@@ -221,13 +231,16 @@ class Diagonal(Independent):
     """A variance for every cluster and feature: sigma2 (K, D)."""
 
     name = "diag"
-    dims = ("cluster", "feature")
+    dims: ClassVar[tuple[str, ...]] = ("cluster", "feature")
+    matrix = r"\operatorname{diag}(\sigma^2_{k1}, \dots, \sigma^2_{kD})"
+    symbol = r"\sigma^2_{kd}"
+    words = "a variance for every feature and no correlation between features"
 
     def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
         return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=cov / k ** (2 / len(mean)))
 
     def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
-        return prior.broadcast(d, n_variances=d)
+        return prior.broadcast(d, (d,))
 
     def scale(self, value: Array, k: int, d: int) -> Array:
         return np.sqrt(value)
@@ -235,8 +248,8 @@ class Diagonal(Independent):
     def pool(self, scatter: Array) -> Array:
         return scatter
 
-    def divisor(self, count: Array, d: int) -> Array:
-        return count[..., None]
+    def divisor(self, rows: Array, d: int) -> Array:
+        return rows
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return nu + 3
@@ -246,14 +259,16 @@ class Spherical(Independent):
     """One variance for every cluster: sigma2 (K,)."""
 
     name = "spherical"
-    dims = ("cluster",)
+    dims: ClassVar[tuple[str, ...]] = ("cluster",)
+    matrix, symbol = r"\sigma^2_k I", r"\sigma^2_k"
+    words = "one variance in all directions"
 
     def default_prior(self, mean: Array, cov: Array, k: int) -> NormalInverseGamma:
         d = len(mean)
         return NormalInverseGamma(mean, kappa=0.01, nu=3.0, psi=cov.mean() / k ** (2 / d))
 
     def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
-        return prior.broadcast(d, n_variances=1)
+        return prior.broadcast(d, (1,))
 
     def scale(self, value: Array, k: int, d: int) -> Array:
         sd = np.sqrt(value)[..., None]
@@ -262,8 +277,8 @@ class Spherical(Independent):
     def pool(self, scatter: Array) -> Array:
         return scatter.sum(axis=-1)
 
-    def divisor(self, count: Array, d: int) -> Array:
-        return d * count
+    def divisor(self, rows: Array, d: int) -> Array:
+        return d // rows.shape[-1] * rows.sum(axis=-1)
 
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
         return d + nu + 2
@@ -275,14 +290,79 @@ class Spherical(Independent):
         return value / scale[0] ** 2
 
 
+class TiedDiagonal(Diagonal):
+    """A variance for every feature, shared by all clusters: sigma2 (D,); mclust's EEI.
+
+    With the prior of `Diagonal`, one inverse gamma a feature, ``sigma2_d`` appears in the densities of
+    n rows, K means and itself. Their logarithms add up to
+
+    ``-(n + K + nu + 2) / 2 log sigma2_d - (psi_d + sum_k w_kd + c_kd) / (2 sigma2_d)``,
+
+    with the scatter w about the clusters' means and c between these and the prior's. Hence the mode
+    ``sigma2_d = (psi_d + sum_k w_kd + c_kd) / (n + K + nu + 2)``; that of `Tied` if D = 1.
+    """
+
+    name = "tied_diag"
+    dims = ("feature",)
+    matrix = r"\operatorname{diag}(\sigma^2_1, \dots, \sigma^2_D)"
+    symbol = r"\sigma^2_d"
+    words = "a variance for every feature, the same in all clusters, and no correlation between features"
+
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        sd = np.sqrt(value)[..., None, :]
+        return np.broadcast_to(sd, (*sd.shape[:-2], k, d))
+
+    def pool(self, scatter: Array) -> Array:
+        return scatter.sum(axis=-2)
+
+    def divisor(self, rows: Array, d: int) -> Array:
+        return rows.sum(axis=-2)
+
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        return k + nu + 2
+
+
+class TiedSpherical(Spherical):
+    """One variance for all features and clusters: sigma2 (); mclust's EII.
+
+    With one inverse gamma, ``sigma2`` is in the densities of n rows and K means of D features each,
+    and of itself. Their logarithms add up to
+
+    ``-(D (n + K) + nu + 2) / 2 log sigma2 - (psi + sum_k tr W_k + tr C_k) / (2 sigma2)``.
+
+    Hence the mode ``sigma2 = (psi + sum_k tr W_k + tr C_k) / (D (n + K) + nu + 2)``.
+    """
+
+    name = "tied_spherical"
+    dims = ()
+    matrix, symbol = r"\sigma^2 I", r"\sigma^2"
+    words = "one variance in all directions, the same in all clusters"
+
+    def check_prior(self, prior: NormalInverseGamma, d: int) -> NormalInverseGamma:
+        return prior.broadcast(d, ())
+
+    def scale(self, value: Array, k: int, d: int) -> Array:
+        sd = np.sqrt(value)[..., None, None]
+        return np.broadcast_to(sd, (*sd.shape[:-2], k, d))
+
+    def pool(self, scatter: Array) -> Array:
+        return scatter.sum(axis=(-2, -1))
+
+    def divisor(self, rows: Array, d: int) -> Array:
+        return d // rows.shape[-1] * rows.sum(axis=(-2, -1))
+
+    def prior_divisor(self, nu: float, k: int, d: int) -> float:
+        return d * k + nu + 2
+
+
 @cache
 def _upper(d: int) -> tuple[Any, Any]:
-    """Index pairs i <= j; asked for at every iteration."""
+    """Index pairs i <= j; cached, as every iteration needs them."""
     return np.triu_indices(d)
 
 
 def _singular(Sigma: Array) -> np.ndarray:
-    """Which matrices (M, D, D) no Cholesky factor could be trusted of."""
+    """Which matrices (M, D, D) have no reliable Cholesky factor."""
     try:
         left = np.diagonal(np.linalg.cholesky(Sigma), axis1=-2, axis2=-1) ** 2
     except np.linalg.LinAlgError:  # it does not say which: ask both halves
@@ -293,7 +373,9 @@ def _singular(Sigma: Array) -> np.ndarray:
     return ~enough.all(axis=-1)
 
 
-COVARIANCES: dict[str, Covariance] = {c.name: c for c in (Full(), Tied(), Diagonal(), Spherical())}
+COVARIANCES: dict[str, Covariance] = {
+    each.name: each for each in (Full(), Tied(), Diagonal(), Spherical(), TiedDiagonal(), TiedSpherical())
+}
 """The structures by the name that `GMM` takes as ``covariance_type``."""
 
 

@@ -1,4 +1,4 @@
-"""What in the data makes a fit doubtful though it could be computed; a new family need not answer."""
+"""Features of the data that make a fit doubtful although it could be computed; optional for a family."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,6 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.families.family import Family
@@ -18,10 +19,10 @@ from mixtures.types import Array, Params
 __all__ = ["doubts"]
 
 ROWS = 20_000
-"""Rows at most that are looked at."""
+"""Largest number of rows that are examined."""
 
 TRIMMED = 0.005
-"""Share of the rows, those farthest from the median, that a column's scale must not hang on."""
+"""Share of the rows, those farthest from the median, that must not determine a column's scale."""
 
 
 FEWEST = 3
@@ -35,16 +36,16 @@ def doubts(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The fitted model.
     rows : Rows
         The data.
     params : dict of ndarray
         The fit.
     scale : ndarray, shape (D,), optional
-        Scale of the columns, as `Family.units` gives it; worked out if it is not known.
+        Scale of the columns, as `Family.units` gives it; computed if not given.
     sample : ndarray, shape (m, D), optional
-        Rows to look at; a subsample is drawn if there is none.
+        Rows to examine; a subsample is drawn if not given.
     """
     X = rows.subsample(ROWS, np.random.default_rng(0))[0] if sample is None else sample
     return tuple(_doubts(spec.family, spec, rows, X, params, scale))
@@ -64,27 +65,33 @@ def _gaussian_doubts(
     if family.prior is not None:
         scale = family.units(rows)[1] if scale is None else scale
         yield from _far_rows(family, rows, spec.n_components, X, scale)
-    yield from _single_values(X, spec.responsibilities(X, params), rows.features)
+    r = spec.responsibilities(as_data(X, missing=INTEGRATE), params)
+    yield from _single_values(X, r, rows.features)
 
 
 def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> Iterator[str]:
-    """Columns whose scale, from which a default prior takes its own, is made by a few rows."""
-    order = np.argsort(np.abs(X - np.median(X, axis=0)), axis=0, kind="stable")
-    kept = np.take_along_axis(X, order[: len(X) - max(1, int(TRIMMED * len(X)))], axis=0)
-    if not len(kept):
+    """Columns whose scale, which a default prior uses, is determined by a few rows."""
+    columns = [column[~np.isnan(column)] for column in X.T]
+    kept = [_trimmed(column) for column in columns]
+    if not all(len(column) for column in kept):
         return
-    trimmed = family.covariance.unit(kept.var(axis=0))
-    shown = X.std(axis=0) > TOLERANCES.inflated_scale * kept.std(axis=0)
+    trimmed = family.covariance.unit(np.array([column.var() for column in kept]))
+    shown = np.array(
+        [
+            column.std() > TOLERANCES.inflated_scale * few.std()
+            for column, few in zip(columns, kept, strict=True)
+        ]
+    )
     inflated = np.flatnonzero(scale > TOLERANCES.inflated_scale * trimmed)
     if not len(inflated) or replace(family, prior="default").resolve(rows, k).prior != family.prior:
         return  # a stated prior has a scale of its own
     for d in inflated:
         if shown.any() and not shown[d]:
-            continue  # another column makes the common scale
+            continue  # another column determines the common scale
         place = f"column {named(rows.features[d])}"
         if isinstance(rows, Data):
             farthest = np.zeros(rows.values.shape, dtype=bool)
-            farthest[np.abs(rows.values[:, d] - np.median(X[:, d])).argmax(), d] = True
+            farthest[np.nanargmax(np.abs(rows.values[:, d] - np.median(columns[d]))), d] = True
             place = rows.locate(farthest)
         times = f"{scale[d] / trimmed[d]:,.0f} times as wide as" if trimmed[d] > 0 else "constant"
         yield (
@@ -93,16 +100,25 @@ def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> I
         )
 
 
+def _trimmed(column: Array) -> Array:
+    """A column without the cells that are farthest from its median."""
+    if not len(column):
+        return column
+    order = np.argsort(np.abs(column - np.median(column)), kind="stable")
+    return column[order[: len(column) - max(1, int(TRIMMED * len(column)))]]
+
+
 def _single_values(X: Array, r: Array, features: tuple[str, ...]) -> Iterator[str]:
     """Clusters that hold one repeated value of a column: narrower than what the column can resolve."""
     held: list[str] = []
-    size = r.sum(axis=0)
     for d, name in enumerate(features):
-        values, place, count = np.unique(X[:, d], return_inverse=True, return_counts=True)
-        if count.max() < FEWEST:
+        seen = ~np.isnan(X[:, d])
+        values, place, count = np.unique(X[seen, d], return_inverse=True, return_counts=True)
+        if count.max(initial=0) < FEWEST:
             continue
+        size = r[seen].sum(axis=0)
         for k in range(len(size)):
-            mass = np.bincount(place, weights=r[:, k])
+            mass = np.bincount(place, weights=r[seen, k])
             if size[k] >= FEWEST and mass.max() > TOLERANCES.single_value * size[k]:
                 held.append(f"cluster {k}: {name} = {values[mass.argmax()]:g}")
     if held:

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
-from mixtures.families.parameters import Parameter, on_boundary
+from mixtures.families.forms import ObservedForm
+from mixtures.families.parameters import Parameter, bound_coordinates, on_boundary
 from mixtures.types import Array, Params
 
 __all__ = ["LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
@@ -30,16 +31,21 @@ class Statistics(Protocol):
 
 
 class Family(ABC):
-    """What a component distribution must say for EM, MAP and posterior to work.
+    """What a component distribution must define for EM, MAP and the posterior.
 
     Shapes: chunks ``X (D, n)``, responsibilities ``r (K, n)``, parameters with
     the cluster axis first (a covariance tied over clusters has none). Where
     ``...`` is written, parameters and statistics may have leading axes: many
-    sets, each of which gives what it gives alone.
+    sets, each with the result that it has alone.
     """
 
     prior: Any
     """The components' prior: "default" until resolved, or None."""
+
+    @property
+    def title(self) -> str:
+        """Name in the title of a report, before the word mixture."""
+        return type(self).__name__
 
     @property
     @abstractmethod
@@ -55,20 +61,27 @@ class Family(ABC):
         """Size of every dim that a parameter may have."""
         return {"cluster": n_components, "feature": n_features, "feature_bis": n_features}
 
-    flat_is_proper: ClassVar[bool]
-    """Whether ``prior=None`` leaves a posterior that integrates."""
+    flat_is_proper: bool
+    """Whether ``prior=None`` gives a proper posterior."""
+
+    takes_categories: bool = False
+    """Whether cells are the levels of categories, which data code as 0, 1, ..."""
+
+    takes_missing: bool = False
+    """Whether cells may be missing: density and expected statistics are then those of the observed ones,
+    and `single`, `conditional` and `fill` are there."""
 
     @abstractmethod
     def check(self, data: Rows) -> tuple[str, ...]:
-        """Refuse data this family cannot model; return notes on what a reader should know."""
+        """Refuse data this family cannot model; return notes for the reader."""
 
     def check_rows(self, data: Data) -> None:
-        """Refuse rows, if only one, that no component could make: cells outside the support, named."""
+        """Refuse rows, even a single one, with cells outside the support; the error names them."""
         return
 
     @abstractmethod
     def resolve(self, data: Rows, n_components: int) -> Self:
-        """Family with its prior made concrete: defaults from the data, shapes checked."""
+        """Family with its prior resolved: defaults from the data, shapes checked."""
 
     @abstractmethod
     def for_mode(self) -> Self:
@@ -84,15 +97,30 @@ class Family(ABC):
 
     @abstractmethod
     def density(self, params: Params) -> Callable[[Array], Array]:
-        """Log density as a function of chunks, ``(D, n) -> (K, n)``, right to a few eps of itself."""
+        """Log density as a function of chunks, ``(D, n) -> (K, n)``, accurate to a few eps of its value."""
 
     @abstractmethod
     def expect(self, params: Params | None, X: Array, r: Array) -> Any:
         """Expected complete-data statistics of a chunk ``X (D, n)`` under responsibilities ``r (K, n)``.
 
-        They may depend on the parameters, as where cells are missing; None where there are
-        none yet, at a start.
+        They may depend on the parameters, as where cells are missing. ``params`` is None where
+        there are none yet and no cell is missing.
         """
+
+    def single(self, data: Rows) -> dict[str, Array]:
+        """Parameters of a single cluster, K = 1: the maximum likelihood estimate from the observed cells."""
+        raise NotImplementedError
+
+    def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
+        """Mean and variance (K, D, n) of every cell given the cluster and the row's observed cells.
+
+        An observed cell is its own mean, with a variance of 0.
+        """
+        raise NotImplementedError
+
+    def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Rows (D, n) of the clusters ``z (n,)``, missing cells drawn given the observed ones."""
+        raise NotImplementedError
 
     @abstractmethod
     def maximize(self, stats: Any) -> dict[str, Array]:
@@ -119,37 +147,48 @@ class Family(ABC):
                 margin[name] = np.take(margin[name], features, axis=axis)
         return margin
 
+    def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
+        """Mean (K, d) and covariance (K, d, d) of some features of every cluster's rows."""
+        return self.moments(self.margin(params, features))
+
     @abstractmethod
     def distance(self, a: Params, b: Params) -> Array:
-        """Symmetric Kullback-Leibler divergence of each cluster from its namesake, (..., K)."""
+        """Symmetric Kullback-Leibler divergence between the clusters of the same index, (..., K)."""
 
     @abstractmethod
     def divergence(self, a: Params, b: Params) -> Array:
         """The same of every pair of clusters, (..., K, K)."""
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
-        """Parameters with every number changed by this share of it, to the side that shows most."""
+        """Parameters with every number changed by this relative amount, to the side of larger effect."""
         return {name: params[name] * (1 + by) for name in self.dims}
 
     def on_boundary(self, params: Params) -> dict[str, np.ndarray]:
         """Which entries of each parameter sit on the boundary of their space, if any can."""
         return on_boundary(self.parameters, params)
 
+    def bound_coordinates(self, params: Params) -> dict[str, np.ndarray]:
+        """Which free coordinates of each parameter are those of entries on the boundary, if any can be."""
+        return bound_coordinates(self.parameters, params)
+
     def never_identified(self, n_components: int, data: Rows) -> str:
-        """What data of this shape can never tell, whatever the parameters, in words; empty if nothing."""
+        """What data of this shape cannot identify, whatever the parameters, in words; else empty."""
         return ""
 
-    def unidentified(self, params: Params) -> str:
-        """What the data can never tell about parameters like these, in words; empty if nothing."""
+    def unidentified(self, params: Params, data: Rows | None = None) -> str:
+        """What the data cannot identify near these parameters, in words; else empty.
+
+        Data matter where cells are missing: by their patterns of observed columns.
+        """
         return ""
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
-        """What a reader should know of a fit whose clusters hold ``count (K,)`` rows."""
+        """Notes for the reader of a fit whose clusters hold ``count (K,)`` rows."""
         return ()
 
     @abstractmethod
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """Which clusters (..., K) are no fit: where the likelihood is unbounded, or digits run out."""
+        """Which clusters (..., K) are degenerate: the likelihood is unbounded there, or precision is lost."""
 
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
         """Those clusters of one set of parameters, each with the reason in words."""
@@ -158,7 +197,7 @@ class Family(ABC):
 
 
 class ExponentialFamily(Family):
-    """A family of the form ``log f(x) = h(x) + eta . phi(x)``: it has the fast E-step.
+    """A family of the form ``log f(x) = h(x) + eta . phi(x)``, which has the fast E-step.
 
     Its expected statistics are sums of ``r phi(x)``, which depend on no parameter.
     """
@@ -168,8 +207,11 @@ class ExponentialFamily(Family):
         """Features phi(x), shape (P, n), the constant 1 first; monomials, written to ``out`` if given."""
 
     def base_measure(self, X: Array) -> Array:
-        """Log of h(x), shape (n,): what of the density no parameter touches."""
+        """Log of h(x), shape (n,): the part of the density without parameters."""
         return np.zeros(X.shape[1])
+
+    monomial: bool = True
+    """Whether the features are monomials of the columns, so that many of their products are equal."""
 
     @abstractmethod
     def natural(self, params: Params) -> Array:
@@ -189,17 +231,28 @@ class ExponentialFamily(Family):
     def largest_features(self, furthest: Array) -> Array:
         """Largest size (P,) of every feature over rows whose columns reach ``furthest (D,)`` in size.
 
-        Monomials are largest there; a family with other features says so itself.
+        Monomials are largest there; a family with other features must override this.
         """
         return np.abs(self.features(furthest[:, None]))[:, 0]
 
     def affine_units(self, data: Rows) -> tuple[Array, Array]:
-        """Location and scale of features that the family lets one shift and scale; none by default."""
+        """Location and scale by which features are standardised; by default they are not."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
     def rescaled(self, params: Params, location: Array, scale: Array) -> Params:
         """Parameters of the rows ``(x - location) / scale`` in such units."""
         return params
+
+    by_pattern: bool = False
+    """Whether natural parameters depend on which other columns of a row are observed."""
+
+    def observed_features(self, X: Array) -> Array:
+        """Features (P, n) of rows with missing cells: those of the observed cells, 0 for the others."""
+        raise NotImplementedError
+
+    def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ObservedForm:
+        """Natural form for patterns ``observed (S, D)`` of rows in such units; sets along leading axes."""
+        raise NotImplementedError
 
     @abstractmethod
     def from_sums(self, sums: Array, location: Array, scale: Array) -> Any:

@@ -1,63 +1,36 @@
-"""Gaussian components with full, tied, diagonal or spherical covariance."""
+"""Gaussian components with one of the covariance structures."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtures.data.rows import Rows, sum_once
+from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.families.columns import check_sizes, check_spread, columns_are
+from mixtures.families.columns import check_pairs, check_sizes, check_spread, columns_are
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
 from mixtures.families.family import ExponentialFamily
+from mixtures.families.forms import DenseForm, IndependentForm, ObservedForm
 from mixtures.families.mixture import Mixture
+from mixtures.families.moments import moments_of
+from mixtures.families.observed import (
+    Factored,
+    conditional_moments,
+    drawn_cells,
+    observed_log_density,
+    observed_statistics,
+)
 from mixtures.families.parameters import REAL, Parameter
+from mixtures.families.statistics import GaussianStatistics, statistics_of
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
 __all__ = ["GMM", "Gaussian", "GaussianStatistics"]
 
-MOMENT_VALUES = 2**16
-"""Numbers that a chunk holds while the moments of the columns are taken."""
-
-
 LOG_2PI = float(np.log(2 * np.pi))
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianStatistics:
-    """Count, mean and scatter about the mean of every cluster: ``S = r phi(X)'``, centred.
-
-    Adding pools two sets of rows without cancellation (Chan, Golub and LeVeque 1983).
-    """
-
-    count: Array
-    mean: Array
-    scatter: Array
-    covariance: Covariance = field(repr=False)
-
-    @property
-    def variance(self) -> Array:
-        """Variance of every feature over all clusters' rows about their own means, shape (..., D)."""
-        scatter = self.covariance.diagonal(self.scatter)
-        return scatter.sum(axis=-2) / self.count.sum(axis=-1, keepdims=True)
-
-    def __add__(self, other: Self) -> Self:
-        """Statistics of both sets of rows."""
-        count = self.count + other.count
-        share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
-        apart = other.mean - self.mean
-        between = self.covariance.outer(apart[..., None], (self.count * share)[..., None])
-        return replace(
-            self,
-            count=count,
-            mean=self.mean + share[..., None] * apart,
-            scatter=self.scatter + other.scatter + between,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +41,7 @@ class Gaussian(ExponentialFamily):
     """
 
     flat_is_proper = False
+    takes_missing = True
 
     covariance: Covariance
     prior: Any = "default"
@@ -83,7 +57,7 @@ class Gaussian(ExponentialFamily):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Means, and covariances as their structure has them: Sigma or sigma2."""
+        """Means, and covariances in the form of their structure: Sigma or sigma2."""
         structure = self.covariance
         means = Parameter("mu", ("cluster", "feature"), REAL)
         return means, Parameter(structure.parameter, structure.dims, structure.support)
@@ -92,8 +66,10 @@ class Gaussian(ExponentialFamily):
         """Refuse constant columns and, where features covary, linearly dependent ones."""
         stated = self.prior is not None and self.prior != "default"
         few = data.n_rows <= data.n_features  # then they are dependent
-        moments = _moments(self.covariance, data)
+        moments = moments_of(self.covariance, data)
         check_spread(data, moments.mean[0], moments.variance)
+        if isinstance(self.covariance, Dense):
+            check_pairs(data)
         if stated or not isinstance(self.covariance, Dense):
             return ()
         places = list(range(data.n_features)) if few else self.covariance.dependent(moments.scatter[0])
@@ -114,11 +90,17 @@ class Gaussian(ExponentialFamily):
             return self
         if not isinstance(self.prior, str):
             return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
-        moments = _moments(self.covariance, data)
+        moments = moments_of(self.covariance, data)
         n = moments.count[0]
         if not n > 1:
             raise InputError(f"weights sum to {n:g}; a row of weight 2 counts as two rows, so they sum to n")
-        prior = self.covariance.default_prior(moments.mean[0], moments.scatter[0] / (n - 1), n_components)
+        fewest = moments.rows[0] - 1
+        if not (fewest > 0).all():
+            few = columns_are(data, np.flatnonzero(~(fewest > 0)))
+            raise InputError(
+                f"{few} observed in a single row, so it has no variance; drop it, or state a prior"
+            )
+        prior = self.covariance.default_prior(moments.mean[0], moments.scatter[0] / fewest, n_components)
         return replace(self, prior=self.covariance.check_prior(prior, data.n_features))
 
     def for_mode(self) -> Self:
@@ -127,7 +109,7 @@ class Gaussian(ExponentialFamily):
 
     def units(self, data: Rows) -> tuple[Array, Array]:
         """Mean and standard deviation of every feature (one common scale when spherical)."""
-        moments = _moments(self.covariance, data)
+        moments = moments_of(self.covariance, data)
         return moments.mean[0], self.covariance.unit(moments.variance)
 
     def features(self, X: Array, out: Array | None = None) -> Array:
@@ -161,7 +143,9 @@ class Gaussian(ExponentialFamily):
         constant = np.log(self.covariance.diagonal(inverse)).sum(axis=-1) - mu.shape[1] * LOG_2PI / 2
 
         def log_density(X: Array) -> Array:
-            with np.errstate(over="ignore", invalid="ignore"):  # too far away for any number
+            if np.isnan(X).any():
+                return observed_log_density(self.covariance, *self._own(params), X)
+            with np.errstate(over="ignore", invalid="ignore"):  # beyond the range of floats
                 whitened = self.covariance.apply(inverse, X - mu[:, :, None])
                 return constant[:, None] - np.einsum("kdn,kdn->kn", whitened, whitened) / 2
 
@@ -169,10 +153,34 @@ class Gaussian(ExponentialFamily):
 
     def statistics(self, X: Array, r: Array) -> GaussianStatistics:
         """Weighted count, mean and scatter of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        return _statistics(self.covariance, X, r)
+        return statistics_of(self.covariance, X, r)
+
+    def expect(self, params: Params | None, X: Array, r: Array) -> GaussianStatistics:
+        """The same, with expectations of the missing cells under the parameters."""
+        if not np.isnan(X).any():
+            return statistics_of(self.covariance, X, r)
+        if params is None:
+            raise InputError("cells are missing, and what is expected of them depends on the parameters")
+        return observed_statistics(self.covariance, *self._own(params), X, r)
+
+    def single(self, data: Rows) -> dict[str, Array]:
+        """Maximum likelihood estimates of one Gaussian, from the observed cells."""
+        moments = moments_of(self.covariance, data)
+        if moments.covariance.core_ndim < self.covariance.core_ndim:  # more columns than rows
+            matrix = moments.scatter[..., None] * np.eye(data.n_features)
+            moments = GaussianStatistics(moments.count, moments.mean, matrix, self.covariance)
+        return replace(self, prior=None).maximize(moments)
+
+    def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
+        """Conditional normal mean and variance."""
+        return conditional_moments(self.covariance, *self._own(params), X)
+
+    def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Draws of the conditional normal."""
+        return drawn_cells(self.covariance, *self._own(params), X, z, rng)
 
     def from_sums(self, sums: Array, location: Array, scale: Array) -> GaussianStatistics:
-        """Count, mean and scatter; the scatter is a difference, as good as the natural form is."""
+        """Count, mean and scatter; the scatter is a difference, as accurate as the natural form."""
         d = len(location)
         count, first = sums[..., 0], sums[..., 1 : 1 + d]
         rows = count[..., None]
@@ -182,8 +190,26 @@ class Gaussian(ExponentialFamily):
             count, location + scale * mean, scatter * self.covariance.squares(scale), self.covariance
         )
 
+    @property
+    def by_pattern(self) -> bool:  # type: ignore[override]
+        """Where features covary."""
+        return isinstance(self.covariance, Dense)
+
+    def observed_features(self, X: Array) -> Array:
+        """Phi of the observed cells; without covariances, which cells these are comes first."""
+        seen = ~np.isnan(X)
+        phi = self.features(np.where(seen, X, 0))
+        return phi if self.by_pattern else np.concatenate([phi[:1], seen, phi[1:]])
+
+    def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ObservedForm:
+        """The components restricted to every pattern, or column by column."""
+        if not self.by_pattern:
+            return IndependentForm(self.covariance, params["mu"], self._scale(params), log_scale)
+        seen = Factored.of(*self._means_and_matrices(params), observed)
+        return DenseForm(self.covariance, seen, log_scale)
+
     def affine_units(self, data: Rows) -> tuple[Array, Array]:
-        """Standardised features: a Gaussian stays one under any affine map."""
+        """Standardised features: an affine map of a Gaussian is Gaussian."""
         return self.units(data)
 
     def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
@@ -197,18 +223,18 @@ class Gaussian(ExponentialFamily):
 
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
         """Posterior mode; with ``prior=None`` the weighted mean and covariance of the tutorial's S5."""
-        structure, count = self.covariance, stats.count
+        structure, rows = self.covariance, stats.rows
         k, d = stats.mean.shape[-2:]
         if self.prior is None:
             mu, scatter, extra = stats.mean, structure.pool(stats.scatter), 0.0
         else:
             prior, kappa = self.prior, self.prior.kappa
-            mu = (count[..., None] * stats.mean + kappa * prior.mean) / (count + kappa)[..., None]
-            shrink = kappa * count / (count + kappa)
-            between = structure.outer((stats.mean - prior.mean)[..., None], shrink[..., None])
+            mu = (rows * stats.mean + kappa * prior.mean) / (rows + kappa)
+            shrink = kappa * rows / (rows + kappa)
+            between = structure.between(stats.mean - prior.mean, shrink)
             scatter = structure.prior_scale(prior) + structure.pool(stats.scatter + between)
             extra = structure.prior_divisor(prior.nu, k, d)
-        divisor = np.maximum(structure.divisor(count, d) + extra, np.finfo(float).tiny)
+        divisor = np.maximum(structure.divisor(rows, d) + extra, np.finfo(float).tiny)
         return {"mu": mu, structure.parameter: scatter / divisor}
 
     def log_prior(self, params: Params) -> Array:
@@ -233,7 +259,7 @@ class Gaussian(ExponentialFamily):
         return params["mu"][z] + self.covariance.apply(scale[z], noise)[..., 0]
 
     def moments(self, params: Params) -> tuple[Array, Array]:
-        """The parameters themselves, covariances written out as matrices."""
+        """The parameters themselves, with covariances as full matrices."""
         return self._means_and_matrices(params)
 
     def distance(self, a: Params, b: Params) -> Array:
@@ -256,12 +282,12 @@ class Gaussian(ExponentialFamily):
         return {"mu": params["mu"] * (1 + by), name: self.covariance.perturbed(params[name], by)}
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
-        """Clusters whose covariance is more the prior's doing than the data's."""
+        """Clusters whose covariance is determined by the prior more than by the data."""
         if self.prior is None:
             return ()
         k, d = params["mu"].shape
         structure = self.covariance
-        divisor = structure.divisor(count, d) + structure.prior_divisor(self.prior.nu, k, d)
+        divisor = structure.divisor(count[..., None], d) + structure.prior_divisor(self.prior.nu, k, d)
         fitted = params[structure.parameter]
         from_prior = np.broadcast_to(structure.prior_scale(self.prior) / divisor, fitted.shape)
         largest = structure.largest_share(from_prior, fitted, k, d)
@@ -273,7 +299,7 @@ class Gaussian(ExponentialFamily):
         )
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """Collapsed clusters: without a prior the likelihood is unbounded there; with one, digits run out."""
+        """Collapsed clusters: without a prior the likelihood is unbounded; with one, digits are lost."""
         if self.prior is None:
             return ~(self._narrowest(params, scale) > TOLERANCES.collapsed_sd)
         return self.covariance.singular(params[self.covariance.parameter], *params["mu"].shape[-2:])
@@ -285,6 +311,9 @@ class Gaussian(ExponentialFamily):
             return dict.fromkeys(found, "its covariance is singular, but for rounding")
         sd = self._narrowest(params, scale)
         return {k: f"its smallest standard deviation is {sd[k]:.1g} of the data's" for k in found}
+
+    def _own(self, params: Params) -> tuple[Array, Array]:
+        return params["mu"], params[self.covariance.parameter]
 
     def _means_and_matrices(self, params: Params) -> tuple[Array, Array]:
         mu = params["mu"]
@@ -304,34 +333,6 @@ class Gaussian(ExponentialFamily):
         return between + structure.distance(scale_a, scale_b)
 
 
-def _statistics(structure: Covariance, X: Array, r: Array) -> GaussianStatistics:
-    count = r.sum(axis=-1)
-    origin = X.mean(axis=1, keepdims=True)
-    rows, shift = count[..., None], np.zeros((*count.shape, len(X)))
-    np.divide(r @ (X - origin).T, rows, out=shift, where=rows > 0)
-    mean = origin.T + shift
-    return GaussianStatistics(count, mean, structure.outer(X - mean[..., None], r), structure)
-
-
-def _moments(structure: Covariance, data: Rows) -> GaussianStatistics:
-    """Statistics of all rows as one cluster; only variances where D^2 may be more than memory holds."""
-    structure = covariance("diag") if data.n_rows <= data.n_features else structure
-    with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` names the columns
-        return sum_once(data, ("moments", structure.name), partial(_block_moments, structure))
-
-
-def _block_moments(structure: Covariance, data: Data) -> GaussianStatistics:
-    """The same of one block, chunk by chunk: no copy of the data."""
-    size = max(256, MOMENT_VALUES // data.n_features)
-    total = None
-    for rows, block in data.blocks(size):
-        r = np.ones((1, len(block))) if data.weights is None else data.weights[None, rows]
-        part = _statistics(structure, block.T, r)
-        total = part if total is None else total + part
-    assert total is not None  # data have rows
-    return total
-
-
 @dataclass(frozen=True)
 class GMM(Mixture):
     r"""Gaussian mixture model, ``x ~ sum_k alpha_k N(mu_k, Sigma_k)``.
@@ -340,14 +341,16 @@ class GMM(Mixture):
     ----------
     n_components : int
         Number of clusters K.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default "full"
-        Sigma (K, D, D); one Sigma (D, D); sigma2 (K, D); sigma2 (K,).
+    covariance_type : str, default "full"
+        "full": Sigma (K, D, D); "tied": one Sigma (D, D); "diag": sigma2 (K, D);
+        "spherical": sigma2 (K,); "tied_diag": sigma2 (D,); "tied_spherical": one
+        sigma2. mclust calls them VVV, EEE, VVI, VII, EEI and EII.
     prior : {"default"}, None, NormalInverseWishart or NormalInverseGamma
         "default" follows Fraley and Raftery (2007), resolved from the data: mean
         of the columns, kappa = 0.01, nu = D + 2 (3 for variances), scale =
         covariance / K^(2/D). None is flat: the mode is the maximum likelihood
         estimate. NormalInverseWishart goes with full and tied,
-        NormalInverseGamma with diag and spherical.
+        NormalInverseGamma with the others.
     weight_concentration : float, default 1.0
         Concentration of the symmetric Dirichlet prior on alpha.
 

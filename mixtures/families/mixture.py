@@ -2,7 +2,7 @@
 
 The one idea: a component is an exponential family,
 ``log f(x | theta_k) = h(x) + eta_k . phi(x)``, so the E-step's responsibilities
-and the sums ``S = r phi(x)'`` over rows are all that EM ever needs of the data.
+and the sums ``S = r phi(x)'`` over rows are all that EM needs from the data.
 Inside, chunks of rows are feature-major: ``X (D, n)``, responsibilities ``r (K, n)``.
 """
 
@@ -16,17 +16,21 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mixtures.data.cells import as_numbers
+from mixtures.data.known_labels import check_labels_fit, known_rows
+from mixtures.data.levels import Categories
 from mixtures.data.matching import in_order, matched
 from mixtures.data.reading import as_data
 from mixtures.data.rows import Rows
+from mixtures.data.sources import as_rows
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.columns import check_seen
 from mixtures.families.family import Family
 from mixtures.families.parameters import Parameter, free_count, inside, shapes_of
 from mixtures.families.priors import Prior
 from mixtures.families.weights import DirichletWeights
-from mixtures.types import Array, Params
+from mixtures.types import LEVELS, Array, Params
 
 __all__ = ["Mixture"]
 
@@ -57,7 +61,7 @@ class Mixture(ABC):
     features: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no data could make right."""
+        """Refuse options that are invalid for any data."""
         if not isinstance(self.n_components, Integral) or isinstance(self.n_components, bool):
             raise InputError(f"n_components must be a whole number, got {self.n_components!r}")
         if self.n_components < 1:
@@ -97,7 +101,12 @@ class Mixture(ABC):
     @property
     def resolved(self) -> bool:
         """Whether the prior is concrete."""
-        return not isinstance(self.prior, str)
+        return self.prior.concrete if isinstance(self.prior, Prior) else not isinstance(self.prior, str)
+
+    @property
+    def categories(self) -> Categories:
+        """Which columns hold the levels of categories."""
+        return self.family.takes_categories
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
@@ -113,9 +122,9 @@ class Mixture(ABC):
         return free_count(self.parameters, self.family.sizes(self.n_components, n_features))
 
     def of(self, features: Sequence[str], *, whose: str = "the fit is") -> Self:
-        """The same model of columns in this order: what its prior says of a column goes with its name.
+        """The same model with its columns in this order; its prior follows the names of the columns.
 
-        Without names of its own it is of these columns as they stand.
+        A model without names takes these.
         """
         if self.features is None:
             return replace(self, features=tuple(features))
@@ -123,15 +132,59 @@ class Mixture(ABC):
         prior = self.prior.in_order(order) if isinstance(self.prior, Prior) else self.prior
         return self if names == self.features else replace(self, prior=prior, features=names)
 
+    def like(self, other: "Mixture") -> Self:
+        """The same model, with unknown names and levels of its columns taken from another."""
+        return self
+
+    def with_levels(self, features: Sequence[str], levels: Sequence[Sequence[Any]]) -> Self:
+        """The same model with the levels of these columns, if its family has levels and they are unknown."""
+        return self
+
+    def with_columns(self, labels: Mapping[str, Sequence[str]]) -> Self:
+        """The same model of the columns that the dims of a sample have for labels, by dim."""
+        return self
+
+    @property
+    def unnamed(self) -> Self:
+        """The same model without names of columns: they go by position."""
+        return replace(self, features=None)
+
     def ordered[R: Rows](self, rows: R, X: Any) -> R:
-        """Rows read from X with their columns in the order of the model's, where it knows names."""
+        """Rows read from X, with columns in the model's order if it knows their names.
+
+        Labels of clusters that the model does not have are refused.
+        """
+        check_labels_fit(rows, self.n_components)
         return rows if self.features is None else matched(rows, self.features, X)
 
-    def read(self, X: Any, weights: Any = None) -> Data:
+    def rows(self, X: Any, weights: Any = None, missing: str | None = None, labels: Any = None) -> Rows:
+        """Rows that may be larger than memory: columns in the model's order and coding."""
+        how: dict[str, Any] = {"missing": missing, "labels": labels, "categories": self.categories}
+        return self.ordered(as_rows(X, weights, **how), X)
+
+    def table(self, X: Any, weights: Any = None, missing: str | None = None, labels: Any = None) -> Data:
+        """Rows in memory: columns in the model's order and coding."""
+        how: dict[str, Any] = {"missing": missing, "labels": labels, "categories": self.categories}
+        return self.ordered(as_data(X, weights, **how), X)
+
+    def read(self, X: Any, weights: Any = None, missing: str | None = None, labels: Any = None) -> Data:
         """New rows in memory: columns in the model's order, cells checked as fitting checks them."""
-        data = self.ordered(as_data(X, weights), X)
+        data = self.table(X, weights, missing, labels)
         self.family.check_rows(data)
         return data
+
+    def named(self, rows: Rows) -> Self:
+        """The model with the names of these rows' columns."""
+        return replace(self, features=rows.features)
+
+    def coords(self, features: Sequence[str]) -> dict[str, Any]:
+        """Labels along every dim that parameters may have."""
+        return {"cluster": range(self.n_components), "feature": features, "feature_bis": features}
+
+    def coords_of(self, data: Data) -> dict[str, Any]:
+        """Labels along every dim of a declared model of these rows."""
+        known = self.coords(data.features)
+        return {dim: tuple(known[dim]) for dim in known if dim != LEVELS} | {"obs_id": tuple(data.obs_id)}
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse data that this model cannot be fitted to; return notes for the reader."""
@@ -142,7 +195,9 @@ class Mixture(ABC):
                 f"{data.n_rows} rows cannot hold n_components={self.n_components} clusters; "
                 "lower n_components"
             )
-        return self.family.check(data)
+        if data.has_missing and not self.family.takes_missing:
+            raise InputError(f"cells are missing, and a {type(self).__name__} cannot integrate them out")
+        return (*check_seen(data), *self.family.check(data))
 
     def check_mode(self) -> None:
         """Refuse priors under which the log posterior has no finite maximum."""
@@ -223,14 +278,22 @@ class Mixture(ABC):
         return np.asarray(np.sqrt(count.sum(axis=-1) * weights + components))
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
-        """Parameters with every number changed by this share of it, to the side that shows most."""
+        """Parameters with every number changed by this relative amount, to the side of larger effect."""
         return {**self.weights.perturbed(params, by), **self.family.perturbed(params, by)}
 
-    def sample(self, params: Params, n: int, rng: np.random.Generator) -> tuple[Array, np.ndarray]:
-        """Draw n rows (n, D) and their clusters (n,)."""
+    def sample(
+        self, params: Params, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
+    ) -> tuple[Array, np.ndarray]:
+        """Draw n rows (n, D) and their clusters (n,); rows with known labels are of their cluster."""
         z = self.weights.sample(params, n, rng)
+        if labels is not None:
+            z = np.where(known_rows(labels), labels, z)
         return self.family.sample(params, z, rng), z
 
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
         """Parameters with the clusters in another order."""
         return {name: x[order] if "cluster" in self.dims[name] else x for name, x in params.items()}
+
+    def alike(self, single: Params) -> dict[str, Array]:
+        """Parameters under which every cluster is this single one."""
+        return self.relabel(single, np.zeros(self.n_components, dtype=int))

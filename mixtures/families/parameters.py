@@ -1,7 +1,7 @@
-"""Parameters as data: the name, the dims and the support of each, and all that follows from them.
+"""Parameters as data: the name, the dims and the support of each, and what follows from them.
 
 A support knows which values are allowed, where its boundary is, and free coordinates for it: a map onto
-all of R^m and back, written for NumPy. PyMC's transforms say the same a second time, independently.
+all of R^m and back, written for NumPy. PyMC's transforms are a second, independent implementation.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, log_expit, logit
 
 from mixtures.families.priors import positive_definite
 from mixtures.tolerances import TOLERANCES
@@ -24,7 +24,9 @@ __all__ = [
     "SIMPLEX",
     "UNIT_INTERVAL",
     "Parameter",
+    "Simplexes",
     "Support",
+    "bound_coordinates",
     "free_count",
     "inside",
     "on_boundary",
@@ -40,10 +42,10 @@ class Support(ABC):
 
     @abstractmethod
     def fault(self, value: Array) -> str:
-        """What finite numbers of the right shape must be and are not, in words; empty if nothing."""
+        """The condition that finite numbers of the right shape violate, in words; empty if none."""
 
     def exact(self, value: Array) -> Array:
-        """A value that has no fault, without the rounding that was overlooked."""
+        """A valid value, with the rounding error that was tolerated removed."""
         return value
 
     def inside(self, value: Array) -> Array:
@@ -51,8 +53,12 @@ class Support(ABC):
         return value
 
     def on_boundary(self, value: Array) -> np.ndarray | None:
-        """Which entries sit on the boundary; None if no entry ever can."""
+        """Which entries are on the boundary; None if the support has none."""
         return None
+
+    def interior(self, mask: np.ndarray) -> np.ndarray:
+        """Which free coordinates (..., m) are those of entries off the boundary; the mask has those on it."""
+        return ~mask[..., None]
 
     def free_size(self, core: tuple[int, ...]) -> int:
         """Free coordinates of one value with these trailing axes."""
@@ -71,7 +77,7 @@ class Real(Support):
     """Any number."""
 
     def fault(self, value: Array) -> str:
-        """Nothing is wrong with a number."""
+        """Every number is valid."""
         return ""
 
     def to_free(self, value: Array) -> Array:
@@ -152,13 +158,17 @@ class Simplex(Support):
         return "" if fits else f"must be non-negative and sum to one, got {value}"
 
     def exact(self, value: Array) -> Array:
-        """Shares that add up to one: else an objective is too high by n times the log of their sum."""
+        """Shares that sum to one exactly: else the objective is off by n times the log of their sum."""
         return np.asarray(value / value.sum(axis=-1, keepdims=True))
 
     def inside(self, value: Array) -> Array:
         """No share of 0."""
         kept = np.maximum(value, TOLERANCES.inside)
         return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
+
+    def interior(self, mask: np.ndarray) -> np.ndarray:
+        """Those of shares off the boundary, if the last share is: they are relative to it."""
+        return ~(mask[..., :-1] | mask[..., -1:])
 
     def free_size(self, core: tuple[int, ...]) -> int:
         """One less than there are shares."""
@@ -175,6 +185,86 @@ class Simplex(Support):
         return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
+@dataclass(frozen=True)
+class Simplexes(Support):
+    """Shares of the levels of D items (..., D, C), those of an item add up to one.
+
+    Items may have different numbers of levels: the shares of levels that an item lacks are 0 and no
+    parameters. Free coordinates are, for all levels of an item but its last, the logit of the level's share
+    among the levels from it on. A share on the boundary then leaves the coordinates of the others finite.
+
+    Attributes
+    ----------
+    levels : tuple of int, or None
+        Number of levels of every item; None if all have C.
+    """
+
+    levels: tuple[int, ...] | None = None
+
+    core_ndim: ClassVar[int] = 2
+
+    def exists(self, core: tuple[int, ...]) -> np.ndarray:
+        """Which entries (D, C) are levels of their item."""
+        d, most = core
+        return np.arange(most) < np.broadcast_to(most if self.levels is None else self.levels, d)[:, None]
+
+    def _steps(self, core: tuple[int, ...]) -> np.ndarray:
+        """Which entries (D, C) have a coordinate: the levels of an item but its last."""
+        exists = self.exists(core)
+        return exists & np.roll(exists, -1, axis=-1) & (np.arange(core[1]) < core[1] - 1)
+
+    def fault(self, value: Array) -> str:
+        """Whether a share is negative, their sum is not one, or an item has shares of levels it lacks."""
+        if value[..., ~self.exists(value.shape[-2:])].any():
+            return "must be 0 for levels that the item does not have"
+        fits = (value >= 0).all() and np.isclose(value.sum(axis=-1), 1).all()
+        return "" if fits else f"must be non-negative and sum to one over the levels of an item, got {value}"
+
+    def exact(self, value: Array) -> Array:
+        """Shares that add up to one."""
+        return np.asarray(value / value.sum(axis=-1, keepdims=True))
+
+    def inside(self, value: Array) -> Array:
+        """No share of 0, of levels that there are."""
+        kept = np.where(self.exists(value.shape[-2:]), np.maximum(value, TOLERANCES.inside), 0)
+        return self.exact(kept)
+
+    def on_boundary(self, value: Array) -> np.ndarray:
+        """Shares at 0, of levels that there are."""
+        return np.asarray((value < TOLERANCES.boundary) & self.exists(value.shape[-2:]))
+
+    def interior(self, mask: np.ndarray) -> np.ndarray:
+        """Those of shares off the boundary before the last of these."""
+        core = mask.shape[-2:]
+        off = ~mask & self.exists(core)
+        return np.asarray((off & (_later(off) > 0))[..., self._steps(core)])
+
+    def free_size(self, core: tuple[int, ...]) -> int:
+        """One less than there are levels, for every item."""
+        return int(self._steps(core).sum())
+
+    def to_free(self, value: Array) -> Array:
+        """Logits of the shares among the levels from each on."""
+        steps = self._steps(value.shape[-2:])
+        return np.log(value[..., steps] / _later(value)[..., steps])
+
+    def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
+        """Shares from the logits, level by level: each takes its part of what is left."""
+        steps = self._steps(core)
+        logits = np.zeros((*x.shape[:-1], *core))
+        logits[..., steps] = x
+        left = np.cumsum(np.where(steps, log_expit(-logits), 0), axis=-1)
+        before = np.concatenate([np.zeros((*left.shape[:-1], 1)), left[..., :-1]], axis=-1)
+        shares = np.exp(before + np.where(steps, log_expit(logits), 0))
+        return np.where(self.exists(core), shares, 0)
+
+
+def _later(value: Array) -> Array:
+    """Sum of the entries after each, along the last axis."""
+    sums = np.flip(np.cumsum(np.flip(value, -1), axis=-1), -1)
+    return np.concatenate([sums[..., 1:], np.zeros_like(sums[..., :1])], axis=-1)
+
+
 class PositiveDefinite(Support):
     """Covariance matrices, by their Cholesky factor with a logarithmic diagonal."""
 
@@ -183,6 +273,10 @@ class PositiveDefinite(Support):
     def fault(self, value: Array) -> str:
         """Whether a matrix is not symmetric, or not positive definite."""
         return "" if positive_definite(value) else "must be symmetric and positive definite"
+
+    def exact(self, value: Array) -> Array:
+        """A symmetric matrix: a Cholesky factor reads one triangle, other formulas read both."""
+        return np.asarray((value + value.mT) / 2)
 
     def free_size(self, core: tuple[int, ...]) -> int:
         """Entries of a triangle."""
@@ -271,3 +365,10 @@ def on_boundary(parameters: Iterable[Parameter], params: Params) -> dict[str, np
     """Which entries of each parameter sit on the boundary of its space, of those that can."""
     masks = {each.name: each.support.on_boundary(params[each.name]) for each in parameters}
     return {name: mask for name, mask in masks.items() if mask is not None}
+
+
+def bound_coordinates(parameters: Iterable[Parameter], params: Params) -> dict[str, np.ndarray]:
+    """Which free coordinates of each parameter are those of entries on the boundary, of those that can be."""
+    parameters = list(parameters)
+    masks = on_boundary(parameters, params)
+    return {each.name: ~each.support.interior(masks[each.name]) for each in parameters if each.name in masks}

@@ -20,6 +20,8 @@ from mixtures.types import Array
 
 __all__ = [
     "Beta",
+    "Dirichlet",
+    "Gamma",
     "NormalInverseGamma",
     "NormalInverseWishart",
     "Prior",
@@ -29,9 +31,9 @@ __all__ = [
 
 
 class Prior:
-    """A prior as a value: two of one kind are equal if all their hyperparameters are.
+    """A prior: two of one class are equal if all their hyperparameters are.
 
-    Derive from it and results whose prior it is can be saved; see `mixtures.save`.
+    Results with a prior of a subclass can be saved; see `mixtures.save`.
 
     Examples
     --------
@@ -43,8 +45,18 @@ class Prior:
     def _values(self) -> tuple[Any, ...]:
         return tuple(np.asarray(getattr(self, field.name)).tolist() for field in fields(self))  # type: ignore[arg-type]
 
+    @property
+    def concrete(self) -> bool:
+        """Whether every hyperparameter is a number."""
+        return True
+
+    @property
+    def hyperparameters(self) -> dict[str, Array]:
+        """Every hyperparameter by name."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+
     def in_order(self, places: Sequence[int]) -> Self:
-        """The prior of columns in another order: arrays that have an entry for each are put in it."""
+        """The prior of columns in another order: arrays with an entry for each are reordered."""
         d, moved = len(places), {}
         for field in fields(self):  # type: ignore[arg-type]
             array = np.asarray(getattr(self, field.name))
@@ -144,8 +156,8 @@ class NormalInverseGamma(Prior):
     nu : float
         Degrees of freedom, positive.
     psi : array_like, shape (D,) or scalar
-        Scale, positive, in squared units of the data. A spherical covariance
-        has one variance and takes a scalar.
+        Scale, positive, in squared units of the data. Spherical covariances, tied
+        or not, have one variance and take a scalar.
 
     References
     ----------
@@ -163,9 +175,9 @@ class NormalInverseGamma(Prior):
     nu: float
     psi: ArrayLike
 
-    def broadcast(self, n_features: int, n_variances: int) -> "NormalInverseGamma":
-        """Check every hyperparameter against D features and give arrays of full shape."""
-        psi = _shaped(self.psi, (n_variances,), "psi")
+    def broadcast(self, n_features: int, variances: tuple[int, ...]) -> "NormalInverseGamma":
+        """Check all against D features and the shape of a cluster's variances; give arrays of full shape."""
+        psi = _shaped(self.psi, variances, "psi")
         kappa, nu = (float(_shaped(x, (), name)) for name, x in (("kappa", self.kappa), ("nu", self.nu)))
         for name, value in (("kappa", kappa), ("nu", nu), ("psi", psi)):
             _positive(self, name, value)
@@ -209,6 +221,105 @@ class Beta(Prior):
         """Log Beta density of every entry of ``p (..., D)``."""
         alpha, beta = np.asarray(self.alpha), np.asarray(self.beta)
         return np.asarray(xlogy(alpha - 1, p) + xlog1py(beta - 1, -p) - betaln(alpha, beta))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gamma(Prior):
+    """Prior of rates: independent Gamma(alpha, beta) on every ``rate_kd``.
+
+    Parameters
+    ----------
+    alpha, beta : array_like, shape (D,) or scalar
+        Shape and rate, positive: ``alpha - 1`` events seen in ``beta`` rows. With
+        alpha below 1 the posterior may have no finite mode: EM and MAP refuse it,
+        sampling takes it.
+
+    References
+    ----------
+    Gelman et al., *Bayesian Data Analysis*, 3rd ed., section 2.6.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> prior = mx.priors.Gamma(2.0, [0.5, 0.1])
+    """
+
+    alpha: ArrayLike
+    beta: ArrayLike
+
+    def broadcast(self, n_features: int) -> "Gamma":
+        """Check both hyperparameters against D features and give arrays of full shape."""
+        alpha = _shaped(self.alpha, (n_features,), "alpha")
+        beta = _shaped(self.beta, (n_features,), "beta")
+        _positive(self, "alpha", alpha)
+        _positive(self, "beta", beta)
+        return Gamma(alpha, beta)
+
+    def log_density(self, rate: Array) -> Array:
+        """Log Gamma density of every entry of ``rate (..., D)``."""
+        alpha, beta = np.asarray(self.alpha), np.asarray(self.beta)
+        return np.asarray(xlogy(alpha, beta) - gammaln(alpha) + xlogy(alpha - 1, rate) - beta * rate)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dirichlet(Prior):
+    """Prior of the probabilities of an item's levels: an independent Dirichlet for every cluster and item.
+
+    Parameters
+    ----------
+    concentration : array_like
+        Prior counts, positive: a number for all levels, one for each item, shape (D,), or
+        a sequence of the counts of its levels for each. Below 1 the posterior may have no
+        finite mode: EM and MAP refuse it, sampling takes it.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.priors.Dirichlet(2.0)
+    Dirichlet(concentration=2)
+    >>> mx.priors.Dirichlet([[2.0, 2.0], [1.0, 2.0, 4.0]])  # 0: the first item has no third level
+    Dirichlet(concentration=[[2, 2, 0], [1, 2, 4]])
+    """
+
+    concentration: ArrayLike
+
+    def __post_init__(self) -> None:
+        """Make one array of items with different numbers of levels, with 0 where there is no level."""
+        rows = self.concentration
+        if isinstance(rows, list | tuple) and rows and all(np.ndim(row) == 1 for row in rows):
+            counts = [as_numbers(row, "prior concentration is not") for row in rows]
+            longest = max(map(len, counts))
+            padded = [np.concatenate([count, np.zeros(longest - len(count))]) for count in counts]
+            object.__setattr__(self, "concentration", np.array(padded))
+
+    def broadcast(self, levels: Sequence[int]) -> "Dirichlet":
+        """Check the counts against the levels of the items; give an array (D, C) with 0 for no level."""
+        exists = np.arange(max(levels)) < np.array(levels)[:, None]
+        given = as_numbers(self.concentration, "prior concentration is not a number or")
+        if given.ndim == 1 and given.size == len(levels):
+            given = np.where(exists, given[:, None], 0)
+        if given.ndim == 0 or given.size == 1:
+            given = np.where(exists, float(given.ravel()[0]), 0)
+        counts = _shaped(given, exists.shape, "concentration")
+        _positive(self, "concentration", counts[exists])
+        if counts[~exists].any():
+            raise InputError("Dirichlet: concentration has counts for levels that the items do not have")
+        return Dirichlet(counts)
+
+    def in_order(self, places: Sequence[int]) -> Self:
+        """The prior of items in another order."""
+        counts = np.asarray(self.concentration)
+        return self if counts.ndim == 0 else replace(self, concentration=counts[list(places)])
+
+    def log_density(self, p: Array) -> Array:
+        """Log Dirichlet density (...) of every item's probabilities ``p (..., C)``."""
+        counts = np.asarray(self.concentration)
+        exists = counts > 0
+        kernel = xlogy(np.where(exists, counts - 1, 0), p).sum(axis=-1)
+        normaliser = gammaln(counts.sum(axis=-1)) - np.where(
+            exists, gammaln(np.where(exists, counts, 1)), 0
+        ).sum(axis=-1)
+        return np.asarray(kernel + normaliser)
 
 
 def dirichlet_log_density(alpha: Array, concentration: float) -> Array:

@@ -1,26 +1,30 @@
-"""A model in words and formulas, for whoever reads a report of it.
+"""What a report asks of a family: words, formulas, and what replicated data are judged by.
 
-Formulas are LaTeX with the letters of the documentation. Like the questions of
-`predictive`, every one has a default, so a new family need not answer.
+Formulas are LaTeX with the letters of the documentation. Every question has a default, so a family
+need not answer; one that does registers its answer in its own file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from mixtures.families.bernoulli import Bernoulli
-from mixtures.families.covariance import Covariance, Diagonal, Full, Spherical, Tied
 from mixtures.families.family import Family
-from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Mixture
-from mixtures.families.priors import Beta, NormalInverseGamma, NormalInverseWishart, Prior
+from mixtures.families.priors import Prior
 from mixtures.types import Array, Params
 
-__all__ = ["Description", "describe", "hyperparameters", "marginals", "summaries"]
+__all__ = [
+    "Description",
+    "cell_quantiles",
+    "cell_summary",
+    "describe",
+    "hyperparameters",
+    "marginals",
+    "summaries",
+]
 
 
 @dataclass(frozen=True)
@@ -52,87 +56,11 @@ def describe(family: Family) -> Description:
     )
 
 
-@describe.register
-def describe_bernoulli(family: Bernoulli) -> Description:
-    """Independent coins."""
-    return Description(
-        "every feature is an independent coin with a probability p of its own",
-        r"x_{id} \mid z_i = k \thicksim \operatorname{Bernoulli}(p_{kd}), \quad d = 1, \dots, D",
-        _prior_formulas(family.prior, r"p_{kd}", ""),
-    )
-
-
-@describe.register
-def describe_gaussian(family: Gaussian) -> Description:
-    """Normals with one of the covariance structures."""
-    matrix, parameter, words = _structure(family.covariance)
-    return Description(
-        f"the features are jointly normal around a mean of the cluster's own, with {words}",
-        rf"x_i \mid z_i = k \thicksim \mathcal{{N}}(\mu_k, {matrix})",
-        _prior_formulas(family.prior, matrix, parameter),
-    )
-
-
-@singledispatch
-def _structure(covariance: Covariance) -> tuple[str, str, str]:
-    """Matrix in the density, parameter under the prior, and words of a covariance structure."""
-    raise NotImplementedError(type(covariance).__name__)
-
-
-@_structure.register
-def _(covariance: Full) -> tuple[str, str, str]:
-    return r"\Sigma_k", r"\Sigma_k", "a covariance matrix Sigma of its own"
-
-
-@_structure.register
-def _(covariance: Tied) -> tuple[str, str, str]:
-    return r"\Sigma", r"\Sigma", "one covariance matrix Sigma for all clusters"
-
-
-@_structure.register
-def _(covariance: Diagonal) -> tuple[str, str, str]:
-    matrix = r"\operatorname{diag}(\sigma^2_{k1}, \dots, \sigma^2_{kD})"
-    return matrix, r"\sigma^2_{kd}", "a variance for every feature and no correlation between features"
-
-
-@_structure.register
-def _(covariance: Spherical) -> tuple[str, str, str]:
-    return r"\sigma^2_k I", r"\sigma^2_k", "one variance in all directions"
-
-
-@singledispatch
-def _prior_formulas(prior: Any, matrix: str, parameter: str) -> tuple[str, ...]:
-    """Formulas of a prior; none where it is flat or not known here."""
-    return ()
-
-
-@_prior_formulas.register
-def _(prior: NormalInverseWishart, matrix: str, parameter: str) -> tuple[str, ...]:
-    return (
-        rf"\mu_k \mid {matrix} \thicksim \mathcal{{N}}(m, {matrix} / \kappa)",
-        rf"{parameter} \thicksim \operatorname{{InverseWishart}}(\nu, \Psi)",
-    )
-
-
-@_prior_formulas.register
-def _(prior: NormalInverseGamma, matrix: str, parameter: str) -> tuple[str, ...]:
-    scale = r"\psi_d" if "d" in parameter else r"\psi"
-    return (
-        rf"\mu_{{kd}} \mid {parameter} \thicksim \mathcal{{N}}(m_d, {parameter} / \kappa)",
-        rf"{parameter} \thicksim \operatorname{{InverseGamma}}(\nu / 2, {scale} / 2)",
-    )
-
-
-@_prior_formulas.register
-def _(prior: Beta, matrix: str, parameter: str) -> tuple[str, ...]:
-    return (rf"{matrix} \thicksim \operatorname{{Beta}}(a_d, b_d)",)
-
-
 def hyperparameters(spec: Mixture) -> dict[str, np.ndarray]:
     """Every hyperparameter of a resolved model by the name of its field, that of the weights first."""
     found = {"weight_concentration": np.asarray(spec.weight_concentration)}
     if isinstance(spec.prior, Prior):
-        found |= {field.name: np.asarray(getattr(spec.prior, field.name)) for field in fields(spec.prior)}  # type: ignore[arg-type]
+        found |= spec.prior.hyperparameters
     return found
 
 
@@ -142,11 +70,29 @@ def marginals(family: Family, draws: Sequence[Params]) -> Any:
     return None
 
 
-@marginals.register
-def gaussian_marginals(family: Gaussian, draws: Sequence[Params]) -> Any:
-    """Normals: a Gaussian's margins are read off its means and variances."""
-    mean, covariance = (np.stack([one[name] for one in draws]) for name in family.dims)
-    return stats.norm(mean, np.sqrt(family.covariance.variances(covariance, *mean.shape[-2:])))
+@singledispatch
+def cell_quantiles(family: Family, shares: Array, mean: Array, variance: Array, q: Array) -> Array:
+    """Quantiles (Q, m) of single cells, each a mixture of C of the family's margins (C, m)."""
+    raise NotImplementedError(type(family).__name__)
+
+
+@singledispatch
+def cell_summary(
+    family: Family, sets: Sequence[Params], shares: Sequence[Array], X: Array, tail: float
+) -> dict[str, Array]:
+    """What is known of every missing cell of rows ``X (D, n)``, row by row: arrays (m,) by name.
+
+    Each cell is a mixture over some sets of parameters and, by the shares (K, n) of each, the clusters. The
+    first array has what the cell is completed with.
+    """
+    row, column = np.nonzero(np.isnan(X.T))
+    moments = [family.conditional(params, X) for params in sets]
+    w = np.concatenate([r[:, row] / len(sets) for r in shares])
+    m, v = (np.concatenate([x[:, column, row] for x in each]) for each in zip(*moments, strict=True))
+    mean = (w * m).sum(axis=0)
+    sd = np.sqrt((w * (v + (m - mean) ** 2)).sum(axis=0))
+    lower, upper = cell_quantiles(family, w, m, v, np.array([tail, 1 - tail]))
+    return {"mean": mean, "sd": sd, "lower": lower, "upper": upper}
 
 
 @singledispatch
@@ -157,6 +103,8 @@ def summaries(family: Family, X: Array) -> dict[str, Array]:
     gets wrong from the third on, and correlations. Those of a constant feature
     count its standard scores as 0.
     """
+    if np.isnan(X).any():
+        return _of_observed(X)
     residuals = X - X.mean(axis=0)
     root = np.sqrt((residuals**2).mean(axis=0))
     scores = residuals / np.where(root > 0, root, 1)
@@ -169,11 +117,20 @@ def summaries(family: Family, X: Array) -> dict[str, Array]:
     }
 
 
-@summaries.register
-def bernoulli_summaries(family: Bernoulli, X: Array) -> dict[str, Array]:
-    """Item means, how often two items are one together, and the variance of the rows' totals."""
+def _of_observed(X: Array) -> dict[str, Array]:
+    """The same of the observed cells, correlations over the rows that have both."""
+    seen = ~np.isnan(X)
+    number = np.maximum(seen.sum(axis=0), 1)
+    mean = np.where(seen, X, 0).sum(axis=0) / number
+    residuals = np.where(seen, X - mean, 0)
+    squares = (residuals**2).sum(axis=0)
+    root = np.sqrt(squares / number)
+    scores = residuals / np.where(root > 0, root, 1)
+    both = seen.T.astype(np.float64) @ seen
     return {
-        "mean": X.mean(axis=0),
-        "co-occurrence": X.T @ X / len(X),
-        "total score variance": np.asarray(X.sum(axis=1).var(ddof=1)),
+        "mean": mean,
+        "sd": np.sqrt(squares / np.maximum(number - 1, 1)),
+        "skewness": (scores**3).sum(axis=0) / number,
+        "kurtosis": (scores**4).sum(axis=0) / number - 3,
+        "correlation": scores.T @ scores / np.maximum(both, 1),
     }

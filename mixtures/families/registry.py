@@ -1,36 +1,37 @@
-"""The models the package has, and a model found again from its variables."""
+"""The models of the package, and recognising a model from its variables."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from mixtures.arguments import check_kind
-from mixtures.data.sources import as_rows
 from mixtures.families.family import Family
 from mixtures.families.mixture import Mixture
 
 __all__ = ["MODELS", "recognise", "recognise_mixture", "resolve"]
 
 
-def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
+def resolve(spec: Mixture, X: Any, *, weights: Any = None, missing: str | None = None) -> Mixture:
     """Make the "default" prior of a model concrete from the data.
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         A model; returned with the same prior if that is already concrete.
     X : array_like or frame, shape (n, D)
         The data; chunks and Dask collections as in `fit_em`.
     weights : array_like, shape (n,), optional
         Frequency weight of each row.
+    missing : {None, "integrate"}, optional
+        Whether cells may be missing, as in `fit_em`.
 
     Returns
     -------
-    GMM or BMM
-        The model with every hyperparameter a number; nothing resolves it again. It
-        knows the names of the columns, ``spec.features``, that its prior is of: where
-        it meets other data with names, columns are matched by name, and by position
-        where either has none. A prior that you state, and ``em.params``, are arrays
+    Mixture
+        The model with every hyperparameter a number; it is not resolved again. It
+        knows the names of the columns, ``spec.features``, of its prior. Columns of
+        other data with names are matched by name, and by position where either has
+        none. A prior that you state, and ``em.params``, are arrays
         without names: without ``features`` they go by position.
 
     Raises
@@ -45,15 +46,15 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None) -> Mixture:
     >>> spec.prior.nu
     4.0
     """
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    data = spec.ordered(as_rows(X, weights), X)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    data = spec.rows(X, weights, missing)
+    spec = spec.named(data)
     spec.check(data)
-    prior = spec.family.resolve(data, spec.n_components).prior
-    return replace(spec, prior=prior, features=data.features)
+    return replace(spec, prior=spec.family.resolve(data, spec.n_components).prior)
 
 
 def recognise_mixture(dims: Mapping[str, tuple[Any, ...]], n_components: int) -> Mixture | None:
-    """Model, its prior aside, whose components' parameters a set of variables holds; or None."""
+    """Model, without its prior, whose component parameters are these variables; or None."""
     for model in Mixture.__subclasses__():
         for spec in model.variants():
             if all(dims.get(name) == expected for name, expected in spec.family.dims.items()):
@@ -62,7 +63,7 @@ def recognise_mixture(dims: Mapping[str, tuple[Any, ...]], n_components: int) ->
 
 
 def recognise(dims: Mapping[str, tuple[Any, ...]]) -> Family | None:
-    """Family whose parameters a set of variables holds, told by their names and dims; or None."""
+    """Family whose parameters have the names and dims of these variables; or None."""
     return found.family if (found := recognise_mixture(dims, 1)) else None
 
 

@@ -1,6 +1,6 @@
-"""What a covariance structure says of the covariances of K Gaussians.
+"""The contract of a covariance structure for K Gaussians.
 
-A structure says which numbers a covariance has, how they are estimated from
+A structure defines which numbers a covariance has, how they are estimated from
 scatter, and how they whiten residuals. A scale is what whitens: lower Cholesky
 factors (..., K, D, D) where features covary, standard deviations (..., K, D)
 where they do not; nothing but `matrices` then makes matrices of D x D. Leading
@@ -29,6 +29,15 @@ class Covariance(ABC):
     core_ndim: ClassVar[int]
     """Axes of one cluster's scale."""
 
+    matrix: ClassVar[str]
+    """The covariance of a cluster in a formula."""
+
+    symbol: ClassVar[str]
+    """The parameter in a formula."""
+
+    words: ClassVar[str]
+    """What a cluster has, in words."""
+
     @abstractmethod
     def default_prior(self, mean: Array, cov: Array, k: int) -> Any:
         """Prior of Fraley and Raftery (2007) from a covariance (D, D), or variances (D,) if none covary."""
@@ -55,18 +64,18 @@ class Covariance(ABC):
 
     @abstractmethod
     def natural(self, mu: Array, scale: Array) -> tuple[Array, Array]:
-        """``P mu``, and what those products are multiplied by, with precisions ``P = scale^-2``."""
+        """``P mu``, and the coefficients of those products, with precisions ``P = scale^-2``."""
 
     @abstractmethod
     def squares(self, scale: Array) -> Array:
-        """What scatter is multiplied by when feature d is multiplied by ``scale (D,)``."""
+        """Factor of the scatter when feature d is multiplied by ``scale (D,)``."""
 
     @abstractmethod
     def rescaled(self, value: Array, scale: Array) -> Array:
         """The parameter when every feature is divided by its scale."""
 
     def perturbed(self, value: Array, by: float) -> Array:
-        """The parameter with every entry changed by this share of it, to the side that shows most."""
+        """The parameter with every entry changed by this relative amount, to the side of larger effect."""
         return value * (1 + by)
 
     @abstractmethod
@@ -75,7 +84,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def matrices(self, value: Array, k: int, d: int) -> Array:
-        """Covariance matrices (..., K, D, D), for textbooks and pictures."""
+        """Covariance matrices (..., K, D, D), for textbook formulas and figures."""
 
     @abstractmethod
     def variances(self, value: Array, k: int, d: int) -> Array:
@@ -87,11 +96,11 @@ class Covariance(ABC):
 
     @abstractmethod
     def singular(self, value: Array, k: int, d: int) -> np.ndarray:
-        """Which covariances (..., K) are singular, but for rounding."""
+        """Which covariances (..., K) are singular up to rounding."""
 
     @abstractmethod
     def largest_share(self, part: Array, whole: Array, k: int, d: int) -> Array:
-        """Largest variance (..., K) in any direction, in units of that of the whole there."""
+        """Largest variance (..., K) in any direction, relative to the variance ``whole`` there."""
 
     @abstractmethod
     def scale(self, value: Array, k: int, d: int) -> Array:
@@ -99,19 +108,23 @@ class Covariance(ABC):
 
     @abstractmethod
     def pool(self, scatter: Array) -> Array:
-        """Scatter of all clusters added up as the structure shares it."""
+        """Scatter of all clusters, pooled as the structure shares it."""
 
     @abstractmethod
-    def divisor(self, count: Array, d: int) -> Array:
-        """Rows behind each entry of the pooled scatter."""
+    def divisor(self, rows: Array, d: int) -> Array:
+        """Rows behind each entry of the pooled scatter, from those of every mean (..., K, 1 or D)."""
 
     @abstractmethod
     def prior_divisor(self, nu: float, k: int, d: int) -> float:
-        """What the prior of mean and covariance adds to the divisor of the mode."""
+        """The term that the prior of mean and covariance adds to the divisor of the mode."""
 
     @abstractmethod
     def outer(self, a: Array, w: Array) -> Array:
         """Scatter ``sum_i w_ki a_ki a_ki'`` of residuals ``a (..., K, D, n)``, weights ``w (..., K, n)``."""
+
+    @abstractmethod
+    def between(self, apart: Array, rows: Array) -> Array:
+        """Scatter from differences of means ``apart (..., K, D)``, of this many rows (..., K, 1 or D)."""
 
     @abstractmethod
     def inverse(self, scale: Array) -> Array:

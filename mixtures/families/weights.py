@@ -1,4 +1,4 @@
-"""Weights of the clusters: a component of a mixture, with parameters, prior and M-step of its own."""
+"""Weights of the clusters: a part of a mixture, with parameters, prior and M-step of its own."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -50,7 +50,7 @@ class DirichletWeights:
         return params["alpha"]
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
-        """Parameters with every number changed by this share of it."""
+        """Parameters with every number changed by this relative amount."""
         return {"alpha": params["alpha"] * (1 + by)}
 
     def maximize(self, count: Array) -> dict[str, Array]:
@@ -63,7 +63,7 @@ class DirichletWeights:
         return dirichlet_log_density(params["alpha"], self.concentration)
 
     def distance(self, a: Params, b: Params) -> Array:
-        """Symmetric Kullback-Leibler divergence (...) of a row's weights; infinite where one just emptied."""
+        """Symmetric Kullback-Leibler divergence (...) of a row's weights; infinite where one has become 0."""
         new, old = a["alpha"], b["alpha"]
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(new == old, 0, (new - old) * np.log(new / old)).sum(axis=-1))

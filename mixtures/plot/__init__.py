@@ -5,7 +5,9 @@ from mixtures.plot.criteria import selection
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.graph import model_graph
 from mixtures.plot.parameters import forest, heatmap, images
+from mixtures.plot.patterns import missing_patterns
 from mixtures.plot.predictive import loo_pit, predictive_density, predictive_scatter
+from mixtures.plot.profiles import profiles
 from mixtures.plot.statistics import predictive_pairs, predictive_statistic
 from mixtures.plot.style import cluster_colour
 from mixtures.plot.switching import switching
@@ -17,11 +19,13 @@ __all__ = [
     "heatmap",
     "images",
     "loo_pit",
+    "missing_patterns",
     "model_graph",
     "predictive_density",
     "predictive_pairs",
     "predictive_scatter",
     "predictive_statistic",
+    "profiles",
     "responsibilities",
     "scatter",
     "selection",

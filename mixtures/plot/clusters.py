@@ -96,7 +96,7 @@ def clusters(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data; checked and matched by name as in `mixtures.responsibilities`.
@@ -150,7 +150,7 @@ def clusters(
         return _densities(spec, data, shown, draws["alpha"].mean(axis=0), places[0], ax)
 
     scatter(data, labels=r.argmax(axis=1), features=tuple(data.features[d] for d in places), ax=ax)
-    moments = [spec.family.moments(spec.family.margin(one, places)) for one in shown]
+    moments = [spec.family.marginal_moments(one, places) for one in shown]
     means, covariances = (np.array(x) for x in zip(*moments, strict=True))
     weights = np.array([one["alpha"] for one in shown])
     for k in range(spec.n_components):
@@ -191,7 +191,7 @@ def _densities(
     """Every cluster's weighted density, and the mixture's, over a histogram of the rows."""
     if data.n_features != 1:
         raise InputError("densities over one feature are drawn of data with one column; name two features")
-    values = data.values[:, place]
+    values = data.values[~np.isnan(data.values[:, place]), place]
     margin = 0.1 * np.ptp(values)
     x = np.linspace(values.min() - margin, values.max() + margin, GRID)
     ax.hist(values, bins="auto", density=True, color=INK, alpha=0.15)

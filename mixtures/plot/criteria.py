@@ -19,6 +19,8 @@ NAMES = {
     "aic": "AIC (twice nats)",
     "bic": "BIC (twice nats)",
     "icl": "ICL (twice nats)",
+    "caic": "CAIC (twice nats)",
+    "sabic": "SABIC (twice nats)",
     "loo": "LOO elpd (nats)",
     "evidence": "log marginal likelihood (nats)",
 }

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.ticker import MaxNLocator
 
-from mixtures.data.reading import as_data
 from mixtures.data.table import Data
 from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
@@ -105,7 +104,7 @@ def surface(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data.
@@ -148,13 +147,13 @@ def surface(
     """
     if posterior is not None:
         spec, X, posterior = of_sample(spec, X, posterior)
-    data = spec.ordered(as_data(X), X)
+    data = spec.table(X)
     spec = resolve(spec, data)
     params = spec.check_params(params, data.n_features)
     places = entries(
         spec.shapes(data.n_features),
         spec.dims,
-        {"cluster": range(spec.n_components), "feature": data.features, "feature_bis": data.features},
+        spec.coords(data.features),
     )
     for label in over:
         if label not in places:
@@ -219,7 +218,7 @@ def _height(
             others = np.arange(spec.n_components) != index[0]
             left = 1 - value
             moved[name][others] *= left / moved[name][others].sum()
-        if spec.dims[name][-2:] == ("feature", "feature_bis"):
+        if spec.dims[name][-1].endswith("_bis"):
             moved[name][(*index[:-2], index[-1], index[-2])] = value
         moved[name][index] = value
     try:

@@ -14,9 +14,11 @@ from matplotlib.colors import Normalize, to_hex
 
 from mixtures.errors import InputError
 from mixtures.messages import shortened
+from mixtures.plot.levels import ITEM, itemised
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
+from mixtures.trees import feature_dims
 from mixtures.types import Array
 
 __all__ = ["forest", "heatmap", "images"]
@@ -52,7 +54,7 @@ def heatmap(
         Parameters, or an aligned posterior sample: then means, with standard
         deviations where values are written.
     name : str, default "p"
-        A parameter with dims (cluster, feature).
+        A parameter with dims (cluster, feature), or (cluster, feature, category).
     features : sequence of str, optional
         Names of the features; a sample has them already.
     ax : matplotlib.axes.Axes, optional
@@ -112,7 +114,7 @@ def images(
     shape : tuple of int
         Rows and columns of pixels.
     name : str, default "p"
-        A parameter with dims (cluster, feature).
+        A parameter with dims (cluster, feature), or (cluster, feature, category).
     axes : array of matplotlib.axes.Axes, shape (1 or 2, K), optional
         Where to draw: two rows for a sample; a new figure by default.
 
@@ -207,6 +209,7 @@ def forest(
     reference = list(drawn)[-1]
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     _check_alike(drawn, names)
+    drawn = {name: itemised(x, drawn[reference]) for name, x in drawn.items()}
     if standardise:
         mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
         width = sd.where(sd > 0, 1)  # the weight of one cluster is 1 in every draw
@@ -273,7 +276,7 @@ def _marginals(sample: xr.Dataset) -> xr.Dataset:
 
 def _lettered(sample: xr.Dataset) -> xr.Dataset:
     """The sample with the names of features as they are displayed."""
-    texts = {d: x for d, x in sample.coords.items() if x.dtype.kind in "OUT"}
+    texts = {d: x for d, x in sample.coords.items() if x.dtype.kind in "OUT" and d in sample.dims}
     return sample.assign_coords({d: [lettering(name) for name in x.values] for d, x in texts.items()})
 
 
@@ -292,12 +295,13 @@ def _mean_and_sd(params: Mapping[str, Any] | xr.DataTree, name: str) -> tuple[Ar
         if mean.ndim != 2:
             raise InputError(f"{name} has shape {mean.shape}; a picture needs (clusters, features)")
         return mean, None, [str(d) for d in range(mean.shape[1])]
-    drawn = holder[name]
-    if set(drawn.dims) != {"chain", "draw", "cluster", "feature"}:
+    drawn = itemised(params["posterior"].to_dataset())[name]
+    last = ITEM if ITEM in drawn.dims else next(iter(feature_dims(drawn.dims)), "feature")
+    if set(drawn.dims) != {"chain", "draw", "cluster", last}:
         raise InputError(f"{name} has dims {drawn.dims}; a picture needs cluster and feature")
-    drawn = drawn.transpose("chain", "draw", "cluster", "feature")
+    drawn = drawn.transpose("chain", "draw", "cluster", last)
     mean, sd = (f(("chain", "draw")).values for f in (drawn.mean, drawn.std))
-    return mean, sd, [str(f) for f in drawn["feature"].values]
+    return mean, sd, [str(f) for f in drawn[last].values]
 
 
 def _scale(values: Array) -> Normalize:

@@ -1,6 +1,7 @@
 """Predictions of the model drawn over the observed data."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -56,7 +57,7 @@ def predictive_density(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data.
@@ -114,18 +115,25 @@ def predictive_density(
 def _lines(axes: np.ndarray, data: Data, places: list[int], margins: Any, draws: list[Params]) -> None:
     """Marginal densities of the mixture, one per draw, and their mean over a histogram."""
     alpha = np.stack([one["alpha"] for one in draws])
-    margin = 0.1 * np.ptp(data.values, axis=0)
-    grid = np.linspace(data.values.min(axis=0) - margin, data.values.max(axis=0) + margin, GRID)
+    low, high = np.fmin.reduce(data.values, axis=0), np.fmax.reduce(data.values, axis=0)
+    margin = 0.1 * (high - low)
+    grid = np.linspace(low - margin, high + margin, GRID)
     density = np.einsum("sk,gskd->dsg", alpha, margins.pdf(grid[:, None, None, :]))
     for ax, d in zip(axes, places, strict=True):
-        ax.hist(data.values[:, d], bins="auto", density=True, color=INK, alpha=0.2, label="observed")
+        ax.hist(_seen(data.values[:, d]), bins="auto", density=True, color=INK, alpha=0.2, label="observed")
         ax.plot(grid[:, d], density[d].T, color=REPLICATED, lw=1, alpha=max(0.08, 1 / len(draws)))
         ax.plot(grid[:, d], density[d].mean(axis=0), color=REPLICATED, lw=2.5, label="predicted")
         ax.set_ylabel("density")
 
 
+def _seen(column: Array) -> Array:
+    """The cells of a column that are observed."""
+    return column[~np.isnan(column)]
+
+
 def _bars(ax: Axes, observed: Array, replicated: Array) -> None:
     """Share of the rows in every bin, with the interval over replicated data sets (S, n)."""
+    replicated, observed = replicated[:, ~np.isnan(observed)], _seen(observed)
     every = np.append(replicated.ravel(), observed)
     if (every % 1 == 0).all() and np.ptp(every) < MOST_VALUES:
         edges = np.arange(every.min() - 0.5, every.max() + 1)
@@ -260,15 +268,12 @@ def loo_pit(
     spec, data, tree = unweighted(spec, X, tree)
     places = places_of(data, features)
     pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"].values
-    axes, n = panels(len(places), axes), data.n_rows
-    inner = np.arange(1, min(n, PIT_POINTS)) / min(n, PIT_POINTS)
-    rng = np.random.default_rng(0)  # the band depends only on n
-    pointwise = ecdf_utils.simulate_confidence_bands(n, 1, inner, ci_prob, SIMULATIONS, rng)
-    band = ecdf_utils.get_pointwise_confidence_band(pointwise, n, inner)
-    x = np.concatenate([[0], inner, [1]])
-    lower, upper = (np.pad(bound - inner, 1) for bound in band)
+    axes = panels(len(places), axes)
     for ax, d in zip(axes, places, strict=True):
-        away = np.pad(ecdf_utils.compute_ecdf(pit[:, d], inner) - inner, 1)
+        seen = _seen(pit[:, d])
+        inner, lower, upper = _uniform_band(len(seen), ci_prob)
+        x = np.concatenate([[0], inner, [1]])
+        away = np.pad(ecdf_utils.compute_ecdf(seen, inner) - inner, 1)
         ax.fill_between(x, lower, upper, color=REPLICATED, alpha=0.25, lw=0, label=f"uniform ({ci_prob:.0%})")
         ax.axhline(0, color=REPLICATED, lw=1)
         ax.plot(x, away, color=INK, lw=1.5, label="observed")
@@ -276,3 +281,13 @@ def loo_pit(
     axes[0].margins(y=0.3)
     axes[0].legend(fontsize="small", loc="upper right")
     return axes
+
+
+@lru_cache(maxsize=8)
+def _uniform_band(n: int, ci_prob: float) -> tuple[Array, Array, Array]:
+    """Inner points, and the band around zero of the ECDF of n uniform values less its mean there."""
+    inner = np.arange(1, min(n, PIT_POINTS)) / min(n, PIT_POINTS)
+    rng = np.random.default_rng(0)  # the band depends only on n
+    pointwise = ecdf_utils.simulate_confidence_bands(n, 1, inner, ci_prob, SIMULATIONS, rng)
+    lower, upper = ecdf_utils.get_pointwise_confidence_band(pointwise, n, inner)
+    return inner, np.pad(lower - inner, 1), np.pad(upper - inner, 1)

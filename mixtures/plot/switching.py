@@ -11,7 +11,7 @@ from mixtures.clusters.align import unalign
 from mixtures.clusters.labelled import Labelled
 from mixtures.errors import InputError
 from mixtures.plot.style import INK, cluster_colour, lettering, panels
-from mixtures.trees import permutation
+from mixtures.trees import feature_dims, permutation
 from mixtures.types import Array
 
 __all__ = ["switching"]
@@ -85,7 +85,10 @@ def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
     """
     posterior = Labelled.of(tree).canonical(tree["posterior"].to_dataset())
     clustered = [str(name) for name, x in posterior.data_vars.items() if "cluster" in x.dims]
-    located = [name for name in clustered if posterior[name].dims[2:] == ("cluster", "feature")]
+    located = [name for name in clustered if posterior[name].dims[2:3] == ("cluster",)]
+    located = [
+        name for name in located if len(posterior[name].dims) == 4 and feature_dims(posterior[name].dims)
+    ]
     if not clustered:
         raise InputError("no parameter of this tree has clusters")
     found: list[tuple[float, str, dict[str, int]]] = []

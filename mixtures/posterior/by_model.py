@@ -22,7 +22,7 @@ from mixtures.posterior.symmetry import (
 )
 from mixtures.types import Array
 
-__all__ = ["align_by_model", "align_to_model"]
+__all__ = ["align_by_model", "align_to_model", "with_own_labels"]
 
 
 def align_to_model(
@@ -65,6 +65,15 @@ def align_by_model(
         axes = {name: axis for name, axis in roles.axes.items() if name not in wrong}
         roles = replace(roles, axes=axes, functions=roles.functions | wrong)
     return with_roles(relabelled(raw, order, roles, again), roles)
+
+
+def with_own_labels(tree: xr.DataTree, to: Any, compiled: CompiledModel, x: Array) -> xr.DataTree:
+    """Tree with the labels of a user's model aligned, or with why not; ``x`` is one of its draws."""
+    symmetry = find_symmetry(compiled, x)
+    if symmetry.state == EXCHANGEABLE:
+        return align_by_model(tree, to, compiled=compiled, symmetry=symmetry)
+    tree.attrs.update(labels=symmetry.state, labels_why=symmetry.why)
+    return tree
 
 
 def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:

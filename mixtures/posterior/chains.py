@@ -6,10 +6,15 @@ from importlib.util import find_spec
 from mixtures.arguments import check_share, check_whole
 from mixtures.errors import InputError
 
-__all__ = ["SAMPLERS", "Chains"]
+__all__ = ["FALLBACK", "SAMPLERS", "Chains"]
 
-SAMPLERS = ("blackjax", "nutpie", "pymc")
-"""Samplers by the name that `sample` takes."""
+SAMPLERS = ("blackjax", "nutpie", "pymc", "laplace", "auto")
+"""Samplers by the name that `sample` takes: three of NUTS, independent draws, and those where possible."""
+
+
+LAPLACE, AUTO = SAMPLERS[3:]
+FALLBACK = SAMPLERS[0]
+"""Sampler that stands in where independent draws are not possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +25,7 @@ class Chains:
     ----------
     draws, tune, chains : int
         Draws to keep and warm-up draws before them, per chain; number of chains.
-    sampler : {"blackjax", "nutpie", "pymc"}
+    sampler : {"blackjax", "nutpie", "pymc", "laplace", "auto"}
         The sampler.
     target_accept : float
         Acceptance rate that warm-up aims at.
@@ -52,6 +57,24 @@ class Chains:
             check_whole(1, cores=self.cores)
         if self.sampler == "nutpie" and find_spec("nutpie") is None:
             raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'")
+
+    def check_model(self) -> None:
+        """Refuse independent draws from a user's own model."""
+        if self.sampler == LAPLACE:
+            raise InputError(
+                "sampler='laplace' needs a GMM or BMM, whose modes EM finds; for a pymc.Model use NUTS: "
+                "sampler='blackjax', 'nutpie' or 'pymc'"
+            )
+
+    @property
+    def independent(self) -> bool:
+        """Whether independent draws are tried."""
+        return self.sampler in (LAPLACE, AUTO)
+
+    @property
+    def may_fall_back(self) -> bool:
+        """Whether NUTS stands in where independent draws are not possible."""
+        return self.sampler == AUTO
 
     @property
     def total(self) -> int:

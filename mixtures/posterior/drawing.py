@@ -1,28 +1,26 @@
 """Sampling a posterior: starts, chains, and the tree of their draws with labels aligned."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import xarray as xr
 
 from mixtures.clusters.align import align_tree
-from mixtures.clusters.labelled import EXCHANGEABLE
-from mixtures.density.compiled import CompiledModel
-from mixtures.density.lowering import known_value
-from mixtures.errors import ConvergenceWarning
+from mixtures.clusters.labelled import anchor
+from mixtures.data.known_labels import anchored_clusters
+from mixtures.density.density import Density
+from mixtures.errors import ConvergenceWarning, NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import warn
-from mixtures.posterior.by_model import align_by_model
-from mixtures.posterior.chains import Chains
+from mixtures.posterior.chains import FALLBACK, Chains
+from mixtures.posterior.independent import Independent, independent_draws
 from mixtures.posterior.nuts import Draws
+from mixtures.posterior.record import figures_of, modes_of
 from mixtures.posterior.samplers import DRAW
-from mixtures.posterior.starts import chain_starts
-from mixtures.posterior.symmetry import find_symmetry
+from mixtures.posterior.starts import chain_starts, fit_of
 from mixtures.posterior.target import MixtureTarget, Target
-from mixtures.posterior.user_models import model_dims
 from mixtures.results.em import EMFit
 from mixtures.trees import make_tree
 from mixtures.types import Array
@@ -31,6 +29,16 @@ __all__ = ["draw"]
 
 KEEP_LOG_LIKELIHOOD = 20_000_000
 """Largest number of row log-likelihoods (draws x rows) stored by default."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Draws, the parameters whose labels they take, and what the tree records of how they were made."""
+
+    draws: Draws
+    centre: Mapping[str, Any]
+    told: Mapping[str, Any]
+    independent: Independent | None = None
 
 
 def draw(
@@ -44,51 +52,87 @@ def draw(
     log_prior: bool = False,
 ) -> xr.DataTree:
     """What `sample` returns, for checked arguments."""
-    compiled = target.compiled
-    starts, centre = chain_starts(target, em, how.chains, rng)
-    drawn = DRAW[how.sampler](compiled, starts, rng, how)
-    if drawn.status is Status.CHAINS_LOST:
-        warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
+    compiled, made = target.compiled, _sample(target, how, rng, em)
     keep = log_likelihood
     if keep is None:
-        rows = sum(int(np.prod(values.shape[:1])) for values in _observed(compiled.model).values())
-        keep = rows * drawn.x.shape[0] * drawn.x.shape[1] < KEEP_LOG_LIKELIHOOD
-    model = repr(target.spec or compiled.model.name)
+        rows = sum(int(np.prod(values.shape[:1])) for values in compiled.observed().values())
+        keep = rows * made.draws.x.shape[0] * made.draws.x.shape[1] < KEEP_LOG_LIKELIHOOD
+    model, to = (
+        repr(target.spec if isinstance(target, MixtureTarget) else target.model.name),
+        pivot or made.centre,
+    )
+    labels = target.spec.coords(target.data.features) if isinstance(target, MixtureTarget) else {}
 
     def finished(drawn: Draws) -> xr.DataTree:
-        tree = _tree(compiled, drawn.x, drawn.statistics, keep_log_likelihood=keep, keep_log_prior=log_prior)
+        tree = _tree(
+            compiled,
+            drawn.x,
+            drawn.statistics,
+            labels,
+            keep_log_likelihood=keep,
+            keep_log_prior=log_prior,
+        )
         complete = int(drawn.x.shape[:2] == (how.chains, how.draws))
-        tree.attrs.update(sampler=how.sampler, tune=how.tune, complete=complete, model=model)
+        tree.attrs.update(**made.told, complete=complete, model=model)
         if drawn.stopped:
             tree.attrs.update(stopped=drawn.stopped, status=drawn.status.value)
         if isinstance(target, MixtureTarget):
-            return align_tree(tree, to=pivot or centre)
-        symmetry = find_symmetry(compiled, drawn.x[0, -1])
-        if symmetry.state == EXCHANGEABLE:
-            return align_by_model(tree, pivot or centre, compiled=compiled, symmetry=symmetry)
-        tree.attrs.update(labels=symmetry.state, labels_why=symmetry.why)
-        return tree
+            anchored = anchored_clusters(target.data)
+            tree = align_tree(anchor(tree, anchored), to=to)
+            if made.independent is not None:
+                coords = compiled.coords
+                tree["modes"] = modes_of(made.independent, target.spec, to, coords, anchored)
+            return tree
+        from mixtures.posterior.by_model import with_own_labels  # loads PyMC
+
+        return with_own_labels(tree, to, target.compiled, drawn.x[0, -1])
 
     try:
-        return finished(drawn)
+        return finished(made.draws)
     except KeyboardInterrupt:  # the long part is done: keep it
-        return finished(replace(drawn, stopped=INTERRUPTED, status=Status.INTERRUPTED))
+        return finished(replace(made.draws, stopped=INTERRUPTED, status=Status.INTERRUPTED))
 
 
-def _observed(model: pm.Model) -> dict[str, np.ndarray]:
-    return {v.name: np.asarray(known_value(model.rvs_to_values[v])) for v in model.observed_RVs}
+def _sample(target: Target, how: Chains, rng: np.random.Generator, em: EMFit | None) -> _Sample:
+    """Draw independently if that is asked for and possible, or else by NUTS."""
+    if not how.independent:
+        return _by_nuts(target, how.sampler, how, rng, em)
+    if not isinstance(target, MixtureTarget):
+        how.check_model()
+        why = "a model of your own, whose modes are not known"
+        return _by_nuts(target, FALLBACK, how, rng, em, why)
+    em = fit_of(target, em, rng)
+    try:
+        made = independent_draws(target.compiled, em, target.data, how, rng)
+    except NoApproximation as error:
+        if not how.may_fall_back:
+            raise NoApproximation(f"the log density is {error}; use sampler='auto' or 'blackjax'") from error
+        return _by_nuts(target, FALLBACK, how, rng, em, f"the log density is {error}")
+    return _Sample(made.draws, em.params, {"sampler": "laplace", "tune": 0, **figures_of(made)}, made)
+
+
+def _by_nuts(
+    target: Target, sampler: str, how: Chains, rng: np.random.Generator, em: EMFit | None, why: str = ""
+) -> _Sample:
+    """Draw by a sampler of NUTS, and record why, if it stands in for independent draws."""
+    starts, centre = chain_starts(target, em, how.chains, rng)
+    drawn = DRAW[sampler](target.compiled, starts, rng, how)
+    if drawn.status is Status.CHAINS_LOST:
+        warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
+    note = {"sampler_note": f"NUTS, not independent draws: {why}"} if why else {}
+    return _Sample(drawn, centre, {"sampler": sampler, "tune": how.tune, **note})
 
 
 def _tree(
-    compiled: CompiledModel,
+    compiled: Density,
     x: Array,
     stats: Mapping[str, Array],
+    labels: Mapping[str, Any],
     *,
     keep_log_likelihood: bool,
     keep_log_prior: bool,
 ) -> xr.DataTree:
-    model, dims = compiled.model, model_dims(compiled.model)
-    observed = _observed(model)
+    dims, observed = compiled.dims, compiled.observed()
     params, log_jacobian = compiled.constrain_with_jacobian(x)
     stats = {**stats, "log_posterior": stats["lp"] - log_jacobian}
     groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}
@@ -96,7 +140,7 @@ def _tree(
         groups["log_likelihood"] = compiled.row_log_likelihoods(x)
     if keep_log_prior:
         groups["log_prior"] = compiled.log_priors(x)
-    coords = {name: values for name, values in model.coords.items() if values is not None}
+    coords = {**compiled.coords, **labels}
     tree = make_tree(groups, dims, coords)
     if observed:
         tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]

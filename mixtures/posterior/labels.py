@@ -54,7 +54,7 @@ def align(
         as possible in their cluster under the pivot. ``"stephens"`` brings the rows'
         classification probabilities closest to their mean over the draws.
         ``"order"`` sorts clusters by the key, in ascending order.
-    spec : GMM or BMM, optional
+    spec : Mixture, optional
         The model, for ECR and Stephens; inferred from the tree if it is one of this package's.
     X : array_like or frame, shape (n, D), optional
         The data, for ECR and Stephens; by default the tree's ``observed_data``.

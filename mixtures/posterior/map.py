@@ -24,6 +24,8 @@ def fit_map(
     X: Any = None,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     start: Mapping[str, Any] | None = None,
     n_init: int = 10,
     random_seed: int | np.random.Generator | None = None,
@@ -37,18 +39,23 @@ def fit_map(
 
     Parameters
     ----------
-    spec : GMM, BMM or pymc.Model
+    spec : Mixture or pymc.Model
         The model. A user's own model brings its data with it.
     X : array_like or frame, shape (n, D), optional
-        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+        The data; needed with a specification, refused with a ``pymc.Model``.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
         ``pymc.Model``.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`. Refused with a ``pymc.Model``.
     start : dict of ndarray, optional
-        Values of the free variables to start from, instead of ``n_init`` starts
-        (from k-means partitions), for columns in the same order as in `fit_em`.
+        Values of the free variables to start from, instead of ``n_init`` starts,
+        for columns in the same order as in `fit_em`.
     n_init : int, default 10
-        Number of starts.
+        Number of starts, of the kinds that `fit_em` takes in turn; k-means partitions for
+        a ``pymc.Model``.
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
     progressbar : bool, default False
@@ -74,7 +81,7 @@ def fit_map(
     >>> round(mode.log_posterior, 3), mode.found
     (-1157.165, 'a maximum')
     """
-    target = target_of(spec, X, weights)
+    target = target_of(spec, X, weights, missing=missing, labels=labels)
     if isinstance(target, MixtureTarget):
         target.spec.check_mode()
     check_whole(1, n_init=n_init)

@@ -3,13 +3,12 @@
 import numpy as np
 
 from mixtures.data.rows import Rows
-from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import curvature_at
+from mixtures.density.density import Density
 from mixtures.density.search import Optimum, climb, polish, require_density
 from mixtures.errors import CollapseError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted, Status
-from mixtures.posterior.user_models import model_dims
 from mixtures.progress import track
 from mixtures.results.map import MAPFit
 from mixtures.types import Array
@@ -18,7 +17,7 @@ __all__ = ["best_mode"]
 
 
 def best_mode(
-    compiled: CompiledModel,
+    compiled: Density,
     starts: list[Array],
     spec: Mixture | None = None,
     data: Rows | None = None,
@@ -70,13 +69,13 @@ def best_mode(
         converged=mode.converged and not interrupted,
         found=interrupted or found,
         log_posteriors=heights,
-        dims=model_dims(compiled.model),
-        coords={name: values for name, values in compiled.model.coords.items() if values is not None},
+        dims=compiled.dims,
+        coords=compiled.coords,
         status=Status.INTERRUPTED if interrupted else Status.WHOLE,
     )
 
 
-def _describe(compiled: CompiledModel, mode: Optimum) -> str:
+def _describe(compiled: Density, mode: Optimum) -> str:
     if not mode.converged:
         return f"no mode: the search stopped on a slope (gradient {mode.gradient_norm:.1e})"
     curvature = curvature_at(compiled, mode.x)

@@ -3,7 +3,7 @@
 Each chain calls XLA once for every few hundred draws, so chains run in parallel
 threads, a progress bar moves between calls, and an interrupt keeps the draws so
 far. If a chain fails, the others are kept. Warm-up is Stan's:
-windows that adapt step size and a diagonal mass matrix (BlackJAX), in
+windows that adapt step size and a diagonal mass matrix, in
 coordinates that the caller may have whitened.
 """
 
@@ -14,22 +14,17 @@ from dataclasses import dataclass
 from os import cpu_count
 from typing import Any
 
-import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
-from blackjax.adaptation.staged_adaptation import build_schedule
-from blackjax.adaptation.step_size import dual_averaging_adaptation
-from blackjax.mcmc.hmc import HMCState
 
-from mixtures.density.compiled import CompiledModel
-from mixtures.density.lowering import remembered
+from mixtures.density.density import Density
+from mixtures.density.memory import JaxFunction
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.types import Array
 
-__all__ = ["Draws", "Frame", "Transitions", "compile_nuts", "run_nuts", "stages_of"]
+__all__ = ["Draws", "Frame", "Loop", "compile_nuts", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
@@ -39,8 +34,8 @@ LATE = 10
 """A chain of an incomplete run is left out if another has this many times its draws."""
 
 
-FIRST_STEP = 0.5
-"""Step size that warm-up starts from, in coordinates of order one."""
+FAST, SLOW, FAST_AT_END, SHORTEST = 75, 25, 50, 20
+"""Lengths of Stan's windows: the first, the first slow one, the last; with fewer than 20 all is fast."""
 
 
 STATISTICS = {
@@ -127,7 +122,7 @@ class Draws:
 
 
 def run_nuts(
-    compiled: CompiledModel,
+    compiled: Density,
     frames: list[Frame],
     how: Chains,
     seed: int,
@@ -138,7 +133,7 @@ def run_nuts(
 
     Parameters
     ----------
-    compiled : CompiledModel
+    compiled : Density
         The log density.
     frames : list of Frame
         Coordinates and start of every chain; all bases have the same shape.
@@ -155,18 +150,18 @@ def run_nuts(
         Draws and sampler statistics; fewer than requested after an interrupt, or
         if some but not all chains failed.
     """
-    transitions = _transitions(compiled.log_density, how.target_accept, how.max_treedepth)
+    loop = Loop(compiled, frames[0].basis.ndim == 2, how.target_accept, how.max_treedepth)
     schedule = stages_of(how.tune, how.draws)
     stop = threading.Event()
 
     def chain(index: int) -> list[Any]:
         frame, key = frames[index], jax.random.fold_in(jax.random.key(seed), index)
-        carry, kept = transitions.start(compiled, frame), []
+        state, kept = loop.start(frame), []
         for i in range(0, len(schedule), CHUNK):
             if stop.is_set():
                 break
             stages = schedule[i : i + CHUNK]
-            carry, y, statistics = transitions.run(carry, jax.random.fold_in(key, i), stages, frame, compiled)
+            state, y, statistics = loop.run(state, jax.random.fold_in(key, i), stages, frame)
             kept.append((frame.to_x(y), statistics))
             on_progress(len(stages))
         return kept
@@ -201,112 +196,85 @@ def stages_of(tune: int, draws: int) -> np.ndarray:
     """Stage of every transition (slow window, its end, tuning), shape (tune + draws, 3)."""
     schedule = np.zeros((tune + draws, 3), dtype=np.int32)
     if tune:
-        schedule[:tune, :2] = np.asarray(build_schedule(tune)).astype(np.int32)
+        schedule[:tune, :2] = _windows(tune)
         schedule[:tune, 2] = 1
     return schedule
 
 
-def compile_nuts(compiled: CompiledModel, frame: Frame, target_accept: float, max_treedepth: int) -> None:
+def _windows(tune: int) -> np.ndarray:
+    """Whether a warm-up transition is in a slow window, and whether it ends one, shape (tune, 2).
+
+    Stan's windows: fast, slow ones each twice as long as the one before, fast.
+    """
+    windows = np.zeros((tune, 2), dtype=np.int32)
+    if tune < SHORTEST:
+        return windows
+    first, length, last = FAST, SLOW, FAST_AT_END
+    if first + length + last > tune:
+        first, last = int(0.15 * tune), int(0.1 * tune)
+        length = tune - first - last
+    end = tune - last
+    windows[first:end, 0] = 1
+    while first < end:
+        if 3 * length > end - first:  # no room for the next, twice as long
+            length = end - first
+        first += length
+        windows[first - 1, 1] = 1
+        length *= 2
+    return windows
+
+
+def compile_nuts(compiled: Density, frame: Frame, target_accept: float, max_treedepth: int) -> None:
     """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
-    transitions = _transitions(compiled.log_density, target_accept, max_treedepth)
-    transitions.run(
-        transitions.start(compiled, frame),
-        jax.random.key(0),
-        np.zeros((0, 3), dtype=np.int32),
-        frame,
-        compiled,
-    )
+    loop = Loop(compiled, frame.basis.ndim == 2, target_accept, max_treedepth)
+    loop.run(loop.start(frame), jax.random.key(0), np.zeros((0, 3), dtype=np.int32), frame)
 
 
-class Transitions:
-    """NUTS transitions with warm-up, compiled for one log density.
+class Loop:
+    """NUTS transitions with warm-up, as two programs over flat lists of arrays.
 
     Parameters
     ----------
-    log_density : callable
-        ``(x, arrays, jacobian) -> log density``.
+    compiled : Density
+        The log density.
+    dense : bool
+        Whether frames have a dense basis.
     target_accept : float
         Acceptance rate that warm-up aims at.
     max_treedepth : int
         A trajectory has at most ``2**max_treedepth - 1`` steps.
     """
 
-    def __init__(self, log_density: Callable[..., Any], target_accept: float, max_treedepth: int) -> None:
-        self._log_density = log_density
-        self._max_treedepth = max_treedepth
-        self._kernel = blackjax.nuts.build_kernel()
-        self._step_init, self._step_update, self._step_final = dual_averaging_adaptation(target_accept)
-        self._mass_init, self._mass_update, self._mass_final = mass_matrix_adaptation(is_diagonal_matrix=True)
-        self._run_chunk = jax.jit(self.chunk)
+    def __init__(self, compiled: Density, dense: bool, target_accept: float, max_treedepth: int) -> None:
+        self._compiled = compiled
+        how = f"{'dense' if dense else 'diagonal'}-{target_accept!r}-{max_treedepth}"
 
-    def start(self, compiled: CompiledModel, frame: Frame) -> Any:
+        def begin(log_density: JaxFunction, arrays: Any) -> tuple[JaxFunction, Any]:
+            from mixtures.posterior.transitions import begin_program  # loads BlackJAX
+
+            return begin_program(log_density, compiled.size, target_accept, max_treedepth)
+
+        def chunk(log_density: JaxFunction, arrays: Any) -> tuple[JaxFunction, Any]:
+            from mixtures.posterior.transitions import chunk_program
+
+            return chunk_program(log_density, arrays, compiled.size, dense, target_accept, max_treedepth)
+
+        self._begin = compiled.extra(f"nuts-begin-{compiled.size}", begin)
+        self._chunk, self._arrays = compiled.extra(f"nuts-{how}", chunk), compiled.program("gradient")[1]
+
+    def start(self, frame: Frame) -> list[Any]:
         """State of a chain before its first transition: position, step size, mass matrix."""
-        value, gradient = compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
+        value, gradient = self._compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
         in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
-        state = HMCState(jnp.asarray(frame.start), jnp.asarray(value), jnp.asarray(in_frame))
-        return state, self._step_init(FIRST_STEP), self._mass_init(frame.start.size)
+        state: list[Any] = self._begin(jnp.asarray(frame.start), jnp.asarray(value), jnp.asarray(in_frame))
+        return state
 
-    def run(self, carry: Any, key: Any, stages: np.ndarray, frame: Frame, compiled: CompiledModel) -> Any:
+    def run(self, state: list[Any], key: Any, stages: np.ndarray, frame: Frame) -> Any:
         """Run a transition per row of ``stages`` (at most CHUNK); return state, positions, statistics."""
         padded = np.zeros((CHUNK, 3), dtype=np.int32)
         padded[: len(stages)] = stages
-        geometry = (jnp.asarray(frame.centre), jnp.asarray(frame.basis))
-        carry, *recorded = self._run_chunk(carry, key, padded, len(stages), geometry, compiled.arrays)
-        return carry, *jax.tree.map(lambda x: np.asarray(x)[: len(stages)], recorded)
-
-    def chunk(self, carry: Any, key: Any, stages: Any, length: Any, geometry: Any, arrays: Any) -> Any:
-        """The function that `run` compiles: a transition for each of the first ``length`` of CHUNK stages."""
-        centre, basis = geometry
-
-        def target(y: Any) -> Any:
-            return self._log_density(centre + (y * basis if basis.ndim == 1 else basis @ y), arrays, 1.0)
-
-        def transition(i: Any, loop: Any) -> Any:
-            (state, step, mass), positions, statistics = loop
-            stage, window_ends, tuning = stages[i]
-            step_size = jnp.where(tuning, jnp.exp(step.log_step_size), self._step_final(step))
-            state, info = self._kernel(
-                jax.random.fold_in(key, i),
-                state,
-                target,
-                step_size,
-                mass.inverse_mass_matrix,
-                self._max_treedepth,
-            )
-            step, mass = jax.lax.cond(
-                tuning == 1,
-                lambda s, m: self._adapt(s, m, state.position, info.acceptance_rate, stage, window_ends),
-                lambda s, m: (s, m),
-                step,
-                mass,
-            )
-            recorded = {
-                "lp": state.logdensity,
-                "energy": info.energy,
-                "acceptance_rate": info.acceptance_rate,
-                "step_size": step_size,
-                "tree_depth": info.num_trajectory_expansions,
-                "n_steps": info.num_integration_steps,
-                "diverging": info.is_divergent,
-            }
-            statistics = {name: statistics[name].at[i].set(value) for name, value in recorded.items()}
-            return (state, step, mass), positions.at[i].set(state.position), statistics
-
-        positions = jnp.zeros((CHUNK, carry[0].position.size))
-        statistics = {name: jnp.zeros(CHUNK, dtype) for name, dtype in STATISTICS.items()}
-        return jax.lax.fori_loop(0, length, transition, (carry, positions, statistics))
-
-    def _adapt(self, step: Any, mass: Any, position: Any, accepted: Any, stage: Any, window_ends: Any) -> Any:
-        """Adapt the step size always, the mass matrix in slow windows; restart both when a window ends."""
-        step = self._step_update(step, accepted)
-        mass = jax.lax.cond(stage == 1, lambda m: self._mass_update(m, position), lambda m: m, mass)
-        return jax.lax.cond(
-            window_ends == 1,
-            lambda s, m: (self._step_init(self._step_final(s)), self._mass_final(m)),
-            lambda s, m: (s, m),
-            step,
-            mass,
+        geometry = jnp.asarray(frame.centre), jnp.asarray(frame.basis)
+        state, *recorded = self._chunk(
+            state, jax.random.key_data(key), padded, np.int64(len(stages)), *geometry, self._arrays
         )
-
-
-_transitions = remembered(Transitions)
+        return state, *jax.tree.map(lambda x: np.asarray(x)[: len(stages)], recorded)

@@ -27,6 +27,8 @@ def sample(
     X: Any = None,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     draws: int = 1000,
     tune: int = 500,
     chains: int = 4,
@@ -49,23 +51,34 @@ def sample(
 
     Parameters
     ----------
-    spec : GMM, BMM or pymc.Model
+    spec : Mixture or pymc.Model
         The model. A user's own model contains its data; its labels are aligned to
         its MAP if its density does not change when clusters are exchanged. The
         axes that index clusters are found from the parameters of its mixture,
         whatever their names; variables computed from the free variables are
         computed again from the aligned ones.
     X : array_like or frame, shape (n, D), optional
-        The data; needed with a GMM or BMM, refused with a ``pymc.Model``.
+        The data; needed with a specification, refused with a ``pymc.Model``.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
+        ``pymc.Model``.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`. Clusters that have labelled rows keep their numbers:
+        chains start in that order, and only the other clusters are aligned. Refused with a
         ``pymc.Model``.
     draws, tune, chains : int, default 1000, 500, 4
         Draws to keep and warm-up draws before them, per chain; number of chains.
     random_seed : int or numpy.random.Generator, optional
         Seed of starts and chains.
-    sampler : {"blackjax", "nutpie", "pymc"}, default "blackjax"
-        The sampler. nutpie needs the extra ``pymc-mixtures[nutpie]``.
+    sampler : {"blackjax", "nutpie", "pymc", "laplace", "auto"}, default "blackjax"
+        The sampler: three of NUTS (nutpie needs the extra ``pymc-mixtures[nutpie]``);
+        ``"laplace"`` for independent draws, proposed by t distributions at the modes that EM's
+        restarts found, with the curvature there, and corrected by Metropolis-Hastings; or
+        ``"auto"``: independent draws if the proposals cover the posterior, else BlackJAX's NUTS.
+        Independent draws move between modes as easily as within one, but only between those found.
+        They need no warm-up: ``tune``, ``target_accept`` and ``max_treedepth`` are for NUTS.
     target_accept : float, default 0.8
         Acceptance rate that warm-up aims at.
     max_treedepth : int, default 10
@@ -93,7 +106,13 @@ def sample(
     xarray.DataTree
         Groups posterior, sample_stats (with ``lp``, the sampler's statistics
         and ``permutation``), observed_data, and log_likelihood and log_prior
-        if stored. If the labels of a user's model cannot be aligned there is no
+        if stored. Independent draws have ``log_weight`` and ``mode`` in sample_stats, the
+        group ``modes`` with the posterior mass of each mode, its standard error and its
+        parameters, and in ``attrs`` the Pareto k-hat of the importance weights (``pareto_k``),
+        ``acceptance``, ``n_proposals`` and ``log_evidence``, the log marginal likelihood, with
+        ``log_evidence_se``. With ``"auto"``, ``attrs["sampler"]`` is what drew, and
+        ``attrs["sampler_note"]`` says why that was NUTS.
+        If the labels of a user's model cannot be aligned there is no
         ``permutation``: ``tree.attrs["labels"]`` is then ``"fixed"`` (the model
         allows only one order of the clusters) or ``"unalignable"``, and
         ``tree.attrs["labels_why"]`` says why. After Ctrl-C, or if some chains
@@ -106,6 +125,9 @@ def sample(
     InputError
         If the data or options do not fit, or the posterior is improper
         (``prior=None`` for a GMM: a cluster may be empty).
+    NoApproximation
+        If ``sampler="laplace"`` and the proposals do not cover the posterior: Pareto k-hat
+        of their weights above 0.5, fewer than a fifth accepted, or no mode found.
 
     Examples
     --------
@@ -126,15 +148,19 @@ def sample(
     )
     if em is not None and isinstance(spec, Mixture):
         spec = check_fit(em, spec)
-    target = target_of(spec, X, weights)
+    target = target_of(spec, X, weights, missing=missing, labels=labels)
     if isinstance(target, MixtureTarget):
         if target.is_improper:
             raise InputError(
                 f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be "
                 "empty); use prior='default' or state a prior"
             )
+        if em is not None:
+            target.check_numbers(em)
         if pivot is not None:
             _check_pivot(pivot, target.spec.shapes(target.data.n_features))
+    else:
+        how.check_model()
     rng = generator(random_seed)
     from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
 

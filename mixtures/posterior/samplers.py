@@ -11,12 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import xarray as xr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mixtures.density.compiled import CompiledModel
-from mixtures.density.lowering import keep_checks
+from mixtures.density.density import Density
 from mixtures.density.search import reach
 from mixtures.interrupts import INTERRUPTED
 from mixtures.posterior.chains import Chains
@@ -27,10 +25,10 @@ from mixtures.types import Array
 __all__ = ["DRAW", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
 
 
-def draw_by_pymc(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
-) -> Draws:
+def draw_by_pymc(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by PyMC's own NUTS: one chain after another, unless ``cores`` asks for processes."""
+    import pymc as pm
+
     cores, seed = how.cores or 1, int(rng.integers(2**31))
     steps = [0.1 * rng.standard_normal(x.size) for x in starts]
     points = [
@@ -62,7 +60,7 @@ def draw_by_pymc(
                 progressbar=how.progressbar,
                 compute_convergence_checks=False,
                 quiet=not how.progressbar,
-                model=compiled.source,
+                model=compiled.built.source,
             )
         except ValueError as error:
             if "Not enough samples" in str(error):  # what PyMC makes of an early interrupt
@@ -72,18 +70,18 @@ def draw_by_pymc(
     return _gathered(compiled, draw, len(starts), how)
 
 
-def draw_by_nutpie(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
-) -> Draws:
+def draw_by_nutpie(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by nutpie, with the log density from JAX."""
     import nutpie
+
+    from mixtures.density.lowering import keep_checks
 
     keep_checks()
     seed = int(rng.integers(2**31))
     point = compiled.constrain(starts[0])
     free = list(compiled.rv_shapes)
     program = nutpie.compile_pymc_model(
-        compiled.source,
+        compiled.built.source,
         backend="jax",
         gradient_backend="jax",
         initial_points={name: point[name] for name in free},
@@ -105,9 +103,7 @@ def draw_by_nutpie(
     return _gathered(compiled, draw, len(starts), how)
 
 
-def _gathered(
-    compiled: CompiledModel, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains
-) -> Draws:
+def _gathered(compiled: Density, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains) -> Draws:
     """Draw by a sampler that gives up all chains if one fails; if so, draw each by itself."""
     failed: dict[int, BaseException] = {}
 
@@ -133,7 +129,7 @@ def _gathered(
     return Draws.gathered([x for x, _ in chains], [found for _, found in chains], not ended, failed)
 
 
-def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
+def _read_back(compiled: Density, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
     """Read every chain of another sampler: unconstrained coordinates, and statistics by common names."""
     posterior = tree["posterior"].to_dataset()
     x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
@@ -154,7 +150,7 @@ def _read_back(compiled: CompiledModel, tree: xr.DataTree) -> list[tuple[Array, 
     ]
 
 
-Sampler = Callable[[CompiledModel, list[Array], np.random.Generator, Chains], Draws]
+Sampler = Callable[[Density, list[Array], np.random.Generator, Chains], Draws]
 
 
 @contextmanager
@@ -165,9 +161,7 @@ def _progress(total: int, shown: bool) -> Any:
         yield lambda done: progress.advance(task, done)
 
 
-def draw_by_blackjax(
-    compiled: CompiledModel, starts: list[Array], rng: np.random.Generator, how: Chains
-) -> Draws:
+def draw_by_blackjax(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by BlackJAX's NUTS with the whole loop inside XLA, in whitened coordinates."""
     seed = int(rng.integers(2**31))
     basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)

@@ -1,6 +1,7 @@
 """The target of a fit: a mixture with checked data, or a user's own model.
 
-PyMC is imported when the density is first needed, so that bad data are refused before that.
+PyMC is imported when the density is first needed, so that bad data are refused before that, and not
+at all where the programs of the density are kept on disk.
 """
 
 import sys
@@ -10,20 +11,31 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
 from mixtures.arguments import check_kind
-from mixtures.data.reading import as_data
+from mixtures.data.known_labels import known_rows
 from mixtures.data.table import Data
 from mixtures.errors import IdentifiabilityWarning, InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
+from mixtures.messages import warn
+from mixtures.results.em import EMFit
+from mixtures.tolerances import same_height
 from mixtures.types import Array
 
 if TYPE_CHECKING:
     import pymc as pm
 
     from mixtures.density.compiled import CompiledModel
+    from mixtures.density.density import Density
 
 __all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target", "target_of"]
+
+LOWEST = -1e100
+"""Log joint density that stands for none."""
+
 
 WORTH_DISTINCT = 2000
 """Number of repeated rows above which compiling a second model of the distinct rows pays."""
@@ -37,26 +49,52 @@ class MixtureTarget:
     data: Data
 
     @cached_property
-    def compiled(self) -> "CompiledModel":
-        """Its declared model, compiled."""
-        from mixtures.density.compiled import CompiledModel
-        from mixtures.distributions.declare import declare
+    def compiled(self) -> "Density":
+        """Its declared model, compiled, or what is kept of it on disk."""
+        from mixtures.density.kept import kept_or_built
 
-        model, distinct = declare(self.spec, self.data), self.data.compressed
+        if unidentified := self.spec.family.never_identified(self.spec.n_components, self.data):
+            warn(unidentified, IdentifiabilityWarning)
+        distinct = self.data.compressed
         if self.data.n_rows - distinct.n_rows < WORTH_DISTINCT:
-            return CompiledModel(model)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", IdentifiabilityWarning)  # the first model has already warned
-            return CompiledModel(model, declare(self.spec, distinct))
+            return kept_or_built(self.spec, self.data, _compiled)
+        return _compiled(self.spec, self.data, distinct)
 
     @property
     def is_improper(self) -> bool:
         """Whether the posterior is improper."""
         return self.spec.prior is None and not self.spec.family.flat_is_proper
 
+    def check_numbers(self, em: EMFit) -> None:
+        """Refuse a fit whose clusters have other numbers than the labels of rows give them."""
+        if self.data.labels is None:
+            return
+        places = np.flatnonzero(known_rows(self.data.labels))
+        z = self.data.labels[places]
+        w = np.ones(len(z)) if self.data.weights is None else self.data.weights[places]
+        log_joint = self.spec.log_joint(em.params)(self.data.values[places].T)
+        members = w * (z == np.arange(self.spec.n_components)[:, None])
+        gain = np.maximum(log_joint, LOWEST) @ members.T  # (cluster, label)
+        best = gain[linear_sum_assignment(-gain)].sum()
+        if best - np.trace(gain) > same_height(best):
+            raise InputError(
+                "the clusters of em are not numbered as labels number them: fit em with the same labels"
+            )
+
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
         """Check a user's starting point, and move it off the boundary of the parameter space."""
         return self.spec.inside(self.spec.check_params(start, self.data.n_features))
+
+
+def _compiled(spec: Mixture, data: Data, distinct: Data | None = None) -> "CompiledModel":
+    """The declared model of some data, its density computed from the distinct rows if they are given."""
+    from mixtures.density.compiled import CompiledModel
+    from mixtures.distributions.declare import declare
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IdentifiabilityWarning)  # the target has warned
+        source = None if distinct is None else declare(spec, distinct)
+        return CompiledModel(declare(spec, data), source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +129,31 @@ def is_model(spec: Any) -> bool:
     return "pymc" in sys.modules and isinstance(spec, sys.modules["pymc"].Model)
 
 
-def target_of(spec: "Mixture | pm.Model", X: Any, weights: Any = None) -> Target:
+def target_of(
+    spec: "Mixture | pm.Model",
+    X: Any,
+    weights: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+) -> Target:
     """Check a specification with its data, or a user's model, and resolve the prior."""
     if not is_model(spec):
-        return mixture_target(spec, X, weights)
-    if X is not None or weights is not None:
-        raise InputError("a pymc.Model brings its own data; leave X and weights out")
+        return mixture_target(spec, X, weights, missing=missing, labels=labels)
+    if any(given is not None for given in (X, weights, missing, labels)):
+        raise InputError("a pymc.Model brings its own data; leave X, weights, missing and labels out")
     from mixtures.posterior.user_models import check_model
 
     check_model(spec)
     return ModelTarget(spec)
 
 
-def mixture_target(spec: Any, X: Any, weights: Any = None) -> MixtureTarget:
+def mixture_target(
+    spec: Any, X: Any, weights: Any = None, *, missing: str | None = None, labels: Any = None
+) -> MixtureTarget:
     """Check a specification with its data and resolve the prior."""
     if X is None and isinstance(spec, Mixture):
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    data = spec.ordered(as_data(X, weights), X)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    data = spec.table(X, weights, missing, labels)
     return MixtureTarget(resolve(spec, data), data)

@@ -1,14 +1,14 @@
-"""A user's own PyMC model: whether it can be fitted and sampled, and the dims of its variables."""
+"""A user's own PyMC model: whether it can be fitted and sampled."""
 
 import numpy as np
 import pymc as pm
 
-from mixtures.data.reading import as_data
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.density.lowering import known_value
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given
 from mixtures.errors import InputError
 
-__all__ = ["check_model", "model_dims"]
+__all__ = ["check_model"]
 
 
 def check_model(model: pm.Model) -> None:
@@ -25,13 +25,6 @@ def check_model(model: pm.Model) -> None:
         if isinstance(v.owner.op, MarginalMixtureRV):
             rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))
             try:
-                v.owner.op.check(as_data(rows.reshape(-1, rows.shape[-1])))
+                v.owner.op.check(as_data(rows.reshape(-1, rows.shape[-1]), missing=INTEGRATE))
             except InputError as error:
                 raise InputError(f"observed '{v.name}': {error}") from None
-
-
-def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:
-    """Dims of every named variable that has them."""
-    named = [*model.free_RVs, *model.deterministics, *model.observed_RVs]
-    dims = {v.name: model.named_vars_to_dims.get(v.name, ()) for v in named}
-    return {name: tuple(d) for name, d in dims.items() if d and None not in d}

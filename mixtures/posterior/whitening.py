@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import curvature_at
+from mixtures.density.density import Density
 from mixtures.density.search import reach
 from mixtures.posterior.nuts import Frame
 from mixtures.types import Array
@@ -20,7 +20,7 @@ WHITEN_SIZE = 300
 """Most coordinates for which chains are whitened by a dense Hessian."""
 
 
-def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
+def frames_at(compiled: Density, starts: list[Array], rng: np.random.Generator) -> list[Frame]:
     """Frames whitened by the curvature at each start, with jittered starts.
 
     The curvature is that of the density that is sampled, with the Jacobian.
@@ -42,7 +42,7 @@ def frames_at(compiled: CompiledModel, starts: list[Array], rng: np.random.Gener
     return frames
 
 
-def jitter_inside(compiled: CompiledModel, frame: Frame) -> Frame:
+def jitter_inside(compiled: Density, frame: Frame) -> Frame:
     """Shorten the jitter of a frame's start so that it stays in the support."""
     share = reach(compiled, frame.centre, frame.to_x(frame.start) - frame.centre)
     return replace(frame, start=share * frame.start)

@@ -102,7 +102,7 @@ def predictive_section(material: Material) -> Section:
             "Statistics of the data and of their replicates, the most extreme first",
             table.loc[order],
             formats={"p": ".3f"},
-            helps={"p": "share of the replicates above the observed value; near 0 or 1 the model is off"},
+            helps={"p": "share of replicates above the observed value; near 0 or 1 the model does not fit"},
             source="mixtures.predictive_checks of the sample",
         )
     )
@@ -115,17 +115,17 @@ def labels_section(material: Material) -> Section:
     title = "Labels and convergence"
     if tree is None or verdict is None:
         return Section(
-            "labels", title, (Paragraph("There is no posterior sample whose chains could be judged."),)
+            "labels", title, (Paragraph("There is no posterior sample, so convergence cannot be judged."),)
         )
     blocks: list[Block] = []
     if permutation(tree) is not None and "method" not in tree.attrs:
         found = switching(tree)
         blocks += [
             Paragraph(
-                "The likelihood does not know the labels of the clusters, so that chains may carry different "
-                f"ones. Before alignment: {found}. R-hat of raw labels above 1.01 beside lower ones of "
-                "aligned labels is label switching; the quantities below them know no labels and tell "
-                "whether the chains have converged."
+                "The likelihood does not depend on the labels of the clusters, so chains may use different "
+                f"ones. Before alignment: {found}. An R-hat above 1.01 with raw labels and below with "
+                "aligned ones is label switching; the quantities at the end of the table do not depend on "
+                "labels and show whether the chains have converged."
             ),
             Table.of_frame(
                 "Mixing, before and after the labels were aligned",
@@ -137,7 +137,7 @@ def labels_section(material: Material) -> Section:
             Figure(
                 drawn(lambda: draw_switching(tree)),
                 "Draws of one parameter by cluster, in two panels",
-                "The parameter that tells the clusters apart best, with raw and with aligned labels.",
+                "The parameter that separates the clusters best, with raw and with aligned labels.",
             ),
         ]
     blocks.append(checks_table("Can the sample be relied on?", verdict.checks))
@@ -156,7 +156,7 @@ def comparison_section(material: Material) -> Section | None:
     listed = tuple(map(sentence, (*notes, *selection.notes)))
     frame = selection.table.drop(columns="notes")
     counts = {name: "d" for name in frame.columns if frame[name].dtype.kind in "iu" or name.startswith("n_")}
-    figures = {name: ".2f" for name in frame.columns if name not in counts}
+    figures = {name: ".4f" if name == "blrt_p" else ".2f" for name in frame.columns if name not in counts}
     return Section(
         "comparison",
         "How many clusters?",
@@ -168,7 +168,7 @@ def comparison_section(material: Material) -> Section | None:
                 "Criteria over the number of clusters; a diamond marks what each would take by itself.",
             ),
             Table.of_frame(
-                "Numbers of clusters: lower is better in aic, bic, icl, higher in elpd_loo, log_evidence",
+                "Numbers of clusters: higher is better for elpd_loo and log_evidence, lower for others",
                 frame,
                 formats={**figures, **counts},
                 index="K",
@@ -184,15 +184,15 @@ def sensitivity_section(material: Material) -> Section:
     title = "How much of this is the prior?"
     tree, spec = material.cc.posterior, material.spec
     if tree is None or spec is None or spec.prior is None or "method" in tree.attrs:
-        text = "There is no prior and posterior sample to hold against each other."
+        text = "Sensitivity to the prior needs a proper prior and a posterior sample of it."
         return Section("sensitivity", title, (Paragraph(text),))
     table = prior_sensitivity(tree, spec=spec)
     moved = table.index[table["prior"] > TOLERANCES.sensitivity]
     told = _told(table, list(map(str, moved)))
     text = (
-        "Each figure is how fast the posterior of a parameter moves as the prior, or the likelihood, is "
-        f"raised to a power near one; above {TOLERANCES.sensitivity:g} it is sensitive (Kallioinen et al. "
-        f"2024). {told}"
+        "Each figure is how fast the posterior of a parameter changes as the prior, or the likelihood, is "
+        f"raised to a power near one; above {TOLERANCES.sensitivity:g} the parameter is sensitive "
+        f"(Kallioinen et al. 2024). {told}"
     )
     shown = min(len(table), SENSITIVE_ROWS)
     return Section(
@@ -215,5 +215,5 @@ def _told(table: pd.DataFrame, moved: list[str]) -> str:
         return "There are too few effective draws to tell."
     if not moved:
         return "No parameter is sensitive to the prior."
-    share = f"{len(moved)} of {len(table)} parameters move with the prior"
-    return f"{share}, {moved[0]} the most: state and defend it."
+    share = f"{len(moved)} of {len(table)} parameters are sensitive to the prior"
+    return f"{share}, {moved[0]} the most: state the prior and justify it."

@@ -1,8 +1,9 @@
 """The results: agreement of EM, MAP and PyMC, parameters, clusters, and their rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,6 +34,7 @@ from mixtures.reporting.blocks import (
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 from mixtures.results.verdict import Check
+from mixtures.trees import feature_dims
 
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
 
@@ -53,10 +55,10 @@ FORMATS = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "ess_tail": ".0f", "r_ha
 
 HELPS = {
     "gap": "distance from EM to a MAP that started half a posterior sd away, in posterior sds",
-    "z": "where EM sits in the posterior: its distance from the mean, in posterior sds",
+    "z": "where EM lies in the posterior: its distance from the mean, in posterior sds",
     "ess_bulk": "effective sample size in the bulk of the posterior",
     "ess_tail": "effective sample size in its tails",
-    "r_hat": "1 when the chains have mixed; below 1.01 is taken for that",
+    "r_hat": "1 when the chains have mixed; values below 1.01 count as mixed",
     "sd": "standard deviation of the posterior",
 }
 
@@ -116,7 +118,7 @@ def parameters_section(material: Material) -> Section:
     cc = material.cc
     names = [name for name in cc.table.columns if name not in ("EM", "MAP", "MAP again", "gap", "z")]
     if cc.posterior is None:
-        text = "There is no posterior sample: standard deviations are those of the curvature at the mode."
+        text = "There is no posterior sample: standard deviations come from the curvature at the mode."
     else:
         text = (
             f"Means, standard deviations and equal-tailed intervals ({material.interval}) of the aligned "
@@ -154,13 +156,18 @@ def _forests(material: Material) -> list[Figure]:
                 "posterior mean, with the point estimates."
             )
             figures.append(Figure(source, f"Forest plot of {', '.join(names)}", caption))
-        elif posterior[names[0]].dims[2:] == ("cluster", "feature"):
+        elif _by_feature(posterior[names[0]].dims[2:4]):
             figures.append(_heatmap(tree, names[0]))
     return figures
 
 
+def _by_feature(dims: Sequence[Any]) -> bool:
+    """Whether a parameter has axes for clusters and for features, in this order."""
+    return len(dims) == 2 and dims[0] == "cluster" and bool(feature_dims(dims))
+
+
 def _heatmap(tree: xr.DataTree, name: str) -> Figure:
-    k, d = tree["posterior"][name].shape[2:]
+    k, d = tree["posterior"][name].shape[2:4]
 
     def draw() -> None:
         ax = plt.subplots(figsize=(8, min(1.2 + 0.35 * k, 8)), layout="constrained")[1]
@@ -200,9 +207,12 @@ def _pictures(material: Material) -> list[Block]:
     if marginals(spec.family, [shown.em.params]) is None:
         if data.n_features == 1 or spec.n_components * data.n_features > FOREST_ENTRIES:
             return []  # one column adds nothing to the table, and a large heat map is already shown
-        name = next(name for name, dims in spec.dims.items() if dims == ("cluster", "feature"))
         tree = shown.em.to_datatree() if shown.posterior is None else shown.posterior
-        return [_heatmap(tree, name)]
+        return [
+            _heatmap(tree, name)
+            for name, dims in spec.dims.items()
+            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis")
+        ]
     pairs: list[tuple[str, ...]] = list(combinations(data.features[:PAIRED], 2)) or [data.features[:1]]
 
     def draw() -> None:
@@ -228,9 +238,9 @@ def rows_section(material: Material) -> Section:
     unsure = int((sure < SURE).sum())
     blocks: list[Block] = [
         Paragraph(
-            f"Every row is given its likeliest cluster. {unsure:,} of {data.n_rows:,} rows are less than "
-            f"{SURE:.0%} sure of theirs; if the model is right, {np.sum(1 - sure):,.1f} rows are expected to "
-            "have a wrong one."
+            f"Every row is given its likeliest cluster. For {unsure:,} of {data.n_rows:,} rows its "
+            f"probability is below {SURE:.0%}; if the model is right, {np.sum(1 - sure):,.1f} rows are "
+            "expected to have a wrong one."
         )
     ]
     if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
@@ -251,8 +261,8 @@ def _map_of_doubt(spec: Mixture, material: Material) -> Figure:
             "Probability of every cluster over the feature, with its 95% interval where there is a sample."
         )
     else:
-        caption = "The larger and the more mixed in colour a point, the less sure its cluster."
-    return Figure(source, "Rows by how sure their cluster is", caption)
+        caption = "The larger and the more mixed in colour a point, the less certain its cluster."
+    return Figure(source, "Rows by the probability of their cluster", caption)
 
 
 def _least_sure(data: Data, found: xr.Dataset) -> Table:
@@ -271,13 +281,13 @@ def _least_sure(data: Data, found: xr.Dataset) -> Table:
     frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
     formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
     return Table.of_frame(
-        f"The {len(chosen)} rows whose cluster is least sure",
+        f"The {len(chosen)} rows whose cluster is least certain",
         frame,
         formats={**formats, "cluster": "d", "next": "d"},
         helps={
             "cluster": "the likeliest cluster of the row",
             "p(cluster)": "the probability that it is right, and its interval",
-            "next": "the cluster that is likeliest after it",
+            "next": "the second most likely cluster",
             "p(next)": "the probability of that one",
         },
         source="mixtures.responsibilities of the sample",

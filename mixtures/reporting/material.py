@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import xarray as xr
 
@@ -13,6 +14,7 @@ from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
+from mixtures.trees import feature_dims
 
 __all__ = ["Material", "Pictured"]
 
@@ -42,7 +44,7 @@ class Material:
     def spec(self) -> Mixture | None:
         """The resolved model, with its columns in the order of the data; None for a user's own."""
         spec = self.cc.mode.spec
-        return None if spec is None else replace(spec, features=None)
+        return None if spec is None else spec.unnamed
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -58,21 +60,28 @@ class Material:
     def pictured(self) -> Pictured:
         """Fits and data under short names."""
         short = short_names(self.features)
+        new = dict(zip(self.features, short, strict=True))
         cc = self.cc
         return Pictured(
             None if self.data is None else replace(self.data, features=short),
-            None if cc.em is None else replace(cc.em, features=short),
-            replace(cc.mode, coords={**cc.mode.coords, "feature": short, "feature_bis": short}),
-            None if cc.posterior is None else _renamed(cc.posterior, short),
+            None if cc.em is None else replace(cc.em, features=short, spec=cc.em.spec.unnamed),
+            replace(cc.mode, coords=_shortened(cc.mode.coords, new)),
+            None if cc.posterior is None else _renamed(cc.posterior, new),
         )
 
 
-def _renamed(tree: xr.DataTree, features: tuple[str, ...]) -> xr.DataTree:
+def _shortened(coords: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any]:
+    """Labels along the dims, those of features by other names."""
+    own = {dim: tuple(new[str(name)] for name in coords[dim]) for dim in feature_dims(coords)}
+    return {**coords, **own}
+
+
+def _renamed(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
     """Tree with other names of the features."""
 
     def rename(group: xr.Dataset) -> xr.Dataset:
-        own = [dim for dim in ("feature", "feature_bis") if dim in group.coords]
-        return group.assign_coords({dim: list(features) for dim in own})
+        own = [dim for dim in feature_dims(group.coords) if group[dim].dims == (dim,)]
+        return group.assign_coords({dim: [new[str(name)] for name in group[dim].values] for dim in own})
 
     groups = {name: rename(group.to_dataset()) for name, group in tree.children.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})

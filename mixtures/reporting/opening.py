@@ -2,10 +2,14 @@
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mixtures.data.known_labels import known_rows
+from mixtures.data.matching import columns_of
+from mixtures.data.patterns import patterns_of, seen_in
 from mixtures.data.table import Data
 from mixtures.distributions.declare import declare
 from mixtures.errors import IdentifiabilityWarning
@@ -27,7 +31,7 @@ def model_name(spec: Mixture | None) -> str:
     if spec is None:
         return "a model of your own"
     kind = getattr(spec, "covariance_type", None)
-    name = f"{type(spec.family).__name__} mixture with {spec.n_components} cluster"
+    name = f"{spec.family.title} mixture with {spec.n_components} cluster"
     return name + "s" * (spec.n_components > 1) + (f", {kind} covariance" if kind else "")
 
 
@@ -51,6 +55,10 @@ def _size(data: Data) -> str:
     return f"{data.n_rows:,} rows, {data.n_features:,} column{'s' * (data.n_features > 1)}"
 
 
+MOST_LEVELS = 12
+"""Levels of an item that the table of the data lists."""
+
+
 def data_section(material: Material) -> Section:
     """Show rows, columns, ranges, and the hash that identifies the data."""
     data, name = material.data, material.about.get("data", "")
@@ -66,30 +74,79 @@ def data_section(material: Material) -> Section:
         of = f" of {name}" if name else ""
         weighted = "" if data.weights is None else f" Their weights sum to {data.total:,g}."
         blocks += [
-            Paragraph(
-                f"{_size(data)}{of}. No cell is missing: rows with missing values are refused.{weighted}"
-            ),
-            _columns(data),
+            Paragraph(f"{_size(data)}{of}. {_what_is_missing(data)}{weighted}{_labelled(data)}"),
+            *_tables(data),
         ]
     if material.content_hash is not None:
         blocks.append(Paragraph(f"Content hash (SHA-256): {material.content_hash}", quiet=True))
     return Section("data", "Data", tuple(blocks))
 
 
-def _columns(data: Data) -> Table:
-    values = data.values
-    frame = pd.DataFrame(
-        {
-            "mean": values.mean(axis=0),
-            "sd": values.std(axis=0, ddof=1),
-            "lowest": values.min(axis=0),
-            "median": np.median(values, axis=0),
-            "highest": values.max(axis=0),
-            "different values": [len(np.unique(column)) for column in values.T],
-        },
-        index=pd.Index(data.features, name="column"),
+def _labelled(data: Data) -> str:
+    """How many rows have a known cluster."""
+    if data.labels is None:
+        return ""
+    return f" The clusters of {np.count_nonzero(known_rows(data.labels)):,} rows are known."
+
+
+def _what_is_missing(data: Data) -> str:
+    """How many cells are missing, in which patterns, and what that assumes."""
+    seen = seen_in(data)
+    if not seen.cells:
+        return "No cell is missing."
+    patterns = patterns_of(data.values)
+    complete = int(patterns.sizes[patterns.observed.all(axis=1)].sum())
+    empty = f" {seen.empty:,} have no observed cell." if seen.empty else ""
+    return (
+        f"{seen.cells:,} cells ({seen.share} of all) are missing, in {len(patterns):,} patterns of "
+        f"observed columns; {complete:,} rows are complete.{empty} Missing cells are integrated out, which "
+        "assumes that they are missing at random, given the observed cells."
     )
-    return Table.of_frame("Columns, in their own units", frame, formats={"different values": "d"})
+
+
+def _tables(data: Data) -> list[Block]:
+    """Ranges of the columns of numbers, and levels of those of categories."""
+    levels = data.levels or (None,) * data.n_features
+    numbers = [j for j, own in enumerate(levels) if own is None]
+    categories = [j for j, own in enumerate(levels) if own is not None]
+    each = ((_columns, numbers), (_levels, categories))
+    return [table(columns_of(data, places)) for table, places in each if places]
+
+
+def _columns(data: Data) -> Table:
+    columns = [column[~np.isnan(column)] for column in data.values.T]
+    figures: dict[str, Any] = {
+        "mean": [column.mean() for column in columns],
+        "sd": [column.std(ddof=1) if len(column) > 1 else np.nan for column in columns],
+        "lowest": [column.min() for column in columns],
+        "median": [np.median(column) for column in columns],
+        "highest": [column.max() for column in columns],
+        "different values": [len(np.unique(column)) for column in columns],
+    }
+    if data.has_missing:
+        figures["missing"] = [data.n_rows - len(column) for column in columns]
+    frame = pd.DataFrame(figures, index=pd.Index(data.features, name="column"))
+    whole: dict[str, str] = {name: "d" for name in ("different values", "missing") if name in figures}
+    return Table.of_frame("Columns, in their own units", frame, formats=whole)
+
+
+def _levels(data: Data) -> Table:
+    """How many cells every level has, item by item."""
+    rows = []
+    for feature, labels, column in zip(data.features, data.levels or (), data.values.T, strict=True):
+        labels = labels or ()
+        seen = column[~np.isnan(column)].astype(int)
+        counts = np.bincount(seen, minlength=len(labels))
+        shown = [f"{label}: {count:,}" for label, count in zip(labels, counts, strict=True)]
+        more = f", and {len(shown) - MOST_LEVELS} more" if len(shown) > MOST_LEVELS else ""
+        rows.append((feature, len(labels), ", ".join(shown[:MOST_LEVELS]) + more, data.n_rows - len(seen)))
+    frame = pd.DataFrame(rows, columns=["column", "number of levels", "rows of each level", "missing"])
+    frame = (
+        frame.set_index("column") if data.has_missing else frame.set_index("column").drop(columns="missing")
+    )
+    return Table.of_frame(
+        "Columns and their levels", frame, formats={"number of levels": "d", "missing": "d"}
+    )
 
 
 def model_section(material: Material) -> Section:
@@ -103,10 +160,12 @@ def model_section(material: Material) -> Section:
     flat = (
         "" if spec.prior is not None else " There is no prior: the mode is the maximum likelihood estimate."
     )
+    labelled = material.data is not None and material.data.labels is not None
+    where = " where it is not known" if labelled else ""
     blocks: list[Block] = [
         Paragraph(
             f"Every row comes from one of {k} hidden clusters, cluster k with probability alpha[k]. Within a "
-            f"cluster {words.components}. Which cluster a row comes from is summed out, so that the "
+            f"cluster {words.components}. Which cluster a row comes from is summed out{where}, so that the "
             f"{spec.parameter_count(d)} free parameters are all there is to estimate.{flat}"
         ),
         Formula(

@@ -17,6 +17,7 @@ from mixtures.agreement.crosscheck import crosscheck
 from mixtures.brief import on_a_page
 from mixtures.data.matching import matched, places
 from mixtures.data.reading import as_data
+from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import visible
@@ -30,7 +31,9 @@ from mixtures.reporting.doubts import (
 )
 from mixtures.reporting.findings import agreement_section, clusters_section, parameters_section, rows_section
 from mixtures.reporting.material import Material
+from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
+from mixtures.reporting.profiles import profiles_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
 from mixtures.results.selection import Selection
@@ -80,6 +83,8 @@ def report(
     path: str | PathLike[str] | None = None,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     title: str | None = None,
     selection: Selection | None = None,
     header: Header | None = None,
@@ -89,13 +94,13 @@ def report(
 ) -> Report:
     """Write the posterior uncertainty report of a mixture: one self-contained HTML file.
 
-    After the verdict it says what was modelled, whether EM, MAP and posterior agree,
+    After the verdict it says what the clusters are, what was modelled, whether EM, MAP and posterior agree,
     how certain the answer is, and what to distrust. The page loads nothing and runs
     only its own script, which sorts tables.
 
     Parameters
     ----------
-    result : Crosscheck, GMM or BMM
+    result : Crosscheck or Mixture
         What `crosscheck` returned; a model is crosschecked first.
     X : array_like or frame, shape (n, D), optional
         The data; columns are matched to those of the result by name. Without data, the
@@ -105,6 +110,10 @@ def report(
         The file to write, such as ``report.html``.
     weights : array_like, shape (n,), optional
         Frequency weights of the rows.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: those that the result was fitted with.
     title : str, optional
         Title of the page; by default the model and the name of the data.
     selection : Selection, optional
@@ -143,10 +152,7 @@ def report(
     if path is not None:
         check_writable(path)
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
-    data = None if X is None else as_data(X, weights)
-    if data is not None and isinstance(result, Crosscheck):
-        fitted = tuple(map(str, result.mode.coords.get("feature", ())))
-        data = replace(matched(data, fitted, X, whose="the result is"), features=fitted) if fitted else data
+    data = None if X is None else _data_of(result, X, weights, missing, labels)
     found = None if data is None else content_hash(data)
     if isinstance(result, Mixture):
         if data is None:
@@ -186,6 +192,19 @@ def report(
     if path is not None:
         page.save(path)
     return page
+
+
+def _data_of(result: Any, X: Any, weights: Any, missing: str | None, labels: Any) -> Data:
+    """The data, their columns in the order of the result's, and coded as it has them."""
+    spec = result.mode.spec if isinstance(result, Crosscheck) else result
+    if not isinstance(spec, Mixture):
+        spec = None
+    categories = False if spec is None else spec.categories
+    data = as_data(X, weights, missing=missing, labels=labels, categories=categories)
+    if isinstance(result, Crosscheck):
+        fitted = tuple(map(str, result.mode.coords.get("feature", ())))
+        data = replace(matched(data, fitted, X, whose="the result is"), features=fitted) if fitted else data
+    return spec.ordered(data, data) if categories and spec is not None else data
 
 
 def compared(headline: Headline, selection: Selection) -> Headline:
@@ -244,10 +263,12 @@ def reproduction_section(material: Material) -> Section:
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
+    profiles_section,
     data_section,
     model_section,
     agreement_section,
     parameters_section,
+    missing_section,
     clusters_section,
     rows_section,
     predictive_section,

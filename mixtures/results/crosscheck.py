@@ -48,6 +48,9 @@ class Crosscheck:
         an earlier version.
     status : Status
         Whether the posterior was drawn and judged completely.
+    from_cache : bool
+        Whether the program of PyMC's log density, made of its graph by an earlier process, was read
+        from the cache on disk (see ``MIXTURES_CACHE``).
     """
 
     table: pd.DataFrame
@@ -60,6 +63,7 @@ class Crosscheck:
     uncertainty: Uncertainty | None = None
     starts: Starts | None = None
     status: Status = Status.WHOLE
+    from_cache: bool = False
 
     def __repr__(self) -> str:
         """Show on one page what was found and whether it agrees."""

@@ -1,5 +1,6 @@
 """What `fit_em` returns: the fit and the record of its starts."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 else:
     xr = DeferredModule("xarray")
 
-__all__ = ["EMFit", "Restarts", "check_fit"]
+__all__ = ["SWAP", "EMFit", "Restarts", "check_fit"]
+
+SWAP = "random swap"
+"""The kind of a start made of the best fit before it, with one cluster put elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,9 @@ class Restarts:
 
     Attributes
     ----------
-    log_posterior : ndarray, shape (n_init,)
-        Objective each start reached; NaN where it collapsed.
+    log_posterior : ndarray, shape (n_starts,)
+        Objective each start reached; NaN where it collapsed. With many rows a start that ends low
+        on a sample of them goes no further, and this is the objective there.
     traces : tuple of ndarray
         Objective of each start, iteration by iteration.
     params : tuple of dict
@@ -37,6 +42,8 @@ class Restarts:
         Starts that collapsed, with the cluster and the reason.
     best : float
         The best objective known: that of the fit, which a different search may have found.
+    kinds : tuple of str
+        Kind of each start, such as "k-means" or "neighbourhoods".
     """
 
     log_posterior: Array
@@ -44,6 +51,7 @@ class Restarts:
     params: tuple[dict[str, Array], ...]
     collapsed: dict[int, str]
     best: float = np.nan
+    kinds: tuple[str, ...] = ()
 
     @property
     def order(self) -> np.ndarray:
@@ -52,15 +60,45 @@ class Restarts:
         return order[np.isfinite(self.log_posterior[order])]
 
     @property
+    def reached(self) -> np.ndarray:
+        """Which starts reached the best optimum known."""
+        best = np.fmax.reduce([self.best, *self.log_posterior])
+        return self.log_posterior > best - same_height(best)
+
+    @property
     def n_best(self) -> int:
         """Number of starts that reached the best optimum known."""
-        best = np.nanmax([self.best, *self.log_posterior])
-        return int(np.sum(self.log_posterior > best - same_height(best)))
+        return int(self.reached.sum())
+
+    @property
+    def by_kind(self) -> dict[str, tuple[int, int]]:
+        """How many starts of each kind reached the best optimum known, and how many were made."""
+        reached = Counter(kind for kind, at in zip(self.kinds, self.reached, strict=False) if at)
+        return {kind: (reached[kind], made) for kind, made in Counter(self.kinds).items()}
+
+    @property
+    def kinds_reached(self) -> set[str]:
+        """Kinds of starts that reached the best optimum known, but for swaps, which begin near it."""
+        return {kind for kind, (n, _) in self.by_kind.items() if n} - {SWAP}
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether starts of more than one kind reached the best optimum known, swaps left out.
+
+        Swaps begin at the best fit before them: they can refute it, and be no evidence for it.
+        """
+        return len(self.kinds_reached) > 1
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether starts of several kinds were made and those that reached the best optimum are of one."""
+        return len({*self.kinds} - {SWAP}) > 1 and not self.confirmed
 
     def __str__(self) -> str:
         """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
         text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
-        return text + (f", {len(self.collapsed)} collapsed" if self.collapsed else "")
+        text += f", {len(self.collapsed)} collapsed" if self.collapsed else ""
+        return text + (", unconfirmed by starts of another kind" if self.unconfirmed and self.n_best else "")
 
     def __repr__(self) -> str:
         """Word the record, and how far apart the starts ended."""
@@ -75,7 +113,7 @@ class EMFit:
 
     Attributes
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The resolved model.
     params : dict of ndarray
         alpha (K,) and the family's: mu (K, D) with Sigma or sigma2, or p (K, D).
@@ -137,13 +175,14 @@ class EMFit:
         """One-draw tree with named dims, so that ArviZ plots EM beside MAP and posterior."""
         from mixtures.trees import point_tree  # xarray, only now
 
-        return point_tree(self.params, self.spec.dims, self.features)
+        return point_tree(self.params, self.spec.dims, self.features, self.spec.coords(self.features))
 
 
 def check_fit(em: EMFit, spec: Mixture) -> Mixture:
     """Return the model with its columns in the order of the fit; refuse a fit of another model."""
     check_kind(EMFit, "what fit_em returned", em=em)
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    spec = spec.like(em.spec)
     found, own = ({name: x.shape for name, x in em.params.items()}, spec.shapes(len(em.features)))
     if found != own or type(em.spec) is not type(spec):
         shapes = [", ".join(f"{name} {shape}" for name, shape in of.items()) for of in (found, own)]

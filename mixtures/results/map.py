@@ -23,7 +23,7 @@ class MAPFit:
 
     Attributes
     ----------
-    spec : GMM, BMM or None
+    spec : Mixture or None
         The resolved model; None for a user's own.
     params : dict of ndarray
         Free variables at the mode, and deterministics of a user's model.

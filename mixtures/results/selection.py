@@ -60,9 +60,10 @@ class Selection:
     ----------
     table : pandas.DataFrame
         One row per K: ``log_likelihood``, ``n_parameters``; ``aic``, ``bic``,
-        ``icl`` (lower is better); ``elpd_loo`` with its standard error,
+        ``icl``, ``caic``, ``sabic`` (lower is better); ``elpd_loo`` with its standard error,
         ``p_loo`` and the number of rows whose Pareto k is not good, and
-        ``log_evidence`` with its standard error (higher is better); how many of
+        ``log_evidence`` with its standard error (higher is better); ``lr`` and ``blrt_p`` of the
+        bootstrap likelihood-ratio test against K - 1 clusters; how many of
         ``n_init`` restarts reached the answer (``n_best``), and ``notes``. What
         was not requested has no column; what could not be computed is NaN.
     fits : dict of int to EMFit
@@ -108,9 +109,11 @@ class Selection:
     def __repr__(self) -> str:
         """Show on one page which K to use and why."""
         take = "no recommendation" if self.recommended is None else f"take K = {self.recommended}"
+        table = self.table.drop(columns="notes")
+        table = table.round({name: 4 if name == "blrt_p" else 2 for name in table})
         return on_a_page(
             f"Selection: {take} ({self.rule})",
-            table_head(self.table.drop(columns="notes").round(2), digits=8),
+            table_head(table, digits=8),
             noted(self.notes),
         )
 

@@ -81,20 +81,26 @@ class Starts:
     em, map : tuple of int
         Starts of EM and of MAP that reached it, and how many were made; (0, 0) if
         none was made.
+    kinds : tuple of str or None
+        Kinds of starts, of EM or of MAP, that reached it; None where all are of one kind,
+        as in a user's own model, and in files of version 0.1.
     """
 
     em: tuple[int, int]
     map: tuple[int, int]
+    kinds: tuple[str, ...] | None = None
 
     @property
     def confirmed(self) -> bool:
-        """Whether MAP reached it, and so did a start other than the one that found it."""
-        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2
+        """Whether MAP reached it, and so did other starts than the one that found it, of several kinds."""
+        alone = self.kinds is not None and len(self.kinds) < 2
+        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2 and not alone
 
     def __str__(self) -> str:
         """Word the counts: "EM 9 of 10, MAP 10 of 10"."""
-        kinds = {"EM": self.em, "MAP": self.map}
-        return ", ".join(f"{name} {n} of {total}" for name, (n, total) in kinds.items() if total)
+        counts = {"EM": self.em, "MAP": self.map}
+        text = ", ".join(f"{name} {n} of {total}" for name, (n, total) in counts.items() if total)
+        return text + (f", all of one kind: {self.kinds[0]}" if self.kinds and not self.kinds[1:] else "")
 
 
 @dataclass(frozen=True)

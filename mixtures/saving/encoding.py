@@ -7,7 +7,7 @@ of models and priors, which are looked up among the subclasses of `Mixture` and
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -353,6 +353,7 @@ CODECS: Mapping[Any, Codec] = {
     ArrayLike: ARRAY,
     Any: Codec(_write_labels, _read_labels),
     tuple: Codec(_write_tuple, _read_tuple),
+    Collection: Codec(_write_tuple, _read_tuple),
     dict: MAPPING,
     Mapping: MAPPING,
     UnionType: OPTIONAL,

@@ -12,6 +12,7 @@ import io
 import math
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mixtures.errors import InputError
@@ -139,12 +140,13 @@ class _Inspection:
 
     def strings(self, item: Any) -> None:
         """Measure strings, few enough at a time that even the longest fit in memory."""
-        if item.ndim > 1:
-            raise self.refuse(item, "is a table of strings")
+        if item.ndim > 2:
+            raise self.refuse(item, "is an array of strings with many dims")
         step = max(1, TEXT_ROOM // self.size)
-        for first in range(0, item.size, step):
-            block = item[first : first + step] if item.ndim else [item[()]]
-            self.spend(item, sum(len(text) for text in block))
+        for row in np.ndindex(item.shape[:-1]):
+            for first in range(0, item.shape[-1] if item.ndim else 1, step):
+                block = item[(*row, slice(first, first + step))] if item.ndim else [item[()]]
+                self.spend(item, sum(len(text) for text in block))
 
     def attributes(self, item: Any) -> None:
         """Check attributes: numbers, a few strings, and netCDF's own references."""

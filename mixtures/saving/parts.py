@@ -15,7 +15,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.selection.criteria import CRITERIA, best_by, criteria_table
+from mixtures.selection.criteria import CRITERIA, TEST, best_by, criteria_table
 
 __all__ = ["check_parts"]
 
@@ -28,6 +28,7 @@ def check_parts(result: Any, where: str) -> None:
 def _check_em(em: EMFit, where: str) -> None:
     _check_spec(em.spec, em.features, em.params, where)
     starts = {len(em.restarts.log_posterior), len(em.restarts.traces), len(em.restarts.params)}
+    starts |= {len(em.restarts.kinds)} if em.restarts.kinds else set()
     if len(starts) > 1 or em.restarts.log_posterior.ndim != 1:
         raise InputError(f"{where}.restarts has lists of different lengths")
     for i, params in enumerate(em.restarts.params):
@@ -91,7 +92,7 @@ def _check_selection(selection: Selection, where: str) -> None:
 
 def _check_criteria_table(table: pd.DataFrame, criteria: tuple[str, ...], where: str) -> None:
     """Refuse a table that `select` would not make."""
-    expected = criteria_table({1: {"notes": ""}}, criteria)
+    expected = criteria_table({1: {"notes": ""}}, criteria, tested=TEST[-1] in table)
     if list(table.columns) != list(expected.columns):
         raise InputError(f"{where} has columns {list(table.columns)}, not {list(expected.columns)}")
     if wrong := [name for name in table if table[name].dtype != expected[name].dtype]:

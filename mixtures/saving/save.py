@@ -91,6 +91,7 @@ def save(
     *,
     X: Any = None,
     weights: Any = None,
+    labels: Any = None,
     about: Mapping[str, str] | None = None,
 ) -> None:
     """Save a result in one file, which replaces an older one only when it is complete.
@@ -107,6 +108,8 @@ def save(
         The data, whose content hash is saved with the result; the data are not.
     weights : array_like, shape (n,), optional
         Their weights.
+    labels : array_like, shape (n,), optional
+        Known clusters of their rows, as in `fit_em`.
     about : dict of str, optional
         Anything else to save with it, such as the seed or a title.
 
@@ -141,7 +144,7 @@ def save(
         return name
 
     body = encode(result, RESULTS[kind], keep)
-    found = None if X is None else content_hash(X, weights)
+    found = None if X is None else content_hash(X, weights, labels=labels)
     header = Header(kind, versions(), found, dict(about or {}))
     document = {
         "format": FORMAT,

@@ -9,8 +9,8 @@ import numpy as np
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
-from mixtures.clusters.rules import match_params
-from mixtures.density.compiled import CompiledModel
+from mixtures.clusters.rules import Anchors, match_params
+from mixtures.density.density import Density
 from mixtures.em.fit import fit_em
 from mixtures.families.gaussian import GMM
 from mixtures.families.mixture import Mixture
@@ -67,19 +67,25 @@ class _Labellings:
     of S it integrates to |S| / K! of the marginal likelihood. To draw from it there,
     any draw is aligned and then relabelled by a random member of S. Relabelling
     preserves volume in alpha, mu, Sigma and p, but not in unconstrained coordinates,
-    so densities are compared over the former.
+    so densities are compared over the former. Anchored clusters, which have labelled
+    rows, keep their labels: K counts the others.
     """
 
-    def __init__(self, compiled: CompiledModel, spec: Mixture, pivot: Mapping[str, Array]) -> None:
-        self.compiled, self.spec, self.pivot = compiled, spec, pivot
-        k = spec.n_components
+    def __init__(
+        self, compiled: Density, spec: Mixture, pivot: Mapping[str, Array], anchored: Anchors = ()
+    ) -> None:
+        self.compiled, self.spec, self.pivot, self.anchored = compiled, spec, pivot, anchored
+        free = np.setdiff1d(np.arange(spec.n_components), anchored)
+        self.n_free = k = len(free)
         if k <= ALL_LABELLINGS:
-            self.orders = np.array(list(permutations(range(k))))
+            among = np.array(list(permutations(range(k))), dtype=np.intp)
         else:  # the neighbouring regions that a Gaussian overlaps
             swaps = [np.arange(k) for _ in range(k * (k - 1) // 2 + 1)]
             for order, pair in zip(swaps[1:], combinations(range(k), 2), strict=True):
                 order[list(pair)] = pair[::-1]
-            self.orders = np.array(swaps)
+            among = np.array(swaps)
+        self.orders = np.tile(np.arange(spec.n_components), (len(among), 1))
+        self.orders[:, free] = free[among]
 
     def relabelled(self, params: Mapping[str, Array], order: np.ndarray) -> dict[str, Array]:
         """Return parameters (N, ...) with clusters in the order (N, K) or (K,)."""
@@ -108,7 +114,7 @@ class _Labellings:
             logs.append(proposal.log_density(x) - self.compiled.constrain_with_jacobian(x)[1])
         log_proposal = logsumexp(logs, axis=0) - np.log(len(self.orders))
         log_target = self.compiled.log_densities(x)  # the same in every labelling
-        images = factorial(self.spec.n_components)
+        images = factorial(self.n_free)
         if len(self.orders) < images:
             # a draw's order is the inverse of the labelling it lies in; the set holds every inverse
             inside = (self._order(params)[:, None, :] == self.orders).all(axis=-1).any(axis=-1)
@@ -120,6 +126,7 @@ class _Labellings:
             self.spec.family,
             {name: params[name] for name in self.spec.dims},
             {name: self.pivot[name][None] for name in self.spec.dims},
+            self.anchored,
         )
 
 
@@ -127,7 +134,11 @@ class _Labellings:
 
 
 def bridge_sampling(
-    compiled: CompiledModel, spec: Mixture, draws: Mapping[str, Array], rng: np.random.Generator
+    compiled: Density,
+    spec: Mixture,
+    draws: Mapping[str, Array],
+    rng: np.random.Generator,
+    anchored: Anchors = (),
 ) -> Evidence:
     """Fit the proposal to the first half of every chain and use the second half for the bridge."""
     half = draws["alpha"].shape[1] // 2
@@ -135,7 +146,7 @@ def bridge_sampling(
     second = {name: x[:, half:].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
     x = compiled.unconstrain_draws({name: v[None] for name, v in first.items()})[0]
     best = int(np.argmax(compiled.log_densities(x)))
-    labellings = _Labellings(compiled, spec, {name: v[best] for name, v in first.items()})
+    labellings = _Labellings(compiled, spec, {name: v[best] for name, v in first.items()}, anchored)
     proposal = _Proposal.fitted(compiled.unconstrain_draws(_leading(labellings.aligned(first)))[0], rng)
 
     chains = draws["alpha"].shape[0]

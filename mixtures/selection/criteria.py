@@ -12,16 +12,23 @@ from mixtures.tolerances import TOLERANCES
 __all__ = [
     "COLUMNS",
     "CRITERIA",
+    "DEFAULT",
     "HIGHER_IS_BETTER",
     "POINT",
     "SAMPLED",
+    "TEST",
     "best_by",
     "criteria_table",
     "recommend",
     "remarks",
 ]
 
-POINT, SAMPLED = ("aic", "bic", "icl"), ("loo", "evidence")
+DEFAULT = ("aic", "bic", "icl")
+"""Criteria that `select` computes unless told otherwise."""
+
+
+POINT, SAMPLED = (*DEFAULT, "caic", "sabic"), ("loo", "evidence")
+"""Criteria from EM's fit alone, and those that need draws."""
 
 
 CRITERIA = (*POINT, *SAMPLED)
@@ -32,18 +39,26 @@ COLUMNS = {
     "aic": ("aic",),
     "bic": ("bic",),
     "icl": ("icl",),
+    "caic": ("caic",),
+    "sabic": ("sabic",),
     "loo": ("elpd_loo", "elpd_loo_se", "p_loo", "bad_pareto_k"),
     "evidence": ("log_evidence", "log_evidence_se"),
 }
 """Columns of the table by criterion; the first one is compared."""
 
 
-HIGHER_IS_BETTER = {"aic": False, "bic": False, "icl": False, "loo": True, "evidence": True}
+HIGHER_IS_BETTER = {name: name in SAMPLED for name in CRITERIA}
 
 
-def criteria_table(rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, ...]) -> pd.DataFrame:
-    """One row per K, with the columns of the requested criteria."""
-    own = [column for name in criteria for column in COLUMNS[name]]
+TEST = ("lr", "blrt_p")
+"""Columns of the likelihood-ratio test of K against K - 1 clusters."""
+
+
+def criteria_table(
+    rows: Mapping[int, Mapping[str, Any]], criteria: tuple[str, ...], *, tested: bool = False
+) -> pd.DataFrame:
+    """One row per K, with the columns of the requested criteria, and of the test if there was one."""
+    own = [*(column for name in criteria for column in COLUMNS[name]), *(TEST if tested else ())]
     columns = ["log_likelihood", "n_parameters", *own, "n_best", "n_init", "notes"]
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
     table.index.name = "n_components"
@@ -108,8 +123,8 @@ def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
     informed = any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs)
     if informed and set(criteria) & set(POINT):
         notes.append(
-            "the fits are posterior modes: AIC, BIC and ICL take the likelihood there (Fraley and Raftery "
-            "2007), not at its maximum; use prior=None for the maximum"
+            "the fits are posterior modes: AIC, BIC and their kin take the likelihood there (Fraley and "
+            "Raftery 2007), not at its maximum; use prior=None for the maximum"
         )
     if "evidence" in criteria and any(spec.prior != specs[0].prior for spec in specs[1:]):
         notes.append(

@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_whole, generator
+from mixtures.clusters.labelled import anchored_of
+from mixtures.data.known_labels import anchored_clusters
 from mixtures.draws import of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
@@ -31,6 +33,8 @@ def marginal_likelihood(
     X: Any,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     tree: xr.DataTree | None = None,
     method: str = "bridge",
     runs: int = 4,
@@ -50,13 +54,17 @@ def marginal_likelihood(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model. A "default" prior is made from the data and depends on K, so the
         marginal likelihoods of several K compare models together with their priors.
     X : array_like or frame, shape (n, D)
         The data.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: the evidence is that of the rows and these labels.
     tree : xarray.DataTree, optional
         Posterior sample of the same model and data, for ``"bridge"``; drawn by
         default. Columns are matched to its features by name.
@@ -105,19 +113,25 @@ def marginal_likelihood(
             "use prior='default' or state a prior"
         )
     if tree is not None:
-        spec, X, tree = of_sample(spec, X, tree, weights)
-        weights = None
-    target = mixture_target(spec, X, weights)
+        spec, X, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
+        weights = labels = None
+    target = mixture_target(spec, X, weights, missing=missing, labels=labels)
+    if tree is not None and set(anchored_of(tree)) != set(anchored_clusters(target.data)):
+        raise InputError("the sample was drawn with other labels than these: pass the same labels=")
     from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
     from mixtures.selection.bridge import bridge_sampling
-    from mixtures.selection.smc import smc_log_evidence
 
     if method == "smc":
-        logs = smc_log_evidence(target.compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
-        return _of_runs(logs)
+        from mixtures.selection.smc import smc_log_evidence
+
+        compiled = target.compiled.built
+        return _of_runs(
+            smc_log_evidence(compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
+        )
     if tree is None:
         tree = complete(draw(target, Chains(progressbar=progressbar), rng, log_likelihood=False))
-    return bridge_sampling(target.compiled, target.spec, _draws(tree, target.spec), rng)
+    draws, anchored = _draws(tree, target.spec), anchored_clusters(target.data)
+    return bridge_sampling(target.compiled, target.spec, draws, rng, anchored)
 
 
 METHODS = ("bridge", "smc")

@@ -11,7 +11,7 @@ from mixtures.diagnostics.diagnose import label_free
 from mixtures.diagnostics.mixing import summarise
 from mixtures.draws import checked_draws, of_sample
 from mixtures.errors import InputError
-from mixtures.families.assignment import refuse_unassigned, share_out
+from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.results.selection import OccupiedClusters
 from mixtures.results.verdict import Check, Verdict
@@ -26,6 +26,8 @@ def occupied_clusters(
     X: Any,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
 ) -> OccupiedClusters:
     """Count the clusters that hold rows in every posterior draw of an overfitted mixture.
@@ -38,13 +40,18 @@ def occupied_clusters(
     Parameters
     ----------
     tree : xarray.DataTree
-        Posterior sample of the model; labels do not matter.
-    spec : GMM or BMM
+        Posterior sample of the model; it need not be aligned, unless labels of rows are known.
+    spec : Mixture
         The model; its number of clusters is an upper bound.
     X : array_like or frame, shape (n, D)
         The data that were fitted; columns are matched to the sample's by name.
     weights : array_like of int, shape (n,), optional
         Frequency weights, whole numbers.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`: a labelled row is in its cluster, in every draw. The sample
+        must be one that was drawn with labels, or aligned.
     random_seed : int or numpy.random.Generator, optional
         Seed of the random assignment.
 
@@ -72,7 +79,7 @@ def occupied_clusters(
     >>> mx.occupied_clusters(tree, spec, X, random_seed=1).most_probable
     2
     """
-    spec, data, tree = of_sample(spec, X, tree, weights)
+    spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
     posterior, k = tree["posterior"], spec.n_components
     counts = np.ones(data.n_rows) if data.weights is None else data.weights
     if (counts != np.round(counts)).any():
@@ -81,8 +88,7 @@ def occupied_clusters(
     numbers = np.empty(len(draws["alpha"]), dtype=int)
     for s in range(len(numbers)):
         joint = spec.log_joint({name: x[s] for name, x in draws.items()})(data.values.T)
-        r = share_out(joint)
-        refuse_unassigned(data, r, joint)
+        r = assigned(data, joint)
         dealt = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
         numbers[s] = np.count_nonzero(dealt.any(axis=0))
     by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])

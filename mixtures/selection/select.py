@@ -4,15 +4,14 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from operator import index
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy.special import log_softmax
 
-from mixtures.arguments import check_kind, check_whole, generator
-from mixtures.data.reading import as_data
+from mixtures.arguments import check_whole, generator
+from mixtures.data.known_labels import anchored_clusters, known_rows, order_by_size
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
 from mixtures.em.starts import split_starts
@@ -20,14 +19,22 @@ from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.interrupts import INTERRUPTED, Status, complete
-from mixtures.messages import did_you_mean
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import MixtureTarget
 from mixtures.progress import track
 from mixtures.results.em import EMFit
 from mixtures.results.selection import Selection
-from mixtures.selection.criteria import CRITERIA, POINT, SAMPLED, best_by, criteria_table, recommend, remarks
-from mixtures.selection.evidence import FEWEST_DRAWS, marginal_likelihood
+from mixtures.selection.blrt import RatioTest
+from mixtures.selection.checking import check_comparison, check_fits, check_numbers
+from mixtures.selection.criteria import (
+    DEFAULT,
+    SAMPLED,
+    best_by,
+    criteria_table,
+    recommend,
+    remarks,
+)
+from mixtures.selection.evidence import marginal_likelihood
 from mixtures.selection.skewness import skewness_note
 from mixtures.tolerances import TOLERANCES, same_height
 
@@ -40,12 +47,15 @@ def select(
     n_components: Iterable[int] = range(1, 7),
     *,
     weights: Any = None,
-    criteria: Iterable[str] | str = POINT,
+    missing: str | None = None,
+    labels: Any = None,
+    criteria: Iterable[str] | str = DEFAULT,
     n_init: int = 10,
     draws: int = 1000,
     tune: int = 500,
     chains: int = 4,
     fits: Mapping[int, EMFit] | None = None,
+    blrt: int | None = None,
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
 ) -> Selection:
@@ -57,8 +67,10 @@ def select(
         AIC = -2 log L + 2 p
         BIC = -2 log L + p log n
         ICL = BIC - 2 sum_i log r_i,z(i),   z(i) the most probable cluster of row i
+        CAIC = -2 log L + p (log n + 1)
+        SABIC = -2 log L + p log((n + 2) / 24)
 
-    Lower is better. These three take seconds. For ``"loo"`` (expected log predictive
+    Lower is better. These take seconds. For ``"loo"`` (expected log predictive
     density of a row left out, hidden clusters summed out) and ``"evidence"`` (log
     marginal likelihood) higher is better; they sample from the posterior of every K,
     which takes tens of seconds.
@@ -69,7 +81,7 @@ def select(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model; its own ``n_components`` is ignored. A "default" prior is resolved
         again for every K.
     X : array_like or frame, shape (n, D)
@@ -78,7 +90,12 @@ def select(
         Numbers of clusters K.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
-    criteria : iterable of {"aic", "bic", "icl", "loo", "evidence"} or "all"
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`. A number of clusters that lacks one of the labels is not
+        fitted. All criteria are those of the rows and these labels.
+    criteria : iterable of {"aic", "bic", "icl", "caic", "sabic", "loo", "evidence"} or "all"
         What to compute; ``("aic", "bic", "icl")`` by default.
     n_init : int, default 10
         Starts of EM, in addition to the splits.
@@ -87,6 +104,12 @@ def select(
     fits : dict of int to EMFit, optional
         Known fits of the same model and data by K, such as ``{3: cc.em}`` of a
         crosscheck: such a fit is used for its K if no start does better.
+    blrt : int, optional
+        Simulated data sets of a bootstrap likelihood-ratio test of every K against K - 1, such as 200:
+        ``lr`` is twice the difference of the log-likelihoods and ``blrt_p`` the share of data sets
+        simulated from the fit with K - 1 clusters, the data themselves counted in, in which it is as
+        large. A small p speaks for K clusters. It informs and does not change the recommendation.
+        Each data set is fitted twice, which takes about as long as one start of EM and K splits.
     random_seed : int or numpy.random.Generator, optional
         Seed of everything.
     progressbar : bool, default True
@@ -111,10 +134,11 @@ def select(
     References
     ----------
     Fraley and Raftery (2007), *Journal of Classification* 24 (BIC at the mode);
-    Biernacki, Celeux and Govaert (2000), *IEEE PAMI* 22 (ICL); Vehtari, Gelman
+    Biernacki, Celeux and Govaert (2000), *IEEE PAMI* 22 (ICL); Bozdogan (1987),
+    *Psychometrika* 52 (CAIC); Sclove (1987), *Psychometrika* 52 (SABIC); Vehtari, Gelman
     and Gabry (2017), *Statistics and Computing* 27 (LOO); Frühwirth-Schnatter
     (2004), *Econometrics Journal* 7 (evidence); Kass and Raftery (1995), *JASA*
-    90 (what its differences mean).
+    90 (what its differences mean); McLachlan (1987), *Applied Statistics* 36 (``blrt``).
 
     Examples
     --------
@@ -124,15 +148,16 @@ def select(
     >>> selection.recommended
     2
     >>> selection.table["bic"].round(1).tolist()
-    [2607.8, 2322.7, 2339.7]
+    [2607.8, 2322.7, 2341.5]
     """
-    ks = _check_numbers(n_components)
+    ks = check_numbers(n_components)
     how = Chains(draws=draws, tune=tune, chains=chains, progressbar=False)
-    check_whole(1, n_init=n_init)
-    asked, data = check_comparison(spec, X, criteria, draws, weights)
+    check_whole(1, n_init=n_init, **({} if blrt is None else {"blrt": blrt}))
+    asked, data = check_comparison(spec, X, criteria, draws, weights, missing=missing, labels=labels)
     rng = generator(random_seed)
-    known = _check_fits(fits or {}, spec, data)
-    run = _Run(spec, data, asked, n_init, how, rng, known)
+    known = check_fits(fits or {}, spec, data)
+    test = None if blrt is None else RatioTest(data, blrt, rng.spawn(1)[0], progressbar)
+    run = _Run(spec, data, asked, n_init, how, rng, known, test)
     rows: dict[int, dict[str, Any]] = {}
     notes, status = [], Status.WHOLE
     try:
@@ -143,7 +168,7 @@ def select(
             raise
         status = Status.INTERRUPTED
         notes.append(f"{INTERRUPTED}: of K = {', '.join(map(str, ks))} only those in the table were done")
-    table = criteria_table(rows, asked)
+    table = criteria_table(rows, asked, tested=blrt is not None)
     best = {name: found for name in asked if (found := best_by(table, name)) is not None}
     recommended, rule = recommend(table, best)
     notes += remarks(run.fits, asked)
@@ -152,60 +177,6 @@ def select(
         skewed = skewness_note(spec, data, by_bic, float(table.loc[by_bic, "bic"]), rng)
         notes += [skewed] if skewed else []
     return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes), status)
-
-
-def check_comparison(
-    spec: Mixture, X: Any, criteria: Iterable[str] | str, draws: int, weights: Any = None
-) -> tuple[tuple[str, ...], Data]:
-    """Check the criteria and data of a comparison before anything is fitted."""
-    asked = _check_criteria(criteria)
-    check_kind(Mixture, "a GMM or BMM", spec=spec)
-    if "evidence" in asked and draws < FEWEST_DRAWS:
-        raise InputError(f"evidence needs at least draws={FEWEST_DRAWS} per chain, got {draws}")
-    data = spec.ordered(as_data(X, weights), X)
-    _check_fitting(spec, data, asked)
-    return asked, data
-
-
-def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
-    names = CRITERIA if criteria == "all" else (criteria,) if isinstance(criteria, str) else tuple(criteria)
-    for name in names:
-        if name not in CRITERIA:
-            hint = did_you_mean(str(name), CRITERIA)
-            raise InputError(f"criterion {name!r} is not one of {', '.join(CRITERIA)}, or 'all'{hint}")
-    if not names:
-        raise InputError(f"no criteria; give some of {', '.join(CRITERIA)}")
-    return tuple(name for name in CRITERIA if name in names)
-
-
-def _check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
-    try:
-        ks = tuple(sorted({index(k) for k in n_components}))
-    except TypeError as error:
-        raise InputError(f"n_components must be whole numbers such as range(1, 7): {error}") from error
-    if not ks or ks[0] < 1:
-        raise InputError(f"n_components must be at least 1, got {list(ks)}")
-    return ks
-
-
-def _check_fits(fits: Mapping[int, EMFit], spec: Mixture, data: Data) -> Mapping[int, EMFit]:
-    for k, em in fits.items():
-        check_kind(EMFit, "a fit of fit_em", fits=em)
-        if em.spec != resolve(replace(spec, n_components=k), data) or em.features != data.features:
-            raise InputError(f"the fit of K = {k} in fits is of another model or other data; leave it out")
-    return fits
-
-
-def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None:
-    resolve(replace(spec, n_components=1), data).check_mode()
-    sampled = [name for name in criteria if name in SAMPLED]
-    if sampled and spec.prior is None and not spec.family.flat_is_proper:
-        raise InputError(
-            f"prior=None leaves the posterior of a {type(spec).__name__} improper, so there is no "
-            f"{' or '.join(sampled)}: use prior='default', or leave them out of criteria"
-        )
-    if "loo" in criteria and data.weights is not None and (data.weights != 1).any():
-        raise InputError("LOO leaves out single rows and does not go with weights; leave it out of criteria")
 
 
 @dataclass(frozen=True)
@@ -219,6 +190,7 @@ class _Run:
     how: Chains
     rng: np.random.Generator
     known: Mapping[int, EMFit]
+    test: RatioTest | None = None
     fits: dict[int, EMFit] = field(default_factory=dict)
     samples: dict[int, xr.DataTree] = field(default_factory=dict)
 
@@ -231,9 +203,13 @@ class _Run:
         self.fits[k] = em
         p, n = em.spec.parameter_count(self.data.n_features), self.data.total
         figures: dict[str, Any] = {"log_likelihood": em.log_likelihood, "n_parameters": p}
-        figures |= {"aic": -2 * em.log_likelihood + 2 * p, "bic": -2 * em.log_likelihood + p * np.log(n)}
+        per_parameter = {"aic": 2, "bic": np.log(n), "caic": np.log(n) + 1, "sabic": np.log((n + 2) / 24)}
+        figures |= {name: -2 * em.log_likelihood + p * each for name, each in per_parameter.items()}
         figures["icl"] = figures["bic"] - 2 * _log_assigned(em, self.data)
         figures |= {"n_best": em.restarts.n_best, "n_init": len(em.restarts.log_posterior)}
+        if self.test is not None and k - 1 in self.fits:
+            tested, doubts = self.test.of(self.fits[k - 1], em)
+            figures, notes = figures | tested, notes + doubts
         if set(self.criteria) & set(SAMPLED):
             try:
                 sampled, doubts = self._sampled(em)
@@ -254,18 +230,21 @@ class _Run:
         spec = resolve(replace(self.spec, n_components=k), self.data)
         fewer = self.fits.get(k - 1)
         try:
-            em = complete(
-                fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng, accelerate="squarem")
-            )
+            em = complete(fit_em(spec, self.data, n_init=self.n_init, random_seed=self.rng))
         except CollapseError as error:
             found = self._from_splits(spec, fewer, floor=False)
             if found is None:
                 raise
             return found, [*_fit_notes(found), f"only a split of K = {k - 1} was fitted: {error}"]
         found = self._from_splits(spec, fewer, floor=True)
-        if found is None or found.log_posterior <= em.log_posterior:
+        above = -np.inf if found is None else found.log_posterior - em.log_posterior
+        if found is None or above < -same_height(em.log_posterior):
+            alone = (
+                ["the optimum is unconfirmed by starts of another kind"] if em.restarts.unconfirmed else []
+            )
+            return em, [*_fit_notes(em), *alone]
+        if above <= 0:
             return em, _fit_notes(em)
-        above = found.log_posterior - em.log_posterior
         found = replace(found, restarts=replace(em.restarts, best=found.log_posterior))
         if above <= same_height(em.log_posterior):
             return found, _fit_notes(found)
@@ -279,17 +258,18 @@ class _Run:
         starts = split_starts(spec, fewer.params, self.data, self.rng)
         for start in islice(starts, 0 if floor else 1, None):
             try:
-                em = complete(fit_em(spec, self.data, start=start, tol=loose, accelerate="squarem"))
+                em = complete(fit_em(spec, self.data, start=start, tol=loose))
             except CollapseError:
                 continue
             best = em if best is None or em.log_posterior > best.log_posterior else best
         if best is None:
             return None
         try:
-            best = complete(fit_em(spec, self.data, start=best.params, accelerate="squarem"))
+            best = complete(fit_em(spec, self.data, start=best.params))
         except CollapseError:
             return None
-        return replace(best, params=spec.relabel(best.params, np.argsort(-best.params["alpha"])))
+        order = order_by_size(best.params["alpha"], anchored_clusters(self.data))
+        return replace(best, params=spec.relabel(best.params, order))
 
     def _sampled(self, em: EMFit) -> tuple[dict[str, float], list[str]]:
         """Criteria that need a posterior sample."""
@@ -325,13 +305,15 @@ def _fit_notes(em: EMFit) -> list[str]:
 
 
 def _log_assigned(em: EMFit, data: Data) -> float:
-    """Sum over rows of the log probability of their most probable cluster."""
+    """Sum over rows of the log probability of their most probable cluster; 0 for labelled rows."""
     log_r = np.concatenate(
         [
             log_softmax(em.spec.log_joint(em.params)(block.T), axis=0).max(axis=0)
             for _, block in data.blocks(65_536)
         ]
     )
+    if data.labels is not None:
+        log_r[known_rows(data.labels)] = 0
     return float(log_r.sum() if data.weights is None else data.weights @ log_r)
 
 

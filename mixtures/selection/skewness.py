@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
+from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
 from mixtures.errors import CollapseError
@@ -29,7 +30,7 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model that was compared; only a GMM can split skewed clusters.
     data : Data
         The rows.
@@ -43,14 +44,15 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
     Returns
     -------
     str
-        The note; empty if skewness is not the reason.
+        The note; empty if skewness is not the reason, or cells are missing.
 
     References
     ----------
     Box and Cox (1964), *JRSS B* 26; Yeo and Johnson (2000), *Biometrika* 87; Lo and Gottardo (2012),
     *Statistics and Computing* 22 (mixtures after a transformation).
     """
-    if not isinstance(spec, GMM) or k < 2 or (data.weights is not None and (data.weights != 1).any()):
+    weighted = data.weights is not None and (data.weights != 1).any()
+    if not isinstance(spec, GMM) or k < 2 or weighted or data.has_missing:
         return ""
     skewed = np.flatnonzero(np.abs(stats.skew(data.values, axis=0)) > TOLERANCES.skewness)
     if not len(skewed):
@@ -59,12 +61,14 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
     for d in skewed:
         values[:, d], change = _to_symmetry(data.values[:, d])
         log_jacobian += change
-    transformed = Data(values, data.features, data.obs_id)
-    prior = None if spec.prior is None else "default"
+    transformed = Data(values, data.features, data.obs_id, labels=data.labels)
+    prior, known = None if spec.prior is None else "default", anchored_clusters(data)
     for fewer in range(1, k):
+        if len(known) and fewer <= known[-1]:
+            continue  # labels name more clusters
         plain = replace(spec, n_components=fewer, prior=prior)
         try:
-            em = complete(fit_em(plain, transformed, n_init=STARTS, random_seed=rng, accelerate="squarem"))
+            em = complete(fit_em(plain, transformed, n_init=STARTS, random_seed=rng))
         except CollapseError:
             continue
         parameters = em.spec.parameter_count(data.n_features) + len(skewed)

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from mixtures.density.compiled import CompiledModel
-from mixtures.density.lowering import remembered
+from mixtures.density.memory import remembered
 from mixtures.progress import track
 from mixtures.types import Array
 

@@ -5,23 +5,25 @@ the same labels, and uses the same specification: a "default" prior is not
 resolved again from the replicate.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
+from mixtures.clusters.labelled import anchor
+from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
-from mixtures.em.acceleration import Squarem
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import soft_assignment
-from mixtures.em.kernel import Kernel
+from mixtures.em.grouped import fast_e_step
+from mixtures.em.newton import Auto
 from mixtures.em.problem import Problem
 from mixtures.errors import CollapseError
 from mixtures.posterior.labels import align
 from mixtures.progress import track
 from mixtures.results.em import EMFit
+from mixtures.standard_errors.simulation import Resample, simulated
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import draws_tree
 from mixtures.types import Array
@@ -30,10 +32,6 @@ __all__ = ["Replicates", "bootstrap", "simulated", "weighted"]
 
 MAX_ITER = 10_000
 """Largest number of iterations of a replicate."""
-
-
-Resample = Callable[[np.random.Generator], Data]
-"""Function that resamples the fitted data."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +69,6 @@ class Replicates:
         return tuple(notes)
 
 
-def simulated(em: EMFit, data: Data) -> Resample:
-    """Parametric bootstrap: as many rows as there are, or as the weights count, drawn from the fit."""
-    n, repeats = max(2, round(data.total)), data.compressed is not data
-
-    def resample(rng: np.random.Generator) -> Data:
-        rows, _ = em.spec.sample(em.params, n, rng)
-        made = Data(rows, data.features, np.arange(n))
-        return made.compressed if repeats else made
-
-    return resample
-
-
 def weighted(em: EMFit, data: Data) -> Resample:
     """Weighted likelihood bootstrap: the rows with weights ``n Dirichlet(1, ..., 1)``.
 
@@ -108,7 +94,7 @@ def bootstrap(
     *,
     progressbar: bool = False,
 ) -> Replicates:
-    """Fit resampled data repeatedly by accelerated EM (SQUAREM).
+    """Fit resampled data repeatedly by EM, accelerated where it is slow.
 
     Parameters
     ----------
@@ -142,8 +128,8 @@ def bootstrap(
         for _ in track(range(n_resamples), "Bootstrap", shown=progressbar):
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:
-                with Kernel(em.spec, problem.data) as kernel:
-                    run = ascend(problem, kernel, em.params, tol, MAX_ITER, accelerator=Squarem())
+                with fast_e_step(problem) as kernel:
+                    run = ascend(problem, kernel, em.params, tol, MAX_ITER, accelerator=Auto())
             except CollapseError:
                 collapsed += 1
                 continue
@@ -152,5 +138,6 @@ def bootstrap(
     if not fitted:
         return Replicates(None, n_resamples, collapsed, unfinished)
     draws = {name: np.stack([one[name] for one in fitted])[None] for name in em.params}
-    tree = align(draws_tree(draws, em.spec.dims, em.features), to=em.params)
+    tree = draws_tree(draws, em.spec.dims, em.features, em.spec.coords(em.features))
+    tree = align(anchor(tree, anchored_clusters(data)), to=em.params)
     return Replicates(tree, n_resamples, collapsed, unfinished)

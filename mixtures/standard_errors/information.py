@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtures.density.compiled import CompiledModel, bound_coordinates
 from mixtures.density.curvature import curvature_at, principal_widths
+from mixtures.density.density import Density, bound_coordinates
 from mixtures.types import Array
 
 __all__ = ["NormalAtMode", "observed_information"]
@@ -46,7 +46,10 @@ class NormalAtMode:
 
 
 def observed_information(
-    compiled: CompiledModel, params: Mapping[str, Array], on_boundary: Mapping[str, np.ndarray]
+    compiled: Density,
+    params: Mapping[str, Array],
+    on_boundary: Mapping[str, np.ndarray],
+    bound: Mapping[str, np.ndarray] | None = None,
 ) -> NormalAtMode:
     """Invert the observed information at a mode of the density over the parameters, by the delta method.
 
@@ -58,12 +61,14 @@ def observed_information(
 
     Parameters
     ----------
-    compiled : CompiledModel
+    compiled : Density
         The log density.
     params : dict of ndarray
         The mode, moved off the boundary of its space.
     on_boundary : dict of ndarray of bool
         Entries on their boundary, which are held there.
+    bound : dict of ndarray of bool, optional
+        Their free coordinates, as of `Family.bound_coordinates`; by default one for each entry.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def observed_information(
     Louis (1982), *JRSS B* 44, 226-233; Oakes (1999), *JRSS B* 61, 479-482.
     """
     x = compiled.unconstrain(params)
-    within = ~bound_coordinates(compiled, on_boundary)
+    within = ~bound_coordinates(compiled, on_boundary if bound is None else bound)
     steps = principal_widths(curvature_at(compiled, x, within=within))
     slopes = compiled.constrain_slopes(x)
     root = {name: slopes[name] @ steps for name in slopes}

@@ -12,8 +12,8 @@ from functools import partial
 
 import numpy as np
 
-from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import curvature_at, principal_widths
+from mixtures.density.density import Density
 from mixtures.density.search import climb, polish
 from mixtures.errors import NoApproximation
 from mixtures.types import Array
@@ -22,7 +22,7 @@ __all__ = ["laplace_draws"]
 
 
 def laplace_draws(
-    compiled: CompiledModel, start: Mapping[str, Array], n_draws: int, rng: np.random.Generator
+    compiled: Density, start: Mapping[str, Array], n_draws: int, rng: np.random.Generator
 ) -> dict[str, Array]:
     """Draws of Laplace's approximation to the posterior in unconstrained coordinates.
 
@@ -30,7 +30,7 @@ def laplace_draws(
 
     Parameters
     ----------
-    compiled : CompiledModel
+    compiled : Density
         The log density.
     start : dict of ndarray
         Parameters off the boundary of their space, such as EM's.

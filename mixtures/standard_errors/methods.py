@@ -7,9 +7,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from mixtures.clusters.align import align_tree
+from mixtures.clusters.labelled import anchor
+from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.draws import flat_draws
 from mixtures.em.fit import fit_em
@@ -57,11 +59,14 @@ def _information(task: _Task, rng: np.random.Generator) -> _Answer:
     spec, em = task.em.spec, task.em
     try:
         normal = observed_information(
-            task.target.compiled, spec.inside(em.params), spec.family.on_boundary(em.params)
+            task.target.compiled,
+            spec.inside(em.params),
+            spec.family.on_boundary(em.params),
+            spec.family.bound_coordinates(em.params),
         )
     except NoApproximation as error:
         return _Answer(notes=(f"information: no sds, the log posterior at EM is {error}",))
-    width = {name: norm.ppf((1 + task.ci_prob) / 2) * sd for name, sd in normal.sd.items()}
+    width = {name: ndtri((1 + task.ci_prob) / 2) * sd for name, sd in normal.sd.items()}
     bounds = tuple({name: em.params[name] + side * width[name] for name in width} for side in (-1, 1))
     drawn = normal.sample(task.how.total, rng)
     held = sum(int(bound.sum()) for bound in normal.bound.values())
@@ -107,8 +112,11 @@ def _nuts(task: _Task, rng: np.random.Generator) -> _Answer:
         return _from_draws(task, align_tree(task.posterior, to=task.em.params))
     if task.target.is_improper:
         return _Answer(notes=("nuts: prior=None leaves the posterior improper: there is nothing to draw",))
-    tree = draw(task.target, task.how, rng, em=task.em, log_likelihood=False)
-    tree.attrs["method"] = "NUTS"
+    try:
+        tree = draw(task.target, task.how, rng, em=task.em, log_likelihood=False)
+    except NoApproximation as error:
+        return _Answer(notes=(f"nuts: no draws, {error}",))
+    tree.attrs["method"] = "independent draws" if "pareto_k" in tree.attrs else "NUTS"
     return _from_draws(task, tree)
 
 
@@ -155,9 +163,12 @@ def compare(
 
 
 def _tree(task: _Task, drawn: Mapping[str, Array], what: str) -> xr.DataTree:
-    tree = draws_tree({name: x[None] for name, x in drawn.items()}, task.em.spec.dims, task.em.features)
+    spec, features = task.em.spec, task.em.features
+    tree = draws_tree(
+        {name: x[None] for name, x in drawn.items()}, spec.dims, features, spec.coords(features)
+    )
     tree.attrs["method"] = what
-    return tree
+    return anchor(tree, anchored_clusters(task.target.data))
 
 
 def _from_draws(task: _Task, tree: xr.DataTree, notes: tuple[str, ...] = ()) -> _Answer:
@@ -171,8 +182,8 @@ def _from_draws(task: _Task, tree: xr.DataTree, notes: tuple[str, ...] = ()) -> 
 
 def _side_by_side(em: EMFit, data: Data, answers: Mapping[str, _Answer]) -> Uncertainty:
     """Join the answers, one row per parameter; symmetric matrices give their lower triangle."""
-    names = {"feature": data.features, "feature_bis": data.features}
-    places = entries({name: em.params[name].shape for name in em.spec.dims}, em.spec.dims, names)
+    shapes = {name: em.params[name].shape for name in em.spec.dims}
+    places = entries(shapes, em.spec.dims, em.spec.coords(data.features))
 
     def column(values: Mapping[str, Array] | None) -> list[float]:
         return [np.nan if values is None else float(values[name][index]) for name, index in places.values()]

@@ -34,6 +34,8 @@ def uncertainty(
     X: Any,
     *,
     weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
     em: EMFit | None = None,
     posterior: xr.DataTree | None = None,
     methods: str | Sequence[str] = "all",
@@ -50,12 +52,17 @@ def uncertainty(
 
     Parameters
     ----------
-    spec : GMM or BMM
+    spec : Mixture
         The model.
     X : array_like or frame, shape (n, D)
         The data.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `fit_em`. Rows that the bootstrap simulates have labels where
+        the data have them.
     em : EMFit, optional
         A fit of the same model and data; by default EM is run. Columns are matched
         to those of the fit by name.
@@ -111,14 +118,16 @@ def uncertainty(
     chosen = check_methods(methods, n_resamples)
     how = Chains(draws=draws, tune=tune, chains=chains, sampler=sampler, progressbar=progressbar)
     if not isinstance(spec, Mixture):
-        raise InputError("uncertainty needs a GMM or BMM: EM and its bootstraps know no other model")
+        raise InputError("uncertainty needs a model such as GMM(2): EM and its bootstraps know no other")
     check_share(ci_prob=ci_prob)
     spec.check_mode()
     spec = spec if em is None else check_fit(em, spec)
     if posterior is not None:
-        spec, X, posterior = of_sample(spec, X, posterior, weights)
-        weights = None
-    target = mixture_target(spec, X, weights)
+        spec, X, posterior = of_sample(spec, X, posterior, weights, missing=missing, labels=labels)
+        weights = labels = None
+    target = mixture_target(spec, X, weights, missing=missing, labels=labels)
+    if em is not None:
+        target.check_numbers(em)
     rng = generator(random_seed)
     from mixtures.standard_errors.methods import compare  # PyMC and JAX, only now
 

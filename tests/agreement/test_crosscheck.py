@@ -1,4 +1,4 @@
-"""The certificate: it holds where EM and PyMC agree, and fails, line by line, where they are made not to."""
+"""The certificate holds where EM and PyMC agree; each of its lines fails where they are made to disagree."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, crosscheck, priors
-from mixtures.agreement import compare, modes
+from mixtures.agreement import compare_model, modes
 from mixtures.distributions import declare as declaration
 from mixtures.tolerances import TOLERANCES
 
@@ -40,7 +40,7 @@ def faithful():
 
 
 def patched_em(monkeypatch, change):
-    """Let crosscheck see another answer at EM's first call than EM gave."""
+    """Replace the result of the first call of EM in crosscheck."""
     fit_em, calls = modes.fit_em, []
 
     def patched(*args, **kwargs):
@@ -277,7 +277,7 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
 
 def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch):
     """Half an sd away may lie beyond the ridge between a mode and its mirror image."""
-    best_mode, calls = compare.best_mode, []
+    best_mode, calls = compare_model.best_mode, []
 
     def mirrored(*args, **kwargs):
         mode = best_mode(*args, **kwargs)
@@ -288,7 +288,7 @@ def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch)
             else mode
         )
 
-    monkeypatch.setattr(compare, "best_mode", mirrored)
+    monkeypatch.setattr(compare_model, "best_mode", mirrored)
     cc = crosscheck(coins_of_the_users_own([[1, 1], [1, 1], [1, 1], [0, 0], [0, 0], [0, 0], [1, 1]]), **QUICK)
     assert len(calls) == 2
     assert lines(cc)[GAP].figure < TOLERANCES.gap_sd

@@ -24,6 +24,7 @@ from mixtures.data import files
 from mixtures.data.files import read_table
 from mixtures.data.reading import as_data
 from mixtures.errors import InputError
+from mixtures.families.covariance import COVARIANCES
 from mixtures.messages import LONGEST_TEXT, did_you_mean, named, shortened, visible
 
 X = mx.datasets.faithful().to_numpy()[:60]
@@ -47,7 +48,7 @@ POOL = pa.proxy_memory_pool(pa.default_memory_pool())
 
 
 def assert_harmless(text):
-    """No character that steers a terminal, and no more of it than one can read."""
+    """Text without control characters, and of limited length."""
     assert not {c for c in text if c != "\n" and category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
     assert len(text) < 20_000
 
@@ -220,7 +221,7 @@ def traced(f):
     return peak
 
 
-@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("structure", COVARIANCES)
 def test_more_columns_than_a_covariance_has_room_for(structure):
     """One matrix of so many columns would be most of a gigabyte."""
     wide = np.random.default_rng(0).normal(size=(3, 10_000))
@@ -301,7 +302,7 @@ def unread(monkeypatch):
 
 
 def test_rows_that_take_no_room_in_the_file(tmp_path, monkeypatch):
-    """Equal values are a few bytes, however many they are."""
+    """Any number of equal values takes a few bytes in the file."""
     schema = pa.schema({"a": pa.float64(), "b": pa.float64()})
     block = pa.record_batch([np.ones(2**20), np.zeros(2**20)], schema=schema)
     with parquet.ParquetWriter(tmp_path / "bomb.parquet", schema) as writer:

@@ -15,7 +15,6 @@ import pytest
 from command import run
 
 import mixtures as mx
-from mixtures.cli import crosscheck, report, select
 from mixtures.cli import text as printing
 from mixtures.cli.text import check_table
 from mixtures.saving.archive import check_writable, replacing
@@ -38,13 +37,13 @@ def cc():
 
 @pytest.fixture
 def known(monkeypatch, cc):
-    """Commands find the crosscheck done."""
+    """Commands get a crosscheck that was computed before."""
     monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", lambda *_, **__: cc)
 
 
 @pytest.fixture
 def uncomputed(monkeypatch):
-    """Nothing may be computed before what can be known is refused."""
+    """Bad options must be refused before anything is computed."""
     for place in ("agreement.crosscheck.crosscheck", "selection.select.select", "em.fit.fit_em"):
         monkeypatch.setattr(f"mixtures.{place}", lambda *_, **__: pytest.fail("computed"))
 
@@ -196,8 +195,7 @@ LABELS = {
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_that_cannot_be_saved_are_refused_before(monkeypatch, tmp_path, kind):
     frame = FAITHFUL.set_axis(pd.Index(LABELS[kind], dtype=None if kind == "periods" else object))
-    for module in (crosscheck, report, select):
-        monkeypatch.setattr(module, "load_frame", lambda *_: frame)
+    monkeypatch.setattr("mixtures.cli.rows.load_frame", lambda *_, **__: frame)
     for words in ("crosscheck", "report", "select --criteria loo"):
         more = [] if words.startswith("select") else ["-k", 2]
         code, out, err = run(*words.split(), "x", *more, "--save", tmp_path / "r.mix")
@@ -225,7 +223,7 @@ def test_labels_longer_together_than_a_file_may_hold(monkeypatch):
 @pytest.mark.usefixtures("uncomputed")
 def test_a_table_that_parquet_cannot_hold_is_refused_before(monkeypatch, tmp_path):
     frame = FAITHFUL.set_axis(pd.Index(MIXED))
-    monkeypatch.setattr("mixtures.cli.predict.load_frame", lambda *_: frame)
+    monkeypatch.setattr("mixtures.cli.rows.load_frame", lambda *_, **__: frame)
     code, out, err = run("predict", "x", "-k", 2, "-o", tmp_path / "t.parquet")
     assert (code, out) == (2, "")
     assert "cannot hold the table as Parquet" in err
@@ -351,7 +349,7 @@ def test_standard_streams_that_are_closed_or_full(line, code, words, tmp_path):
 
 @pytest.mark.slow
 def test_a_terminal_of_few_characters(tmp_path, em):
-    """The tables are printed, and of a table for machines it is said what it lacks."""
+    """Tables are printed, with a note if characters were replaced."""
     mx.save(em, tmp_path / "em.mix")
     FAITHFUL.iloc[:20].rename(columns={"waiting": "温度"}).to_csv(tmp_path / "t.csv", index=False)
     options = "-k 1 --n-init 1 --draws 20 --tune 20 --chains 2 --seed 1 -q"

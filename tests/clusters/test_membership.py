@@ -67,7 +67,7 @@ def test_blocks_of_rows_change_nothing(spec, monkeypatch):
 
 
 def test_draws_for_which_the_natural_form_loses_digits_keep_the_whitened():
-    """Clusters 1e-7 of their distance wide, in half of the draws."""
+    """In half of the draws the clusters are 1e-7 of their distance wide."""
     rng = np.random.default_rng(0)
     tight, wide = (
         {"alpha": np.array([0.4, 0.6]), "mu": np.array([[0.0, 0], [1, 1]]), "sigma2": np.full(2, v)}

@@ -184,7 +184,7 @@ def test_clear_clusters_are_found_and_numbered_by_size(loss):
 
 
 def test_candidates_are_starts():
-    """Two rows that neither tree would part, were it not for the candidate's neighbourhood."""
+    """Two rows that only the neighbourhood of the candidate separates."""
     pi = np.array([[1.0, 0.6], [0.6, 1.0]])
     assert point_partition(pi, loss="binder").values.tolist() == [0, 0]
     assert point_partition(pi, loss="binder", candidates=[3, 7]).values.tolist() == [0, 0]

@@ -1,4 +1,4 @@
-"""Rules of relabelling: each against brute force, and all on draws whose labels are known."""
+"""Relabelling rules: each against brute force, and all on draws with known labels."""
 
 from itertools import permutations
 
@@ -229,10 +229,12 @@ def test_rows_at_probability_zero_do_not_stop_stephens():
 def test_a_key_ascends_with_the_label(spec):
     _, _, draws, _ = drawn(spec, apart=2.0)
     tree = tree_of(spec, draws)
-    name = "p" if "p" in spec.dims else "mu"
+    name, rest = spec.family.parameters[0].name, spec.family.parameters[0].dims[2:]
     keys = {
         "alpha": lambda p: p["alpha"],
-        f"{name}[b]": lambda p: p[name].sel(feature="b"),
+        ", ".join([f"{name}[b", *"1" * len(rest)]) + "]": lambda p: (
+            p[name].sel(feature="b").isel(dict.fromkeys(rest, 1))
+        ),
     }
     for key, values in keys.items():
         aligned = align(tree, to=key, method="order")
@@ -274,5 +276,5 @@ def test_misuse_is_refused():
         with pytest.raises(InputError, match="one number per cluster"):
             align(tree, to=key, method="order")
     own = make_tree({"posterior": {"w": np.ones((1, 4, 3))}}, {"w": ("cluster",)}, {"cluster": range(3)})
-    with pytest.raises(InputError, match="not of a GMM or BMM"):
+    with pytest.raises(InputError, match="not of a model of this package"):
         align(own, to={"w": np.ones(3)}, method="ecr", X=X)

@@ -48,8 +48,8 @@ CUTS = [1, 40, 41, 230]
 """Where the rows of a test are cut: chunks of 1, 39, 1, 189 and the rest."""
 
 
-BRIEF = {"max_iter": 25}
-"""Enough to see a difference, and few enough that rounding has no time to grow."""
+BRIEF = {"max_iter": 25, "accelerate": None}
+"""Enough steps of EM to see a difference, and few enough that rounding has no time to grow."""
 
 
 def cut(X):
@@ -67,8 +67,8 @@ def assert_same_fit(ours, expected):
 
 @pytest.fixture
 def _subsampled(monkeypatch):
-    """Starts look at some of the rows, of which all tests here have more."""
-    monkeypatch.setattr("mixtures.em.starts.START_ROWS", 120)
+    """Starts use a subsample: all tests here have more rows than that."""
+    monkeypatch.setattr("mixtures.em.kinds.START_ROWS", 120)
 
 
 # The answer is that of the whole
@@ -93,6 +93,14 @@ def test_a_seed_draws_the_same_starts(spec, weighted):
     ours = fit_em(spec, lambda: iter(cut(X)), n_init=2, weights=weights, random_seed=4, **BRIEF)
     assert_same_fit(ours, expected)
     np.testing.assert_allclose(ours.restarts.log_posterior, expected.restarts.log_posterior, rtol=1e-9)
+
+
+@every_spec
+def test_an_accelerated_fit_in_chunks_ends_where_that_of_the_table_does(spec):
+    X, _ = make_rows(spec, 300, 3)
+    table, chunks = (fit_em(spec, data, n_init=3, random_seed=0) for data in (X, cut(X)))
+    assert chunks.converged
+    assert chunks.log_posterior == pytest.approx(table.log_posterior, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +179,11 @@ def test_a_sum_over_blocks_is_a_sum_over_rows():
 def test_subsamples_follow_the_weights():
     X = np.arange(300.0)[:, None]
     weights = (np.arange(300) >= 200) * 1.0
-    rows, drawn = as_rows(cut(X), weights).subsample(150, np.random.default_rng(0))
+    rows, drawn, _ = as_rows(cut(X), weights).subsample(150, np.random.default_rng(0))
     assert drawn is None
     assert rows.shape == (150, 1)
     assert rows.min() >= 200
-    whole, kept = as_rows(cut(X), weights).subsample(300, np.random.default_rng(0))
+    whole, kept, _ = as_rows(cut(X), weights).subsample(300, np.random.default_rng(0))
     np.testing.assert_array_equal(whole, X)
     np.testing.assert_array_equal(kept, weights)
 

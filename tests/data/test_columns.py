@@ -25,7 +25,7 @@ SHORT = FAST | {"draws": 120, "tune": 50, "chains": 2}
 
 
 def table(spec, n=60):
-    """Rows whose columns differ much, so that a wrong order shows."""
+    """Rows whose columns differ strongly, so that a wrong order is noticed."""
     X, _ = make_rows(spec, n, 3, seed=3)
     if isinstance(spec, GMM):
         X = X * [1, 5, 25] + [0, 100, -1000]
@@ -406,7 +406,7 @@ def test_features_are_names():
 
 
 def test_a_forest_is_of_one_model(gaussian):
-    """ArviZ would lay side by side what they share, and lose the rest."""
+    """ArviZ would plot the parameters that they share and drop the others."""
     X, em, tree = gaussian
     picture = mx.plot.forest(em, None, tree, var_names=["mu"])
     assert picture is not None

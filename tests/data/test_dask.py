@@ -1,4 +1,4 @@
-"""Rows on the workers of a cluster: the fit in memory, with nothing large on the way, whoever dies."""
+"""Rows on the workers of a cluster: the fit is that in memory, transfers are small, workers may die."""
 
 import os
 import pickle
@@ -24,8 +24,8 @@ from mixtures.density.streamed import StreamedModel
 PATIENCE = 120
 """Seconds that a slow machine is given."""
 
-BRIEF = {"max_iter": 25}
-"""Enough to see a difference, and few enough that rounding has no time to grow."""
+BRIEF = {"max_iter": 25, "accelerate": None}
+"""Enough steps of EM to see a difference, and few enough that rounding has no time to grow."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_fit_over_blocks_is_the_fit(spec, weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.usefixtures("_local")
 def test_a_seed_draws_the_same_starts(weighted, monkeypatch):
-    monkeypatch.setattr("mixtures.em.starts.START_ROWS", 120)
+    monkeypatch.setattr("mixtures.em.kinds.START_ROWS", 120)
     X, _ = make_rows(GMM(3), 300, 2)
     weights = np.random.default_rng(0).uniform(0, 3, 300) if weighted else None
     options = {"n_init": 2, "random_seed": 3, "weights": weights, **BRIEF}
@@ -254,7 +254,7 @@ def sent(client):
 
 
 def test_only_parameters_and_sums_travel(client, travelling, monkeypatch):
-    monkeypatch.setattr("mixtures.em.starts.START_ROWS", 1000)
+    monkeypatch.setattr("mixtures.em.kinds.START_ROWS", 1000)
     X = da.random.default_rng(0).normal(size=(40_000, 4), chunks=(5_000, 4))
     X = (X + 2 * (X[:, :1] > 0.5)).persist()
     wait(X)

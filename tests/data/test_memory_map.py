@@ -49,7 +49,7 @@ def test_a_map_is_viewed_and_gives_its_pages_back(on_disk):
 
 @pytest.mark.parametrize("spec", [GMM(2), GMM(2, covariance_type="diag", prior=None)], ids=repr)
 def test_em_over_a_map_is_em_in_memory(on_disk, spec, monkeypatch):
-    monkeypatch.setattr("mixtures.em.starts.START_ROWS", 2000)
+    monkeypatch.setattr("mixtures.em.kinds.START_ROWS", 2000)
     X, path = on_disk
     mapped = fit_em(spec, np.load(path, mmap_mode="r"), n_init=2, random_seed=0)
     held = fit_em(spec, X, n_init=2, random_seed=0)

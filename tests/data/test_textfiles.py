@@ -103,7 +103,7 @@ def test_without_a_header_columns_are_called_as_those_of_an_array():
     assert_read("1,2\n3,4\n", ["x0", "x1"], [[1, 2], [3, 4]], header=False)
     assert_read("TRUE,FALSE\nFALSE,TRUE\n", ["x0", "x1"], [[1, 0], [0, 1]], header=False)
     refused("NA,2.5\n1,2\n", "row 0, column 'x0' is NaN or null", header=False)
-    refused("a,b\n1,2\n", "column 'x0' holds text ('a' in row 0)", header=False)
+    refused("a,b\n1,2\n", "columns x0, x1 hold text ('a' in row 0)", header=False)
     refused("1,2\n3,4,5\n", "line 2 of it has 3 values; 2 are expected, as the first line has", header=False)
     assert_read("1,2\n3,4\n", ["1", "2"], [[3, 4]], header=True)
     assert_read("\ufeff1,2\r\n3,4\r\n", ["x0", "x1"], [[1, 2], [3, 4]], header=False)
@@ -117,7 +117,7 @@ def test_comments_are_told():
 
 def test_semicolons_and_decimal_commas():
     refused("a;b\n1,5;2,5\n", "--separator ';'")
-    refused("a;b\n1,5;2,5\n", "column 'a' holds text ('1,5' in row 0)", separator=";")
+    refused("a;b\n1,5;2,5\n", "columns a, b hold text ('1,5' in row 0)", separator=";")
     refused("1,5;2,5\n3,5;4,5\n", "holds cells that may be values", "--separator ';'")
 
 

@@ -194,7 +194,7 @@ def test_a_check_that_fails_at_the_start_is_named(name):
 
 
 def test_starts_without_a_density_are_left_out():
-    """Where noise about PyMC's initial point leaves the support, the others carry on."""
+    """Where jitter around PyMC's initial point leaves the support, the other starts are used."""
     with pm.Model() as model:
         s = pm.Normal("s", 0.2, 0.1)
         pm.Normal("y", 0, s, observed=np.linspace(-1, 1, 20))

@@ -8,6 +8,7 @@ from mixtures.data.sources import as_rows
 from mixtures.density import streamed as streaming
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.streamed import StreamedModel
+from mixtures.families.covariance import COVARIANCES
 from mixtures.standard_errors.information import observed_information
 
 N = 1000
@@ -30,16 +31,13 @@ def in_chunks(X):
 
 
 SPECS = [
-    mx.GMM(2),
-    mx.GMM(2, covariance_type="tied"),
-    mx.GMM(2, covariance_type="diag"),
-    mx.GMM(2, covariance_type="spherical"),
+    *(mx.GMM(2, covariance_type=name) for name in COVARIANCES),
     mx.BMM(2),
 ]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: getattr(spec, "covariance_type", "bernoulli"))
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.long), True])
 def test_the_sum_over_blocks_is_the_density_of_all_rows(spec, weighted):
     X = rows(isinstance(spec, mx.BMM))
     weights = np.random.default_rng(1).uniform(0, 3, N) if weighted else None

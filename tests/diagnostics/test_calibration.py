@@ -79,11 +79,12 @@ def test_means_and_matrices_have_the_marginals_of_a_normal_inverse_wishart(covar
     assert abs(np.corrcoef(standardised.T)[0, 1]) < 5 / np.sqrt(len(standardised))
 
 
-@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical", "tied_diag", "tied_spherical"])
 def test_variances_have_an_inverse_gamma(covariance_type):
     prior = mx.priors.NormalInverseGamma(mean=[1.0, -2.0], kappa=0.2, nu=5.0, psi=3.0)
-    params = drawn(mx.GMM(2, covariance_type=covariance_type, prior=prior), 2)
-    assert params["sigma2"].shape[1:] == {"diag": (2, 2), "spherical": (2,)}[covariance_type]
+    spec = mx.GMM(2, covariance_type=covariance_type, prior=prior)
+    params = drawn(spec, 2)
+    assert params["sigma2"].shape[1:] == spec.shapes(2)["sigma2"]
     assert fits(params["sigma2"].reshape(len(params["mu"]), -1)[:, 0], stats.invgamma(2.5, scale=1.5))
     student = stats.t(5.0, -2.0, np.sqrt(3 / 0.2 / 5))
     assert all(fits(params["mu"][:, k, 1], student) for k in (0, 1))

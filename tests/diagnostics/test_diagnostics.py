@@ -362,13 +362,13 @@ def test_probabilities_on_the_boundary_are_counted():
 def test_restarts_that_disagree_are_told(rows):
     _, em = rows
     reached = np.array([em.log_posterior, *[em.log_posterior - 3.0] * 9])
-    lonely = replace(em, restarts=replace(em.restarts, log_posterior=reached))
+    lonely = replace(em, restarts=replace(em.restarts, log_posterior=reached, kinds=()))
     verdict, found = asked(good(), rows, em=lonely)
     assert found[RESTARTS].figure == pytest.approx(0.1)
     assert not found[RESTARTS].passed
     assert found[RESTARTS].note == "a better optimum may be left: raise n_init; " + str(lonely.restarts)
     assert verdict.passed
-    all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:]))
+    all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:], kinds=()))
     assert asked(good(), rows, em=all_missed)[1][RESTARTS].figure == 0
 
 

@@ -24,6 +24,8 @@ from mixtures.trees import draws_tree
 FAST = {"mode": "FAST_COMPILE"}
 FAITHFUL = mx.datasets.faithful()
 COMPILED = [spec for spec in all_specs(2) if isinstance(spec, GMM | BMM)]  # others are drawn in object mode
+SAME_CODE = ("GMM diag", "GMM tied", "GMM tied_spherical")
+"""Structures whose draws are made of the same compiled steps as those of another: see ``-m long``."""
 
 
 # --- Draws by numba
@@ -97,7 +99,13 @@ def point_draws(spec, params, n_draws=200, features=("x0", "x1")):
     return draws_tree(repeated, spec.dims, features)
 
 
-@pytest.mark.parametrize("spec", COMPILED, ids=spec_id)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, marks=pytest.mark.long if spec_id(spec) in SAME_CODE else (), id=spec_id(spec))
+        for spec in COMPILED
+    ],
+)
 def test_predictive_draws_of_a_declared_model_come_through_pymc_without_a_warning(spec):
     """Warnings are errors here, numba's of its object mode among them."""
     params, X, _ = simulate(spec, 40)
@@ -260,7 +268,7 @@ def test_loo_pit_is_uniform_under_the_right_model_only(one, two):
 def test_loo_pit_goes_through_blocks_of_rows(two, monkeypatch):
     spec, tree = two
     whole = mx.loo_pit(spec, FAITHFUL, tree)
-    monkeypatch.setattr("mixtures.diagnostics.predictive.BLOCK", 400 * 2 * 2 * 100)  # of 100 rows
+    monkeypatch.setattr("mixtures.diagnostics.loo_pit.BLOCK", 400 * 2 * 2 * 100)  # of 100 rows
     np.testing.assert_allclose(mx.loo_pit(spec, FAITHFUL, tree)["pit"], whole["pit"])
 
 

@@ -20,15 +20,18 @@ from mixtures.families.mixture import Mixture
 
 N = 60
 SEED = 1  # rows on which no maximum likelihood estimate collapses or has a p of 0 or 1
-SIZES = {"default": [(3, 3), (1, 1)], "stated": [(3, 1), (1, 3)], "flat": [(3, 1)]}
+SIZES = {"default": [(3, 3)], "stated": [(1, 3)], "flat": [(3, 1)]}
 """Clusters and features under each prior; every family and covariance structure meets every one."""
+LONG_SIZES = {"default": [(1, 1)], "stated": [(3, 1)]}
 
-CASES = {
-    f"{spec_id(spec)}, {prior}, K={k}, D={d}": (spec, prior, d)
-    for prior, sizes in SIZES.items()
-    for k, d in sizes
-    for spec in all_specs(k)
-}
+
+def cases(all_sizes, marks=()):
+    return [
+        pytest.param((spec, prior, d), marks=marks, id=f"{spec_id(spec)}, {prior}, K={k}, D={d}")
+        for prior, sizes in all_sizes.items()
+        for k, d in sizes
+        for spec in all_specs(k)
+    ]
 
 
 def with_prior(spec, X, prior):
@@ -68,7 +71,7 @@ def declared(spec, prior, d):
     return Declared(spec, X, CompiledModel(declare(spec, X)))
 
 
-@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(scope="module", params=[*cases(SIZES), *cases(LONG_SIZES, pytest.mark.long)])
 def case(request):
     """Every model under every prior, small and large."""
     return declared(*request.param)
@@ -207,8 +210,10 @@ def test_jacobian_is_that_of_the_coordinates(usual):
         for name, value in params.items():
             if name == "alpha":
                 value = value[:, :-1]
-            elif dims[name][-1] == "feature_bis":
+            elif dims[name][-1:] == ("feature_bis",):
                 value = value[(..., *np.tril_indices(value.shape[-1]))]
+            elif dims[name][-1:] == ("category",):
+                value = value[..., :-1]
             columns.append(value.reshape(len(value), -1))
         return np.hstack(columns)
 
@@ -274,6 +279,7 @@ def test_coords_are_the_users_labels(spec):
         "feature": ["height", "weight"],
         "feature_bis": ["height", "weight"],
         "obs_id": list(frame.index),
+        **({"category": [0, 1, 2]} if spec.family.takes_categories else {}),
     }
 
 

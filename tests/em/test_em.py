@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import every_spec, make_params, make_rows, simulate
+from conftest import every_spec, every_spec_in_turn, make_params, make_rows, simulate
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -55,7 +55,10 @@ def scikit_learn(structure, X, start, **keywords):
     return {"alpha": model.weights_, "mu": model.means_, name: model.covariances_}, model.score(X) * len(X)
 
 
-@every_gmm
+of_scikit_learn = pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+
+
+@of_scikit_learn
 @pytest.mark.parametrize("n_features", [1, 3])
 def test_one_iteration_is_that_of_scikit_learn(structure, n_features):
     spec = GMM(3, covariance_type=structure, prior=None)
@@ -65,7 +68,7 @@ def test_one_iteration_is_that_of_scikit_learn(structure, n_features):
     assert_params_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-@every_gmm
+@of_scikit_learn
 def test_the_limit_is_that_of_scikit_learn(structure):
     spec = GMM(3, covariance_type=structure, prior=None)
     start, X, _ = simulate(spec, 300, 2, apart=4.0)
@@ -146,12 +149,13 @@ def test_the_record_of_the_restarts():
     X = mx.datasets.iris()
     em = fit_em(GMM(3), X, n_init=8, random_seed=1)
     record = em.restarts
-    assert len(record.log_posterior) == len(record.params) == 8
+    made = len(record.log_posterior)
+    assert made == len(record.params) == len(record.kinds) == len(record.traces) == 8 * (made // 8) <= 32
     assert record.collapsed == {}
     np.testing.assert_array_equal(np.sort(record.log_posterior)[::-1], record.log_posterior[record.order])
     assert em.log_posterior >= record.log_posterior.max() - 1e-9
-    assert record.n_best == (record.log_posterior > em.log_posterior - 1e-3).sum() < 8
-    assert str(record) == f"{record.n_best} of 8 restarts reached the best optimum"
+    assert record.n_best == (record.log_posterior > em.log_posterior - 1e-3).sum() < made
+    assert str(record).startswith(f"{record.n_best} of {made} restarts reached the best optimum")
     for params, objective in zip(record.params, record.log_posterior, strict=True):
         expected = em.spec.log_likelihood(X, params).sum() + em.spec.log_prior(params)
         assert objective == pytest.approx(expected, rel=1e-12)
@@ -207,13 +211,12 @@ def test_fewer_different_rows_than_clusters():
 # Where it stops
 
 
-@every_spec
-@pytest.mark.parametrize("prior", ["default", None], ids=["default", "flat"])
+@every_spec_in_turn("prior", ["default", None])
 def test_what_is_left_to_the_limit_is_below_the_tolerance(spec, prior):
     spec = replace(spec, prior=prior)
     start, X, _ = simulate(spec, 200, 3, apart=1.5)
-    em = fit_em(spec, X, start=start)
-    limit = fit_em(spec, X, start=start, tol=1e-11)
+    em = fit_em(spec, X, start=start, accelerate=None)
+    limit = fit_em(spec, X, start=start, accelerate=None, tol=1e-11)
     count = len(X) * limit.params["alpha"]
     assert em.converged
     assert em.n_iter < limit.n_iter
@@ -225,11 +228,11 @@ def test_slow_convergence_is_not_taken_for_convergence():
     rng = np.random.default_rng(4)
     X = rng.normal(size=(400, 1)) + np.repeat([0.0, 1.8], 200)[:, None]
     spec = GMM(2, covariance_type="tied", prior=None)
-    limit = fit_em(spec, X, n_init=4, random_seed=0, tol=1e-10)
+    limit = fit_em(spec, X, n_init=4, random_seed=0, accelerate=None, tol=1e-10)
     assert limit.n_iter > 100
     count = len(X) * limit.params["alpha"]
     for n_init in (1, 4):
-        em = fit_em(spec, X, n_init=n_init, random_seed=0)
+        em = fit_em(spec, X, n_init=n_init, random_seed=0, accelerate=None)
         order = np.argsort(em.params["mu"][:, 0])
         aligned = spec.relabel(em.params, order[np.argsort(np.argsort(limit.params["mu"][:, 0]))])
         assert spec.step_length(aligned, limit.params, count) < 1e-5
@@ -239,7 +242,7 @@ def test_slow_convergence_is_not_taken_for_convergence():
     first = spec.maximize(e_step(spec, as_data(X), plateau).statistics)
     assert spec.step_length(first, plateau, count) < 0.02
     for begin in (start, plateau):
-        near = fit_em(spec, X, start=begin, tol=0.1)
+        near = fit_em(spec, X, start=begin, accelerate=None, tol=0.1)
         ends = [spec.relabel(em.params, np.argsort(em.params["mu"][:, 0])) for em in (near, limit)]
         assert spec.step_length(*ends, count) < 0.15
 
@@ -320,17 +323,18 @@ def test_collapsed_restarts_are_counted_and_the_best_other_one_is_the_answer():
     X = np.random.default_rng(3).normal(size=(20, 2))
     em = fit_em(GMM(3, prior=None), X, n_init=10, random_seed=0)
     collapsed = em.restarts.collapsed
-    assert 0 < len(collapsed) < 10
+    made = len(em.restarts.log_posterior)
+    assert 0 < len(collapsed) < made
     assert all("collapsed" in reason and "cluster" in reason for reason in collapsed.values())
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(em.restarts.log_posterior)), sorted(collapsed))
     assert not set(em.restarts.order) & set(collapsed)
-    assert len(em.restarts.order) == 10 - len(collapsed)
+    assert len(em.restarts.order) == made - len(collapsed)
     assert em.log_posterior >= np.nanmax(em.restarts.log_posterior) - 1e-9
     assert str(em.restarts).endswith(f", {len(collapsed)} collapsed")
 
 
 def test_a_collapse_on_the_last_stretch_leaves_the_next_best(monkeypatch):
-    from mixtures.em import fit as module
+    from mixtures.em import climb as module
 
     X = mx.datasets.iris()
     run, best = module.ascend, []
@@ -368,7 +372,7 @@ def test_a_fall_is_an_error_with_the_last_state(monkeypatch, start):
     def broken(self, statistics):
         params = maximize(self, statistics)
         calls.append(params)
-        return {**params, "mu": params["mu"] + 3} if len(calls) % 6 == 0 else params
+        return {**params, "mu": params["mu"] + 3} if len(calls) % 4 == 0 else params
 
     given = None if start is None else make_params_of(X)
     monkeypatch.setattr(GMM, "maximize", broken)
@@ -471,7 +475,7 @@ def test_starts_that_do_not_fit_are_refused(change, message):
 
 def test_more_starts_that_do_not_fit():
     X = mx.datasets.faithful()
-    with pytest.raises(InputError, match="parameters list were given"):
+    with pytest.raises(InputError, match=r"start has shape \(2,\); it is a dictionary of parameters"):
         fit_em(GMM(2), X, start=[0.5, 0.5])
     with pytest.raises(InputError, match="this model has"):
         fit_em(GMM(2), X, start={"alpha": [0.5, 0.5]})
@@ -637,7 +641,7 @@ def test_steps_are_the_fit():
 def test_every_start_has_its_trace():
     X = np.random.default_rng(3).normal(size=(20, 2))
     restarts = fit_em(GMM(3, prior=None), X, n_init=10, random_seed=0).restarts
-    assert len(restarts.traces) == 10
+    assert len(restarts.traces) == len(restarts.log_posterior)
     np.testing.assert_array_equal([trace[-1] for trace in restarts.traces], restarts.log_posterior)
     assert all((np.diff(trace[:-1]) > -1e-9).all() for trace in restarts.traces)
     alone = fit_em(GMM(2), mx.datasets.faithful(), n_init=1, random_seed=0)
@@ -673,7 +677,7 @@ def overlapping(spec, seed=0):
 )
 def test_squarem_needs_a_fifth_of_the_iterations_where_clusters_overlap(spec):
     X = overlapping(spec)
-    plain = fit_em(spec, X, n_init=1, random_seed=1)
+    plain = fit_em(spec, X, n_init=1, random_seed=1, accelerate=None)
     fast = fit_em(spec, X, n_init=1, random_seed=1, accelerate="squarem")
     assert plain.converged
     assert fast.converged

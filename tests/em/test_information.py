@@ -1,12 +1,12 @@
-"""Observed information by EM's own means against differences of the objective, and against PyMC's."""
+"""Observed information by EM's own means, against differences of the objective."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import every_spec, make_rows
+from conftest import every_spec_in_turn, make_rows
 
-from mixtures import BMM, GMM, fit_em
+from mixtures import BMM, GMM, fit_em, uncertainty
 from mixtures.em.information import observed_information
 from mixtures.errors import NoApproximation
 from mixtures.posterior.target import mixture_target
@@ -36,8 +36,7 @@ def a_mode(spec, weights=None):
     return X, fit_em(replace(spec, n_components=2), X, weights=weights, random_seed=0, tol=1e-10)
 
 
-@every_spec
-@pytest.mark.parametrize("weighted", [False, True])
+@every_spec_in_turn("weighted", [False, True])
 def test_it_is_the_second_derivative_of_the_objective(spec, weighted):
     weights = np.random.default_rng(0).integers(0, 3, 150) if weighted else None
     X, em = a_mode(spec, weights)
@@ -53,14 +52,65 @@ def test_it_is_the_second_derivative_of_the_objective(spec, weighted):
     np.testing.assert_allclose(whitened, np.eye(len(hessian)), atol=3e-5)
 
 
-@every_spec
-def test_its_standard_errors_are_those_of_pymcs_density(spec):
-    X, em = a_mode(spec)
-    ours = observed_information(em.spec, X, em.params).sd
-    compiled = mixture_target(em.spec, X, None).compiled
+GIVEN = {
+    "plain": {},
+    "weights": {"weights": np.random.default_rng(0).integers(0, 3, 150)},
+    "labels": {"labels": np.where(np.arange(150) % 5 == 0, np.arange(150) % 2, -1)},
+}
+
+
+def a_mode_of_cells(spec, given):
+    """Rows with a sixth of the cells missing, and EM's mode of them."""
+    X, _ = make_rows(replace(spec, n_components=2), 150, 3 if isinstance(spec, GMM) else 4, seed=1, apart=2.0)
+    X = np.where(np.random.default_rng(2).random(X.shape) < 1 / 6, np.nan, X)
+    options = {"missing": "integrate", **given}
+    return X, options, fit_em(replace(spec, n_components=2), X, random_seed=0, tol=1e-10, **options)
+
+
+@every_spec_in_turn("given", list(GIVEN))
+def test_where_cells_are_missing_it_is_that_of_pymcs_density(spec, given):
+    X, options, em = a_mode_of_cells(spec, GIVEN[given])
+    ours = observed_information(em.spec, X, em.params, **options).sd
+    compiled = mixture_target(em.spec, X, **options).compiled
     theirs = by_pymc.observed_information(compiled, em.params, {}).sd
     for name, sd in ours.items():
         np.testing.assert_allclose(sd, theirs[name], rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("spec", [GMM(2), BMM(2)], ids=str)
+def test_uncertainty_says_the_same_where_cells_are_missing(spec):
+    X, options, em = a_mode_of_cells(spec, {})
+    table = uncertainty(em.spec, X, em=em, methods=["information"], progressbar=False, **options).table
+    ours = observed_information(em.spec, X, em.params, **options).sd
+    for label, sd in zip(("alpha[0]", "alpha[1]"), ours["alpha"], strict=True):
+        assert table.loc[label, "information"] == pytest.approx(sd, rel=1e-5)
+    for (k, d), sd in np.ndenumerate(ours["mu" if isinstance(spec, GMM) else "p"]):
+        label = f"{'mu' if isinstance(spec, GMM) else 'p'}[{k}, x{d}]"
+        assert table.loc[label, "information"] == pytest.approx(sd, rel=1e-5)
+
+
+def test_a_column_that_is_never_seen_in_a_cluster_has_the_prior_alone():
+    """Cells of rows that are labelled 0 are missing in the last column: its p has its Beta prior."""
+    rng = np.random.default_rng(0)
+    X, labels = (rng.random((80, 3)) < 0.4).astype(float), np.arange(80) % 2
+    X[labels == 0, 2] = np.nan
+    options = {"missing": "integrate", "labels": labels}
+    em = fit_em(BMM(2), X, random_seed=0, tol=1e-10, **options)
+    assert em.params["p"][0, 2] == pytest.approx(0.5)
+    sd = observed_information(em.spec, X, em.params, **options).sd["p"]
+    assert sd[0, 2] == pytest.approx(np.sqrt(0.25 / 2), rel=1e-6)  # of Beta(2, 2) at its mode
+    ones, n = X[labels == 1, 0].sum(), 40
+    p = (ones + 1) / (n + 2)
+    assert sd[1, 0] == pytest.approx(np.sqrt(p * (1 - p) / (n + 2)), rel=1e-6)
+
+
+def test_no_information_of_missing_cells_where_digits_are_lost():
+    rng = np.random.default_rng(0)
+    X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 50, axis=0) + 1e-7 * rng.normal(size=(100, 2))
+    X[::7, 0] = np.nan
+    em = fit_em(GMM(2, covariance_type="diag", prior=None), X, random_seed=0, missing="integrate")
+    with pytest.raises(NoApproximation, match="digits"):
+        observed_information(em.spec, X, em.params, missing="integrate")
 
 
 def test_entries_on_a_boundary_are_held_there():

@@ -185,3 +185,19 @@ def test_the_parameters_of_an_m_step_are_those_of_the_sums():
     sums = r.T @ family.features(((X - location) / scale).T).T
     ours, theirs = family.from_sums(sums, location, scale), family.statistics(X.T, r.T)
     np.testing.assert_allclose(ours.scatter, theirs.scatter, rtol=1e-10)
+
+
+def test_a_covariance_that_is_definite_by_its_last_digits_has_no_natural_form(monkeypatch):
+    """Scaled to the units of the rows it may be none: the E-step is then made without the form."""
+    _, X, _ = simulate(GMM(2), 60)
+    spec = resolve(GMM(2), X)
+    params = fit_em(spec, X, n_init=1, random_seed=0).params
+    with Kernel(spec, as_data(X)) as kernel:
+        assert kernel.e_step(params, 1e-6) is not None
+
+        def refuse(*args, **kwargs):
+            raise np.linalg.LinAlgError("Matrix is not positive definite")
+
+        monkeypatch.setattr("mixtures.em.kernel.NaturalForm.of", refuse)
+        assert kernel.e_step(params, 1e-6) is None
+        assert kernel.curvature(params, 1e-6) is None

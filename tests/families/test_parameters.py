@@ -72,6 +72,12 @@ def test_the_boundary_is_left_by_a_hair(support):
     assert np.isfinite(support.to_free(inside)).all()
 
 
+def test_coordinates_of_entries_on_the_boundary_are_told():
+    mask = np.array([[False, True, False], [False, False, True]])
+    np.testing.assert_array_equal(SIMPLEX.interior(mask), [[True, False], [False, False]])
+    np.testing.assert_array_equal(UNIT_INTERVAL.interior(mask)[..., 0], ~mask)
+
+
 @every_spec
 def test_a_model_is_the_sum_of_its_parameters(spec):
     params = make_params(spec)

@@ -40,6 +40,8 @@ independent = pytest.mark.parametrize(
         GMM(K, covariance_type="diag", prior=None),
         GMM(K, covariance_type="spherical"),
         GMM(K, covariance_type="spherical", prior=None),
+        GMM(K, covariance_type="tied_diag"),
+        GMM(K, covariance_type="tied_spherical", prior=None),
         BMM(K),
         BMM(K, prior=None),
     ],

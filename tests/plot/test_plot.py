@@ -1,8 +1,11 @@
 """The pictures show what is there: their geometry, colours and numbers against the fit's."""
 
+from dataclasses import replace
+
 import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from conftest import every_spec, make_params, simulate
@@ -186,10 +189,11 @@ def test_a_trace_shows_every_restart():
     assert len(ax.lines) == 11
     np.testing.assert_array_equal(ax.lines[-1].get_ydata(), EM.objective_trace)
     assert ax.get_title() == str(EM.restarts)
-    log = plot.trace(EM, log=True)
+    climbing = replace(EM, objective_trace=EM.log_posterior - np.array([5.0, 1.0, 0.0]))
+    log = plot.trace(climbing, log=True)
     below = log.lines[-1].get_ydata()
     assert log.get_yscale() == "log"
-    np.testing.assert_allclose(below[0], EM.log_posterior - EM.objective_trace[0])
+    np.testing.assert_allclose(below[:2], [5.0, 1.0])
     assert np.nanmin(below) > 0
 
 
@@ -326,3 +330,21 @@ def test_what_cannot_be_drawn_is_refused(draw, message):
 def test_a_sample_of_other_parameters_is_refused(posterior):
     with pytest.raises(InputError, match="a picture needs cluster and feature"):
         plot.heatmap(posterior, "alpha")
+
+
+def test_patterns_are_drawn_with_the_most_frequent_on_top():
+    """By hand: three patterns; the column b lacks two cells of five."""
+    nan = np.nan
+    X = pd.DataFrame([[1, nan], [nan, 2], [1, 2], [1, 2], [1, nan]], columns=["a", "b"])
+    ax = plot.missing_patterns(X)
+    assert sorted(label.get_text() for label in ax.get_yticklabels()[:2]) == ["2 rows", "2 rows"]
+    assert ax.get_yticklabels()[2].get_text() == "1 row"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a\n20%", "b\n40%"]
+    corners = sorted((round(box.get_x()), round(box.get_y())) for box in ax.patches)
+    assert len(corners) == 2
+    assert (0, 2) in corners  # a is missing in the rarest
+    few = plot.missing_patterns(X, most=1)
+    assert len(few.get_yticklabels()) == 1
+    assert "2 rarer patterns are left out" in few.get_xlabel()
+    with pytest.raises(InputError, match="most"):
+        plot.missing_patterns(X, most=0)

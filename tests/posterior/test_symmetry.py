@@ -14,10 +14,9 @@ import mixtures as mx
 from mixtures import DataWarning, InputError, align, diagnose, unalign
 from mixtures.clusters.labelled import label_state
 from mixtures.clusters.rules import by_parameters
-from mixtures.density.compiled import CompiledModel
+from mixtures.density.compiled import CompiledModel, model_dims
 from mixtures.diagnostics.mixing import invariants
 from mixtures.posterior.symmetry import find_symmetry
-from mixtures.posterior.user_models import model_dims
 from mixtures.trees import make_tree
 
 CHAINS, DRAWS = 4, 60

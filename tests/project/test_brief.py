@@ -37,6 +37,10 @@ def results():
         "Switching": mx.switching(cc.posterior),
         "OccupiedClusters": mx.occupied_clusters(cc.posterior, cc.em.spec, FAITHFUL, random_seed=1),
         "Report": mx.report(cc, progressbar=False),
+        "ClusterProfiles": mx.describe(cc, FAITHFUL),
+        "BivariateResiduals": mx.bivariate_residuals(
+            mx.fit_em(mx.BMM(1), FAITHFUL > 3, random_seed=1), FAITHFUL > 3
+        ),
         "Evidence": Evidence(-1168.08123456, 0.0123456, "bridge", ("doubt it " * 100,) * 30),
     }
     assert found.keys() >= RESULTS.keys() - {"DataTree"}

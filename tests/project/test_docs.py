@@ -27,7 +27,7 @@ def test_examples_run(name):
 
 
 def test_there_are_examples():
-    """Else the test above passes on nothing."""
+    """Otherwise the test above would hold trivially."""
     finder = doctest.DocTestFinder()
     found = [t for name in MODULES for t in finder.find(importlib.import_module(name)) if t.examples]
     assert len(found) >= 10

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "add_a_family.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```\{code-block\} python\n:caption: (\S+)( \(added\))?\n\n(.*?)```", flags=re.DOTALL)
 LAWS, SIMULATE, CROSSCHECK = re.search(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)[1].splitlines()
-FAMILY = "mixtures/families/poisson.py"
+FAMILY = "mixtures/families/exponential.py"
 
 
 def files():
@@ -69,12 +69,12 @@ def test_the_family_obeys_the_laws(copy):
 def test_a_slip_in_the_m_step_breaks_a_law(copy):
     """Else the test above could not fail."""
     right = (copy / FAMILY).read_text(encoding="utf-8")
-    slip = right.replace("stats.events + alpha - 1", "stats.events + alpha")
+    slip = right.replace("count[..., None] + (alpha + 1)", "count[..., None] + alpha")
     (copy / FAMILY).write_text(slip, encoding="utf-8")
-    tested = run(copy, "python -m pytest -q tests/families/test_laws.py -k 'PMM and m_step'")
+    tested = run(copy, "python -m pytest -q tests/families/test_laws.py -k 'EMM and m_step'")
     (copy / FAMILY).write_text(right, encoding="utf-8")
     assert tested.returncode == 1
-    assert "test_the_m_step_is_the_mode_of_the_complete_data_posterior[default-PMM]" in tested.stdout
+    assert "test_the_m_step_is_the_mode_of_the_complete_data_posterior[default-EMM]" in tested.stdout
 
 
 def test_the_crosscheck_prints_what_the_guide_shows(copy):
@@ -82,8 +82,8 @@ def test_the_crosscheck_prints_what_the_guide_shows(copy):
     checked = run(copy, CROSSCHECK)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     shown = re.search(r"```text\n(.*?)```", GUIDE, flags=re.DOTALL)[1]
-    estimates = re.compile(r"^ *((?:alpha|rate)\[.*?\]) +(\S+)", flags=re.MULTILINE)  # by EM
+    estimates = re.compile(r"^ *((?:alpha|scale)\[.*?\]) +(\S+)", flags=re.MULTILINE)  # by EM
     assert len(estimates.findall(shown)) == 8
     assert estimates.findall(checked.stdout) == estimates.findall(shown)
-    for line in ("rate[0, jays]", "PyMC's gradient at EM", "The certificate holds"):
+    for line in ("scale[0, jays]", "PyMC's gradient at EM", "The certificate holds"):
         assert all(line in text for text in (shown, checked.stdout))

@@ -26,6 +26,7 @@ CHAPTERS = [
     "results",
     "em",
     "clusters",
+    "estimators",
     "distributions",
     "density",
     "posterior",

@@ -85,6 +85,11 @@ def test_a_saved_fit_is_loaded_and_printed(tmp_path):
         (["crosscheck", "--help"], 0),
         (["--version"], 0),
         (["datasets"], 0),
+        (["inspect", "text.csv"], 0),
+        (["inspect", "faithful", "--log", "waiting"], 0),
+        (["inspect", "nowhere.csv"], 2),
+        (["crosscheck", "text.csv", "-k", "2"], 2),
+        (["crosscheck", "text.csv", "-k", "2", "--model", "bmm", "--columns", "b"], 2),
         (["crosscheck", "nan.csv", "-k", "2"], 2),
         (["crosscheck", "constant.csv", "-k", "2"], 2),
         (["crosscheck", "faithful", "-k", "2", "--draws", "0"], 2),
@@ -100,6 +105,7 @@ def test_a_saved_fit_is_loaded_and_printed(tmp_path):
 )
 def test_help_and_bad_input_come_at_once(words, code, tmp_path):
     (tmp_path / "nan.csv").write_text("a,b\n1,2\n2,\n3,4\n")
+    (tmp_path / "text.csv").write_text("a,b,c\nx,yes,1\ny,no,2\nz,yes,4\n")
     (tmp_path / "constant.csv").write_text("a,b\n1,2\n1,3\n1,5\n")
     allowed = {"sklearn"} if words == ["datasets"] else set()  # some sets are scikit-learn's
     assert not loaded(COMMAND.format(words=words, code=code), tmp_path) & HEAVY - allowed

@@ -92,9 +92,15 @@ def hostile(tmp_path_factory):
 def test_sections_in_reading_order(page):
     titles = re.findall(r'<h2 id="([a-z]+)-title"', page.html)
     assert titles == [
-        "verdict", "data", "model", "agreement", "parameters", "clusters", "rows", "predictive", "labels",
-        "sensitivity", "reproduce",
+        "verdict", "profiles", "data", "model", "agreement", "parameters", "clusters", "rows", "predictive",
+        "labels", "sensitivity", "reproduce",
     ]  # fmt: skip
+
+
+def test_it_begins_with_what_the_clusters_are(cc):
+    said = Reader(mx.report(cc, progressbar=False).html).said
+    for sentence in mx.describe(cc).sentences:
+        assert f"{sentence}." in said
 
 
 def test_every_number_of_the_table_is_that_of_the_crosscheck(cc, page):
@@ -138,7 +144,7 @@ def test_nothing_in_the_page_steers(cc):
 def test_the_least_sure_rows_are_listed(cc, page):
     found = mx.responsibilities(cc.em.spec, FAITHFUL, cc.posterior)
     order = np.argsort(found["label_probability"].values, kind="stable")[:12]
-    part = page.html[page.html.index("whose cluster is least sure") :]
+    part = page.html[page.html.index("whose cluster is least certain") :]
     shown = re.findall(r'<th scope="row"[^>]*><bdi>([^<]+)</bdi>', part)[:12]
     assert shown == [str(i) for i in order]
 

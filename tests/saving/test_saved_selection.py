@@ -54,7 +54,7 @@ def test_samples_come_along(sampled, tmp_path):
 
 
 def test_clusters_that_could_not_be_fitted(tmp_path):
-    """Counts that are missing stay counts that are missing."""
+    """Missing counts stay missing."""
     few = mx.select(mx.GMM(1, prior=None), FAITHFUL.iloc[:5], (1, 7), **SHORT)
     assert list(few.fits) == [1]
     assert few.table["n_parameters"].isna().tolist() == [False, True]
@@ -132,7 +132,7 @@ def test_samples_of_another_model(sampled, tmp_path):
 
 
 def test_figures_stay_as_they_are(selection, tmp_path):
-    """Also those that no float can hold to the last digit, and none at all."""
+    """Also figures that are not exact as floats, and missing ones."""
     table = selection.table.copy()
     table.loc[3, ["aic", "bic"]] = 1 / 3, np.nan
     changed = replace(selection, table=table, best={**selection.best, "aic": 3})

@@ -48,7 +48,7 @@ def line_tree():
 
 
 def test_the_exact_sum_is_a_probability():
-    """Over all data sets there are it is one: the check of the check."""
+    """Summed over all possible data sets it is one: a check of the reference itself."""
     patterns = np.array(np.meshgrid(*[[0.0, 1.0]] * 4)).reshape(4, -1).T  # every data set of four flips
     prior = priors.Beta(np.array([1.5]), np.array([2.0]))
     total = sum(np.exp(mixture(rows[:, None], prior, 2, 0.7, bernoulli)) for rows in patterns)
@@ -58,13 +58,13 @@ def test_the_exact_sum_is_a_probability():
 @pytest.mark.parametrize(
     ("spec", "X"),
     [
-        (line(1), LINE),
+        pytest.param(line(1), LINE, marks=pytest.mark.long),
         (line(2), LINE),
-        (GMM(1, prior=PLANE_PRIOR), PLANE),
-        (GMM(2, prior=PLANE_PRIOR), PLANE),
+        pytest.param(GMM(1, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
+        pytest.param(GMM(2, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
         (GMM(3, prior=PLANE_PRIOR), PLANE),
-        (coins(1), COINS),
-        (coins(2), COINS),
+        pytest.param(coins(1), COINS, marks=pytest.mark.long),
+        pytest.param(coins(2), COINS, marks=pytest.mark.long),
         (coins(3), COINS),
         (BMM(2, prior=None), COINS),
     ],
@@ -76,7 +76,7 @@ def test_a_bridge_ends_at_the_exact_value(spec, X):
 
 @pytest.mark.parametrize("all_labellings", [5, 1])
 def test_some_labellings_say_as_much_as_all(monkeypatch, line_tree, all_labellings):
-    """Above five clusters only a pivot's labelling and its exchanges are gone through."""
+    """Above five clusters only the labelling of a pivot and its exchanges are used."""
     monkeypatch.setattr(bridge, "ALL_LABELLINGS", all_labellings)
     found = marginal_likelihood(line(3), LINE, tree=line_tree, random_seed=1)
     assert found.method == f"bridge over {6 if all_labellings == 5 else 4} labellings"
@@ -114,7 +114,7 @@ def test_weights_are_repeated_rows():
 
 
 def test_the_bridge_knows_its_error():
-    """Between two normals, many times: the standard error is the spread of the answers."""
+    """Between two normals, many times: the standard error is the sd of the estimates."""
     rng = np.random.default_rng(0)
     logs, errors = [], []
     for _ in range(200):

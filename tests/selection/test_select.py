@@ -18,7 +18,7 @@ from mixtures.data.reading import as_data
 from mixtures.em.fit import fit_em
 from mixtures.em.starts import split_starts
 from mixtures.families.registry import resolve
-from mixtures.selection.criteria import best_by, criteria_table, recommend
+from mixtures.selection.criteria import POINT, best_by, criteria_table, recommend
 from mixtures.selection.select import _loo
 from mixtures.trees import make_tree
 
@@ -61,7 +61,7 @@ def test_the_recommendation_states_its_rule(flat):
 
 
 def test_a_posterior_mode_is_named_as_such():
-    """The likelihood that enters is the raw one, below the maximum."""
+    """The criterion uses the plain likelihood, which is below its maximum."""
     found = select(GMM(1), FAITHFUL, [2], **QUIET)
     em = found.fits[2]
     assert em.log_posterior != em.log_likelihood
@@ -69,12 +69,23 @@ def test_a_posterior_mode_is_named_as_such():
     assert "posterior modes" in found.notes[0]
 
 
+def test_penalties_are_those_of_their_authors():
+    found = select(GMM(1, prior=None), FAITHFUL, [2], criteria=["bic", "caic", "sabic"], **QUIET)
+    row, n = found.table.loc[2], len(FAITHFUL)
+    deviance, p = -2 * row["log_likelihood"], 11
+    assert row["caic"] == pytest.approx(deviance + p * (np.log(n) + 1))  # Bozdogan (1987), eq. 44
+    assert row["sabic"] == pytest.approx(deviance + p * np.log((n + 2) / 24))  # Sclove (1987)
+    assert found.criteria == ("bic", "caic", "sabic")
+    assert "aic" not in found.table
+
+
 def test_weights_are_repeated_rows():
     rows = FAITHFUL[::5]
     weights = np.arange(len(rows)) % 3 + 1
-    weighted = select(GMM(1, prior=None), rows, [2], weights=weights, **QUIET).table
-    repeated = select(GMM(1, prior=None), rows.loc[rows.index.repeat(weights)], [2], **QUIET).table
-    figures = ["log_likelihood", "aic", "bic", "icl"]
+    weighted = select(GMM(1, prior=None), rows, [2], weights=weights, criteria=POINT, **QUIET).table
+    expanded = rows.loc[rows.index.repeat(weights)]
+    repeated = select(GMM(1, prior=None), expanded, [2], criteria=POINT, **QUIET).table
+    figures = ["log_likelihood", *POINT]
     np.testing.assert_allclose(weighted[figures], repeated[figures], rtol=1e-7)
 
 
@@ -124,7 +135,15 @@ def _variant(spec):
     return {"covariance_type": spec.covariance_type} if hasattr(spec, "covariance_type") else {}
 
 
+@pytest.fixture
+def poor_starts(monkeypatch):
+    """Starts from random responsibilities, without a selection of the best."""
+    monkeypatch.setattr("mixtures.em.starts.SHORT_RUNS", 1)
+    monkeypatch.setattr("mixtures.em.starts.SHORT_STEPS", 0)
+
+
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.usefixtures("poor_starts")
 def test_the_likelihood_never_falls_as_clusters_are_added(seed):
     """Bounded likelihood, one random start: only the splits can keep the law."""
     X = (np.random.default_rng(seed).random((40, 6)) < 0.5).astype(float)
@@ -132,8 +151,9 @@ def test_the_likelihood_never_falls_as_clusters_are_added(seed):
     assert (np.diff(table["log_likelihood"]) > -1e-8).all()
 
 
+@pytest.mark.usefixtures("poor_starts")
 def test_the_law_needs_the_splits(monkeypatch):
-    """Else the test above passes on nothing."""
+    """Otherwise the test above would hold trivially."""
     monkeypatch.setattr("mixtures.selection.select.split_starts", lambda *_: iter(()))
     falls = []
     for seed in range(3):
@@ -152,7 +172,7 @@ def test_a_number_that_cannot_be_fitted_keeps_its_row():
     found = select(GMM(1, prior=None), FAITHFUL[:5], range(1, 8), **QUIET)
     assert list(found.table.index) == list(range(1, 8))
     assert set(found.fits) == {1}
-    assert "all 10 starts collapsed" in found.table.loc[3, "notes"]
+    assert "all 40 starts collapsed" in found.table.loc[3, "notes"]
     assert "5 rows cannot hold n_components=7" in found.table.loc[7, "notes"]
     assert found.table.loc[2:, "bic"].isna().all()
     assert found.recommended == 1
@@ -184,6 +204,7 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
         (GMM(1), {"n_components": [0, 1]}, "at least 1"),
         (GMM(1), {"n_components": 3}, "range"),
         (GMM(1), {"n_init": 0}, "n_init"),
+        (GMM(1), {"blrt": 0}, "blrt must be at least 1"),
         (GMM(1), {"criteria": "all", "draws": 50}, "draws=100"),
         (GMM(1, prior=None), {"criteria": "all"}, "no loo or evidence"),
         (GMM(1), {"criteria": "loo", "weights": np.full(272, 2.0)}, "LOO leaves out single rows"),
@@ -333,16 +354,21 @@ def test_the_picture_shows_every_criterion(sampled):
         "AIC",
         "BIC",
         "ICL",
+        "CAIC",
+        "SABIC",
         "LOO elpd",
         "log marginal likelihood",
     ]
     for name, column, ax in zip(
-        sampled.criteria, ("aic", "bic", "icl", "elpd_loo", "log_evidence"), axes, strict=True
+        sampled.criteria,
+        ("aic", "bic", "icl", "caic", "sabic", "elpd_loo", "log_evidence"),
+        axes,
+        strict=True,
     ):
         (container,) = ax.containers
         np.testing.assert_allclose(container.lines[0].get_ydata(), sampled.table[column])
         assert f"best at K = {sampled.best[name]}" in ax.get_title()
-    low, high = axes[3].containers[0].lines[1]
+    low, high = axes[5].containers[0].lines[1]
     height = high.get_ydata() - low.get_ydata()
     np.testing.assert_allclose(height, 4 * sampled.table["elpd_loo_se"])
     plt.close("all")
@@ -387,6 +413,7 @@ def test_options_reach_select(monkeypatch):
 
     monkeypatch.setattr("mixtures.selection.select.select", asked)
     options = "--min-k 2 --max-k 4 --criteria bic,evidence --covariance diag --n-init 3 --draws 7 --tune 8"
+    options += " --missing integrate --blrt 20"
     code, _, _ = run(
         "select", "faithful", *options.split(), "--chains", 2, "--columns", "waiting", "--seed", 5
     )
@@ -394,7 +421,10 @@ def test_options_reach_select(monkeypatch):
     spec, columns, ks, passed = calls[0]
     assert (spec, columns, ks) == (GMM(1, covariance_type="diag"), ["waiting"], range(2, 5))
     assert passed == {
+        "missing": "integrate",
+        "labels": None,
         "criteria": ("bic", "evidence"),
+        "blrt": 20,
         "n_init": 3,
         "draws": 7,
         "tune": 8,

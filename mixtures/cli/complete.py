@@ -1,0 +1,117 @@
+"""``mixtures complete``: the missing cells of a table."""
+
+from functools import partial
+
+import pandas as pd
+import typer
+
+from mixtures.cli.options import (
+    ConcentrationOption,
+    CovarianceOption,
+    CsvOption,
+    DataArgument,
+    FreeComponentsOption,
+    FromOption,
+    IntervalOption,
+    KindsOption,
+    LabelsOption,
+    ModelOption,
+    OutputOption,
+    PriorOption,
+    QuietOption,
+    Reading,
+    SeedOption,
+    StartsOption,
+    with_groups,
+    written,
+)
+from mixtures.cli.rows import read_rows, with_kinds
+from mixtures.cli.running import (
+    FAILS,
+    check_outputs,
+    examples,
+    reports_errors,
+    spec_of,
+    tell_written,
+)
+from mixtures.cli.text import TABLES, as_csv, write_table
+from mixtures.errors import InputError
+from mixtures.messages import visible
+from mixtures.saving.archive import is_stream
+
+__all__ = ["EXAMPLES", "complete_command"]
+
+EXAMPLES = examples(
+    "mixtures complete table.csv -k 3 --seed 1 -o completed.csv --csv cells.csv",
+    "mixtures complete new.csv --from table.mix > completed.csv",
+)
+
+
+@reports_errors
+@with_groups
+def complete_command(
+    data: DataArgument,
+    *,
+    k: FreeComponentsOption = None,
+    model: ModelOption = "gmm",
+    kinds: KindsOption = None,
+    covariance: CovarianceOption = None,
+    prior: PriorOption = "default",
+    weight_concentration: ConcentrationOption = 1.0,
+    reading: Reading,
+    labels: LabelsOption = None,
+    saved: FromOption = None,
+    n_init: StartsOption = 10,
+    seed: SeedOption = None,
+    ci_prob: IntervalOption = 0.95,
+    output: OutputOption = None,
+    csv: CsvOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Complete a table: every missing cell at its mean given the observed cells of its row.
+
+    With --from a saved result is used; with -k EM is fitted to these rows, missing cells integrated
+    out. The completed table is printed as CSV, or written to the file of -o; --csv FILE has every
+    missing cell with mean, standard deviation and interval. Exits with 2 on bad input.
+    """
+    from mixtures.clusters.completion import complete
+    from mixtures.clusters.prediction import fitted_in, select_features
+    from mixtures.em.fit import fit_em
+    from mixtures.interrupts import complete as whole
+    from mixtures.saving.save import load
+
+    check_outputs(seed, data, saved, o=output, csv=csv)
+    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
+        raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
+    if (saved is None) is (k is None):
+        raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
+    fitted = None if saved is None else fitted_in(load(saved))
+    spec = None if k is None else spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    frame, known = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    if fitted is not None:
+        frame, ignored = select_features(frame, fitted.features)
+        if ignored and not quiet:
+            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
+            typer.echo(visible(note), err=True)
+    else:
+        assert spec is not None  # one of the two was given
+        spec = with_kinds(spec, frame, kinds, quiet=quiet)
+        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing="integrate", labels=known))
+        fitted = fitted_in(em)
+    found = complete(fitted.spec, frame, fitted.params, labels=known, ci_prob=ci_prob, random_seed=seed)
+    table = pd.DataFrame(found.data).rename_axis("row")
+    if known is not None:
+        table[known.name] = known
+    made = written(
+        table=(output, partial(write_table, table)),
+        cells=(csv, partial(write_table, found.cells.reset_index("column"))),
+    )
+    if output is None:
+        text = as_csv(table)
+        typer.echo(visible(text, keep="\r\n", longest=len(text)), nl=False, color=True)
+    elif not quiet:
+        typer.echo(f"{len(found.cells):,} missing cells")
+    if not (output is None and csv is None):
+        tell_written(quiet or output is None, made)
+    if len(made) < sum(file is not None for file in (output, csv)):
+        raise typer.Exit(FAILS)

@@ -1,0 +1,235 @@
+"""``mixtures inspect``: what would be read from a table, column by column."""
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from mixtures.arguments import check_whole
+from mixtures.cli.options import (
+    DataArgument,
+    JsonOption,
+    Reading,
+    RowsOption,
+    with_groups,
+)
+from mixtures.cli.rows import load_frame, preparation_of
+from mixtures.cli.running import examples, reports_errors
+from mixtures.cli.text import LONGEST_LABEL, console, finite, plain, ruled_table
+from mixtures.errors import InputError
+from mixtures.messages import shortened, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mixtures.data.columns import Column
+
+__all__ = ["EXAMPLES", "inspect_command"]
+
+EXAMPLES = examples(
+    "mixtures inspect table.csv",
+    "mixtures inspect table.csv --exclude id --numeric-only",
+    "mixtures inspect faithful --json",
+)
+
+
+LONGEST_WHOLE = 11
+"""Characters of a whole number up to which it is shown to the last digit."""
+
+
+@reports_errors
+@with_groups
+def inspect_command(
+    data: DataArgument,
+    reading: Reading,
+    rows: RowsOption = 60,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what would be read as what: every column, with hints, and a command to go on with.
+
+    Columns are shown as they are read, before --recode, --log and --numeric-only do anything. Nothing is
+    fitted. Exits with 2 if the file cannot be read.
+    """
+    from mixtures.data.columns import examine
+
+    check_whole(0, rows=rows)
+    frame = load_frame(data, reading)
+    columns = examine(frame)
+    hints = hints_for(columns)
+    done, problem = _prepared(frame, reading)
+    if as_json:
+        told = {"rows": len(frame), "columns": [_as_json(column) for column in columns]}
+        typer.echo(json.dumps(told | {"hints": hints, "notes": done, "problem": problem}, indent=2))
+        return
+    out = console()
+    out.print(_table(f"{plain(data)}: {len(frame):,} rows, {len(columns)} columns", columns[:rows]))
+    if len(columns) > rows:
+        out.print(f"({len(columns) - rows} more columns: --rows or --json)")
+    for hint in hints:
+        out.print(f"- {plain(hint)}")
+    for note in done:
+        out.print(f"done: {plain(note)}")
+    if problem:
+        out.print(f"to be settled: {plain(problem)}")
+    typer.echo(visible(f"next: {_next(data, reading, columns)}"))
+
+
+def hints_for(columns: "Sequence[Column]") -> list[str]:
+    """What a reader of the table should know, each cause once, with the option that helps."""
+    found = []
+    for holds, words in HINTS:
+        own = [column for column in columns if holds(column)]
+        if own:
+            found.append(f"{shortened([column.name for column in own])}: {words(own)}")
+    return found
+
+
+def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
+    """What the options given do to the columns, and what stops them; nothing without options."""
+    if not (reading.recode or reading.log or reading.numeric_only):
+        return [], ""
+    try:
+        return list(preparation_of(reading).of(frame).notes), ""
+    except InputError as error:
+        return [], str(error)
+
+
+def _next(data: str, reading: Reading, columns: "Sequence[Column]") -> str:
+    """A command to go on with, with the options that the columns ask for."""
+    from mixtures.data.columns import Kind, writings_in
+    from mixtures.data.preparation import option_of, written_as
+
+    if ways := writings_in(columns):  # to be read anew, before anything else can be told
+        return f"{option_of('mixtures inspect', [data])} {written_as(ways[0])}"
+    kept = [c for c in columns if c.kind is not Kind.ID]
+    answers = [c for c in kept if c.kind is Kind.ANSWERS]
+    recoded = [c for c in kept if c.kind in (Kind.ANSWERS, Kind.CODES)]
+    items = [c for c in kept if c.kind in (Kind.ANSWERS, Kind.CODES, Kind.BINARY)]
+    out = [c.name for c in kept if c.kind in (Kind.BLANK, Kind.CONSTANT)]
+    texts = [c for c in kept if not c.kind.is_number and c.kind not in (Kind.ANSWERS, Kind.BLANK)]
+    usable = [c for c in kept if c.name not in out and c not in texts]
+    binary = bool(items) and len(items) == len(usable)
+    skewed = [c.name for c in usable if c.wants_logarithm and c.name not in (reading.log or "").split(",")]
+    counted = bool(usable) and all(c.kind in (Kind.COUNTS, Kind.BINARY) for c in usable)
+    words = [
+        option_of("mixtures select", [data]),
+        "--model bmm" if binary else "--model pmm" if counted else "",
+        "--recode" if recoded and binary else "",
+        "--numeric-only" if texts or (answers and not binary) else "",
+        option_of("--exclude", out) if out else "",
+        option_of("--log", skewed) if skewed and not counted else "",
+        "--missing integrate" if any(c.n_missing for c in usable) else "",
+        *(f"{name} {shlex.quote(mark)}" for name, mark in _marks(reading).items() if mark is not None),
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _marks(reading: Reading) -> dict[str, str | None]:
+    marks = {"--separator": reading.separator, "--decimal": reading.decimal}
+    return marks | {"--thousands": reading.thousands, "--id": reading.index}
+
+
+def _table(title: str, columns: "Sequence[Column]") -> Table:
+    shown = ruled_table(title)
+    for name, justify in (
+        ("column", "left"),
+        ("holds", "left"),
+        ("from", "right"),
+        ("to", "right"),
+        ("missing", "right"),
+        ("different", "right"),
+        ("read as", "left"),
+    ):
+        shown.add_column(name, justify=justify, no_wrap=name != "column", overflow="fold")  # type: ignore[arg-type]
+    for column in columns:
+        low, high = _range(column)
+        shown.add_row(
+            plain(visible(column.name, longest=LONGEST_LABEL)),
+            column.kind.words,
+            low,
+            high,
+            f"{column.n_missing:,}",
+            f"{column.different:,}",
+            column.kind.read_as,
+        )
+    return shown
+
+
+def _range(column: "Column") -> tuple[str, str]:
+    """The least and the greatest number of a column; nothing of text."""
+    return (_digits(column.known[0]), _digits(column.known[-1])) if len(column.known) else ("", "")
+
+
+def _digits(x: float) -> str:
+    """A number as people write it, in about ten characters."""
+    whole = f"{x:,.0f}"
+    if float(x).is_integer() and len(whole) <= LONGEST_WHOLE:
+        return whole
+    forms = ((1e-4, ".3g"), (1e5, ",.5g"), (1e9, ",.0f"), (np.inf, ".4g"))
+    return format(x, next(form for limit, form in forms if abs(x) < limit or limit == np.inf))
+
+
+def _as_json(column: "Column") -> dict[str, Any]:
+    known = column.known
+    least, most = (float(known[0]), float(known[-1])) if len(known) else (None, None)
+    skewness, of_log = column.skewness
+    figures = {"from": least, "to": most, "skewness": skewness, "skewness_of_log": of_log}
+    told = {"name": column.name, "holds": column.kind.words, "read_as": column.kind.read_as}
+    return told | finite(figures) | {"missing": column.n_missing, "different": column.different}
+
+
+def _is(*names: str) -> "Callable[[Column], bool]":
+    return lambda column: column.kind.name in names
+
+
+def _has_gaps(column: "Column") -> bool:
+    return 0 < column.n_missing < len(column.cells)
+
+
+def _option(option: str, rest: str) -> "Callable[[Sequence[Column]], str]":
+    """Words of a hint that names an option with all the columns."""
+
+    def words(columns: "Sequence[Column]") -> str:
+        from mixtures.data.preparation import option_of
+
+        return f"{option_of(option, [column.name for column in columns])} {rest}"
+
+    return words
+
+
+def _skewed(columns: "Sequence[Column]") -> str:
+    from mixtures.data.preparation import option_of
+
+    before = ", ".join(f"{column.skewness[0]:.1f}" for column in columns[:5])
+    after = ", ".join(f"{column.skewness[1]:.1f}" for column in columns[:5])
+    names = [column.name for column in columns]
+    return f"skewed ({before}; their logarithms {after}): {option_of('--log', names)} fits these"
+
+
+def _written(columns: "Sequence[Column]") -> str:
+    from mixtures.data.columns import writings_in
+    from mixtures.data.preparation import written_as
+
+    ways = writings_in(columns)
+    offers = [f"{written_as(way)} reads them as numbers" for way in ways]
+    return " or ".join(offers) or "numbers written in several ways"
+
+
+HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str]]]" = (
+    (_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
+    (_is("TEXT", "DATES", "CATEGORIES"), _option("--exclude", "or --numeric-only leaves them out")),
+    (_is("NUMERALS"), _written),
+    (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model lca takes the words"),
+    (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
+    (_is("CONSTANT", "BLANK"), _option("--exclude", "leaves out what tells nothing")),
+    (lambda column: column.wants_logarithm, _skewed),
+    (
+        lambda column: 0 < column.n_missing < len(column.cells),
+        lambda _: "cells are missing: --missing integrate",
+    ),
+)
+"""Columns that a hint is about, and its words."""

@@ -1,0 +1,142 @@
+"""Rows for the commands: data read by name, from a file or a stream, and made ready for a model."""
+
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mixtures.cli.choices import DATASETS
+from mixtures.cli.options import Reading
+from mixtures.cli.streams import standard_input
+from mixtures.errors import InputError
+from mixtures.messages import did_you_mean, named, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mixtures.clusters.prediction import Fitted
+    from mixtures.data.preparation import Preparation
+    from mixtures.families.mixture import Mixture
+
+__all__ = ["load_frame", "load_labelled", "preparation_of", "read_rows", "with_kinds"]
+
+MARKS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "point": "."}
+"""Names of marks that are hard to type in a shell."""
+
+
+def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
+    """Load data by name, from a file or from standard input, and select the requested columns."""
+    from mixtures.data.datasets import load
+    from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
+    from mixtures.data.numerals import Numerals
+
+    keep, drop = (None if names is None else _names(names) for names in (reading.columns, reading.exclude))
+    marks = (reading.separator, reading.decimal, reading.thousands)
+    separator, decimal, thousands = (None if mark is None else MARKS.get(mark, mark) for mark in marks)
+    numerals = Numerals(decimal or ".", thousands)
+    how: dict[str, Any] = {"separator": separator, "header": reading.header, "index": reading.index}
+    if data in DATASETS:
+        told = {f"--{name}": value for name, value in how.items()}
+        told |= {"--decimal": decimal, "--thousands": thousands}
+        for name, value in told.items():
+            if value is not None:
+                name = "--no-header" if value is False else name
+                raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
+        table = load(data)
+    elif data == "-":
+        check_reading(reading.header, reading.index, keep, drop or ())
+        with standard_input() as stream:
+            table = read_stream(stream, "standard input", **how, numerals=numerals)
+    else:
+        if not os.path.exists(data) and not Path(data).suffix:
+            raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, DATASETS)}")
+        return read_table(data, keep, drop or (), **how, numerals=numerals)
+    return table[choose_columns(list(table.columns), keep, drop or ())]
+
+
+def load_labelled(data: str, reading: Reading, labels: str | None) -> "tuple[pd.DataFrame, pd.Series | None]":
+    """Load data as `load_frame` does, and known labels from a column of the same table."""
+    if labels is None:
+        return load_frame(data, reading), None
+    quoted = '"' + labels.replace('"', '""') + '"'
+    asked = reading.columns and f"{reading.columns},{quoted}"
+    frame = load_frame(data, replace(reading, columns=asked))
+    if labels not in frame.columns:
+        hint = did_you_mean(labels, map(str, frame.columns))
+        raise InputError(f"--labels: there is no column {named(labels)}{hint}")
+    rest = frame.drop(columns=labels)
+    if not len(rest.columns):
+        raise InputError("--labels names the only column; there are none to fit")
+    return rest, frame[labels]
+
+
+def read_rows(
+    data: str,
+    reading: Reading,
+    *,
+    spec: "Mixture | None" = None,
+    fitted: "Fitted | None" = None,
+    labels: str | None = None,
+    quiet: bool = False,
+) -> "tuple[pd.DataFrame, pd.Series | None]":
+    """Rows ready for a model, or for a fit that is there, and the known labels.
+
+    What was done to them is said on standard error.
+    """
+    frame, known = load_labelled(data, reading, labels)
+    how = preparation_of(reading, spec if fitted is None else fitted.spec)
+    found = how.of(frame) if fitted is None else how.like(frame, fitted.features)
+    for note in () if quiet else found.notes:
+        typer.echo(visible(f"note: {note}"), err=True)
+    return found.frame, known
+
+
+def with_kinds(spec: "Mixture", frame: "pd.DataFrame", kinds: str | None, *, quiet: bool) -> "Mixture":
+    """The model with the kinds of its columns, if it has columns of several; says which it took for what."""
+    from mixtures.families.kinds import kinds_of
+    from mixtures.families.mixed_model import Mixed
+
+    if not isinstance(spec, Mixed):
+        return spec
+    stated = {} if kinds is None else dict(_kind_of(each) for each in _names(kinds))
+    blocks: dict[str, Any] = dict(kinds_of(frame, stated))
+    if not quiet:
+        told = "; ".join(f"{kind}: {', '.join(map(named, own))}" for kind, own in blocks.items())
+        typer.echo(visible(f"note: columns are taken for {told} (--kinds NAME=KIND,... to change)"), err=True)
+    options: dict[str, Any] = {"prior": spec.prior, "weight_concentration": spec.weight_concentration}
+    return Mixed(spec.n_components, covariance_type=spec.covariance_type, **options, **blocks)
+
+
+def _kind_of(each: str) -> tuple[str, str]:
+    """Name and kind of a column as an option has them."""
+    name, equals, kind = each.rpartition("=")
+    if not equals:
+        raise InputError(f"--kinds: {named(each)} is not of the form NAME=KIND")
+    return name, kind.strip()
+
+
+def preparation_of(reading: Reading, spec: "Mixture | None" = None) -> "Preparation":
+    """What the options say is to be done with the columns."""
+    from mixtures.data.preparation import Preparation
+    from mixtures.families.bernoulli import BMM
+
+    return Preparation(
+        log=() if reading.log is None else tuple(_names(reading.log)),
+        recode=reading.recode,
+        numeric_only=reading.numeric_only,
+        named=frozenset(() if reading.columns is None else _names(reading.columns)),
+        categories=spec is not None and spec.family.takes_categories,
+        binary=isinstance(spec, BMM),
+    )
+
+
+def _names(listed: str) -> list[str]:
+    """Columns listed in an option; a name with a comma must be quoted."""
+    try:
+        (names,) = csv.reader([listed], skipinitialspace=True)
+    except csv.Error as error:
+        raise InputError(f"{named(listed)} is not a list of column names: {error}") from error
+    return names

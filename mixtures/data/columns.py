@@ -1,0 +1,214 @@
+"""What the columns of a table hold, and what a model could make of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixtures.data.cells import NotNumbers, as_floats
+from mixtures.data.numerals import Numerals, writings_of
+from mixtures.errors import InputError
+
+__all__ = ["ANSWERS", "Column", "Kind", "are_codes", "examine", "numbers_in", "writings_in"]
+
+ANSWERS: Mapping[str, float] = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0}
+"""Words of answers, in any case, and the numbers that they are recoded to."""
+
+
+FEWEST_IDS = 10
+"""Rows from which different consecutive whole numbers in a column are no coincidence."""
+
+
+MOST_CODES = 20
+"""Different texts of a column up to which they look like categories."""
+
+
+SHOWN_TEXTS = 1000
+"""Cells looked at to tell in which way the numbers of a column of text are written."""
+
+
+SKEWED = 1.0
+"""Skewness from which a positive column is called skewed."""
+
+
+class Kind(Enum):
+    """What a column holds, in words, and what becomes of it in a model of numbers."""
+
+    BLANK = ("nothing", "refused")
+    DATES = ("dates", "refused")
+    ANSWERS = ("yes or no", "refused")
+    NUMERALS = ("numbers as text", "refused")
+    CATEGORIES = ("categories", "refused")
+    TEXT = ("text", "refused")
+    CONSTANT = ("one value", "number")
+    BINARY = ("0 or 1", "0 or 1")
+    CODES = ("1 or 2", "number")
+    ID = ("row numbers", "left out")
+    COUNTS = ("counts", "number")
+    WHOLE = ("whole numbers", "number")
+    NUMBERS = ("numbers", "number")
+
+    def __init__(self, words: str, read_as: str) -> None:
+        self.words = words
+        self.read_as = read_as
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a model of numbers takes such a column."""
+        return self.read_as != "refused"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    cells : Series
+        Its cells, as they were read.
+    values : ndarray or None
+        The cells as doubles, NaN where missing; None if they are no numbers.
+    refusal : NotNumbers or None
+        Why they are none.
+    """
+
+    name: str
+    cells: pd.Series
+    values: np.ndarray | None
+    refusal: InputError | None = None
+
+    @property
+    def n_missing(self) -> int:
+        """Number of missing cells."""
+        return int(self.cells.isna().sum())
+
+    @cached_property
+    def different(self) -> int:
+        """Number of different values, missing ones aside."""
+        return int(self.cells.nunique())
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """The numbers that are there, in ascending order."""
+        own = np.empty(0) if self.values is None else self.values
+        return np.sort(own[~np.isnan(own)])
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The cells that are there as text, up to a number of them."""
+        return [str(cell).strip() for cell in self.cells.dropna().head(SHOWN_TEXTS)]
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The first of the kinds that the cells are of."""
+        return next(kind for kind, holds in KINDS if holds(self))
+
+    @cached_property
+    def writings(self) -> tuple[Numerals, ...]:
+        """How its numbers may be written, if it is text of numbers."""
+        return writings_of(self.texts) if self.values is None else ()
+
+    @cached_property
+    def skewness(self) -> tuple[float, float]:
+        """Skewness of a positive column, and that of its logarithm; NaN where there is none."""
+        x = self.known
+        if len(x) < 3 or x[0] <= 0 or x[0] == x[-1] or not np.isfinite(x[-1]):
+            return np.nan, np.nan
+        return _skewness(x), _skewness(np.log(x))
+
+    @property
+    def wants_logarithm(self) -> bool:
+        """Whether it is positive and skewed, and its logarithm far less so."""
+        as_it_is, after = self.skewness
+        plain = self.kind in (Kind.NUMBERS, Kind.WHOLE, Kind.COUNTS)
+        return bool(plain and as_it_is > SKEWED and abs(after) < as_it_is / 2)
+
+
+def examine(frame: pd.DataFrame) -> tuple[Column, ...]:
+    """Look at every column of a table."""
+    found = []
+    for place, name in enumerate(frame.columns):
+        cells, values, refusal = frame.iloc[:, place], None, None
+        try:
+            values = numbers_in(cells)
+        except InputError as error:
+            refusal = error
+        found.append(Column(str(name), cells, values, refusal))
+    return tuple(found)
+
+
+def writings_in(columns: Sequence[Column]) -> tuple[Numerals, ...]:
+    """How the numbers of all those columns may be written that are text of numbers."""
+    return writings_of([text for column in columns if column.kind is Kind.NUMERALS for text in column.texts])
+
+
+def numbers_in(cells: pd.Series) -> np.ndarray:
+    """Cells as doubles, NaN where missing; a `NotNumbers` says what they hold instead."""
+    array: Any = cells.to_numpy(dtype=object) if cells.dtype.kind not in "biufmM" else cells.to_numpy()
+    return np.asarray(as_floats(array, str(cells.name), cells.index.to_numpy(), 0), dtype=np.float64)
+
+
+def _skewness(x: np.ndarray) -> float:
+    away = (x - x.mean()) / x.std()
+    return float((away**3).mean())
+
+
+def _are_dates(column: Column) -> bool:
+    what = column.refusal.what if isinstance(column.refusal, NotNumbers) else ""
+    return what == "dates or times" or (column.values is None and _look_like_dates(column.texts))
+
+
+def _look_like_dates(texts: Sequence[str]) -> bool:
+    """Whether texts are dates such as 2020-01-31 or 31.1.2020, perhaps with a time."""
+    dates = pd.Series(texts, dtype=object).str.fullmatch(
+        r"(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ]\d{1,2}:\d{2}.*)?"
+    )
+    return bool(len(texts)) and bool(dates.all())
+
+
+def _are_answers(column: Column) -> bool:
+    return column.values is None and {text.lower() for text in column.texts} <= ANSWERS.keys()
+
+
+def _are_ids(column: Column) -> bool:
+    x = column.known
+    if len(x) < FEWEST_IDS or column.n_missing or not np.isfinite(x[[0, -1]]).all():
+        return False
+    return bool(np.array_equal(x, np.floor(x[0]) + np.arange(len(x))))
+
+
+def _within(*allowed: float) -> Callable[[Column], bool]:
+    return lambda column: column.values is not None and bool(np.isin(column.known, allowed).all())
+
+
+def are_codes(column: Column) -> bool:
+    """Whether a column holds 2, and perhaps 1, and nothing else."""
+    return len(column.known) > 0 and column.known[-1] == 2 and _within(1, 2)(column)
+
+
+def _are_whole(column: Column) -> bool:
+    return column.values is not None and bool((column.known == np.floor(column.known)).all())
+
+
+KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
+    (Kind.BLANK, lambda column: column.n_missing == len(column.cells)),
+    (Kind.DATES, _are_dates),
+    (Kind.ANSWERS, _are_answers),
+    (Kind.NUMERALS, lambda column: bool(column.writings)),
+    (Kind.CATEGORIES, lambda column: column.values is None and column.different <= MOST_CODES),
+    (Kind.TEXT, lambda column: column.values is None),
+    (Kind.CONSTANT, lambda column: bool((column.known[:1] == column.known[-1:]).all())),
+    (Kind.BINARY, _within(0, 1)),
+    (Kind.CODES, are_codes),
+    (Kind.ID, _are_ids),
+    (Kind.COUNTS, lambda column: _are_whole(column) and column.known[0] >= 0),
+    (Kind.WHOLE, _are_whole),
+    (Kind.NUMBERS, lambda column: True),
+)
+"""Kinds with what tells them, the first that holds first."""

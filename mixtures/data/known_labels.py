@@ -1,0 +1,181 @@
+"""Known labels: rows whose cluster is known, beside rows whose cluster is not."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from narwhals.dependencies import is_pandas_series
+
+from mixtures.data.cells import as_numbers
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data, places_by_index, read_only
+from mixtures.errors import InputError
+from mixtures.messages import rows_are
+from mixtures.types import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "UNKNOWN",
+    "anchored_clusters",
+    "check_labels",
+    "check_labels_fit",
+    "exclude",
+    "known_rows",
+    "labels_in_memory",
+    "match_labels",
+    "one_hot",
+    "order_by_size",
+]
+
+UNKNOWN = -1
+"""Label of a row whose cluster is not known."""
+
+
+MEANING = "labels are whole numbers from 0, and -1, NaN or None where the cluster is not known"
+
+
+def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np.ndarray | None:
+    """Read the known cluster of every row; a pandas Series is matched by its index.
+
+    Parameters
+    ----------
+    labels : array_like, shape (n,)
+        The cluster of every row, from 0; -1, NaN, None, ``pandas.NA`` or masked where it is not known.
+    data : Data
+        The checked rows.
+    index : pandas.Index, optional
+        Labels of the rows in the table that they were read from, if it has some.
+
+    Returns
+    -------
+    ndarray of int, shape (n,), or None
+        Read-only, -1 where the cluster is not known; None if no row has a label.
+
+    Raises
+    ------
+    InputError
+        If there is not one label for every row, or a label is not such a number.
+
+    Examples
+    --------
+    >>> data = Data(np.zeros((3, 1)), ("x0",), np.arange(3))
+    >>> check_labels([1, None, -1], data).tolist()
+    [1, -1, -1]
+    """
+    try:
+        array = as_numbers(labels, "labels are not")
+    except InputError as error:
+        raise InputError(f"{error}; number the clusters, such as pandas.factorize(labels)[0]") from error
+    if array.shape != (data.n_rows,):
+        raise InputError(f"labels have shape {array.shape}; the data have {data.n_rows} rows")
+    if is_pandas_series(labels):
+        import pandas as pd
+
+        counted = pd.RangeIndex(data.first, data.first + data.n_rows)
+        array = array[places_by_index(labels.index, index, counted, "labels")]
+    known = np.where(np.isnan(array), UNKNOWN, array)
+    bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
+    if len(bad):
+        row = rows_are(bad[:1], data.obs_id, data.first).removesuffix(" is")
+        raise InputError(f"{row}: label is {array[bad[0]]:g}; {MEANING}")
+    return read_only(known.astype(np.int64)) if (known >= 0).any() else None
+
+
+def check_labels_fit(rows: Rows, n_components: int) -> None:
+    """Refuse labels of clusters that a model does not have."""
+    if not isinstance(rows, Data) or rows.labels is None:
+        return
+    bad = np.flatnonzero(rows.labels >= n_components)
+    if len(bad):
+        row = rows_are(bad[:1], rows.obs_id, rows.first).removesuffix(" is")
+        raise InputError(
+            f"{row}: label is {rows.labels[bad[0]]}, and the model has n_components={n_components}; labels "
+            "are from 0 to n_components - 1, and -1, NaN or None where the cluster is not known"
+        )
+
+
+def labels_in_memory(labels: Any, what: str) -> None:
+    """Refuse labels of rows that are not in memory at once."""
+    if labels is not None:
+        raise InputError(
+            f"labels= needs the rows in memory, and the data are {what}: pass one array or data frame, of a "
+            "subsample if need be"
+        )
+
+
+def known_rows(labels: np.ndarray) -> np.ndarray:
+    """Mask (n,) of the rows whose cluster is known."""
+    return labels >= 0
+
+
+def anchored_clusters(rows: Rows) -> np.ndarray:
+    """Clusters that have a labelled row of positive weight, in ascending order.
+
+    Examples
+    --------
+    >>> anchored_clusters(Data(np.zeros((3, 1)), ("x0",), np.arange(3), labels=np.array([2, -1, 2]))).tolist()
+    [2]
+    """
+    if not isinstance(rows, Data) or rows.labels is None:
+        return np.array([], dtype=np.int64)
+    there = rows.labels if rows.weights is None else rows.labels[rows.weights > 0]
+    return np.unique(there[known_rows(there)])
+
+
+def exclude(log_joint: Array, labels: np.ndarray) -> None:
+    """Set log joint densities (..., K, n) of labelled rows to -inf in all clusters but their own, in place.
+
+    Examples
+    --------
+    >>> joint = np.zeros((2, 3))
+    >>> exclude(joint, np.array([-1, 0, 1]))
+    >>> joint
+    array([[  0.,   0., -inf],
+           [  0., -inf,   0.]])
+    """
+    places = np.flatnonzero(known_rows(labels))
+    own = log_joint[..., labels[places], places]
+    log_joint[..., places] = -np.inf
+    log_joint[..., labels[places], places] = own
+
+
+def one_hot(r: Array, labels: np.ndarray) -> Array:
+    """Responsibilities (K, ..., n) in which labelled rows are wholly in their own cluster.
+
+    Examples
+    --------
+    >>> one_hot(np.full((2, 3), 0.5), np.array([-1, 0, 1])).tolist()
+    [[0.5, 1.0, 0.0], [0.5, 0.0, 1.0]]
+    """
+    own = labels == np.arange(len(r)).reshape(-1, *[1] * (r.ndim - 1))
+    return np.where(known_rows(labels), own, r)
+
+
+def match_labels(r: Array, labels: np.ndarray) -> Array:
+    """Responsibilities (K, n) with clusters in the order that agrees best with the labels of rows.
+
+    Examples
+    --------
+    >>> match_labels(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), np.array([1, -1, 0])).tolist()
+    [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    from scipy.optimize import linear_sum_assignment  # imported only now: slow to load
+
+    members = labels == np.arange(len(r))[:, None]
+    sizes = np.maximum(r.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    agreement = (r / sizes) @ members.T  # of shares of the clusters: a large one does not win every label
+    return np.asarray(r[linear_sum_assignment(-agreement.T)[1]])
+
+
+def order_by_size(sizes: Array, anchored: np.ndarray) -> np.ndarray:
+    """Order of clusters with the largest first; anchored clusters stay where they are.
+
+    Examples
+    --------
+    >>> order_by_size(np.array([0.1, 0.2, 0.3, 0.4]), np.array([1])).tolist()
+    [3, 1, 2, 0]
+    """
+    order, free = np.arange(len(sizes)), np.setdiff1d(np.arange(len(sizes)), anchored)
+    order[free] = free[np.argsort(-np.asarray(sizes)[free])]
+    return order

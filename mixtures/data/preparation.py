@@ -1,0 +1,260 @@
+"""A table made ready for a model: answers recoded, logarithms taken, columns left out, each by a stated rule.
+
+Nothing is done in silence: what was done is said in notes, and what was not asked for is refused with
+the option that would do it.
+"""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mixtures.data.cells import NotNumbers, refuse_columns
+from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, numbers_in, writings_in
+from mixtures.data.files import choose_columns
+from mixtures.data.numerals import Numerals
+from mixtures.errors import InputError
+from mixtures.messages import NAMES_LISTED, cell_at, named, shortened
+
+__all__ = ["Preparation", "Prepared", "log_name", "option_of", "written_as"]
+
+RECODED = {1.0: 1.0, 2.0: 0.0}
+"""Numbers of answers, 1 for yes and 2 for no as surveys have them, and what they are recoded to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A table, and what was done to it.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The columns to be modelled.
+    notes : tuple of str
+        What was done, in words.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """What its columns hold."""
+        return examine(self.frame)
+
+    def noting(self, frame: pd.DataFrame, *notes: str) -> "Prepared":
+        """Another table with notes on what was done to this one."""
+        return Prepared(frame, (*self.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What to do with the columns of a table.
+
+    Attributes
+    ----------
+    log : tuple of str
+        Columns to replace by their natural logarithms, called ``log(name)``.
+    recode : bool
+        Whether columns of yes and no become 1 and 0: yes, y and true become 1; no, n and false become 0.
+        For a model of 0 and 1, columns of 1 and 2 do too: 2 becomes 0.
+    numeric_only : bool
+        Whether columns that hold no numbers are left out; otherwise they are refused.
+    named : frozenset of str
+        Columns that were asked for by name: they are never taken for row numbers.
+    categories : bool
+        Whether the model takes text, as the levels of categories.
+    binary : bool
+        Whether the model takes nothing but 0 and 1.
+    """
+
+    log: tuple[str, ...] = ()
+    recode: bool = False
+    numeric_only: bool = False
+    named: frozenset[str] = frozenset()
+    categories: bool = False
+    binary: bool = False
+
+    def of(self, frame: pd.DataFrame) -> Prepared:
+        """Prepare a table for a fit."""
+        choose_columns(list(map(str, frame.columns)), self.log or None)
+        found = self._without_ids(self._without_texts(self._recoded(Prepared(frame))))
+        if self.binary:
+            _refuse_codes(found.columns)
+        return self._with_logs(found)
+
+    def like(self, frame: pd.DataFrame, features: Sequence[str]) -> Prepared:
+        """Prepare a table for a model of these columns; logarithms that it has are taken unasked."""
+        there = list(map(str, frame.columns))
+        needed = [name for name in there if log_name(name) in features and log_name(name) not in there]
+        how = replace(self, log=tuple(dict.fromkeys((*self.log, *needed))))
+        choose_columns(there, how.log or None)
+        return how._with_logs(self._recoded(Prepared(frame)))
+
+    def _recoded(self, so_far: Prepared) -> Prepared:
+        if not self.recode:
+            return so_far
+        frame, notes = so_far.frame, []
+        for holds, recoded, rule in RULES if self.binary else RULES[:1]:
+            own = {column.name: recoded(column) for column in so_far.columns if holds(column)}
+            frame = frame.assign(**own)
+            if own:
+                notes.append(f"recoded: {rule} in {shortened(list(own))}")
+        return so_far.noting(frame, *notes) if notes else so_far
+
+    def _without_texts(self, so_far: Prepared) -> Prepared:
+        """Leave out, or refuse, columns that hold no numbers."""
+        frame = so_far.frame
+        if self.categories and not self.numeric_only:
+            return so_far
+        bad = [column for column in so_far.columns if not column.kind.is_number and not _is_blank(column)]
+        if not bad:
+            return so_far
+        if not self.numeric_only:
+            _refuse(bad)
+        if len(bad) == len(frame.columns):
+            raise InputError(f"no column holds numbers: {_told(bad)}; --numeric-only leaves none to fit")
+        rest = frame.drop(columns=[column.name for column in bad])
+        return so_far.noting(rest, f"left out, as they hold no numbers: {_told(bad)}")
+
+    def _without_ids(self, so_far: Prepared) -> Prepared:
+        """Leave out columns that number the rows, unless they were asked for, or nothing else is there."""
+        asked = self.named | set(self.log)
+        found = [c for c in so_far.columns if c.kind is Kind.ID and c.name not in asked]
+        if not found or len(found) == len(so_far.frame.columns):
+            return so_far
+        notes = [
+            f"column {named(c.name)} numbers the rows, {c.known[0]:.0f} to {c.known[-1]:.0f}, and is left "
+            f"out: {option_of('--id', [c.name])} carries it into the table of predict, --columns fits it"
+            for c in found
+        ]
+        return so_far.noting(so_far.frame.drop(columns=[c.name for c in found]), *notes)
+
+    def _with_logs(self, so_far: Prepared) -> Prepared:
+        frame = so_far.frame
+        if not self.log:
+            return so_far
+        own = {name: _logarithm(frame[name]) for name in choose_columns(list(frame.columns), self.log)}
+        new = {name: log_name(name) for name in own}
+        if clash := [name for name in new.values() if name in frame.columns]:
+            raise InputError(f"--log: there is a column {named(clash[0])} already; rename it")
+        told = f"natural logarithms are fitted: {shortened(list(new.values()))}"
+        return so_far.noting(frame.assign(**own).rename(columns=new), told)
+
+
+def log_name(name: str) -> str:
+    """Name of the logarithm of a column."""
+    return f"log({name})"
+
+
+def option_of(option: str, names: Iterable[str]) -> str:
+    r"""An option with names of columns, as one would type it.
+
+    Examples
+    --------
+    >>> option_of("--exclude", ["name", "size, cm"])
+    '--exclude \'name,"size, cm"\''
+    """
+    listed = ",".join(_quoted(name) for name in names)
+    return f"{option} {shlex.quote(listed)}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
+
+
+def _is_blank(column: Column) -> bool:
+    return column.kind is Kind.BLANK and column.values is not None
+
+
+def _told(columns: Sequence[Column]) -> str:
+    """Columns with what they hold: "name, city (text), since (dates)"."""
+    kinds = dict.fromkeys(column.kind for column in columns)
+    own = {kind: [column.name for column in columns if column.kind is kind] for kind in kinds}
+    return ", ".join(f"{shortened(names)} ({kind.words})" for kind, names in own.items())
+
+
+def _refuse(bad: Sequence[Column]) -> None:
+    """Refuse columns that hold no numbers, all at once, with the options that help."""
+    answers = [column.name for column in bad if column.kind is Kind.ANSWERS]
+    ways = writings_in(bad)
+    names = [column.name for column in bad]
+    them = "it" if len(names) == 1 else "them"
+    offers = []
+    if ways:
+        offers.append(" or ".join(f"{written_as(way)} reads them" for way in ways))
+    if answers:
+        which = them if answers == names else shortened(answers)
+        offers.append(f"--recode reads yes as 1 and no as 0 in {which}, and --model lca takes the words")
+    excluded = f"{option_of('--exclude', names)}, or " if len(names) <= NAMES_LISTED else ""
+    offers.append(f"{excluded}--numeric-only leaves {them} out")
+    try:
+        refuse_columns([c.refusal for c in bad if isinstance(c.refusal, NotNumbers)])
+    except InputError as error:
+        raise InputError(f"{error}: {'; '.join(offers)}") from error
+    raise bad[0].refusal or InputError(f"column {named(bad[0].name)} holds no numbers")
+
+
+def _refuse_codes(columns: Sequence[Column]) -> None:
+    """Refuse answers that are coded 1 and 2, with the options that help."""
+    coded = [column.name for column in columns if column.kind is Kind.CODES]
+    if coded:
+        raise InputError(
+            f"1 and 2 are the cells of {shortened(coded)}, and a BMM takes 0 and 1: --recode reads 2 as "
+            "0, as in surveys that code yes as 1 and no as 2; --model lca takes them as they are"
+        )
+
+
+def written_as(numerals: Numerals) -> str:
+    """Options for numbers that are written in such a way."""
+    marks = {
+        "--decimal": "" if numerals.decimal == "." else numerals.decimal,
+        "--thousands": numerals.thousands,
+    }
+    words = {" ": "space", ",": ","}
+    return " ".join(f"{name} {words.get(mark, shlex.quote(mark))}" for name, mark in marks.items() if mark)
+
+
+def _holds_answers(column: Column) -> bool:
+    return column.kind is Kind.ANSWERS
+
+
+def _of_answers(column: Column) -> np.ndarray:
+    known = column.cells.notna()
+    words = column.cells.where(known, "").astype(str).str.strip().str.lower()
+    return np.where(known, words.map(ANSWERS).to_numpy(dtype=np.float64), np.nan)
+
+
+def _of_codes(column: Column) -> np.ndarray:
+    return pd.Series(column.values).map(RECODED).to_numpy(dtype=np.float64)
+
+
+RULES = (
+    (
+        _holds_answers,
+        _of_answers,
+        "yes, y and true are 1, no, n and false are 0,",
+    ),
+    (are_codes, _of_codes, "1 stays 1 and 2 is 0, as in surveys that code yes as 1 and no as 2,"),
+)
+"""Columns that are recoded, how, and the rule in words; the second is for models of 0 and 1 only."""
+
+
+def _logarithm(cells: pd.Series) -> np.ndarray:
+    """Natural logarithms of cells; missing ones stay missing."""
+    try:
+        x = numbers_in(cells)
+    except InputError as error:
+        raise InputError(f"--log: {error}") from error
+    bad = np.flatnonzero(x <= 0)
+    if len(bad):
+        row = int(bad[0])
+        place = cell_at(float(x[row]), row, cells.index.to_numpy())
+        raise InputError(
+            f"--log: column {named(str(cells.name))} has {len(bad)} cells that are 0 or negative ({place}), "
+            "which have no logarithm: fit it as it is, or leave these rows out"
+        )
+    return np.log(x)

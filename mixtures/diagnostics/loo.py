@@ -1,0 +1,156 @@
+"""Leave-one-out cross-validation of samples that keep no log-likelihood of every row and draw."""
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import arviz_stats
+import numpy as np
+import xarray as xr
+from scipy.special import logsumexp
+
+from mixtures.data.known_labels import exclude
+from mixtures.diagnostics.loo_pit import check_enough
+from mixtures.diagnostics.predictive import BLOCK
+from mixtures.draws import checked_draws, of_sample
+from mixtures.errors import DataWarning, InputError
+from mixtures.families.assignment import refuse_impossible
+from mixtures.families.mixture import Mixture
+from mixtures.messages import warn
+from mixtures.progress import track
+from mixtures.types import Array
+
+__all__ = ["loo"]
+
+
+def loo(
+    spec: Mixture,
+    X: Any,
+    tree: xr.DataTree,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = True,
+) -> Any:
+    r"""Leave-one-out cross-validation of a sample, a block of rows at a time.
+
+    ``arviz.loo`` needs the log-likelihood of every row in every draw, n times S values, and
+    `sample` does not store them where they would be very many. Here they are computed from the
+    draws, given to ``arviz.loo``, and discarded. The result is the same.
+
+    Parameters
+    ----------
+    spec : Mixture
+        The model.
+    X : array_like or frame, shape (n, D)
+        The data that were fitted; checked and matched by name as in `responsibilities`.
+    tree : xarray.DataTree
+        A posterior sample, at least 25 draws; its labels need not be aligned.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells. What is predicted are the observed cells of a row.
+    labels : array_like, shape (n,), optional
+        Known clusters of the rows, as in `fit_em`. A labelled row is predicted with its label.
+    progressbar : bool, default True
+        Show how many rows are done.
+
+    Returns
+    -------
+    arviz_stats.ELPDDataLOO
+        With ``elpd_i`` and ``pareto_k`` of every row. ``arviz.compare`` takes it.
+
+    Raises
+    ------
+    InputError
+        If the sample is not of the model or has too few draws, or rows have weights, or a row has
+        density zero.
+
+    Warns
+    -----
+    DataWarning
+        If the Pareto k of a row is too large for its value to be trusted.
+
+    References
+    ----------
+    Vehtari, Gelman and Gabry (2017), *Statistics and Computing* 27, 1413-1432.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> X = mx.datasets.faithful()
+    >>> spec = mx.resolve(mx.GMM(2), X)
+    >>> tree = mx.sample(spec, X, draws=200, random_seed=1, log_likelihood=False, progressbar=False)
+    >>> round(mx.loo(spec, X, tree, progressbar=False).elpd, -1)
+    np.float64(-1140.0)
+    """
+    spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
+    if data.weights is not None:
+        raise InputError("leaving one row out knows no weights; repeat rows by their weights")
+    draws = checked_draws(spec, tree)
+    n_draws = len(draws["alpha"])
+    check_enough(n_draws)
+    densities = [spec.log_joint({name: x[s] for name, x in draws.items()}) for s in range(n_draws)]
+    posterior = tree["posterior"].to_dataset()
+    efficiency = _efficiency(posterior)
+    parts = []
+    size = max(1, BLOCK // (draws["alpha"].size * data.n_features))
+    blocks = track(data.blocks(size), "Leaving rows out", shown=progressbar, total=-(-data.n_rows // size))
+    for rows, block in blocks:
+        values = np.empty((n_draws, len(block)))
+        for log_joint, own in zip(densities, values, strict=True):
+            joint = log_joint(block.T)
+            if data.labels is not None:
+                exclude(joint, data.labels[rows])
+            own[:] = logsumexp(joint, axis=0)
+        refuse_impossible(data, values.T, rows.start)
+        parts.append(_of_block(posterior, values, data.obs_id[rows], efficiency))
+    return _joined(parts)
+
+
+def _efficiency(posterior: xr.Dataset) -> float:
+    """Effective draws by draw, as ``arviz.loo`` estimates them: 1 for a single chain."""
+    if posterior.sizes["chain"] == 1:
+        return 1.0
+    sizes = arviz_stats.ess(posterior, method="mean")
+    each = np.concatenate([np.ravel(x) for x in sizes.data_vars.values()])
+    return float(np.nanmean(each)) / (posterior.sizes["chain"] * posterior.sizes["draw"])
+
+
+def _of_block(posterior: xr.Dataset, values: Array, obs_id: Any, efficiency: float) -> Any:
+    """What ArviZ finds for rows with these log-likelihoods (S, n)."""
+    sizes = [posterior.sizes[dim] for dim in ("chain", "draw")]
+    rows = xr.DataArray(
+        values.reshape(*sizes, -1),
+        dims=("chain", "draw", "obs_id"),
+        coords={"chain": posterior["chain"], "draw": posterior["draw"], "obs_id": obs_id},
+        name="x",
+    )
+    groups = {"posterior": posterior, "log_likelihood": rows.to_dataset()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of single blocks; the whole is judged below
+        found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, reff=efficiency)
+    return replace(found, log_weights=None)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """One result of all rows; warns if some cannot be trusted."""
+    elpd_i, pareto_k = (
+        xr.concat([getattr(part, x) for part in parts], "obs_id") for x in ("elpd_i", "pareto_k")
+    )
+    n = elpd_i.size
+    bad = int((pareto_k > parts[0].good_k).sum())
+    if bad:
+        warn(
+            f"leaving one row out cannot be trusted for {bad:,} of {n:,} rows, whose Pareto k is above "
+            f"{parts[0].good_k:.2g}: the posterior without the row is too far from the sample",
+            DataWarning,
+        )
+    return replace(
+        parts[0],
+        elpd=np.sum([part.elpd for part in parts]),
+        se=np.sqrt(n * np.var(elpd_i.values, ddof=1)),
+        p=np.sum([part.p for part in parts]),
+        n_data_points=n,
+        warning=bad > 0,
+        elpd_i=elpd_i,
+        pareto_k=pareto_k,
+    )

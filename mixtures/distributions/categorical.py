@@ -1,0 +1,189 @@
+"""Categorical mixtures (latent class analysis) as one PyMC distribution."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+
+from mixtures.data.reading import INTEGRATE, as_data
+from mixtures.data.table import Data
+from mixtures.distributions.components import declare_components
+from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
+from mixtures.distributions.missing import Cells
+from mixtures.distributions.simplexes import LevelProbabilities, StickBreaking
+from mixtures.distributions.steps import Slopes, Step
+from mixtures.distributions.transforms import IMPOSSIBLE, floored
+from mixtures.families.categorical import Categorical, codes
+from mixtures.families.parameters import Parameter
+from mixtures.families.priors import Dirichlet
+
+__all__ = ["CategoricalMixture"]
+
+
+MOST_CODES = 2**31
+"""Codes that there can be at most; those that p has are fewer."""
+
+
+class CodedRowsSlopes(Slopes):
+    """Gradient of `CodedRows`."""
+
+
+class CodedRows(Step):
+    """Log densities (n,) of rows of codes at log weights and log probabilities (K, D, C)."""
+
+    slopes = CodedRowsSlopes
+
+
+class CategoricalMixtureRV(MarginalMixtureRV):
+    """Rows of codes, independent given the hidden cluster."""
+
+    name = "CategoricalMixture"
+    signature = "(k),(k,d,c)->(d)"
+    dtype = "int64"
+    rows = CodedRows
+    _print_name = ("CategoricalMixture", "\\operatorname{CategoricalMixture}")
+
+    @staticmethod
+    def check(data: Data) -> np.ndarray:
+        """Codes only."""
+        return codes(data, (MOST_CODES,) * data.n_features)
+
+    def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
+        """One level for every item."""
+        (p,) = theta
+        ends = np.cumsum(p, axis=-1)
+        drawn = rng.random(ends.shape[:-1])[..., None] * ends[..., -1:]
+        return (drawn >= ends).sum(axis=-1).astype(self.dtype)
+
+    @staticmethod
+    def row(rng: Any, parameter: Any, out: Any) -> None:
+        """The same of one row, for numba."""
+        for d in range(len(out)):
+            left = rng.random() * parameter[d].sum()
+            code = 0
+            while code < parameter.shape[1] - 1 and left >= parameter[d, code]:
+                left -= parameter[d, code]
+                code += 1
+            out[d] = code
+
+    @staticmethod
+    def terms(*theta: Any) -> tuple[Any, ...]:
+        """``log p``."""
+        (p,) = theta
+        return (floored(pt.log(p)),)
+
+    @staticmethod
+    def log_density(x: Any, *terms: Any) -> Any:
+        """``sum_d log p_kd[x_d]``, a matrix product; looked up, it would take longer on JAX.
+
+        A code beyond the levels is impossible.
+        """
+        (log_p,) = terms
+        known = pt.lt(x, log_p.shape[-1]).all(axis=-1)
+        found = log_p.reshape((log_p.shape[0], -1)) @ _indicators(x, log_p.shape[-1])
+        return found + pt.switch(known, *np.array([0, IMPOSSIBLE]))
+
+    @staticmethod
+    def observed_log_density(x: Any, cells: Cells, *theta: Any) -> Any:
+        """The same, the factors of missing cells left out."""
+        (p,) = theta
+        phi = _indicators(x, p.shape[-1]) * pt.repeat(cells.seen.T.astype("floatX"), p.shape[-1], axis=0)
+        return floored(pt.log(p)).reshape((p.shape[0], -1)) @ phi
+
+    @staticmethod
+    def support(x: Any) -> tuple[Any, Any]:
+        """Codes; others are replaced, so that their density is a number before it becomes zero."""
+        x = x.astype("floatX")
+        coded = pt.ge(x, 0) & pt.eq(x, pt.floor(x)) & pt.lt(x, MOST_CODES)
+        return pt.switch(coded, x, 0.0), coded.all(axis=-1)
+
+    @staticmethod
+    def conditions(*theta: Any) -> dict[str, Any]:
+        """Probabilities of the levels of each item."""
+        (p,) = theta
+        return {"p >= 0, sum(p, axis=-1) = 1": pt.ge(p, 0).all() & pt.isclose(p.sum(axis=-1), 1).all()}
+
+    @staticmethod
+    def centre(alpha: Any, *theta: Any) -> Any:
+        """Most probable level of every item."""
+        return (alpha[..., None, None] * theta[0]).sum(axis=-3).argmax(axis=-1).astype("int64")
+
+
+def _indicators(x: Any, levels: Any) -> Any:
+    """1 where a row has a level (D C, n), from codes (n, D)."""
+    found = pt.eq(x.T[:, None, :], pt.arange(levels)[:, None])
+    return found.reshape((-1, x.shape[0])).astype("floatX")
+
+
+class CategoricalMixture(MarginalMixture):
+    r"""Mixture of K products of categoricals over rows of D items, the hidden cluster summed out.
+
+    .. math::
+
+       f(x \mid \alpha, p) = \sum_{k=1}^K \alpha_k \prod_{d=1}^D p_{kd x_d}
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable.
+    alpha : tensor_like of float, shape (..., K)
+        Weights; non-negative, summing to one.
+    p : tensor_like of float, shape (..., K, D, C)
+        Probability of every level, by cluster and item; those of an item sum to one. An
+        item with fewer than C levels has zeros at the end.
+    **kwargs
+        As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ... The cells of
+        ``observed`` are the codes 0, 1, ..., C - 1. Cells that are NaN or masked are
+        integrated out, as in `GaussianMixture`. ``labels (n,)`` are known clusters of the
+        observed rows.
+
+    Raises
+    ------
+    InputError
+        If ``observed`` has cells that are not codes of levels; names their rows and columns.
+
+    References
+    ----------
+    Goodman (1974), *Biometrika* 61, 215-231.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, mixtures as mx
+    >>> X = np.random.default_rng(1).integers(0, 3, size=(20, 5))
+    >>> with pm.Model() as model:
+    ...     alpha = pm.Dirichlet("alpha", np.ones(2))
+    ...     p = pm.Dirichlet("p", np.full(3, 2.0), shape=(2, 5, 3))
+    ...     x = mx.CategoricalMixture("x", alpha=alpha, p=p, observed=X)
+    """
+
+    rv_op = CategoricalMixtureRV()
+    check = CategoricalMixtureRV.check
+    observed_dtype = "int64"
+
+    def __new__(cls, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
+        """Register the variable; refuses codes beyond the levels that p has."""
+        p = kwargs["p"] if "p" in kwargs else args[1]
+        levels = pt.as_tensor_variable(p).type.shape[-1]
+        if levels is not None and observed is not None and not isinstance(observed, pt.TensorVariable):
+            data = as_data(observed, missing=INTEGRATE)
+            codes(data, (levels,) * data.n_features)
+        return super().__new__(cls, name, *args, observed=observed, **kwargs)
+
+    @classmethod
+    def dist(cls, alpha: Any, p: Any, **kwargs: Any) -> Any:
+        """Create an unnamed categorical mixture variable."""
+        return super().dist(alpha, p, **kwargs)
+
+
+@declare_components.register
+def declare_categorical(
+    family: Categorical, data: Data, n_components: int, named: Mapping[str, Parameter]
+) -> tuple[Any, dict[str, Any]]:
+    """Independent Dirichlet priors (uniform without a prior)."""
+    levels = family.numbers(data.n_features)
+    counts = (Dirichlet(1.0).broadcast(levels) if family.prior is None else family.prior).concentration
+    shape, p = (n_components, *np.shape(counts)), named["p"]
+    free = StickBreaking(np.asarray(counts) > 0)
+    own = LevelProbabilities(p.name, counts, shape=shape, dims=p.dims, default_transform=free)
+    return CategoricalMixture, {"p": own}

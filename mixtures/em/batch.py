@@ -1,0 +1,207 @@
+"""Many starts of one model on one table of rows, run together, with one matrix product for all.
+
+The responsibilities of all starts come from one matrix product ``(starts K, P)(P, n)`` and their
+sums from another, so that a small problem pays the overhead of Python once and not for every start. A
+start leaves the batch at its last valid parameters, before a collapse, a fall of the objective or a loss
+of digits; `ascent`, which runs EM from one start, continues from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixtures.data.known_labels import exclude
+from mixtures.data.table import Data
+from mixtures.em.acceleration import EM
+from mixtures.em.grouped import Grouped
+from mixtures.em.natural import NaturalForm
+from mixtures.em.pace import Pace, only_rounding
+from mixtures.em.problem import Problem, Run
+from mixtures.families.family import ExponentialFamily
+from mixtures.families.mixture import Mixture
+from mixtures.interrupts import Interrupted
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
+
+__all__ = ["advance"]
+
+EPS = float(np.finfo(float).eps)
+
+CHUNK_VALUES = 1_000_000
+"""Responsibilities of a chunk of rows, over all starts."""
+
+
+COARSE_LOSS = 1e-6
+"""Error of a log density by rounding that a run without a tolerance may have."""
+
+
+def advance(
+    problem: Problem, data: Data, starts: Sequence[Params], max_steps: int, tol: float | None = None
+) -> list[Run]:
+    """Run EM from every start, for a number of iterations or until it converges.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is maximised.
+    data : Data
+        The rows: those of the problem, or a sample of them.
+    starts : sequence of dict
+        Checked parameters.
+    max_steps : int
+        Largest number of iterations.
+    tol : float, optional
+        Distance to the limit at which to stop, in standard deviations of the complete data.
+        Without one every start makes all its iterations, and a larger rounding error is allowed.
+
+    Returns
+    -------
+    list of Run
+        One for each start, up to its last valid parameters; without a trace where there were none.
+        It has converged if it came within the tolerance.
+
+    Raises
+    ------
+    Interrupted
+        At Ctrl-C; carries the runs so far.
+    """
+    spec = problem.spec
+    batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data)
+    largest_loss = COARSE_LOSS if tol is None else batch.largest_loss(tol)
+    found = [Run(dict(start), np.nan, (), False) for start in starts]
+    moving, pace = np.arange(len(starts)), Pace(*np.full((3, len(starts)), [[np.nan], [np.inf], [np.inf]]))
+    params = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+    try:
+        for _ in range(max_steps + 1):
+            at = batch.passed(params)
+            before = np.array([found[i].height for i in moving])
+            fits = (at.loss < largest_loss) & (at.objective >= before - at.rounding)
+            new = _unless(~fits, params, problem.m_step(at.statistics))
+            collapsed = problem.may_collapse & spec.family.degenerate(new, problem.scale).any(axis=-1)
+            new = _unless(collapsed, params, new)
+            pace = pace.after(spec.step_length(new, params, at.statistics.count))
+            if tol is None:
+                near = np.zeros(len(moving), dtype=bool)
+            else:
+                near = pace.has_arrived(tol) | only_rounding(spec, pace, new, at.statistics.count)
+            arrived = fits & ~collapsed & near
+            for j in np.flatnonzero(fits):
+                trace = (*found[moving[j]].trace, float(at.objective[j]))
+                here = {name: x[j] for name, x in params.items()}
+                steps = (EM,) * (len(trace) - 1)
+                found[moving[j]] = Run(here, float(at.log_likelihood[j]), trace, bool(arrived[j]), steps)
+            going = fits & ~arrived & ~collapsed
+            if not going.any():
+                return found
+            moving, pace = moving[going], pace.of(going)
+            params = {name: x[going] for name, x in new.items()}
+    except KeyboardInterrupt as error:
+        raise Interrupted(found) from error
+    return found
+
+
+def _unless(which: np.ndarray, params: Params, new: Params) -> dict[str, Array]:
+    """New sets of parameters, except those marked, which keep the old values: the new may be invalid."""
+    return {
+        name: np.where(which.reshape(-1, *[1] * (x.ndim - 1)), params[name], x) for name, x in new.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """Results of a pass over the rows at R sets of parameters: arrays (R,), except the statistics."""
+
+    log_likelihood: Array
+    objective: Array
+    rounding: Array
+    loss: Array
+    statistics: Any
+
+
+class _OfObserved:
+    """The E-step of many sets of parameters at once, where cells are missing."""
+
+    def __init__(self, spec: Mixture, data: Data) -> None:
+        self.spec, self.n_rows, self.grouped = spec, data.n_rows, Grouped(spec, data)
+
+    def largest_loss(self, tol: float) -> float:
+        """Largest error of a log density for which the natural form is used, as in `Kernel.e_step`."""
+        return _largest_loss(tol, self.n_rows)
+
+    def passed(self, params: Params) -> _Passed:
+        """One pass at sets of parameters along a leading axis."""
+        found, log_prior = self.grouped.passed(params), self.spec.log_prior(params)
+        magnitude = TOLERANCES.em_rounding * (np.abs(found.log_likelihood) + np.abs(log_prior))
+        return _Passed(
+            found.log_likelihood,
+            found.log_likelihood + log_prior,
+            EPS * (magnitude + self.n_rows * found.terms),
+            EPS * found.terms,
+            found.statistics,
+        )
+
+
+def _largest_loss(tol: float, n_rows: int) -> float:
+    return min(TOLERANCES.natural_loss, 0.1 * tol / float(np.sqrt(n_rows)))
+
+
+class _Batch:
+    """The E-step of many sets of parameters at once."""
+
+    def __init__(self, spec: Mixture, data: Data) -> None:
+        assert isinstance(spec.family, ExponentialFamily)
+        self.spec, self.family, self.data = spec, spec.family, data
+        self.location, self.scale = self.family.affine_units(data)
+        self.log_scale = float(np.log(self.scale).sum())
+        rows = np.ascontiguousarray(((data.values - self.location) / self.scale).T)
+        self.phi = self.family.features(rows)
+        self.largest = np.abs(self.phi).max(axis=1)
+        h = self.family.base_measure(rows)
+        self.base = float(h.sum() if data.weights is None else data.weights @ h)
+
+    def largest_loss(self, tol: float) -> float:
+        """Largest error of a log density for which the natural form is used, as in `Kernel.e_step`."""
+        return _largest_loss(tol, self.data.n_rows)
+
+    def passed(self, params: Params) -> _Passed:
+        """One pass at sets of parameters along a leading axis."""
+        form = NaturalForm.of(self.family, params, self.location, self.scale, self.largest, self.log_scale)
+        with np.errstate(invalid="ignore", over="ignore"):  # of sets without a natural form
+            sums, log_likelihood = self._sums(form.eta)
+            log_likelihood += self.base
+            log_prior = self.spec.log_prior(params)
+            magnitude = TOLERANCES.em_rounding * (np.abs(log_likelihood) + np.abs(log_prior))
+            return _Passed(
+                log_likelihood,
+                log_likelihood + log_prior,
+                EPS * (magnitude + self.data.n_rows * form.terms),
+                form.loss,
+                self.family.from_sums(sums, self.location, self.scale),
+            )
+
+    def _sums(self, eta: Array) -> tuple[Array, Array]:
+        """Sums ``S = r phi'`` (R, K, P), and log-likelihoods (R,) without the base measure."""
+        sets, k, p = eta.shape
+        rows = max(1, CHUNK_VALUES // (sets * k))
+        sums, log_likelihood = np.zeros((sets * k, p)), np.zeros(sets)
+        for first in range(0, self.data.n_rows, rows):
+            phi = self.phi[:, first : first + rows]
+            joint = (eta.reshape(-1, p) @ phi).reshape(sets, k, -1)
+            if self.data.labels is not None:
+                exclude(joint, self.data.labels[first : first + rows])
+            highest = joint.max(axis=1, keepdims=True)
+            joint -= highest
+            np.exp(joint, out=joint)
+            density = joint.sum(axis=1, keepdims=True)
+            per_row = (np.log(density) + highest)[:, 0]
+            if self.data.weights is None:
+                log_likelihood += per_row.sum(axis=1)
+                joint /= density
+            else:
+                w = self.data.weights[first : first + rows]
+                log_likelihood += per_row @ w
+                joint *= w / density
+            sums += joint.reshape(sets * k, -1) @ phi.T
+        return sums.reshape(sets, k, p), log_likelihood

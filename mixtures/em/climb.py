@@ -1,0 +1,94 @@
+"""How EM is run from one start, or from many together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixtures.data.table import Data
+from mixtures.em.acceleration import Accelerator, Plain
+from mixtures.em.ascent import ascend
+from mixtures.em.batch import advance
+from mixtures.em.fast import FastEStep
+from mixtures.em.problem import Problem, Run
+from mixtures.errors import CollapseError
+from mixtures.interrupts import Interrupted
+from mixtures.tolerances import same_height
+from mixtures.types import Params
+
+__all__ = ["Begun", "Climb"]
+
+BATCH_VALUES = 50_000
+"""Largest number of responsibilities of a start for which all starts are run together."""
+
+
+OFF = "off a saddle"
+"""Name of a step off a saddle point in the record of a run."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Runs that are all unfinished, for an interrupt."""
+
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How EM is run from one start; a collapse ends the run, not the fit."""
+
+    problem: Problem
+    kernel: FastEStep | None
+    max_iter: int
+    accelerator: Accelerator
+
+    def on(self, run: Run, tol: float) -> Run:
+        """Continue a run."""
+        accelerator = self.accelerator if run.accelerator is None else run.accelerator
+        given = self.problem, self.kernel, run.params, tol, self.max_iter, run.trace[:-1]
+        try:
+            return ascend(*given, steps=run.steps, accelerator=accelerator)
+        except CollapseError as error:
+            return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
+
+    def past(self, run: Run, ways: Sequence[Params], tol: float) -> Run | None:
+        """Continue past a saddle point from each of these points; None if no run ends higher."""
+        first, begun = len(run.trace), (*run.trace, np.nan)
+        ends = [self.on(Run(dict(there), np.nan, begun, False, (*run.steps, OFF)), tol) for there in ways]
+        best = max(ends, key=lambda end: -np.inf if end.collapse else end.height)
+        if best.collapse or best.height <= run.height + same_height(run.height):
+            return None
+        higher = first + int(np.argmax(np.array(best.trace[first:]) >= run.height))
+        trace = (*run.trace, *best.trace[higher:])
+        return replace(best, trace=trace, steps=(*run.steps, OFF, *best.steps[higher:]))
+
+    def look(self, params: Params) -> Run:
+        """One pass over the rows, for the objective at a start from which EM is not run."""
+        point = self.problem.point(params, self.kernel)
+        return Run(dict(params), point.log_likelihood, (point.objective,), False)
+
+    def together(self, starts: Sequence[Params], tol: float) -> list[Run]:
+        """Begin from every start, with a few steps of EM if the data are small: in one batch for a table.
+
+        The steps are the same wherever the rows are, so that chunks give the answer of the table. Runs
+        that leave the batch early, as where the natural form would lose too many digits, make them too.
+        """
+        problem, most = self.problem, min(self.accelerator.common_steps, self.max_iter)
+        values = problem.data.n_rows * problem.spec.n_components
+        begun = [Run(dict(start), np.nan, (), False) for start in starts]
+        if not problem.has_fast_e_step or len(starts) == 1 or values > BATCH_VALUES or not most:
+            return begun
+        if self.kernel is not None and isinstance(problem.data, Data):
+            try:
+                begun = advance(problem, problem.data, starts, most, tol)
+            except Interrupted as error:
+                raise Interrupted(Begun(tuple(error.partial))) from error
+        plain = replace(self, accelerator=Plain(), max_iter=most)
+        for i, run in enumerate(begun):
+            if not run.converged and len(run.trace) <= most:
+                try:
+                    begun[i] = replace(plain.on(run, tol), accelerator=None)
+                except KeyboardInterrupt as error:
+                    so_far = error.partial if isinstance(error, Interrupted) else run
+                    raise Interrupted(Begun((*begun[:i], so_far, *begun[i + 1 :]))) from error
+        return begun

@@ -1,0 +1,255 @@
+"""The E-step in natural form where cells are missing: rows grouped by their pattern of observed cells.
+
+As in `kernel`, ``L = eta Phi`` and ``S = r Phi'`` are the only operations on the rows; every pattern of
+observed columns has natural parameters and sums of its own (see `mixtures.families.forms`), and
+what is expected of the missing cells follows from the sums, for a pattern and cluster at a time.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields, replace
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from mixtures.data.known_labels import exclude
+from mixtures.data.patterns import Patterns, patterns_of
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data
+from mixtures.em.curvature import Curvature
+from mixtures.em.estep import EStep
+from mixtures.em.fast import FastEStep
+from mixtures.em.kernel import Kernel
+from mixtures.em.natural import exponential, has_natural_form, on_edge
+from mixtures.em.problem import Problem
+from mixtures.families.family import ExponentialFamily
+from mixtures.families.forms import ObservedForm
+from mixtures.families.mixture import Mixture
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array, Params
+
+__all__ = ["Found", "Grouped", "GroupedKernel", "can_group", "fast_e_step"]
+
+EPS = float(np.finfo(float).eps)
+
+CHUNK_VALUES = 262_144
+"""Number of responsibilities in a chunk of rows, over all sets of parameters: a share of a core's cache."""
+
+
+FACTORED_VALUES = 2**22
+"""Largest number of entries of the matrices of all patterns and clusters that are held at once."""
+
+
+FEATURE_VALUES = 2**26
+"""Largest number of features, of all rows, that are held in memory."""
+
+
+def can_group(spec: Mixture, rows: Rows) -> bool:
+    """Whether rows with missing cells are in memory, and their patterns few enough to hold together."""
+    if not (has_natural_form(spec) and isinstance(rows, Data)):
+        return False
+    family, (n, d) = exponential(spec), rows.values.shape
+    n_features = len(family.observed_features(np.zeros((d, 1))))
+    n_patterns = len(_patterns(family, rows))
+    return n * n_features <= FEATURE_VALUES and n_patterns * spec.n_components * d * d <= FACTORED_VALUES
+
+
+def _patterns(family: ExponentialFamily, data: Data) -> Patterns:
+    """Patterns between which natural parameters differ: a single one where features do not covary."""
+    if family.by_pattern:
+        return patterns_of(data.values)
+    n, d = data.values.shape
+    return Patterns(np.ones((1, d), dtype=bool), np.arange(n), np.array([0, n]))
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Results of a pass over the rows at R sets of parameters: arrays (R,), except the statistics.
+
+    ``terms`` is the largest sum of absolute terms of a log density: rounding errors are relative to it.
+    """
+
+    log_likelihood: Array
+    terms: Array
+    statistics: Any
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Found]") -> "Found":
+        """The same of all sets of parameters, from some of them each."""
+        if len(parts) == 1:
+            return parts[0]
+        statistics = _each(lambda *x: np.concatenate(x), *(part.statistics for part in parts))
+        log_likelihood = np.concatenate([part.log_likelihood for part in parts])
+        return cls(log_likelihood, np.concatenate([part.terms for part in parts]), statistics)
+
+
+def _each(f: Callable[..., Array], first: Any, *others: Any) -> Any:
+    """Statistics whose arrays are ``f`` of those of the given ones, also in the parts they are made of."""
+    if isinstance(first, np.ndarray):
+        return f(first, *others)
+    if isinstance(first, tuple):
+        return tuple(_each(f, *parts) for parts in zip(first, *others, strict=True))
+    arrays = {each.name: getattr(first, each.name) for each in fields(first)}
+    return replace(
+        first,
+        **{
+            name: _each(f, x, *(getattr(one, name) for one in others))
+            for name, x in arrays.items()
+            if isinstance(x, np.ndarray | tuple)
+        },
+    )
+
+
+class Grouped:
+    """Rows grouped by pattern and prepared for passes at many sets of parameters.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    data : Data
+        Checked data, with their weights.
+    """
+
+    def __init__(self, spec: Mixture, data: Data) -> None:
+        self.spec, self.family = spec, exponential(spec)
+        self.location, self.scale = self.family.affine_units(data)
+        self.patterns = _patterns(self.family, data)
+        order = self.patterns.order
+        self.weights = None if data.weights is None else data.weights[order]
+        self.labels = None if data.labels is None else data.labels[order]
+        rows = np.ascontiguousarray(((data.values[order] - self.location) / self.scale).T)
+        self.phi = self.family.observed_features(rows)
+        self.largest = np.abs(self.phi).max(axis=1)
+        h = self.family.base_measure(rows)
+        self.base = float(h.sum() if self.weights is None else self.weights @ h)
+
+    def passed(self, params: Params) -> Found:
+        """One pass at sets of parameters along a leading axis."""
+        sets = len(params["alpha"])
+        d, k = len(self.location), self.spec.n_components
+        size = max(1, FACTORED_VALUES // (len(self.patterns) * k * d * d))
+        parts = [
+            self._passed({name: x[first : first + size] for name, x in params.items()})
+            for first in range(0, sets, size)
+        ]
+        return Found.joined(parts)
+
+    def eta(self, params: Params) -> Array:
+        """Natural parameters (R, S, K, P) of the patterns, the logarithm of the weights in them."""
+        return self._formed(params)[1]
+
+    def sums(self, params: Params) -> tuple[Array, Array]:
+        """Sums ``S = r phi'`` (R, S, K, P) of the patterns' rows, and log-likelihoods (R,), of parameters."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self._sums(self.eta(params))
+
+    def _formed(self, params: Params) -> tuple[ObservedForm, Array]:
+        """The components in natural form, and what `eta` says of them."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            standard = self.family.rescaled(params, self.location, self.scale)
+            form = self.family.observed_form(standard, self.patterns.observed, np.log(self.scale))
+            eta = form.eta
+            eta[..., 0] += np.log(params["alpha"])[:, None, :]
+            return form, eta
+
+    def _passed(self, params: Params) -> Found:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            form, eta = self._formed(params)
+            terms = (np.abs(eta) @ self.largest).max(axis=(-2, -1))
+            sums, log_likelihood = self._sums(eta)
+            return Found(log_likelihood + self.base, terms, form.statistics(sums, self.location, self.scale))
+
+    def _sums(self, eta: Array) -> tuple[Array, Array]:
+        """Sums ``S = r phi'`` (R, S, K, P) of the patterns' rows, and log-likelihoods (R,)."""
+        sets, _, k, p = eta.shape
+        size = max(1, CHUNK_VALUES // (sets * k))
+        sums, log_likelihood = np.zeros_like(eta), np.zeros(sets)
+        for s, (begin, end) in enumerate(zip(self.patterns.ends[:-1], self.patterns.ends[1:], strict=True)):
+            own = np.ascontiguousarray(eta[:, s]).reshape(-1, p)
+            for first in range(begin, end, size):
+                rows = slice(first, min(first + size, end))
+                phi = self.phi[:, rows]
+                joint = (own @ phi).reshape(sets, k, -1)
+                if self.labels is not None:
+                    exclude(joint, self.labels[rows])
+                highest = joint.max(axis=1, keepdims=True)
+                joint -= highest
+                np.exp(joint, out=joint)
+                density = joint.sum(axis=1, keepdims=True)
+                per_row = (np.log(density) + highest)[:, 0]
+                if self.weights is None:
+                    log_likelihood += per_row.sum(axis=1)
+                    joint /= density
+                else:
+                    w = self.weights[rows]
+                    log_likelihood += per_row @ w
+                    joint *= w / density
+                sums[:, s] += (joint.reshape(sets * k, -1) @ phi.T).reshape(sets, k, p)
+        return sums, log_likelihood
+
+
+class GroupedKernel:
+    """The fast E-step of rows with missing cells, by the interface of `mixtures.em.kernel.Kernel`.
+
+    It has no second moments, so that Newton's method leaves the steps to EM, and "auto" takes SQUAREM.
+    """
+
+    has_curvature: ClassVar[bool] = False
+
+    def __init__(self, spec: Mixture, data: Data) -> None:
+        self.grouped, self.family = Grouped(spec, data), exponential(spec)
+        self.n_rows = data.n_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    @property
+    def units(self) -> tuple[Array, Array]:
+        """Location and scale with which rows are standardised."""
+        return self.grouped.location, self.grouped.scale
+
+    def e_step(self, params: Params, tol: float) -> EStep | None:
+        """One pass over the data, or None if rounding errors would matter or a row may be impossible."""
+        if on_edge(self.family, params):
+            return None
+        found = self.grouped.passed({name: x[None] for name, x in params.items()})
+        if not self._is_exact(found, tol):
+            return None
+        log_likelihood = float(found.log_likelihood[0])
+        magnitude = abs(log_likelihood) + self.n_rows * float(found.terms[0]) / TOLERANCES.em_rounding
+        statistics = _each(lambda x: x[0], found.statistics)
+        return EStep(statistics, log_likelihood, magnitude)
+
+    def is_exact(self, params: Params, tol: float) -> bool:
+        """Whether no digits are lost at these parameters that a step of this size would show."""
+        return self._is_exact(self.grouped.passed({name: x[None] for name, x in params.items()}), tol)
+
+    def _is_exact(self, found: Found, tol: float) -> bool:
+        noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.n_rows))
+        return bool(EPS * found.terms[0] < noticed)
+
+    def curvature(self, params: Params, tol: float) -> Curvature | None:
+        """Do nothing: there are no threads."""
+        return None
+
+    def natural(self, params: Params) -> Array:
+        """Not available: every pattern has its own."""
+        raise NotImplementedError
+
+
+def fast_e_step(problem: Problem) -> AbstractContextManager[FastEStep | None]:
+    """The E-step in natural form, where there is one."""
+    if not problem.has_fast_e_step:
+        return nullcontext()
+    if not problem.data.has_missing:
+        return Kernel(problem.spec, problem.data)
+    if isinstance(problem.data, Data) and can_group(problem.spec, problem.data):
+        return GroupedKernel(problem.spec, problem.data)
+    return nullcontext()

@@ -1,0 +1,253 @@
+"""Kinds of starting points, which fail in different ways: each shares rows out among the clusters.
+
+No kind of start finds every mode. k-means finds clusters that lie apart and misses those that
+lie inside one another; neighbourhoods of random rows find clusters of different sizes;
+hierarchies find small ones. An optimum that several kinds reach is better confirmed than one
+that a single kind reaches many times.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Self
+
+import numpy as np
+from scipy.special import softmax
+
+from mixtures.data.reading import INTEGRATE, as_data
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data
+from mixtures.em.kmeans import kmeans, kmeans_seeds, nearest
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array, Params
+
+__all__ = ["KINDS", "SOFTNESS", "Kind", "Sample", "random_partition", "swapped"]
+
+START_ROWS = 20_000
+"""Largest number of rows that the starts use."""
+
+
+TREE_ROWS = 400
+"""Largest number of rows in a hierarchy; the others go to the nearest cluster."""
+
+
+SOFTNESS = 0.1
+"""Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
+
+
+LOWEST = -1e300
+"""Log joint density in place of minus infinity."""
+
+
+RANK = 1e-8
+"""Share of the largest singular value below which a direction of the standardised rows is left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows that the starts use, in units of order one.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (n, D)
+        The rows; missing cells are at their mean given the observed ones, under a single cluster.
+    weights : ndarray, shape (n,), or None
+        Their weights, if they have some.
+    location, scale : ndarray, shape (D,)
+        Units of the columns.
+    drawn_from : int
+        Number of rows that these are a sample of; 0 if they are all.
+    holes : ndarray of bool, shape (n, D), or None
+        The cells that are missing, if any.
+    single : dict of ndarray
+        Parameters of that single cluster, if any are.
+    labels : ndarray of int, shape (n,), or None
+        The known clusters of the rows, -1 where it is not known, if any is.
+    """
+
+    rows: Array
+    weights: Array | None
+    location: Array
+    scale: Array
+    drawn_from: int = 0
+    holes: np.ndarray | None = None
+    single: Params = field(default_factory=dict)
+    labels: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, spec: Mixture, data: Rows, rng: np.random.Generator) -> Self:
+        """All rows, or a subsample that keeps a start cheap; drawn once for all starts."""
+        rows, weights, labels = data.subsample(START_ROWS, rng)
+        units = spec.family.units(data)
+        if not data.has_missing:
+            return cls(rows, weights, *units, data.n_rows, labels=labels)
+        single = spec.family.single(data)
+        filled = spec.family.conditional(single, rows.T)[0][0].T
+        return cls(filled, weights, *units, data.n_rows, np.isnan(rows), single, labels)
+
+    @property
+    def given(self) -> Array:
+        """The rows (n, D) as they are: NaN where a cell is missing."""
+        return self.rows if self.holes is None else np.where(self.holes, np.nan, self.rows)
+
+    def alone(self, spec: Mixture) -> dict[str, Array] | None:
+        """Parameters under which every cluster is that single one; None if no cell is missing."""
+        return None if self.holes is None else spec.alike(self.single)
+
+    def data(self) -> Data:
+        """The rows as they are, to run EM on."""
+        return as_data(self.given, self.weights, missing=INTEGRATE, labels=self.labels)
+
+    def fewer(self, size: int, rng: np.random.Generator) -> "Sample":
+        """A subsample of these rows, drawn by weight."""
+        if len(self.rows) <= size:
+            return self
+        drawn = np.sort(self.draw(size, rng))
+        return replace(
+            self,
+            rows=self.rows[drawn],
+            weights=None,
+            holes=None if self.holes is None else self.holes[drawn],
+            labels=None if self.labels is None else self.labels[drawn],
+        )
+
+    def draw(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Positions of a subsample of rows, drawn by weight: a heavy row as often as it counts."""
+        repeated = self.weights is not None
+        return rng.choice(len(self.rows), size, replace=repeated, p=self.shares)
+
+    @cached_property
+    def shares(self) -> Array:
+        """Weight of every row (n,), as shares that add up to one."""
+        n = len(self.rows)
+        return np.full(n, 1 / n) if self.weights is None else self.weights / self.weights.sum()
+
+    @cached_property
+    def standardised(self) -> Array:
+        """Rows with every column in its units."""
+        return (self.rows - self.location) / self.scale
+
+    @cached_property
+    def whitened(self) -> Array:
+        """Rows rotated and scaled to the identity covariance, without directions of no variance."""
+        z = self.standardised - self.shares @ self.standardised
+        root = np.sqrt(self.shares)[:, None]
+        _, size, axes = np.linalg.svd(root * z, full_matrices=False)
+        kept = size > RANK * size[0]
+        return np.asarray(z @ (axes[kept].T / size[kept]))
+
+
+Kind = Callable[[Sample, int, np.random.Generator], Array]
+"""Responsibilities (K, n) for the rows of a sample, weights left out; they need not add up to one."""
+
+
+def random_partition(
+    rows: Array, k: int, rng: np.random.Generator, *, lloyd: bool, weights: Array | None = None
+) -> Array:
+    """Responsibilities (K, n) that lean to a k-means++ partition of rows, clusters in random order."""
+    seeds = kmeans_seeds(rows, k, rng, weights)
+    labels = kmeans(rows, seeds, weights) if lloyd else nearest(rows, seeds)
+    return _softened(labels, k, rng)
+
+
+def _kmeans(units: str, lloyd: bool, sample: Sample, k: int, rng: np.random.Generator) -> Array:
+    """k-means from k-means++ seeds, or the rows nearest to each seed (Arthur and Vassilvitskii 2007)."""
+    return random_partition(getattr(sample, units), k, rng, lloyd=lloyd, weights=sample.weights)
+
+
+def _random_rows(sample: Sample, k: int, rng: np.random.Generator) -> Array:
+    """Clusters as wide as the data, each half-way from their mean to a random row."""
+    r = np.full((k, len(sample.rows)), 0.5 / k)
+    drawn = _rows(sample, k, rng)
+    r[np.arange(k), drawn] += 0.5 / (k * sample.shares[drawn])
+    return r
+
+
+def _neighbourhoods(sample: Sample, k: int, rng: np.random.Generator) -> Array:
+    """Random rows with the rows nearest to each, from few to half of them: small clusters and wide ones."""
+    n = len(sample.rows)
+    r = np.zeros((k, n))
+    for cluster, row in enumerate(_rows(sample, k, rng)):
+        near = _nearest_rows(sample, row, rng)
+        r[cluster, near] = n / (k * len(near))
+    return (1 - SOFTNESS) * r + SOFTNESS / k
+
+
+def _nearest_rows(sample: Sample, row: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of the rows nearest to one: a random number of them, from few to half of all."""
+    z = sample.standardised
+    n, d = z.shape
+    fewest, most = np.log(min(2 * (d + 1), n)), np.log(max(n / 2, min(2 * (d + 1), n)))
+    size = int(np.exp(rng.uniform(fewest, most)))
+    return np.argpartition(((z - z[row]) ** 2).sum(axis=1), size - 1)[:size]
+
+
+def _hierarchy(sample: Sample, k: int, rng: np.random.Generator) -> Array:
+    """Ward's hierarchical clustering of at most `TREE_ROWS` rows, in one of two units."""
+    from scipy.cluster.hierarchy import fcluster, ward  # imported only now: slow to load
+    from scipy.spatial.distance import pdist
+
+    rows = sample.whitened if rng.random() < 0.5 else sample.standardised
+    n = len(rows)
+    drawn = np.arange(n) if n <= TREE_ROWS else sample.draw(TREE_ROWS, rng)
+    labels = fcluster(ward(pdist(rows[drawn])), k, "maxclust") - 1
+    centres = np.stack([rows[drawn][labels == c].mean(axis=0) for c in range(labels.max() + 1)])
+    everywhere = labels if n <= TREE_ROWS else nearest(rows, centres)
+    return _softened(everywhere, k, rng)
+
+
+def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
+    """Responsibilities (K, n) of a fit with one cluster taken away and another put around a random row.
+
+    Parameters
+    ----------
+    sample : Sample
+        The rows.
+    joint : ndarray, shape (K, n)
+        Log joint density of cluster and row of the fit, at least two clusters.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray, shape (K, n)
+        Responsibilities, weights left out; the new cluster is in the place of the old one.
+
+    References
+    ----------
+    Zhao, Hautamäki, Kärkkäinen and Fränti (2012), *Pattern Recognition Letters* 33 (random swaps).
+    """
+    k = len(joint)
+    cluster = int(rng.integers(k))
+    (row,) = _rows(sample, 1, rng)
+    new = np.zeros(joint.shape[1])
+    new[_nearest_rows(sample, row, rng)] = 1 - SOFTNESS
+    finite = np.maximum(joint, LOWEST)  # rows impossible under all others may go to any
+    others = softmax(np.delete(finite, cluster, axis=0), axis=0)
+    r = np.insert(others * (1 - new), cluster, new, axis=0)
+    return (1 - SOFTNESS) * r + SOFTNESS / k
+
+
+def _rows(sample: Sample, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of k different rows, drawn by weight; fewer if there are fewer."""
+    heavy = int(np.count_nonzero(sample.shares))
+    return rng.choice(len(sample.rows), k, replace=heavy < k, p=sample.shares)
+
+
+def _softened(labels: np.ndarray, k: int, rng: np.random.Generator) -> Array:
+    """Responsibilities (K, n) that lean to labels, clusters in random order."""
+    order = rng.permutation(k)
+    r = SOFTNESS * rng.dirichlet(np.ones(k), size=len(labels)).T
+    r[order[labels], np.arange(len(labels))] += 1 - SOFTNESS
+    return r
+
+
+KINDS: dict[str, Kind] = {
+    "k-means": partial(_kmeans, "standardised", True),
+    "random rows": _random_rows,
+    "whitened k-means++": partial(_kmeans, "whitened", False),
+    "neighbourhoods": _neighbourhoods,
+    "hierarchical": _hierarchy,
+    "k-means++": partial(_kmeans, "standardised", False),
+}
+"""Kinds by the name that the record of the restarts gives them, in the order in which they take turns."""

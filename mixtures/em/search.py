@@ -1,0 +1,131 @@
+"""The search for the best optimum: many starts, and the best of their runs to the end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixtures.em.acceleration import Plain
+from mixtures.em.climb import Begun, Climb
+from mixtures.em.problem import Run
+from mixtures.em.saddles import ways_off
+from mixtures.em.starts import Start
+from mixtures.errors import CollapseError
+from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.progress import track
+from mixtures.results.em import Restarts
+
+__all__ = ["Search", "search"]
+
+TIE = 1e-8
+"""Difference of objectives that is rounding: of such runs the first continues, in memory as in chunks."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The best run, the record of all, a note of an interrupt, and whether the run ends at a saddle."""
+
+    best: Run
+    restarts: Restarts
+    interrupted: tuple[str, ...] = ()
+    at_saddle: bool = False
+
+
+def search(
+    climb: Climb, next_starts: Callable[[Restarts], list[Start]], tol: float, loose: float, *, shown: bool
+) -> Search:
+    """Run EM from every start to a loose tolerance, and from the best of them to the end.
+
+    Parameters
+    ----------
+    climb : Climb
+        How EM is run from a start.
+    next_starts : callable
+        The next starts after those of a record; none when the search is over.
+    tol, loose : float
+        Tolerance of the best run, and of all runs before it is known.
+    shown : bool
+        Whether to show the progress over the starts.
+
+    Returns
+    -------
+    Search
+        The best run and the record of all.
+    """
+    starts: list[Start] = []
+    begun: list[Run] = []
+    runs: list[Run] = []
+    try:
+        while new := next_starts(_record(starts, runs)):
+            starts += new
+            begun += climb.together([start.params for start in new], loose)
+            for start in track(new, "EM", shown=shown):
+                runs.append(_climbed(climb, start, begun, starts, runs, loose))
+        while True:
+            _refuse_collapse(runs)
+            restarts = _record(starts, runs)
+            heights = restarts.log_posterior
+            winner = int(np.flatnonzero(heights >= np.nanmax(heights) - TIE)[0])
+            best = runs[winner]
+            if loose > tol and len(best.trace) <= climb.max_iter:
+                best = climb.on(best, tol)
+            if best.collapse is None:
+                ways = ways_off(climb.problem, climb.kernel, best.params) if best.converged else []
+                higher = climb.past(best, ways, tol) if ways else None
+                if higher is None or isinstance(climb.accelerator, Plain):
+                    return Search(best, restarts, at_saddle=higher is not None)
+                best = higher
+            runs[winner] = best  # it has collapsed, and the next best goes on, or it has passed a saddle
+    except KeyboardInterrupt as error:
+        return _cut_short(error, starts, begun, runs)
+
+
+def _climbed(
+    climb: Climb, start: Start, begun: Sequence[Run], starts: Sequence[Start], runs: Sequence[Run], tol: float
+) -> Run:
+    """The run of the next start: that of another start with the same parameters, if there is one."""
+    same = (run for other, run in zip(starts, runs, strict=False) if other.params is start.params)
+    run = begun[len(runs)]
+    if run.converged or run.collapse:
+        return run
+    return next(same, None) or (climb.on(run, tol) if start.promising else climb.look(start.params))
+
+
+def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], runs: list[Run]) -> Search:
+    """The best run after an interrupt; if there is none, the interrupt is raised."""
+    partial = error.partial if isinstance(error, Interrupted) else None
+    cut = [partial] if isinstance(partial, Run) else []
+    begun = [*begun, *partial.runs] if isinstance(partial, Begun) else begun
+    searching = len(runs) < len(starts)  # else the best run was going on
+    found = [*runs, *(cut if searching else [])]
+    found += begun[len(found) :]
+    found = found[: 1 + max((i for i, run in enumerate(found) if len(run.trace)), default=-1)]
+    if all(run.collapse is not None for run in found):
+        raise error
+    restarts = _record(starts, found)
+    best = max([found[restarts.order[0]], *([] if searching else cut)], key=lambda run: run.height)
+    note = f"{INTERRUPTED}: starts that were run to their end: {len(runs)}"
+    return Search(replace(best, converged=False), restarts, (note,))
+
+
+def _record(starts: Sequence[Start], runs: Sequence[Run]) -> Restarts:
+    """The record of the starts."""
+    return Restarts(
+        log_posterior=np.array([run.trace[-1] if len(run.trace) else np.nan for run in runs]),
+        traces=tuple(np.array(run.trace) for run in runs),
+        params=tuple(run.params for run in runs),
+        collapsed={i: str(run.collapse) for i, run in enumerate(runs) if run.collapse is not None},
+        kinds=tuple(start.kind for start, _ in zip(starts, runs, strict=False)),
+    )
+
+
+def _refuse_collapse(runs: Sequence[Run]) -> None:
+    """Raise an error if every start collapsed."""
+    collapses = [run.collapse for run in runs if run.collapse is not None]
+    if len(collapses) == len(runs):
+        raise CollapseError(
+            f"all {len(runs)} starts collapsed (first: {collapses[0]}); use prior='default', fewer "
+            "components, a simpler covariance_type, or more n_init",
+            collapses[0].params,
+            list(collapses[0].objective_trace),
+        )

@@ -1,0 +1,358 @@
+"""Mixed columns: blocks of Gaussian, binary, categorical and count columns, independent given the cluster."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtures.data.patterns import partly_observed
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data
+from mixtures.errors import InputError
+from mixtures.families.blocks import Block, BlockForm, Blocks, BlockStatistics, check_kinds, of_kind
+from mixtures.families.family import ExponentialFamily
+from mixtures.families.identified import PATTERNS, pattern_rank, satisfies_kruskal, too_few_patterns
+from mixtures.families.parameters import Parameter
+from mixtures.types import Array, Params
+
+__all__ = ["MixedColumns"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedColumns(ExponentialFamily):
+    """Blocks of columns, each of a family of its own; within a cluster the blocks are independent.
+
+    phi(x) = [1, the blocks' features without their constants].
+
+    Attributes
+    ----------
+    blocks : tuple of Block
+        The blocks that there are, at least one.
+    prior : "default", None or Blocks
+        Prior of the components; each block's family has its part of it.
+    """
+
+    blocks: tuple[Block, ...]
+    prior: Any = "default"
+
+    def __post_init__(self) -> None:
+        """Hand every block its part of the prior; refuse one that does not go with it."""
+        check_kinds(self.prior, [block.kind for block in self.blocks])
+        own = tuple(block.with_prior(of_kind(self.prior, block.kind)) for block in self.blocks)
+        object.__setattr__(self, "blocks", own)
+
+    @property
+    def title(self) -> str:
+        """Name in the title of a report."""
+        return "Mixed-column"
+
+    @property
+    def flat_is_proper(self) -> bool:  # type: ignore[override]
+        """Where it is for every block."""
+        return all(block.family.flat_is_proper for block in self.blocks)
+
+    @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        """Where every block does."""
+        return all(block.family.takes_missing for block in self.blocks)
+
+    @property
+    def takes_categories(self) -> bool:  # type: ignore[override]
+        """Where some block does."""
+        return any(block.family.takes_categories for block in self.blocks)
+
+    @property
+    def monomial(self) -> bool:  # type: ignore[override]
+        """Where every block's features are."""
+        return all(block.family.monomial for block in self.blocks)
+
+    @property
+    def by_pattern(self) -> bool:  # type: ignore[override]
+        """Where some block's natural parameters depend on the pattern."""
+        return any(block.family.by_pattern for block in self.blocks)
+
+    @property
+    def width(self) -> int:
+        """Number of columns D."""
+        return sum(block.width for block in self.blocks)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those of every block."""
+        return tuple(each for block in self.blocks for each in block.parameters)
+
+    def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
+        """Size of every dim, the blocks' own among them."""
+        if n_features != self.width:
+            raise InputError(f"the blocks have {self.width} columns; the data have {n_features}")
+        found = super().sizes(n_components, n_features)
+        for block in self.blocks:
+            found |= block.sizes(n_components)
+        return found
+
+    def _spread(self, parts: Sequence[Array], axis: int) -> Array:
+        """One array of what the blocks say of each of their columns, along that axis, in the data's order."""
+        axis %= parts[0].ndim
+        shape = list(parts[0].shape)
+        shape[axis] = self.width
+        found = np.empty(shape, dtype=np.result_type(*parts))
+        for block, part in zip(self.blocks, parts, strict=True):
+            found[(slice(None),) * axis + (block.at,)] = part
+        return found
+
+    def _joined(self, parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
+        """Parameters of the whole model from those of the blocks."""
+        joined: dict[str, Array] = {}
+        for block, part in zip(self.blocks, parts, strict=True):
+            joined |= block.public(part)
+        return joined
+
+    def check(self, data: Rows) -> tuple[str, ...]:
+        """What every block says of its columns."""
+        notes: tuple[str, ...] = ()
+        for block in self.blocks:
+            try:
+                notes += block.family.check(block.rows(data))
+            except InputError as error:
+                raise InputError(f"{block.kind} columns: {error}") from error
+        return notes
+
+    def check_rows(self, data: Data) -> None:
+        """Refuse cells that are not of the kind of their column."""
+        for block in self.blocks:
+            try:
+                block.family.check_rows(block.table(data))
+            except InputError as error:
+                raise InputError(f"{block.kind} columns: {error}") from error
+
+    def resolve(self, data: Rows, n_components: int) -> Self:
+        """Every block's prior, made concrete by its columns."""
+        if self.prior is None:
+            return self
+        found = {
+            block.kind: block.family.resolve(block.rows(data), n_components).prior for block in self.blocks
+        }
+        return replace(self, prior=Blocks(**found))
+
+    def for_mode(self) -> Self:
+        """Every block's nearest prior with a mode."""
+        if not isinstance(self.prior, Blocks):
+            return self
+        found = {block.kind: block.family.for_mode().prior for block in self.blocks}
+        kept = all(block.family.prior is found[block.kind] for block in self.blocks)
+        return self if kept else replace(self, prior=Blocks(**found))
+
+    def units(self, data: Rows) -> tuple[Array, Array]:
+        """Those of every block."""
+        location, scale = zip(*(block.family.units(block.rows(data)) for block in self.blocks), strict=True)
+        return self._spread(location, 0), self._spread(scale, 0)
+
+    def affine_units(self, data: Rows) -> tuple[Array, Array]:
+        """Those of every block: only Gaussian columns may be shifted and scaled."""
+        each = [block.family.affine_units(block.rows(data)) for block in self.blocks]
+        location, scale = zip(*each, strict=True)
+        return self._spread(location, 0), self._spread(scale, 0)
+
+    def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
+        """Parameters of every block in its units."""
+        own = [
+            dict(block.family.rescaled(block.own(params), location[block.at], scale[block.at]))
+            for block in self.blocks
+        ]
+        return {**params, **self._joined(own)}
+
+    def features(self, X: Array, out: Array | None = None) -> Array:
+        """phi(x) = [1, the blocks' features without their constants]."""
+        p = 1 + sum(block.n_features for block in self.blocks)
+        out = np.empty((p, X.shape[1])) if out is None else out
+        end = p
+        for block in reversed(self.blocks):  # each writes its constant where the one before it then ends
+            block.family.features(X[block.at], out=out[end - block.n_features - 1 : end])
+            end -= block.n_features
+        return out
+
+    def largest_features(self, furthest: Array) -> Array:
+        """Those of every block."""
+        each = [block.family.largest_features(furthest[block.at]) for block in self.blocks]
+        return np.concatenate([[1.0], *(own[1:] for own in each)])
+
+    def base_measure(self, X: Array) -> Array:
+        """Sum over the blocks."""
+        return np.sum([block.family.base_measure(X[block.at]) for block in self.blocks], axis=0)
+
+    def natural(self, params: Params) -> Array:
+        """[sum of the log-normalisers, what they leave of every block]."""
+        each = [block.family.natural(block.own(params)) for block in self.blocks]
+        constant = np.sum([eta[..., :1] for eta in each], axis=0)
+        return np.concatenate([constant, *(eta[..., 1:] for eta in each)], axis=-1)
+
+    def textbook_log_density(self, X: Array, params: Params) -> Array:
+        """Sum over the blocks."""
+        each = [block.family.textbook_log_density(X[block.at], block.own(params)) for block in self.blocks]
+        return np.asarray(np.sum(each, axis=0))
+
+    def density(self, params: Params) -> Callable[[Array], Array]:
+        """Sum over the blocks."""
+        each = [(block.at, block.family.density(block.own(params))) for block in self.blocks]
+
+        def log_density(X: Array) -> Array:
+            return np.asarray(sum(density(X[at]) for at, density in each))
+
+        return log_density
+
+    def statistics(self, X: Array, r: Array) -> BlockStatistics:
+        """Statistics of every block."""
+        parts = tuple(block.family.statistics(X[block.at], r) for block in self.blocks)
+        return BlockStatistics(r.sum(axis=-1), parts)
+
+    def expect(self, params: Params | None, X: Array, r: Array) -> BlockStatistics:
+        """The same, with what is expected of missing cells under the parameters."""
+        parts = tuple(
+            block.family.expect(None if params is None else block.own(params), X[block.at], r)
+            for block in self.blocks
+        )
+        return BlockStatistics(r.sum(axis=-1), parts)
+
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> BlockStatistics:
+        """The statistics of every block from the sums of its own features."""
+        parts, begin = [], 1
+        for block in self.blocks:
+            end = begin + block.n_features
+            own = np.concatenate([sums[..., :1], sums[..., begin:end]], axis=-1)
+            parts.append(block.family.from_sums(own, location[block.at], scale[block.at]))
+            begin = end
+        return BlockStatistics(sums[..., 0], tuple(parts))
+
+    def observed_features(self, X: Array) -> Array:
+        """The blocks' features of the observed cells, after a single constant."""
+        each = [block.family.observed_features(X[block.at]) for block in self.blocks]
+        return np.concatenate([each[0][:1], *(phi[1:] for phi in each)])
+
+    def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> BlockForm:
+        """The blocks' forms, side by side."""
+        forms = tuple(
+            block.family.observed_form(block.own(params), observed[:, block.at], log_scale[block.at])
+            for block in self.blocks
+        )
+        return BlockForm(self.blocks, forms)
+
+    def single(self, data: Rows) -> dict[str, Array]:
+        """Maximum likelihood estimates of every block."""
+        return self._joined([block.family.single(block.rows(data)) for block in self.blocks])
+
+    def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
+        """Those of every block: blocks of one cluster tell nothing about each other."""
+        each = [block.family.conditional(block.own(params), X[block.at]) for block in self.blocks]
+        mean, variance = zip(*each, strict=True)
+        return self._spread(mean, 1), self._spread(variance, 1)
+
+    def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Missing cells drawn block by block."""
+        each = [block.family.fill(block.own(params), X[block.at], z, rng) for block in self.blocks]
+        return self._spread(each, 0)
+
+    def maximize(self, stats: BlockStatistics) -> dict[str, Array]:
+        """The mode of every block."""
+        each = zip(self.blocks, stats.parts, strict=True)
+        return self._joined([block.family.maximize(own) for block, own in each])
+
+    def log_prior(self, params: Params) -> Array:
+        """Sum over the blocks."""
+        return np.asarray(np.sum([b.family.log_prior(b.own(params)) for b in self.blocks], axis=0))
+
+    def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
+        """Rows drawn block by block."""
+        return self._spread([block.family.sample(block.own(params), z, rng) for block in self.blocks], 1)
+
+    def moments(self, params: Params) -> tuple[Array, Array]:
+        """Means, and covariances that are 0 between the blocks."""
+        each = [block.family.moments(block.own(params)) for block in self.blocks]
+        mean = self._spread([own for own, _ in each], 1)
+        covariance = np.zeros((*mean.shape, self.width))
+        for block, (_, own) in zip(self.blocks, each, strict=True):
+            at = np.arange(self.width)[block.at]
+            covariance[np.ix_(np.arange(len(mean)), at, at)] = own
+        return mean, covariance
+
+    def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
+        """Refused: some of the columns make another model."""
+        raise NotImplementedError("a margin of mixed columns is of another family; see marginal_moments")
+
+    def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
+        """Mean and covariance of some of the columns."""
+        at, (mean, covariance) = list(features), self.moments(params)
+        return mean[:, at], covariance[:, at][:, :, at]
+
+    def distance(self, a: Params, b: Params) -> Array:
+        """Sum over the blocks."""
+        each = [block.family.distance(block.own(a), block.own(b)) for block in self.blocks]
+        return np.asarray(np.sum(each, axis=0))
+
+    def divergence(self, a: Params, b: Params) -> Array:
+        """Sum over the blocks, for every pair of clusters, (..., K, K)."""
+        each = [block.family.divergence(block.own(a), block.own(b)) for block in self.blocks]
+        return np.asarray(np.sum(each, axis=0))
+
+    def perturbed(self, params: Params, by: float) -> dict[str, Array]:
+        """Every block's parameters, changed."""
+        return self._joined([block.family.perturbed(block.own(params), by) for block in self.blocks])
+
+    def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
+        """Those of every block."""
+        return tuple(r for block in self.blocks for r in block.family.remarks(block.own(params), count))
+
+    def never_identified(self, n_components: int, data: Rows) -> str:
+        """What all blocks together leave open: one that tells the clusters apart does so for the others."""
+        own = [b.family.never_identified(n_components, b.rows(data)) for b in self.blocks]
+        if not all(own):
+            return ""
+        return own[0] if len(own) == 1 else too_few_patterns(n_components, self._levels())
+
+    def unidentified(self, params: Params, data: Rows | None = None) -> str:
+        """The same of parameters like these; binary and categorical columns are items of one kind."""
+        own = [
+            b.family.unidentified(b.own(params), None if data is None else b.rows(data)) for b in self.blocks
+        ]
+        if not all(own) or len(own) == 1:
+            return "" if not all(own) else own[0]
+        levels, k = self._levels(), len(params["alpha"])
+        if too_few := too_few_patterns(k, levels):
+            return too_few
+        if np.prod(levels, dtype=float) > PATTERNS:
+            return "" if satisfies_kruskal(k, levels) else own[0]
+        items = _items([block.own(params)["p"] for block in self.blocks])
+        observed = partly_observed(data)
+        if observed is not None:
+            observed = np.concatenate([observed[:, block.at] for block in self.blocks], axis=1)
+        rank = pattern_rank(params["alpha"], items, levels, observed)
+        free = k - 1 + k * sum(c - 1 for c in levels)
+        return "" if rank >= free else own[0]
+
+    def _levels(self) -> list[int]:
+        """Number of levels of every binary and categorical column, block by block."""
+        found: list[int] = []
+        for block in self.blocks:
+            numbers = getattr(block.family, "numbers", None)
+            found += [2] * block.width if numbers is None else list(numbers(block.width))
+        return found
+
+    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
+        """Clusters that are no fit in some block."""
+        each = [block.family.degenerate(block.own(params), scale[block.at]) for block in self.blocks]
+        return np.asarray(np.any(each, axis=0))
+
+    def defects(self, params: Params, scale: Array) -> dict[int, str]:
+        """The same with the reason of the first such block."""
+        found: dict[int, str] = {}
+        for block in reversed(self.blocks):
+            found |= block.family.defects(block.own(params), scale[block.at])
+        return dict(sorted(found.items()))
+
+
+def _items(each: Sequence[Array]) -> Array:
+    """Probabilities of levels (K, D, C) from those of binary (K, D) and of categorical items (K, D, C)."""
+    items = [np.stack([1 - p, p], axis=-1) if p.ndim == 2 else p for p in each]
+    most = max(p.shape[-1] for p in items)
+    return np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, most - p.shape[-1]))) for p in items], axis=1)

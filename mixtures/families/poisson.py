@@ -1,0 +1,310 @@
+"""Poisson components: D independent counts in every cluster."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, kl_div, pdtr, xlog1py, xlogy
+
+from mixtures.data.rows import Rows, means
+from mixtures.data.table import BLOCK_ROWS, Data
+from mixtures.errors import InputError
+from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.mixture import Mixture
+from mixtures.families.parameters import NON_NEGATIVE, Parameter
+from mixtures.families.priors import Gamma
+from mixtures.families.profiles import Figures, Levels, Profile, profile
+from mixtures.families.questions import Description, cell_quantiles, describe
+from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
+from mixtures.types import Array, Params
+
+__all__ = ["PMM", "Poisson", "counts"]
+
+TINY = float(np.finfo(np.float64).tiny)
+"""Replaces 0 where its logarithm, or a division by it, would give NaN."""
+
+
+LARGEST = 2.0**53
+"""Largest count for which neighbouring integers differ in double precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Poisson(ExponentialFamily):
+    """Independent counts ``rate_k^x exp(-rate_k) / x!``, D of them; phi(x) = [1, x]."""
+
+    flat_is_proper = False  # a cluster without rows could have any rate
+    takes_missing = True
+
+    prior: Any = "default"
+
+    def __post_init__(self) -> None:
+        """Refuse a prior that is not a Gamma."""
+        if not (self.prior is None or isinstance(self.prior, Gamma) or str(self.prior) == "default"):
+            raise InputError(f"prior {self.prior!r} does not go with a PMM; use 'default', None or Gamma")
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The rates."""
+        return (Parameter("rate", ("cluster", "feature"), NON_NEGATIVE),)
+
+    def check(self, data: Rows) -> tuple[str, ...]:
+        """Refuse cells that are not counts."""
+        data.sum_over(_checked)
+        return ()
+
+    def check_rows(self, data: Data) -> None:
+        """Refuse the same cells in new rows."""
+        counts(data)
+
+    def units(self, data: Rows) -> tuple[Array, Array]:
+        """Zero, and the root of every feature's mean, a Poisson's standard deviation, as a power of two.
+
+        Distances that are equal between counts then stay so to the last digit, however the mean was summed.
+        """
+        mean = means(data)
+        return np.zeros(data.n_features), np.exp2(np.round(np.log2(np.where(mean > 0, mean, 1)) / 2))
+
+    def resolve(self, data: Rows, n_components: int) -> Self:
+        """By default ``Gamma(2, 1 / mean)``: one event in 1 / mean rows.
+
+        The mode is the column's mean. The prior does not depend on the unit of time of the counts,
+        and with alpha = 2 the mode of a rate is never 0, as with the Beta(2, 2) of a BMM.
+        """
+        if self.prior is None:
+            return self
+        mean = means(data)
+        default = Gamma(2.0, 1 / np.where(mean > 0, mean, 1))
+        prior = default if isinstance(self.prior, str) else self.prior
+        return replace(self, prior=prior.broadcast(data.n_features))
+
+    def for_mode(self) -> Self:
+        """Alpha below 1 raised to 1."""
+        if not isinstance(self.prior, Gamma):
+            return self
+        alpha = np.asarray(self.prior.alpha, float)
+        return self if alpha.min() >= 1 else replace(self, prior=Gamma(np.maximum(alpha, 1), self.prior.beta))
+
+    def features(self, X: Array, out: Array | None = None) -> Array:
+        """phi(x) = [1, x]."""
+        return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
+
+    def base_measure(self, X: Array) -> Array:
+        """h(x) = -sum_d log x_d!, over the observed cells."""
+        return np.asarray(-gammaln(np.where(np.isnan(X), 0, X) + 1).sum(axis=0))
+
+    def natural(self, params: Params) -> Array:
+        """[-sum_d rate_d, log rate], with a finite number for log 0."""
+        rate = params["rate"]
+        return np.concatenate([-rate.sum(axis=-1, keepdims=True), _log_or_nothing(rate)], axis=-1)
+
+    def textbook_log_density(self, X: Array, params: Params) -> Array:
+        """``sum_d x_d log rate_d - rate_d - log x_d!`` (Gelman et al., BDA3, section 2.6)."""
+        rate = params["rate"][:, :, None]
+        return np.asarray((xlogy(X, rate) - rate - gammaln(X + 1)).sum(axis=1))
+
+    def density(self, params: Params) -> Callable[[Array], Array]:
+        """The density at ``rate = x`` less half the deviance: no large terms cancel."""
+        rate = params["rate"][:, :, None]
+
+        def log_density(X: Array) -> Array:
+            seen = ~np.isnan(X)
+            x = X if seen.all() else np.where(seen, X, 0)
+            half_deviance = _half_deviance(x, rate)
+            if x is not X:  # missing factors drop out
+                half_deviance = np.where(seen, half_deviance, 0)
+            return (xlogy(x, x) - x - gammaln(x + 1)).sum(axis=0) - half_deviance.sum(axis=1)
+
+        return log_density
+
+    def statistics(self, X: Array, r: Array) -> ColumnTotals:
+        """Expected rows and events of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
+        return ColumnTotals.of(X, r)
+
+    def single(self, data: Rows) -> dict[str, Array]:
+        """Means of the columns."""
+        return {"rate": means(data)[None]}
+
+    def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
+        """The rate twice: counts of one cluster are independent."""
+        rate, seen = params["rate"][:, :, None], ~np.isnan(X)
+        return np.where(seen, X, rate), np.where(seen, 0, rate)
+
+    def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Counts at the rates."""
+        return np.where(np.isnan(X), rng.poisson(params["rate"][z].T), X)
+
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
+        """The sums themselves: counts are not rescaled."""
+        return ColumnTotals(sums[..., 0], sums[..., 1:])
+
+    def observed_features(self, X: Array) -> Array:
+        """phi(x) = [1, seen, x]."""
+        return observed_features(X)
+
+    def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
+        """One form for all patterns."""
+        return ColumnForm(-params["rate"], _log_or_nothing(params["rate"]))
+
+    def maximize(self, stats: ColumnTotals) -> dict[str, Array]:
+        """``rate = (events + alpha - 1) / (rows + beta)``; their ratio alone without a prior."""
+        alpha, beta = (1.0, 0.0) if self.prior is None else (self.prior.alpha, self.prior.beta)
+        rows = np.maximum(stats.rows + beta, TINY)
+        return {"rate": (stats.total + (alpha - 1)) / rows}
+
+    def log_prior(self, params: Params) -> Array:
+        """Log Gamma density of all rates of a set; 0 when flat."""
+        rate = params["rate"]
+        each = np.zeros_like(rate) if self.prior is None else self.prior.log_density(rate)
+        return np.asarray(each.sum(axis=(-2, -1)))
+
+    def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
+        """Counts at the rates of each row's cluster."""
+        return rng.poisson(params["rate"][z]).astype(np.float64)
+
+    def moments(self, params: Params) -> tuple[Array, Array]:
+        """Mean (K, D) and covariance (K, D, D): of a Poisson, both are the rate."""
+        rate = params["rate"]
+        return rate, rate[..., None] * np.eye(rate.shape[-1])
+
+    def distance(self, a: Params, b: Params) -> Array:
+        """``sum_d (rate_a - rate_b) (log rate_a - log rate_b)``."""
+        return _distance(a["rate"], b["rate"])
+
+    def divergence(self, a: Params, b: Params) -> Array:
+        """The same of every pair of clusters, (..., K, K)."""
+        return _distance(np.expand_dims(a["rate"], -2), np.expand_dims(b["rate"], -3))
+
+    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
+        """None: a Poisson likelihood is bounded."""
+        return np.zeros(params["rate"].shape[:-1], dtype=bool)
+
+
+def counts(data: Data) -> Array:
+    """Values (n, D) of data whose observed cells hold only counts; names those that do not."""
+    for _, block in data.blocks(BLOCK_ROWS):
+        counted = (block >= 0) & (block <= LARGEST) & (block == np.floor(block))
+        if not (counted | np.isnan(block)).all():
+            _refuse(data)
+    return data.values
+
+
+def _refuse(data: Data) -> None:
+    """Name the cells that are negative, else those with a fraction, else those that are too large."""
+    values = data.values
+    for bad, why in (
+        (values < 0, "negative"),
+        (~np.isnan(values) & (values != np.floor(values)), "not a whole number"),
+        (values > LARGEST, "too large for double precision to tell it from the next count"),
+    ):
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise InputError(
+                f"{data.locate(bad)}: {why} (the first is {values[row, column]:g}); a PMM takes counts "
+                "(0, 1, 2, ...): correct these cells, or drop the columns"
+            )
+
+
+def _checked(block: Data) -> int:
+    return len(counts(block))
+
+
+def _half_deviance(x: Array, rate: Array) -> Array:
+    """``x log(x / rate) - x + rate``, accurate where the terms cancel (Loader 2000)."""
+    excess = (rate - x) / np.maximum(x, 1)
+    return np.asarray(np.where(np.abs(excess) < 0.5, rate - x - xlog1py(x, excess), kl_div(x, rate)))
+
+
+def _log_or_nothing(rate: Array) -> Array:
+    """Natural parameters of rates, with a finite number for log 0."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(rate), LOG_NOTHING)
+
+
+def _log(rate: Array) -> Array:
+    """Logarithm that is finite at 0, so that its product with a count of 0 is 0."""
+    return np.log(np.maximum(rate, TINY))
+
+
+def _distance(a: Array, b: Array) -> Array:
+    """Symmetric Kullback-Leibler divergence, summed over the features."""
+    return np.asarray(((a - b) * (_log(a) - _log(b))).sum(axis=-1))
+
+
+@describe.register
+def describe_poisson(family: Poisson) -> Description:
+    """Independent counts."""
+    return Description(
+        "every feature is an independent Poisson count with a rate of its own",
+        r"x_{id} \mid z_i = k \thicksim \operatorname{Poisson}(\lambda_{kd}), \quad d = 1, \dots, D",
+        (r"\lambda_{kd} \thicksim \operatorname{Gamma}(a_d, b_d)",)
+        if isinstance(family.prior, Gamma)
+        else (),
+    )
+
+
+@cell_quantiles.register
+def poisson_quantiles(family: Poisson, shares: Array, mean: Array, variance: Array, q: Array) -> Array:
+    """Of mixtures of Poissons, by bisection between those of their components."""
+    from scipy import stats  # slow to load, and EM does without
+
+    each = stats.poisson.ppf(q[:, None, None], mean)  # (Q, C, m)
+    low, high = each.min(axis=1), each.max(axis=1)
+    while (low < high).any():
+        middle = np.floor((low + high) / 2)
+        enough = (shares * pdtr(middle[:, None], mean)).sum(axis=1) >= q[:, None]
+        low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
+    return low
+
+
+@profile.register
+def poisson_profile(
+    family: Poisson, draws: Params, features: Sequence[str], levels: Levels = None
+) -> Profile:
+    """Rates, which are the variances too."""
+    rate, places = draws["rate"], tuple(range(len(features)))
+    return Profile(
+        Figures("rate", tuple(features), rate), rate, places, "rate, events per row", comparable=True
+    )
+
+
+@dataclass(frozen=True)
+class PMM(Mixture):
+    r"""Poisson mixture model, ``x ~ sum_k alpha_k prod_d Poisson(rate_kd)``.
+
+    It is identified up to the order of the clusters (Teicher 1961), and its
+    likelihood is bounded.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of clusters K.
+    prior : {"default"}, None or Gamma
+        "default" is Gamma(2, 1 / mean of the column) on every rate: one event in
+        1 / mean rows, with its mode at the column's mean. None is flat: the mode is
+        the maximum likelihood estimate.
+    weight_concentration : float, default 1.0
+        Concentration of the symmetric Dirichlet prior on alpha.
+
+    Raises
+    ------
+    InputError
+        If K < 1 or the prior is not a Gamma.
+
+    References
+    ----------
+    McLachlan and Peel, *Finite Mixture Models* (2000), chapter 5; Teicher (1961),
+    *Annals of Mathematical Statistics* 32, 244-248.
+
+    Examples
+    --------
+    >>> import mixtures as mx
+    >>> mx.PMM(3)
+    PMM(n_components=3, prior='default', weight_concentration=1.0)
+    """
+
+    @property
+    def family(self) -> Poisson:
+        """Poisson components with this prior."""
+        return Poisson(self.prior)

@@ -1,0 +1,84 @@
+"""Totals of independent columns, which are all that families with phi(x) = [1, x] need from the rows.
+
+Where cells are missing, their factors drop out of the density, and phi(x) = [1, seen, x].
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from mixtures.types import Array
+
+__all__ = ["ColumnForm", "ColumnTotals", "observed_features"]
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnTotals:
+    """Expected rows, and expected total of every feature, of each cluster.
+
+    Attributes
+    ----------
+    count : ndarray, shape (..., K)
+        Rows.
+    total : ndarray, shape (..., K, D)
+        Sum of the feature over them.
+    cells : ndarray, shape (..., K, D), or None
+        Rows in which the feature is observed, where cells are missing.
+    """
+
+    count: Array
+    total: Array
+    cells: Array | None = None
+
+    @classmethod
+    def of(cls, X: Array, r: Array) -> Self:
+        """Totals of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
+        seen = ~np.isnan(X)
+        if seen.all():
+            return cls(r.sum(axis=-1), r @ X.T)
+        return cls(r.sum(axis=-1), r @ np.where(seen, X, 0).T, r @ seen.T.astype(np.float64))
+
+    @property
+    def rows(self) -> Array:
+        """Rows behind each total, shape (..., K, D), or (..., K, 1) if the same for all."""
+        return self.count[..., None] if self.cells is None else self.cells
+
+    def __add__(self, other: Self) -> Self:
+        """Totals of both sets of rows."""
+        complete = self.cells is None and other.cells is None
+        cells = None if complete else self.rows + other.rows
+        return replace(self, count=self.count + other.count, total=self.total + other.total, cells=cells)
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnForm:
+    """Components in natural form, the same for every pattern of observed columns.
+
+    The log density of a cell is ``constant + slope x`` plus a function of x alone.
+
+    Attributes
+    ----------
+    constant, slope : ndarray, shape (..., K, D)
+        Its natural parameters.
+    """
+
+    constant: Array
+    slope: Array
+
+    @property
+    def eta(self) -> Array:
+        """[0, constant, slope], for a single pattern (..., 1, K, 1 + 2 D)."""
+        none = np.zeros((*self.slope.shape[:-1], 1))
+        return np.concatenate([none, self.constant, self.slope], axis=-1)[..., None, :, :]
+
+    def statistics(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
+        """Rows, cells and totals; such columns are not rescaled."""
+        d = len(location)
+        return ColumnTotals(sums[..., 0, :, 0], sums[..., 0, :, 1 + d :], sums[..., 0, :, 1 : 1 + d])
+
+
+def observed_features(X: Array) -> Array:
+    """phi(x) = [1, seen, x] of rows ``X (D, n)``, 0 where a cell is missing."""
+    seen = ~np.isnan(X)
+    return np.concatenate([np.ones((1, X.shape[1])), seen, np.where(seen, X, 0)])

@@ -1,0 +1,55 @@
+"""Probabilities of the levels of items as entries of one dim, which pictures can draw."""
+
+import numpy as np
+import xarray as xr
+
+from mixtures.trees import item_dim
+
+__all__ = ["ITEM", "itemised"]
+
+ITEM = "item"
+"""The dim of items and their levels together."""
+
+
+def itemised(posterior: xr.Dataset, known: xr.Dataset | None = None) -> xr.Dataset:
+    """Join the dims of features and of categories, levels that do not exist left out.
+
+    Levels are those of another sample of the same features, where that is given.
+
+    Examples
+    --------
+    >>> p = xr.DataArray([[0.2, 0.8], [1.0, 0.0]], dims=("feature", "category"))
+    >>> level = (("feature", "category"), [["no", "yes"], ["any", ""]])
+    >>> one = xr.Dataset({"p": p}, {"feature": ["a", "b"], "level": level})
+    >>> itemised(one)["p"].to_series().to_dict()
+    {'a: no': 0.2, 'a: yes': 0.8, 'b: any': 1.0}
+    """
+    item = item_dim(posterior)
+    if item is None:
+        return posterior
+    shape = (posterior.sizes[item], posterior.sizes["category"])
+    features = _labels(posterior, item)
+    known = posterior if known is None else known
+    if "level" in known.coords:
+        own = known["level"].transpose(item, "category")
+        own = own if known is posterior else own.sel({item: posterior[item].values})
+        level = own.values.astype(str)
+    else:
+        level = np.tile(_labels(posterior, "category"), (shape[0], 1))
+    kept = np.flatnonzero(level != "")
+    names = [f"{features[at // shape[1]]}: {level.ravel()[at]}" for at in kept]
+
+    def joined(x: xr.DataArray) -> xr.DataArray:
+        if not {item, "category"} <= set(x.dims):
+            return x
+        rest = [dim for dim in x.dims if dim not in (item, "category")]
+        flat = x.transpose(*rest, item, "category").values.reshape(*(x.sizes[dim] for dim in rest), -1)
+        labels = {dim: x[dim].values for dim in rest if dim in x.coords}
+        return xr.DataArray(flat[..., kept], {**labels, ITEM: names}, [*rest, ITEM])
+
+    return xr.Dataset({name: joined(x) for name, x in posterior.data_vars.items()})
+
+
+def _labels(posterior: xr.Dataset, dim: str) -> list[str]:
+    labels = posterior[dim].values if dim in posterior.coords else range(posterior.sizes[dim])
+    return list(map(str, labels))

@@ -1,0 +1,198 @@
+"""Independent draws from a posterior whose modes are known: the sampler ``"laplace"``.
+
+EM's restarts have found the modes, and the density's curvature at each gives a multivariate t. A
+mixture of them proposes, and an independence Metropolis-Hastings chain corrects for how the
+posterior differs: its draws have the posterior's distribution, not Laplace's approximation of it.
+The Pareto k of the importance weights tells whether the proposal covers the posterior (Vehtari et
+al. 2024). A mode that no start found is not covered, and no figure here can tell.
+
+Proposals are made all over the modes, so chains move between modes as easily as within one, and the
+weights also give the posterior mass of each mode and the marginal likelihood.
+"""
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from math import ceil, lgamma
+from operator import add
+
+import numpy as np
+from scipy.special import logsumexp
+
+from mixtures.data.known_labels import anchored_clusters
+from mixtures.data.rows import Rows
+from mixtures.density.density import Density
+from mixtures.errors import NoApproximation
+from mixtures.interrupts import INTERRUPTED, Status
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
+from mixtures.posterior.nuts import Draws
+from mixtures.posterior.peaks import Peak, find_peaks
+from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
+from mixtures.progress import track
+from mixtures.results.em import EMFit
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array
+
+__all__ = ["Independent", "independent_draws"]
+
+PILOT_ERROR = 0.3
+"""How far the Pareto k of the few weights of the pilot may be above the limit."""
+
+
+BLOCK = 1000
+"""Proposals drawn and weighed between two looks at the progress bar."""
+
+
+MOST_PROPOSALS = 10
+"""Proposals for each draw at most, so that few draws repeat the one before."""
+
+
+ENOUGH = 4000
+"""Proposals at least, however few draws are kept: the Pareto k of fewer weights is too uncertain."""
+
+
+@dataclass(frozen=True, eq=False)
+class Independent:
+    """Draws of independence chains, and what their proposals tell of the posterior.
+
+    Attributes
+    ----------
+    draws : Draws
+        Draws of all chains, with the statistics lp, acceptance_rate, log_weight, mode.
+    peaks : tuple of Peak
+        The modes.
+    mass, mass_se : ndarray, shape (m,)
+        Posterior mass of each mode, with its standard error.
+    pareto_k : float
+        Pareto k of the weights of all proposals.
+    acceptance : float
+        Share of the proposals that the chains accepted.
+    n_proposals : int
+        Proposals weighed, with those that tuned.
+    log_evidence, log_evidence_se : float
+        Log marginal likelihood by importance sampling, with its standard error.
+    """
+
+    draws: Draws
+    peaks: tuple[Peak, ...]
+    mass: Array
+    mass_se: Array
+    pareto_k: float
+    acceptance: float
+    n_proposals: int
+    log_evidence: float
+    log_evidence_se: float
+
+
+def independent_draws(
+    compiled: Density, em: EMFit, rows: Rows, how: Chains, rng: np.random.Generator
+) -> Independent:
+    """Draw from the posterior by independence chains.
+
+    Parameters
+    ----------
+    compiled : Density
+        The log density.
+    em : EMFit
+        The fit, whose restarts know the modes.
+    rows : Rows
+        The data.
+    how : Chains
+        Draws to keep, number of chains, and whether to show the progress.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Independent
+        Draws; fewer than requested after an interrupt.
+
+    Raises
+    ------
+    NoApproximation
+        If there is no mode with positive curvature in every direction, or the proposals
+        do not cover the posterior well enough.
+    """
+    spec, anchored = em.spec, anchored_clusters(rows)
+    peaks = find_peaks(compiled, em, rows, rng)
+    tuned = tune(compiled, spec, spec.family.units(rows)[1], peaks, rng, anchored)
+    weights = tuned.pilot.log_weights
+    _judge(pareto_k(weights) - PILOT_ERROR, 2 * acceptance(weights), tuned.pilot)
+    chosen = rng.choice(len(weights), size=how.chains, p=np.exp(weights - logsumexp(weights)))
+    first = tuned.pilot[chosen].under(tuned.region, tuned.proposal)
+    by_efficiency = int(np.clip(np.round(1 / tuned.efficiency**2), 1, MOST_PROPOSALS))
+    a_draw = max(by_efficiency, ceil(ENOUGH / how.total))
+    made, status = _weigh(tuned, how.total * a_draw, rng, how.progressbar)
+    draws, share = _chains(first, made, how.chains, a_draw, rng)
+    k = pareto_k((made if len(made.x) > PILOT else tuned.pilot).log_weights)
+    _judge(k, share, made)
+    return Independent(
+        replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status),
+        peaks,
+        *masses(made.log_weights, made.mode, len(peaks)),
+        k,
+        share,
+        PILOT + len(made.x),
+        *_evidence(made.log_weights, spec.n_components - len(anchored)),
+    )
+
+
+def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, shown: bool) -> tuple[Weighed, Status]:
+    """Draw and weigh ``n`` proposals, or as many as come before an interrupt."""
+    made: list[Weighed] = []
+    status = Status.WHOLE
+    try:
+        for begin in track(range(0, n, BLOCK), "independent draws", shown=shown):
+            x = tuned.proposal.draw(min(BLOCK, n - begin), rng)
+            made.append(Weighed.of(tuned.region, tuned.proposal, x))
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    if not made:
+        raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+    return reduce(add, made), status
+
+
+def _chains(
+    first: Weighed, made: Weighed, chains: int, a_draw: int, rng: np.random.Generator
+) -> tuple[Draws, float]:
+    """Chains of the proposals in turn, each of its steps thinned, and the share of proposals accepted."""
+    draws = len(made.x) // (chains * a_draw)
+    if not draws:
+        raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+    by_step = made.log_weights[: draws * a_draw * chains].reshape(draws * a_draw, chains)
+    uniform = np.log(rng.random(by_step.shape))
+    states, accepted, probability = independence_chains(first.log_weights, by_step, uniform)
+    place = (states + 1) * chains + np.arange(chains)
+    kept = (first + made)[place[a_draw - 1 :: a_draw].T]
+    statistics = {
+        "lp": kept.log_density,
+        "acceptance_rate": probability.reshape(draws, a_draw, chains).mean(axis=1).T,
+        "log_weight": kept.log_weights,
+        "mode": kept.mode,
+    }
+    return Draws(kept.x, statistics), float(accepted.mean())
+
+
+def _judge(k: float, share: float, made: Weighed) -> None:
+    """Refuse proposals that do not cover the posterior."""
+    outside, words = float(np.isneginf(made.log_density).mean()), ""
+    if k > TOLERANCES.proposal_pareto_k:
+        words = (
+            f"the Pareto k-hat of their importance weights is {k:.2f}, above {TOLERANCES.proposal_pareto_k}"
+        )
+    elif share < TOLERANCES.proposal_acceptance:
+        words = f"{share:.0%} of the proposals were accepted, fewer than {TOLERANCES.proposal_acceptance:.0%}"
+        words += f", and {outside:.0%} had labels of another mode" if outside > share else ""
+    if words:
+        raise NoApproximation(f"too far from normal about its modes for independent draws: {words}")
+
+
+def _evidence(log_weights: Array, n_free: int) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error: the region holds 1/K! of the posterior.
+
+    K counts the clusters that can be exchanged, those without labelled rows.
+    """
+    n = len(log_weights)
+    weights = np.exp(log_weights - log_weights.max())
+    log_mean = float(logsumexp(log_weights) - np.log(n))
+    return log_mean + lgamma(n_free + 1), float(weights.std() / weights.mean() / np.sqrt(n))

@@ -1,0 +1,42 @@
+"""Starting points of the search for the modes of a user's own model."""
+
+from functools import partial
+
+import numpy as np
+
+from mixtures.data.known_labels import match_labels, one_hot
+from mixtures.density.compiled import CompiledModel
+from mixtures.density.lowering import known_value
+from mixtures.density.search import climb, reach
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given
+from mixtures.em.kinds import random_partition
+from mixtures.types import Array
+
+__all__ = ["model_starts"]
+
+
+def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> list[Array]:
+    """Starts for a user's model: its modes if the clusters were those of a k-means partition.
+
+    PyMC's initial point makes all clusters equal, and no gradient separates them.
+    So each start climbs from there on the complete-data log density of one of this
+    package's mixtures. A model without one, or with parameters that vary by row,
+    starts from the initial point plus normal noise.
+    """
+    model = compiled.model
+    origin = compiled.initial_point(int(rng.integers(2**31)))
+    mixtures = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
+    shared = [v for v in mixtures if v.ndim == 2 and v.owner.op.shared(v.owner.op.dist_params(v.owner))]
+    if not shared:
+        steps = rng.normal(size=(n, origin.size))
+        return [origin + reach(compiled, origin, step) * step for step in steps]
+    rows = shared[0]
+    X = np.asarray(known_value(as_given(model.rvs_to_values[rows])), dtype=np.float64)
+    X = np.where(np.isnan(X), np.nan_to_num(np.nanmean(X, axis=0)), X)
+    standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    k = compiled.shape_of(rows.owner.op.dist_params(rows.owner)[0])[-1]
+    complete = compiled.complete(rows)
+    partitions = [random_partition(standardised, k, rng, lloyd=i % 2 == 0) for i in range(n)]
+    if (known := rows.owner.op.labels) is not None:
+        partitions = [one_hot(match_labels(r, known.values), known.values) for r in partitions]
+    return [climb(partial(complete, r), origin) for r in partitions]

@@ -1,0 +1,214 @@
+"""The distinct modes of a posterior in unconstrained coordinates, each with its curvature.
+
+EM's restarts end at modes of the density over the parameters. The density that is
+sampled has the Jacobian of the coordinates in it, and its modes are a little beside
+those: a few Newton steps lead there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mixtures.clusters.rules import match_params
+from mixtures.data.known_labels import anchored_clusters
+from mixtures.data.rows import Rows
+from mixtures.density.curvature import Curvature, curvature_at, principal_widths
+from mixtures.density.density import Density
+from mixtures.density.search import climb
+from mixtures.em.optima import more_optima
+from mixtures.errors import NoApproximation
+from mixtures.families.mixture import Mixture
+from mixtures.results.em import EMFit
+from mixtures.types import Array, Params
+
+__all__ = ["Peak", "find_peaks"]
+
+MOST = 12
+"""Optima of EM that are climbed from, best first."""
+
+
+STARTS = 60
+"""Further starts on small data, for modes that are not the best."""
+
+
+BELOW = 10.0
+"""Optima of EM are left out if they are lower than the best by this and two more for every coordinate (nats):
+modes differ in width as well."""
+
+
+SAME = 0.1
+"""Distance, in sds of the complete data or of the posterior, below which two optima are one."""
+
+
+MOST_COORDINATES = 300
+"""Coordinates above which no proposal is tried: normals miss so many at once, and curvatures take long."""
+
+
+NEGLIGIBLE = 1e-4
+"""Share of Laplace's evidence below which a mode is left out."""
+
+
+CLOSE, FAR = 0.01, 2.0
+"""Distance from a mode, in posterior sds, that is near enough for a proposal; longest step towards it."""
+
+
+NEWTON_STEPS, CHORD_STEPS = 8, 8
+"""Curvatures computed on the way to a mode, and steps with each of them."""
+
+
+EXACT_SIZE = 128
+"""Number of coordinates above which curvatures are differentiated rather than taken from differences."""
+
+
+@dataclass(frozen=True, eq=False)
+class Peak:
+    """A mode of the density of the unconstrained coordinates.
+
+    Attributes
+    ----------
+    x : ndarray, shape (size,)
+        Its coordinates.
+    widths : ndarray, shape (size, size)
+        One sd of Laplace's normal along each of its principal axes, as columns.
+    log_density : float
+        Log density there, with the Jacobian.
+    params : dict of ndarray
+        Its parameters.
+    """
+
+    x: Array
+    widths: Array
+    log_density: float
+    params: Params
+
+    @property
+    def log_evidence(self) -> float:
+        """Laplace's approximation of the log integral of the density about the mode."""
+        return float(
+            self.log_density + self.x.size / 2 * np.log(2 * np.pi) + np.linalg.slogdet(self.widths)[1]
+        )
+
+
+def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generator) -> tuple[Peak, ...]:
+    """Climb from every distinct optimum that EM's restarts found, and on small data further starts.
+
+    Parameters
+    ----------
+    compiled : Density
+        The log density.
+    em : EMFit
+        The fit; its clusters set the labels of all modes.
+    rows : Rows
+        The data.
+    rng : numpy.random.Generator
+        Source of randomness of further starts.
+
+    Returns
+    -------
+    tuple of Peak
+        Distinct modes, that with the largest evidence first; negligible ones are left out.
+
+    Raises
+    ------
+    NoApproximation
+        If no mode is found from EM's best optimum, or it has directions without curvature.
+    """
+    if compiled.size > MOST_COORDINATES:
+        raise NoApproximation(
+            f"one of {compiled.size} unconstrained coordinates, and independent draws are tried up to "
+            f"{MOST_COORDINATES}"
+        )
+    spec, anchored = em.spec, anchored_clusters(rows)
+    found: list[Peak] = []
+    for i, params in enumerate(_optima(em, compiled.size, rows, rng)):
+        try:
+            peak = _peak(compiled, spec, params, em.params, anchored)
+        except NoApproximation:
+            if not i:
+                raise
+            continue
+        if not any(_is_same(compiled, spec, peak, other, anchored) for other in found):
+            found.append(peak)
+    evidence = np.array([peak.log_evidence for peak in found])
+    kept = np.flatnonzero(evidence > evidence.max() + np.log(NEGLIGIBLE))
+    return tuple(found[i] for i in kept[np.argsort(-evidence[kept])])
+
+
+def _optima(em: EMFit, size: int, rows: Rows, rng: np.random.Generator) -> Iterator[Params]:
+    """Yield EM's best optimum, then others, best first, with the labels that match the best."""
+    spec, kept, total, anchored = em.spec, [em.params], rows.total, anchored_clusters(rows)
+    yield em.params
+    found = [(float(em.restarts.log_posterior[i]), em.restarts.params[i]) for i in em.restarts.order]
+    found += [(run.trace[-1], run.params) for run in more_optima(spec, rows, STARTS, rng)]
+    for height, params in sorted(found, key=lambda each: -each[0]):
+        if len(kept) == MOST or height < em.log_posterior - BELOW - 2 * size:
+            return
+        params = _matched(spec, params, em.params, anchored)
+        apart = [
+            spec.step_length(_matched(spec, params, other, anchored), other, total * other["alpha"])
+            for other in kept
+        ]
+        if min(apart) > SAME:
+            kept.append(params)
+            yield params
+
+
+def _matched(spec: Mixture, params: Params, to: Params, anchored: np.ndarray) -> dict[str, Array]:
+    """Parameters under the labels that match others best."""
+    return spec.relabel(params, match_params(spec.family, params, to, anchored))
+
+
+def _peak(compiled: Density, spec: Mixture, params: Params, pivot: Params, anchored: np.ndarray) -> Peak:
+    start = compiled.unconstrain(spec.inside(params))
+    reached = _newton(compiled, start)
+    if reached is None:
+        reached = _newton(compiled, climb(partial(compiled.value_and_grad, jacobian=True), start))
+    if reached is None:
+        raise NoApproximation("not at a mode where the search for it stopped")
+    x, curvature = reached
+    found = _params_at(compiled, spec, x)
+    order = match_params(spec.family, found, pivot, anchored)
+    if (order != np.arange(order.size)).any():
+        found = spec.relabel(found, order)
+        x = compiled.unconstrain(found)
+        curvature = _curvature(compiled, x)
+    return Peak(x, principal_widths(curvature), compiled.value_and_grad(x, jacobian=True)[0], found)
+
+
+def _params_at(compiled: Density, spec: Mixture, x: Array) -> dict[str, Array]:
+    found = compiled.constrain(x)
+    return {name: found[name] for name in spec.dims}
+
+
+def _curvature(compiled: Density, x: Array) -> Curvature:
+    return curvature_at(compiled, x, jacobian=True, exact=x.size > EXACT_SIZE)
+
+
+def _newton(compiled: Density, x: Array) -> tuple[Array, Curvature] | None:
+    """Step up to a mode: Newton's steps by the last curvature computed, which is good for several."""
+    for _ in range(NEWTON_STEPS):
+        curvature = _curvature(compiled, x)
+        if not np.isfinite(curvature.values).all():
+            return None
+        value, gradient = compiled.value_and_grad(x, jacobian=True)
+        step = curvature.newton(gradient)
+        if np.linalg.norm(step) < CLOSE:
+            return (x, curvature) if curvature.is_maximum else None
+        for _ in range(CHORD_STEPS):
+            distance = float(np.linalg.norm(step))
+            trial = x + curvature.step(step * min(1.0, FAR / distance))
+            trial_value, trial_gradient = compiled.value_and_grad(trial, jacobian=True)
+            if not trial_value > value:
+                break
+            x, value, step = trial, trial_value, curvature.newton(trial_gradient)
+            if not CLOSE < np.linalg.norm(step) < distance / 2:  # there, or the curvature has changed
+                break
+    return None
+
+
+def _is_same(compiled: Density, spec: Mixture, peak: Peak, other: Peak, anchored: np.ndarray) -> bool:
+    """Whether two modes are one, whatever its labels."""
+    x = compiled.unconstrain(_matched(spec, peak.params, other.params, anchored))
+    return bool(np.linalg.norm(np.linalg.solve(other.widths, x - other.x)) < SAME)

@@ -1,0 +1,140 @@
+"""What `describe` returns: every cluster in words and figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import NamedTuple
+
+import pandas as pd
+
+from mixtures.brief import on_a_page
+from mixtures.messages import visible
+
+__all__ = ["ClusterFigure", "ClusterProfiles", "ClusterWords"]
+
+MOST_ROWS, LONGEST_NAME = 30, 60
+"""Clusters of an HTML table, and characters of a cluster's name in it."""
+
+
+class ClusterFigure(NamedTuple):
+    """A figure of a cluster.
+
+    Attributes
+    ----------
+    cluster : str
+        Name of the cluster.
+    figure : str
+        What it is, such as "share", "mean" or "difference".
+    of : str
+        The feature, pair of features or level that it is of; empty if of the cluster as a whole.
+    value : float
+        Its value, or the mean over the draws.
+    sd, lower, upper : float or None
+        Standard deviation and equal-tailed interval over the draws, if there are several.
+    """
+
+    cluster: str
+    figure: str
+    of: str
+    value: float
+    sd: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True)
+class ClusterWords:
+    """A cluster in words.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    share : str
+        Its share of all rows, with an interval from a sample.
+    size : str
+        How many of the rows given are assigned to it; empty without rows.
+    profile : str
+        Where its rows lie.
+    contrast : str
+        What tells it most from the others; empty if there are none.
+    """
+
+    name: str
+    share: str
+    size: str
+    profile: str
+    contrast: str
+
+    def __str__(self) -> str:
+        """One sentence."""
+        head = ", ".join(part for part in (self.name, self.share, self.size) if part)
+        return f"{head}: {'; '.join(part for part in (self.profile, self.contrast) if part)}"
+
+
+@dataclass(frozen=True)
+class ClusterProfiles:
+    """Clusters in words and figures.
+
+    Attributes
+    ----------
+    words : tuple of ClusterWords
+        Every cluster in words.
+    figures : tuple of ClusterFigure
+        All figures: ``share``; ``size``, the number of rows assigned, if rows were given; the profile,
+        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``; and ``difference``,
+        the standardised difference from all other clusters.
+    ci_prob : float
+        Probability of the intervals.
+    """
+
+    words: tuple[ClusterWords, ...]
+    figures: tuple[ClusterFigure, ...]
+    ci_prob: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the clusters."""
+        return tuple(each.name for each in self.words)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """A sentence for every cluster."""
+        return tuple(map(str, self.words))
+
+    def to_frame(self) -> pd.DataFrame:
+        """All figures: one row each, with the columns cluster, figure, of, value, sd, lower and upper."""
+        return pd.DataFrame(self.figures, columns=list(ClusterFigure._fields)).astype(
+            dict.fromkeys(("value", "sd", "lower", "upper"), float)
+        )
+
+    def __str__(self) -> str:
+        """A sentence for every cluster, on a page."""
+        return on_a_page(*(sentence + "." for sentence in self.sentences))
+
+    def __repr__(self) -> str:
+        """The same with a heading."""
+        k = len(self.words)
+        return on_a_page(
+            f"ClusterProfiles of {k} cluster{'s' * (k != 1)}:", *(f"  {s}." for s in self.sentences)
+        )
+
+    def _repr_html_(self) -> str:
+        """A table with a row for every cluster."""
+        with_size = any(each.size for each in self.words)
+        heads = ["cluster", "share", *(["rows"] if with_size else []), "profile", "differs from the others"]
+        rows = [
+            [each.name, each.share, *([each.size] if with_size else []), each.profile, each.contrast]
+            for each in self.words[:MOST_ROWS]
+        ]
+        body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
+        left_out = len(self.words) - len(rows)
+        more = f"<p>and {left_out} more: see .to_frame()</p>" if left_out else ""
+        head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in heads)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _cells(row: Sequence[str]) -> str:
+    first, *rest = (escape(visible(text, longest=LONGEST_NAME * 8)) for text in row)
+    left = "style='text-align: left'"
+    return f"<th scope='row' {left}>{first}</th>" + "".join(f"<td {left}>{text}</td>" for text in rest)

@@ -1,0 +1,68 @@
+"""What `bivariate_residuals` returns."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from mixtures.brief import on_a_page, table_head
+
+__all__ = ["BivariateResiduals", "PairResidual"]
+
+SHOWN = 12
+"""Pairs that are printed."""
+
+
+class PairResidual(NamedTuple):
+    """Residual association of two items.
+
+    Attributes
+    ----------
+    first, second : str
+        The items.
+    residual : float
+        Pearson's X2 of their table over its (R - 1) (R' - 1) independent cells; from a sample that
+        under the mean of the draws' expected tables.
+    p : float or None
+        Posterior predictive p-value; None of a point estimate.
+    n_rows : int
+        Rows in which both are observed.
+    """
+
+    first: str
+    second: str
+    residual: float
+    p: float | None
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class BivariateResiduals:
+    """Residual associations of every two items, the largest first.
+
+    Attributes
+    ----------
+    pairs : tuple of PairResidual
+        A row for every pair of items.
+    n_draws : int
+        Data sets that were replicated for the p-values; 0 of a point estimate.
+    """
+
+    pairs: tuple[PairResidual, ...]
+    n_draws: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for every pair, indexed by the two items: ``residual``, ``p`` and ``n_rows``."""
+        frame = pd.DataFrame(self.pairs, columns=list(PairResidual._fields))
+        return frame.astype({"residual": float, "p": float}).set_index(["first", "second"])
+
+    def __repr__(self) -> str:
+        """Show the largest residuals."""
+        judged = f", p-values from {self.n_draws} replicated data sets" if self.n_draws else ""
+        count = len(self.pairs)
+        table = self.to_frame().reset_index()
+        table = (table if self.n_draws else table.drop(columns="p")).set_index("first")
+        left_out = [f"  and {count - SHOWN} more pairs: see .to_frame()"] if count > SHOWN else []
+        return on_a_page(
+            f"BivariateResiduals of {count} pairs{judged}", table_head(table.head(SHOWN)), *left_out
+        )

@@ -1,0 +1,88 @@
+"""What a comparison of numbers of clusters refuses before anything is fitted."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from operator import index
+from typing import Any
+
+from mixtures.arguments import check_kind
+from mixtures.data.known_labels import check_labels
+from mixtures.data.table import Data, row_labels
+from mixtures.errors import InputError
+from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
+from mixtures.messages import did_you_mean
+from mixtures.posterior.target import MixtureTarget
+from mixtures.results.em import EMFit
+from mixtures.selection.criteria import CRITERIA, SAMPLED
+from mixtures.selection.evidence import FEWEST_DRAWS
+
+__all__ = ["check_comparison", "check_fits", "check_numbers"]
+
+
+def check_comparison(
+    spec: Mixture,
+    X: Any,
+    criteria: Iterable[str] | str,
+    draws: int,
+    weights: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+) -> tuple[tuple[str, ...], Data]:
+    """Check the criteria and data of a comparison before anything is fitted."""
+    asked = _check_criteria(criteria)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    if "evidence" in asked and draws < FEWEST_DRAWS:
+        raise InputError(f"evidence needs at least draws={FEWEST_DRAWS} per chain, got {draws}")
+    data = spec.table(replace(X, labels=None) if isinstance(X, Data) else X, weights, missing)
+    _check_fitting(spec, data, asked)
+    if labels is not None:
+        data = replace(data, labels=check_labels(labels, data, row_labels(X)))
+    elif isinstance(X, Data):
+        data = replace(data, labels=X.labels)
+    return asked, data
+
+
+def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
+    names = CRITERIA if criteria == "all" else (criteria,) if isinstance(criteria, str) else tuple(criteria)
+    for name in names:
+        if name not in CRITERIA:
+            hint = did_you_mean(str(name), CRITERIA)
+            raise InputError(f"criterion {name!r} is not one of {', '.join(CRITERIA)}, or 'all'{hint}")
+    if not names:
+        raise InputError(f"no criteria; give some of {', '.join(CRITERIA)}")
+    return tuple(name for name in CRITERIA if name in names)
+
+
+def check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
+    """Numbers of clusters in ascending order, each once."""
+    try:
+        ks = tuple(sorted({index(k) for k in n_components}))
+    except TypeError as error:
+        raise InputError(f"n_components must be whole numbers such as range(1, 7): {error}") from error
+    if not ks or ks[0] < 1:
+        raise InputError(f"n_components must be at least 1, got {list(ks)}")
+    return ks
+
+
+def check_fits(fits: Mapping[int, EMFit], spec: Mixture, data: Data) -> Mapping[int, EMFit]:
+    """Known fits, each of this model and these data."""
+    for k, em in fits.items():
+        check_kind(EMFit, "a fit of fit_em", fits=em)
+        if em.spec != resolve(replace(spec, n_components=k), data) or em.features != data.features:
+            raise InputError(f"the fit of K = {k} in fits is of another model or other data; leave it out")
+        MixtureTarget(em.spec, data).check_numbers(em)
+    return fits
+
+
+def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None:
+    resolve(replace(spec, n_components=1), data).check_mode()
+    sampled = [name for name in criteria if name in SAMPLED]
+    if sampled and spec.prior is None and not spec.family.flat_is_proper:
+        raise InputError(
+            f"prior=None leaves the posterior of a {type(spec).__name__} improper, so there is no "
+            f"{' or '.join(sampled)}: use prior='default', or leave them out of criteria"
+        )
+    if "loo" in criteria and data.weights is not None and (data.weights != 1).any():
+        raise InputError("LOO leaves out single rows and does not go with weights; leave it out of criteria")

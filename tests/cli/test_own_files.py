@@ -1,0 +1,213 @@
+"""Someone else's file from first contact to a fit: inspect, refusals, and the options that they name."""
+
+import io
+import json
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import run
+
+SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
+
+
+@pytest.fixture
+def customers(tmp_path):
+    """An id, a name, a date, three skewed amounts and two counts of two kinds of customers."""
+    rng = np.random.default_rng(0)
+    n = 300
+    z = rng.random(n) < 0.4
+    amounts = {
+        name: np.exp(rng.normal(np.where(z, high, low), 0.5)).round(2)
+        for name, low, high in (("income", 10, 11.5), ("spend", 5, 7), ("savings", 8, 10))
+    }
+    counts = {"visits": rng.poisson(np.where(z, 12, 4)), "returns": rng.poisson(np.where(z, 4, 1))}
+    who = {"customer_id": np.arange(5001, 5001 + n), "name": [f"Customer {i}" for i in range(n)]}
+    since = {"since": pd.date_range("2015-01-01", periods=n).strftime("%Y-%m-%d")}
+    pd.DataFrame(who | since | amounts | counts).to_csv(tmp_path / "customers.csv", index=False)
+    return tmp_path / "customers.csv", z
+
+
+@pytest.fixture
+def survey(tmp_path):
+    """Twelve items of yes and no, 4 % of them blank, of two classes."""
+    rng = np.random.default_rng(1)
+    z = rng.random(300) < 0.5
+    yes = rng.random((300, 12)) < np.where(z, 0.85, 0.2)[:, None]
+    table = pd.DataFrame(np.where(yes, "yes", "no"), columns=[f"q{j}" for j in range(1, 13)], dtype=object)
+    table[rng.random(table.shape) < 0.04] = None
+    table.to_csv(tmp_path / "survey.csv", index=False)
+    return tmp_path / "survey.csv", z
+
+
+def next_command(out):
+    """The words of the command that inspect ends with."""
+    told = out.partition("next: mixtures ")[2]
+    return shlex.split(" ".join(told.split()))
+
+
+def agreement(labels, z):
+    same = float((labels.to_numpy() == z).mean())
+    return max(same, 1 - same)
+
+
+def test_a_table_of_customers_is_shown_on_80_columns(customers):
+    code, out, err = run("inspect", customers[0], columns=80)
+    assert (code, err) == (0, "")
+    table = out.partition("next:")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    for words in (
+        r"customer_id +row numbers +5,001 +5,300 +0 +300 +left out",
+        r"name +text +0 +300 +refused",
+        r"since +dates +0 +300 +refused",
+        r"income +numbers +[\d.,]+ +[\d.,]+ +0 +\d+ +number",
+        r"visits +counts +\d+ +\d+ +0 +\d+ +number",
+    ):
+        assert re.search(words, out), words
+    flat = " ".join(out.split())
+    assert "--id customer_id carries it" in flat
+    assert "name, since: --exclude name,since or --numeric-only leaves them out" in flat
+    assert "--log income,spend,savings fits these" in flat
+
+
+def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
+    file, z = customers
+    _, out, _ = run("inspect", file, columns=400)
+    words = next_command(out)
+    assert words[2:] == ["--numeric-only", "--log", "income,spend,savings"]
+    saved = tmp_path / "k.mix"
+    rest = ["--max-k", 3, "--n-init", 4, "--seed", 1, "--save", saved]
+    code, out, err = run(*words, *rest, "--id", "customer_id")
+    assert code == 0
+    assert "note: left out, as they hold no numbers: name (text), since (dates)" in err
+    assert "lowest BIC: K = 2" in " ".join(out.split())
+    new = pd.read_csv(file).iloc[:50]
+    new.to_csv(tmp_path / "new.csv", index=False)
+    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved, "--id", "customer_id")
+    assert code == 0
+    assert "note: natural logarithms are fitted: log(income), log(spend), log(savings)" in err
+    assert "note: columns that were not fitted are left out: name, since" in err
+    table = pd.read_csv(io.StringIO(out))
+    assert list(table["customer_id"]) == list(new["customer_id"])
+    assert agreement(table["label"], z[:50]) > 0.95
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["customers", "survey"])
+def test_four_commands_to_a_report(name, request, tmp_path):
+    file, _ = request.getfixturevalue(name)
+    _, out, _ = run("inspect", file, columns=400)
+    words = next_command(out)
+    options = words[2:]
+    assert run(*words, "--max-k", 3, "--n-init", 4, "--seed", 1, "--quiet")[0] == 0
+    code, out, err = run("crosscheck", file, "-k", 2, *options, *SHORT, "--save", tmp_path / "c.mix")
+    assert (code in (0, 1), err) == (True, "")
+    page = tmp_path / "report.html"
+    code, _, err = run("report", file, *options, "--from", tmp_path / "c.mix", "-o", page, "--quiet")
+    assert (code in (0, 1), err) == (True, "")
+    assert ("log(income)" if name == "customers" else "q12") in page.read_text()
+
+
+def test_a_survey_goes_from_inspect_to_classes(survey):
+    file, z = survey
+    code, out, _ = run("inspect", file, columns=80)
+    assert code == 0
+    assert len(re.findall(r"q\d+ +yes or no +\d+ +2 +refused", out)) == 12
+    words = next_command(out)
+    assert words[2:] == ["--model", "bmm", "--recode", "--missing", "integrate"]
+    code, out, _ = run(*words, "--max-k", 3, "--seed", 1, "--json", "--quiet")
+    assert code == 0
+    assert json.loads(out)["recommended"] == 2
+    code, out, err = run("predict", file, *words[2:], "-k", 2, "--seed", 1)
+    assert code == 0
+    assert err.startswith("note: recoded: yes, y and true are 1, no, n and false are 0, in q1, q2")
+    assert agreement(pd.read_csv(io.StringIO(out))["label"], z) > 0.95
+
+
+@pytest.mark.parametrize("command", ["crosscheck", "select", "predict", "report", "complete"])
+def test_each_refusal_names_the_option_that_helps(command, customers, survey, tmp_path):
+    k = [] if command == "select" else ["-k", 2]
+    out_file = ["-o", tmp_path / "r.html"] if command == "report" else []
+    code, out, err = run(command, customers[0], *k, *out_file)
+    assert (code, out) == (2, "")
+    assert "columns name, since hold text" in err
+    assert "--exclude name,since, or --numeric-only leaves them out" in err
+    code, _, err = run(command, survey[0], *k, *out_file, "--model", "bmm")
+    assert code == 2
+    assert "--recode reads yes as 1 and no as 0" in err
+    if command != "complete":  # which is there for missing cells
+        code, _, err = run(command, survey[0], *k, *out_file, "--model", "bmm", "--recode")
+        assert code == 2
+        assert "--missing integrate" in err
+
+
+def test_items_coded_1_and_2(tmp_path):
+    rng = np.random.default_rng(2)
+    items = pd.DataFrame(rng.integers(1, 3, (60, 4)), columns=list("abcd"))
+    items.to_csv(tmp_path / "t.csv", index=False)
+    code, _, err = run("predict", tmp_path / "t.csv", "-k", 1, "--model", "bmm")
+    assert code == 2
+    assert "1 and 2 are the cells of a, b, c, d, and a BMM takes 0 and 1: --recode reads 2 as 0" in err
+    code, _, err = run("predict", tmp_path / "t.csv", "-k", 1, "--model", "bmm", "--recode")
+    assert code == 0
+    assert "1 stays 1 and 2 is 0" in err
+
+
+def test_decimal_commas_from_refusal_to_fit(tmp_path):
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame({"a": rng.normal(size=40), "b": 1e6 + 1e5 * rng.random(40)})
+    written = rows.assign(b=[f"{x:,.2f}".translate(str.maketrans(",.", ".,")) for x in rows["b"]])
+    file = tmp_path / "t.csv"
+    written.to_csv(file, index=False, sep=";", decimal=",")
+    code, _, err = run("predict", file, "-k", 1)
+    assert code == 2
+    assert "--separator ';'" in err
+    code, _, err = run("predict", file, "-k", 1, "--separator", ";")
+    assert code == 2
+    assert "--decimal , --thousands . reads them" in err
+    _, out, _ = run("inspect", file, "--separator", ";")
+    assert "a, b: --decimal , --thousands . reads them as numbers" in out
+    assert next_command(out)[:1] == ["inspect"]
+    marks = ["--separator", ";", "--decimal", ",", "--thousands", "."]
+    code, out, err = run("predict", file, "-k", 1, "--seed", 1, *marks)
+    assert (code, err) == (0, "")
+    code, told, _ = run("inspect", file, *marks, "--json")
+    (a, b) = json.loads(told)["columns"]
+    assert (a["holds"], b["holds"]) == ("numbers", "numbers")
+    assert b["to"] == pytest.approx(rows["b"].max(), abs=0.01)
+    code, _, err = run("predict", "faithful", "-k", 1, "--decimal", ",")
+    assert code == 2
+    assert "--decimal does not go with the data set" in err
+
+
+def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
+    _, out, _ = run("inspect", survey[0], "--recode")
+    assert "done: recoded: yes, y and true are 1" in out
+    code, out, _ = run("inspect", customers[0], "--log", "incom", "--json")
+    assert code == 0
+    assert "did you mean 'income'" in json.loads(out)["problem"]
+
+
+def test_a_hostile_name_and_many_columns(tmp_path):
+    names = ["\x1b[2J" + "x" * 300, *(f"c{j}" for j in range(80))]
+    rows = np.random.default_rng(0).normal(size=(12, 81))
+    pd.DataFrame(rows, columns=names).to_parquet(tmp_path / "t.parquet")
+    code, out, _ = run("inspect", tmp_path / "t.parquet", "--rows", 5, columns=80)
+    assert code == 0
+    assert "\x1b" not in out
+    assert "(76 more columns: --rows or --json)" in out
+
+
+def test_all_commands_have_the_same_options_for_data():
+    seen = {}
+    for command in ("inspect", "crosscheck", "select", "predict", "report", "complete"):
+        code, out, _ = run(command, "--help", columns=200)
+        assert code == 0
+        panel = out.partition("Data ─")[2].partition("╰")[0]
+        seen[command] = set(re.findall(r"--[a-z-]+", panel)) - {"--missing", "--labels", "--from"}
+    shared = {"--columns", "--exclude", "--numeric-only", "--separator", "--decimal", "--thousands", "--id"}
+    shared |= {"--index", "--header", "--no-header", "--recode", "--log"}
+    assert shared <= seen["inspect"]
+    assert all(shared <= options for options in seen.values())

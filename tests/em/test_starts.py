@@ -1,0 +1,322 @@
+"""Starts of several kinds, and the search that goes on while one kind alone reaches the best optimum."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import all_specs, every_spec, make_rows, spec_id
+
+import mixtures as mx
+from mixtures import BMM, GMM, fit_em
+from mixtures.data.reading import as_data
+from mixtures.em.acceleration import Plain
+from mixtures.em.climb import Climb
+from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
+from mixtures.em.problem import problem_of
+from mixtures.em.starts import SHORT_RUNS, Portfolio, _grouped, random_starts
+from mixtures.interrupts import Interrupted
+from mixtures.results.em import SWAP
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def sample_of(spec, X, weights=None):
+    problem = problem_of(spec, X, weights, None, hard=False)
+    return problem, Sample.of(problem.spec, problem.data, rng())
+
+
+def portfolio(problem, sample, rng, n_init):
+    return Portfolio(Climb(problem, None, 100, Plain()), sample, rng, n_init)
+
+
+def nested(seed, n=200, d=5, made=4):
+    """Clusters of very different scale, some inside others, where k-means looks for round ones."""
+    r = rng(seed)
+    shares = r.dirichlet(np.ones(made) * 1.5)
+    z = r.choice(made, n, p=shares)
+    mu, sd = r.normal(0, 3, (made, d)), np.exp(r.normal(0, 0.8, (made, d)))
+    return mu[z] + sd[z] * r.normal(size=(n, d))
+
+
+@every_kind
+@every_spec
+def test_every_kind_of_start_gives_parameters_of_every_model(spec, kind):
+    X, _ = make_rows(spec, 60)
+    problem, sample = sample_of(spec, X)
+    for start in random_starts(problem.spec, sample, [kind] * 3, rng()):
+        assert start.kind == kind
+        problem.check(start.params)
+        assert not problem.defects(start.params)
+        assert np.isfinite(problem.spec.log_likelihood(X, start.params)).all()
+
+
+@every_kind
+def test_a_kind_of_start_draws_no_row_of_weight_zero(kind):
+    X = np.vstack([make_rows(GMM(2), 40)[0], [[1e3, 1e3]] * 20])
+    weights = np.repeat([1.0, 0.0], [40, 20])
+    problem, sample = sample_of(GMM(2), X, weights)
+    for start in random_starts(problem.spec, sample, [kind] * 5, rng()):
+        assert np.abs(start.params["mu"]).max() < 100
+
+
+@every_kind
+def test_kinds_of_starts_differ_from_draw_to_draw(kind):
+    _, sample = sample_of(GMM(3), make_rows(GMM(3), 80)[0])
+    one, two = (KINDS[kind](sample, 3, rng(seed)) for seed in (0, 1))
+    assert one.shape == two.shape == (3, 80)
+    assert np.abs(one - two).max() > 1e-3
+
+
+def test_a_hierarchy_of_many_rows_is_that_of_some_of_them():
+    X, z = make_rows(GMM(3), 3 * TREE_ROWS, apart=12.0)
+    _, sample = sample_of(GMM(3), X)
+    labels = KINDS["hierarchical"](sample, 3, rng()).argmax(axis=0)
+    table = np.histogram2d(labels, z, bins=3)[0]
+    assert table.max(axis=1).sum() > 0.99 * len(X)
+
+
+def test_whitened_rows_have_unit_covariance_in_the_directions_they_vary_in():
+    X = rng().normal(size=(50, 3)) @ np.array([[1.0, 2, 0, 1], [0, 1, 1, 1], [1, 0, 0, 0]])
+    z = Sample(X, None, X.mean(axis=0), X.std(axis=0)).whitened
+    assert z.shape == (50, 3)
+    np.testing.assert_allclose(z.T @ z / 50, np.eye(3), atol=1e-10)
+
+
+def test_a_start_is_the_best_of_its_short_runs():
+    X = nested(3)
+    problem, sample = sample_of(GMM(3, covariance_type="diag"), X)
+
+    def height(params):
+        return problem.point(problem.check(params)).objective
+
+    drawn = random_starts(problem.spec, sample, ["random rows"] * SHORT_RUNS, rng(1))
+    at_once = [height(start.params) for start in drawn]
+    (start,) = portfolio(problem, sample, rng(1), 1).draw(1, first=list(KINDS).index("random rows"))
+    assert start.kind == "random rows"
+    assert height(start.params) > max(at_once)
+
+
+@pytest.mark.parametrize("spec", [GMM(2), BMM(2)], ids=spec_id)
+def test_kinds_take_turns_from_round_to_round(spec):
+    X, _ = make_rows(spec, 60)
+    problem, sample = sample_of(spec, X)
+    kinds = [s.kind for first in (0, 4, 8) for s in portfolio(problem, sample, rng(), 4).draw(4, first)]
+    assert kinds == (list(KINDS) * 2)[:12]
+
+
+def test_clusters_inside_one_another_are_found_that_k_means_alone_misses():
+    """Most k-means starts agree here on a mode that is fifty-one nats below the best."""
+    X, spec = nested(73), GMM(2, covariance_type="diag")
+    problem, sample = sample_of(spec, X)
+
+    def ends(kind):
+        starts = random_starts(problem.spec, sample, [kind] * 10, rng())
+        return [fit_em(spec, X, start=s.params, accelerate="squarem").log_posterior for s in starts]
+
+    em = fit_em(spec, X, random_seed=1)
+    assert em.log_posterior > np.median(ends("k-means")) + 40
+    assert em.log_posterior > max(ends("random rows")) - 1e-3
+    assert em.restarts.confirmed
+    assert sum(em.restarts.reached) == em.restarts.n_best > 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [2, 3])
+def test_no_start_at_random_rows_ends_above_the_fit(seed, k):
+    X, spec = nested(seed), GMM(k, covariance_type="diag")
+    em, r = fit_em(spec, X, random_seed=1), rng(seed)
+    for _ in range(8):
+        mu = X[r.choice(len(X), k, replace=False)]
+        start = {"alpha": np.full(k, 1 / k), "mu": mu, "sigma2": np.stack([X.var(axis=0)] * k)}
+        found = fit_em(spec, X, start=start, accelerate="squarem", tol=1e-4)
+        assert found.log_posterior < em.log_posterior + 1e-2
+
+
+def test_the_search_ends_when_two_kinds_agree():
+    restarts = fit_em(GMM(2), mx.datasets.faithful(), random_seed=1).restarts
+    assert len(restarts.kinds) == 10
+    assert restarts.confirmed
+    assert not restarts.unconfirmed
+    assert sum(made for _, made in restarts.by_kind.values()) == 10
+
+
+def test_the_search_goes_on_while_one_kind_alone_reaches_the_best():
+    X = mx.datasets.wine().to_numpy() if hasattr(mx.datasets, "wine") else nested(1, n=60, d=13)
+    restarts = fit_em(GMM(3), X, n_init=4, random_seed=2).restarts
+    assert len(restarts.kinds) == 16 or restarts.confirmed
+    assert len(fit_em(GMM(3), X, n_init=1, random_seed=2).restarts.kinds) == 1
+
+
+def test_the_record_says_unconfirmed_where_one_kind_alone_reached_the_best():
+    restarts = fit_em(GMM(2), mx.datasets.faithful(), n_init=3, random_seed=1).restarts
+    alone = replace(restarts, log_posterior=restarts.log_posterior - [0, 5, 0])
+    assert alone.unconfirmed
+    assert not alone.confirmed
+    assert str(alone) == "2 of 3 restarts reached the best optimum, unconfirmed by starts of another kind"
+    assert alone.by_kind == {"k-means": (1, 1), "random rows": (0, 1), "random swap": (1, 1)}
+    unknown = replace(alone, kinds=())  # as in files of the version before
+    assert not unknown.unconfirmed
+    assert not unknown.confirmed
+    one = fit_em(GMM(2), mx.datasets.faithful(), n_init=1, random_seed=1).restarts
+    assert not one.unconfirmed
+
+
+def test_all_specs_have_a_short_run():
+    for spec in all_specs():
+        data = as_data(make_rows(spec, 40)[0])
+        problem, sample = sample_of(spec, data)
+        assert len(portfolio(problem, sample, rng(), 2).draw(2)) == 2
+
+
+def test_a_wide_model_has_fewer_short_runs(monkeypatch):
+    drawn = []
+    random = random_starts
+
+    def counted(spec, sample, kinds, rng):
+        drawn.append(len(kinds))
+        return random(spec, sample, kinds, rng)
+
+    monkeypatch.setattr("mixtures.em.starts.random_starts", counted)
+    X, _ = make_rows(GMM(2), 60)
+    problem, sample = sample_of(GMM(2), X)
+    portfolio(problem, sample, rng(), 3).draw(3)
+    monkeypatch.setattr("mixtures.em.starts.SHORT_VALUES", 2 * 60 * problem.spec.parameter_count(2))
+    portfolio(problem, sample, rng(), 3).draw(3)
+    monkeypatch.setattr("mixtures.em.starts.SHORT_VALUES", 1)
+    portfolio(problem, sample, rng(), 3).draw(3)
+    assert drawn == [3 * SHORT_RUNS, 3 * 2, 3]
+
+
+# Many rows
+
+
+def many(n=12_000):
+    r = rng(5)
+    X = r.normal(size=(n, 2)) + 4 * r.integers(0, 3, size=(n, 1))
+    return X, GMM(3, covariance_type="spherical")
+
+
+def test_many_rows_begin_on_some_and_end_on_all():
+    X, spec = many()
+    em = fit_em(spec, X, n_init=6, random_seed=0)
+    plain = fit_em(spec, X, start=em.params, accelerate=None)
+    assert em.converged
+    assert em.log_posterior == pytest.approx(plain.log_posterior, abs=1e-6)
+    traces = {id(trace): trace for trace in map(tuple, em.restarts.traces)}.values()
+    assert len(set(traces)) <= 6
+    for params, height in zip(em.restarts.params, em.restarts.log_posterior, strict=True):
+        here = em.spec.log_likelihood(X, params).sum() + em.spec.log_prior(params)
+        assert height == pytest.approx(here, rel=1e-12)  # on all rows, also of starts that went no further
+
+
+def test_starts_that_end_alike_on_some_rows_are_one():
+    X, spec = many()
+    problem, sample = sample_of(spec, X)
+    starts = portfolio(problem, sample, rng(), 6).draw(6)
+    ends = {id(start.params) for start in starts}
+    assert len(ends) < 6
+    assert [start.kind for start in starts] == list(KINDS)
+
+
+def test_ends_that_are_alike_share_a_rank():
+    ranks, firsts = _grouped(np.array([-3.0, -1.0, -np.inf, -1.001, -3.004, -9.0]))
+    assert ranks.tolist() == [1, 0, 3, 0, 1, 2]
+    assert firsts.tolist() == [1, 0, 5, 2]
+
+
+def test_ctrl_c_on_some_of_the_rows_goes_on(monkeypatch):
+    X, spec = many()
+
+    def stopped(*args, **kwargs):
+        raise Interrupted("a run on some of the rows")
+
+    monkeypatch.setattr("mixtures.em.climb.ascend", stopped)
+    monkeypatch.setattr("mixtures.em.climb.BATCH_VALUES", 0)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit_em(spec, X, n_init=3, random_seed=0)
+    assert not isinstance(caught.value, Interrupted)
+
+
+# Swaps
+
+
+@every_spec
+def test_a_swap_puts_one_cluster_elsewhere(spec):
+    X, _ = make_rows(spec, 60)
+    problem, sample = sample_of(spec, X)
+    params = fit_em(spec, X, n_init=1, random_seed=0).params
+    joint = problem.spec.log_joint(params)(sample.rows.T)
+    r = swapped(sample, joint, rng(3))
+    assert r.shape == joint.shape
+    assert (r > 0).all()
+    np.testing.assert_allclose(r.sum(axis=0), 1, rtol=1e-12)
+
+
+def test_rows_that_no_other_cluster_can_hold_are_anyones():
+    X, _ = make_rows(BMM(2), 60)
+    _, sample = sample_of(BMM(2), X)
+    joint = np.where(np.arange(60) < 30, [[0.0], [-np.inf]], [[-np.inf], [0.0]])
+    for seed in range(4):
+        r = swapped(sample, joint, rng(seed))
+        assert np.isfinite(r).all()
+        np.testing.assert_allclose(r.sum(axis=0), 1)
+
+
+def test_swaps_end_a_round_and_are_no_evidence():
+    X, _ = make_rows(GMM(2), 60, apart=8.0)
+    restarts = fit_em(GMM(2), X, n_init=6, random_seed=0).restarts
+    assert restarts.kinds == (*list(KINDS)[:4], SWAP, SWAP)
+    only = replace(restarts, log_posterior=np.array([0.0, -9, -9, -9, 0.0, 0.0]), best=0.0)
+    assert only.kinds_reached == {"k-means"}
+    assert not only.confirmed
+    assert only.n_best == 3
+
+
+# Weights
+
+
+def test_heavy_rows_count_in_the_sample_as_they_do_in_the_data():
+    """Four tight clusters, whose rows count a thousand times, in a background of rows that count once."""
+    r = rng()
+    X, weights, labels = r.uniform(-10, 10, (12_000, 2)), np.ones(12_000), np.full(12_000, 4)
+    for k, centre in enumerate([[0, 0], [1.5, 0], [0, 1.5], [1.5, 1.5]]):
+        rows = slice(k * 100, (k + 1) * 100)
+        X[rows], weights[rows], labels[rows] = r.normal(centre, 0.2, (100, 2)), 1000, k
+    known = fit_em(GMM(5), X, weights=weights, start=labels)
+    found = fit_em(GMM(5), X, weights=weights, random_seed=1)
+    assert found.log_posterior > known.log_posterior - 1e-3
+
+
+@pytest.mark.parametrize("n", [3_000, 12_000])
+def test_rows_may_have_no_weight(n):
+    X = rng().normal(size=(n, 2))
+    weights = rng(1).multinomial(n, np.full(n, 1 / n)) * (np.arange(n) % 3 == 0)
+    assert fit_em(GMM(2), X, weights=weights, n_init=6, random_seed=0).converged
+
+
+# Ends
+
+
+@pytest.mark.parametrize("accelerate", [None, "auto", "newton", "squarem"])
+def test_with_every_parameter_held_there_is_nothing_to_climb(accelerate):
+    held = {"sigma2": 1.0, "mu": [[2, 50], [4, 80]], "alpha": [0.4, 0.6]}
+    spec = GMM(2, covariance_type="spherical")
+    em = fit_em(spec, mx.datasets.faithful(), hold=held, random_seed=0, accelerate=accelerate)
+    expected = em.spec.log_likelihood(mx.datasets.faithful(), em.params).sum()
+    assert em.log_likelihood == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_one_cluster_takes_no_iteration(accelerate):
+    assert fit_em(GMM(1), mx.datasets.faithful(), random_seed=0, accelerate=accelerate).n_iter == 0
+
+
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_a_flat_maximum_is_no_saddle(accelerate):
+    em = fit_em(BMM(2, prior=None), np.zeros((20, 4)), random_seed=0, accelerate=accelerate)
+    assert em.log_likelihood == pytest.approx(0, abs=1e-12)
+    assert not any("saddle" in note for note in em.notes)
