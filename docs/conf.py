@@ -1,6 +1,7 @@
 """How the documentation is built: ``python -m sphinx -W -b html docs docs/_build/html``."""
 
 import inspect
+import re
 import shutil
 from dataclasses import fields
 from importlib.metadata import version as version_of
@@ -114,6 +115,9 @@ class TolerancesTable(SphinxDirective):
 def mathml(node: nodes.Element, display: str) -> str:
     """Write a formula as MathML, and warn of commands that were not understood."""
     found = convert(node.astext(), display=display)
+    space = '<mspace width="0.17em"></mspace>'  # round the names of functions, as LaTeX has it
+    found = re.sub(r"(<mi>(?:log|exp)</mi>)(?=<m[^o])", rf"\1{space}", found)
+    found = re.sub(r"(</mi>|</msub>)(?=<mi>(?:log|exp)</mi>)", rf"\1{space}", found)
     if "\\" in found:
         logging.getLogger(__name__).warning("not understood in a formula: %s", node.astext(), location=node)
     return found
