@@ -1,4 +1,4 @@
-"""What is known to be true: every test and command that the page names exists, every speed is one that was measured."""
+"""What is known to be true: the tests and commands named there exist, the speeds were measured."""
 
 import ast
 import re
