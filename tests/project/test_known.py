@@ -43,3 +43,15 @@ def test_every_speed_was_measured():
         assert re.search(
             rf"\| {re.escape(what)} \|[^|]+\| {re.escape(peer)} \|[^|]+\| {re.escape(ratio)} \|", measured
         ), what
+
+
+def test_every_file_of_tests_that_a_page_names_exists():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    named = {
+        (page.name, file)
+        for page in pages
+        if page.name not in ("add_a_family.md", "CHANGELOG.md")  # a file to be made; files as they were
+        for file in re.findall(r"tests/[\w/]+\.py", page.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    assert not [each for each in sorted(named) if not (ROOT / each[1]).is_file()]
