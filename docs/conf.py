@@ -131,7 +131,7 @@ def show_inline(writer: HTML5Translator, node: nodes.math) -> None:
 
 def show_block(writer: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula that stands by itself; a long one scrolls on a narrow page."""
-    writer.body.append(f'<div class="formula" tabindex="0">{mathml(node, "block")}</div>')
+    writer.body.append(f'<div class="formula">{mathml(node, "block")}</div>')
     raise nodes.SkipNode
 
 
