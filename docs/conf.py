@@ -1,6 +1,7 @@
 """How the documentation is built: ``python -m sphinx -W -b html docs docs/_build/html``."""
 
 import inspect
+import re
 import shutil
 from dataclasses import fields
 from importlib.metadata import version as version_of
@@ -8,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from latex2mathml.converter import convert
 from numpydoc.docscrape import ClassDoc
 from numpydoc.xref import DEFAULT_LINKS
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
 
 from mixtures.tolerances import TOLERANCES, Tolerances
 
@@ -22,7 +26,8 @@ author = "the mixtures developers"
 project_copyright = author
 version = release = version_of("pymc-mixtures")
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb", "sphinx.ext.mathjax"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb"]
+html_math_renderer = "mathml"  # below: browsers show it without a script, which would have to be fetched
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
@@ -68,6 +73,7 @@ numpydoc_xref_aliases = {name: name for name in DEFAULT_LINKS} | {
 PAGES = (
     *("index", "quickstart", "idea", "tutorial", "trust", "report", "large", "api", "benchmarks"),
     *("bad_input", "calibration", "reproducibility", "testing", "add_a_family"),
+    *("guides", "which_model", "compared", "questions", "known", "glossary"),
 )
 
 html_theme = "pydata_sphinx_theme"
@@ -106,6 +112,29 @@ class TolerancesTable(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+def mathml(node: nodes.Element, display: str) -> str:
+    """Write a formula as MathML, and warn of commands that were not understood."""
+    found = convert(node.astext(), display=display)
+    space = '<mspace width="0.17em"></mspace>'  # round the names of functions, as LaTeX has it
+    found = re.sub(r"(<mi>(?:log|exp)</mi>)(?=<m[^o])", rf"\1{space}", found)
+    found = re.sub(r"(</mi>|</msub>)(?=<mi>(?:log|exp)</mi>)", rf"\1{space}", found)
+    if "\\" in found:
+        logging.getLogger(__name__).warning("not understood in a formula: %s", node.astext(), location=node)
+    return found
+
+
+def show_inline(writer: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula within a line."""
+    writer.body.append(mathml(node, "inline"))
+    raise nodes.SkipNode
+
+
+def show_block(writer: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a formula that stands by itself; a long one scrolls on a narrow page."""
+    writer.body.append(f'<div class="formula">{mathml(node, "block")}</div>')
+    raise nodes.SkipNode
+
+
 def show_parameters(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str, None] | None:
@@ -132,5 +161,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     shutil.rmtree(HERE / "api" / "generated", ignore_errors=True)
     copy_notebooks()
     app.add_directive("tolerances", TolerancesTable)
+    app.add_html_math_renderer("mathml", (show_inline, None), (show_block, None))
     app.connect("autodoc-process-signature", show_parameters)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

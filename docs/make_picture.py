@@ -1,16 +1,17 @@
-"""Draw the README's picture: Old Faithful, its two clusters, and what the posterior leaves open."""
+"""Draw the pictures of the README and of the landing page: ``python docs/make_picture.py``."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 import mixtures as mx
+from mixtures.results.crosscheck import Crosscheck
+
+IMAGES = Path(__file__).parent / "images"
 
 
-def main() -> None:
-    """Crosscheck and draw."""
-    X = mx.datasets.faithful()
-    cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
+def faithful(cc: Crosscheck, X: object) -> plt.Figure:
+    """Draw Old Faithful, its two clusters, and what the posterior leaves open."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), width_ratios=(1.2, 1.2, 1), layout="constrained")
     left, middle, right = axes
 
@@ -30,7 +31,59 @@ def main() -> None:
     right.legend(frameon=True, facecolor="#cccccc")
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(__file__).parent / "images" / "faithful.png", dpi=130)
+    return figure
+
+
+def agreement(cc: Crosscheck) -> plt.Figure:
+    """Draw EM, MAP and posterior of every parameter, in posterior standard deviations."""
+    table = cc.table.iloc[::-1]
+    lower, upper, em, mode = (
+        (table[name] - table["mean"]) / table["sd"] for name in ("2.5%", "97.5%", "EM", "MAP")
+    )
+    figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    ax.hlines(
+        table.index, lower, upper, color=mx.plot.cluster_colour(0), lw=5, alpha=0.4, label="posterior, 95%"
+    )
+    ax.plot(em, table.index, "o", color="black", mfc="none", ms=9, label="EM (NumPy)")
+    ax.plot(mode, table.index, "x", color="black", ms=5, label="MAP (PyMC)")
+    ax.set(xlim=(-2.6, 4.4), xticks=range(-2, 3))
+    for label, gap in table["gap"].items():
+        ax.text(2.75, label, f"gap {gap:.0e} sd", va="center", fontsize=8)
+    ax.set_xlabel("distance from the posterior mean, in posterior standard deviations")
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def digits() -> plt.Figure:
+    """Draw the pixels' probabilities in ten clusters of handwritten digits."""
+    spec, X = mx.BMM(10), mx.datasets.digits()
+    em = mx.fit_em(spec, X, random_seed=1)
+    figure, axes = plt.subplots(2, 5, figsize=(7, 3.2), layout="constrained")
+    mx.plot.images(em.params, (8, 8), axes=axes)
+    return figure
+
+
+def selection(X: object) -> plt.Figure:
+    """Draw the criteria of one to six clusters."""
+    found = mx.select(mx.GMM(1), X, range(1, 7), criteria=("bic", "icl"), random_seed=1, progressbar=False)
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
+    mx.plot.selection(found, axes=axes)
+    return figure
+
+
+def main() -> None:
+    """Crosscheck and draw."""
+    X = mx.datasets.faithful()
+    cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
+    pictures = {
+        "faithful": faithful(cc, X),
+        "agreement": agreement(cc),
+        "digits": digits(),
+        "selection": selection(X),
+    }
+    for name, figure in pictures.items():
+        figure.savefig(IMAGES / f"{name}.png", dpi=130)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def identified(spec: Mixture, rows: Rows, em: EMFit) -> Check:
     empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
     reason = spec.family.unidentified(em.params, rows)
     if len(empty):
-        reason = f"cluster {empty[0]} is empty: only the prior speaks of its parameters; lower n_components"
+        reason = f"cluster {empty[0]} is empty: only the prior informs its parameters; lower n_components"
     return Check(IDENTIFIED, float(bool(reason)), 0.0, not reason, reason, cause=True)
 
 

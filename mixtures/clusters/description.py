@@ -1,4 +1,4 @@
-"""What the clusters of a fit are, in words and figures."""
+"""Describe the clusters of a fit in words and figures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from mixtures.types import Array
 __all__ = ["cluster_names", "describe"]
 
 MOST_NAMED, MOST_LISTED = 4, 3
-"""Features that a sentence lists without choosing, and how many it chooses of more."""
+"""A sentence lists all features if there are at most so many; of more, it lists the most distinctive few."""
 
 
 LONGEST = 40
-"""Characters of a name in a sentence."""
+"""Longest name in a sentence, in characters."""
 
 
 def describe(
@@ -36,26 +36,26 @@ def describe(
     labels: Any = None,
     ci_prob: float = 0.95,
 ) -> ClusterProfiles:
-    r"""Describe every cluster of a fit: its share, its profile, and what tells it from the others.
+    r"""Describe every cluster of a fit: its share, its profile, and what distinguishes it from the others.
 
     The profile of a Gaussian cluster is the mean and standard deviation of every feature and, where
-    features covary, their correlations; of a Bernoulli or latent class mixture the probability of a
-    one or of every level; of a Poisson mixture the rates. What distinguishes cluster k is told by the
-    standardised difference of its mean from that of all other clusters together, weighted by their
-    shares::
+    features covary, their correlations. For a Bernoulli mixture it is the probability of a one, for
+    a latent class model that of every level, and for a Poisson mixture the rates. What distinguishes
+    cluster k is measured by the standardised difference of its mean from that of all other clusters
+    together, weighted by their shares::
 
         d_k = (m_k - m) / sqrt((v_k + v) / 2)
 
-    with m and v the mean and variance of the rows outside the cluster; of a level they are those of
+    with m and v the mean and variance of the rows outside the cluster; for a level, they are those of
     its indicator. From a posterior sample every figure is computed draw by draw and then summarised.
 
     Parameters
     ----------
     result : EMFit, MAPFit, Crosscheck or xarray.DataTree
-        What `fit_em`, `fit_map` or `crosscheck` returned, or an aligned posterior sample. Of a
-        crosscheck it is the posterior, or EM's fit if there is none.
+        What `fit_em`, `fit_map` or `crosscheck` returned, or an aligned posterior sample. For a
+        crosscheck, the posterior is described, or EM's fit if there is none.
     X : array_like or frame, shape (n, D), optional
-        Rows to count in their most probable clusters, checked and matched as in `responsibilities`.
+        Rows to count by their most probable clusters; checked and matched as in `responsibilities`.
     names : sequence of str, optional
         Names for the clusters, in their order, such as ``["short", "long"]``.
     weights : array_like, shape (n,), optional
@@ -71,13 +71,14 @@ def describe(
     -------
     ClusterProfiles
         A sentence for every cluster, to print, and all figures as a frame, ``.to_frame()``.
-        Numbers in words have the digits that their posterior standard deviations leave, or three.
+        Numbers in sentences have as many digits as their posterior standard deviations justify, or
+        three.
 
     Raises
     ------
     InputError
-        If the result is none of these or of a model of your own with other parameters; if there are
-        not as many different names as clusters; or as in `responsibilities`.
+        If the result is none of these, or comes from a model of your own with other parameters; if the
+        names are not different or not as many as the clusters; or as in `responsibilities`.
 
     References
     ----------
@@ -117,7 +118,7 @@ class _Summary:
 
     @classmethod
     def of(cls, figures: Figures, tail: float) -> Self:
-        """All but the mean are NaN of one draw."""
+        """With a single draw, all but the mean are NaN."""
         values = figures.values
         if len(values) == 1:
             return cls(figures, np.concatenate([values, np.full((3, *values.shape[1:]), np.nan)]))
@@ -128,7 +129,7 @@ class _Summary:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The profile of features of one kind, summarised."""
+    """Summary of the profile of all features of one kind."""
 
     own: Profile
     location: _Summary
@@ -137,7 +138,7 @@ class _Part:
 
     @classmethod
     def of(cls, own: Profile, alpha: Array, tail: float) -> Self:
-        """Summaries of a profile; there are differences if there are two clusters or more."""
+        """Summarise a profile, with differences if there are two clusters or more."""
         apart = Figures("difference", own.location.of, own.differences(alpha)) if alpha.shape[1] > 1 else None
         return cls(
             own,
@@ -152,7 +153,7 @@ class _Part:
         return [self.location, *self.beside, *([] if self.difference is None else [self.difference])]
 
     def height(self, k: int) -> Array:
-        """What tells which figure of a feature says most of cluster k (M,)."""
+        """How much each figure says about cluster k (M,)."""
         return self.own.location.values[0, k] if self.difference is None else self.difference.table[0, k]
 
     def words(self, k: int, m: int) -> str:
@@ -165,7 +166,7 @@ class _Part:
 
 
 def cluster_names(names: Sequence[str] | None, k: int) -> tuple[str, ...]:
-    """Names of K clusters: those given, if they are as many and different, else their numbers."""
+    """Names of K clusters: those given, which must be K different ones, or their numbers."""
     if names is None:
         return tuple(f"cluster {i}" for i in range(k))
     if isinstance(names, str) or not isinstance(names, Iterable):
@@ -174,12 +175,12 @@ def cluster_names(names: Sequence[str] | None, k: int) -> tuple[str, ...]:
     if not all(isinstance(name, str) and name.strip() for name in called):
         raise InputError(f"names must be text that is not empty, got {list(called)!r:.80}")
     if len(called) != k or len(set(called)) < k:
-        raise InputError(f"names must be {k} different ones, a cluster each, got {list(called)!r:.80}")
+        raise InputError(f"names must be {k} different ones, one per cluster, got {list(called)!r:.80}")
     return called
 
 
 def _sizes(found: Given, X: Any, weights: Any, missing: str | None, labels: Any) -> Array:
-    """Rows of which each cluster is the most probable, by weight."""
+    """Total weight of the rows for which each cluster is the most probable."""
     spec = found.spec.of(found.features) if found.spec.features is None else found.spec
     data = spec.read(X, weights, missing, labels)
     label = responsibilities(spec, data, found.params, missing=missing, labels=labels)["label"].values
@@ -214,14 +215,14 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: Ar
 
 
 def _one_each(own: Profile, height: Array) -> list[int]:
-    """Of every feature the entry that is highest: of an item the level that its cluster has most of."""
+    """The highest entry of every feature: for an item, the level that stands out most in the cluster."""
     features = np.array(own.features)
     places = [np.flatnonzero(features == d) for d in np.unique(features)]
     return [int(at[np.argmax(height[at])]) for at in places]
 
 
 def _contrast(k: int, part: _Part, m: int) -> str:
-    """What cluster k differs in most, and by how much."""
+    """Say in which feature cluster k differs most, and by how much."""
     assert part.difference is not None
     name, difference = _short(part.own.location.of[m]), part.difference.table[:, k, m]
     value, sd, lower, upper = difference

@@ -1,4 +1,4 @@
-"""Checks of what converged draws may hide: overlapping labels, empty clusters, ridges, a dominant prior.
+"""Checks of what converged draws may hide: overlapping clusters, empty ones, ridges, a dominant prior.
 
 A question names what it needs to be answered; the verdict lists the questions
 that could not be answered because something was missing.
@@ -42,11 +42,11 @@ NEEDS = {
     "log_densities": "log_prior and log_likelihood, or spec and X",
     "point": "finite draws",
 }
-"""What a question may need, in words."""
+"""In words, what a question may need."""
 
 
 REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
-"""Largest number of values in all replicated data sets, and the number of sets; other rows are left out."""
+"""Values in all replicated data sets, at most, and the fewest and most sets; the other rows are left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +72,12 @@ class Case:
 
     @cached_property
     def few(self) -> xr.DataTree:
-        """The tree with few draws."""
+        """The tree, thinned to a few draws."""
         return thinned(self.tree, SCALED_DRAWS)
 
     @cached_property
     def log_densities(self) -> tuple[Array, Array] | None:
-        """Log prior and log-likelihood (chain, draw) of the few draws."""
+        """Log prior and log-likelihood (chain, draw) of these few draws."""
         return log_densities(self.few, self.spec)
 
     @cached_property
@@ -86,7 +86,7 @@ class Case:
         if self.em is not None:
             return self.em.params
         if self.spec is None:
-            return {}  # the model is missing
+            return {}  # without the model nothing is judged there
         draws, _ = finite_draws(self.tree, self.spec)
         return {name: np.mean([x[name] for x in draws], axis=0) for name in self.spec.dims} if draws else None
 
@@ -159,7 +159,7 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
         fewest,
         TOLERANCES.empty_count,
         fewest >= TOLERANCES.empty_count,
-        f"cluster {int(rows.argmin())} is empty: only the prior speaks of its parameters; lower n_components",
+        f"cluster {int(rows.argmin())} is empty: only the prior informs its parameters; lower n_components",
         source="Rousseau and Mengersen (2011)",
         cause=True,
     )
@@ -206,7 +206,7 @@ def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
         count,
         0,
         count == 0,
-        "the posterior does not surround the mode there: read intervals, not standard deviations",
+        "the mode lies on the edge of the posterior there: report intervals, not standard deviations",
         source="Galindo Garre and Vermunt (2006)",
         judged=False,
     )
@@ -219,7 +219,7 @@ def _restarts(case: Case, em: EMFit) -> Check:
         share,
         TOLERANCES.restarts_alike,
         share >= TOLERANCES.restarts_alike and not em.restarts.unconfirmed,
-        "a better optimum may be left: raise n_init",
+        "there may be a better optimum: raise n_init",
         source="Linzer and Lewis (2011)",
         judged=False,
         remark=str(em.restarts),
@@ -254,15 +254,15 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
         len(beyond) if draws else np.nan,
         0,
         not beyond,
-        f"{'; '.join(list(beyond.values())[:3])}{more} (of {n_sets} data sets that the model made): raise "
-        "n_components, transform the columns, or take another family",
+        f"{'; '.join(list(beyond.values())[:3])}{more} (in {n_sets} data sets simulated from the model): "
+        "raise n_components, transform the columns, or take another family",
         source="Gelman, Meng and Stern (1996)",
         caution=True,
     )
 
 
 def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check | None:
-    """Probability below zero that a continuous family gives to columns without negative values."""
+    """Probability of values below zero under a continuous family, in columns that have none."""
     margins = marginals(spec.family, [point])
     positive = np.flatnonzero(np.fmin.reduce(data.values, axis=0) >= 0)
     if margins is None or not len(positive):
@@ -274,7 +274,7 @@ def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check |
         below[worst],
         TOLERANCES.below_zero,
         below[worst] < TOLERANCES.below_zero,
-        f"the model expects values below zero of column {named(data.features[positive[worst]])}, which has "
+        f"the model expects values below zero in column {named(data.features[positive[worst]])}, which has "
         "none: model its logarithm or square root",
         source="Gelman et al. (2013), chapter 6",
         caution=True,
@@ -295,14 +295,14 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
-    """How fast each parameter's posterior changes as the prior is raised to a power near one."""
+    """Find how fast the posterior of each parameter changes as the prior is raised to a power near one."""
     posterior = case.few["posterior"].to_dataset()
     by_prior, by_likelihood = (power_scaled(posterior, density) for density in log_densities)
     if not by_prior:
         return None  # no parameter varies
     label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
     figure, rival = by_prior[label], by_likelihood[label]
-    weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little of it"
+    weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little about it"
     advice = f"{label} moves with the prior{weak}: state and defend the prior"
     if not np.isfinite(figure):
         advice = "too few effective draws to scale the prior: draw more"

@@ -22,7 +22,7 @@ __all__ = ["CategoricalMixture"]
 
 
 MOST_CODES = 2**31
-"""Codes that there can be at most; those that p has are fewer."""
+"""Codes are below this in any case; usually p has far fewer levels."""
 
 
 class CodedRowsSlopes(Slopes):
@@ -30,7 +30,7 @@ class CodedRowsSlopes(Slopes):
 
 
 class CodedRows(Step):
-    """Log densities (n,) of rows of codes at log weights and log probabilities (K, D, C)."""
+    """Log densities (n,) of rows of codes, given log weights and log probabilities (K, D, C)."""
 
     slopes = CodedRowsSlopes
 
@@ -46,11 +46,11 @@ class CategoricalMixtureRV(MarginalMixtureRV):
 
     @staticmethod
     def check(data: Data) -> np.ndarray:
-        """Codes only."""
+        """Refuse cells that are not codes."""
         return codes(data, (MOST_CODES,) * data.n_features)
 
     def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
-        """One level for every item."""
+        """Draw a level for every item."""
         (p,) = theta
         ends = np.cumsum(p, axis=-1)
         drawn = rng.random(ends.shape[:-1])[..., None] * ends[..., -1:]
@@ -58,7 +58,7 @@ class CategoricalMixtureRV(MarginalMixtureRV):
 
     @staticmethod
     def row(rng: Any, parameter: Any, out: Any) -> None:
-        """The same of one row, for numba."""
+        """The same for a single row, for numba."""
         for d in range(len(out)):
             left = rng.random() * parameter[d].sum()
             code = 0
@@ -75,9 +75,9 @@ class CategoricalMixtureRV(MarginalMixtureRV):
 
     @staticmethod
     def log_density(x: Any, *terms: Any) -> Any:
-        """``sum_d log p_kd[x_d]``, a matrix product; looked up, it would take longer on JAX.
+        """``sum_d log p_kd[x_d]``, as a matrix product, which is faster on JAX than a look-up.
 
-        A code beyond the levels is impossible.
+        A code for which p has no level is impossible.
         """
         (log_p,) = terms
         known = pt.lt(x, log_p.shape[-1]).all(axis=-1)
@@ -86,14 +86,14 @@ class CategoricalMixtureRV(MarginalMixtureRV):
 
     @staticmethod
     def observed_log_density(x: Any, cells: Cells, *theta: Any) -> Any:
-        """The same, the factors of missing cells left out."""
+        """The same, without the factors of missing cells."""
         (p,) = theta
         phi = _indicators(x, p.shape[-1]) * pt.repeat(cells.seen.T.astype("floatX"), p.shape[-1], axis=0)
         return floored(pt.log(p)).reshape((p.shape[0], -1)) @ phi
 
     @staticmethod
     def support(x: Any) -> tuple[Any, Any]:
-        """Codes; others are replaced, so that their density is a number before it becomes zero."""
+        """Replace values that are not codes, so that the density is finite before it is set to zero."""
         x = x.astype("floatX")
         coded = pt.ge(x, 0) & pt.eq(x, pt.floor(x)) & pt.lt(x, MOST_CODES)
         return pt.switch(coded, x, 0.0), coded.all(axis=-1)
@@ -111,13 +111,13 @@ class CategoricalMixtureRV(MarginalMixtureRV):
 
 
 def _indicators(x: Any, levels: Any) -> Any:
-    """1 where a row has a level (D C, n), from codes (n, D)."""
+    """Indicators (D C, n) of every level, from codes (n, D)."""
     found = pt.eq(x.T[:, None, :], pt.arange(levels)[:, None])
     return found.reshape((-1, x.shape[0])).astype("floatX")
 
 
 class CategoricalMixture(MarginalMixture):
-    r"""Mixture of K products of categoricals over rows of D items, the hidden cluster summed out.
+    r"""Mixture of K products of D categorical distributions over rows, the hidden cluster summed out.
 
     .. math::
 
@@ -130,18 +130,19 @@ class CategoricalMixture(MarginalMixture):
     alpha : tensor_like of float, shape (..., K)
         Weights; non-negative, summing to one.
     p : tensor_like of float, shape (..., K, D, C)
-        Probability of every level, by cluster and item; those of an item sum to one. An
+        Probability of every level, by cluster and item; those of each item sum to one. An
         item with fewer than C levels has zeros at the end.
     **kwargs
         As for any PyMC distribution: ``observed``, ``dims``, ``shape``, ... The cells of
         ``observed`` are the codes 0, 1, ..., C - 1. Cells that are NaN or masked are
-        integrated out, as in `GaussianMixture`. ``labels (n,)`` are known clusters of the
+        integrated out, as in `GaussianMixture`. ``labels (n,)`` are the known clusters of the
         observed rows.
 
     Raises
     ------
     InputError
-        If ``observed`` has cells that are not codes of levels; names their rows and columns.
+        If ``observed`` has cells that are not codes of levels; the message names their rows
+        and columns.
 
     References
     ----------
@@ -162,7 +163,7 @@ class CategoricalMixture(MarginalMixture):
     observed_dtype = "int64"
 
     def __new__(cls, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
-        """Register the variable; refuses codes beyond the levels that p has."""
+        """Register the variable, and refuse codes for which p has no level."""
         p = kwargs["p"] if "p" in kwargs else args[1]
         levels = pt.as_tensor_variable(p).type.shape[-1]
         if levels is not None and observed is not None and not isinstance(observed, pt.TensorVariable):
@@ -180,7 +181,7 @@ class CategoricalMixture(MarginalMixture):
 def declare_categorical(
     family: Categorical, data: Data, n_components: int, named: Mapping[str, Parameter]
 ) -> tuple[Any, dict[str, Any]]:
-    """Independent Dirichlet priors (uniform without a prior)."""
+    """Declare independent Dirichlet priors, uniform ones without a prior."""
     levels = family.numbers(data.n_features)
     counts = (Dirichlet(1.0).broadcast(levels) if family.prior is None else family.prior).concentration
     shape, p = (n_components, *np.shape(counts)), named["p"]

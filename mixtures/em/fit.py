@@ -139,7 +139,7 @@ def fit_em(
         The data, or chunks of their rows:
 
         - a list of arrays or frames, or a function without arguments that
-          returns an iterator of them: it is called once a pass, and one chunk
+          returns an iterator of them: it is called once per pass, and one chunk
           is in memory at a time. Each has two dimensions: single rows are refused;
         - a Dask array or DataFrame, such as ``dask.dataframe.read_parquet(path)``.
           It stays with the workers of the ``dask.distributed`` client where

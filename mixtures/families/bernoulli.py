@@ -204,8 +204,8 @@ class Bernoulli(ExponentialFamily):
         rank, free = _pattern_rank(alpha, p, partly_observed(data)), k - 1 + k * d
         if rank < free:
             return (
-                f"the pattern probabilities move in {rank} directions only, the model has {free} parameters: "
-                "not all are identified at this fit"
+                f"the pattern probabilities vary in only {rank} directions, but the model has {free} "
+                "parameters: not all are identified at this fit"
             )
         return ""
 

@@ -1,4 +1,4 @@
-"""Categorical components: D independent items with levels of their own in every cluster (latent classes)."""
+"""Categorical components: D independent items, each with levels of its own (latent classes)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -58,13 +58,13 @@ class CategoricalForm:
 
     @property
     def eta(self) -> Array:
-        """[0, log p of the first level, log p less that of the first level]."""
+        """[0, log p of the first level, log p of the others minus that of the first]."""
         first, others = self.family.logarithms(self.p)
         none = np.zeros((*self.p.shape[:-2], 1))
         return np.concatenate([none, first, others], axis=-1)[..., None, :, :]
 
     def statistics(self, sums: Array, location: Array, scale: Array) -> CategoricalStatistics:
-        """Rows, and cells of every level."""
+        """Count the rows of each cluster, and the cells of every level."""
         d = len(location)
         count, seen, others = np.split(sums[..., 0, :, :], [1, 1 + d], axis=-1)
         return CategoricalStatistics(count[..., 0], self.family.cells_of(seen, others))
@@ -74,7 +74,7 @@ class CategoricalForm:
 class Categorical(ExponentialFamily):
     """Independent items ``prod_d p_kd[x_d]`` of levels coded 0, 1, ...; phi(x) = [1, indicators].
 
-    There is an indicator of every level of an item but its first.
+    Every level of an item but its first has an indicator.
 
     Attributes
     ----------
@@ -119,12 +119,12 @@ class Categorical(ExponentialFamily):
         return self.levels
 
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
-        """Size of every dim: of category, the largest number of levels."""
+        """Size of every dim; that of category is the largest number of levels."""
         most = max(self.numbers(n_features))
         return {**super().sizes(n_components, n_features), "category": most}
 
     def check(self, data: Rows) -> tuple[str, ...]:
-        """Refuse cells that are no codes of levels; note items with one level, and levels never seen."""
+        """Refuse cells that are not codes of levels; note items with one level, and levels never seen."""
         cells = self._cells(data)
         alone = [named(f) for f, own in zip(data.features, cells, strict=True) if np.count_nonzero(own) == 1]
         unseen = [
@@ -134,21 +134,21 @@ class Categorical(ExponentialFamily):
         ]
         told = {
             "constant columns ({}) do not help to tell the clusters apart": alone,
-            "columns with levels that no row has ({}): only the prior tells how probable these are": unseen,
+            "columns with levels that occur in no row ({}): only the prior informs their p": unseen,
         }
         return tuple(words.format(_listed(names)) for words, names in told.items() if names)
 
     def check_rows(self, data: Data) -> None:
-        """Refuse cells that are no codes of levels."""
+        """Refuse cells that are not codes of levels."""
         codes(data, self.numbers(data.n_features))
 
     def _cells(self, data: Rows) -> Array:
-        """Cells of every level, with the weights of their rows (D, C)."""
+        """Weighted count of the cells of every level (D, C)."""
         levels = self.numbers(data.n_features)
         return sum_once(data, ("levels", levels), partial(_cells, levels))
 
     def resolve(self, data: Rows, n_components: int) -> Self:
-        """Dirichlet(2, ..., 2) on every item by default: one extra cell of every level."""
+        """By default, Dirichlet(2, ..., 2) for every item: one extra cell of every level."""
         if self.prior is None:
             return self
         prior = Dirichlet(2.0) if isinstance(self.prior, str) else self.prior
@@ -163,7 +163,7 @@ class Categorical(ExponentialFamily):
         return self if (raised == counts).all() else replace(self, prior=Dirichlet(raised))
 
     def units(self, data: Rows) -> tuple[Array, Array]:
-        """Codes are of order one already."""
+        """Codes are already of order one."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
     def features(self, X: Array, out: Array | None = None) -> Array:
@@ -175,18 +175,18 @@ class Categorical(ExponentialFamily):
         return out
 
     def largest_features(self, furthest: Array) -> Array:
-        """One."""
+        """1: indicators are 0 or 1."""
         return np.ones(1 + len(_indicators(self.numbers(len(furthest)))[0]))
 
     def logarithms(self, p: Array, floor: float = LOG_NOTHING) -> tuple[Array, Array]:
-        """Of the probability of every item's first level (..., D), and of the others relative to it."""
+        """Log p of every item's first level (..., D), and of the other levels relative to it."""
         item, level = _indicators(self.numbers(p.shape[-2]))
         with np.errstate(divide="ignore"):
             log = np.maximum(np.log(p), floor)
         return log[..., 0], log[..., item, level] - log[..., item, 0]
 
     def natural(self, params: Params) -> Array:
-        """[sum of the first levels' log p, log p less that of the first level], finite for log 0."""
+        """[sum of log p of the first levels, log p of the others less the first], finite for log 0."""
         first, others = self.logarithms(params["p"])
         return np.concatenate([first.sum(axis=-1, keepdims=True), others], axis=-1)
 
@@ -197,14 +197,14 @@ class Categorical(ExponentialFamily):
             return np.log(p[:, np.arange(len(X))[:, None], X.astype(int)]).sum(axis=1)
 
     def density(self, params: Params) -> Callable[[Array], Array]:
-        """The same by a matrix product; minus infinity where p = 0 rules a row out."""
+        """The same, as a matrix product; minus infinity where p = 0 makes a row impossible."""
         p = params["p"]
         with np.errstate(divide="ignore"):
             log = np.maximum(np.log(p), IMPOSSIBLE).reshape(len(p), -1)
         edged = log.min() <= IMPOSSIBLE
 
         def log_density(X: Array) -> Array:
-            found = np.asarray(log @ one_hot(X, p.shape[-1]))  # a missing cell is of no level
+            found = np.asarray(log @ one_hot(X, p.shape[-1]))  # a missing cell has no level
             if edged:
                 found[found < IMPOSSIBLE / 2] = -np.inf
             return found
@@ -212,7 +212,7 @@ class Categorical(ExponentialFamily):
         return log_density
 
     def statistics(self, X: Array, r: Array) -> CategoricalStatistics:
-        """Expected rows, and cells of every level, of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
+        """Expected rows of a chunk ``X (D, n)``, and cells of every level, given ``r (..., K, n)``."""
         most = max(self.numbers(len(X)))
         cells = r @ one_hot(X, most).T
         return CategoricalStatistics(r.sum(axis=-1), cells.reshape(*r.shape[:-1], len(X), most))
@@ -223,7 +223,7 @@ class Categorical(ExponentialFamily):
         return {"p": (cells / cells.sum(axis=-1, keepdims=True))[None]}
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
-        """Mean and variance of the codes: items of one cluster tell nothing about each other."""
+        """Mean and variance of the codes: items are independent within a cluster."""
         seen, (mean, variance) = ~np.isnan(X), _of_codes(params["p"])
         return np.where(seen, X, mean[..., None]), np.where(seen, 0, variance[..., None])
 
@@ -232,7 +232,7 @@ class Categorical(ExponentialFamily):
         return np.where(np.isnan(X), self.sample(params, z, rng).T, X)
 
     def cells_of(self, rows: Array, others: Array) -> Array:
-        """Cells (..., K, D, C) of all levels, from those of all but the first (..., K, M)."""
+        """Cells (..., K, D, C) of all levels, given those of all levels but the first (..., K, M)."""
         levels = self.numbers(rows.shape[-1])
         item, level = _indicators(levels)
         cells = np.zeros((*rows.shape, max(levels)))
@@ -241,7 +241,7 @@ class Categorical(ExponentialFamily):
         return cells
 
     def from_sums(self, sums: Array, location: Array, scale: Array) -> CategoricalStatistics:
-        """The sums themselves, and what they leave for the first levels."""
+        """The sums, and the remainder for the first levels."""
         rows = np.broadcast_to(sums[..., :1], (*sums.shape[:-1], len(location)))
         return CategoricalStatistics(sums[..., 0], self.cells_of(rows, sums[..., 1:]))
 
@@ -251,7 +251,7 @@ class Categorical(ExponentialFamily):
         return np.concatenate([phi[:1], ~np.isnan(X), phi[1:]])
 
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> CategoricalForm:
-        """One form for all patterns."""
+        """The same form for all patterns."""
         return CategoricalForm(self, params["p"])
 
     def maximize(self, stats: CategoricalStatistics) -> dict[str, Array]:
@@ -271,13 +271,13 @@ class Categorical(ExponentialFamily):
         return np.asarray(prior.log_density(p).sum(axis=(-2, -1)))
 
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
-        """Codes of a level for every item."""
+        """Draw the code of a level for every item."""
         ends = np.cumsum(params["p"], axis=-1)
         ends = (ends / ends[..., -1:])[z]
         return (rng.random(ends.shape[:-1])[..., None] >= ends).sum(axis=-1).astype(np.float64)
 
     def moments(self, params: Params) -> tuple[Array, Array]:
-        """Mean and variance of the codes: items of one cluster do not covary."""
+        """Mean and covariance of the codes: items do not covary within a cluster."""
         mean, variance = _of_codes(params["p"])
         return mean, variance[..., None] * np.eye(mean.shape[-1])
 
@@ -286,11 +286,11 @@ class Categorical(ExponentialFamily):
         return _distance(a["p"], b["p"])
 
     def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
+        """The same for every pair of clusters, (..., K, K)."""
         return _distance(np.expand_dims(a["p"], -3), np.expand_dims(b["p"], -4))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
-        """A single item, or fewer patterns than parameters."""
+        """Say if there is a single item, or fewer patterns than parameters."""
         if n_components > 1 and data.n_features == 1:
             return one_item(n_components)
         return too_few_patterns(n_components, self.numbers(data.n_features))
@@ -312,18 +312,18 @@ class Categorical(ExponentialFamily):
         rank = pattern_rank(alpha, p, levels, partly_observed(data))
         if rank < free:
             return (
-                f"the pattern probabilities move in {rank} directions only, the model has {free} parameters: "
-                "not all are identified at this fit"
+                f"the pattern probabilities vary in only {rank} directions, but the model has {free} "
+                "parameters: not all are identified at this fit"
             )
         return ""
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """None: a categorical likelihood is bounded."""
+        """No cluster is: a categorical likelihood is bounded."""
         return np.zeros(params["p"].shape[:-2], dtype=bool)
 
 
 def codes(data: Data, levels: Sequence[int]) -> Array:
-    """Values (n, D) of data that hold only codes of so many levels; names the cells that do not."""
+    """Values (n, D) of data, all codes of the given numbers of levels; names the cells that are not."""
     most = np.array(levels)
     for _, block in data.blocks(BLOCK_ROWS):
         if not (((block >= 0) & (block < most) & (block == np.floor(block))) | np.isnan(block)).all():
@@ -340,7 +340,7 @@ def codes(data: Data, levels: Sequence[int]) -> Array:
 
 @lru_cache(maxsize=64)
 def _uniform(levels: tuple[int, ...]) -> Dirichlet:
-    """Uniform distribution over the probabilities of items with so many levels."""
+    """Uniform distribution over the probabilities of items with these numbers of levels."""
     return Dirichlet(1.0).broadcast(levels)
 
 
@@ -378,7 +378,7 @@ def _of_codes(p: Array) -> tuple[Array, Array]:
 
 
 def _distance(p: Array, q: Array) -> Array:
-    """Symmetric divergence over the items, finite as a probability reaches 0."""
+    """Symmetric divergence, summed over the items, finite where a probability is 0."""
     logs = [np.log(np.maximum(x, NEGLIGIBLE)) for x in (p, q)]
     return np.asarray(((p - q) * (logs[0] - logs[1])).sum(axis=(-2, -1)))
 

@@ -1,4 +1,4 @@
-"""Answers of categorical components to the questions of a report; importing it registers them."""
+"""What a report asks of categorical components; importing this module registers the answers."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ __all__: list[str] = []
 def describe_categorical(family: Categorical) -> Description:
     """Independent items."""
     return Description(
-        "every item is independent of the others, and each of its levels has a probability p",
+        "the items are independent of each other, and each level of an item has a probability p",
         r"x_{id} \mid z_i = k \thicksim \operatorname{Categorical}(p_{kd}), \quad d = 1, \dots, D",
         () if family.prior is None else (r"p_{kd} \thicksim \operatorname{Dirichlet}(a_d)",),
     )
@@ -39,11 +39,11 @@ def categorical_cells(
 
 @summaries.register
 def categorical_summaries(family: Categorical, X: Array) -> dict[str, Array]:
-    """Entropy of every item's answers in nats, and how two items are associated (Cramér's V)."""
+    """Entropy of the answers to every item, in nats, and association of every two items (Cramér's V)."""
     d = X.shape[1]
     most = max(family.numbers(d))
     hot = one_hot(X.T, most)
-    tables = (hot @ hot.T).reshape(d, most, d, most).transpose(0, 2, 1, 3)  # of every two items
+    tables = (hot @ hot.T).reshape(d, most, d, most).transpose(0, 2, 1, 3)  # one for every two items
     total = tables.sum(axis=(-2, -1), keepdims=True)
     expected = tables.sum(axis=-1, keepdims=True) * tables.sum(axis=-2, keepdims=True) / np.maximum(total, 1)
     excess = np.divide((tables - expected) ** 2, expected, out=np.zeros_like(tables), where=expected > 0)
@@ -83,11 +83,11 @@ def categorical_profile(
 
 @item_levels.register
 def categorical_levels(family: Categorical, n_features: int) -> tuple[int, ...]:
-    """As the model knows them."""
+    """Numbers of levels, as the model has them."""
     return family.numbers(n_features)
 
 
 @item_tables.register
 def categorical_tables(family: Categorical, params: Params) -> Array:
-    """The parameters themselves."""
+    """The parameters."""
     return params["p"]

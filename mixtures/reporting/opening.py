@@ -23,7 +23,7 @@ from mixtures.reporting.material import Material
 __all__ = ["data_section", "glance", "model_name", "model_section"]
 
 WRITTEN = 8
-"""Largest number of values of a hyperparameter that are written out."""
+"""A hyperparameter with up to this many values is written out."""
 
 
 def model_name(spec: Mixture | None) -> str:
@@ -56,7 +56,7 @@ def _size(data: Data) -> str:
 
 
 MOST_LEVELS = 12
-"""Levels of an item that the table of the data lists."""
+"""The table of the data lists up to this many levels of an item."""
 
 
 def data_section(material: Material) -> Section:
@@ -66,8 +66,8 @@ def data_section(material: Material) -> Section:
     if data is None:
         blocks.append(
             Paragraph(
-                "The data were not at hand when this report was written, so that what needs them is left "
-                f"out. The model was fitted to the columns {', '.join(material.features)}."
+                "The data were not available when this report was written, so the parts that need them are "
+                f"left out. The model was fitted to the columns {', '.join(material.features)}."
             )
         )
     else:
@@ -83,14 +83,14 @@ def data_section(material: Material) -> Section:
 
 
 def _labelled(data: Data) -> str:
-    """How many rows have a known cluster."""
+    """Say how many rows have a known cluster."""
     if data.labels is None:
         return ""
     return f" The clusters of {np.count_nonzero(known_rows(data.labels)):,} rows are known."
 
 
 def _what_is_missing(data: Data) -> str:
-    """How many cells are missing, in which patterns, and what that assumes."""
+    """Say how many cells are missing, in how many patterns, and what is assumed about them."""
     seen = seen_in(data)
     if not seen.cells:
         return "No cell is missing."
@@ -105,7 +105,7 @@ def _what_is_missing(data: Data) -> str:
 
 
 def _tables(data: Data) -> list[Block]:
-    """Ranges of the columns of numbers, and levels of those of categories."""
+    """Ranges of the numeric columns, and levels of the categorical ones."""
     levels = data.levels or (None,) * data.n_features
     numbers = [j for j, own in enumerate(levels) if own is None]
     categories = [j for j, own in enumerate(levels) if own is not None]
@@ -131,7 +131,7 @@ def _columns(data: Data) -> Table:
 
 
 def _levels(data: Data) -> Table:
-    """How many cells every level has, item by item."""
+    """Count the rows of every level, item by item."""
     rows = []
     for feature, labels, column in zip(data.features, data.levels or (), data.values.T, strict=True):
         labels = labels or ()
@@ -153,7 +153,7 @@ def model_section(material: Material) -> Section:
     """Show the model in words and formulas, its priors with their values, and its graph."""
     spec, data = material.spec, material.data
     if spec is None:
-        text = "A PyMC model of your own, of which this report knows the variables and not the formulas."
+        text = "A PyMC model of your own: this report knows its variables, but not its formulas."
         return Section("model", "Model", (Paragraph(text),))
     words = describe(spec.family)
     k, d = spec.n_components, len(material.features)
@@ -165,8 +165,8 @@ def model_section(material: Material) -> Section:
     blocks: list[Block] = [
         Paragraph(
             f"Every row comes from one of {k} hidden clusters, cluster k with probability alpha[k]. Within a "
-            f"cluster {words.components}. Which cluster a row comes from is summed out{where}, so that the "
-            f"{spec.parameter_count(d)} free parameters are all there is to estimate.{flat}"
+            f"cluster {words.components}. Which cluster a row comes from is summed out{where}; only the "
+            f"{spec.parameter_count(d)} free parameters are estimated.{flat}"
         ),
         Formula(
             (
@@ -195,14 +195,14 @@ def _priors(spec: Mixture) -> Table:
 
 
 def _owned(spec: Mixture) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Every hyperparameter with its distribution."""
+    """Name every hyperparameter, with the distribution it belongs to."""
     for name, value in hyperparameters(spec).items():
         weights = name == "weight_concentration"
         yield "Dirichlet: " if weights else f"{type(spec.prior).__name__}: ", name, value
 
 
 def _written(value: np.ndarray) -> str:
-    """Write the numbers of an array: one if all are equal, and not too many."""
+    """Write the numbers of an array: a single one if all are equal, and not too many."""
     flat = np.unique(value) if value.ndim < 2 else value.ravel()
     if len(flat) == 1:
         return f"{flat[0]:.4g}" + (" everywhere" if value.size > 1 else "")
@@ -220,6 +220,6 @@ def _graph(spec: Mixture, material: Material) -> Figure:
     return Figure(
         drawn(lambda: model_graph(model)),
         f"Graph in which the observed rows x depend on {variables}",
-        "The model as PyMC has it: ellipses are variables, boxes the dims that they repeat over, "
-        "and what was observed is shaded.",
+        "The model in PyMC: ellipses are variables, boxes are the dims over which they repeat, and "
+        "observed variables are shaded.",
     )

@@ -366,7 +366,7 @@ def test_restarts_that_disagree_are_told(rows):
     verdict, found = asked(good(), rows, em=lonely)
     assert found[RESTARTS].figure == pytest.approx(0.1)
     assert not found[RESTARTS].passed
-    assert found[RESTARTS].note == "a better optimum may be left: raise n_init; " + str(lonely.restarts)
+    assert found[RESTARTS].note == "there may be a better optimum: raise n_init; " + str(lonely.restarts)
     assert verdict.passed
     all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:], kinds=()))
     assert asked(good(), rows, em=all_missed)[1][RESTARTS].figure == 0

@@ -365,7 +365,7 @@ def test_identification_is_judged_on_the_patterns_seen():
     seen = patterns_of(pairs).observed.sum(axis=1)
     assert (seen == 2).all()
     reason = spec.family.unidentified(params, as_data(pairs, missing="integrate"))
-    assert "move in 8 directions only, the model has 9 parameters" in reason
+    assert "vary in only 8 directions, but the model has 9 parameters" in reason
     pairs[0] = X[0]  # a complete row may tell all
     assert spec.family.unidentified(params, as_data(pairs, missing="integrate")) == ""
 

@@ -767,11 +767,11 @@ def test_a_bernoulli_mixture_says_when_it_is_not_identified():
     assert "2^2 - 1 = 3 free pattern probabilities, the model has 5 parameters: not all" in told(2, 2)
     assert told(2, 3) == ""
     # passes the count, fails the rank: Goodman (1974)
-    assert "in 13 directions only, the model has 14 parameters: not all" in told(3, 4)
+    assert "in only 13 directions, but the model has 14 parameters: not all" in told(3, 4)
     assert told(3, 5) == ""
     assert told(4, 20) == ""
     alike = {"alpha": np.array([0.4, 0.6]), "p": np.tile([0.2, 0.3, 0.4, 0.6, 0.7], (2, 1))}
-    assert "in 5 directions only, the model has 11 parameters" in BMM(2).family.unidentified(alike)
+    assert "in only 5 directions, but the model has 11 parameters" in BMM(2).family.unidentified(alike)
     assert all(
         spec.family.unidentified(make_params(spec)) == "" for spec in all_specs(2) if isinstance(spec, GMM)
     )

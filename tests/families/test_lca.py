@@ -153,7 +153,7 @@ def test_a_level_that_nobody_gives_is_kept():
     np.testing.assert_allclose(
         em.params["p"][:, 1, 3], 1 / (count + 4), rtol=1e-4
     )  # one extra answer of four
-    assert any("levels that no row has ('health')" in note for note in em.notes)
+    assert any("levels that occur in no row ('health')" in note for note in em.notes)
     flat = mx.fit_em(mx.LCA(2, prior=None), X, random_seed=1)
     assert (flat.params["p"][:, 1, 3] == 0).all()
     plain = mx.fit_em(mx.LCA(2, prior=None), X.astype({"health": str}), random_seed=1)
@@ -393,7 +393,7 @@ def test_identifiability_is_by_rank_and_kruskals_bound():
         2, (3, 3)
     )
     assert told(2, (2, 2, 2)) == ""
-    assert "in 13 directions only, the model has 14 parameters" in told(3, (2, 2, 2, 2))  # Goodman (1974)
+    assert "in only 13 directions, but the model has 14 parameters" in told(3, (2, 2, 2, 2))  # Goodman (1974)
     assert told(3, (3, 4, 2, 3)) == ""
     assert told(4, (4,) * 20) == ""
     assert satisfies_kruskal(2, (2, 2, 2))
@@ -461,7 +461,7 @@ def test_the_certificate_holds_and_all_is_saved(tmp_path):
     assert again.em.spec.levels == cc.em.spec.levels
     assert again.posterior["posterior"]["level"].equals(level)
     page = mx.report(again, X, header=mx.saving.save.read_header(tmp_path / "cc.mix"), progressbar=False)
-    assert "every item is independent of the others" in page.html
+    assert "the items are independent of each other" in page.html
     for spec in (cc.em.spec, mx.LCA(2)):  # the sample knows the levels
         r = mx.responsibilities(spec, X, cc.posterior)
         np.testing.assert_allclose(r["responsibilities"].sum("cluster"), 1)

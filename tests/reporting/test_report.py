@@ -225,7 +225,7 @@ def test_many_columns_stay_below_the_size():
 def test_without_the_data_the_rest_is_said(cc):
     page = mx.report(cc, progressbar=False)
     said = Reader(page.html).said
-    assert "The data were not at hand" in said
+    assert "The data were not available" in said
     assert "eruptions, waiting" in said
     assert "Posterior of every parameter" in said
     assert "could this model" in said.lower()
