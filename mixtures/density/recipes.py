@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixtures.data.table import Data, read_only
+from mixtures.distributions.components import row_columns
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 
@@ -55,9 +56,11 @@ class Recipe:
 
 def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     """Every array that a graph may hold, by name, computed as the declaration computes it."""
-    found: dict[str, Any] = {"values": data.values}
+    columns = row_columns(spec.family, data.n_features)
+    found: dict[str, Any] = {"values": data.values[:, columns.pop("x")]}
     if not data.has_missing:
-        found["whole values"] = data.values.astype(np.int64)
+        found["whole values"] = found["values"].astype(np.int64)
+    found |= {name: data.values[:, own] for name, own in columns.items()}
     if data.weights is not None:
         found["weights - 1"] = data.weights - 1
     location, unit = spec.family.units(data)

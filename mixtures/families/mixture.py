@@ -282,13 +282,26 @@ class Mixture(ABC):
         return {**self.weights.perturbed(params, by), **self.family.perturbed(params, by)}
 
     def sample(
-        self, params: Params, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
+        self,
+        params: Params,
+        n: int,
+        rng: np.random.Generator,
+        labels: np.ndarray | None = None,
+        like: Array | None = None,
     ) -> tuple[Array, np.ndarray]:
-        """Draw n rows (n, D) and their clusters (n,); rows with known labels are of their cluster."""
+        """Draw n rows (n, D) and their clusters (n,); rows with known labels are of their cluster.
+
+        What the model conditions on, as on an exposure, is that of the rows ``like (n, D)``.
+        """
         z = self.weights.sample(params, n, rng)
         if labels is not None:
             z = np.where(known_rows(labels), labels, z)
-        return self.family.sample(params, z, rng), z
+        drawn = (
+            self.family.sample(params, z, rng)
+            if like is None
+            else self.family.sample_like(like, params, z, rng)
+        )
+        return drawn, z
 
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
         """Parameters with the clusters in another order."""
