@@ -41,7 +41,7 @@ def by_name(value: Any, name: str, dims: Sequence[str], labels: Mapping[str, Seq
     for axis, dim in enumerate(dims):
         if dim.startswith("feature") and dim in given and dim in labels:
             own = [str(label) for label in given[dim]]
-            whose = {"what": f"parameter {name} has", "whose": "the model is"}
-            order = places(own, tuple(map(str, labels[dim])), **whose)
+            model = tuple(map(str, labels[dim]))
+            order = places(own, model, what=f"parameter {name} has", whose="the model is")
             array = np.take(array, order, axis=axis)
     return array
