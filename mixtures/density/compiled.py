@@ -28,7 +28,6 @@ from mixtures.density.functions import (
 )
 from mixtures.density.lowering import compile_graph, known_value
 from mixtures.density.memory import JaxFunction
-from mixtures.distributions.components import row_columns
 from mixtures.distributions.marginal import as_given, cells_of, natural_form
 from mixtures.families.family import Family
 from mixtures.types import Array
@@ -307,7 +306,7 @@ class CompiledModel(Density):
         rows = pt.matrix("rows", shape=(*terms.type.shape, n_columns))
         weights = pt.vector("weights", shape=terms.type.shape)
         replaced = {}
-        for name, columns in row_columns(family, n_columns).items():
+        for name, columns in family.row_columns(n_columns).items():
             own = self.model.rvs_to_values[observed] if name == observed.name else self.model[name]
             replaced[own] = rows[..., columns].astype(own.dtype)
         (moved,) = clone_replace([(weights * terms).sum()], replaced, rebuild_strict=False)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from mixtures.data.table import Data, read_only
-from mixtures.distributions.components import row_columns
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 
@@ -56,7 +55,7 @@ class Recipe:
 
 def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     """Every array that a graph may hold, by name, computed as the declaration computes it."""
-    columns = row_columns(spec.family, data.n_features)
+    columns = spec.family.row_columns(data.n_features)
     found: dict[str, Any] = {"values": data.values[:, columns.pop("x")]}
     if not data.has_missing:
         found["whole values"] = found["values"].astype(np.int64)

@@ -8,7 +8,7 @@ from mixtures.data.table import Data
 from mixtures.families.family import Family
 from mixtures.families.parameters import Parameter
 
-__all__ = ["declare_components", "declare_rows", "row_columns"]
+__all__ = ["declare_components", "declare_rows"]
 
 
 @singledispatch
@@ -59,12 +59,3 @@ def declare_rows(family: Family, data: Data, alpha: Any) -> None:
     own = {each.name: each for each in family.parameters}
     kind, params = declare_components(family, data, alpha.type.shape[0], own)
     kind.of_rows(data, alpha, **params)
-
-
-@singledispatch
-def row_columns(family: Family, n_columns: int) -> dict[str, Any]:
-    """Which columns of the rows the variables of a declared model hold, an index each by name.
-
-    By default ``x`` holds all.
-    """
-    return {"x": slice(None)}

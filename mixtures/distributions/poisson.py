@@ -8,7 +8,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from mixtures.data.table import Data
-from mixtures.distributions.components import declare_components, declare_rows, row_columns
+from mixtures.distributions.components import declare_components, declare_rows
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.distributions.missing import Cells
 from mixtures.distributions.steps import Slopes, Step
@@ -237,12 +237,6 @@ def declare_poisson(
     else:
         rate = pm.Gamma(name, family.prior.alpha, family.prior.beta, **rates)
     return PoissonMixture, {"rate": rate}
-
-
-@row_columns.register
-def exposed_columns(family: ExposedPoisson, n_columns: int) -> dict[str, Any]:
-    """The counts and the exposure."""
-    return {"x": [d for d in range(n_columns) if d != family.at], "exposure": family.at}
 
 
 @declare_rows.register

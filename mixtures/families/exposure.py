@@ -8,6 +8,7 @@ order of the columns the components are an exponential family again, whose log-n
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.special import gammaln, xlogy
@@ -80,9 +81,13 @@ class ExposedPoisson(Poisson):
         """Rows (..., D + 1, n) of counts (..., D, n), with the exposures of ``X (D + 1, n)``."""
         return np.moveaxis(self.joined(np.moveaxis(of_counts, -2, -1), X[self.at]), -1, -2)
 
+    def row_columns(self, n_columns: int) -> dict[str, Any]:
+        """The counts, and the exposure."""
+        return {"x": [d for d in range(n_columns) if d != self.at], "exposure": self.at}
+
     def counted(self, data: Data) -> Data:
         """The columns of counts."""
-        return columns_of(data, np.delete(np.arange(data.n_features), self.at).tolist())
+        return columns_of(data, self.row_columns(data.n_features)["x"])
 
     def check_rows(self, data: Data) -> None:
         """Refuse exposures that are missing or not positive, and cells that are not counts."""

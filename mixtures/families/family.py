@@ -138,6 +138,13 @@ class Family(ABC):
         """Rows (n, D) of the clusters ``z (n,)`` that share with these what the model conditions on."""
         return self.sample(params, z, rng)
 
+    def row_columns(self, n_columns: int) -> dict[str, Any]:
+        """Columns of the rows, an index each, by the variable of a declared model that holds them.
+
+        By default the observed rows ``x`` hold all.
+        """
+        return {"x": slice(None)}
+
     def compared(self, rows: Array) -> Array:
         """Rows (n, D) as starts compare them, by their distances in the family's units."""
         return rows
