@@ -39,7 +39,7 @@ from .families.bernoulli import BMM
 from .families.gaussian import GMM
 from .families.latent_classes import LCA
 from .families.mixed_model import Mixed
-from .families.poisson import PMM
+from .families.poisson_model import PMM
 from .families.registry import resolve
 from .posterior.labels import align
 from .posterior.map import fit_map

@@ -19,7 +19,7 @@ from mixtures.families.gaussian import GMM
 from mixtures.families.latent_classes import LCA
 from mixtures.families.mixed_model import Mixed
 from mixtures.families.mixture import Mixture
-from mixtures.families.poisson import PMM
+from mixtures.families.poisson_model import PMM
 from mixtures.families.registry import resolve
 
 os.environ["MIXTURES_CACHE"] = "off"  # tests that are about the cache of programs have one of their own

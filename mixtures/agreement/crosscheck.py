@@ -84,8 +84,8 @@ def crosscheck(
         with a ``pymc.Model``.
     n_resamples : int, default 1000
         Replicates of the bootstraps, if requested.
-    start : dict of ndarray, optional
-        One more start of EM, such as the parameters of a fit that is known to be better;
+    start : dict of array_like or fit, optional
+        One more start of EM, such as a fit that is known to be better;
         refused with a ``pymc.Model``.
     progressbar : bool, default True
         Show the progress.

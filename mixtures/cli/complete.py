@@ -86,7 +86,11 @@ def complete_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else fitted_in(load(saved))
-    spec = None if k is None else spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    spec = (
+        None
+        if k is None
+        else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
+    )
     frame, known = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
     if fitted is not None:
         frame, ignored = select_features(frame, fitted.features)

@@ -102,7 +102,7 @@ def crosscheck_command(
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, save
 
-    spec = spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
     if save_as is not None:

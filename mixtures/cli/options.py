@@ -113,6 +113,16 @@ LogOption = Annotated[
 ]
 
 
+ExposureOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="COLUMN",
+        help="Column of exposures, for --model pmm: rates are events per unit of it.",
+    ),
+]
+
+
 MissingOption = Annotated[
     str | None,
     option(
@@ -288,6 +298,7 @@ class Reading:
     index: IndexOption = None
     recode: RecodeOption = False
     log: LogOption = None
+    exposure: ExposureOption = None
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

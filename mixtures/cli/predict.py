@@ -83,7 +83,11 @@ def predict_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else fitted_in(load(saved))
-    spec = None if k is None else spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    spec = (
+        None
+        if k is None
+        else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
+    )
     frame, known = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
     if output is not None and frame.index.nlevels == 1:  # a MultiIndex becomes text
         check_table(frame.index.to_numpy(), output)

@@ -135,7 +135,11 @@ def report_command(
     saved_as, result = (None, None) if saved is None else (read_header(saved), load(saved))
     if saved_as is not None and not isinstance(result, Crosscheck):
         raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
-    spec = None if k is None else spec_of(model, k, covariance, prior, weight_concentration, kinds)
+    spec = (
+        None
+        if k is None
+        else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
+    )
     fitted = None if result is None else fitted_in(result)
     frame = of_rows = None
     if data:

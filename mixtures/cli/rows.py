@@ -34,6 +34,8 @@ def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
     from mixtures.data.numerals import Numerals
 
     keep, drop = (None if names is None else _names(names) for names in (reading.columns, reading.exclude))
+    if keep is not None and reading.exposure is not None and reading.exposure not in keep:
+        keep.append(reading.exposure)
     marks = (reading.separator, reading.decimal, reading.thousands)
     separator, decimal, thousands = (None if mark is None else MARKS.get(mark, mark) for mark in marks)
     numerals = Numerals(decimal or ".", thousands)
@@ -86,6 +88,8 @@ def read_rows(
 
     What was done to them is said on standard error.
     """
+    if fitted is not None and reading.exposure is not None:
+        raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
     frame, known = load_labelled(data, reading, labels)
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features)
@@ -123,11 +127,13 @@ def preparation_of(reading: Reading, spec: "Mixture | None" = None) -> "Preparat
     from mixtures.data.preparation import Preparation
     from mixtures.families.bernoulli import BMM
 
+    asked = [] if reading.columns is None else _names(reading.columns)
+    asked += [] if reading.exposure is None else [reading.exposure]
     return Preparation(
         log=() if reading.log is None else tuple(_names(reading.log)),
         recode=reading.recode,
         numeric_only=reading.numeric_only,
-        named=frozenset(() if reading.columns is None else _names(reading.columns)),
+        named=frozenset(asked),
         categories=spec is not None and spec.family.takes_categories,
         binary=isinstance(spec, BMM),
     )

@@ -122,6 +122,7 @@ def spec_of(
     prior: str,
     weight_concentration: float,
     kinds: str | None = None,
+    exposure: str | None = None,
 ) -> "Mixture":
     """Specification given by the options; the kinds of columns, which go with some models, come later."""
     from mixtures.families.mixed_model import Mixed
@@ -139,6 +140,10 @@ def spec_of(
         if "covariance_type" not in {field.name for field in fields(MODELS[model])}:
             raise InputError(f"--covariance does not go with --model {model}; leave it out")
         options["covariance_type"] = covariance
+    if exposure is not None:
+        if "exposure" not in {field.name for field in fields(MODELS[model])}:
+            raise InputError(f"--exposure goes with --model pmm, not with {model}; leave it out")
+        options["exposure"] = exposure
     if kinds is not None and MODELS[model] is not Mixed:
         raise InputError("--kinds goes with --model mixed; leave it out")
     return replace(next(iter(MODELS[model].variants())), n_components=k, **options)

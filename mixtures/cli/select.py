@@ -94,7 +94,7 @@ def select_command(
     from mixtures.selection.criteria import CRITERIA, SAMPLED
     from mixtures.selection.select import select
 
-    spec = spec_of(model, 1, covariance, prior, weight_concentration, kinds)
+    spec = spec_of(model, 1, covariance, prior, weight_concentration, kinds, reading.exposure)
     check_outputs(seed, data, csv=csv, save=save_as)
     if not 1 <= min_k <= max_k:
         raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")

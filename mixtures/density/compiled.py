@@ -29,6 +29,7 @@ from mixtures.density.functions import (
 from mixtures.density.lowering import compile_graph, known_value
 from mixtures.density.memory import JaxFunction
 from mixtures.distributions.marginal import as_given, cells_of, natural_form
+from mixtures.families.family import Family
 from mixtures.types import Array
 
 __all__ = ["CompiledModel", "bound_coordinates", "model_dims"]
@@ -296,15 +297,19 @@ class CompiledModel(Density):
 
         return value_and_grad
 
-    def of_other_rows(self) -> tuple[JaxFunction, list[Any]]:
-        """Weighted log-likelihood of the same number of other rows, and its arrays.
+    def of_other_rows(self, family: Family, n_columns: int) -> tuple[JaxFunction, list[Any]]:
+        """Weighted log-likelihood of the same number of other rows (n, D) of a family, and its arrays.
 
         ``log_likelihood(x, [rows, weights, *arrays], 0.0)``, traceable by JAX.
         """
         (observed,), (terms,) = self.model.observed_RVs, self._row_terms
-        own = self.model.rvs_to_values[observed]
-        rows, weights = own.type(), pt.vector("weights", shape=terms.type.shape)
-        (moved,) = clone_replace([(weights * terms).sum()], {own: rows})
+        rows = pt.matrix("rows", shape=(*terms.type.shape, n_columns))
+        weights = pt.vector("weights", shape=terms.type.shape)
+        replaced = {}
+        for name, columns in family.row_columns(n_columns).items():
+            own = self.model.rvs_to_values[observed] if name == observed.name else self.model[name]
+            replaced[own] = rows[..., columns].astype(own.dtype)
+        (moved,) = clone_replace([(weights * terms).sum()], replaced, rebuild_strict=False)
         function, arrays = self._compile([moved], more=[rows, weights])
         return log_density_of(arrays_as_inputs(function, 2), self.value_shapes), arrays
 

@@ -28,8 +28,8 @@ LIBRARIES = ("pymc", "pytensor", "jax", "jaxlib", "blackjax", "numpy", "scipy")
 """Libraries whose versions are part of the key."""
 
 
-NAMES_ALONE = ("features",)
-"""Fields that only name columns."""
+NAMES_ALONE = ("features", "typical_exposure")
+"""Fields on which no program depends, such as names of columns."""
 
 
 FOLDERS = ("base_compiledir", "compiledir")
@@ -77,7 +77,7 @@ def _described(x: Any) -> Any:
 
 
 def _known(x: Any) -> Iterator[tuple[str, Any]]:
-    """Fields of a dataclass, without those that only name columns."""
+    """Fields of a dataclass, without those on which no program depends."""
     return ((field.name, getattr(x, field.name)) for field in fields(x) if field.name not in NAMES_ALONE)
 
 

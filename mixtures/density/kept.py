@@ -145,7 +145,7 @@ def _outline_of(built: "CompiledModel", spec: Mixture, data: Data, build: Build)
         return None
     twin, (_, observed) = build(*twins), rows[0]
     if twin.facts != built.facts or not np.array_equal(
-        observed, data.values.astype(observed.dtype), equal_nan=data.has_missing
+        observed, _rows(spec, data).astype(observed.dtype), equal_nan=data.has_missing
     ):
         return None
     named, named_twins = named_arrays(spec, data), named_arrays(*twins)
@@ -162,6 +162,12 @@ def _outline_of(built: "CompiledModel", spec: Mixture, data: Data, build: Build)
     if own is None or unconstrain is None:
         return None
     return Outline(model_words(spec), built.facts, own, unconstrain, str(observed.dtype))
+
+
+def _rows(spec: Mixture, data: Data) -> np.ndarray:
+    """What the observed variable of a declared model holds."""
+    rows: np.ndarray = data.values[:, spec.family.row_columns(data.n_features)["x"]]
+    return rows
 
 
 class KeptModel(Density):
@@ -214,7 +220,8 @@ class KeptModel(Density):
 
     def observed(self) -> dict[str, np.ndarray]:
         """The rows."""
-        return {self.facts.observed[0]: self._data.values.astype(self._outline.observed)}
+        rows = _rows(self._spec, self._data)
+        return {self.facts.observed[0]: rows.astype(self._outline.observed)}
 
     @property
     def built(self) -> "CompiledModel":

@@ -55,9 +55,11 @@ class Recipe:
 
 def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     """Every array that a graph may hold, by name, computed as the declaration computes it."""
-    found: dict[str, Any] = {"values": data.values}
+    columns = spec.family.row_columns(data.n_features)
+    found: dict[str, Any] = {"values": data.values[:, columns.pop("x")]}
     if not data.has_missing:
-        found["whole values"] = data.values.astype(np.int64)
+        found["whole values"] = found["values"].astype(np.int64)
+    found |= {name: data.values[:, own] for name, own in columns.items()}
     if data.weights is not None:
         found["weights - 1"] = data.weights - 1
     location, unit = spec.family.units(data)

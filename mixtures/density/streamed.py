@@ -110,7 +110,7 @@ def _filled(values: Array) -> Array:
 
 @lru_cache(maxsize=CHARTS_KEPT)
 def _of_rows(chart: Chart) -> tuple[JaxFunction, list[Any]]:
-    return CompiledModel(chart.declared()).of_other_rows()
+    return CompiledModel(chart.declared()).of_other_rows(chart.spec.family, chart.table.n_features)
 
 
 def _value_and_slope(chart: Chart, x: Array, block: Data) -> Array:

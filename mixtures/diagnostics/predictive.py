@@ -206,7 +206,7 @@ def replicated_sets(
     rng = generator(random_seed)
     holes = np.isnan(data.values) if data.has_missing else None
     for i in range(n_sets):
-        rows = spec.sample(draws[i % len(draws)], data.n_rows, rng, data.labels)[0]
+        rows = spec.sample(draws[i % len(draws)], data.n_rows, rng, data.labels, data.values)[0]
         yield rows if holes is None else np.where(holes, np.nan, rows)
 
 

@@ -19,6 +19,7 @@ from mixtures.distributions.gaussian import ConjugateNormalRV, DiagonalGaussianM
 from mixtures.distributions.inverse_wishart import InverseWishartRV
 from mixtures.distributions.marginal import MarginalMixtureRV
 from mixtures.distributions.mixed import MixedMixtureRV
+from mixtures.distributions.poisson import ExposedPoissonMixtureRV
 
 __all__: list[str] = []
 
@@ -101,6 +102,21 @@ def mixture_rows(op: MarginalMixtureRV, node: Any) -> Any:
 
     compiled, version = _core(draw)
     return compiled, crc32(getsource(op.row).encode(), version)
+
+
+@numba_core_rv_funcify.register
+def exposed_rows(op: ExposedPoissonMixtureRV, node: Any) -> Any:
+    """One row of counts at its exposure."""
+
+    def draw(rng: Any, alpha: Any, rate: Any, exposure: Any, out: Any = None) -> Any:
+        if out is None:
+            out = np.empty(rate.shape[1], dtype=np.int64)
+        k = _cluster(rng, alpha)
+        for d in range(len(out)):
+            out[d] = rng.poisson(exposure * rate[k, d])
+        return out
+
+    return _core(draw)
 
 
 @numba_core_rv_funcify.register

@@ -153,11 +153,13 @@ def fit_em(
         more are made, up to four times ``n_init``; a single start is never repeated.
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
-    start : dict of ndarray, or array_like of shape (n,) or (n, K), optional
-        Where to start, instead of ``n_init`` random starts: parameters, as arrays without
-        names, for columns in the order of ``spec.features`` or, where the model knows none,
-        of X; or the cluster of every row, from 0 to K - 1; or responsibilities, also as
-        `responsibilities` returns them. Rows are matched by position.
+    start : dict of array_like, fit, or array_like of shape (n,) or (n, K), optional
+        Where to start, instead of ``n_init`` random starts: parameters, or a fit of `fit_em` or
+        `fit_map`; or the cluster of every row, from 0 to K - 1; or responsibilities, also as
+        `responsibilities` returns them. Rows are matched by position. Columns are matched by name
+        where the parameters have names: those of a fit, and DataFrames and DataArrays. Plain
+        arrays, such as ``em.params``, are for columns in the order of ``spec.features`` or, where
+        the model knows none, of X.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows; true counts a
         row and false does not. A pandas Series is matched by its index to the

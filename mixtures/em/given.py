@@ -13,6 +13,7 @@ from mixtures.data.rows import Rows
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.em.problem import Problem
 from mixtures.errors import InputError
+from mixtures.results.starting import start_of
 from mixtures.types import Array
 
 __all__ = ["given_start"]
@@ -30,10 +31,11 @@ def given_start(problem: Problem, rows: Rows, start: Any) -> dict[str, Array]:
         What is maximised.
     rows : Rows
         The rows as the user gave them, without merging equal ones.
-    start : dict or array_like
-        Parameters by name, or the cluster of every row (n,), or responsibilities (n, K), also as
-        `mixtures.responsibilities` returns them. Parameters then come from one M-step, in which
-        missing cells have their expectations under a single cluster fitted to the observed ones.
+    start : dict, fit or array_like
+        Parameters by name; or a fit, whose columns are matched by name; or the cluster of every row (n,);
+        or responsibilities (n, K), also as `mixtures.responsibilities` returns them. Parameters then come
+        from one M-step, in which missing cells have their expectations under a single cluster fitted to
+        the observed ones.
 
     Returns
     -------
@@ -45,6 +47,7 @@ def given_start(problem: Problem, rows: Rows, start: Any) -> dict[str, Array]:
     InputError
         If it is none of these, or does not fit the rows or the number of clusters.
     """
+    start = start_of(problem.spec, start)
     if isinstance(start, Mapping) and "responsibilities" not in start:
         return problem.check(start)
     values = start["responsibilities"] if isinstance(start, Mapping) else start

@@ -63,6 +63,8 @@ class Sample:
         Parameters of that single cluster, if any are.
     labels : ndarray of int, shape (n,), or None
         The known clusters of the rows, -1 where it is not known, if any is.
+    compared : callable
+        Rows as their distances are taken, from the rows.
     """
 
     rows: Array
@@ -73,17 +75,18 @@ class Sample:
     holes: np.ndarray | None = None
     single: Params = field(default_factory=dict)
     labels: np.ndarray | None = None
+    compared: Callable[[Array], Array] = field(default=np.asarray)
 
     @classmethod
     def of(cls, spec: Mixture, data: Rows, rng: np.random.Generator) -> Self:
         """All rows, or a subsample that keeps a start cheap; drawn once for all starts."""
         rows, weights, labels = data.subsample(START_ROWS, rng)
-        units = spec.family.units(data)
+        units, compared = spec.family.units(data), spec.family.compared
         if not data.has_missing:
-            return cls(rows, weights, *units, data.n_rows, labels=labels)
+            return cls(rows, weights, *units, data.n_rows, labels=labels, compared=compared)
         single = spec.family.single(data)
         filled = spec.family.conditional(single, rows.T)[0][0].T
-        return cls(filled, weights, *units, data.n_rows, np.isnan(rows), single, labels)
+        return cls(filled, weights, *units, data.n_rows, np.isnan(rows), single, labels, compared)
 
     @property
     def given(self) -> Array:
@@ -125,7 +128,7 @@ class Sample:
     @cached_property
     def standardised(self) -> Array:
         """Rows with every column in its units."""
-        return (self.rows - self.location) / self.scale
+        return (self.compared(self.rows) - self.location) / self.scale
 
     @cached_property
     def whitened(self) -> Array:

@@ -11,7 +11,8 @@ from mixtures.families.gaussian import GMM, Gaussian
 from mixtures.families.latent_classes import LCA
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixed_model import Mixed
-from mixtures.families.poisson import PMM, Poisson
+from mixtures.families.poisson import Poisson
+from mixtures.families.poisson_model import PMM
 
 __all__ = [
     "BMM",

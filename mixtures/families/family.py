@@ -134,6 +134,21 @@ class Family(ABC):
     def sample(self, params: Params, z: np.ndarray, rng: np.random.Generator) -> Array:
         """Rows (n, D) of the clusters ``z (n,)``."""
 
+    def sample_like(self, rows: Array, params: Params, z: np.ndarray, rng: np.random.Generator) -> Array:
+        """Rows (n, D) of the clusters ``z (n,)`` that share with these what the model conditions on."""
+        return self.sample(params, z, rng)
+
+    def row_columns(self, n_columns: int) -> dict[str, Any]:
+        """Columns of the rows, an index each, by the variable of a declared model that holds them.
+
+        By default the observed rows ``x`` hold all.
+        """
+        return {"x": slice(None)}
+
+    def compared(self, rows: Array) -> Array:
+        """Rows (n, D) as starts compare them, by their distances in the family's units."""
+        return rows
+
     @abstractmethod
     def moments(self, params: Params) -> tuple[Array, Array]:
         """Mean (K, D) and covariance (K, D, D) of every cluster's rows."""

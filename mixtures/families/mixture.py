@@ -27,6 +27,7 @@ from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_unassigned, share_out
 from mixtures.families.columns import check_seen
 from mixtures.families.family import Family
+from mixtures.families.labelled import by_name
 from mixtures.families.parameters import Parameter, free_count, inside, shapes_of
 from mixtures.families.priors import Prior
 from mixtures.families.weights import DirichletWeights
@@ -215,14 +216,19 @@ class Mixture(ABC):
         return replace(self, weight_concentration=weights.concentration, prior=family.prior)
 
     def check_params(self, params: Params, n_features: int) -> dict[str, Array]:
-        """Copy a user's parameters into arrays of the right names and shapes."""
+        """Copy a user's parameters into arrays of the right names and shapes.
+
+        Columns that frames and DataArrays name are matched by name, if the model knows its own.
+        """
         shapes = self.shapes(n_features)
         names = list(params) if isinstance(params, Mapping) else type(params).__name__
         if set(names) != set(shapes):
             raise InputError(f"parameters {names} were given; this model has {list(shapes)}")
         arrays = {}
+        labels = {} if self.features is None else self.coords(self.features)
         for name, shape in shapes.items():
-            arrays[name] = array = as_numbers(params[name], f"parameter {name} is not")
+            value = by_name(params[name], name, self.dims[name], labels)
+            arrays[name] = array = as_numbers(value, f"parameter {name} is not")
             if array.shape != shape:
                 raise InputError(f"parameter {name} has shape {array.shape}; this model has {shape}")
             if not np.isfinite(array).all():
@@ -282,13 +288,26 @@ class Mixture(ABC):
         return {**self.weights.perturbed(params, by), **self.family.perturbed(params, by)}
 
     def sample(
-        self, params: Params, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
+        self,
+        params: Params,
+        n: int,
+        rng: np.random.Generator,
+        labels: np.ndarray | None = None,
+        like: Array | None = None,
     ) -> tuple[Array, np.ndarray]:
-        """Draw n rows (n, D) and their clusters (n,); rows with known labels are of their cluster."""
+        """Draw n rows (n, D) and their clusters (n,); rows with known labels are of their cluster.
+
+        What the model conditions on, as on an exposure, is that of the rows ``like (n, D)``.
+        """
         z = self.weights.sample(params, n, rng)
         if labels is not None:
             z = np.where(known_rows(labels), labels, z)
-        return self.family.sample(params, z, rng), z
+        drawn = (
+            self.family.sample(params, z, rng)
+            if like is None
+            else self.family.sample_like(like, params, z, rng)
+        )
+        return drawn, z
 
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
         """Parameters with the clusters in another order."""

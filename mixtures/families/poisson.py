@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,6 @@ from mixtures.data.rows import Rows, means
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
-from mixtures.families.mixture import Mixture
 from mixtures.families.parameters import NON_NEGATIVE, Parameter
 from mixtures.families.priors import Gamma
 from mixtures.families.profiles import Figures, Levels, Profile, profile
@@ -20,7 +20,7 @@ from mixtures.families.questions import Description, cell_quantiles, describe
 from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
 from mixtures.types import Array, Params
 
-__all__ = ["PMM", "Poisson", "counts"]
+__all__ = ["Poisson", "counts", "deviance_density", "log_or_nothing"]
 
 TINY = float(np.finfo(np.float64).tiny)
 """Replaces 0 where its logarithm, or a division by it, would give NaN."""
@@ -51,7 +51,7 @@ class Poisson(ExponentialFamily):
 
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse cells that are not counts."""
-        data.sum_over(_checked)
+        data.sum_over(partial(_checked, self))
         return ()
 
     def check_rows(self, data: Data) -> None:
@@ -74,10 +74,10 @@ class Poisson(ExponentialFamily):
         """
         if self.prior is None:
             return self
-        mean = means(data)
-        default = Gamma(2.0, 1 / np.where(mean > 0, mean, 1))
+        mean = self.overall(data)
+        default = Gamma(2.0, np.divide(1, mean, out=np.full_like(mean, self.unit_of_empty()), where=mean > 0))
         prior = default if isinstance(self.prior, str) else self.prior
-        return replace(self, prior=prior.broadcast(data.n_features))
+        return replace(self, prior=prior.broadcast(len(mean)))
 
     def for_mode(self) -> Self:
         """Alpha below 1 raised to 1."""
@@ -97,7 +97,7 @@ class Poisson(ExponentialFamily):
     def natural(self, params: Params) -> Array:
         """[-sum_d rate_d, log rate], with a finite number for log 0."""
         rate = params["rate"]
-        return np.concatenate([-rate.sum(axis=-1, keepdims=True), _log_or_nothing(rate)], axis=-1)
+        return np.concatenate([-rate.sum(axis=-1, keepdims=True), log_or_nothing(rate)], axis=-1)
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
         """``sum_d x_d log rate_d - rate_d - log x_d!`` (Gelman et al., BDA3, section 2.6)."""
@@ -107,24 +107,23 @@ class Poisson(ExponentialFamily):
     def density(self, params: Params) -> Callable[[Array], Array]:
         """The density at ``rate = x`` less half the deviance: no large terms cancel."""
         rate = params["rate"][:, :, None]
-
-        def log_density(X: Array) -> Array:
-            seen = ~np.isnan(X)
-            x = X if seen.all() else np.where(seen, X, 0)
-            half_deviance = _half_deviance(x, rate)
-            if x is not X:  # missing factors drop out
-                half_deviance = np.where(seen, half_deviance, 0)
-            return (xlogy(x, x) - x - gammaln(x + 1)).sum(axis=0) - half_deviance.sum(axis=1)
-
-        return log_density
+        return lambda X: deviance_density(X, rate)
 
     def statistics(self, X: Array, r: Array) -> ColumnTotals:
         """Expected rows and events of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
         return ColumnTotals.of(X, r)
 
+    def overall(self, data: Rows) -> Array:
+        """Rate (D,) of every column over all rows."""
+        return means(data)
+
+    def unit_of_empty(self) -> float:
+        """Rows in which the default prior expects an event of a column that has none."""
+        return 1.0
+
     def single(self, data: Rows) -> dict[str, Array]:
-        """Means of the columns."""
-        return {"rate": means(data)[None]}
+        """Rates of the columns over all rows."""
+        return {"rate": self.overall(data)[None]}
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
         """The rate twice: counts of one cluster are independent."""
@@ -145,7 +144,7 @@ class Poisson(ExponentialFamily):
 
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
         """One form for all patterns."""
-        return ColumnForm(-params["rate"], _log_or_nothing(params["rate"]))
+        return ColumnForm(-params["rate"], log_or_nothing(params["rate"]))
 
     def maximize(self, stats: ColumnTotals) -> dict[str, Array]:
         """``rate = (events + alpha - 1) / (rows + beta)``; their ratio alone without a prior."""
@@ -206,8 +205,22 @@ def _refuse(data: Data) -> None:
             )
 
 
-def _checked(block: Data) -> int:
-    return len(counts(block))
+def _checked(family: Poisson, block: Data) -> int:
+    family.check_rows(block)
+    return block.n_rows
+
+
+def deviance_density(X: Array, mean: Array) -> Array:
+    """Log density (K, n) of counts ``X (D, n)`` with means (K, D, n), or (K, D, 1) for all rows.
+
+    It is that at ``mean = x`` less half the deviance; factors of missing cells are left out.
+    """
+    seen = ~np.isnan(X)
+    x = X if seen.all() else np.where(seen, X, 0)
+    half_deviance = _half_deviance(x, mean)
+    if x is not X:
+        half_deviance = np.where(seen, half_deviance, 0)
+    return np.asarray((xlogy(x, x) - x - gammaln(x + 1)).sum(axis=0) - half_deviance.sum(axis=1))
 
 
 def _half_deviance(x: Array, rate: Array) -> Array:
@@ -216,7 +229,7 @@ def _half_deviance(x: Array, rate: Array) -> Array:
     return np.asarray(np.where(np.abs(excess) < 0.5, rate - x - xlog1py(x, excess), kl_div(x, rate)))
 
 
-def _log_or_nothing(rate: Array) -> Array:
+def log_or_nothing(rate: Array) -> Array:
     """Natural parameters of rates, with a finite number for log 0."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(rate), LOG_NOTHING)
@@ -267,44 +280,3 @@ def poisson_profile(
     return Profile(
         Figures("rate", tuple(features), rate), rate, places, "rate, events per row", comparable=True
     )
-
-
-@dataclass(frozen=True)
-class PMM(Mixture):
-    r"""Poisson mixture model, ``x ~ sum_k alpha_k prod_d Poisson(rate_kd)``.
-
-    It is identified up to the order of the clusters (Teicher 1961), and its
-    likelihood is bounded.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of clusters K.
-    prior : {"default"}, None or Gamma
-        "default" is Gamma(2, 1 / mean of the column) on every rate: one event in
-        1 / mean rows, with its mode at the column's mean. None is flat: the mode is
-        the maximum likelihood estimate.
-    weight_concentration : float, default 1.0
-        Concentration of the symmetric Dirichlet prior on alpha.
-
-    Raises
-    ------
-    InputError
-        If K < 1 or the prior is not a Gamma.
-
-    References
-    ----------
-    McLachlan and Peel, *Finite Mixture Models* (2000), chapter 5; Teicher (1961),
-    *Annals of Mathematical Statistics* 32, 244-248.
-
-    Examples
-    --------
-    >>> import mixtures as mx
-    >>> mx.PMM(3)
-    PMM(n_components=3, prior='default', weight_concentration=1.0)
-    """
-
-    @property
-    def family(self) -> Poisson:
-        """Poisson components with this prior."""
-        return Poisson(self.prior)

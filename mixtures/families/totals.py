@@ -74,7 +74,7 @@ class ColumnForm:
 
     def statistics(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
         """Rows, cells and totals; such columns are not rescaled."""
-        d = len(location)
+        d = self.slope.shape[-1]
         return ColumnTotals(sums[..., 0, :, 0], sums[..., 0, :, 1 + d :], sums[..., 0, :, 1 : 1 + d])
 
 

@@ -203,7 +203,7 @@ def predictive_scatter(
     draws = some_draws(spec, data, tree, min(n_draws, len(observed)))
     shares = np.array_split(observed, len(draws))
     replicated = np.vstack(
-        [spec.sample(one, len(share), rng)[0] for one, share in zip(draws, shares, strict=True)]
+        [spec.sample(one, len(share), rng, like=share)[0] for one, share in zip(draws, shares, strict=True)]
     )
     axes = panels(len(pairs), axes, (3.6, 3.2))
     for ax, (i, j) in zip(axes, pairs, strict=True):

@@ -50,9 +50,9 @@ def fit_map(
         "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
     labels : array_like, shape (n,), optional
         Known clusters of rows, as in `fit_em`. Refused with a ``pymc.Model``.
-    start : dict of ndarray, optional
+    start : dict of array_like or fit, optional
         Values of the free variables to start from, instead of ``n_init`` starts,
-        for columns in the same order as in `fit_em`.
+        with columns by name or position as in `fit_em`.
     n_init : int, default 10
         Number of starts, of the kinds that `fit_em` takes in turn; k-means partitions for
         a ``pymc.Model``.

@@ -22,6 +22,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.messages import warn
 from mixtures.results.em import EMFit
+from mixtures.results.starting import start_of
 from mixtures.tolerances import same_height
 from mixtures.types import Array
 
@@ -83,7 +84,8 @@ class MixtureTarget:
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
         """Check a user's starting point, and move it off the boundary of the parameter space."""
-        return self.spec.inside(self.spec.check_params(start, self.data.n_features))
+        params = start_of(self.spec, start)
+        return self.spec.inside(self.spec.check_params(params, self.data.n_features))
 
 
 def _compiled(spec: Mixture, data: Data, distinct: Data | None = None) -> "CompiledModel":

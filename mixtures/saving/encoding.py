@@ -169,9 +169,8 @@ def _read_dict(raw: Any, hint: Any, where: str, fetch: Fetch) -> dict[Any, Any]:
 
 
 def _some(hint: Any) -> Any:
-    """The type of an optional field when it is not None."""
-    (some,) = (arg for arg in get_args(hint) if arg is not type(None))
-    return some
+    """The type of an optional field when it is not None; of several the first, which results have."""
+    return next(arg for arg in get_args(hint) if arg is not type(None))
 
 
 def _write_optional(value: Any, hint: Any, keep: Keep) -> Any:

@@ -26,7 +26,7 @@ def simulated(em: EMFit, data: Data) -> Resample:
     known = None if data.labels is None else known_rows(data.labels[of_row])
 
     def resample(rng: np.random.Generator) -> Data:
-        rows, z = em.spec.sample(em.params, n, rng)
+        rows, z = em.spec.sample(em.params, n, rng, like=data.values[of_row])
         if holes is not None:
             rows[holes] = np.nan
         labels = None if known is None else np.where(known, z, UNKNOWN)

@@ -19,7 +19,7 @@ from mixtures.em.estep import e_step
 from mixtures.em.grouped import GroupedKernel
 from mixtures.em.kernel import Kernel
 from mixtures.em.problem import problem_of
-from mixtures.families.poisson import PMM
+from mixtures.families.poisson_model import PMM
 
 STRUCTURES = ["full", "tied", "diag", "spherical"]
 

@@ -14,7 +14,7 @@ from mixtures.clusters.labelled import anchored_of
 from mixtures.data.reading import as_data
 from mixtures.density.compiled import CompiledModel
 from mixtures.em.estep import e_step
-from mixtures.families.poisson import PMM
+from mixtures.families.poisson_model import PMM
 
 SHORT = {"draws": 100, "tune": 100, "chains": 2, "random_seed": 1, "progressbar": False}
 

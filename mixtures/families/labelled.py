@@ -1,0 +1,47 @@
+"""Parameters whose axes carry the names of columns: matched to the model's by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mixtures.data.matching import places
+
+__all__ = ["by_name"]
+
+
+def by_name(value: Any, name: str, dims: Sequence[str], labels: Mapping[str, Sequence[Any]]) -> Any:
+    """A parameter with its columns in the model's order; one without names as it is.
+
+    Parameters
+    ----------
+    value : array_like, frame or DataArray
+        The parameter. A frame has the columns of the data for its columns, and for its index too
+        where both axes are columns; a DataArray has them for coordinates.
+    name : str
+        Its name, for messages.
+    dims : sequence of str
+        Dims of its axes.
+    labels : dict of sequence
+        Labels along every dim.
+
+    Raises
+    ------
+    InputError
+        If a column of the model is missing, or there is one that it does not have.
+    """
+    if hasattr(value, "coords") and hasattr(value, "transpose") and set(value.dims) == set(dims):
+        moved = value.transpose(*dims)
+        given = {dim: moved[dim].values for dim in dims if dim in moved.coords}
+        array = moved.values
+    elif hasattr(value, "columns") and len(dims) == 2:
+        given, array = {dims[1]: value.columns, dims[0]: getattr(value, "index", ())}, np.asarray(value)
+    else:
+        return value
+    for axis, dim in enumerate(dims):
+        if dim.startswith("feature") and dim in given and dim in labels:
+            own = [str(label) for label in given[dim]]
+            model = tuple(map(str, labels[dim]))
+            order = places(own, model, what=f"parameter {name} has", whose="the model is")
+            array = np.take(array, order, axis=axis)
+    return array

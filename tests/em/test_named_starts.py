@@ -1,0 +1,79 @@
+"""Starts whose columns have names: matched to those of the data, or refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import mixtures as mx
+
+NAMES = ["length", "width", "depth"]
+
+
+def rows(names=NAMES):
+    rng = np.random.default_rng(0)
+    centres = np.array([[0.0, 10.0, 20.0], [5.0, 12.0, 17.0]])
+    X = centres[np.arange(80) % 2] + rng.normal(size=(80, 3)) @ [[1, 0.5, 0], [0, 1, 0], [0, 0, 0.3]]
+    return pd.DataFrame(X, columns=NAMES)[names]
+
+
+MOVED = ["depth", "length", "width"]
+
+
+@pytest.mark.parametrize("structure", ["full", "tied", "diag"])
+def test_a_fit_starts_another_whose_columns_are_in_another_order(structure):
+    spec = mx.GMM(2, covariance_type=structure)
+    em = mx.fit_em(spec, rows(), n_init=2, random_seed=1)
+    again = mx.fit_em(spec, rows(MOVED), start=em)
+    assert again.n_iter <= 2
+    assert again.log_posterior == pytest.approx(em.log_posterior, rel=1e-12)
+    np.testing.assert_allclose(again.params["mu"], em.params["mu"][:, [2, 0, 1]], rtol=1e-6)
+    tree = em.to_datatree()["posterior"].to_dataset().isel(chain=0, draw=0)
+    labelled = mx.fit_em(spec, rows(MOVED), start=dict(tree))
+    np.testing.assert_array_equal(labelled.objective_trace[0], again.objective_trace[0])
+
+
+def test_frames_are_matched_by_the_names_of_their_columns():
+    spec = mx.GMM(2, covariance_type="tied")
+    em = mx.fit_em(spec, rows(), n_init=2, random_seed=1)
+    mu, Sigma = pd.DataFrame(em.params["mu"], columns=NAMES), em.params["Sigma"]
+    frames = {**em.params, "mu": mu, "Sigma": pd.DataFrame(Sigma, columns=NAMES, index=NAMES)}
+    again = mx.fit_em(spec, rows(MOVED), start=frames)
+    np.testing.assert_allclose(again.objective_trace[0], em.log_posterior, rtol=1e-10)
+    r = mx.responsibilities(em.spec, rows(), {**frames, "mu": mu[MOVED]})["responsibilities"].values
+    np.testing.assert_array_equal(r, em.spec.responsibilities(rows(), em.params))
+    numbered = {**em.params, "mu": pd.DataFrame(em.params["mu"])}  # names that only number the columns
+    assert mx.fit_em(spec, rows(), start=numbered).n_iter <= 2
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, xr.DataArray])
+def test_other_columns_are_refused(kind):
+    em = mx.fit_em(mx.GMM(2, covariance_type="diag"), rows(), n_init=2, random_seed=1)
+    names = ["length", "width", "height"]
+    mu = em.params["mu"]
+    named = (
+        {"columns": names}
+        if kind is pd.DataFrame
+        else {"coords": {"feature": names}, "dims": em.spec.dims["mu"]}
+    )
+    with pytest.raises(mx.InputError, match=r"parameter mu has the columns .*'depth' is missing"):
+        mx.fit_em(em.spec, rows(), start={**em.params, "mu": kind(mu, **named)})
+
+
+def test_a_fit_of_another_model_or_of_other_columns_is_refused():
+    em = mx.fit_em(mx.GMM(2, covariance_type="diag"), rows(), n_init=2, random_seed=1)
+    with pytest.raises(mx.InputError, match="start is a fit of GMM"):
+        mx.fit_em(mx.GMM(2), rows(), start=em)
+    with pytest.raises(mx.InputError, match="start has the columns length, width, depth"):
+        mx.fit_em(mx.GMM(2, covariance_type="diag"), rows().rename(columns={"depth": "height"}), start=em)
+    with pytest.raises(mx.InputError, match="parameter alpha has shape"):
+        mx.fit_em(mx.GMM(3, covariance_type="diag"), rows(), start=em)
+
+
+def test_a_fit_of_other_levels_is_refused():
+    answers = pd.DataFrame({"a": list("xyxyxyxx"), "b": list("ppqqpqpq"), "c": list("mnmnnmmn")})
+    em = mx.fit_em(mx.LCA(2), answers, n_init=2, random_seed=1)
+    again = mx.fit_em(mx.LCA(2), answers[["c", "a", "b"]], start=em)
+    assert again.objective_trace[0] == pytest.approx(em.log_posterior, rel=1e-10)
+    with pytest.raises(mx.InputError, match=r"start has the levels .* of column 'a'"):
+        mx.fit_em(mx.LCA(2), answers.replace({"a": {"y": "z"}}), start=em)
