@@ -1,5 +1,6 @@
 """The command line: the program ``mixtures`` and its commands."""
 
+import gc
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,10 @@ class Commands(TyperGroup):
                 f"{word!r} names data, and no command; did you mean: mixtures crosscheck {visible(word)} -k 2"
             )
         return super().resolve_command(ctx, args)
+
+
+COLLECT_AFTER = 100_000
+"""New objects between two searches for garbage: most of what a command loads lives as long as it does."""
 
 
 app = typer.Typer(
@@ -84,6 +89,7 @@ app.command("demo", epilog=crosscheck.DEMO_EXAMPLES)(crosscheck.demo_command)
 
 def main() -> None:
     """Run the command line, whatever the state of its output: closed, full or of a limited encoding."""
+    gc.set_threshold(COLLECT_AFTER)
     try:
         prepare_streams()
         with flushed():

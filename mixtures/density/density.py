@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from mixtures.density.functions import in_threads
@@ -163,7 +162,7 @@ class Density(ABC):
 
     def _values(self, params: Mapping[str, Any]) -> list[Any]:
         return [
-            jnp.asarray(params[name], dtype)
+            np.asarray(params[name], dtype)
             for name, dtype in zip(self.facts.free, self.facts.dtypes, strict=True)
         ]
 
@@ -180,7 +179,7 @@ class Density(ABC):
     def constrain_slopes(self, x: Array) -> dict[str, Array]:
         """Derivatives of the free variables by the coordinates at a flat vector, (..., size) by name."""
         function, arrays = self.program("slopes")
-        slopes = function(jnp.asarray(x), arrays)
+        slopes = function(np.asarray(x, float), arrays)
         return {name: np.asarray(slope) for name, slope in zip(self.facts.free, slopes, strict=True)}
 
     def row_log_likelihoods(self, x: Array) -> dict[str, Array]:
@@ -209,7 +208,7 @@ class Density(ABC):
     def value_and_grad(self, x: Array, *, jacobian: bool = False) -> tuple[float, Array]:
         """Log density and its gradient at a flat vector."""
         function, arrays = self.program("gradient")
-        value, gradient = function(jnp.asarray(x), arrays, float(jacobian))
+        value, gradient = function(np.asarray(x, float), arrays, float(jacobian))
         return float(value), np.asarray(gradient)
 
     def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
@@ -229,7 +228,7 @@ class Density(ABC):
             if np.abs(np.diag(slopes)).max(initial=0) < NARROW:
                 return (slopes + slopes.T) / 2
         function, arrays = self.program("hessian")
-        return np.asarray(function(jnp.asarray(x), arrays, float(jacobian)))
+        return np.asarray(function(np.asarray(x, float), arrays, float(jacobian)))
 
 
 def bound_coordinates(compiled: Density, bound: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from mixtures.data.table import Data
+from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 
 __all__ = ["key_of"]
@@ -29,7 +30,7 @@ LIBRARIES = ("pymc", "pytensor", "jax", "jaxlib", "blackjax", "numpy", "scipy")
 
 
 NAMES_ALONE = ("features", "typical_exposure")
-"""Fields on which no program depends, such as names of columns."""
+"""Fields on which no program depends, such as names; where the columns of a block are is in the key."""
 
 
 FOLDERS = ("base_compiledir", "compiledir")
@@ -56,8 +57,10 @@ def key_of(spec: Mixture, data: Data) -> str | None:
         model = _described(spec), _equal(list(_arrays(spec)))
     except _Unknown:
         return None
+    blocks = spec.family.blocks if isinstance(spec.family, MixedColumns) else ()
+    places = [(block.kind, block.places) for block in blocks]
     where = (jax.default_backend(), str(jax.config.jax_default_matmul_precision), sys.version_info[:2])
-    parts = (model, rows, where, settings, _versions(), _source())
+    parts = (model, places, rows, where, settings, _versions(), _source())
     return sha256(repr(parts).encode()).hexdigest()
 
 

@@ -16,7 +16,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import export
 
@@ -257,7 +256,7 @@ class KeptModel(Density):
     def _prepared(self, which: str) -> Any:
         """Arrays that the programs take, from those that have names."""
         recipes = self._outline.own if which == "own" else self._outline.unconstrain
-        values = [jnp.asarray(x) for x in rebuilt(recipes, self._named)]
+        values = rebuilt(recipes, self._named)
 
         def make() -> tuple[JaxFunction, Any]:
             from mixtures.density.lowering import preparation_of

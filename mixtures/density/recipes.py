@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from mixtures.data.table import Data, read_only
+from mixtures.families.family import Family
+from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 
@@ -62,9 +64,19 @@ def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     found |= {name: data.values[:, own] for name, own in columns.items()}
     if data.weights is not None:
         found["weights - 1"] = data.weights - 1
-    location, unit = spec.family.units(data)
+    found |= _of_components(spec.family, data, spec.prior)
+    if isinstance(spec.family, MixedColumns):
+        for block in spec.family.blocks:
+            own = _of_components(block.family, block.table(data), block.family.prior)
+            found |= {f"{block.kind}: {name}": value for name, value in own.items()}
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def _of_components(family: Family, data: Data, prior: Any) -> dict[str, Any]:
+    """Units of the columns and hyperparameters of the components."""
+    location, unit = family.units(data)
     row, column = np.tril_indices(len(unit))
-    found |= {
+    found = {
         "location": location,
         "unit": unit,
         "log of squared unit": 2 * np.log(unit),
@@ -72,14 +84,14 @@ def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
         "factor's shift": np.where(row == column, np.log(unit[row]), 0),
         "factor's scale": np.where(row == column, 1, unit[row]),
     }
-    hyperparameters = spec.prior.hyperparameters if isinstance(spec.prior, Prior) else {}
+    hyperparameters = prior.hyperparameters if isinstance(prior, Prior) else {}
     for name, own in hyperparameters.items():
         if own.ndim:
             value = own.astype(np.float64)
             found |= {f"prior {name}": value, f"half of prior {name}": value / 2}
             with np.errstate(divide="ignore"):
                 found[f"inverse of prior {name}"] = 1 / value
-    return {name: np.asarray(value) for name, value in found.items()}
+    return found
 
 
 def twin_of(spec: Mixture, data: Data) -> tuple[Mixture, Data] | None:

@@ -15,7 +15,6 @@ from os import cpu_count
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mixtures.density.density import Density
@@ -155,13 +154,13 @@ def run_nuts(
     stop = threading.Event()
 
     def chain(index: int) -> list[Any]:
-        frame, key = frames[index], jax.random.fold_in(jax.random.key(seed), index)
-        state, kept = loop.start(frame), []
+        frame, kept = frames[index], []
+        state = loop.start(frame)
         for i in range(0, len(schedule), CHUNK):
             if stop.is_set():
                 break
             stages = schedule[i : i + CHUNK]
-            state, y, statistics = loop.run(state, jax.random.fold_in(key, i), stages, frame)
+            state, y, statistics = loop.run(state, (seed, index, i), stages, frame)
             kept.append((frame.to_x(y), statistics))
             on_progress(len(stages))
         return kept
@@ -227,7 +226,7 @@ def _windows(tune: int) -> np.ndarray:
 def compile_nuts(compiled: Density, frame: Frame, target_accept: float, max_treedepth: int) -> None:
     """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
     loop = Loop(compiled, frame.basis.ndim == 2, target_accept, max_treedepth)
-    loop.run(loop.start(frame), jax.random.key(0), np.zeros((0, 3), dtype=np.int32), frame)
+    loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
 
 
 class Loop:
@@ -266,15 +265,17 @@ class Loop:
         """State of a chain before its first transition: position, step size, mass matrix."""
         value, gradient = self._compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
         in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
-        state: list[Any] = self._begin(jnp.asarray(frame.start), jnp.asarray(value), jnp.asarray(in_frame))
+        state: list[Any] = self._begin(frame.start, value, in_frame)
         return state
 
-    def run(self, state: list[Any], key: Any, stages: np.ndarray, frame: Frame) -> Any:
-        """Run a transition per row of ``stages`` (at most CHUNK); return state, positions, statistics."""
+    def run(self, state: list[Any], stream: tuple[int, int, int], stages: np.ndarray, frame: Frame) -> Any:
+        """Run a transition per row of ``stages`` (at most CHUNK); return state, positions, statistics.
+
+        The random numbers are those of ``stream``: seed, chain and first transition.
+        """
         padded = np.zeros((CHUNK, 3), dtype=np.int32)
         padded[: len(stages)] = stages
-        geometry = jnp.asarray(frame.centre), jnp.asarray(frame.basis)
         state, *recorded = self._chunk(
-            state, jax.random.key_data(key), padded, np.int64(len(stages)), *geometry, self._arrays
+            state, np.array(stream), padded, len(stages), frame.centre, frame.basis, self._arrays
         )
         return state, *jax.tree.map(lambda x: np.asarray(x)[: len(stages)], recorded)

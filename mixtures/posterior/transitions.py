@@ -10,9 +10,8 @@ from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
 from blackjax.adaptation.step_size import dual_averaging_adaptation
 from blackjax.mcmc.hmc import HMCState
 
-from mixtures.density.density import Density
 from mixtures.density.memory import JaxFunction, remembered
-from mixtures.posterior.nuts import CHUNK, STATISTICS, Frame
+from mixtures.posterior.nuts import CHUNK, STATISTICS
 
 __all__ = ["Transitions", "begin_program", "chunk_program"]
 
@@ -40,14 +39,8 @@ class Transitions:
         self._step_init, self._step_update, self._step_final = dual_averaging_adaptation(target_accept)
         self._mass_init, self._mass_update, self._mass_final = mass_matrix_adaptation(is_diagonal_matrix=True)
 
-    def start(self, compiled: Density, frame: Frame) -> Any:
-        """State of a chain before its first transition: position, step size, mass matrix."""
-        value, gradient = compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
-        in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
-        return self.begin(jnp.asarray(frame.start), jnp.asarray(value), jnp.asarray(in_frame))
-
     def begin(self, position: Any, value: Any, gradient: Any) -> Any:
-        """The same, from the log density and its gradient there."""
+        """State of a chain before its first transition: position, step size, mass matrix."""
         state = HMCState(position, value, gradient)
         return state, self._step_init(FIRST_STEP), self._mass_init(position.size)
 
@@ -142,7 +135,7 @@ def chunk_program(
     state = jax.eval_shape(transitions.begin, _vector(size), Number, _vector(size))
     example = (
         jax.tree.leaves(state),
-        jax.ShapeDtypeStruct((2,), jnp.uint32),
+        jax.ShapeDtypeStruct((3,), jnp.int64),
         jax.ShapeDtypeStruct((CHUNK, 3), jnp.int32),
         jax.ShapeDtypeStruct((), jnp.int64),
         _vector(size),
@@ -155,10 +148,11 @@ def chunk_program(
 @remembered
 def _chunk(transitions: Transitions, structure: Any) -> JaxFunction:
     def chunk(
-        state: Any, key: Any, stages: Any, length: Any, centre: Any, basis: Any, arrays: Any
+        state: Any, stream: Any, stages: Any, length: Any, centre: Any, basis: Any, arrays: Any
     ) -> tuple[Any, Any, Any]:
         carry = jax.tree.unflatten(structure, state)
-        key = jax.random.wrap_key_data(key)
+        seed, chain, first = stream
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), chain), first)
         carry, *recorded = transitions.chunk(carry, key, stages, length, (centre, basis), arrays)
         return jax.tree.leaves(carry), recorded[0], recorded[1]
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import all_specs, make_rows, spec_id
 
@@ -379,16 +380,28 @@ def test_an_outline_is_read_as_it_was_written(stored):
     assert outline.facts.free == ("alpha", "Sigma", "mu")
 
 
-def test_mixed_columns_are_as_without_the_cache(folder):
-    """Their prior has a prior of every block in it."""
-    rng = np.random.default_rng(0)
-    X = np.column_stack([rng.normal(size=40), rng.random(40) < 0.5, rng.poisson(3, 40)]).astype(float)
-    target = mixture_target(mx.Mixed(2, gaussian=[0], bernoulli=[1], poisson=[2]), X)
-    plain = CompiledModel(declare(target.spec, target.data))
-    x = rng.normal(size=plain.size) / 2
-    for _ in ("written", "read"):
-        own = mixture_target(target.spec, X).compiled
-        same(density(own, x[None]), density(plain, x[None]), rtol=1e-12, atol=1e-12)
+@pytest.mark.slow
+def test_mixed_columns_are_kept_and_their_places_are_in_the_key(folder):
+    """Their prior has a prior of every block in it; columns of one name may be elsewhere."""
+
+    def table(seed, *, names=("x", "y", "one", "count", "level")):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(2, 40))
+        columns = {"x": x, "y": y + 2, "one": rng.random(40) < 0.5, "count": rng.poisson(3, 40)}
+        columns["level"] = np.arange(40) % 3
+        return pd.DataFrame({name: columns[name].astype(float) for name in names})
+
+    spec = mx.Mixed(2, gaussian=["x", "y"], bernoulli=["one"], categorical=["level"], poisson=["count"])
+    cold, other = (mixture_target(spec, table(seed)) for seed in (0, 1))
+    assert not cold.compiled.from_cache
+    x = np.random.default_rng(2).normal(size=(1, cold.compiled.size)) / 2
+    before = density(cold.compiled, x)
+    told = density(other.compiled, x)
+    assert other.compiled.from_cache
+    assert told[0] != before[0]
+    same(told, density(CompiledModel(declare(other.spec, other.data)), x), rtol=1e-12, atol=1e-12)
+    moved = mixture_target(spec, table(0, names=("x", "count", "one", "level", "y")))
+    assert key_of(moved.spec, moved.data) not in (None, key_of(cold.spec, cold.data))
 
 
 def test_equal_arrays_are_told_wherever_they_are():
