@@ -1,5 +1,6 @@
 """Labels of a user's own model, whose compiled form shows which axes are clusters."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import xarray as xr
 
 from mixtures.clusters.align import posterior_values, raw_labels, relabelled, warn_of_doubtful
 from mixtures.clusters.labelled import EXCHANGEABLE, Labelled
+from mixtures.clusters.named import as_names
 from mixtures.clusters.orders import find_orders
 from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
@@ -26,12 +28,21 @@ __all__ = ["align_by_model", "align_to_model", "with_own_labels"]
 
 
 def align_to_model(
-    tree: xr.DataTree, to: Any, method: str = "parameters", *, model: pm.Model, **given: Any
+    tree: xr.DataTree,
+    to: Any,
+    method: str = "parameters",
+    *,
+    model: pm.Model,
+    dim: str | Iterable[str] | None = None,
+    allocations: str | Iterable[str] | None = None,
+    **given: Any,
 ) -> xr.DataTree:
     """`align` with a user's model."""
     compiled = CompiledModel(model)
-    symmetry = find_symmetry(compiled, _finite_draw(compiled, tree))
-    return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, **given)
+    named = None if dim is None else Labelled.of(tree, dim).axes
+    symmetry = find_symmetry(compiled, _finite_draw(compiled, tree), named)
+    numbers = frozenset(as_names(allocations or ()))
+    return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, numbers=numbers, **given)
 
 
 def align_by_model(
@@ -41,6 +52,7 @@ def align_by_model(
     *,
     compiled: CompiledModel,
     symmetry: Symmetry,
+    numbers: frozenset[str] = frozenset(),
     **given: Any,
 ) -> xr.DataTree:
     """`align` by the known symmetry of the model, which the tree then records."""
@@ -49,6 +61,7 @@ def align_by_model(
     there = {str(name) for group in tree.children.values() for name in group.data_vars}
     names = [name for name in functions_of_free(compiled) if name in there]
     roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
+    roles = replace(roles, numbers=numbers or Labelled.of(tree).numbers)
     order = find_orders(tree, to, method, roles=roles, **given)
     warn_of_doubtful(tree, replace(roles, functions=frozenset()))
     stored, raw = raw_labels(with_roles(tree, roles))
@@ -78,7 +91,7 @@ def with_own_labels(tree: xr.DataTree, to: Any, compiled: CompiledModel, x: Arra
 
 def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
     """Tree that records which variables are permuted with the labels of its exchangeable clusters."""
-    tree = tree.copy()
+    tree = roles.recorded(tree)
     tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
     return tree
 
