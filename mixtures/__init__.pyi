@@ -8,12 +8,14 @@ from .clusters.description import describe
 from .clusters.partition import point_partition
 from .clusters.responsibilities import responsibilities
 from .diagnostics.diagnose import diagnose
+from .diagnostics.extend import extend
 from .diagnostics.loo import loo
 from .diagnostics.loo_pit import loo_pit
 from .diagnostics.predictive import predictive_checks
 from .diagnostics.residuals import bivariate_residuals
 from .diagnostics.sensitivity import prior_sensitivity
 from .diagnostics.switching import compare_labellings, switching
+from .diagnostics.views import by_column, for_summary
 from .distributions.bernoulli import BernoulliMixture
 from .distributions.categorical import CategoricalMixture
 from .distributions.declare import declare
@@ -74,6 +76,7 @@ __all__ = [
     "PoissonMixture",
     "align",
     "bivariate_residuals",
+    "by_column",
     "classification",
     "coclustering",
     "compare_labellings",
@@ -85,8 +88,10 @@ __all__ = [
     "diagnose",
     "em_step",
     "entropy",
+    "extend",
     "fit_em",
     "fit_map",
+    "for_summary",
     "load",
     "loo",
     "loo_pit",
