@@ -2,7 +2,7 @@ from . import datasets, plot, priors
 from .agreement.crosscheck import crosscheck
 from .clusters.align import unalign
 from .clusters.classification import classification
-from .clusters.coclustering import coclustering
+from .clusters.coclustering import coclustering, coclustering_of_draws
 from .clusters.completion import complete
 from .clusters.description import describe
 from .clusters.partition import point_partition
@@ -45,6 +45,7 @@ from .families.poisson import PMM
 from .families.registry import resolve
 from .posterior.labels import align
 from .posterior.map import fit_map
+from .posterior.model_rows import model_responsibilities
 from .posterior.sample import sample
 from .reporting.report import report
 from .saving.save import load, save
@@ -79,6 +80,7 @@ __all__ = [
     "by_column",
     "classification",
     "coclustering",
+    "coclustering_of_draws",
     "compare_labellings",
     "complete",
     "crosscheck",
@@ -97,6 +99,7 @@ __all__ = [
     "loo_pit",
     "lower_bound",
     "marginal_likelihood",
+    "model_responsibilities",
     "occupied_clusters",
     "plot",
     "point_partition",

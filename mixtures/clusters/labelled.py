@@ -245,7 +245,7 @@ def _renumbered(variable: xr.DataArray, order: np.ndarray) -> xr.DataArray:
     whole = np.asarray(values, dtype=np.int64)
     if leading.shape[:2] != order.shape[:2] or (whole != values).any() or whole.max(initial=0) >= k:
         raise InputError(
-            f"{variable.name} must hold numbers of clusters, 0 to {k - 1}, one for every draw of the posterior"
+            f"{variable.name} must hold numbers of clusters, 0 to {k - 1}, in every draw of the posterior"
         )
     new = np.argsort(order, axis=-1).reshape(*order.shape[:2], *(1 for _ in leading.shape[2:]), k)
     moved = np.take_along_axis(

@@ -16,7 +16,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.messages import did_you_mean
-from mixtures.trees import make_tree
+from mixtures.trees import group_of
 from mixtures.types import Array, Params
 
 __all__ = ["extend"]
@@ -118,12 +118,11 @@ class _Case:
     n_prior: int
     rng: np.random.Generator
 
-    def group(self, name: str, variables: Mapping[str, Array], index: Mapping[str, Any]) -> xr.DataTree:
+    def group(self, variables: Mapping[str, Array], index: Mapping[str, Any]) -> xr.DataTree:
         """Group of draws with their chains and draws numbered as in ``index``."""
         dims = {**self.spec.dims, "x": ("obs_id", "feature")}
         coords = {**self.spec.coords(self.data.features), "obs_id": self.data.obs_id, **index}
-        found = make_tree({name: variables}, dims, coords)[name]
-        return xr.DataTree(found.to_dataset().assign_coords(index))
+        return group_of(variables, dims, coords, ("chain", "draw"))
 
     @property
     def index(self) -> dict[str, Any]:
@@ -154,7 +153,7 @@ def _posterior_predictive(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     params = checked_draws(case.spec, case.tree)
     case.check_size("posterior_predictive", len(params["alpha"]), case.data.n_features)
     rows = case.rows_from(params, case.data.labels)
-    return case.group("posterior_predictive", {"x": case.by_draw(rows)}, case.index)
+    return case.group({"x": case.by_draw(rows)}, case.index)
 
 
 def _log_likelihood(case: _Case, tree: xr.DataTree) -> xr.DataTree:
@@ -166,7 +165,7 @@ def _log_likelihood(case: _Case, tree: xr.DataTree) -> xr.DataTree:
         if case.data.labels is not None:
             exclude(joint, case.data.labels)
         own[:] = logsumexp(joint, axis=0)
-    return case.group("log_likelihood", {"x": case.by_draw(values)}, case.index)
+    return case.group({"x": case.by_draw(values)}, case.index)
 
 
 def _log_prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
@@ -177,7 +176,6 @@ def _log_prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     }
     sizes = (len(params["alpha"]),)
     return case.group(
-        "log_prior",
         {name: case.by_draw(np.broadcast_to(np.asarray(x), sizes)) for name, x in parts.items()},
         case.index,
     )
@@ -197,24 +195,24 @@ def _prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     drawn = pm.draw(model.free_RVs, case.n_prior, mode=python, random_seed=seed)
     variables = {rv.name: np.asarray(x)[None] for rv, x in zip(model.free_RVs, drawn, strict=True)}
     own = {name: variables[name] for name in case.spec.dims}
-    return case.group("prior", own, {"chain": [0], "draw": np.arange(case.n_prior)})
+    return case.group(own, {"chain": [0], "draw": np.arange(case.n_prior)})
 
 
 def _prior_predictive(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     """Of the draws in the group prior, which is made first if the tree has none."""
-    prior = tree["prior"] if "prior" in tree.children else _prior(case, tree)
-    posterior = xr.DataTree.from_dict({"posterior": prior.to_dataset()})
+    prior = (tree["prior"] if "prior" in tree.children else _prior(case, tree)).to_dataset()
+    posterior = xr.DataTree.from_dict({"posterior": prior})
     params = checked_draws(case.spec, posterior)
     case.check_size("prior_predictive", len(params["alpha"]), case.data.n_features)
     rows = case.rows_from(params, None)
+    x = rows.reshape(prior.sizes["chain"], prior.sizes["draw"], *rows.shape[1:])
     index = {dim: prior[dim].values for dim in ("chain", "draw")}
-    return case.group("prior_predictive", {"x": rows.reshape(*map(len, index.values()), *rows.shape[1:])}, index)
+    return case.group({"x": x}, index)
 
 
 def _observed_data(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     coords = {"obs_id": case.data.obs_id, "feature": case.data.features}
-    group = {"observed_data": {"x": case.data.values}}
-    return make_tree(group, {"x": ("obs_id", "feature")}, coords)["observed_data"]
+    return group_of({"x": case.data.values}, {"x": ("obs_id", "feature")}, coords, ())
 
 
 GROUPS = {

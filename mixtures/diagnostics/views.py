@@ -25,9 +25,9 @@ def for_summary(tree: xr.DataTree, *, sd: bool = True) -> xr.DataTree:
     """Restate the parameters so that tables and forests show every number once.
 
     A covariance matrix holds every covariance twice. Here it becomes standard deviations ``sd`` and
-    correlations ``corr``, with one entry for every two features; variances ``sigma2`` become ``sd``. Items of an
-    LCA that have fewer levels than others lose the zeros that fill their rows. Other
-    parameters stay as they are.
+    correlations ``corr``, one for every two features; variances ``sigma2`` become ``sd``. Items of an
+    LCA that have fewer levels than others lose the zeros that fill their rows. Other parameters stay
+    as they are.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def by_column(tree: xr.DataTree, columns: str | Sequence[str] | None = None) -> 
     _check(tree)
     if "observed_data" not in tree.children or "x" not in tree["observed_data"]:
         raise InputError("the tree has no rows x in observed_data: mx.extend(spec, X, tree) adds them")
-    observed = tree["observed_data"]["x"]
+    observed = tree["observed_data"].to_dataset()["x"]
     if "feature" not in observed.dims:
         raise InputError("the rows of this tree have no dim feature")
     known = [str(name) for name in observed["feature"].values]
@@ -120,17 +120,23 @@ def by_column(tree: xr.DataTree, columns: str | Sequence[str] | None = None) -> 
         if name in ("chain", "draw", "obs_id", "sample"):
             raise InputError(f"column {name} has the name of a dim; rename it before fitting")
     places = [known.index(name) for name in chosen]
-    whole_rows = ~np.isnan(observed.isel(feature=places)).any("feature").values
+    whole_rows = observed.isel(feature=places).notnull().all("feature").values
     new = tree.copy()
     for group in OF_ROWS:
         if group in tree.children:
-            rows = tree[group]["x"].isel(obs_id=whole_rows)
-            new[group] = _split(tree[group], {
-                name: _as_counted(rows.isel(feature=place, drop=True)) for name, place in zip(chosen, places, strict=True)
-            })
+            dataset = tree[group].to_dataset()
+            rows = dataset["x"].isel(obs_id=whole_rows)
+            new[group] = _split(
+                tree[group],
+                {
+                    name: _as_counted(rows.isel(feature=place, drop=True))
+                    for name, place in zip(chosen, places, strict=True)
+                },
+            )
     if "log_likelihood" in tree.children:
-        density = tree["log_likelihood"]["x"].isel(obs_id=whole_rows)
-        new["log_likelihood"] = _split(tree["log_likelihood"], dict.fromkeys(chosen, density))
+        dataset = tree["log_likelihood"].to_dataset()
+        same = dict.fromkeys(chosen, dataset["x"].isel(obs_id=whole_rows))
+        new["log_likelihood"] = xr.DataTree(xr.Dataset(same, attrs=dataset.attrs))
     return new
 
 
@@ -138,10 +144,6 @@ def _check(tree: xr.DataTree) -> None:
     check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
     if "posterior" not in tree.children:
         raise InputError("the tree has no group posterior")
-
-
-def _split(group: xr.DataTree, variables: dict[str, xr.DataArray]) -> xr.DataTree:
-    return xr.DataTree(xr.Dataset(variables, attrs=group.to_dataset().attrs))
 
 
 def _as_counted(column: xr.DataArray) -> xr.DataArray:
@@ -155,7 +157,7 @@ def _restated(name: str, variable: xr.DataArray, dataset: xr.Dataset, sd: bool) 
     if len(dims) > 1 and dims[-1] == f"{dims[-2]}_bis":
         return _of_matrix(name, variable, dims[-2], sd)
     if name == "sigma2" and sd:
-        return {"sd": np.sqrt(variable)}
+        return {"sd": variable.copy(data=np.sqrt(variable.values))}
     if dims[-1] == "category" and item_dim(dataset) == dims[-2]:
         return {name: _of_levels(variable, dataset, dims[-2])}
     return {name: variable}

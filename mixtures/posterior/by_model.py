@@ -17,6 +17,7 @@ from mixtures.errors import InputError
 from mixtures.posterior.symmetry import (
     Symmetry,
     alike,
+    draws_of_free,
     find_symmetry,
     functions_of_free,
     labelled_by,
@@ -60,7 +61,7 @@ def align_by_model(
         raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
     there = {str(name) for group in tree.children.values() for name in group.data_vars}
     names = [name for name in functions_of_free(compiled) if name in there]
-    roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
+    roles = labelled_by(compiled, symmetry, draws_of_free(compiled, tree), names)
     roles = replace(roles, numbers=numbers or Labelled.of(tree).numbers)
     order = find_orders(tree, to, method, roles=roles, **given)
     warn_of_doubtful(tree, replace(roles, functions=frozenset()))
@@ -69,7 +70,7 @@ def align_by_model(
     again: dict[str, Array] = {}
     if names:
         moved = replace(roles, functions=frozenset()).permuted(raw, order, {})
-        again = recompute(compiled, _of_free(compiled, moved), names)
+        again = recompute(compiled, draws_of_free(compiled, moved), names)
         wrong = frozenset(
             name
             for name in again.keys() & set(moved["posterior"].data_vars)
@@ -96,25 +97,9 @@ def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
     return tree
 
 
-def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
-    """Draws (chain, draw, ...) of a model's free variables."""
-    posterior = tree["posterior"].to_dataset()
-    missing = [name for name in compiled.rv_shapes if name not in posterior]
-    if missing:
-        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
-    draws = {name: posterior_values(tree, name) for name in compiled.rv_shapes}
-    for name, shape in compiled.rv_shapes.items():
-        if draws[name].shape[2:] != shape:
-            raise InputError(
-                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
-                "give the model that was sampled"
-            )
-    return draws
-
-
 def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
     """Coordinates of the last finite draw."""
-    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
+    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in draws_of_free(compiled, tree).items()}
     n = len(next(iter(draws.values())))
     finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
     if not finite.any():

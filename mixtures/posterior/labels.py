@@ -45,9 +45,9 @@ def align(
     tree : xarray.DataTree
         A posterior with dims (chain, draw, ...) and at least one for the clusters.
     to : dict of ndarray, str or callable, optional
-        What the labels are aligned to: parameters of the pivot, such as
-        ``em.params``; by default the draw of highest log density (``lp`` or ``logp`` in
-        ``sample_stats``; Marin, Mengersen and Robert 2005). With ``method="order"`` it is a key: the name of a quantity
+        What the labels are aligned to: parameters of the pivot, such as ``em.params``; by
+        default the draw of highest log density (``lp`` or ``logp`` in ``sample_stats``; Marin,
+        Mengersen and Robert 2005). With ``method="order"`` it is a key: the name of a quantity
         with one number per cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
         ``"mu[0]"`` if features have no names), or a function of the posterior
         Dataset that returns such a DataArray.
@@ -96,8 +96,9 @@ def align(
 
     References
     ----------
-    Marin, Mengersen and Robert (2005), *Handbook of Statistics* 25; Stephens (2000), *JRSS B* 62; Papastamoulis and Iliopoulos (2010), *J. Comput.
-    Graph. Stat.* 19; Papastamoulis (2016), *J. Stat. Software* 69.
+    Marin, Mengersen and Robert (2005), *Handbook of Statistics* 25; Stephens (2000), *JRSS B* 62;
+    Papastamoulis and Iliopoulos (2010), *J. Comput. Graph. Stat.* 19; Papastamoulis (2016),
+    *J. Stat. Software* 69.
 
     Examples
     --------

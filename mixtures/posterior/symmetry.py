@@ -14,15 +14,27 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from pytensor.graph.replace import clone_replace
 
+from mixtures.clusters.align import posterior_values
 from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE, Labelled
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import compile_graph
+from mixtures.errors import InputError
 from mixtures.posterior.mixture_nodes import cluster_axes, mixtures_of
 from mixtures.types import Array
 
-__all__ = ["Symmetry", "alike", "find_symmetry", "functions_of_free", "labelled_by", "recompute"]
+__all__ = [
+    "Symmetry",
+    "alike",
+    "draws_of_free",
+    "find_symmetry",
+    "functions_of_free",
+    "graph_of_free",
+    "labelled_by",
+    "recompute",
+]
 
 JITTERS = (0.1, 0.01, 0.001)
 """Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
@@ -71,9 +83,7 @@ class _Targets:
     owners: tuple[int, ...]
 
 
-def find_symmetry(
-    compiled: CompiledModel, x: Array, named: Mapping[str, int] | None = None
-) -> Symmetry:
+def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | None = None) -> Symmetry:
     """Find the clusters' axes of a model's free variables.
 
     Parameters
@@ -98,7 +108,9 @@ def find_symmetry(
         return _by_name(compiled, points, named)
     targets = _targets(compiled, mixtures, points[0])
     values = targets.evaluate(points[0])
-    lengths = {value.shape[axis] for value, axis in zip(values, targets.axes, strict=True) if axis is not None}
+    lengths = {
+        value.shape[axis] for value, axis in zip(values, targets.axes, strict=True) if axis is not None
+    }
     names = ", ".join(str(v.name) for v in mixtures)
     several = f"{names} each have clusters of their own, and a draw has one permutation"
     if len(lengths) > 1:
@@ -149,10 +161,26 @@ def labelled_by(
 def recompute(compiled: CompiledModel, draws: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Compute the named functions of the free variables at draws (chain, draw, ...)."""
     graphs = functions_of_free(compiled)
-    function, arrays = _of_free(compiled, [graphs[name] for name in names])
+    function, arrays = graph_of_free(compiled, [graphs[name] for name in names])
     over_draws = jax.jit(jax.vmap(jax.vmap(function, in_axes=(0, None)), in_axes=(0, None)))
     values = over_draws([jnp.asarray(draws[name]) for name in compiled.rv_shapes], arrays)
     return {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
+
+
+def draws_of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
+    """Draws (chain, draw, ...) of a model's free variables."""
+    posterior = tree["posterior"].to_dataset()
+    missing = [name for name in compiled.rv_shapes if name not in posterior]
+    if missing:
+        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
+    draws = {name: posterior_values(tree, name) for name in compiled.rv_shapes}
+    for name, shape in compiled.rv_shapes.items():
+        if draws[name].shape[2:] != shape:
+            raise InputError(
+                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
+                "give the model that was sampled"
+            )
+    return draws
 
 
 def functions_of_free(compiled: CompiledModel) -> dict[str, Any]:
@@ -166,7 +194,7 @@ def functions_of_free(compiled: CompiledModel) -> dict[str, Any]:
     }
 
 
-def _of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list[Any]]:
+def graph_of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Outputs of a model as a JAX function of its free variables."""
     model = compiled.model
     inputs = {rv: rv.type() for rv in model.free_RVs}
@@ -182,7 +210,7 @@ def _targets(compiled: CompiledModel, mixtures: Sequence[Any], point: Mapping[st
             parameters.append(x)
             axes.append(axis)
             owners.append(i)
-    function, arrays = _of_free(compiled, parameters)
+    function, arrays = graph_of_free(compiled, parameters)
     jitted = jax.jit(function)
 
     def evaluate(point: Mapping[str, Array]) -> list[Array]:
@@ -301,8 +329,8 @@ def _by_name(
         return Symmetry(
             UNALIGNABLE,
             {},
-            "the model has no mixture of this package or of PyMC, and no free variable a dim named 'cluster'; "
-            "name the dims of clusters, dim=...",
+            "the model has no mixture of this package or of PyMC, and no free variable a dim named "
+            "'cluster'; name the dims of clusters, dim=...",
         )
     first = next(iter(axes))
     return _judged(compiled, points, [axes], compiled.rv_shapes[first][axes[first]])
