@@ -126,13 +126,11 @@ def by_column(tree: xr.DataTree, columns: str | Sequence[str] | None = None) -> 
         if group in tree.children:
             dataset = tree[group].to_dataset()
             rows = dataset["x"].isel(obs_id=whole_rows)
-            new[group] = _split(
-                tree[group],
-                {
-                    name: _as_counted(rows.isel(feature=place, drop=True))
-                    for name, place in zip(chosen, places, strict=True)
-                },
-            )
+            own = {
+                name: _as_counted(rows.isel(feature=place, drop=True))
+                for name, place in zip(chosen, places, strict=True)
+            }
+            new[group] = xr.DataTree(xr.Dataset(own, attrs=dataset.attrs))
     if "log_likelihood" in tree.children:
         dataset = tree["log_likelihood"].to_dataset()
         same = dict.fromkeys(chosen, dataset["x"].isel(obs_id=whole_rows))
