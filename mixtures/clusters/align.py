@@ -72,7 +72,7 @@ def warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
     spec = recognise_mixture(variables, 1)
     doubtful = sorted(variables.keys() - roles.known - roles.numbers - set(spec.dims if spec else ()))
     if roles.named:  # who names the dims of clusters knows the variables that have them
-        doubtful = [name for name in doubtful if name not in roles.axes and variables[name]]
+        doubtful = [name for name in doubtful if name not in roles.axes]
     if doubtful:
         remedy = (
             "declare them in the model" if roles.known else "pass model=, the pymc.Model that was sampled"

@@ -8,6 +8,8 @@ import mixtures as mx
 from mixtures import DataWarning, InputError
 from mixtures.diagnostics.mixing import invariants
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*pass model=:mixtures.DataWarning")
+
 CHAINS, DRAWS, K = 2, 40, 3
 RNG = np.random.default_rng(0)
 TRUE = {
@@ -63,7 +65,6 @@ def densest(tree, name="rate"):
     [(NAMED, "kind"), (NUMBERED, DIMS_OF_NUMBERED), (NAMED, None)],
     ids=["one name", "a name for each variable", "found by the weights"],
 )
-@pytest.mark.filterwarnings("ignore:.*pass model=:mixtures.DataWarning")
 def test_clusters_of_any_name_are_aligned_judged_and_restored(dims, dim):
     tree = sample(dims)
     aligned = mx.align(tree, dim=dim)
@@ -107,7 +108,7 @@ def test_numbers_of_clusters_follow_the_labels():
 
 def test_variables_that_are_left_alone_are_named():
     left = (["chain", "draw", "other"], RNG.normal(size=(CHAINS, DRAWS, K)))
-    with pytest.warns(DataWarning, match="^left: permuted where"):
+    with pytest.warns(DataWarning, match="^left, shape: permuted where"):
         mx.align(sample(NAMED, left=left), dim="kind")
 
 

@@ -113,6 +113,7 @@ def test_arviz_summarises_every_number_once(case):
         assert [x for x in table.index if x.startswith("p[0")] == [f"p[0, {x}]" for x in levels]
 
 
+@pytest.mark.parametrize("case", ["GMM", "LCA", "Mixed"], indirect=True)
 def test_arviz_checks_every_column(case):
     _, X, _, extended = case
     columns = mx.by_column(extended)
