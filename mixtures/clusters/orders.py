@@ -182,14 +182,14 @@ def find_orders(
 
 
 def _densest(sample: Sample) -> dict[str, Array]:
-    """Draw of the highest log density, as a pivot; in a tree without densities an error."""
+    """Draw of the highest log density, as a pivot; a tree without densities is refused."""
     density = log_density_of(sample.tree)
     if density is None:
         raise InputError(
             "the tree records no log density, so that no draw can serve as pivot: give parameters to align to"
         )
-    finite = density.where(np.isfinite(density), -np.inf)
-    chain, draw = np.unravel_index(int(finite.transpose("chain", "draw").values.argmax()), finite.shape)
+    finite = density.where(np.isfinite(density), -np.inf).transpose("chain", "draw").values
+    chain, draw = np.unravel_index(int(finite.argmax()), finite.shape)
     one = sample.posterior.isel(chain=int(chain), draw=int(draw))
     return {str(name): v.values for name, v in one.data_vars.items()}
 
