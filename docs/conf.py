@@ -71,7 +71,7 @@ numpydoc_xref_aliases = {name: name for name in DEFAULT_LINKS} | {
 
 # Pages to read have their headings at the side; pages that are one of many have the others.
 PAGES = (
-    *("index", "quickstart", "idea", "tutorial", "trust", "report", "large", "api", "benchmarks"),
+    *("index", "quickstart", "idea", "tutorial", "trust", "arviz", "report", "large", "api", "benchmarks"),
     *("bad_input", "calibration", "reproducibility", "testing", "add_a_family"),
     *("guides", "which_model", "compared", "questions", "known", "glossary"),
 )

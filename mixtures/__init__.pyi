@@ -2,18 +2,20 @@ from . import datasets, plot, priors
 from .agreement.crosscheck import crosscheck
 from .clusters.align import unalign
 from .clusters.classification import classification
-from .clusters.coclustering import coclustering
+from .clusters.coclustering import coclustering, coclustering_of_draws
 from .clusters.completion import complete
 from .clusters.description import describe
 from .clusters.partition import point_partition
 from .clusters.responsibilities import responsibilities
 from .diagnostics.diagnose import diagnose
+from .diagnostics.extend import extend
 from .diagnostics.loo import loo
 from .diagnostics.loo_pit import loo_pit
 from .diagnostics.predictive import predictive_checks
 from .diagnostics.residuals import bivariate_residuals
 from .diagnostics.sensitivity import prior_sensitivity
 from .diagnostics.switching import compare_labellings, switching
+from .diagnostics.views import by_column, for_summary
 from .distributions.bernoulli import BernoulliMixture
 from .distributions.categorical import CategoricalMixture
 from .distributions.declare import declare
@@ -43,6 +45,7 @@ from .families.poisson_model import PMM
 from .families.registry import resolve
 from .posterior.labels import align
 from .posterior.map import fit_map
+from .posterior.model_rows import model_responsibilities
 from .posterior.sample import sample
 from .reporting.report import report
 from .saving.save import load, save
@@ -74,8 +77,10 @@ __all__ = [
     "PoissonMixture",
     "align",
     "bivariate_residuals",
+    "by_column",
     "classification",
     "coclustering",
+    "coclustering_of_draws",
     "compare_labellings",
     "complete",
     "crosscheck",
@@ -85,13 +90,16 @@ __all__ = [
     "diagnose",
     "em_step",
     "entropy",
+    "extend",
     "fit_em",
     "fit_map",
+    "for_summary",
     "load",
     "loo",
     "loo_pit",
     "lower_bound",
     "marginal_likelihood",
+    "model_responsibilities",
     "occupied_clusters",
     "plot",
     "point_partition",

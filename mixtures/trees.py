@@ -18,6 +18,7 @@ __all__ = [
     "group_of",
     "item_dim",
     "labels_in",
+    "log_density_of",
     "make_tree",
     "permutation",
     "point_tree",
@@ -209,3 +210,12 @@ def permutation(tree: xr.DataTree) -> np.ndarray | None:
 def sampler_stats(tree: xr.DataTree) -> xr.Dataset:
     """What the sampler recorded; empty if it recorded nothing."""
     return tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
+
+
+def log_density_of(tree: xr.DataTree) -> xr.DataArray | None:
+    """Log posterior density of every draw (chain, draw), as the sampler recorded it; None if it did not.
+
+    PyMC and BlackJAX call it ``lp`` and nutpie ``logp``.
+    """
+    stats = sampler_stats(tree)
+    return next((stats[name] for name in ("lp", "logp") if name in stats), None)

@@ -6,7 +6,7 @@ set of labels, by any of the rules in `mixtures.clusters.rules` or by a key;
 `unalign` restores the labels they were drawn with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +26,21 @@ if TYPE_CHECKING:
     pass
 
 
-def align_tree(tree: xr.DataTree, to: Any, method: str = "parameters", **given: Any) -> xr.DataTree:
-    """`align` by what the tree records about its variables."""
+def align_tree(
+    tree: xr.DataTree,
+    to: Any,
+    method: str = "parameters",
+    *,
+    dim: str | Iterable[str] | None = None,
+    allocations: str | Iterable[str] | None = None,
+    **given: Any,
+) -> xr.DataTree:
+    """`align` by what the tree records about its variables, or by the dims named."""
     state, why = label_state(tree)
     if state not in (ALIGNED, RAW):
         raise InputError(f"the labels of this tree cannot be aligned: {why}")
-    roles = Labelled.of(tree)
+    roles = Labelled.of(tree, dim, allocations)
+    tree = roles.recorded(tree)
     order = find_orders(tree, to, method, roles=roles, **given)
     warn_of_doubtful(tree, roles)
     stored, raw = raw_labels(tree)
@@ -61,7 +70,9 @@ def warn_of_doubtful(tree: xr.DataTree, roles: Labelled) -> None:
             DataWarning,
         )
     spec = recognise_mixture(variables, 1)
-    doubtful = sorted(variables.keys() - roles.known - set(spec.dims if spec else ()))
+    doubtful = sorted(variables.keys() - roles.known - roles.numbers - set(spec.dims if spec else ()))
+    if roles.named:  # who names the dims of clusters knows the variables that have them
+        doubtful = [name for name in doubtful if name not in roles.axes]
     if doubtful:
         remedy = (
             "declare them in the model" if roles.known else "pass model=, the pymc.Model that was sampled"

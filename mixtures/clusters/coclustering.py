@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mixtures.arguments import check_kind
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.progress import track
 
-__all__ = ["coclustering"]
+__all__ = ["coclustering", "coclustering_of_draws"]
 
 MOST_ROWS = 5_000
 """Largest number of rows; all pairs are held in memory, 200 MB."""
@@ -77,11 +78,7 @@ def coclustering(
     """
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     n, k = data.n_rows, spec.n_components
-    if n > MOST_ROWS:
-        raise InputError(
-            f"{n} rows make {n * n:,} pairs; pass at most {MOST_ROWS} rows, such as a random subset, or use "
-            "responsibilities, which takes any number"
-        )
+    _check_rows(n)
     draws = checked_draws(spec, tree)
     n_draws = len(draws["alpha"])
     size = max(1, BLOCK // (n * k))
@@ -91,8 +88,89 @@ def coclustering(
         r = Draws.of(spec, data, block).responsibilities(data.values, data)
         flat = r.swapaxes(0, 1).reshape(n, -1)
         total += flat @ flat.T
-    total /= n_draws
-    np.fill_diagonal(total, 1)
-    np.clip(total, 0, 1, out=total)
-    coords = {"obs_id": data.obs_id, "obs_id_bis": data.obs_id}
-    return xr.DataArray(total, coords, ("obs_id", "obs_id_bis"), name="coclustering")
+    return _pairs(total / n_draws, data.obs_id)
+
+
+def coclustering_of_draws(draws: xr.DataArray, *, dim: str = "cluster") -> xr.DataArray:
+    """Posterior probability that rows share a cluster, from draws of anyone's mixture.
+
+    The draws are either numbers of clusters, such as an allocation ``z`` that was sampled or
+    recovered, or responsibilities, whose clusters are summed out as in `coclustering`. Labels may
+    switch from draw to draw.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Whole numbers with dims chain, draw and one of rows; or probabilities with one more dim, of
+        clusters, such as those of `model_responsibilities`. At most 5,000 rows.
+    dim : str, default "cluster"
+        The dim of clusters, for probabilities.
+
+    Returns
+    -------
+    xarray.DataArray
+        Symmetric matrix with dims (obs_id, obs_id_bis) and ones on its diagonal, for
+        `point_partition`.
+
+    Raises
+    ------
+    InputError
+        If dims or values are others, or the rows are too many.
+
+    References
+    ----------
+    Fritsch and Ickstadt (2009), *Bayesian Analysis* 4, 367-392.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> import mixtures as mx
+    >>> z = xr.DataArray([[[0, 0, 1], [1, 1, 0]]], dims=["chain", "draw", "row"])  # labels switch
+    >>> mx.coclustering_of_draws(z).values.tolist()
+    [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    check_kind(xr.DataArray, "an xarray.DataArray of draws", draws=draws)
+    rows = [d for d in draws.dims if d not in ("chain", "draw", dim)]
+    if len(rows) != 1 or not {"chain", "draw"} <= set(draws.dims):
+        found = ", ".join(map(str, draws.dims))
+        raise InputError(f"draws have dims {found}; they need chain, draw and one of rows")
+    (row,) = rows
+    n = draws.sizes[row]
+    _check_rows(n)
+    r = _memberships(draws.transpose("chain", "draw", row, ...), n, dim)
+    total = np.zeros((n, n))
+    size = max(1, BLOCK // (n * r.shape[-1]))
+    for first in range(0, len(r), size):
+        flat = r[first : first + size].astype(np.float64).swapaxes(0, 1).reshape(n, -1)
+        total += flat @ flat.T
+    obs_id = draws[row].values if row in draws.coords else np.arange(n)
+    return _pairs(total / len(r), obs_id)
+
+
+def _memberships(draws: xr.DataArray, n: int, dim: str) -> np.ndarray:
+    """Share of every cluster in every row (S, n, K); 0 and 1 where draws are numbers of clusters."""
+    if dim in draws.dims:
+        r = draws.values.reshape(-1, n, draws.sizes[dim])
+        if not np.allclose(r.sum(axis=-1), 1, atol=1e-6):
+            raise InputError(f"responsibilities must sum to one along {dim}")
+        return r
+    z = draws.values.reshape(-1, n)
+    if not np.array_equal(z, np.round(z)):
+        raise InputError(f"numbers of clusters must be whole; for responsibilities dim={dim!r} is missing")
+    return np.asarray(z[..., None] == np.unique(z))
+
+
+def _check_rows(n: int) -> None:
+    if n > MOST_ROWS:
+        raise InputError(
+            f"{n} rows make {n * n:,} pairs; pass at most {MOST_ROWS} rows, such as a random subset, or use "
+            "responsibilities, which takes any number"
+        )
+
+
+def _pairs(together: np.ndarray, obs_id: np.ndarray) -> xr.DataArray:
+    """Probabilities of pairs, without what rounding left."""
+    np.fill_diagonal(together, 1)
+    np.clip(together, 0, 1, out=together)
+    coords = {"obs_id": obs_id, "obs_id_bis": obs_id}
+    return xr.DataArray(together, coords, ("obs_id", "obs_id_bis"), name="coclustering")

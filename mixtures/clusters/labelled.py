@@ -4,17 +4,18 @@ A tree made with its model records this: ``attrs["cluster_axes"]`` states for ev
 variable the axis that is permuted with the labels, that there is none, or that it
 is another function of the parameters, to be computed again. ``attrs["labels"]``
 says whether the model's labels can be aligned. In other trees the axes are those
-with the dim ``cluster``.
+with the dim ``cluster``, or the dims that the user names, which the tree then records.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import xarray as xr
 
+from mixtures.clusters.named import as_names, axes_along, cluster_dims, inner
 from mixtures.errors import InputError
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Labelled",
     "anchor",
     "anchored_of",
+    "inner",
     "label_state",
 ]
 
@@ -47,6 +49,14 @@ FUNCTION = "function"
 
 KEPT = "raw_"
 """Prefix of a group with the values of functions of the parameters under raw labels."""
+
+
+NAMED = "cluster_dims"
+"""Attribute of a tree: the dims that index clusters, as the user named them."""
+
+
+NUMBERS = "cluster_numbers"
+"""Attribute of a tree: variables whose values are numbers of clusters."""
 
 
 OF_THEIR_OWN = ("prior", "warmup", KEPT)
@@ -86,24 +96,51 @@ class Labelled:
     free, derived : frozenset of str
         Free variables of the model, and variables computed from them; both empty
         if the model is unknown.
+    numbers : frozenset of str
+        Variables whose values are numbers of clusters, such as draws of the cluster of every row.
+    named : tuple of str
+        Dims that the user said index clusters; empty if nobody did.
     """
 
     axes: Mapping[str, int]
     functions: frozenset[str] = frozenset()
     free: frozenset[str] = frozenset()
     derived: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()
+    named: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tree: xr.DataTree) -> Self:
-        """Read them from the tree's attributes, or from the dim ``cluster``."""
+    def of(
+        cls,
+        tree: xr.DataTree,
+        dim: str | Iterable[str] | None = None,
+        numbers: str | Iterable[str] | None = None,
+    ) -> Self:
+        """Read them from the tree's attributes, from the dims named, or from the dim ``cluster``."""
+        values = as_names(json.loads(tree.attrs.get(NUMBERS, "[]")) if numbers is None else numbers)
+        found = cls._of(tree, as_names(json.loads(tree.attrs.get(NAMED, "[]")) if dim is None else dim))
+        return replace(found, numbers=frozenset(values)) if values else found
+
+    @classmethod
+    def _of(cls, tree: xr.DataTree, named: tuple[str, ...]) -> Self:
+        if named:
+            return cls(axes_along(tree["posterior"].to_dataset(), named), named=named)
         if "cluster_axes" in tree.attrs:
             told = json.loads(tree.attrs["cluster_axes"])
             every = {**told["free"], **told["derived"]}
             axes = {name: axis for name, axis in every.items() if isinstance(axis, int)}
             functions = frozenset(name for name, axis in every.items() if axis == FUNCTION)
             return cls(axes, functions, frozenset(told["free"]), frozenset(told["derived"]))
-        found = {str(name): inner(v) for name, v in tree["posterior"].data_vars.items()}
-        return cls({name: dims.index("cluster") for name, dims in found.items() if "cluster" in dims})
+        posterior = tree["posterior"].to_dataset()
+        return cls(axes_along(posterior, cluster_dims(posterior)))
+
+    def recorded(self, tree: xr.DataTree) -> xr.DataTree:
+        """Tree that records what the user said of its clusters."""
+        said = {NAMED: list(self.named), NUMBERS: sorted(self.numbers)}
+        new = tree.copy()
+        new.attrs.pop(NAMED, None)
+        new.attrs.update({key: json.dumps(names) for key, names in said.items() if names})
+        return new
 
     def attribute(self) -> str:
         """Attribute of a tree that `of` reads."""
@@ -164,6 +201,8 @@ class Labelled:
                     dataset[name] = values.transpose(*variable.dims)
                 elif name in kept:
                     dataset = dataset.drop_vars(str(name))
+                elif name in self.numbers and {"chain", "draw"} <= set(variable.dims):
+                    dataset[name] = _renumbered(variable, order)
                 elif dim is not None:
                     if (variable.sizes["chain"], variable.sizes["draw"]) != sizes:
                         raise InputError(
@@ -199,9 +238,21 @@ class Labelled:
         return next((dim for dim in own if dim in dims), None)
 
 
-def inner(variable: xr.DataArray) -> tuple[Any, ...]:
-    """Dims of one draw."""
-    return tuple(dim for dim in variable.dims if dim not in ("chain", "draw"))
+def _renumbered(variable: xr.DataArray, order: np.ndarray) -> xr.DataArray:
+    """Numbers of clusters under new labels; those that are negative stand for none."""
+    leading = variable.transpose("chain", "draw", ...)
+    values, k = leading.values, order.shape[-1]
+    whole = np.asarray(values, dtype=np.int64)
+    if leading.shape[:2] != order.shape[:2] or (whole != values).any() or whole.max(initial=0) >= k:
+        raise InputError(
+            f"{variable.name} must hold numbers of clusters, 0 to {k - 1}, in every draw of the posterior"
+        )
+    new = np.argsort(order, axis=-1).reshape(*order.shape[:2], *(1 for _ in leading.shape[2:]), k)
+    moved = np.take_along_axis(
+        np.broadcast_to(new, (*leading.shape, k)), np.maximum(whole, 0)[..., None], axis=-1
+    )[..., 0]
+    moved = np.where(whole < 0, whole, moved).astype(values.dtype)
+    return leading.copy(data=moved).transpose(*variable.dims)
 
 
 def _taken(variable: xr.DataArray, dim: Any, order: np.ndarray) -> xr.DataArray:

@@ -1,6 +1,6 @@
 """How the methods of `align` find the order of the clusters in a tree's draws."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.clusters.labelled import Labelled, anchored_of, inner
+from mixtures.clusters.named import suggested
 from mixtures.clusters.rules import Classified, by_allocations, by_parameters, by_probabilities
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
@@ -17,7 +18,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import recognise, recognise_mixture
 from mixtures.messages import did_you_mean
-from mixtures.trees import entries, feature_labels, item_dim, labels_in
+from mixtures.trees import entries, feature_labels, item_dim, labels_in, log_density_of
 from mixtures.types import Array, Params
 
 __all__ = ["METHODS", "find_orders"]
@@ -161,18 +162,36 @@ def find_orders(
     X: Any = None,
     weights: Any = None,
     roles: Labelled | None = None,
+    dim: str | Iterable[str] | None = None,
 ) -> np.ndarray:
     """Order (chain, draw, cluster) that relabels every draw, by a method of `align`."""
     if method not in METHODS:
         known = ", ".join(map(repr, METHODS))
         raise InputError(f"method {method!r} is not known{did_you_mean(method, METHODS)}; use {known}")
-    sample = Sample(tree, spec, X, weights, roles or Labelled.of(tree))
+    sample = Sample(tree, spec, X, weights, roles or Labelled.of(tree, dim))
     if not sample.labelled:
+        likely = suggested(sample.posterior)
         raise InputError(
             "no posterior variable has a dim named 'cluster', and the tree does not say which axis is the "
-            "clusters'; pass model=, the pymc.Model that was sampled"
+            "clusters'; pass model=, the pymc.Model that was sampled, or name the dims"
+            + (f", such as dim={list(likely)}" if likely else ", dim=...")
         )
+    if to is None and METHODS[method] is not _by_key:
+        to = _densest(sample)
     return METHODS[method](sample, to).reshape(sample.sizes)
+
+
+def _densest(sample: Sample) -> dict[str, Array]:
+    """Draw of the highest log density, as a pivot; a tree without densities is refused."""
+    density = log_density_of(sample.tree)
+    if density is None:
+        raise InputError(
+            "the tree records no log density, so that no draw can serve as pivot: give parameters to align to"
+        )
+    finite = density.where(np.isfinite(density), -np.inf).transpose("chain", "draw").values
+    chain, draw = np.unravel_index(int(finite.argmax()), finite.shape)
+    one = sample.posterior.isel(chain=int(chain), draw=int(draw))
+    return {str(name): v.values for name, v in one.data_vars.items()}
 
 
 def _draws_and_pivot(sample: Sample, names: list[str], to: Any) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -84,7 +84,8 @@ def point_partition(similarity: Any, *, loss: str = "vi", candidates: Any = None
     starts = [_improved(pi, start, chosen) for start in _starts(pi, chosen, candidates)]
     values = [chosen.expected(pi, partition) for partition in starts]
     labels = _by_size(starts[int(np.argmin(values))])
-    obs_id = similarity["obs_id"].values if isinstance(similarity, xr.DataArray) else np.arange(len(pi))
+    labelled = isinstance(similarity, xr.DataArray) and similarity.dims[0] in similarity.coords
+    obs_id = similarity[similarity.dims[0]].values if labelled else np.arange(len(pi))
     return xr.DataArray(
         labels,
         {"obs_id": obs_id},

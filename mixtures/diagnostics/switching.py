@@ -81,13 +81,14 @@ def count_switches(stored: np.ndarray) -> Switches:
 
 def compare_labellings(
     tree: xr.DataTree,
-    to: Mapping[str, Any],
+    to: Mapping[str, Any] | None = None,
     *,
     methods: Sequence[str] = ("parameters", "ecr", "stephens"),
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
     draws: int | None = None,
+    dim: str | Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Share of draws that each pair of relabelling methods labels alike, up to one global permutation.
 
@@ -99,14 +100,16 @@ def compare_labellings(
     ----------
     tree : xarray.DataTree
         A posterior with dims (chain, draw, ...) and ``cluster``.
-    to : dict of ndarray
-        Parameters of the pivot, such as ``em.params``.
+    to : dict of ndarray, optional
+        Parameters of the pivot, such as ``em.params``; by default the draw of highest log density.
     methods : sequence of str, default ("parameters", "ecr", "stephens")
         Methods of `align` that take a pivot.
     spec, X, weights
         Model, data and frequency weights, as in `align`.
     draws : int, optional
         Compare at most about this many draws, evenly spaced; by default all.
+    dim : str or sequence of str, optional
+        The dims that index clusters, as in `align`.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def compare_labellings(
     1.0
     """
     tree = tree if draws is None else thinned(tree, draws)
-    orders = [find_orders(tree, to, method, spec=spec, X=X, weights=weights) for method in methods]
+    orders = [find_orders(tree, to, method, spec=spec, X=X, weights=weights, dim=dim) for method in methods]
     flat = [order.reshape(-1, order.shape[-1]) for order in orders]
     shares = [[_alike(a, b) for b in flat] for a in flat]
     return pd.DataFrame(shares, index=list(methods), columns=list(methods))

@@ -1,5 +1,6 @@
 """Labels of a user's own model, whose compiled form shows which axes are clusters."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,14 @@ import xarray as xr
 
 from mixtures.clusters.align import posterior_values, raw_labels, relabelled, warn_of_doubtful
 from mixtures.clusters.labelled import EXCHANGEABLE, Labelled
+from mixtures.clusters.named import as_names
 from mixtures.clusters.orders import find_orders
 from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
 from mixtures.posterior.symmetry import (
     Symmetry,
     alike,
+    draws_of_free,
     find_symmetry,
     functions_of_free,
     labelled_by,
@@ -26,12 +29,21 @@ __all__ = ["align_by_model", "align_to_model", "with_own_labels"]
 
 
 def align_to_model(
-    tree: xr.DataTree, to: Any, method: str = "parameters", *, model: pm.Model, **given: Any
+    tree: xr.DataTree,
+    to: Any,
+    method: str = "parameters",
+    *,
+    model: pm.Model,
+    dim: str | Iterable[str] | None = None,
+    allocations: str | Iterable[str] | None = None,
+    **given: Any,
 ) -> xr.DataTree:
     """`align` with a user's model."""
     compiled = CompiledModel(model)
-    symmetry = find_symmetry(compiled, _finite_draw(compiled, tree))
-    return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, **given)
+    named = None if dim is None else Labelled.of(tree, dim).axes
+    symmetry = find_symmetry(compiled, _finite_draw(compiled, tree), named)
+    numbers = frozenset(as_names(allocations or ()))
+    return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, numbers=numbers, **given)
 
 
 def align_by_model(
@@ -41,6 +53,7 @@ def align_by_model(
     *,
     compiled: CompiledModel,
     symmetry: Symmetry,
+    numbers: frozenset[str] = frozenset(),
     **given: Any,
 ) -> xr.DataTree:
     """`align` by the known symmetry of the model, which the tree then records."""
@@ -48,7 +61,8 @@ def align_by_model(
         raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
     there = {str(name) for group in tree.children.values() for name in group.data_vars}
     names = [name for name in functions_of_free(compiled) if name in there]
-    roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
+    roles = labelled_by(compiled, symmetry, draws_of_free(compiled, tree), names)
+    roles = replace(roles, numbers=numbers or Labelled.of(tree).numbers)
     order = find_orders(tree, to, method, roles=roles, **given)
     warn_of_doubtful(tree, replace(roles, functions=frozenset()))
     stored, raw = raw_labels(with_roles(tree, roles))
@@ -56,7 +70,7 @@ def align_by_model(
     again: dict[str, Array] = {}
     if names:
         moved = replace(roles, functions=frozenset()).permuted(raw, order, {})
-        again = recompute(compiled, _of_free(compiled, moved), names)
+        again = recompute(compiled, draws_of_free(compiled, moved), names)
         wrong = frozenset(
             name
             for name in again.keys() & set(moved["posterior"].data_vars)
@@ -78,30 +92,14 @@ def with_own_labels(tree: xr.DataTree, to: Any, compiled: CompiledModel, x: Arra
 
 def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
     """Tree that records which variables are permuted with the labels of its exchangeable clusters."""
-    tree = tree.copy()
+    tree = roles.recorded(tree)
     tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
     return tree
 
 
-def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
-    """Draws (chain, draw, ...) of a model's free variables."""
-    posterior = tree["posterior"].to_dataset()
-    missing = [name for name in compiled.rv_shapes if name not in posterior]
-    if missing:
-        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
-    draws = {name: posterior_values(tree, name) for name in compiled.rv_shapes}
-    for name, shape in compiled.rv_shapes.items():
-        if draws[name].shape[2:] != shape:
-            raise InputError(
-                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
-                "give the model that was sampled"
-            )
-    return draws
-
-
 def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
     """Coordinates of the last finite draw."""
-    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
+    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in draws_of_free(compiled, tree).items()}
     n = len(next(iter(draws.values())))
     finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
     if not finite.any():

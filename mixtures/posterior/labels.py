@@ -1,6 +1,6 @@
 """The public function `align`; the relabelling rules are in `mixtures.clusters`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -19,9 +19,11 @@ __all__ = ["align"]
 
 def align(
     tree: xr.DataTree,
-    to: Mapping[str, Any] | str | Callable[[xr.Dataset], xr.DataArray],
+    to: Mapping[str, Any] | str | Callable[[xr.Dataset], xr.DataArray] | None = None,
     method: str = "parameters",
     *,
+    dim: str | Sequence[str] | None = None,
+    allocations: str | Sequence[str] | None = None,
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
@@ -32,18 +34,20 @@ def align(
     In a user's model, the axes that index clusters are found whatever their names.
     Free variables are permuted along them, and variables computed from these, such as
     a ``pm.Deterministic``, are computed again. A tree from `sample` records these
-    axes. In any other tree, without its ``model``, every variable with a ``cluster``
-    dim is permuted, and a warning names the variables for which that may be wrong.
+    axes. In any other tree, without its ``model``, every variable with the dim ``cluster``, or one
+    of the dims named, is permuted, and a warning names the variables for which that may be wrong.
+    The sample may be of any mixture: nothing else is asked of its variables or their names.
     If clusters are well separated, all methods give the same labels; if they overlap,
     summaries of clusters depend on the method (see `compare_labellings`).
 
     Parameters
     ----------
     tree : xarray.DataTree
-        A posterior with dims (chain, draw, ...) and ``cluster``.
-    to : dict of ndarray, str or callable
-        What the labels are aligned to: parameters of the pivot, such as
-        ``em.params``. With ``method="order"`` it is a key: the name of a quantity
+        A posterior with dims (chain, draw, ...) and at least one for the clusters.
+    to : dict of ndarray, str or callable, optional
+        What the labels are aligned to: parameters of the pivot, such as ``em.params``; by
+        default the draw of highest log density (``lp`` or ``logp`` in ``sample_stats``; Marin,
+        Mengersen and Robert 2005). With ``method="order"`` it is a key: the name of a quantity
         with one number per cluster, such as ``"alpha"`` or ``"mu[waiting]"`` (or
         ``"mu[0]"`` if features have no names), or a function of the posterior
         Dataset that returns such a DataArray.
@@ -54,6 +58,13 @@ def align(
         as possible in their cluster under the pivot. ``"stephens"`` brings the rows'
         classification probabilities closest to their mean over the draws.
         ``"order"`` sorts clusters by the key, in ascending order.
+    dim : str or sequence of str, optional
+        The dims that index clusters, such as ``"component"``, or ``["w_dim_0", "mu_dim_0"]`` where
+        PyMC named them. By default they are found: from the model, from the tree if it records them,
+        by the name ``cluster``, or as the one named dim along which a variable sums to one.
+    allocations : str or sequence of str, optional
+        Variables whose values are numbers of clusters, such as draws of the cluster of every row;
+        they are renumbered.
     spec : Mixture, optional
         The model, for ECR and Stephens; inferred from the tree if it is one of this package's.
     X : array_like or frame, shape (n, D), optional
@@ -79,14 +90,15 @@ def align(
     Raises
     ------
     InputError
-        If no variable has clusters, the model fixes the order of its clusters, the
+        If no variable has clusters, the dims named do not fit, the model fixes the order of its clusters, the
         pivot lacks a variable, the key is not one number per cluster, or the model or
         the data are missing.
 
     References
     ----------
-    Stephens (2000), *JRSS B* 62; Papastamoulis and Iliopoulos (2010), *J. Comput.
-    Graph. Stat.* 19; Papastamoulis (2016), *J. Stat. Software* 69.
+    Marin, Mengersen and Robert (2005), *Handbook of Statistics* 25; Stephens (2000), *JRSS B* 62;
+    Papastamoulis and Iliopoulos (2010), *J. Comput. Graph. Stat.* 19; Papastamoulis (2016),
+    *J. Stat. Software* 69.
 
     Examples
     --------
@@ -101,7 +113,7 @@ def align(
     [[[54.0, 80.0]]]
     >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
     """
-    given = {"spec": spec, "X": X, "weights": weights}
+    given = {"spec": spec, "X": X, "weights": weights, "dim": dim, "allocations": allocations}
     if model is None:
         return align_tree(tree, to, method, **given)
     from mixtures.posterior.by_model import align_to_model  # loads PyMC and JAX

@@ -14,15 +14,27 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from pytensor.graph.replace import clone_replace
 
+from mixtures.clusters.align import posterior_values
 from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE, Labelled
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import compile_graph
-from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.errors import InputError
+from mixtures.posterior.mixture_nodes import cluster_axes, mixtures_of
 from mixtures.types import Array
 
-__all__ = ["Symmetry", "alike", "find_symmetry", "functions_of_free", "labelled_by", "recompute"]
+__all__ = [
+    "Symmetry",
+    "alike",
+    "draws_of_free",
+    "find_symmetry",
+    "functions_of_free",
+    "graph_of_free",
+    "labelled_by",
+    "recompute",
+]
 
 JITTERS = (0.1, 0.01, 0.001)
 """Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
@@ -61,14 +73,17 @@ class Symmetry:
 
 @dataclass(frozen=True, eq=False)
 class _Targets:
-    """Parameters of mixtures as functions of the free variables; cluster axes are counted from the end."""
+    """Parameters of mixtures as functions of the free variables.
+
+    Cluster axes are counted from the end; parameters that all clusters share have none.
+    """
 
     evaluate: Callable[[Mapping[str, Array]], list[Array]]
-    axes: tuple[int, ...]
+    axes: tuple[int | None, ...]
     owners: tuple[int, ...]
 
 
-def find_symmetry(compiled: CompiledModel, x: Array) -> Symmetry:
+def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | None = None) -> Symmetry:
     """Find the clusters' axes of a model's free variables.
 
     Parameters
@@ -77,6 +92,8 @@ def find_symmetry(compiled: CompiledModel, x: Array) -> Symmetry:
         The model.
     x : ndarray
         Unconstrained coordinates of a point where the density is finite.
+    named : dict of str to int, optional
+        Cluster axis of every free variable that has one, if it is known; only the density is then judged.
 
     Returns
     -------
@@ -86,17 +103,19 @@ def find_symmetry(compiled: CompiledModel, x: Array) -> Symmetry:
     points = _generic_points(compiled, x)
     if points is None:
         return Symmetry(UNALIGNABLE, {}, "the log density is not finite about a draw")
-    mixtures = [v for v in compiled.model.basic_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
-    if not mixtures:
-        return _by_name(compiled, points)
-    targets = _targets(compiled, mixtures)
+    mixtures = mixtures_of(compiled.model)
+    if named is not None or not mixtures:
+        return _by_name(compiled, points, named)
+    targets = _targets(compiled, mixtures, points[0])
     values = targets.evaluate(points[0])
-    lengths = {value.shape[axis] for value, axis in zip(values, targets.axes, strict=True)}
+    lengths = {
+        value.shape[axis] for value, axis in zip(values, targets.axes, strict=True) if axis is not None
+    }
     names = ", ".join(str(v.name) for v in mixtures)
     several = f"{names} each have clusters of their own, and a draw has one permutation"
     if len(lengths) > 1:
         return Symmetry(UNALIGNABLE, {}, several)
-    k = lengths.pop()
+    k = lengths.pop() if lengths else 1
     if k == 1:
         return Symmetry(FIXED, {}, "there is one cluster")
     found = _judged(compiled, points, _ways(targets, points, _options(compiled, k), k, None), k)
@@ -142,10 +161,26 @@ def labelled_by(
 def recompute(compiled: CompiledModel, draws: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Compute the named functions of the free variables at draws (chain, draw, ...)."""
     graphs = functions_of_free(compiled)
-    function, arrays = _of_free(compiled, [graphs[name] for name in names])
+    function, arrays = graph_of_free(compiled, [graphs[name] for name in names])
     over_draws = jax.jit(jax.vmap(jax.vmap(function, in_axes=(0, None)), in_axes=(0, None)))
     values = over_draws([jnp.asarray(draws[name]) for name in compiled.rv_shapes], arrays)
     return {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
+
+
+def draws_of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
+    """Draws (chain, draw, ...) of a model's free variables."""
+    posterior = tree["posterior"].to_dataset()
+    missing = [name for name in compiled.rv_shapes if name not in posterior]
+    if missing:
+        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
+    draws = {name: posterior_values(tree, name) for name in compiled.rv_shapes}
+    for name, shape in compiled.rv_shapes.items():
+        if draws[name].shape[2:] != shape:
+            raise InputError(
+                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
+                "give the model that was sampled"
+            )
+    return draws
 
 
 def functions_of_free(compiled: CompiledModel) -> dict[str, Any]:
@@ -159,7 +194,7 @@ def functions_of_free(compiled: CompiledModel) -> dict[str, Any]:
     }
 
 
-def _of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list[Any]]:
+def graph_of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Outputs of a model as a JAX function of its free variables."""
     model = compiled.model
     inputs = {rv: rv.type() for rv in model.free_RVs}
@@ -168,15 +203,14 @@ def _of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list
     return compile_graph(list(inputs.values()), graphs)
 
 
-def _targets(compiled: CompiledModel, mixtures: Sequence[Any]) -> _Targets:
+def _targets(compiled: CompiledModel, mixtures: Sequence[Any], point: Mapping[str, Array]) -> _Targets:
     parameters, axes, owners = [], [], []
     for i, rows in enumerate(mixtures):
-        op = rows.owner.op
-        for x, core in zip(op.dist_params(rows.owner), op.ndims_params, strict=True):
+        for x, axis in cluster_axes(rows):
             parameters.append(x)
-            axes.append(-core)
+            axes.append(axis)
             owners.append(i)
-    function, arrays = _of_free(compiled, parameters)
+    function, arrays = graph_of_free(compiled, parameters)
     jitted = jax.jit(function)
 
     def evaluate(point: Mapping[str, Array]) -> list[Array]:
@@ -184,7 +218,11 @@ def _targets(compiled: CompiledModel, mixtures: Sequence[Any]) -> _Targets:
             np.asarray(x) for x in jitted([jnp.asarray(point[name]) for name in compiled.rv_shapes], arrays)
         ]
 
-    return _Targets(evaluate, tuple(axes), tuple(owners))
+    own = [
+        axis if x.ndim >= -axis and x.shape[axis] > 1 else None
+        for x, axis in zip(evaluate(point), axes, strict=True)
+    ]
+    return _Targets(evaluate, tuple(own), tuple(owners))
 
 
 def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array], dict[str, Array]] | None:
@@ -279,15 +317,20 @@ def _judged(
     )
 
 
-def _by_name(compiled: CompiledModel, points: Sequence[Mapping[str, Array]]) -> Symmetry:
-    """Axes of a model without a mixture of this package: those whose dim is named ``cluster``."""
+def _by_name(
+    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], named: Mapping[str, int] | None = None
+) -> Symmetry:
+    """Axes of a model whose mixture is not found: those that are known, or have a dim named ``cluster``."""
     dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}
     axes = {name: own.index("cluster") for name, own in dims.items() if "cluster" in own}
+    if named is not None:
+        axes = {name: axis for name, axis in named.items() if name in dims}
     if not axes:
         return Symmetry(
             UNALIGNABLE,
             {},
-            "the model has no mixture of this package, and no free variable a dim named 'cluster'",
+            "the model has no mixture of this package or of PyMC, and no free variable a dim named "
+            "'cluster'; name the dims of clusters, dim=...",
         )
     first = next(iter(axes))
     return _judged(compiled, points, [axes], compiled.rv_shapes[first][axes[first]])

@@ -133,7 +133,36 @@ def square_bernoulli():
     return Case(model, {"alpha": [0.5, 0.3, 0.2], "p": p}, {"alpha": 0, "p": 0})
 
 
-CASES = [sorted_and_gap, another_name, not_centred, hierarchical, with_covariates, square_bernoulli]
+def of_pymc():
+    """PyMC's own mixture without dims, its scale shared by the clusters."""
+    with pm.Model() as model:
+        w = pm.Dirichlet("w", np.ones(3), shape=3)
+        m = pm.Normal("m", 0, 5, shape=3)
+        s = pm.HalfNormal("s", 3)
+        pm.NormalMixture("x", w, m, s, observed=X[:, 0])
+    return Case(model, {"w": [0.5, 0.3, 0.2], "m": [-3, 0, 3], "s": 1.0}, {"w": 0, "m": 0})
+
+
+def of_pymcs_components():
+    """A list of components of one kind, of rows with two columns; as many columns as clusters."""
+    with pm.Model() as model:
+        w = pm.Dirichlet("w", np.ones(2), shape=2)
+        m = pm.Normal("m", 0, 5, shape=(2, 2))
+        components = [pm.MvNormal.dist(m[:, k], np.eye(2)) for k in range(2)]
+        pm.Mixture("x", w, components, observed=X2)
+    return Case(model, {"w": [0.6, 0.4], "m": [[-3, 3], [0.2, 0.1]]}, {"w": 0, "m": 1})
+
+
+CASES = [
+    sorted_and_gap,
+    another_name,
+    not_centred,
+    hierarchical,
+    with_covariates,
+    square_bernoulli,
+    of_pymc,
+    of_pymcs_components,
+]
 
 
 def permuted(values, axes, order):
@@ -403,13 +432,22 @@ def two_sizes():
         gaussian(name, weights(k, f"alpha {name}"), means(k, f"mu {name}"))
 
 
+def by_hand(w, m):
+    """A mixture whose density nobody but its author knows to be one."""
+    pm.Potential("x", pt.logsumexp(pt.log(w) - (X - m) ** 2 / 2, axis=1).sum())
+
+
 def no_mixture():
-    w, m = weights(), means(name="m")
-    pm.NormalMixture("x", w, m, 1.0, observed=X[:, 0])
+    by_hand(weights(), means(name="m"))
 
 
 def no_mixture_no_name():
-    pm.NormalMixture("x", pm.Dirichlet("w", np.ones(2)), means(name="m"), 1.0, observed=X[:, 0])
+    by_hand(pm.Dirichlet("w", np.ones(2)), means(name="m"))
+
+
+def inflated():
+    """PyMC's mixture of two distributions, which are no clusters."""
+    pm.ZeroInflatedPoisson("x", pm.Beta("psi", 1, 1), pm.Gamma("rate", 2, 1), observed=[0, 0, 1, 3])
 
 
 @pytest.mark.parametrize(
@@ -425,6 +463,7 @@ def no_mixture_no_name():
         (two_sizes, "unalignable", "x, y each have clusters of their own"),
         (no_mixture, "unalignable", "density changes"),
         (no_mixture_no_name, "unalignable", "no mixture of this package"),
+        (inflated, "unalignable", "no mixture of this package"),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
@@ -452,12 +491,29 @@ def test_two_mixtures_of_the_same_clusters_have_one_relabelling():
     assert (found.state, found.axes) == ("exchangeable", {"mu": 0, "alpha x": 0, "alpha y": 0})
 
 
-def test_names_do_where_the_mixture_is_not_of_this_package():
+def test_names_do_where_the_mixture_is_not_recognised():
     with pm.Model(coords={"cluster": range(2)}) as model:
-        pm.NormalMixture("x", weights(), means(name="m", dims="cluster"), 1.0, observed=X[:, 0])
+        by_hand(weights(), means(name="m", dims="cluster"))
     compiled = CompiledModel(model)
     found = find_symmetry(compiled, compiled.initial_point(1))
     assert (found.state, found.axes) == ("exchangeable", {"alpha": 0, "m": 0})
+
+
+def test_so_do_the_users_names_which_the_density_judges():
+    with pm.Model() as model:
+        by_hand(pm.Dirichlet("w", np.ones(2)), means(name="m"))
+    compiled = CompiledModel(model)
+    x = compiled.unconstrain({"w": np.array([0.6, 0.4]), "m": np.array([-3.0, 3.0])})
+    values = compiled.constrain(x + 0.1 * RNG.normal(size=(2, 20, x.size)))
+    order = RNG.permuted(np.tile(np.arange(2), (2, 20, 1)), axis=-1)
+    tree = make_tree({"posterior": permuted(values, {"w": 0, "m": 0}, order)}, {}, {})
+    pivot = {name: v[0, 0] for name, v in values.items()}
+    aligned = align(tree, to=pivot, model=model, dim=["w_dim_0", "m_dim_0"])
+    for name, v in values.items():
+        np.testing.assert_array_equal(aligned["posterior"][name], v)
+    assert_same_groups(unalign(aligned), tree)
+    with pytest.raises(InputError, match="density changes"):
+        align(tree, to=pivot, model=model, dim="m_dim_0")
 
 
 # What is said of the draws

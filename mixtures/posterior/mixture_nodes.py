@@ -1,0 +1,79 @@
+"""The mixtures in a model, of this package and PyMC's own, as symbolic functions of its variables."""
+
+from typing import Any
+
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions.mixture import MixtureRV
+
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given, cells_of
+from mixtures.errors import InputError
+
+__all__ = ["cluster_axes", "log_joint", "mixtures_of"]
+
+
+def mixtures_of(model: pm.Model) -> list[Any]:
+    """Variables of a model that are mixtures of components of one kind.
+
+    A ``pm.Mixture`` of different distributions, such as a zero-inflated one, has no clusters that
+    could exchange labels.
+    """
+    return [v for v in model.basic_RVs if isinstance(v.owner.op, MarginalMixtureRV) or _components(v)]
+
+
+def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
+    """Symbolic parameters of a mixture, each with its axis of clusters, counted from the end.
+
+    A parameter of a ``pm.Mixture`` that all clusters share may lack that axis, or have length 1 there.
+    """
+    node = rows.owner
+    if isinstance(node.op, MarginalMixtureRV):
+        return [(x, -core) for x, core in zip(node.op.dist_params(node), node.op.ndims_params, strict=True)]
+    parts = [each.owner.op.dist_params(each.owner) for each in _components(rows)]
+    cores = _components(rows)[0].owner.op.ndims_params
+    if len(parts) == 1:
+        found = [(x, -1 - core) for x, core in zip(parts[0], cores, strict=True)]
+    else:
+        found = [
+            (pt.stack(pt.broadcast_arrays(*own), axis=-1 - core), -1 - core)
+            for *own, core in zip(*parts, cores, strict=True)
+        ]
+    return [(_weights(node), -1), *found]
+
+
+def log_joint(model: pm.Model, rows: Any) -> Any:
+    """Symbolic log density of every observed row with each cluster, the clusters along the last axis.
+
+    In PyMC's own mixtures, the components' densities are PyMC's.
+    """
+    node, value = rows.owner, model.rvs_to_values[rows]
+    if isinstance(node.op, MarginalMixtureRV):
+        shared = node.op.shared(node.op.dist_params(node))
+        if shared is None or rows.ndim != 2 or node.op.labels is not None:
+            raise InputError(
+                f"{rows.name}: parameters vary by row, or labels of rows are known; compute the "
+                "responsibilities from the draws"
+            )
+        values, cells = cells_of(as_given(value))
+        return node.op.log_joint(values, *shared, cells=cells).T
+    components = _components(rows)
+    if len(components) == 1:
+        (one,) = components
+        each = pm.logp(one, pt.expand_dims(value, -1 - one.owner.op.ndim_supp))
+    else:
+        each = pt.stack([pm.logp(one, value) for one in components], axis=-1)
+    return pt.log(_weights(node)) + each
+
+
+def _weights(node: Any) -> Any:
+    return node.inputs[1]  # after the random generator
+
+
+def _components(rows: Any) -> list[Any]:
+    """Components of a ``pm.Mixture`` of one kind: a single one with an axis of clusters, or a list."""
+    node = rows.owner
+    if not isinstance(node.op, MixtureRV):
+        return []
+    components = list(node.inputs[2:])
+    kinds = {(type(each.owner.op), each.type.ndim) for each in components}
+    return components if len(kinds) == 1 and hasattr(components[0].owner.op, "dist_params") else []
