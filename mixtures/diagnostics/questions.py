@@ -301,7 +301,8 @@ def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None
         return None  # no parameter varies
     label = max(effects, key=lambda name: np.nan_to_num(effects[name], nan=np.inf))
     figure = effects[label]
-    advice = f"{label} moves by about {figure:.1f} posterior sds if the prior counts twice: state and defend the prior"
+    moved = f"{label} moves by about {figure:.1f} posterior sds if the prior counts twice"
+    advice = f"{moved}: state and defend the prior"
     if not np.isfinite(figure):
         advice = "too few effective draws to scale the prior: draw more"
     return check(

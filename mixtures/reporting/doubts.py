@@ -191,9 +191,9 @@ def sensitivity_section(material: Material) -> Section:
     told = _told(table, list(map(str, moved)))
     text = (
         "The effect is how far the posterior of a parameter moves, in its own standard deviations, if the "
-        f"prior counts twice; above {TOLERANCES.prior_effect:g} the parameter is sensitive. The other figures "
-        "are how fast it changes as the prior, or the likelihood, is raised to a power near one (Kallioinen "
-        f"et al. 2024). {told}"
+        f"prior counts twice; above {TOLERANCES.prior_effect:g} the parameter is sensitive. The others are "
+        "how fast it changes as the prior, or the likelihood, is raised to a power near one (Kallioinen et "
+        f"al. 2024). {told}"
     )
     shown = min(len(table), SENSITIVE_ROWS)
     return Section(

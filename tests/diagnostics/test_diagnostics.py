@@ -408,7 +408,7 @@ def test_a_posterior_that_moves_with_its_prior_is_told(rows):
 
 @pytest.mark.parametrize(("centre", "passes"), [(0.0, True), (3.0, False)])
 def test_the_effect_of_a_prior_is_the_derivative_of_the_exact_posterior(centre, passes):
-    """A normal mean, 40 rows of sd 1, and a normal prior of precision 5: conjugate at every power of the prior."""
+    """A normal mean under a normal prior is conjugate at every power of the prior."""
     n, mean, precision = 40, 0.2, 5.0
 
     def exact(power):
