@@ -1,7 +1,7 @@
 """Do 95% intervals cover? ``python -m benchmarks.coverage --simulations 400``.
 
-Two overlapping clusters, 2.5 standard deviations apart, 100 and 300 rows, by `mixtures.uncertainty`. Counts
-are kept in ``benchmarks/coverage.json``; the same command goes on from them and prints the table that
+Two overlapping clusters, 2.5 standard deviations apart, 100 and 300 rows, every method of `uncertainty`.
+Counts are kept in ``benchmarks/coverage.json``; the same command goes on from them, and prints the table that
 ``docs/trust.md`` shows. Four hundred simulations take two to three hours on two cores.
 """
 
@@ -15,6 +15,10 @@ import numpy as np
 from scipy.special import ndtri
 
 import mixtures as mx
+from mixtures.em.information import observed_information
+from mixtures.errors import NoApproximation
+from mixtures.results.em import EMFit
+from mixtures.types import Array
 
 KEPT_IN = Path(__file__).with_name("coverage.json")
 TRUTH = {
@@ -24,52 +28,83 @@ TRUTH = {
 }
 SPEC = mx.GMM(2, covariance_type="diag")
 ROWS = (100, 300)
-METHODS = ("information", "laplace", "bootstrap", "nuts")
-SYMMETRIC = "information, symmetric"
-"""Estimate plus and minus 1.96 sds on every scale, for comparison: what `uncertainty` gave before."""
+SYMMETRIC, INFORMATION = "estimate ± 1.96 sd", "information"
+METHODS = (INFORMATION, "laplace", "bootstrap", "nuts")
+Z = float(ndtri(0.975))
+
+Ends = dict[str, tuple[Array, Array]]
 
 
-def covered(n: int, seed: int, n_resamples: int) -> dict[str, dict[str, list[bool]]]:
+def by_information(em: EMFit, X: Array) -> dict[str, Ends]:
+    """EM's own information, with the intervals of `uncertainty` and, for comparison, symmetric ones."""
+    try:
+        sd = observed_information(em.spec, X, em.params).sd
+    except NoApproximation:
+        return {}
+    parameters = {each.name: each.support for each in em.spec.parameters}
+    return {
+        SYMMETRIC: {name: (x - Z * sd[name], x + Z * sd[name]) for name, x in em.params.items()},
+        INFORMATION: {name: parameters[name].reach(x, sd[name], Z) for name, x in em.params.items()},
+    }
+
+
+def by_uncertainty(em: EMFit, X: Array, method: str, seed: int, n_resamples: int) -> dict[str, Ends]:
+    """Another method of `uncertainty`."""
+    found = mx.uncertainty(
+        SPEC,
+        X,
+        em=em,
+        methods=[method],
+        n_resamples=n_resamples,
+        chains=2,
+        random_seed=seed,
+        progressbar=False,
+    )
+    ends = {}
+    for name, x in em.params.items():
+        labels = [label for label in found.intervals.index if label.startswith(f"{name}[")]
+        low, high = found.intervals.loc[labels, method].to_numpy().T
+        ends[name] = (low.reshape(x.shape), high.reshape(x.shape))
+    return {method: ends}
+
+
+def covered(method: str, n: int, seed: int, n_resamples: int) -> dict[str, dict[str, list[bool]]]:
     """Which intervals of one data set cover, by method and parameter."""
     X, _ = SPEC.sample(TRUTH, n, np.random.default_rng([n, seed]))
-    found = mx.uncertainty(
-        SPEC, X, methods=METHODS, n_resamples=n_resamples, chains=2, random_seed=seed, progressbar=False
+    em = mx.fit_em(SPEC, X, start=TRUTH)  # what is tested are the intervals, not the search
+    made = (
+        by_information(em, X) if method == INFORMATION else by_uncertainty(em, X, method, seed, n_resamples)
     )
-    order = np.argsort(found.em.params["mu"][:, 0])  # cluster of the fit that is the truth's first, second
-    covers: dict[str, dict[str, list[bool]]] = {}
-    for name, values in TRUTH.items():
-        labels = [label for label in found.table.index if label.startswith(f"{name}[")]
-        for k, truth in zip(order, values.ravel(), strict=True):
-            at, sd = found.table.loc[labels[k], ["EM", "information"]]
-            ends = {method: tuple(found.intervals.loc[labels[k], method]) for method in METHODS}
-            ends[SYMMETRIC] = (at - ndtri(0.975) * sd, at + ndtri(0.975) * sd)
-            for method, (low, high) in ends.items():
-                if np.isfinite(low + high):  # a method without an answer is not counted
-                    covers.setdefault(method, {}).setdefault(name, []).append(bool(low <= truth <= high))
-    return covers
+    order = np.argsort(em.params["mu"][:, 0])  # clusters of the fit that are the truth's first and second
+    return {
+        name: {
+            parameter: ((low[order] <= truth) & (truth <= high[order])).ravel().tolist()
+            for parameter, truth in TRUTH.items()
+            for low, high in [ends[parameter]]
+        }
+        for name, ends in made.items()
+    }
 
 
 def read() -> dict[str, Any]:
-    """Counts of covered and all intervals, by rows, method and parameter."""
+    """Simulations done, and counts of covered and of all intervals, by method and rows."""
     if KEPT_IN.exists():
         kept: dict[str, Any] = json.loads(KEPT_IN.read_text(encoding="utf-8"))
         return kept
-    return {str(n): {"simulations": 0, "counts": {}} for n in ROWS}
+    return {"simulations": {}, "counts": {}}
 
 
 def table(kept: dict[str, Any]) -> str:
-    """Share of intervals that cover, in percent."""
-    heads = [f"{name}, n = {n}" for n in ROWS for name in TRUTH]
-    lines = [f"| method | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
+    """Share of intervals that cover, in percent, and the number of data sets."""
+    heads = ["method", *(f"{name}, n = {n}" for n in ROWS for name in TRUTH), "data sets"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for method in (SYMMETRIC, *METHODS):
-        cells = []
-        for n in ROWS:
-            for name in TRUTH:
-                inside, every = kept[str(n)]["counts"].get(method, {}).get(name, (0, 0))
-                cells.append(f"{100 * inside / every:.0f}" if every else "")
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    sizes = " and ".join(str(kept[str(n)]["simulations"]) for n in ROWS)
-    return "\n".join([*lines, "", f"{sizes} simulations."])
+        counts = [kept["counts"].get(f"{method}, {n}", {}).get(name) for n in ROWS for name in TRUTH]
+        run = INFORMATION if method == SYMMETRIC else method
+        sizes = {kept["simulations"].get(f"{run}, {n}", 0) for n in ROWS}
+        cells = [f"{100 * count[0] / count[1]:.0f}" if count else "" for count in counts]
+        lines.append(f"| {' | '.join([method, *cells, ' and '.join(map(str, sorted(sizes)))])} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -77,20 +112,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
     parser.add_argument("--simulations", type=int, default=400, help="data sets of each size")
     parser.add_argument("--resamples", type=int, default=200, help="replicates of the bootstrap")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="methods to run")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start nothing after this time")
     options = parser.parse_args()
     kept, end = read(), time.monotonic() + 60 * options.minutes
     for seed in range(options.simulations):
-        for n in ROWS:
-            own = kept[str(n)]
-            if seed < own["simulations"] or time.monotonic() > end:
+        for run in [(method, n) for n in ROWS for method in options.methods]:
+            key = f"{run[0]}, {run[1]}"
+            if seed < kept["simulations"].get(key, 0) or time.monotonic() > end:
                 continue
-            for method, of in covered(n, seed, options.resamples).items():
+            for method, of in covered(*run, seed, options.resamples).items():
+                counts = kept["counts"].setdefault(f"{method}, {run[1]}", {})
                 for name, inside in of.items():
-                    count = own["counts"].setdefault(method, {}).setdefault(name, [0, 0])
-                    count[0] += sum(inside)
-                    count[1] += len(inside)
-            own["simulations"] = seed + 1
+                    before = counts.get(name, [0, 0])
+                    counts[name] = [before[0] + sum(inside), before[1] + len(inside)]
+            kept["simulations"][key] = seed + 1
             KEPT_IN.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     print(table(kept))
 

@@ -75,7 +75,7 @@ class Evidence:
         low, high = self.interval()
         return on_a_page(
             f"Evidence: log marginal likelihood {self.log_marginal_likelihood:.8g}, "
-            f"standard error {self.standard_error:.2g}, 95% interval {low:.8g} to {high:.8g} ({self.method})",
+            f"standard error {self.standard_error:.2g} ({self.method}), 95% interval {low:.8g} to {high:.8g}",
             noted(self.notes),
         )
 

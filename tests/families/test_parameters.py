@@ -62,8 +62,8 @@ def test_an_interval_stays_where_its_parameter_may_be(support):
     if support is POSITIVE_DEFINITE:
         assert (np.diagonal(low, axis1=-2, axis2=-1) > 0).all()
     elif support is not REAL:
-        assert (low > 0).all()
-        assert (high < 1).all() or support in (POSITIVE, NON_NEGATIVE)
+        assert (low >= 0).all()
+        assert (high <= 1).all() or support in (POSITIVE, NON_NEGATIVE)
 
 
 def test_a_share_that_is_known_has_an_interval_of_no_length():

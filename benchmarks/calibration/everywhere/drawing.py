@@ -159,7 +159,7 @@ def in_order(params: Mapping[str, Array], dims: Mapping[str, Any], key: Array) -
         if "cluster" in dims[name]:
             value = np.take_along_axis(value, order.reshape(order.shape + (1,) * (value.ndim - 2)), axis=1)
         for index in np.ndindex(value.shape[1:]):
-            sums_to_one = name == "alpha" or dims[name][-1] == "category"
+            sums_to_one = name == "alpha" or dims[name][-1:] == ("category",)
             determined = sums_to_one and index[-1] == value.shape[-1] - 1
             mirrored = name == "Sigma" and index[-1] < index[-2]
             if not (determined or mirrored):
