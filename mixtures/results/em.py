@@ -35,7 +35,7 @@ class Restarts:
         Objective each start reached; NaN where it collapsed. With many rows a start that ends low
         on a sample of them goes no further, and this is the objective there.
     traces : tuple of ndarray
-        Objective of each start, iteration by iteration.
+        Objective of each start, iteration by iteration; with ``prior=None`` the log-likelihood.
     params : tuple of dict
         Parameters each start reached (the last before a collapse).
     collapsed : dict of int to str
