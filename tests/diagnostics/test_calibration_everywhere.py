@@ -109,7 +109,7 @@ def test_a_page_says_how_large_the_run_was():
     kept = store.Kept() + calibrate(coin, 1, 0, 20)
     assert "small run" in pages.caution({coin.name: kept.tried})
     assert pages.caution({coin.name: pages.ENOUGH}) == ""
-    assert "No simulation" in pages.verdict({})
+    assert "No case has" in pages.verdict({})
     wrong = pages.verdict({"a": {f"q{i}": 0.5 for i in range(30)} | {"q": 0.001}})
     assert "**a sign of a wrong posterior**" in wrong
     assert "no sign" in pages.verdict({"a": pages.p_values(kept.ranks)})

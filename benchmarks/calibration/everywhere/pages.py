@@ -26,6 +26,9 @@ COLUMNS = 3
 ENOUGH = 200
 """Simulations below which the docs say that only gross faults could be seen."""
 
+FEWEST = 20
+"""Simulations below which ranks are listed, and neither drawn nor judged."""
+
 PAGES = {
     "gaussian": "Gaussian mixtures",
     "bernoulli": "Bernoulli mixtures",
@@ -45,7 +48,7 @@ def write() -> None:
     plt.rcParams["svg.hashsalt"] = "calibration"  # the same picture, byte for byte
     for name in PAGES:
         found = found_of(name)
-        if any(kept.ranks for kept in found.values()):
+        if ranked(found):
             figure = draw(found)
             figure.savefig(picture(name), metadata={"Date": None})
             plt.close(figure)
@@ -64,7 +67,7 @@ def picture(name: str) -> Path:
 
 def page(name: str, found: Found) -> str:
     """The text of a page, every figure from the ranks."""
-    run = {study: kept for study, kept in found.items() if kept.ranks}
+    run = ranked(found)
     waiting = [study.name for study, kept in found.items() if not kept.tried]
     parts = [
         TEMPLATE.read_text(encoding="utf-8").format(
@@ -76,8 +79,8 @@ def page(name: str, found: Found) -> str:
             tried=sum(kept.tried > 0 for kept in found.values()),
             studies=len(found),
         ),
-        verdict({study.name: p_values(kept.ranks) for study, kept in run.items() if kept.ranks}),
-        caution({study.name: kept.tried for study, kept in run.items()}),
+        verdict({study.name: p_values(ranks) for study, ranks in run.items()}),
+        caution({study.name: ranks.size for study, ranks in run.items()}),
         table(found),
     ]
     if run:
@@ -86,6 +89,11 @@ def page(name: str, found: Found) -> str:
     if waiting:
         parts.append(f"Not run yet: {'; '.join(waiting)}.")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def ranked(found: Found) -> dict[Study | OwnModel, Ranks]:
+    """Ranks of the studies with enough simulations to look at."""
+    return {s: kept.ranks for s, kept in found.items() if kept.ranks and kept.ranks.size >= FEWEST}
 
 
 def p_values(ranks: Ranks) -> dict[str, float]:
@@ -97,7 +105,7 @@ def verdict(tested: dict[str, dict[str, float]]) -> str:
     """How many p-values are small, and whether the smallest is too small among so many."""
     every = {(study, name): p for study, of in tested.items() for name, p in of.items()}
     if not every:
-        return "**No simulation of these cases has been run yet.**"
+        return f"**No case has {FEWEST} simulations yet.**"
     n, below = len(every), sum(p < 1 - PROBABILITY for p in every.values())
     (study, name), least = min(every.items(), key=lambda item: item[1])
     bounded = min(1.0, n * least)
@@ -150,7 +158,7 @@ def table(found: Found) -> str:
 
 def draw(found: Found) -> plt.Figure:
     """A panel a study: every quantity in grey, and the three that stray the furthest named."""
-    run = {study: kept.ranks for study, kept in found.items() if kept.ranks}
+    run = ranked(found)
     rows = -(-len(run) // COLUMNS)
     figure, axes = plt.subplots(
         rows, COLUMNS, figsize=(13, 3.6 * rows), layout="constrained", sharex=True, squeeze=False
