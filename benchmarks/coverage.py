@@ -31,6 +31,8 @@ ROWS = (100, 300)
 SYMMETRIC, INFORMATION = "estimate ± 1.96 sd", "information"
 METHODS = (INFORMATION, "laplace", "bootstrap", "nuts")
 Z = float(ndtri(0.975))
+FEWEST = 20
+"""Data sets below which no share is shown."""
 
 Ends = dict[str, tuple[Array, Array]]
 
@@ -102,7 +104,8 @@ def table(kept: dict[str, Any]) -> str:
         counts = [kept["counts"].get(f"{method}, {n}", {}).get(name) for n in ROWS for name in TRUTH]
         run = INFORMATION if method == SYMMETRIC else method
         sizes = {kept["simulations"].get(f"{run}, {n}", 0) for n in ROWS}
-        cells = [f"{100 * count[0] / count[1]:.0f}" if count else "" for count in counts]
+        shown = min(sizes) >= FEWEST
+        cells = [f"{100 * count[0] / count[1]:.0f}" if count and shown else "" for count in counts]
         lines.append(f"| {' | '.join([method, *cells, ' and '.join(map(str, sorted(sizes)))])} |")
     return "\n".join(lines)
 
