@@ -2,7 +2,7 @@
 
 Two overlapping clusters, 2.5 standard deviations apart, 100 and 300 rows, every method of `uncertainty`.
 Counts are kept in ``benchmarks/coverage.json``; the same command goes on from them, and prints the table that
-``docs/trust.md`` shows. Four hundred simulations take two to three hours on two cores.
+``docs/trust.md`` shows.
 """
 
 import argparse

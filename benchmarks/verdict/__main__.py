@@ -1,7 +1,7 @@
 """Is the verdict right? ``python -m benchmarks.verdict --cases 200``.
 
 Keeps every outcome in ``benchmarks/verdict/outcomes.json`` and writes from them ``docs/verdict.md``. After an
-interrupt the same command does what is left. Two hundred cases take an hour on two cores.
+interrupt the same command does what is left.
 """
 
 import argparse

@@ -69,7 +69,7 @@ def _gaussian() -> Iterator[Study]:
     yield Study("diag, K=3, D=2, sparse weights", "gaussian", gmm(3, 2, "diag", 0.5), 2)
 
 
-def _counted(name: str, page: str, spec: mx.BMM | mx.PMM | mx.LCA, d: int) -> Iterator[Study]:
+def _counted(page: str, spec: mx.BMM | mx.PMM | mx.LCA, d: int) -> Iterator[Study]:
     """What every family of discrete columns is asked."""
     k = spec.n_components
     for sampler in SAMPLERS:
@@ -83,9 +83,9 @@ def _counted(name: str, page: str, spec: mx.BMM | mx.PMM | mx.LCA, d: int) -> It
 
 def _studies() -> Iterator[Study | OwnModel]:
     yield from _gaussian()
-    yield from _counted("BMM", "bernoulli", bmm(2), 6)
-    yield from _counted("LCA", "categorical", lca(2), 4)
-    yield from _counted("PMM", "poisson", pmm(2), 3)
+    yield from _counted("bernoulli", bmm(2), 6)
+    yield from _counted("categorical", lca(2), 4)
+    yield from _counted("poisson", pmm(2), 3)
     for sampler in SAMPLERS:
         yield Study(f"K=2, D=5, {sampler}", "mixed", mixed(2), 5, sampler=sampler)
     yield Study("K=2, D=5, 10 rows labelled", "mixed", mixed(2), 5, labelled=10)
