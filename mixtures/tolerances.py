@@ -101,8 +101,9 @@ class Tolerances:
         Clusters overlap when relabelling methods label fewer than this share of the draws alike.
     restarts_alike : float
         Restarts of EM disagree when fewer than this share of them reach the best optimum.
-    sensitivity : float
-        A posterior is sensitive to its prior above this (Kallioinen et al. 2024).
+    prior_effect : float
+        A posterior is sensitive to its prior when it moves by more than this many of its own standard
+        deviations if the prior counts twice.
     scaled_ess : float
         A posterior is power-scaled only if its tail effective sample size is above this.
     evidence_se : float
@@ -160,7 +161,7 @@ class Tolerances:
     single_mode: float = 0.95
     labelled_alike: float = 0.95
     restarts_alike: float = 0.2
-    sensitivity: float = 0.05
+    prior_effect: float = 0.5
     scaled_ess: float = 225.0
     evidence_se: float = 0.5
     pareto_k_share: float = 0.0

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import compare_draws, implausible
-from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, power_scaled
+from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, prior_effects
 from mixtures.diagnostics.switching import compare_labellings, count_switches
 from mixtures.draws import finite_draws, flat_draws, thinned
 from mixtures.families.doubts import doubts
@@ -295,24 +295,23 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
-    """Find how fast the posterior of each parameter changes as the prior is raised to a power near one."""
-    posterior = case.few["posterior"].to_dataset()
-    by_prior, by_likelihood = (power_scaled(posterior, density) for density in log_densities)
-    if not by_prior:
+    """Find how far the posterior of each parameter moves if the prior counts twice, in posterior sds."""
+    effects = prior_effects(case.few["posterior"].to_dataset(), log_densities[0])
+    if not effects:
         return None  # no parameter varies
-    label = max(by_prior, key=lambda name: np.nan_to_num(by_prior[name], nan=np.inf))
-    figure, rival = by_prior[label], by_likelihood[label]
-    weak = "" if rival > TOLERANCES.sensitivity else ", and the data say little about it"
-    advice = f"{label} moves with the prior{weak}: state and defend the prior"
+    label = max(effects, key=lambda name: np.nan_to_num(effects[name], nan=np.inf))
+    figure = effects[label]
+    moved = f"{label} moves by about {figure:.1f} posterior sds if the prior counts twice"
+    advice = f"{moved}: state and defend the prior"
     if not np.isfinite(figure):
         advice = "too few effective draws to scale the prior: draw more"
     return check(
         "prior sensitivity, largest",
         figure,
-        TOLERANCES.sensitivity,
-        figure < TOLERANCES.sensitivity,
+        TOLERANCES.prior_effect,
+        figure < TOLERANCES.prior_effect,
         advice,
-        source="Kallioinen et al. (2024)",
+        source="Kallioinen et al. (2024); Giordano et al. (2018)",
         judged=False,
     )
 

@@ -285,15 +285,20 @@ def fit_em(
     if hard:  # so far that of rows and their clusters, not of the mixture
         log_likelihood = e_step(problem.spec, problem.data, params).log_likelihood
         log_posterior = log_likelihood + float(problem.spec.log_prior(params))
+    flat = float(problem.spec.log_prior(params)) if problem.spec.prior is None else 0.0  # the same everywhere
     return EMFit(
         spec=problem.spec,
         params=params,
         log_likelihood=log_likelihood,
         log_posterior=log_posterior,
-        objective_trace=np.array(best.trace),
+        objective_trace=np.array(best.trace) - flat,
         converged=best.converged,
         n_iter=len(best.trace) - 1,
-        restarts=replace(found.restarts, best=best.trace[-1]),
+        restarts=replace(
+            found.restarts,
+            best=best.trace[-1],
+            traces=tuple(trace - flat for trace in found.restarts.traces),
+        ),
         notes=(*found.interrupted, *_notes(problem, rows, sample, found, max_iter)),
         features=problem.data.features,
         status=Status.INTERRUPTED if found.interrupted else Status.WHOLE,

@@ -60,6 +60,10 @@ class Support(ABC):
         """Which free coordinates (..., m) are those of entries off the boundary; the mask has those on it."""
         return ~mask[..., None]
 
+    def reach(self, value: Array, sd: Array, z: float) -> tuple[Array, Array]:
+        """Ends of normal intervals about every entry, z sds to each side, on a scale without boundaries."""
+        return value - z * sd, value + z * sd
+
     def free_size(self, core: tuple[int, ...]) -> int:
         """Free coordinates of one value with these trailing axes."""
         return 1
@@ -104,6 +108,11 @@ class Positive(Support):
         """The exponential."""
         return np.exp(x[..., 0])
 
+    def reach(self, value: Array, sd: Array, z: float) -> tuple[Array, Array]:
+        """On the scale of logarithms."""
+        times = np.exp(z * sd / value)
+        return value / times, value * times
+
 
 class NonNegative(Positive):
     """Numbers from 0 up, by their logarithm; 0 is the boundary."""
@@ -121,7 +130,16 @@ class NonNegative(Positive):
         return value < TOLERANCES.boundary
 
 
-class UnitInterval(Support):
+class Probability(Support):
+    """Numbers from 0 to 1, whatever else is asked of them."""
+
+    def reach(self, value: Array, sd: Array, z: float) -> tuple[Array, Array]:
+        """On the scale of logits."""
+        middle, half = logit(value), np.where(sd == 0, 0, z * sd / (value * (1 - value)))
+        return np.asarray(expit(middle - half)), np.asarray(expit(middle + half))
+
+
+class UnitInterval(Probability):
     """Probabilities, by their logit; 0 and 1 are the boundary."""
 
     def fault(self, value: Array) -> str:
@@ -147,7 +165,7 @@ class UnitInterval(Support):
         return np.asarray(expit(x[..., 0]))
 
 
-class Simplex(Support):
+class Simplex(Probability):
     """Shares that add up to one, along the last axis: log ratios to the last of them."""
 
     core_ndim = 1
@@ -186,7 +204,7 @@ class Simplex(Support):
 
 
 @dataclass(frozen=True)
-class Simplexes(Support):
+class Simplexes(Probability):
     """Shares of the levels of D items (..., D, C), those of an item add up to one.
 
     Items may have different numbers of levels: the shares of levels that an item lacks are 0 and no
@@ -277,6 +295,13 @@ class PositiveDefinite(Support):
     def exact(self, value: Array) -> Array:
         """A symmetric matrix: a Cholesky factor reads one triangle, other formulas read both."""
         return np.asarray((value + value.mT) / 2)
+
+    def reach(self, value: Array, sd: Array, z: float) -> tuple[Array, Array]:
+        """On the scale of logarithms for variances."""
+        low, high = super().reach(value, sd, z)
+        j = np.arange(value.shape[-1])
+        low[..., j, j], high[..., j, j] = POSITIVE.reach(value[..., j, j], sd[..., j, j], z)
+        return low, high
 
     def free_size(self, core: tuple[int, ...]) -> int:
         """Entries of a triangle."""

@@ -187,12 +187,13 @@ def sensitivity_section(material: Material) -> Section:
         text = "Sensitivity to the prior needs a proper prior and a posterior sample of it."
         return Section("sensitivity", title, (Paragraph(text),))
     table = prior_sensitivity(tree, spec=spec)
-    moved = table.index[table["prior"] > TOLERANCES.sensitivity]
+    moved = table.index[table["effect"] > TOLERANCES.prior_effect]
     told = _told(table, list(map(str, moved)))
     text = (
-        "Each figure is how fast the posterior of a parameter changes as the prior, or the likelihood, is "
-        f"raised to a power near one; above {TOLERANCES.sensitivity:g} the parameter is sensitive "
-        f"(Kallioinen et al. 2024). {told}"
+        "The effect is how far the posterior of a parameter moves, in its own standard deviations, if the "
+        f"prior counts twice; above {TOLERANCES.prior_effect:g} the parameter is sensitive. The others are "
+        "how fast it changes as the prior, or the likelihood, is raised to a power near one (Kallioinen et "
+        f"al. 2024). {told}"
     )
     shown = min(len(table), SENSITIVE_ROWS)
     return Section(
@@ -203,7 +204,7 @@ def sensitivity_section(material: Material) -> Section:
             Table.of_frame(
                 f"The {shown} most sensitive of {len(table)} parameters",
                 table.head(SENSITIVE_ROWS),
-                formats=dict.fromkeys(("prior", "likelihood"), ".3f"),
+                formats={"effect": ".2f", "prior": ".3f", "likelihood": ".3f"},
                 source="mixtures.prior_sensitivity of the sample",
             ),
         ),
@@ -211,7 +212,7 @@ def sensitivity_section(material: Material) -> Section:
 
 
 def _told(table: pd.DataFrame, moved: list[str]) -> str:
-    if not np.isfinite(table["prior"]).all():
+    if not np.isfinite(table["effect"]).all():
         return "There are too few effective draws to tell."
     if not moved:
         return "No parameter is sensitive to the prior."

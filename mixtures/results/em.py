@@ -35,7 +35,7 @@ class Restarts:
         Objective each start reached; NaN where it collapsed. With many rows a start that ends low
         on a sample of them goes no further, and this is the objective there.
     traces : tuple of ndarray
-        Objective of each start, iteration by iteration.
+        Objective of each start, iteration by iteration; with ``prior=None`` the log-likelihood.
     params : tuple of dict
         Parameters each start reached (the last before a collapse).
     collapsed : dict of int to str
@@ -120,9 +120,11 @@ class EMFit:
     log_likelihood : float
         Log-likelihood of the data at ``params``, without the prior.
     log_posterior : float
-        Log-likelihood plus log prior with its normaliser: the objective.
+        Log-likelihood plus log prior with its normaliser; with ``prior=None`` that of flat
+        weights, log (K - 1)!, as PyMC has it.
     objective_trace : ndarray, shape (n_iter + 1,)
-        Objective at the start and after every iteration; never falls. With
+        Objective at the start and after every iteration; never falls. It is the log
+        posterior, and with ``prior=None`` the log-likelihood. With
         ``hard=True`` the objective is the classification log-likelihood, the
         joint one of rows and their clusters, plus the log prior.
     converged : bool

@@ -81,7 +81,8 @@ def marginal_likelihood(
     Returns
     -------
     Evidence
-        Log marginal likelihood and its standard error, in nats.
+        Log marginal likelihood and its standard error, in nats, and `Evidence.interval`: a
+        standard error from few runs is itself uncertain, which the interval allows for.
 
     Raises
     ------
@@ -143,7 +144,11 @@ def _of_runs(logs: Array) -> Evidence:
     relative = ratios.std(ddof=1) / np.sqrt(len(ratios)) / ratios.mean()
     log = float(logs.max() + np.log(ratios.mean()))
     return Evidence(
-        log, float(relative), f"SMC from the prior, {len(logs)} runs", standard_error_notes(float(relative))
+        log,
+        float(relative),
+        f"SMC from the prior, {len(logs)} runs",
+        standard_error_notes(float(relative)),
+        len(logs) - 1,
     )
 
 

@@ -55,7 +55,7 @@ class _Answer:
 
 
 def _information(task: _Task, rng: np.random.Generator) -> _Answer:
-    """Observed information at EM, with normal intervals."""
+    """Observed information at EM, with normal intervals of means, log variances and logits."""
     spec, em = task.em.spec, task.em
     try:
         normal = observed_information(
@@ -66,8 +66,10 @@ def _information(task: _Task, rng: np.random.Generator) -> _Answer:
         )
     except NoApproximation as error:
         return _Answer(notes=(f"information: no sds, the log posterior at EM is {error}",))
-    width = {name: ndtri((1 + task.ci_prob) / 2) * sd for name, sd in normal.sd.items()}
-    bounds = tuple({name: em.params[name] + side * width[name] for name in width} for side in (-1, 1))
+    z = float(ndtri((1 + task.ci_prob) / 2))
+    with np.errstate(divide="ignore", invalid="ignore"):  # on a boundary there is no sd, and no interval
+        ends = {p.name: p.support.reach(em.params[p.name], normal.sd[p.name], z) for p in spec.parameters}
+    bounds = [{name: both[side] for name, both in ends.items()} for side in (0, 1)]
     drawn = normal.sample(task.how.total, rng)
     held = sum(int(bound.sum()) for bound in normal.bound.values())
     notes = (f"information: {held} probabilities at 0 or 1 are held there and have no sd",) if held else ()

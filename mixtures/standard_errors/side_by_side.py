@@ -71,7 +71,8 @@ def uncertainty(
         drawn. Its features are matched by name too.
     methods : "all" or sequence of str, default "all"
         "information": inverse of the observed information at EM, by the delta
-        method; intervals are normal.
+        method; intervals are normal, of variances and rates on the scale of logarithms,
+        of weights and probabilities on that of logits.
         "laplace": normal approximation in the sampled (unconstrained) space at the
         mode *there*, which is not the MAP; its draws are transformed back.
         "bootstrap": EM on data simulated from the fit.

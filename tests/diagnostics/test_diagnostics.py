@@ -6,10 +6,13 @@ import arviz as az
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
+import mixtures as mx
 from mixtures import BMM, GMM, InputError, align, diagnose, fit_em, resolve
 from mixtures.diagnostics.mixing import summarise
 from mixtures.diagnostics.questions import QUESTIONS
+from mixtures.diagnostics.sensitivity import prior_effects
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -389,14 +392,37 @@ def test_a_posterior_that_moves_with_its_prior_is_told(rows):
     verdict, found = asked(groups, rows)
     check = found[SENSITIVE]
     assert not check.passed
-    assert check.note.startswith("mu[1, f] moves with the prior")
+    assert check.note.startswith("mu[1, f] moves by about 7.1 posterior sds")
+    assert check.figure == pytest.approx(np.log(2) * 10, rel=0.1)
     assert verdict.passed
+    table = mx.prior_sensitivity(tree_of(groups))
+    assert table.index[0] == "mu[1, f]"
+    assert check.figure == pytest.approx(table["effect"].iloc[0])
     fewer = {group: {name: x[:, :250] for name, x in arrays.items()} for group, arrays in groups.items()}
-    tree = tree_of(fewer)  # of as many draws as are scaled: the figure is ArviZ's
-    lines = {check.name: check for check in diagnose(tree).checks}
+    tree = tree_of(fewer)  # of as many draws as are scaled: the other figures are ArviZ's
+    figures = mx.prior_sensitivity(tree)["prior"]
     tree["log_prior"] = xr.DataTree(tree["log_prior"].to_dataset().expand_dims(term=1, axis=-1))
     theirs = az.psense(tree, group="prior")
-    assert lines[SENSITIVE].figure == pytest.approx(max(float(x.max()) for x in theirs.data_vars.values()))
+    assert figures.max() == pytest.approx(max(float(x.max()) for x in theirs.data_vars.values()))
+
+
+@pytest.mark.parametrize(("centre", "passes"), [(0.0, True), (3.0, False)])
+def test_the_effect_of_a_prior_is_the_derivative_of_the_exact_posterior(centre, passes):
+    """A normal mean under a normal prior is conjugate at every power of the prior."""
+    n, mean, precision = 40, 0.2, 5.0
+
+    def exact(power):
+        total = n + power * precision
+        return (n * mean + power * precision * centre) / total, np.sqrt(1 / total)
+
+    (low, narrow), (at, sd), (high, wide) = exact(2**-1e-4), exact(1), exact(2**1e-4)
+    m, s = (high - low) / sd / 2e-4, np.log(wide / narrow) / 2e-4
+    draws = at + sd * np.random.default_rng(1).permutation(stats.norm.ppf((np.arange(4000) + 0.5) / 4000))
+    mu = draws.reshape(4, 1000)
+    posterior = xr.Dataset({"mu": (("chain", "draw"), mu)}, {"chain": range(4), "draw": range(1000)})
+    found = prior_effects(posterior, -precision / 2 * (mu - centre) ** 2)["mu"]
+    assert found == pytest.approx(np.hypot(m, np.sqrt(2) * s), rel=0.01)
+    assert (found < TOLERANCES.prior_effect) is passes
 
 
 def test_a_flat_prior_moves_nothing(rows):

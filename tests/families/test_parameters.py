@@ -52,6 +52,29 @@ def test_free_coordinates_go_there_and_back(support):
 
 
 @pytest.mark.parametrize("support", VALUES, ids=name_of)
+def test_an_interval_stays_where_its_parameter_may_be(support):
+    value = VALUES[support]
+    narrow, wide = np.full_like(value, 1e-6), np.full_like(value, 0.5)
+    for end, side in zip(support.reach(value, narrow, 2.0), (-1, 1), strict=True):
+        np.testing.assert_allclose(end, value + side * 2e-6, atol=1e-9)  # a narrow one is value -+ z sd
+    low, high = support.reach(value, wide, 4.0)
+    assert ((low < value) & (value < high)).all()
+    if support is POSITIVE_DEFINITE:
+        assert (np.diagonal(low, axis1=-2, axis2=-1) > 0).all()
+    elif support is not REAL:
+        assert (low >= 0).all()
+        assert (high <= 1).all() or support in (POSITIVE, NON_NEGATIVE)
+
+
+def test_a_share_that_is_known_has_an_interval_of_no_length():
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = SIMPLEX.reach(np.ones(1), np.zeros(1), 2.0)
+        unknown = UNIT_INTERVAL.reach(np.zeros(1), np.full(1, np.nan), 2.0)
+    assert (low, high) == (1, 1)
+    assert np.isnan(unknown).all()  # a probability held at 0 has no sd
+
+
+@pytest.mark.parametrize("support", VALUES, ids=name_of)
 def test_a_value_outside_the_support_has_a_fault(support):
     assert support.fault(VALUES[support]) == ""
     if support is REAL:

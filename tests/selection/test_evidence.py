@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from exact_evidence import bernoulli, gaussian, mixture
+from scipy import stats
 
 from mixtures import BMM, GMM, InputError, marginal_likelihood, priors, resolve, sample
+from mixtures.results.evidence import Evidence
 from mixtures.selection import bridge
 from mixtures.selection.bridge import _cross
+from mixtures.selection.evidence import _of_runs
 
 STANDARD_ERRORS = 4
 RNG = np.random.default_rng(0)
@@ -104,6 +107,21 @@ def test_smc_comes_to_the_exact_value(spec, X):
     found = marginal_likelihood(spec, X, method="smc", runs=8, particles=300, **SAMPLING)
     assert found.method == "SMC from the prior, 8 runs"
     assert_exact(found, exact(spec, X))
+
+
+def test_the_interval_of_a_few_runs_covers_as_often_as_it_says():
+    """Four unbiased estimates, log-normal, many times: two standard errors would cover 0.86 of the time."""
+    runs = np.random.default_rng(0).normal(-0.02, 0.2, (2000, 4))
+    covers = []
+    for logs in runs:
+        low, high = _of_runs(logs).interval()
+        covers.append(low < 0 < high)
+    assert 0.93 < np.mean(covers) < 0.97
+    assert _of_runs(runs[0]).degrees_of_freedom == 3
+    normal = Evidence(-5.0, 1.0, "bridge", ())
+    np.testing.assert_allclose(normal.interval(0.9), stats.norm(-5, 1).interval(0.9))
+    with pytest.raises(InputError, match="prob must be between 0 and 1"):
+        normal.interval(95)
 
 
 def test_weights_are_repeated_rows():

@@ -324,6 +324,10 @@ def test_the_table_has_a_row_for_every_parameter_and_a_column_for_every_method(f
         if name == "information":
             half = norm.ppf(0.975) * table.loc["mu[1, waiting]", name]
             assert row.tolist() == pytest.approx([faithful.em.params["mu"][1, 1] + s * half for s in (-1, 1)])
+            label = "Sigma[1, waiting, waiting]"
+            factor = np.exp(norm.ppf(0.975) * table.loc[label, name] / table.loc[label, "EM"])
+            ends = faithful.intervals.loc[label, name].tolist()
+            assert ends == pytest.approx([table.loc[label, "EM"] * x for x in (1 / factor, factor)])
         else:
             assert table.loc["mu[1, waiting]", name] == pytest.approx(drawn.std(ddof=1))
             assert row.tolist() == pytest.approx(np.quantile(drawn, [0.025, 0.975]))

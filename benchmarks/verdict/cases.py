@@ -1,0 +1,169 @@
+"""Kinds of cases with known truth, good and bad in one way each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import mixtures as mx
+from mixtures.results.verdict import State
+from mixtures.types import Array
+
+HOW: dict[str, Any] = {"progressbar": False}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the verdict said of one case: its state, and its first reason."""
+
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of case.
+
+    Attributes
+    ----------
+    name : str
+        Short name.
+    what : str
+        What is right or wrong, for the docs.
+    accepted : tuple of State
+        States that are right for it.
+    judge : callable
+        Makes the case of a number, fits it and returns the outcome.
+    """
+
+    name: str
+    what: str
+    accepted: tuple[State, ...]
+    judge: Callable[[int], Outcome]
+
+
+GOOD = (State.GREEN,)
+DOUBTED = (State.AMBER, State.RED)
+REFUSED = (State.RED,)
+
+
+def judged(spec: Any, X: Any, seed: int, **how: Any) -> Outcome:
+    """The conclusion of a crosscheck."""
+    headline = mx.crosscheck(spec, X, random_seed=seed, **HOW, **how).headline
+    return Outcome(headline.state.name, headline.reasons[0] if headline.reasons else "")
+
+
+def clusters(rng: np.random.Generator, n: int, centres: Any) -> Array:
+    """Rows of round clusters of equal shares about the centres."""
+    centres = np.asarray(centres, dtype=float)
+    return centres[np.arange(n) % len(centres)] + rng.normal(size=(n, centres.shape[1]))
+
+
+def coins(rng: np.random.Generator, n: int) -> Array:
+    """Rows of two clusters of eight coins."""
+    p = np.array([[0.85] * 4 + [0.15] * 4, [0.2] * 4 + [0.75] * 4])
+    return (rng.random((n, 8)) < p[np.arange(n) % 2]).astype(float)
+
+
+def _good(seed: int) -> Outcome:
+    rng = np.random.default_rng(seed)
+    match seed % 5:
+        case 0:
+            return judged(mx.GMM(2), clusters(rng, 250, [[0, 0], [6, 0]]), seed)
+        case 1:
+            return judged(
+                mx.GMM(3, covariance_type="diag"), clusters(rng, 400, [[0, 0], [6, 0], [0, 6]]), seed
+            )
+        case 2:
+            return judged(mx.BMM(2), coins(rng, 300), seed)
+        case 3:
+            rates = np.array([[1.0, 4.0, 8.0], [6.0, 2.0, 1.0]])
+            return judged(mx.PMM(2), rng.poisson(rates[np.arange(300) % 2]), seed)
+        case _:
+            X = mx.datasets.faithful()
+            return judged(mx.GMM(2), X.sample(len(X), replace=True, random_state=seed) + 0.0, seed)
+
+
+FAR = [[0, 0], [4, 0], [30, 0], [34, 0]]
+
+
+def _wrong_mode(seed: int) -> Outcome:
+    """Two pairs of clusters; EM starts with three clusters on one pair and one on the other."""
+    X = clusters(np.random.default_rng(seed), 400, FAR)
+    start = {
+        "alpha": np.full(4, 0.25),
+        "mu": np.array([[-1.0, 0], [2, 0], [5, 0], [32, 0]]),
+        "sigma2": np.array([1.0, 1, 1, 6]),
+    }
+    return judged(mx.GMM(4, covariance_type="spherical"), X, seed, start=start, n_init=1)
+
+
+def _too_many(seed: int) -> Outcome:
+    X = clusters(np.random.default_rng(seed), 200, [[0, 0], [6, 0]])
+    return judged(mx.GMM(4), X, seed)
+
+
+def _unidentified(seed: int) -> Outcome:
+    X = (np.random.default_rng(seed).random((100, 2)) < [0.3, 0.6]).astype(float)
+    return judged(mx.BMM(2), X, seed)
+
+
+def _prior_dominated(seed: int) -> Outcome:
+    X = clusters(np.random.default_rng(seed), 100, [[0, 0], [8, 0]])
+    prior = mx.priors.NormalInverseWishart(mean=[4.0, 3.0], kappa=30.0, nu=60.0, Psi=300 * np.eye(2))
+    return judged(mx.GMM(2, prior=prior), X, seed)
+
+
+def _few_draws(seed: int) -> Outcome:
+    X = clusters(np.random.default_rng(seed), 250, [[0, 0], [6, 0]])
+    return judged(mx.GMM(2), X, seed, draws=30, tune=100, chains=2)
+
+
+def _misfit(seed: int) -> Outcome:
+    rng = np.random.default_rng(seed)
+    X = rng.exponential(size=(400, 2)) + np.where(np.arange(400) % 2, 0.0, 12.0)[:, None]
+    return judged(mx.GMM(2), X, seed)
+
+
+def _rounded(seed: int) -> Outcome:
+    X = np.round(0.25 * clusters(np.random.default_rng(seed), 300, [[0, 0], [24, 24]]))
+    return judged(mx.GMM(2), X, seed)
+
+
+def _outliers(seed: int) -> Outcome:
+    X = clusters(np.random.default_rng(seed), 300, [[0, 0], [6, 0]])
+    X[:3] += 400
+    return judged(mx.GMM(2), X, seed)
+
+
+def _stuck(seed: int) -> Outcome:
+    """A good sample, one of whose four chains hardly moves."""
+    X = clusters(np.random.default_rng(seed), 250, [[0, 0], [6, 0]])
+    em = mx.fit_em(mx.GMM(2), X, random_seed=seed)
+    tree = mx.sample(em.spec, X, em=em, random_seed=seed, **HOW)
+    for name in em.spec.dims:
+        values = tree["posterior"][name]
+        values[3] = values[3, :1].values + 0.01 * (values[3].values - values[3, :1].values)
+    tree["log_likelihood"]["x"][3] = tree["log_likelihood"]["x"][3, :1].values
+    verdict = mx.diagnose(tree, spec=em.spec, X=X, em=em)
+    return Outcome("GREEN" if verdict.passed else "RED", str(verdict).splitlines()[0])
+
+
+KINDS = (
+    Kind("good", "data from the model, clusters 3 to 6 sd apart, and resampled faithful", GOOD, _good),
+    Kind("wrong mode", "EM starts at a local optimum, and only there", REFUSED, _wrong_mode),
+    Kind("too many clusters", "four clusters for data of two", DOUBTED, _too_many),
+    Kind("unidentified", "two clusters for two coins", REFUSED, _unidentified),
+    Kind(
+        "prior dominates",
+        "a stated prior that counts for as much as the data, and disagrees",
+        DOUBTED,
+        _prior_dominated,
+    ),
+    Kind("too few draws", "two chains of thirty", REFUSED, _few_draws),
+    Kind("misfit", "exponential clusters, fitted by Gaussians", DOUBTED, _misfit),
+    Kind("rounding", "rows rounded to four standard deviations", DOUBTED, _rounded),
+    Kind("outliers", "one row in a hundred 400 standard deviations away", DOUBTED, _outliers),
+    Kind("stuck chain", "one chain of four hardly moves", REFUSED, _stuck),
+)
