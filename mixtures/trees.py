@@ -11,6 +11,7 @@ import xarray as xr
 from mixtures.types import LEVELS
 
 __all__ = [
+    "ANCHORED",
     "draws_tree",
     "entries",
     "feature_dims",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 SAMPLE_DIMS = ("chain", "draw")
+
+
+ANCHORED = "anchored_clusters"
+"""Attribute of a tree: clusters that have labelled rows, which no alignment moves."""
 
 
 def make_tree(

@@ -8,10 +8,10 @@ import numpy as np
 
 from mixtures.arguments import check_share
 from mixtures.brief import rounded
-from mixtures.clusters.given import Given, given
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.errors import InputError
 from mixtures.families.profiles import Figures, Profile, profile_parts
+from mixtures.given import Given, given
 from mixtures.messages import named
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterWords
 from mixtures.types import Array

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.errors import InputError
+from mixtures.trees import ANCHORED
 
 __all__ = [
     "ALIGNED",
@@ -35,10 +36,6 @@ EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
 
 ALIGNED, RAW = "aligned", "raw"
 """The labels of a tree are aligned, or as drawn with no known reason against aligning."""
-
-
-ANCHORED = "anchored_clusters"
-"""Attribute of a tree: clusters that have labelled rows, which no alignment moves."""
 
 
 FUNCTION = "function"

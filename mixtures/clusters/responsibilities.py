@@ -1,17 +1,18 @@
 """Which cluster a row belongs to, and with what probability."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
 
-from mixtures.arguments import check_kind, check_share
+from mixtures.arguments import check_share
 from mixtures.data.table import Data, chunks
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, Parameters, with_params
 from mixtures.progress import track
 from mixtures.types import Array
 
@@ -22,10 +23,36 @@ BLOCK, WHITENED_BLOCK = 2**18, 2**23
 if draws are processed one by one, enough rows to outweigh the overhead."""
 
 
+@overload
 def responsibilities(
     spec: Mixture,
     X: Any,
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters,
+    *,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> xr.Dataset: ...
+
+
+@overload
+def responsibilities(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> xr.Dataset: ...
+
+
+def responsibilities(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Parameters | None = None,
     *,
     ci_prob: float = 0.95,
     missing: str | None = None,
@@ -39,15 +66,17 @@ def responsibilities(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model; or, in place of it and ``params``, a fit or a posterior sample. Of a crosscheck it is
+        the posterior sample, or EM's fit if there is none.
     X : array_like or frame, shape (n, D)
         Rows to assign, checked as in fitting. Their columns are matched by name to
         the fitted ones, whose names ``em.spec``, every resolved model and a sample
         hold; by position if either side has no names, such as an array, or an
-        unresolved model with a dict of parameters.
+        unresolved model with a dict of parameters. By default the rows that were fitted, with their labels
+        and missing cells, if a sample that holds them is given in place of the model.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample.
+        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals from a sample.
     missing : {None, "integrate"}, optional
@@ -83,14 +112,18 @@ def responsibilities(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> r = mx.responsibilities(em.spec, X, em.params)
+    >>> r = mx.responsibilities(em, X)
     >>> r["responsibilities"].sel(obs_id=0).round(3).values.tolist()
     [1.0, 0.0]
     >>> r["label"].values[:5].tolist()
     [0, 1, 0, 1, 0]
+
+    The same with other parameters of the model:
+
+    >>> r = mx.responsibilities(em.spec, X, {**em.params, "alpha": [0.5, 0.5]})
     """
     check_share(ci_prob=ci_prob)
-    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    spec, X, params = with_params(spec, X, params)
     names: tuple[str, ...] = ("responsibilities",)
     if isinstance(params, xr.DataTree):
         names += ("lower", "upper")

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from mixtures.arguments import check_whole, generator
-from mixtures.clusters.given import Given, given
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import replicated_sets
 from mixtures.errors import InputError
 from mixtures.families.categorical import one_hot
 from mixtures.families.profiles import item_levels, item_tables
+from mixtures.given import Given, given
 from mixtures.progress import track
 from mixtures.results.residuals import BivariateResiduals, PairResidual
 from mixtures.types import Array, Params
