@@ -18,7 +18,18 @@ from mixtures.results.map import MAPFit
 from mixtures.trees import ANCHORED, feature_labels, point_tree
 from mixtures.types import Array
 
-__all__ = ["Fit", "Given", "Parameters", "given", "posterior_of", "with_params", "with_point", "with_sample"]
+__all__ = [
+    "Fit",
+    "Given",
+    "Parameters",
+    "fitted_rows",
+    "given",
+    "posterior_of",
+    "rows_in",
+    "with_params",
+    "with_point",
+    "with_sample",
+]
 
 OWN_MODEL = (
     "the variables are not those of a model of this package: name them as the parameters of GMM, BMM, LCA or "
@@ -158,7 +169,7 @@ def with_params(spec: Any, X: Any, params: Any) -> tuple[Mixture, Any, Parameter
     if isinstance(spec, Mixture):
         return _complete(spec, X, params)
     found = _known(spec, params)
-    return found.named, _rows(found, spec, X), found.params
+    return found.named, fitted_rows(found, spec, X), found.params
 
 
 def with_sample(spec: Any, X: Any, tree: Any) -> tuple[Mixture, Any, xr.DataTree]:
@@ -166,7 +177,7 @@ def with_sample(spec: Any, X: Any, tree: Any) -> tuple[Mixture, Any, xr.DataTree
     if isinstance(spec, Mixture):
         return _complete(spec, X, tree, "tree")
     found = _known(spec, tree, "tree")
-    return found.named, _rows(found, spec, X), found.sample
+    return found.named, fitted_rows(found, spec, X), found.sample
 
 
 def with_point(spec: Any, X: Any, params: Any) -> tuple[Mixture, Any, Mapping[str, Any]]:
@@ -180,10 +191,10 @@ def with_point(spec: Any, X: Any, params: Any) -> tuple[Mixture, Any, Mapping[st
             "one set of parameters is needed here, and this is a sample of many: give a fit of fit_em or "
             "fit_map, or a model with params"
         )
-    return found.named, _rows(whole, spec, X), {name: x[0] for name, x in found.draws.items()}
+    return found.named, fitted_rows(whole, spec, X), {name: x[0] for name, x in found.draws.items()}
 
 
-def posterior_of(result: Any) -> Any:
+def posterior_of(result: xr.DataTree | Crosscheck) -> xr.DataTree:
     """The posterior sample of a crosscheck; anything else as it is."""
     if not isinstance(result, Crosscheck):
         return result
@@ -192,14 +203,32 @@ def posterior_of(result: Any) -> Any:
     return result.posterior
 
 
+def fitted_rows(found: Given, fit: Any, X: Any) -> Any:
+    """Rows as given, or those that were fitted."""
+    if X is not None:
+        return X
+    rows = found.rows
+    if rows is None:
+        raise InputError(
+            f"X is missing, and this {_word(fit)} does not hold the rows that were fitted: give X, a table "
+            "with the same columns"
+        )
+    return rows
+
+
+def rows_in(cc: Crosscheck) -> Data | None:
+    """Rows that a crosscheck's sample was drawn from; None if it does not hold them."""
+    return None if cc.posterior is None else given(cc).rows
+
+
 def _complete(spec: Mixture, X: Any, params: Any, name: str = "params") -> tuple[Mixture, Any, Any]:
     """A model with its rows and parameters; refused where one of them is missing."""
     if X is None:
         raise InputError("X is missing: pass the data, an array or frame of shape (n, D)")
     if params is None:
         raise InputError(
-            f"{name} is missing: give the model's parameters or a posterior sample; or, in the model's place, "
-            "a fit such as fit_em or crosscheck returns"
+            f"{name} is missing: give the model's parameters or a posterior sample; or, in the model's "
+            "place, a fit such as fit_em or crosscheck returns"
         )
     return spec, X, params
 
@@ -216,19 +245,6 @@ def _known(fit: Any, params: Any, name: str = "params") -> Given:
             f"give {name} with a model, such as em.spec"
         )
     return given(fit)
-
-
-def _rows(found: Given, fit: Any, X: Any) -> Any:
-    """Rows as given, or those that were fitted."""
-    if X is not None:
-        return X
-    rows = found.rows
-    if rows is None:
-        raise InputError(
-            f"X is missing, and this {_word(fit)} does not hold the rows that were fitted: give X, a table "
-            "with the same columns"
-        )
-    return rows
 
 
 def _word(fit: Any) -> str:

@@ -180,7 +180,7 @@ def cluster_names(names: Sequence[str] | None, k: int) -> tuple[str, ...]:
 
 def _sizes(found: Given, X: Any, weights: Any, missing: str | None, labels: Any) -> Array:
     """Rows of which each cluster is the most probable, by weight."""
-    spec = found.spec.of(found.features) if found.spec.features is None else found.spec
+    spec = found.named
     data = spec.read(X, weights, missing, labels)
     label = responsibilities(spec, data, found.params, missing=missing, labels=labels)["label"].values
     return np.bincount(label, data.weights, spec.n_components).astype(np.float64)

@@ -5,6 +5,7 @@ from typing import Any, overload
 
 import numpy as np
 import xarray as xr
+from narwhals.dependencies import is_pandas_dataframe
 
 from mixtures.arguments import check_share
 from mixtures.data.table import Data, chunks
@@ -14,6 +15,7 @@ from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.given import Fit, Parameters, with_params
 from mixtures.progress import track
+from mixtures.results.responsibilities import Responsibilities
 from mixtures.types import Array
 
 __all__ = ["responsibilities"]
@@ -33,7 +35,7 @@ def responsibilities(
     missing: str | None = None,
     labels: Any = None,
     progressbar: bool = False,
-) -> xr.Dataset: ...
+) -> Responsibilities: ...
 
 
 @overload
@@ -46,7 +48,7 @@ def responsibilities(
     missing: str | None = None,
     labels: Any = None,
     progressbar: bool = False,
-) -> xr.Dataset: ...
+) -> Responsibilities: ...
 
 
 def responsibilities(
@@ -58,7 +60,7 @@ def responsibilities(
     missing: str | None = None,
     labels: Any = None,
     progressbar: bool = False,
-) -> xr.Dataset:
+) -> Responsibilities:
     """Posterior probability of every cluster for every row, of old or new data.
 
     A sample is processed in blocks of rows, all draws of a block at once, so that
@@ -89,7 +91,8 @@ def responsibilities(
 
     Returns
     -------
-    xarray.Dataset
+    Responsibilities
+        An xarray.Dataset, and its ``to_frame()`` is a data frame with the index of X.
         ``responsibilities (obs_id, cluster)``; from a sample it is the mean over
         the draws, and ``lower`` and ``upper`` bound the interval. ``label
         (obs_id)`` is the most probable cluster, the choice that is wrong least
@@ -135,13 +138,14 @@ def responsibilities(
         data = spec.read(X, missing=missing, labels=labels)
         values = _at_point(spec, data, params)[None]
     label = values[0].argmax(axis=1)
-    return xr.Dataset(
+    index = {"index": X.index.name} if is_pandas_dataframe(X) and X.index.name is not None else {}
+    return Responsibilities(
         {
             **{name: (("obs_id", "cluster"), x) for name, x in zip(names, values, strict=True)},
             "label": ("obs_id", label),
             "label_probability": ("obs_id", np.take_along_axis(values[0], label[:, None], axis=1)[:, 0]),
         },
-        {"obs_id": data.obs_id, "cluster": np.arange(spec.n_components)},
+        {"obs_id": ("obs_id", data.obs_id, index), "cluster": np.arange(spec.n_components)},
     )
 
 

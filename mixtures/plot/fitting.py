@@ -39,13 +39,13 @@ LEVELS = 14
 """Number of contours of a surface, spaced geometrically from half a nat below the highest point."""
 
 
-def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
+def trace(em: EMFit | Crosscheck, *, log: bool = False, ax: Axes | None = None) -> Axes:
     """Draw the objective over the iterations of every start of EM.
 
     Parameters
     ----------
-    em : EMFit
-        What `fit_em` returned.
+    em : EMFit or Crosscheck
+        What `fit_em` returned; of a crosscheck it is EM's fit.
     log : bool, default False
         Draw how far the objective is below the best one, on a logarithmic axis:
         straight lines show EM's linear convergence, level ones inferior optima.
@@ -65,6 +65,10 @@ def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
     >>> len(ax.lines)  # four starts, and the best one to its end
     5
     """
+    if isinstance(em, Crosscheck):
+        if em.em is None:
+            raise InputError("this crosscheck is of a model of your own, which EM does not fit")
+        em = em.em
     ax = axes_or_new(ax)
     best = em.objective_trace[-1]
 

@@ -10,21 +10,24 @@ from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.map import MAPFit
+from mixtures.results.parameter_table import ParameterTable
 from mixtures.results.uncertainty import Uncertainty
+from mixtures.results.value import Value
 from mixtures.results.verdict import Check, Starts, Verdict
 
 __all__ = ["Crosscheck"]
 
 
-@dataclass(frozen=True)
-class Crosscheck:
+@dataclass(frozen=True, eq=False)
+class Crosscheck(Value):
     """EM, MAP and posterior of one model with the certificate of their agreement.
 
     Attributes
     ----------
     table : pandas.DataFrame
         One row per parameter: EM, MAP and their gap (in posterior sds), posterior
-        mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat.
+        mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat. It
+        prints all its columns, below one another where they do not fit side by side.
     certificate : tuple of Check
         Lines of the certificate, each with figure, tolerance and verdict.
     passed : bool
@@ -64,6 +67,14 @@ class Crosscheck:
     starts: Starts | None = None
     status: Status = Status.WHOLE
     from_cache: bool = False
+
+    def __post_init__(self) -> None:
+        """Let the table print all its columns."""
+        object.__setattr__(self, "table", ParameterTable(self.table))
+
+    def summary(self) -> pd.DataFrame:
+        """EM, MAP and posterior of every parameter, the table without its diagnostics."""
+        return self.table.drop(columns=["gap", "z", "ess_tail", "MAP again"], errors="ignore")
 
     def __repr__(self) -> str:
         """Show on one page what was found and whether it agrees."""

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from mixtures.brief import noted, on_a_page
+from mixtures.results.value import Value
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Evidence", "standard_error_notes"]
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, eq=False)
+class Evidence(Value):
     """A marginal likelihood and its error.
 
     Attributes
@@ -29,6 +32,13 @@ class Evidence:
     standard_error: float
     method: str
     notes: tuple[str, ...]
+
+    def summary(self) -> pd.DataFrame:
+        """The log marginal likelihood and its standard error, by method."""
+        return pd.DataFrame(
+            {"log_marginal_likelihood": self.log_marginal_likelihood, "standard_error": self.standard_error},
+            index=pd.Index([self.method], name="method"),
+        )
 
     def __repr__(self) -> str:
         """Show the figure, its standard error, and reasons to doubt it."""
