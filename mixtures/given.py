@@ -132,6 +132,8 @@ def _(result: MAPFit) -> Given:
 
 @given.register
 def _(result: Crosscheck) -> Given:
+    if result.mixture is not None:
+        return given(result.mixture)
     if result.posterior is None:
         return given(result.em or result.mode)
     if result.mode.spec is None:

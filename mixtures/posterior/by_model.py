@@ -22,7 +22,7 @@ from mixtures.posterior.symmetry import (
 )
 from mixtures.types import Array
 
-__all__ = ["align_by_model", "align_to_model", "with_own_labels"]
+__all__ = ["align_by_model", "align_to_model", "draws_of_free", "with_own_labels"]
 
 
 def align_to_model(
@@ -48,7 +48,7 @@ def align_by_model(
         raise InputError(f"the labels of this tree cannot be aligned: {symmetry.why}")
     there = {str(name) for group in tree.children.values() for name in group.data_vars}
     names = [name for name in functions_of_free(compiled) if name in there]
-    roles = labelled_by(compiled, symmetry, _of_free(compiled, tree), names)
+    roles = labelled_by(compiled, symmetry, draws_of_free(compiled, tree), names)
     order = find_orders(tree, to, method, roles=roles, **given)
     warn_of_doubtful(tree, replace(roles, functions=frozenset()))
     stored, raw = raw_labels(with_roles(tree, roles))
@@ -56,7 +56,7 @@ def align_by_model(
     again: dict[str, Array] = {}
     if names:
         moved = replace(roles, functions=frozenset()).permuted(raw, order, {})
-        again = recompute(compiled, _of_free(compiled, moved), names)
+        again = recompute(compiled, draws_of_free(compiled, moved), names)
         wrong = frozenset(
             name
             for name in again.keys() & set(moved["posterior"].data_vars)
@@ -83,7 +83,7 @@ def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
     return tree
 
 
-def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
+def draws_of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
     """Draws (chain, draw, ...) of a model's free variables."""
     posterior = tree["posterior"].to_dataset()
     missing = [name for name in compiled.rv_shapes if name not in posterior]
@@ -101,7 +101,7 @@ def _of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
 
 def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
     """Coordinates of the last finite draw."""
-    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in _of_free(compiled, tree).items()}
+    draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in draws_of_free(compiled, tree).items()}
     n = len(next(iter(draws.values())))
     finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
     if not finite.any():

@@ -54,6 +54,9 @@ class Crosscheck(Value):
     from_cache : bool
         Whether the program of PyMC's log density, made of its graph by an earlier process, was read
         from the cache on disk (see ``MIXTURES_CACHE``).
+    mixture : xarray.DataTree or None
+        Of a model of your own, the mixture of its rows: parameters in every draw, named as in this
+        package, and the rows. None if the model has none, and of a specification.
     """
 
     table: pd.DataFrame
@@ -67,6 +70,7 @@ class Crosscheck(Value):
     starts: Starts | None = None
     status: Status = Status.WHOLE
     from_cache: bool = False
+    mixture: xr.DataTree | None = None
 
     def __post_init__(self) -> None:
         """Let the table print all its columns."""
@@ -74,7 +78,7 @@ class Crosscheck(Value):
 
     def summary(self) -> pd.DataFrame:
         """EM, MAP and posterior of every parameter, the table without its diagnostics."""
-        return self.table.drop(columns=["gap", "z", "ess_tail", "MAP again"], errors="ignore")
+        return self.table.drop(columns=["gap", "z", "ess_tail"], errors="ignore")
 
     def __repr__(self) -> str:
         """Show on one page what was found and whether it agrees."""

@@ -151,7 +151,7 @@ def test_errors_say_what_to_give(cc):
 def with_rows(em, X, **beside):
     """A sample of one draw that holds rows and, beside them, weights or labels."""
     tree = em.to_datatree()
-    rows = {"obs_id": X.index, "feature": list(X.columns)}
+    rows = {"obs_id": X.index.to_numpy(), "feature": list(X.columns)}
     tree["observed_data"] = xr.DataTree(xr.Dataset({"x": (("obs_id", "feature"), X)}, rows))
     tree["constant_data"] = xr.DataTree(xr.Dataset({name: ("obs_id", x) for name, x in beside.items()}))
     return tree

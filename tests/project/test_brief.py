@@ -71,7 +71,7 @@ def enlarged(value):
     """The same kind of result with many long names, notes, starts and rows."""
     name = "\x1b[2J\u202e" + "x" * 500
     grow = {
-        tuple: lambda x: x * 200,
+        tuple: lambda x: x * 1000,
         dict: lambda x: x | {f"{name}{i}": np.ones((5, 5, 5)) for i in range(200)},
         pd.DataFrame: lambda x: pd.concat([x.rename(index=lambda row: f"{row}{name}")] * 100),
         pd.Series: lambda x: pd.concat([x] * 100, ignore_index=True),
@@ -151,10 +151,9 @@ def test_a_table_of_parameters_prints_all_its_columns(results, d):
     with pd.option_context("display.width", 80, "display.max_columns", 0):
         text = str(cc.table)
     heads = {word for line in text.splitlines() if "[" not in line for word in line.split()}
-    assert heads >= {"EM", "MAP", "mean", "sd", "2.5%", "97.5%", "r_hat"}
+    assert heads >= {"EM", "MAP", "mean", "sd", "2.5%", "97.5%", "r_hat"} | set(columns)
     assert max(map(len, text.splitlines())) <= 80
     assert cc.table.loc[rows[-1], "EM"] == 1234.56789
-    assert "..." not in heads
 
 
 def test_what_is_on_the_page(results):
