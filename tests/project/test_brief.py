@@ -227,6 +227,11 @@ def test_pages_are_cut_and_say_so():
     assert array_words(np.empty((0, 3))) == "[]"
 
 
+@pytest.mark.parametrize("module", [mx, mx.plot], ids=["mixtures", "plot"])
+def test_only_public_names_are_listed(module):
+    assert dir(module) == sorted(module.__all__)
+
+
 # What is raised or warned of has a public name
 
 
