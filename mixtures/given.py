@@ -93,11 +93,8 @@ class Given:
         if not isinstance(self.params, xr.DataTree):
             return None
         rows = rows_of(self.params)
-        if (
-            rows is not None and rows.labels is None and ANCHORED in self.params.attrs
-        ):  # of an earlier version
-            return None
-        return rows
+        unlabelled = rows is not None and rows.labels is None
+        return None if unlabelled and ANCHORED in self.params.attrs else rows  # so in earlier versions' files
 
     @property
     def levels(self) -> Any:
