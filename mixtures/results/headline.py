@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import xarray as xr
 
+from mixtures.brief import noted, on_a_page
 from mixtures.messages import sentence
 from mixtures.results.value import Value
 from mixtures.results.verdict import Check, State, Verdict, cautions, failures
@@ -50,6 +51,10 @@ class Headline(Value):
             [*(("reason", text) for text in self.reasons), *(("remark", text) for text in self.remarks)],
             columns=["kind", "text"],
         )
+
+    def __repr__(self) -> str:
+        """Show state, title and the first reasons."""
+        return on_a_page(f"Headline: {self.state.name}: {self.title}", noted(self.reasons, "reason"))
 
     def __str__(self) -> str:
         """Sign, title and reasons, one per line."""

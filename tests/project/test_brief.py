@@ -99,6 +99,7 @@ def test_every_result_is_on_a_page(results):
         assert_on_a_page(repr(enlarged(value)))
 
 
+@pytest.mark.filterwarnings("ignore:EM has not converged")
 def test_every_result_is_a_small_value(results):
     """In a notebook too, and however large it is."""
     wide = mx.fit_em(mx.GMM(10, covariance_type="diag"), WIDE, n_init=1, max_iter=3, random_seed=1)
