@@ -15,9 +15,9 @@ def faithful(cc: Crosscheck, X: object) -> plt.Figure:
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), width_ratios=(1.2, 1.2, 1), layout="constrained")
     left, middle, right = axes
 
-    mx.plot.clusters(cc.em.spec, X, cc.em.params, ax=left)
+    mx.plot.clusters(cc.em, X, ax=left)
     left.set_title("EM and MAP: one point, found twice", fontsize=10)
-    mx.plot.clusters(cc.em.spec, X, cc.posterior, ax=middle)
+    mx.plot.clusters(cc, ax=middle)
     middle.set_title("posterior: 50 draws of each cluster, at 2 sd", fontsize=10)
     for ax in (left, middle):
         ax.set(xlabel="eruption (minutes)", ylabel="waiting (minutes)", xlim=(0.9, 6), ylim=(30, 105))

@@ -12,10 +12,24 @@ from mixtures.messages import visible
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["array_words", "model_words", "noted", "on_a_page", "parameter_lines", "rounded", "table_head"]
+__all__ = [
+    "HTML_CHARACTERS",
+    "array_words",
+    "model_words",
+    "noted",
+    "on_a_page",
+    "parameter_lines",
+    "rounded",
+    "table_head",
+    "table_html",
+]
 
-LINES, WIDTH = 40, 100
+LINES, WIDTH, CHARACTERS = 40, 100, 2_000
 """Size of a page."""
+
+
+HTML_ROWS, HTML_COLUMNS, HTML_CHARACTERS = (30, 10, 3, 0), 16, 20_000
+"""Rows of a table in a notebook, the most that fit, its columns, and the characters it may take."""
 
 
 WRITTEN = 16
@@ -34,8 +48,11 @@ def on_a_page(*parts: str) -> str:
     """Return lines that fit on a page: long ones folded, control characters spelt out."""
     lines = [visible(line) for part in parts for line in part.splitlines()]
     folded = [piece for line in lines for piece in _folded(line)]
-    rest = [f"... and {len(folded) - LINES + 1} more lines"] if len(folded) > LINES else []
-    return "\n".join([*folded[: LINES - len(rest)], *rest])
+    if len(folded) <= LINES and len("\n".join(folded)) <= CHARACTERS:
+        return "\n".join(folded)
+    ends = np.cumsum([len(piece) + 1 for piece in folded])
+    shown = min(LINES - 1, int(np.searchsorted(ends, CHARACTERS - len("... and 0000000 more lines"))))
+    return "\n".join([*folded[:shown], f"... and {len(folded) - shown} more lines"])
 
 
 def _folded(line: str) -> list[str]:
@@ -134,6 +151,24 @@ def table_head(table: "pd.DataFrame", rows: int = MOST_ROWS, digits: int = 4) ->
         *([f"columns {', '.join(map(str, head.columns[n:]))}"] if n < head.shape[1] else []),
     ]
     return "\n".join([text, *([f"  and {'; '.join(left_out)}: see .table"] if left_out else [])])
+
+
+def table_html(head: str, table: "pd.DataFrame", more: str = "see .summary()") -> str:
+    """Return the first rows and columns of a table as HTML, as many as fit, under a heading."""
+    import pandas as pd
+
+    shown = table.iloc[:, :HTML_COLUMNS]
+    html = head
+    for n in HTML_ROWS:
+        rows = shown.head(n).rename(index=_label, columns=_label).map(_label)
+        with pd.option_context("display.max_colwidth", LONGEST_LABEL * 2):
+            text = rows.to_html(border=0, float_format=lambda x: f"{x:.4g}", na_rep="", max_rows=None)
+        left = len(table) - len(rows), table.shape[1] - rows.shape[1]
+        words = [f"{k:,} more {word}" for k, word in zip(left, ("rows", "columns"), strict=True) if k]
+        html = f"{head}{text}" + (f"<p>and {' and '.join(words)}: {more}</p>" if words else "")
+        if len(html) <= HTML_CHARACTERS:
+            break
+    return html
 
 
 def _label(name: Any) -> Any:

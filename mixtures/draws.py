@@ -1,6 +1,7 @@
 """Posterior samples passed with a model: whether they belong to it, and to which columns."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import xarray as xr
 
 from mixtures.arguments import check_kind, check_whole
 from mixtures.data.matching import has_names, places
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.trees import feature_dims, item_dim, labels_in
+from mixtures.trees import feature_dims, feature_labels, item_dim, labels_in
 from mixtures.types import LEVELS, Array, Params
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "levels_of",
     "named_after",
     "of_sample",
+    "rows_of",
     "sample_of",
     "some_draws",
     "thinned",
@@ -134,6 +137,32 @@ def named_after(spec: Mixture, tree: xr.DataTree) -> Mixture:
         spec = spec.of(features, whose="the posterior is")
     levels = levels_of(tree)
     return spec if levels is None else spec.with_levels(features, levels)
+
+
+def rows_of(tree: xr.DataTree) -> Data | None:
+    """Rows that a sample was drawn from, with their weights and known labels; None if it does not hold them.
+
+    Categories are their codes.
+    """
+    if "observed_data" not in tree.children:
+        return None
+    group = tree["observed_data"].to_dataset()
+    tables = [v for v in group.data_vars.values() if v.ndim == 2]
+    if len(tables) != 1:
+        return None
+    (table,) = tables
+    beside = tree["constant_data"].to_dataset() if "constant_data" in tree.children else xr.Dataset()
+    weights, labels = (beside[name].values if name in beside else None for name in ("weights", "labels"))
+    features, levels = features_of(tree), levels_of(tree)
+    if levels is not None:  # those of columns that have none are None
+        posterior = tree["posterior"].to_dataset()
+        own = feature_labels(posterior).get(item_dim(posterior) or "", features)
+        at = dict(zip(own, levels, strict=True))
+        levels = tuple(at.get(name) for name in features)  # type: ignore[misc]
+    data = as_data(np.asarray(table.values), weights, missing=INTEGRATE, labels=labels)
+    obs_id = table[table.dims[0]].values if table.dims[0] in table.coords else data.obs_id
+    names = features if len(features) == data.n_features else data.features
+    return replace(data, features=names, obs_id=obs_id, levels=levels)
 
 
 def _in_order(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) -> xr.DataTree:

@@ -6,13 +6,16 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from mixtures.types import LEVELS
 
 __all__ = [
+    "ANCHORED",
     "draws_tree",
     "entries",
+    "entry_table",
     "feature_dims",
     "feature_labels",
     "group_of",
@@ -26,6 +29,10 @@ __all__ = [
 ]
 
 SAMPLE_DIMS = ("chain", "draw")
+
+
+ANCHORED = "anchored_clusters"
+"""Attribute of a tree: clusters that have labelled rows, which no alignment moves."""
 
 
 def make_tree(
@@ -198,6 +205,16 @@ def entries(
             inside = ", ".join(words)
             found[f"{name}[{inside}]" if inside else name] = (name, index)
     return found
+
+
+def entry_table(
+    params: Mapping[str, Any], dims: Mapping[str, Sequence[str]], coords: Mapping[str, Any], name: str
+) -> pd.DataFrame:
+    """Return one row per entry of the parameters, by its label, with a column of this name."""
+    arrays = {key: np.asarray(x) for key, x in params.items()}
+    found = entries({key: x.shape for key, x in arrays.items()}, dims, coords)
+    values = [float(arrays[key][index]) for key, index in found.values()]
+    return pd.DataFrame({name: values}, index=pd.Index(list(found), name="parameter"))
 
 
 def permutation(tree: xr.DataTree) -> np.ndarray | None:

@@ -18,6 +18,7 @@ from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.model_starts import model_starts
 from mixtures.posterior.modes import best_mode
+from mixtures.posterior.own_mixture import mixture_within
 from mixtures.posterior.symmetry import find_symmetry
 from mixtures.posterior.target import ModelTarget
 from mixtures.results.crosscheck import Crosscheck
@@ -62,7 +63,7 @@ def crosscheck_model(
     )
     convergence = diagnose(posterior)
     return Crosscheck(
-        table,
+        table.drop(columns=["MAP again", "gap"]),
         certificate,
         None,
         multi,
@@ -71,4 +72,5 @@ def crosscheck_model(
         notes,
         starts=starts,
         status=status_of(posterior),
+        mixture=mixture_within(compiled, posterior),
     )

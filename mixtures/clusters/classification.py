@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import xarray as xr
 from scipy.special import entr
 
-from mixtures.arguments import check_kind, check_share
+from mixtures.arguments import check_share
 from mixtures.data.table import Data
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, Parameters, with_params
 from mixtures.progress import track
 from mixtures.types import Array, Params
 
@@ -26,10 +27,38 @@ BLOCK = 2**20
 SUMMARY = ("mean", "sd", "lower", "upper")
 
 
+@overload
 def classification(
     spec: Mixture,
     X: Any,
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters,
+    *,
+    weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
+    ci_prob: float = 0.95,
+    progressbar: bool = False,
+) -> xr.Dataset: ...
+
+
+@overload
+def classification(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
+    ci_prob: float = 0.95,
+    progressbar: bool = False,
+) -> xr.Dataset: ...
+
+
+def classification(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Parameters | None = None,
     *,
     weights: Any = None,
     missing: str | None = None,
@@ -52,12 +81,12 @@ def classification(
 
     Parameters
     ----------
-    spec : Mixture
-        The model, with two clusters or more.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, with two clusters or more, or a fit or posterior sample of it, as in `responsibilities`.
     X : array_like or frame, shape (n, D)
-        Rows to assign, old or new, checked and matched as in `responsibilities`.
+        Rows to assign, old or new; checked, matched and by default as in `responsibilities`.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample.
+        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
     missing : {None, "integrate"}, optional
@@ -94,12 +123,12 @@ def classification(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> found = mx.classification(em.spec, X, em.params)
+    >>> found = mx.classification(em, X)
     >>> round(float(found["relative_entropy"]), 3), round(float(found["error"]), 4)
     (0.997, 0.0007)
     """
     check_share(ci_prob=ci_prob)
-    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    spec, X, params = with_params(spec, X, params)
     if spec.n_components < 2:
         raise InputError("n_components is 1: with a single cluster there is nothing to classify")
     sampled = isinstance(params, xr.DataTree)
@@ -108,8 +137,8 @@ def classification(
         draws = checked_draws(spec, tree)
     else:
         data = spec.read(X, weights, missing, labels)
-        given: Mapping[str, Any] = params
-        draws = {name: x[None] for name, x in spec.check_params(given, data.n_features).items()}
+        own: Mapping[str, Any] = params
+        draws = {name: x[None] for name, x in spec.check_params(own, data.n_features).items()}
     figures = _figures(_summed(Draws.of(spec, data, draws), data, progressbar), draws)
     coords = {"cluster": np.arange(spec.n_components), "assigned": np.arange(spec.n_components)}
     if not sampled:

@@ -1,6 +1,6 @@
 """How often two rows share a cluster."""
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
@@ -10,6 +10,7 @@ from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, with_sample
 from mixtures.progress import track
 
 __all__ = ["coclustering", "coclustering_of_draws"]
@@ -22,10 +23,34 @@ BLOCK = 2**22
 """Responsibilities (draws x rows x clusters) held in memory at once."""
 
 
+@overload
 def coclustering(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> xr.DataArray: ...
+
+
+@overload
+def coclustering(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> xr.DataArray: ...
+
+
+def coclustering(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     missing: str | None = None,
     labels: Any = None,
@@ -39,12 +64,12 @@ def coclustering(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, or a fit or posterior sample of it, as in `responsibilities`.
     X : array_like or frame, shape (n, D)
-        Rows to compare, old or new, at most 5,000; checked and matched as in `responsibilities`.
+        Rows to compare, old or new, at most 5,000; checked, matched and by default as in `responsibilities`.
     tree : xarray.DataTree
-        A posterior sample.
+        A posterior sample; left out if a fit is given in place of the model.
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells, as in `responsibilities`.
     labels : array_like, shape (n,), optional
@@ -72,11 +97,11 @@ def coclustering(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> together = mx.coclustering(em.spec, X[:3], em.to_datatree())
+    >>> together = mx.coclustering(em, X[:3])
     >>> together.round(2).values.tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
     """
-    spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
+    spec, data, tree = of_sample(*with_sample(spec, X, tree), missing=missing, labels=labels)
     n, k = data.n_rows, spec.n_components
     _check_rows(n)
     draws = checked_draws(spec, tree)

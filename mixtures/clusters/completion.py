@@ -1,14 +1,14 @@
 """Missing cells of rows, from the observed ones and a fitted mixture."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from narwhals.dependencies import is_pandas_dataframe
 
-from mixtures.arguments import check_kind, check_share, check_whole, generator
+from mixtures.arguments import check_share, check_whole, generator
 from mixtures.data.levels import labels_of
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
@@ -16,6 +16,7 @@ from mixtures.draws import of_sample, some_draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import cell_summary
+from mixtures.given import Fit, Parameters, with_params
 from mixtures.progress import track
 from mixtures.results.completion import Completed
 from mixtures.types import Array, Params
@@ -26,10 +27,40 @@ BLOCK = 2**21
 """Values (draws x rows x clusters x features) held in memory at once."""
 
 
+@overload
 def complete(
     spec: Mixture,
     X: Any,
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters,
+    *,
+    labels: Any = None,
+    draws: int = 0,
+    ci_prob: float = 0.95,
+    n_draws: int = 200,
+    random_seed: int | np.random.Generator | None = None,
+    progressbar: bool = False,
+) -> Completed: ...
+
+
+@overload
+def complete(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    labels: Any = None,
+    draws: int = 0,
+    ci_prob: float = 0.95,
+    n_draws: int = 200,
+    random_seed: int | np.random.Generator | None = None,
+    progressbar: bool = False,
+) -> Completed: ...
+
+
+def complete(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Parameters | None = None,
     *,
     labels: Any = None,
     draws: int = 0,
@@ -46,14 +77,14 @@ def complete(
 
     Parameters
     ----------
-    spec : GMM, BMM, LCA or PMM
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, or a fit or posterior sample of it, as in `responsibilities`.
     X : array_like or frame, shape (n, D)
         Rows, old or new, with missing cells: NaN, None, ``pandas.NA``, nulls or masked. Columns are
-        matched by name as in `responsibilities`.
+        matched by name, and the rows are by default, as in `responsibilities`.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or a posterior sample: means, standard deviations and
-        intervals then include the uncertainty of the parameters.
+        Parameters, such as ``em.params``, or a posterior sample; left out if a fit is given. From a
+        sample, means, standard deviations and intervals include the uncertainty of the parameters.
     labels : array_like, shape (n,), optional
         Known clusters of rows, as in `fit_em`: missing cells of a labelled row are those of its cluster.
     draws : int, default 0
@@ -88,12 +119,12 @@ def complete(
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
     >>> X.loc[0, "waiting"] = float("nan")
-    >>> mx.complete(em.spec, X, em.params).cells.round(1).loc[0, "waiting"].to_dict()
+    >>> mx.complete(em, X).cells.round(1).loc[0, "waiting"].to_dict()
     {'mean': 76.1, 'sd': 5.4, 'lower': 65.4, 'upper': 86.8}
     """
     check_share(ci_prob=ci_prob)
     check_whole(0, draws=draws)
-    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    spec, X, params = with_params(spec, X, params)
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, missing=INTEGRATE, labels=labels)
         sets: Sequence[Params] = some_draws(spec, data, tree, n_draws)

@@ -8,10 +8,10 @@ import numpy as np
 
 from mixtures.arguments import check_share
 from mixtures.brief import rounded
-from mixtures.clusters.given import Given, given
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.errors import InputError
 from mixtures.families.profiles import Figures, Profile, profile_parts
+from mixtures.given import Given, given
 from mixtures.messages import named
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterWords
 from mixtures.types import Array
@@ -181,7 +181,7 @@ def cluster_names(names: Sequence[str] | None, k: int) -> tuple[str, ...]:
 
 def _sizes(found: Given, X: Any, weights: Any, missing: str | None, labels: Any) -> Array:
     """Total weight of the rows for which each cluster is the most probable."""
-    spec = found.spec.of(found.features) if found.spec.features is None else found.spec
+    spec = found.named
     data = spec.read(X, weights, missing, labels)
     label = responsibilities(spec, data, found.params, missing=missing, labels=labels)["label"].values
     return np.bincount(label, data.weights, spec.n_components).astype(np.float64)

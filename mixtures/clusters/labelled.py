@@ -17,6 +17,7 @@ import xarray as xr
 
 from mixtures.clusters.named import as_names, axes_along, cluster_dims, inner
 from mixtures.errors import InputError
+from mixtures.trees import ANCHORED
 
 __all__ = [
     "ALIGNED",
@@ -37,10 +38,6 @@ EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
 
 ALIGNED, RAW = "aligned", "raw"
 """The labels of a tree are aligned, or as drawn with no known reason against aligning."""
-
-
-ANCHORED = "anchored_clusters"
-"""Attribute of a tree: clusters that have labelled rows, which no alignment moves."""
 
 
 FUNCTION = "function"

@@ -11,14 +11,13 @@ import xarray as xr
 from mixtures.clusters.labelled import Labelled, anchored_of, inner
 from mixtures.clusters.named import suggested
 from mixtures.clusters.rules import Classified, by_allocations, by_parameters, by_probabilities
-from mixtures.data.reading import as_data
 from mixtures.data.table import Data
-from mixtures.draws import features_of, levels_of, named_after
+from mixtures.draws import features_of, named_after, rows_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import recognise, recognise_mixture
 from mixtures.messages import did_you_mean
-from mixtures.trees import entries, feature_labels, item_dim, labels_in, log_density_of
+from mixtures.trees import entries, feature_labels, labels_in, log_density_of
 from mixtures.types import Array, Params
 
 __all__ = ["METHODS", "find_orders"]
@@ -90,17 +89,11 @@ class Sample:
 
 
 def _observed(tree: xr.DataTree) -> Data:
-    """Rows stored in the tree; categories by their codes."""
-    group = tree["observed_data"].to_dataset() if "observed_data" in tree.children else xr.Dataset()
-    tables = [v for v in group.data_vars.values() if v.ndim == 2]
-    if len(tables) != 1:
+    """Rows stored in the tree, without their known labels."""
+    rows = rows_of(tree)
+    if rows is None:
         raise InputError("the tree's observed_data hold no one table of rows: give the data, X=...")
-    posterior, levels = tree["posterior"].to_dataset(), levels_of(tree)
-    if levels is not None:  # those of columns that have none are None
-        own = feature_labels(posterior).get(item_dim(posterior) or "", features_of(tree))
-        at = dict(zip(own, levels, strict=True))
-        levels = tuple(at.get(name) for name in features_of(tree))  # type: ignore[misc]
-    return replace(as_data(np.asarray(tables[0].values)), levels=levels)
+    return replace(rows, labels=None)
 
 
 def _by_parameters(sample: Sample, to: Any) -> np.ndarray:

@@ -124,12 +124,6 @@ def prediction_table(
     """
     how: dict[str, Any] = {"ci_prob": ci_prob, "missing": missing, "progressbar": progressbar}
     found = responsibilities(fitted.spec, frame, fitted.params, labels=labels, **how)
-    columns = {"label": found["label"].values, "label_probability": found["label_probability"].values}
-    shown = {"responsibilities": "", "lower": "_lower", "upper": "_upper"}
-    for k in range(fitted.spec.n_components):
-        for name, ending in shown.items():
-            if name in found:
-                columns[f"cluster_{k}{ending}"] = found[name].values[:, k]
+    table = found.to_frame()
     name = frame.index.name or "row"
-    name = "row" if name in columns else name  # a label called "label"
-    return pd.DataFrame(columns, index=pd.Index(found["obs_id"].values, name=name))
+    return table.rename_axis("row" if name in table else name)  # an index called "label"

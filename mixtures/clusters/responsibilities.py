@@ -1,18 +1,21 @@
 """Which cluster a row belongs to, and with what probability."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
+from narwhals.dependencies import is_pandas_dataframe
 
-from mixtures.arguments import check_kind, check_share
+from mixtures.arguments import check_share
 from mixtures.data.table import Data, chunks
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, Parameters, with_params
 from mixtures.progress import track
+from mixtures.results.responsibilities import Responsibilities
 from mixtures.types import Array
 
 __all__ = ["responsibilities"]
@@ -22,16 +25,42 @@ BLOCK, WHITENED_BLOCK = 2**18, 2**23
 if draws are processed one by one, enough rows to outweigh the overhead."""
 
 
+@overload
 def responsibilities(
     spec: Mixture,
     X: Any,
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters,
     *,
     ci_prob: float = 0.95,
     missing: str | None = None,
     labels: Any = None,
     progressbar: bool = False,
-) -> xr.Dataset:
+) -> Responsibilities: ...
+
+
+@overload
+def responsibilities(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> Responsibilities: ...
+
+
+def responsibilities(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Parameters | None = None,
+    *,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = False,
+) -> Responsibilities:
     """Posterior probability of every cluster for every row, of old or new data.
 
     A sample is processed in blocks of rows, all draws of a block at once, so that
@@ -39,15 +68,17 @@ def responsibilities(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model; or, in place of it and ``params``, a fit or a posterior sample. Of a crosscheck it is
+        the posterior sample, or EM's fit if there is none.
     X : array_like or frame, shape (n, D)
         Rows to assign, checked as in fitting. Their columns are matched by name to
         the fitted ones, whose names ``em.spec``, every resolved model and a sample
         hold; by position if either side has no names, such as an array, or an
-        unresolved model with a dict of parameters.
+        unresolved model with a dict of parameters. By default the rows that were fitted, with their labels
+        and missing cells, if a sample that holds them is given in place of the model.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample.
+        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals from a sample.
     missing : {None, "integrate"}, optional
@@ -60,7 +91,8 @@ def responsibilities(
 
     Returns
     -------
-    xarray.Dataset
+    Responsibilities
+        An xarray.Dataset, and its ``to_frame()`` is a data frame with the index of X.
         ``responsibilities (obs_id, cluster)``; from a sample it is the mean over
         the draws, and ``lower`` and ``upper`` bound the interval. ``label
         (obs_id)`` is the most probable cluster, the choice that is wrong least
@@ -83,14 +115,18 @@ def responsibilities(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> r = mx.responsibilities(em.spec, X, em.params)
+    >>> r = mx.responsibilities(em, X)
     >>> r["responsibilities"].sel(obs_id=0).round(3).values.tolist()
     [1.0, 0.0]
     >>> r["label"].values[:5].tolist()
     [0, 1, 0, 1, 0]
+
+    The same with other parameters of the model:
+
+    >>> r = mx.responsibilities(em.spec, X, {**em.params, "alpha": [0.5, 0.5]})
     """
     check_share(ci_prob=ci_prob)
-    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
+    spec, X, params = with_params(spec, X, params)
     names: tuple[str, ...] = ("responsibilities",)
     if isinstance(params, xr.DataTree):
         names += ("lower", "upper")
@@ -102,13 +138,14 @@ def responsibilities(
         data = spec.read(X, missing=missing, labels=labels)
         values = _at_point(spec, data, params)[None]
     label = values[0].argmax(axis=1)
-    return xr.Dataset(
+    index = {"index": X.index.name} if is_pandas_dataframe(X) and X.index.name is not None else {}
+    return Responsibilities(
         {
             **{name: (("obs_id", "cluster"), x) for name, x in zip(names, values, strict=True)},
             "label": ("obs_id", label),
             "label_probability": ("obs_id", np.take_along_axis(values[0], label[:, None], axis=1)[:, 0]),
         },
-        {"obs_id": data.obs_id, "cluster": np.arange(spec.n_components)},
+        {"obs_id": ("obs_id", data.obs_id, index), "cluster": np.arange(spec.n_components)},
     )
 
 

@@ -22,6 +22,8 @@ from mixtures.draws import of_sample, sample_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
+from mixtures.given import posterior_of, rows_in
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
 from mixtures.results.verdict import Check, Verdict, check
 from mixtures.tolerances import TOLERANCES
@@ -34,7 +36,7 @@ MIXING = "Vehtari et al. (2021)"
 
 
 def diagnose(
-    tree: xr.DataTree,
+    tree: xr.DataTree | Crosscheck,
     *,
     spec: Mixture | None = None,
     X: Any = None,
@@ -49,8 +51,9 @@ def diagnose(
 
     Parameters
     ----------
-    tree : xarray.DataTree
-        A posterior sample, preferably aligned (see `align`).
+    tree : xarray.DataTree or Crosscheck
+        A posterior sample, preferably aligned (see `align`); or a crosscheck, which knows the model, EM's fit
+        and the data.
     spec : Mixture, optional
         The model that was sampled; by default that of ``em``.
     X : array_like or frame, shape (n, D), optional
@@ -95,6 +98,10 @@ def diagnose(
     >>> print(mx.diagnose(tree, spec=mx.GMM(2), X=X))
     converged
     """
+    if isinstance(tree, Crosscheck):
+        spec, em = spec or tree.mode.spec, em or tree.em
+        X = rows_in(tree) if X is None and spec is not None else X
+    tree = posterior_of(tree)
     if em is not None:
         spec = check_fit(em, em.spec if spec is None else spec)
     data = None

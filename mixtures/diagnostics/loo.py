@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 import arviz_stats
 import numpy as np
@@ -16,6 +16,7 @@ from mixtures.draws import checked_draws, of_sample
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, with_sample
 from mixtures.messages import warn
 from mixtures.progress import track
 from mixtures.types import Array
@@ -23,10 +24,34 @@ from mixtures.types import Array
 __all__ = ["loo"]
 
 
+@overload
 def loo(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = True,
+) -> Any: ...
+
+
+@overload
+def loo(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    missing: str | None = None,
+    labels: Any = None,
+    progressbar: bool = True,
+) -> Any: ...
+
+
+def loo(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     missing: str | None = None,
     labels: Any = None,
@@ -40,10 +65,10 @@ def loo(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, or a fit or posterior sample of it, as in `responsibilities`.
     X : array_like or frame, shape (n, D)
-        The data that were fitted; checked and matched by name as in `responsibilities`.
+        The data that were fitted; checked, matched by name and by default as in `responsibilities`.
     tree : xarray.DataTree
         A posterior sample, at least 25 draws; its labels need not be aligned.
     missing : {None, "integrate"}, optional
@@ -77,12 +102,11 @@ def loo(
     --------
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
-    >>> spec = mx.resolve(mx.GMM(2), X)
-    >>> tree = mx.sample(spec, X, draws=200, random_seed=1, log_likelihood=False, progressbar=False)
-    >>> round(mx.loo(spec, X, tree, progressbar=False).elpd, -1)
+    >>> tree = mx.sample(mx.GMM(2), X, draws=200, random_seed=1, log_likelihood=False, progressbar=False)
+    >>> round(mx.loo(tree, progressbar=False).elpd, -1)
     np.float64(-1140.0)
     """
-    spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
+    spec, data, tree = of_sample(*with_sample(spec, X, tree), missing=missing, labels=labels)
     if data.weights is not None:
         raise InputError("leaving one row out knows no weights; repeat rows by their weights")
     draws = checked_draws(spec, tree)

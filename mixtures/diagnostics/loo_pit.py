@@ -1,7 +1,7 @@
 """Leave-one-out probability integral transforms."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,7 @@ from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
+from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
 __all__ = ["check_enough", "loo_pit"]
@@ -23,10 +24,34 @@ LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""
 
 
+@overload
 def loo_pit(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    n_draws: int = 1000,
+    missing: str | None = None,
+    labels: Any = None,
+) -> xr.Dataset: ...
+
+
+@overload
+def loo_pit(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    n_draws: int = 1000,
+    missing: str | None = None,
+    labels: Any = None,
+) -> xr.Dataset: ...
+
+
+def loo_pit(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     n_draws: int = 1000,
     missing: str | None = None,
@@ -46,10 +71,10 @@ def loo_pit(
 
     Parameters
     ----------
-    spec : GMM
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        A GMM, or a fit or posterior sample of it, as in `responsibilities`.
     X : array_like or frame, shape (n, D)
-        The data that were fitted; checked and matched by name as in `responsibilities`.
+        The data that were fitted; checked, matched by name and by default as in `responsibilities`.
     tree : xarray.DataTree
         A posterior sample, at least 25 draws; its labels need not be aligned.
     n_draws : int, default 1000
@@ -83,13 +108,12 @@ def loo_pit(
     --------
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
-    >>> spec = mx.resolve(mx.GMM(2), X)
-    >>> tree = mx.sample(spec, X, draws=200, random_seed=1, progressbar=False)
-    >>> u = mx.loo_pit(spec, X, tree)
+    >>> tree = mx.sample(mx.GMM(2), X, draws=200, random_seed=1, progressbar=False)
+    >>> u = mx.loo_pit(tree)
     >>> u["pit"].mean("obs_id").round(1).values.tolist()
     [0.5, 0.5]
     """
-    spec, data, tree = unweighted(spec, X, tree, missing, labels)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     draws = some_draws(spec, data, tree, n_draws)
     check_enough(len(draws))
     margins = marginals(spec.family, draws)

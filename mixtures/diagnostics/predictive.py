@@ -8,7 +8,7 @@ Replicated data sets are drawn by the family in NumPy; PyMC's
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from mixtures.draws import of_sample, some_draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import summaries
+from mixtures.given import Fit, with_sample
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -39,10 +40,38 @@ BLOCK = 2**22
 """Values (rows x draws x clusters x features) held in memory at once."""
 
 
+@overload
 def predictive_checks(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    random_seed: int | np.random.Generator | None = None,
+) -> pd.DataFrame: ...
+
+
+@overload
+def predictive_checks(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
+    random_seed: int | np.random.Generator | None = None,
+) -> pd.DataFrame: ...
+
+
+def predictive_checks(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
@@ -60,13 +89,13 @@ def predictive_checks(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, or a fit or posterior sample of it, as in `responsibilities`.
     X : array_like or frame, shape (n, D)
-        The data that were fitted; checked and matched by name as in `responsibilities`.
+        The data that were fitted; checked, matched by name and by default as in `responsibilities`.
     tree : xarray.DataTree
-        A posterior sample; its labels need not be aligned. From a point estimate, such
-        as ``em.to_datatree()``, the replicates have no parameter uncertainty.
+        A posterior sample; its labels need not be aligned. Left out if a fit is given. From a point estimate,
+        such as EM's, the replicates have no parameter uncertainty.
     n_draws : int, default 500
         Replicated data sets of n rows, each from a different draw, evenly spaced; if
         there are fewer draws, they are reused.
@@ -105,11 +134,11 @@ def predictive_checks(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> one = mx.fit_em(mx.GMM(1), X, random_seed=1)
-    >>> checks = mx.predictive_checks(one.spec, X, one.to_datatree(), random_seed=1)
+    >>> checks = mx.predictive_checks(one, X, random_seed=1)
     >>> checks.loc["kurtosis[waiting]", ["observed", "lower", "upper"]].round(1).tolist()
     [-1.1, -0.5, 0.7]
     """
-    spec, data, tree = unweighted(spec, X, tree, missing, labels)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     rows = {}
     for name, found in compare(spec, data, tree, n_draws, random_seed).items():
         lower, upper = found.interval(ci_prob)

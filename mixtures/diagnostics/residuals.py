@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from mixtures.arguments import check_whole, generator
-from mixtures.clusters.given import Given, given
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import replicated_sets
 from mixtures.errors import InputError
 from mixtures.families.categorical import one_hot
 from mixtures.families.profiles import item_levels, item_tables
+from mixtures.given import Given, fitted_rows, given
 from mixtures.progress import track
 from mixtures.results.residuals import BivariateResiduals, PairResidual
 from mixtures.types import Array, Params
@@ -22,7 +22,7 @@ __all__ = ["bivariate_residuals"]
 
 def bivariate_residuals(
     result: Any,
-    X: Any,
+    X: Any = None,
     *,
     n_draws: int = 500,
     missing: str | None = None,
@@ -56,8 +56,8 @@ def bivariate_residuals(
     result : EMFit, MAPFit, Crosscheck or xarray.DataTree
         A fit of a BMM or an LCA, or a posterior sample of one; of a crosscheck its sample. Labels need
         not be aligned.
-    X : array_like or frame, shape (n, D)
-        The data that were fitted, without weights.
+    X : array_like or frame, shape (n, D), optional
+        The data that were fitted, without weights; by default those that the sample holds.
     n_draws : int, default 500
         Draws to use at most, evenly spaced, each with one replicated data set.
     missing : {None, "integrate"}, optional
@@ -96,7 +96,7 @@ def bivariate_residuals(
     check_whole(1, n_draws=n_draws)
     found = given(result)
     numbers = item_levels(found.spec.family, len(found.features))
-    data = _read(found, X, missing)
+    data = _read(found, fitted_rows(found, result, X), missing)
     if data.n_features < 2:
         raise InputError("there is one item only: residual associations are of two")
     total = len(found.draws["alpha"])
@@ -117,8 +117,7 @@ def bivariate_residuals(
 
 
 def _read(found: Given, X: Any, missing: str | None) -> Data:
-    spec = found.spec.of(found.features) if found.spec.features is None else found.spec
-    data = spec.read(X, missing=missing)
+    data = found.named.read(X, missing=missing)
     if data.weights is not None:
         raise InputError("residuals compare rows and know no weights; repeat rows by their weights")
     return data

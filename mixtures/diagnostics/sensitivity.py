@@ -11,6 +11,8 @@ from arviz_stats.base import array_stats
 from mixtures.draws import finite_draws, sample_of, thinned
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import posterior_of
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import entries, labels_in, sampler_stats
 from mixtures.types import Array
@@ -21,7 +23,7 @@ SCALED_DRAWS = 1000
 """Number of draws used for power-scaling."""
 
 
-def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.DataFrame:
+def prior_sensitivity(tree: xr.DataTree | Crosscheck, *, spec: Mixture | None = None) -> pd.DataFrame:
     """Sensitivity of every parameter's posterior to its prior and to the likelihood.
 
     ``effect`` says how far the posterior of a parameter moves, in its own standard
@@ -32,10 +34,11 @@ def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.D
 
     Parameters
     ----------
-    tree : xarray.DataTree
-        An aligned posterior sample; about 1,000 of its draws are used.
+    tree : xarray.DataTree or Crosscheck
+        An aligned posterior sample, or a crosscheck, which knows its model as well; about 1,000 draws are
+        used.
     spec : Mixture, optional
-        The resolved model; needed if the tree has no log_prior. Its columns are
+        The resolved model; needed if a tree has no log_prior. Its columns are
         matched to those of the tree by name.
 
     Returns
@@ -70,6 +73,9 @@ def prior_sensitivity(tree: xr.DataTree, *, spec: Mixture | None = None) -> pd.D
     >>> bool((table["effect"] < 0.5).all())
     True
     """
+    if isinstance(tree, Crosscheck):
+        spec = tree.mode.spec if spec is None else spec
+    tree = posterior_of(tree)
     few = thinned(tree if spec is None else sample_of(spec, tree), SCALED_DRAWS)
     densities = log_densities(few, spec)
     if densities is None:

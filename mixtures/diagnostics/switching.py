@@ -13,15 +13,15 @@ from mixtures.diagnostics.mixing import invariants, parameters, worst
 from mixtures.draws import thinned
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import posterior_of
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.switches import Switches, Switching
 from mixtures.trees import permutation
 
 __all__ = ["compare_labellings", "count_switches", "switching"]
 
-"""Number of permutations shown."""
 
-
-def switching(tree: xr.DataTree) -> Switching:
+def switching(tree: xr.DataTree | Crosscheck) -> Switching:
     """Count the label switches of an aligned posterior sample, and show what alignment improves.
 
     A bad R-hat under raw labels, with good ones under aligned labels and for
@@ -30,8 +30,8 @@ def switching(tree: xr.DataTree) -> Switching:
 
     Parameters
     ----------
-    tree : xarray.DataTree
-        An aligned posterior sample (see `align`).
+    tree : xarray.DataTree or Crosscheck
+        An aligned posterior sample (see `align`), or a crosscheck that holds one.
 
     Returns
     -------
@@ -57,6 +57,7 @@ def switching(tree: xr.DataTree) -> Switching:
     >>> bool(report.mixing.loc["aligned labels", "r_hat"] < 1.01)
     True
     """
+    tree = posterior_of(tree)
     stored = permutation(tree)
     if stored is None:
         raise InputError("this tree is not aligned, so switches cannot be told: align it first")

@@ -8,7 +8,7 @@ with equality where q is the posterior of z (Neal and Hinton 1998). The E-step
 raises F in q until it touches, the M-step raises it in the parameters.
 """
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
@@ -18,22 +18,31 @@ from mixtures.data.cells import as_numbers
 from mixtures.data.table import Data, chunks
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, with_point
 from mixtures.types import Array, Params
 
 __all__ = ["entropy", "lower_bound", "q_function"]
 
 
-def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float:
+@overload
+def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float: ...
+
+
+@overload
+def lower_bound(fit: Fit, /, X: Any = None, *, q: Any) -> float: ...
+
+
+def lower_bound(spec: Mixture | Fit, X: Any = None, params: Params | None = None, q: Any = None) -> float:
     """Lower bound F on the log-likelihood at ``params``, for any distribution over the clusters.
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit or Crosscheck
+        The model, or a fit of it; of a crosscheck it is EM's.
     X : array_like or frame, shape (n, D)
-        The data; checked, and matched by name, as in `responsibilities`.
+        The data; checked, matched by name and by default as in `responsibilities`.
     params : dict of ndarray
-        Parameters.
+        Parameters; none beside a fit, after which q is given by name.
     q : array_like, shape (n, K), or Dataset
         Probability of every cluster for every row; also what `responsibilities`
         returns, at which the bound is tight.
@@ -59,16 +68,25 @@ def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float:
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> r = mx.responsibilities(em.spec, X, em.params)
-    >>> abs(mx.lower_bound(em.spec, X, em.params, r) - em.log_likelihood) < 1e-9
+    >>> r = mx.responsibilities(em, X)
+    >>> abs(mx.lower_bound(em, X, q=r) - em.log_likelihood) < 1e-9
     True
     >>> mx.lower_bound(em.spec, X, em.params, [[0.5, 0.5]] * 272) < em.log_likelihood
     True
     """
+    spec, X, params = with_point(spec, X, params)
     return q_function(spec, X, params, q) + entropy(q)
 
 
-def q_function(spec: Mixture, X: Any, params: Params, q: Any) -> float:
+@overload
+def q_function(spec: Mixture, X: Any, params: Params, q: Any) -> float: ...
+
+
+@overload
+def q_function(fit: Fit, /, X: Any = None, *, q: Any) -> float: ...
+
+
+def q_function(spec: Mixture | Fit, X: Any = None, params: Params | None = None, q: Any = None) -> float:
     """Expected complete-data log-likelihood ``Q = sum_ij q_ij log Pr(x_i, z_i = j)``.
 
     With q the responsibilities at other parameters it is the Q(params; other)
@@ -103,6 +121,7 @@ def q_function(spec: Mixture, X: Any, params: Params, q: Any) -> float:
     >>> round(mx.q_function(mx.BMM(2), [[0], [1]], coins, known), 6)  # log(0.5 * 0.8 * 0.5 * 0.7)
     -1.966113
     """
+    spec, X, params = with_point(spec, X, params)
     data = spec.read(X)
     params = spec.check_params(params, data.n_features)
     q = _distribution(q, (data.n_rows, spec.n_components))

@@ -7,7 +7,7 @@ sufficient statistics; one closed-form M-step gives the next parameters.
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -33,7 +33,12 @@ from mixtures.interrupts import Status
 from mixtures.messages import warn
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array, Params
+from mixtures.types import Array, DeferredModule, Params
+
+if TYPE_CHECKING:
+    from mixtures import given
+else:
+    given = DeferredModule("mixtures.given")
 
 __all__ = ["em_step", "fit_em"]
 
@@ -45,10 +50,38 @@ AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: st
 """Note on a fit by plain EM from which a small step leads higher."""
 
 
+@overload
 def em_step(
     spec: Mixture,
     X: Any,
     params: Params,
+    *,
+    weights: Any = None,
+    hard: bool = False,
+    hold: Mapping[str, Any] | None = None,
+    missing: str | None = None,
+    labels: Any = None,
+) -> dict[str, Array]: ...
+
+
+@overload
+def em_step(
+    fit: "given.Fit",
+    /,
+    X: Any = None,
+    *,
+    weights: Any = None,
+    hard: bool = False,
+    hold: Mapping[str, Any] | None = None,
+    missing: str | None = None,
+    labels: Any = None,
+) -> dict[str, Array]: ...
+
+
+def em_step(
+    spec: "Mixture | given.Fit",
+    X: Any = None,
+    params: Params | None = None,
     *,
     weights: Any = None,
     hard: bool = False,
@@ -62,12 +95,13 @@ def em_step(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit or Crosscheck
+        The model, or a fit of it; of a crosscheck it is EM's.
     X : array_like or frame, shape (n, D)
-        The data; chunks and Dask collections as in `fit_em`.
+        The data; chunks and Dask collections as in `fit_em`. By default those that the sample of a
+        crosscheck holds.
     params : dict of ndarray
-        Current parameters, left as they are.
+        Current parameters, left as they are; none beside a fit.
     weights, hard, hold, missing, labels
         As in `fit_em`.
 
@@ -96,6 +130,10 @@ def em_step(
     >>> params["mu"].ravel().round(1).tolist()
     [55.5, 80.5]
     """
+    if params is None or not isinstance(spec, Mixture):
+        from mixtures.given import with_point  # loads pandas and xarray, which EM does without
+
+        spec, X, params = with_point(spec, X, params)
     problem = problem_of(spec, X, weights, hold, hard, missing, labels)
     point = problem.point(problem.check(params))
     problem.refuse_impossible(point)

@@ -33,3 +33,8 @@ __all__ = [
     "switching",
     "trace",
 ]
+
+
+def __dir__() -> list[str]:
+    """List public names only."""
+    return __all__

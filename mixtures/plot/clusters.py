@@ -1,7 +1,7 @@
 """Data and clusters in one or two features, with their uncertainty from a posterior sample."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
@@ -16,6 +16,7 @@ from mixtures.data.table import Data
 from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, Parameters, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.types import Array
 
@@ -79,10 +80,36 @@ def scatter(
     return ax
 
 
+@overload
 def clusters(
     spec: Mixture,
     X: Any,
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters,
+    *,
+    features: tuple[str, ...] | None = None,
+    sds: Sequence[float] | None = None,
+    n_draws: int = 50,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+@overload
+def clusters(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    features: tuple[str, ...] | None = None,
+    sds: Sequence[float] | None = None,
+    n_draws: int = 50,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+def clusters(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Parameters | None = None,
     *,
     features: tuple[str, ...] | None = None,
     sds: Sequence[float] | None = None,
@@ -96,12 +123,12 @@ def clusters(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, or a fit or posterior sample of it, as in `mixtures.responsibilities`.
     X : array_like or frame, shape (n, D)
-        The data; checked and matched by name as in `mixtures.responsibilities`.
+        The data; checked, matched by name and by default as in `mixtures.responsibilities`.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample.
+        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
     features : tuple of str, optional
         One or two of the columns; the first two by default.
     sds : sequence of float, optional
@@ -131,11 +158,11 @@ def clusters(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> ax = mx.plot.clusters(em.spec, X, em.params)
+    >>> ax = mx.plot.clusters(em, X)
     >>> len(ax.patches)  # two clusters at 1, 2 and 3 standard deviations
     6
     """
-    spec, data, params = _met(spec, X, params)
+    spec, data, params = _met(*with_params(spec, X, params))
     r = membership(spec, data, params)["responsibilities"].values
     places, ax = columns(data, features), axes_or_new(ax)
     sample = isinstance(params, xr.DataTree)
@@ -163,9 +190,7 @@ def clusters(
     return ax
 
 
-def _met(
-    spec: Mixture, X: Any, params: Mapping[str, Any] | xr.DataTree
-) -> tuple[Mixture, Data, Mapping[str, Any] | xr.DataTree]:
+def _met(spec: Mixture, X: Any, params: Parameters) -> tuple[Mixture, Data, Parameters]:
     """Return model, rows and parameters, with the columns in the order of the fit."""
     return of_sample(spec, X, params) if isinstance(params, xr.DataTree) else (spec, spec.read(X), params)
 
@@ -209,10 +234,32 @@ def _densities(
     return ax
 
 
+@overload
 def responsibilities(
     spec: Mixture,
     X: Any,
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters,
+    *,
+    features: tuple[str, ...] | None = None,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+@overload
+def responsibilities(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    features: tuple[str, ...] | None = None,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+def responsibilities(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Parameters | None = None,
     *,
     features: tuple[str, ...] | None = None,
     ax: Axes | None = None,
@@ -243,11 +290,11 @@ def responsibilities(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> ax = mx.plot.responsibilities(em.spec, X, em.params)
+    >>> ax = mx.plot.responsibilities(em, X)
     >>> ax.get_ylabel()
     'waiting'
     """
-    spec, data, params = _met(spec, X, params)
+    spec, data, params = _met(*with_params(spec, X, params))
     assigned = membership(spec, data, params)
     places, ax = columns(data, features), axes_or_new(ax)
     r = assigned["responsibilities"].values

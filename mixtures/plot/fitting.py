@@ -1,7 +1,7 @@
 """The course of a fit: the objective over the iterations, and the surface that EM climbs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,8 +15,10 @@ from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
+from mixtures.given import Fit, with_point
 from mixtures.messages import did_you_mean
 from mixtures.plot.style import COLOURS, INK, axes_or_new, lettering
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.trees import entries
 from mixtures.types import Array
@@ -37,13 +39,13 @@ LEVELS = 14
 """Number of contours of a surface, spaced geometrically from half a nat below the highest point."""
 
 
-def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
+def trace(em: EMFit | Crosscheck, *, log: bool = False, ax: Axes | None = None) -> Axes:
     """Draw the objective over the iterations of every start of EM.
 
     Parameters
     ----------
-    em : EMFit
-        What `fit_em` returned.
+    em : EMFit or Crosscheck
+        What `fit_em` returned; of a crosscheck it is EM's fit.
     log : bool, default False
         Draw how far the objective is below the best one, on a logarithmic axis:
         straight lines show EM's linear convergence, level ones inferior optima.
@@ -63,6 +65,10 @@ def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
     >>> len(ax.lines)  # four starts, and the best one to its end
     5
     """
+    if isinstance(em, Crosscheck):
+        if em.em is None:
+            raise InputError("this crosscheck is of a model of your own, which EM does not fit")
+        em = em.em
     ax = axes_or_new(ax)
     best = em.objective_trace[-1]
 
@@ -84,10 +90,42 @@ def trace(em: EMFit, *, log: bool = False, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@overload
 def surface(
     spec: Mixture,
     X: Any,
     params: Mapping[str, Any],
+    *,
+    over: tuple[str, str],
+    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    path: Sequence[Mapping[str, Any]] = (),
+    points: Mapping[str, Mapping[str, Any]] | None = None,
+    posterior: xr.DataTree | None = None,
+    n_grid: int = 80,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+@overload
+def surface(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    over: tuple[str, str],
+    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    path: Sequence[Mapping[str, Any]] = (),
+    points: Mapping[str, Mapping[str, Any]] | None = None,
+    posterior: xr.DataTree | None = None,
+    n_grid: int = 80,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+def surface(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Mapping[str, Any] | None = None,
     *,
     over: tuple[str, str],
     limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
@@ -104,12 +142,12 @@ def surface(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit or Crosscheck
+        The model, or a fit of it; of a crosscheck it is EM's, and its posterior sample is drawn.
     X : array_like or frame, shape (n, D)
-        The data.
+        The data; by default those that the sample of a crosscheck holds.
     params : dict of ndarray
-        Values of all other parameters.
+        Values of all other parameters; left out if a fit is given.
     over : tuple of two str
         The parameters, by their names in the tables: ``"mu[0, waiting]"``, ``"alpha[0]"``.
     limits : pair of pairs of float, optional
@@ -141,13 +179,18 @@ def surface(
     >>> X = mx.datasets.faithful()[["waiting"]]
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
     >>> over = ("mu[0, waiting]", "mu[1, waiting]")
-    >>> ax = mx.plot.surface(em.spec, X, em.params, over=over, limits=((70, 90), (45, 65)))
+    >>> ax = mx.plot.surface(em, X, over=over, limits=((70, 90), (45, 65)))
     >>> ax.get_xlabel()
     'mu[0, waiting]'
     """
+    if isinstance(spec, Crosscheck) and posterior is None:
+        posterior = spec.posterior
+    spec, X, params = with_point(spec, X, params)
     if posterior is not None:
         spec, X, posterior = of_sample(spec, X, posterior)
     data = spec.table(X)
+    if data.labels is not None:
+        raise InputError("a surface is of rows without known labels")
     spec = resolve(spec, data)
     params = spec.check_params(params, data.n_features)
     places = entries(
@@ -225,5 +268,6 @@ def _height(
         moved = spec.check_params(moved, data.n_features)
     except InputError:
         return np.nan
-    height = float(spec.log_likelihood(data, moved).sum()) + float(spec.log_prior(moved))
+    rows = spec.log_likelihood(data, moved)
+    height = float(rows.sum() if data.weights is None else rows @ data.weights) + float(spec.log_prior(moved))
     return height if np.isfinite(height) else np.nan

@@ -1,7 +1,7 @@
 """Heat maps of parameters by cluster and feature, and forest plots of EM, MAP and posterior."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import arviz as az
 import matplotlib.pyplot as plt
@@ -13,9 +13,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
 from mixtures.errors import InputError
+from mixtures.given import Fit, Parameters, given, posterior_of
 from mixtures.messages import shortened
 from mixtures.plot.levels import ITEM, itemised
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.trees import feature_dims
@@ -40,7 +42,7 @@ WRITTEN = 80
 
 
 def heatmap(
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters | Fit,
     name: str = "p",
     *,
     features: Sequence[str] | None = None,
@@ -50,13 +52,13 @@ def heatmap(
 
     Parameters
     ----------
-    params : dict of ndarray or xarray.DataTree
-        Parameters, or an aligned posterior sample: then means, with standard
+    params : dict of ndarray, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        Parameters, or a fit; of an aligned posterior sample, or a crosscheck with one, means, with standard
         deviations where values are written.
     name : str, default "p"
         A parameter with dims (cluster, feature), or (cluster, feature, category).
     features : sequence of str, optional
-        Names of the features; a sample has them already.
+        Names of the features; a fit and a sample have them already.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -98,7 +100,7 @@ def heatmap(
 
 
 def images(
-    params: Mapping[str, Any] | xr.DataTree,
+    params: Parameters | Fit,
     shape: tuple[int, int],
     name: str = "p",
     *,
@@ -108,8 +110,8 @@ def images(
 
     Parameters
     ----------
-    params : dict of ndarray or xarray.DataTree
-        Parameters, or an aligned posterior sample: then means, and below them
+    params : dict of ndarray, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        Parameters, or a fit; of an aligned posterior sample, or a crosscheck with one, means, and below them
         their posterior standard deviations.
     shape : tuple of int
         Rows and columns of pixels.
@@ -133,7 +135,7 @@ def images(
     >>> import mixtures as mx
     >>> X = mx.datasets.digits()
     >>> em = mx.fit_em(mx.BMM(10), X, n_init=2, random_seed=1)
-    >>> mx.plot.images(em.params, (8, 8)).shape
+    >>> mx.plot.images(em, (8, 8)).shape
     (1, 10)
     """
     mean, sd, _ = _mean_and_sd(params, name)
@@ -162,10 +164,31 @@ def images(
     return axes
 
 
+@overload
 def forest(
     em: EMFit | None,
     mode: MAPFit | None,
     posterior: xr.DataTree | Mapping[str, xr.DataTree],
+    *,
+    var_names: Sequence[str] | None = None,
+    standardise: bool = True,
+) -> Any: ...
+
+
+@overload
+def forest(
+    cc: Crosscheck,
+    /,
+    *,
+    var_names: Sequence[str] | None = None,
+    standardise: bool = True,
+) -> Any: ...
+
+
+def forest(
+    em: EMFit | Crosscheck | None,
+    mode: MAPFit | None = None,
+    posterior: xr.DataTree | Mapping[str, xr.DataTree] | None = None,
     *,
     var_names: Sequence[str] | None = None,
     standardise: bool = True,
@@ -174,8 +197,8 @@ def forest(
 
     Parameters
     ----------
-    em : EMFit or None
-        What `fit_em` returned.
+    em : EMFit, Crosscheck or None
+        What `fit_em` returned; or what `crosscheck` returned, which holds all three.
     mode : MAPFit or None
         What `fit_map` returned.
     posterior : xarray.DataTree or dict of xarray.DataTree
@@ -198,9 +221,13 @@ def forest(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
-    >>> picture = mx.plot.forest(cc.em, cc.mode, cc.posterior, var_names=["mu"])
+    >>> picture = mx.plot.forest(cc, var_names=["mu"])
     >>> picture.viz["figure"].item().savefig("mu.svg")  # doctest: +SKIP
     """
+    if isinstance(em, Crosscheck):
+        posterior, mode, em = posterior_of(em), em.mode, em.em
+    if posterior is None:
+        raise InputError("posterior is missing: give a sample, or what crosscheck returned in place of em")
     samples = {"posterior": posterior} if isinstance(posterior, xr.DataTree) else dict(posterior)
     if not samples:
         raise InputError("there is no sample to draw")
@@ -285,8 +312,12 @@ def _shades(n: int) -> list[str]:
     return [GREY] if n == 1 else [to_hex(c) for c in colormaps["cividis"](np.linspace(0, 0.85, n))]
 
 
-def _mean_and_sd(params: Mapping[str, Any] | xr.DataTree, name: str) -> tuple[Array, Array | None, list[str]]:
+def _mean_and_sd(params: Parameters | Fit, name: str) -> tuple[Array, Array | None, list[str]]:
     """A parameter (K, D), its posterior sd from a sample, and the names of its features."""
+    features: Sequence[str] | None = None
+    if isinstance(params, EMFit | MAPFit | Crosscheck):
+        found = given(params)
+        params, features = found.params, found.features
     holder = params["posterior"] if isinstance(params, xr.DataTree) else params
     if name not in holder:
         raise InputError(f"there is no parameter {name!r}; there are {', '.join(map(str, holder))}")
@@ -294,7 +325,8 @@ def _mean_and_sd(params: Mapping[str, Any] | xr.DataTree, name: str) -> tuple[Ar
         mean = np.asarray(params[name], dtype=np.float64)
         if mean.ndim != 2:
             raise InputError(f"{name} has shape {mean.shape}; a picture needs (clusters, features)")
-        return mean, None, [str(d) for d in range(mean.shape[1])]
+        named = features is not None and len(features) == mean.shape[1]
+        return mean, None, list(features) if named and features else [str(d) for d in range(mean.shape[1])]
     drawn = itemised(params["posterior"].to_dataset())[name]
     last = ITEM if ITEM in drawn.dims else next(iter(feature_dims(drawn.dims)), "feature")
     if set(drawn.dims) != {"chain", "draw", "cluster", last}:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,7 @@ from mixtures.draws import some_draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
+from mixtures.given import Fit, with_sample
 from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of
 from mixtures.types import Array, Params
 
@@ -39,10 +40,36 @@ PIT_POINTS, SIMULATIONS = 200, 1000
 """Points at which an ECDF is compared with the uniform, and simulated samples for its band."""
 
 
+@overload
 def predictive_density(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 50,
+    random_seed: int | np.random.Generator | None = None,
+    axes: Any = None,
+) -> np.ndarray: ...
+
+
+@overload
+def predictive_density(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 50,
+    random_seed: int | np.random.Generator | None = None,
+    axes: Any = None,
+) -> np.ndarray: ...
+
+
+def predictive_density(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     features: Sequence[str] | None = None,
     n_draws: int = 50,
@@ -57,12 +84,12 @@ def predictive_density(
 
     Parameters
     ----------
-    spec : Mixture
-        The model.
+    spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
+        The model, or a fit or posterior sample of it, as in `mixtures.responsibilities`.
     X : array_like or frame, shape (n, D)
-        The data.
+        The data; by default as in `mixtures.responsibilities`.
     tree : xarray.DataTree
-        A posterior sample; its labels need not be aligned.
+        A posterior sample; its labels need not be aligned. Left out if a fit is given.
     features : sequence of str, optional
         Columns to draw; the first 12 by default.
     n_draws : int, default 50
@@ -91,11 +118,11 @@ def predictive_density(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> axes = mx.plot.predictive_density(em.spec, X, em.to_datatree())
+    >>> axes = mx.plot.predictive_density(em, X)
     >>> [ax.get_xlabel() for ax in axes]
     ['eruptions', 'waiting']
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree))
     places = places_of(data, features)
     draws = some_draws(spec, data, tree, n_draws)
     axes = panels(len(places), axes)
@@ -151,10 +178,36 @@ def _bars(ax: Axes, observed: Array, replicated: Array) -> None:
     ax.set_ylabel("share of rows")
 
 
+@overload
 def predictive_scatter(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 50,
+    random_seed: int | np.random.Generator | None = None,
+    axes: Any = None,
+) -> np.ndarray: ...
+
+
+@overload
+def predictive_scatter(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 50,
+    random_seed: int | np.random.Generator | None = None,
+    axes: Any = None,
+) -> np.ndarray: ...
+
+
+def predictive_scatter(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     features: Sequence[str] | None = None,
     n_draws: int = 50,
@@ -190,11 +243,11 @@ def predictive_scatter(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> axes = mx.plot.predictive_scatter(em.spec, X, em.to_datatree(), random_seed=1)
+    >>> axes = mx.plot.predictive_scatter(em, X, random_seed=1)
     >>> axes[0].get_xlabel(), axes[0].get_ylabel()
     ('eruptions', 'waiting')
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree))
     pairs = list(combinations(places_of(data, features, most=4), 2))
     if not pairs:
         raise InputError("a scatter needs two features; predictive_density draws one")
@@ -214,10 +267,36 @@ def predictive_scatter(
     return axes
 
 
+@overload
 def loo_pit(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 1000,
+    ci_prob: float = 0.95,
+    axes: Any = None,
+) -> np.ndarray: ...
+
+
+@overload
+def loo_pit(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    features: Sequence[str] | None = None,
+    n_draws: int = 1000,
+    ci_prob: float = 0.95,
+    axes: Any = None,
+) -> np.ndarray: ...
+
+
+def loo_pit(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     features: Sequence[str] | None = None,
     n_draws: int = 1000,
@@ -259,13 +338,12 @@ def loo_pit(
     --------
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
-    >>> spec = mx.resolve(mx.GMM(1), X)
-    >>> tree = mx.sample(spec, X, draws=200, random_seed=1, progressbar=False)
-    >>> axes = mx.plot.loo_pit(spec, X, tree)
+    >>> tree = mx.sample(mx.GMM(1), X, draws=200, random_seed=1, progressbar=False)
+    >>> axes = mx.plot.loo_pit(tree)
     >>> axes[1].get_xlabel()
     'LOO-PIT of waiting'
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree))
     places = places_of(data, features)
     pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"].values
     axes = panels(len(places), axes)

@@ -12,9 +12,9 @@ from matplotlib.ticker import PercentFormatter
 
 from mixtures.arguments import check_share
 from mixtures.clusters.description import cluster_names
-from mixtures.clusters.given import Given, given
 from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
+from mixtures.given import Given, given
 from mixtures.messages import did_you_mean, named
 from mixtures.plot.style import INK, MOST_PANELS, cluster_colour, lettering, panels
 from mixtures.types import Array

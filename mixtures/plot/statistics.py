@@ -1,6 +1,6 @@
 """Statistics of the data compared with those of replicated data sets, by feature and by pair."""
 
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from mixtures.diagnostics.predictive import Comparison, compare, unweighted
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import Fit, with_sample
 from mixtures.plot.style import INK, REPLICATED, axes_or_new, lettering
 
 __all__ = ["predictive_pairs", "predictive_statistic"]
@@ -19,10 +20,38 @@ WRITTEN = 12
 """Largest number of features for which p-values of pairs are written in."""
 
 
+@overload
 def predictive_statistic(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    statistic: str = "mean",
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+@overload
+def predictive_statistic(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    statistic: str = "mean",
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+def predictive_statistic(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     statistic: str = "mean",
     *,
     n_draws: int = 500,
@@ -57,11 +86,11 @@ def predictive_statistic(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(1), X, random_seed=1)
-    >>> ax = mx.plot.predictive_statistic(em.spec, X, em.to_datatree(), "kurtosis", random_seed=1)
+    >>> ax = mx.plot.predictive_statistic(em, X, statistic="kurtosis", random_seed=1)
     >>> ax.get_title()
     '2 of 2 features outside their 95% interval'
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree))
     found = compare(spec, data, tree, n_draws, random_seed)
     of_features = {name: x for name, x in found.items() if x.observed.ndim == 1}
     if statistic not in of_features:
@@ -84,10 +113,36 @@ def predictive_statistic(
     return ax
 
 
+@overload
 def predictive_pairs(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+@overload
+def predictive_pairs(
+    fit: Fit,
+    /,
+    X: Any = None,
+    *,
+    n_draws: int = 500,
+    ci_prob: float = 0.95,
+    random_seed: int | np.random.Generator | None = None,
+    ax: Axes | None = None,
+) -> Axes: ...
+
+
+def predictive_pairs(
+    spec: Mixture | Fit,
+    X: Any = None,
+    tree: xr.DataTree | None = None,
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
@@ -123,11 +178,11 @@ def predictive_pairs(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> ax = mx.plot.predictive_pairs(em.spec, X, em.to_datatree(), random_seed=1)
+    >>> ax = mx.plot.predictive_pairs(em, X, random_seed=1)
     >>> ax.get_title()
     '0 of 1 pairs outside their 95% interval'
     """
-    spec, data, tree = unweighted(spec, X, tree)
+    spec, data, tree = unweighted(*with_sample(spec, X, tree))
     if data.n_features < 2:
         raise InputError("there is one feature; pairs need two")
     found = compare(spec, data, tree, n_draws, random_seed)

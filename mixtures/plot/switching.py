@@ -10,7 +10,9 @@ import xarray as xr
 from mixtures.clusters.align import unalign
 from mixtures.clusters.labelled import Labelled
 from mixtures.errors import InputError
+from mixtures.given import posterior_of
 from mixtures.plot.style import INK, cluster_colour, lettering, panels
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.trees import feature_dims, permutation
 from mixtures.types import Array
 
@@ -20,7 +22,7 @@ SHOWN_DRAWS = 100
 """Number of draws per chain that are shown, evenly spaced."""
 
 
-def switching(tree: xr.DataTree, *, axes: Any = None) -> np.ndarray:
+def switching(tree: xr.DataTree | Crosscheck, *, axes: Any = None) -> np.ndarray:
     """Draw the parameter that separates the clusters best, with raw and with aligned labels.
 
     Chains are drawn side by side. Where a colour jumps with raw labels but not with
@@ -28,8 +30,8 @@ def switching(tree: xr.DataTree, *, axes: Any = None) -> np.ndarray:
 
     Parameters
     ----------
-    tree : xarray.DataTree
-        An aligned posterior sample (see `align`).
+    tree : xarray.DataTree or Crosscheck
+        An aligned posterior sample (see `align`), or a crosscheck that holds one.
     axes : sequence of two matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -51,6 +53,7 @@ def switching(tree: xr.DataTree, *, axes: Any = None) -> np.ndarray:
     >>> axes[0].get_ylabel()
     'mu[k, eruptions]'
     """
+    tree = posterior_of(tree)
     if permutation(tree) is None:
         raise InputError("this tree is not aligned, so there is no before and after: align it first")
     label, name, entry = _most_telling(tree)

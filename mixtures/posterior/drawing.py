@@ -10,6 +10,7 @@ import xarray as xr
 from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import anchor
 from mixtures.data.known_labels import anchored_clusters
+from mixtures.data.table import Data
 from mixtures.density.density import Density
 from mixtures.errors import ConvergenceWarning, NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
@@ -77,6 +78,7 @@ def draw(
         if drawn.stopped:
             tree.attrs.update(stopped=drawn.stopped, status=drawn.status.value)
         if isinstance(target, MixtureTarget):
+            _keep_beside(tree, target.data)
             anchored = anchored_clusters(target.data)
             tree = align_tree(anchor(tree, anchored), to=to)
             if made.independent is not None:
@@ -91,6 +93,14 @@ def draw(
         return finished(made.draws)
     except KeyboardInterrupt:  # the long part is done: keep it
         return finished(replace(made.draws, stopped=INTERRUPTED, status=Status.INTERRUPTED))
+
+
+def _keep_beside(tree: xr.DataTree, data: Data) -> None:
+    """Store the weights and known labels of the rows, if they have any, beside the rows."""
+    beside = {"weights": data.weights, "labels": data.labels}
+    known = {name: ("obs_id", x) for name, x in beside.items() if x is not None}
+    if known:
+        tree["constant_data"] = xr.DataTree(xr.Dataset(known, {"obs_id": data.obs_id}))
 
 
 def _sample(target: Target, how: Chains, rng: np.random.Generator, em: EMFit | None) -> _Sample:

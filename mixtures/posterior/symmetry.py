@@ -161,10 +161,15 @@ def labelled_by(
 def recompute(compiled: CompiledModel, draws: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Compute the named functions of the free variables at draws (chain, draw, ...)."""
     graphs = functions_of_free(compiled)
-    function, arrays = graph_of_free(compiled, [graphs[name] for name in names])
+    return dict(zip(names, values_at(compiled, draws, [graphs[name] for name in names]), strict=True))
+
+
+def values_at(compiled: CompiledModel, draws: Mapping[str, Array], graphs: Sequence[Any]) -> list[Array]:
+    """Compute graphs over the free variables at draws (chain, draw, ...)."""
+    function, arrays = graph_of_free(compiled, graphs)
     over_draws = jax.jit(jax.vmap(jax.vmap(function, in_axes=(0, None)), in_axes=(0, None)))
     values = over_draws([jnp.asarray(draws[name]) for name in compiled.rv_shapes], arrays)
-    return {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
+    return [np.asarray(v) for v in values]
 
 
 def draws_of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:

@@ -66,7 +66,7 @@ HELPS = {
 def agreement_section(material: Material) -> Section:
     """Show EM beside MAP, and the certificate check by check."""
     cc = material.cc
-    points = [name for name in ("EM", "MAP", "MAP again", "gap", "sd", "z") if name in cc.table]
+    points = [name for name in ("EM", "MAP", "gap", "sd", "z") if name in cc.table]
     who = "EM, a hand-written NumPy algorithm," if cc.em is not None else "One search for the mode"
     return Section(
         "agreement",
@@ -116,7 +116,7 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
 def parameters_section(material: Material) -> Section:
     """Show posterior mean, sd and interval of every parameter, and forest plots."""
     cc = material.cc
-    names = [name for name in cc.table.columns if name not in ("EM", "MAP", "MAP again", "gap", "z")]
+    names = [name for name in cc.table.columns if name not in ("EM", "MAP", "gap", "z")]
     if cc.posterior is None:
         text = "There is no posterior sample: standard deviations come from the curvature at the mode."
     else:

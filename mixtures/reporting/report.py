@@ -10,6 +10,7 @@ from importlib import resources
 from os import PathLike
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -20,6 +21,7 @@ from mixtures.data.reading import as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.given import rows_in
 from mixtures.messages import visible
 from mixtures.progress import track
 from mixtures.reporting.blocks import Block, Code, Paragraph, Section
@@ -37,6 +39,7 @@ from mixtures.reporting.profiles import profiles_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
 from mixtures.results.selection import Selection
+from mixtures.results.value import Value
 from mixtures.saving.archive import check_writable, replacing
 from mixtures.saving.fingerprint import content_hash
 from mixtures.saving.save import Header, versions
@@ -47,8 +50,8 @@ LONGEST_TITLE = 200
 """Largest number of characters of a title."""
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, eq=False)
+class Report(Value):
     """A finished report.
 
     Attributes
@@ -64,6 +67,10 @@ class Report:
     title: str
     headline: Headline
     html: str
+
+    def summary(self) -> pd.DataFrame:
+        """Reasons and remarks of the verdict; the page itself is ``html``."""
+        return self.headline.summary()
 
     def __repr__(self) -> str:
         """Show title and verdict; the page itself is for a browser."""
@@ -103,9 +110,10 @@ def report(
     result : Crosscheck or Mixture
         What `crosscheck` returned; a model is crosschecked first.
     X : array_like or frame, shape (n, D), optional
-        The data; columns are matched to those of the result by name. Without data, the
-        parts that need them are left out: ranges, figures of clusters, rows, predictive
-        checks. Required if ``result`` is a model.
+        The data; columns are matched to those of the result by name. By default those
+        that its posterior sample holds. Without data, the parts that need them are left
+        out: ranges, figures of clusters, rows, predictive checks. Required if ``result``
+        is a model.
     path : path, optional
         The file to write, such as ``report.html``.
     weights : array_like, shape (n,), optional
@@ -145,7 +153,7 @@ def report(
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
     >>> cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
-    >>> page = mx.report(cc, X, progressbar=False)
+    >>> page = mx.report(cc, progressbar=False)
     >>> page.headline.title
     'EM, MAP and the posterior agree, and the sample can be relied on.'
     """
@@ -154,6 +162,8 @@ def report(
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else _data_of(result, X, weights, missing, labels)
     found = None if data is None else content_hash(data)
+    if data is None and isinstance(result, Crosscheck) and result.mode.spec is not None:
+        data = rows_in(result)
     if isinstance(result, Mixture):
         if data is None:
             raise InputError("a model has to be crosschecked first, which needs the data: pass X")

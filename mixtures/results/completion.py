@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 
 from mixtures.brief import on_a_page, table_head
+from mixtures.results.value import Value
 
 __all__ = ["Completed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Completed:
+class Completed(Value):
     """Missing cells given the observed cells of their rows.
 
     Attributes
@@ -33,6 +34,10 @@ class Completed:
     data: Any
     cells: pd.DataFrame
     draws: pd.DataFrame | None = None
+
+    def summary(self) -> pd.DataFrame:
+        """Every missing cell: its mean, sd and interval, or its most probable level."""
+        return self.cells
 
     def __repr__(self) -> str:
         """Show the first of the cells."""

@@ -10,21 +10,24 @@ from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.map import MAPFit
+from mixtures.results.parameter_table import ParameterTable
 from mixtures.results.uncertainty import Uncertainty
+from mixtures.results.value import Value
 from mixtures.results.verdict import Check, Starts, Verdict
 
 __all__ = ["Crosscheck"]
 
 
-@dataclass(frozen=True)
-class Crosscheck:
+@dataclass(frozen=True, eq=False)
+class Crosscheck(Value):
     """EM, MAP and posterior of one model with the certificate of their agreement.
 
     Attributes
     ----------
     table : pandas.DataFrame
         One row per parameter: EM, MAP and their gap (in posterior sds), posterior
-        mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat.
+        mean, sd and equal-tailed interval, z of EM in the posterior, ESS, R-hat. It
+        prints all its columns, below one another where they do not fit side by side.
     certificate : tuple of Check
         Lines of the certificate, each with figure, tolerance and verdict.
     passed : bool
@@ -51,6 +54,9 @@ class Crosscheck:
     from_cache : bool
         Whether the program of PyMC's log density, made of its graph by an earlier process, was read
         from the cache on disk (see ``MIXTURES_CACHE``).
+    mixture : xarray.DataTree or None
+        Of a model of your own, the mixture of its rows: parameters in every draw, named as in this
+        package, and the rows. None if the model has none, and of a specification.
     """
 
     table: pd.DataFrame
@@ -64,6 +70,15 @@ class Crosscheck:
     starts: Starts | None = None
     status: Status = Status.WHOLE
     from_cache: bool = False
+    mixture: xr.DataTree | None = None
+
+    def __post_init__(self) -> None:
+        """Let the table print all its columns."""
+        object.__setattr__(self, "table", ParameterTable(self.table))
+
+    def summary(self) -> pd.DataFrame:
+        """EM, MAP and posterior of every parameter, the table without its diagnostics."""
+        return self.table.drop(columns=["gap", "z", "ess_tail"], errors="ignore")
 
     def __repr__(self) -> str:
         """Show on one page what was found and whether it agrees."""

@@ -11,12 +11,15 @@ from mixtures.brief import model_words, noted, on_a_page, parameter_lines
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
+from mixtures.results.value import Value
 from mixtures.tolerances import same_height
 from mixtures.types import Array, DeferredModule
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 else:
+    pd = DeferredModule("pandas")
     xr = DeferredModule("xarray")
 
 __all__ = ["SWAP", "EMFit", "Restarts", "check_fit"]
@@ -25,8 +28,8 @@ SWAP = "random swap"
 """The kind of a start made of the best fit before it, with one cluster put elsewhere."""
 
 
-@dataclass(frozen=True)
-class Restarts:
+@dataclass(frozen=True, eq=False)
+class Restarts(Value):
     """How every start of EM ended.
 
     Attributes
@@ -94,6 +97,17 @@ class Restarts:
         """Whether starts of several kinds were made and those that reached the best optimum are of one."""
         return len({*self.kinds} - {SWAP}) > 1 and not self.confirmed
 
+    def summary(self) -> "pd.DataFrame":
+        """One row per start: its kind, the log posterior it reached, and whether that is the best."""
+        return pd.DataFrame(
+            {
+                "kind": list(self.kinds) or None,
+                "log_posterior": self.log_posterior,
+                "reached": self.reached,
+                "collapsed": [self.collapsed.get(i, "") for i in range(len(self.log_posterior))],
+            }
+        ).rename_axis("start")
+
     def __str__(self) -> str:
         """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
         text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
@@ -107,8 +121,8 @@ class Restarts:
         return on_a_page(f"Restarts: {self}{heights}")
 
 
-@dataclass(frozen=True)
-class EMFit:
+@dataclass(frozen=True, eq=False)
+class EMFit(Value):
     """A posterior mode (or maximum likelihood estimate) found by EM.
 
     Attributes
@@ -156,6 +170,12 @@ class EMFit:
     features: tuple[str, ...]
     status: Status = Status.WHOLE
     steps: tuple[str, ...] = ()
+
+    def summary(self) -> "pd.DataFrame":
+        """Every entry of the parameters by its label."""
+        from mixtures.trees import entry_table  # xarray, only now
+
+        return entry_table(self.params, self.spec.dims, self.spec.coords(self.features), "EM")
 
     def __repr__(self) -> str:
         """Show on one page what was found and how certain it is."""

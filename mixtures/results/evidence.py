@@ -3,17 +3,19 @@
 import math
 from dataclasses import dataclass
 
+import pandas as pd
 from scipy.special import stdtrit
 
 from mixtures.brief import noted, on_a_page
 from mixtures.errors import InputError
+from mixtures.results.value import Value
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Evidence", "standard_error_notes"]
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, eq=False)
+class Evidence(Value):
     """A marginal likelihood and its error.
 
     Attributes
@@ -69,6 +71,13 @@ class Evidence:
             raise InputError(f"prob must be between 0 and 1, got {prob!r:.80}")
         half = float(stdtrit(self.degrees_of_freedom, (1 + prob) / 2)) * self.standard_error
         return self.log_marginal_likelihood - half, self.log_marginal_likelihood + half
+
+    def summary(self) -> pd.DataFrame:
+        """The log marginal likelihood and its standard error, by method."""
+        return pd.DataFrame(
+            {"log_marginal_likelihood": self.log_marginal_likelihood, "standard_error": self.standard_error},
+            index=pd.Index([self.method], name="method"),
+        )
 
     def __repr__(self) -> str:
         """Show the figure, its standard error and interval, and reasons to doubt it."""

@@ -7,16 +7,19 @@ optimum, the chains have converged, and the model could have made the data.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import pandas as pd
 import xarray as xr
 
+from mixtures.brief import noted, on_a_page
 from mixtures.messages import sentence
+from mixtures.results.value import Value
 from mixtures.results.verdict import Check, State, Verdict, cautions, failures
 
 __all__ = ["Headline", "conclude"]
 
 
-@dataclass(frozen=True)
-class Headline:
+@dataclass(frozen=True, eq=False)
+class Headline(Value):
     """What a reader must know before anything else.
 
     Attributes
@@ -41,6 +44,17 @@ class Headline:
         if self.state is not State.GREEN:
             return replace(self, reasons=(*self.reasons, reason))
         return Headline(State.AMBER, "The fit itself holds, but use it with care.", (reason,), self.remarks)
+
+    def summary(self) -> pd.DataFrame:
+        """One row per reason and remark."""
+        return pd.DataFrame(
+            [*(("reason", text) for text in self.reasons), *(("remark", text) for text in self.remarks)],
+            columns=["kind", "text"],
+        )
+
+    def __repr__(self) -> str:
+        """Show state, title and the first reasons."""
+        return on_a_page(f"Headline: {self.state.name}: {self.title}", noted(self.reasons, "reason"))
 
     def __str__(self) -> str:
         """Sign, title and reasons, one per line."""

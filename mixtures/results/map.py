@@ -5,20 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from mixtures.brief import model_words, on_a_page, parameter_lines
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
+from mixtures.results.value import Value
 from mixtures.tolerances import same_height
-from mixtures.trees import make_tree
+from mixtures.trees import entry_table, make_tree
 from mixtures.types import Array
 
 __all__ = ["MAPFit"]
 
 
-@dataclass(frozen=True)
-class MAPFit:
+@dataclass(frozen=True, eq=False)
+class MAPFit(Value):
     """A posterior mode found on PyMC's log density.
 
     Attributes
@@ -55,6 +57,10 @@ class MAPFit:
     dims: Mapping[str, tuple[str, ...]]
     coords: Mapping[str, Any]
     status: Status = Status.WHOLE
+
+    def summary(self) -> pd.DataFrame:
+        """Every entry of the parameters by its label."""
+        return entry_table(self.params, self.dims, self.coords, "MAP")
 
     def __repr__(self) -> str:
         """Show on one page what was found and how certain it is."""

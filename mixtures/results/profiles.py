@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mixtures.brief import on_a_page
+from mixtures.brief import HTML_CHARACTERS, on_a_page
 from mixtures.messages import visible
+from mixtures.results.value import Value
 
 __all__ = ["ClusterFigure", "ClusterProfiles", "ClusterWords"]
 
@@ -72,8 +73,8 @@ class ClusterWords:
         return f"{head}: {'; '.join(part for part in (self.profile, self.contrast) if part)}"
 
 
-@dataclass(frozen=True)
-class ClusterProfiles:
+@dataclass(frozen=True, eq=False)
+class ClusterProfiles(Value):
     """Clusters in words and figures.
 
     Attributes
@@ -112,6 +113,10 @@ class ClusterProfiles:
         """A sentence for every cluster, on a page."""
         return on_a_page(*(sentence + "." for sentence in self.sentences))
 
+    def summary(self) -> pd.DataFrame:
+        """All figures, as `to_frame`."""
+        return self.to_frame()
+
     def __repr__(self) -> str:
         """The same with a heading."""
         k = len(self.words)
@@ -127,10 +132,12 @@ class ClusterProfiles:
             [each.name, each.share, *([each.size] if with_size else []), each.profile, each.contrast]
             for each in self.words[:MOST_ROWS]
         ]
-        body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
-        left_out = len(self.words) - len(rows)
-        more = f"<p>and {left_out} more: see .to_frame()</p>" if left_out else ""
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in heads)
+        drawn = [f"<tr>{_cells(row)}</tr>" for row in rows]
+        while sum(map(len, drawn)) > HTML_CHARACTERS - 1_000:
+            drawn.pop()
+        left_out, body = len(self.words) - len(drawn), "".join(drawn)
+        more = f"<p>and {left_out} more: see .to_frame()</p>" if left_out else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mixtures.brief import on_a_page, table_head
+from mixtures.results.value import Value
 
 __all__ = ["BivariateResiduals", "PairResidual"]
 
@@ -36,8 +37,8 @@ class PairResidual(NamedTuple):
     n_rows: int
 
 
-@dataclass(frozen=True)
-class BivariateResiduals:
+@dataclass(frozen=True, eq=False)
+class BivariateResiduals(Value):
     """Residual associations of every two items, the largest first.
 
     Attributes
@@ -55,6 +56,10 @@ class BivariateResiduals:
         """One row for every pair, indexed by the two items: ``residual``, ``p`` and ``n_rows``."""
         frame = pd.DataFrame(self.pairs, columns=list(PairResidual._fields))
         return frame.astype({"residual": float, "p": float}).set_index(["first", "second"])
+
+    def summary(self) -> pd.DataFrame:
+        """One row for every pair, as `to_frame`."""
+        return self.to_frame()
 
     def __repr__(self) -> str:
         """Show the largest residuals."""

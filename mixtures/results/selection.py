@@ -10,14 +10,15 @@ import xarray as xr
 from mixtures.brief import noted, on_a_page, table_head
 from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
+from mixtures.results.value import Value
 from mixtures.results.verdict import Verdict
 from mixtures.tolerances import same_height
 
 __all__ = ["OccupiedClusters", "Selection"]
 
 
-@dataclass(frozen=True)
-class OccupiedClusters:
+@dataclass(frozen=True, eq=False)
+class OccupiedClusters(Value):
     """Posterior of the number of clusters that hold at least one row.
 
     Attributes
@@ -41,6 +42,10 @@ class OccupiedClusters:
         """The most probable number."""
         return int(self.probabilities.idxmax())
 
+    def summary(self) -> pd.DataFrame:
+        """Probability of every number."""
+        return self.probabilities.to_frame("probability")
+
     def __str__(self) -> str:
         """Word the answer, and whether to trust it."""
         k = self.most_probable
@@ -52,8 +57,8 @@ class OccupiedClusters:
         return on_a_page(f"OccupiedClusters: {self}", table_head(self.probabilities.to_frame("probability")))
 
 
-@dataclass(frozen=True)
-class Selection:
+@dataclass(frozen=True, eq=False)
+class Selection(Value):
     """Fits with several numbers of clusters, and which to use.
 
     Attributes
@@ -105,6 +110,10 @@ class Selection:
     def at_edge(self) -> bool:
         """Whether the recommended K is the largest one tried, so that a larger one may be better."""
         return self.recommended == max(self.table.index) > min(self.table.index)
+
+    def summary(self) -> pd.DataFrame:
+        """The table, one row per K, without its notes."""
+        return self.table.drop(columns="notes", errors="ignore")
 
     def __repr__(self) -> str:
         """Show on one page which K to use and why."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mixtures.brief import on_a_page, table_head
+from mixtures.results.value import Value
 
 __all__ = ["Switches", "Switching"]
 
@@ -12,8 +13,8 @@ SHARES_SHOWN = 3
 """Number of permutations that the short text lists."""
 
 
-@dataclass(frozen=True)
-class Switches:
+@dataclass(frozen=True, eq=False)
+class Switches(Value):
     """How the labels of a posterior sample switched before they were aligned.
 
     Attributes
@@ -30,6 +31,13 @@ class Switches:
     within: tuple[int, ...]
     between: int
     shares: dict[tuple[int, ...], float]
+
+    def summary(self) -> pd.DataFrame:
+        """Share of the draws under each permutation, most frequent first."""
+        return pd.DataFrame(
+            {"share": list(self.shares.values())},
+            index=pd.Index([str(order) for order in self.shares], name="permutation"),
+        )
 
     def __str__(self) -> str:
         """Word the record: "12 label switches within chains, 2 labellings among 4 chains"."""
@@ -48,7 +56,7 @@ class Switches:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Switching(Switches):
     """Label switches, and their effect on R-hat and ESS.
 
@@ -62,6 +70,10 @@ class Switching(Switches):
     """
 
     mixing: pd.DataFrame
+
+    def summary(self) -> pd.DataFrame:
+        """What alignment improves: R-hat and ESS of raw and of aligned labels."""
+        return self.mixing
 
     def __repr__(self) -> str:
         """Word the record, with what alignment improves."""

@@ -8,12 +8,13 @@ import xarray as xr
 from mixtures.brief import model_words, noted, on_a_page, table_head
 from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
+from mixtures.results.value import Value
 
 __all__ = ["Uncertainty"]
 
 
-@dataclass(frozen=True)
-class Uncertainty:
+@dataclass(frozen=True, eq=False)
+class Uncertainty(Value):
     """Standard deviations of every parameter by several methods, side by side.
 
     Attributes
@@ -41,6 +42,10 @@ class Uncertainty:
     notes: tuple[str, ...]
     em: EMFit
     status: Status = Status.WHOLE
+
+    def summary(self) -> pd.DataFrame:
+        """EM's estimates, and standard deviations by every method."""
+        return self.table
 
     def __repr__(self) -> str:
         """Show the standard deviations on one page."""

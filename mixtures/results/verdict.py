@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixtures.brief import noted, on_a_page
+from mixtures.results.value import Value
 
 __all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
 
@@ -103,8 +104,8 @@ class Starts:
         return text + (f", all of one kind: {self.kinds[0]}" if self.kinds and not self.kinds[1:] else "")
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, eq=False)
+class Verdict(Value):
     """All checks of a posterior sample.
 
     Attributes
@@ -123,6 +124,10 @@ class Verdict:
         """Whether every judged check holds."""
         return all(check.passed for check in self.checks if check.judged)
 
+    def summary(self) -> pd.DataFrame:
+        """The checks, as `to_frame`."""
+        return self.to_frame()
+
     def __str__(self) -> str:
         """List the judged checks that fail, or say that none does."""
         failed = [
@@ -131,10 +136,12 @@ class Verdict:
         return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
 
     def __repr__(self) -> str:
-        """Show on one page whether the sample can be trusted, check by check."""
+        """Show on one page whether the sample can be trusted, and the checks that fail."""
+        held = sum(check.passed for check in self.checks)
         return on_a_page(
             f"Verdict: {'converged' if self.passed else 'not to be trusted'}",
-            *(f"  {check}" for check in self.checks),
+            *(f"  {check}" for check in self.checks if not check.passed),
+            f"  {held} of {len(self.checks)} checks hold: see .to_frame()",
             noted(self.unchecked, "not checked"),
         )
 

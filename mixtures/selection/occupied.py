@@ -1,6 +1,6 @@
 """Posterior of the number of clusters of an overfitted mixture that hold rows."""
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from mixtures.draws import checked_draws, of_sample
 from mixtures.errors import InputError
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
+from mixtures.given import posterior_of, with_sample
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.selection import OccupiedClusters
 from mixtures.results.verdict import Check, Verdict
 from mixtures.tolerances import TOLERANCES
@@ -20,10 +22,36 @@ from mixtures.tolerances import TOLERANCES
 __all__ = ["occupied_clusters"]
 
 
+@overload
 def occupied_clusters(
     tree: xr.DataTree,
     spec: Mixture,
     X: Any,
+    *,
+    weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
+    random_seed: int | np.random.Generator | None = None,
+) -> OccupiedClusters: ...
+
+
+@overload
+def occupied_clusters(
+    tree: xr.DataTree | Crosscheck,
+    /,
+    *,
+    X: Any = None,
+    weights: Any = None,
+    missing: str | None = None,
+    labels: Any = None,
+    random_seed: int | np.random.Generator | None = None,
+) -> OccupiedClusters: ...
+
+
+def occupied_clusters(
+    tree: xr.DataTree | Crosscheck,
+    spec: Mixture | None = None,
+    X: Any = None,
     *,
     weights: Any = None,
     missing: str | None = None,
@@ -39,12 +67,14 @@ def occupied_clusters(
 
     Parameters
     ----------
-    tree : xarray.DataTree
-        Posterior sample of the model; it need not be aligned, unless labels of rows are known.
-    spec : Mixture
-        The model; its number of clusters is an upper bound.
-    X : array_like or frame, shape (n, D)
-        The data that were fitted; columns are matched to the sample's by name.
+    tree : xarray.DataTree or Crosscheck
+        Posterior sample of the model, or a crosscheck with one; it need not be aligned, unless labels of
+        rows are known.
+    spec : Mixture, optional
+        The model; its number of clusters is an upper bound. By default it is recognised by its parameters.
+    X : array_like or frame, shape (n, D), optional
+        The data that were fitted; columns are matched to the sample's by name. By default those that the
+        sample holds.
     weights : array_like of int, shape (n,), optional
         Frequency weights, whole numbers.
     missing : {None, "integrate"}, optional
@@ -74,11 +104,14 @@ def occupied_clusters(
     --------
     >>> import mixtures as mx
     >>> X = mx.datasets.faithful()
-    >>> spec = mx.GMM(2)
-    >>> tree = mx.sample(spec, X, draws=100, random_seed=1, progressbar=False)
-    >>> mx.occupied_clusters(tree, spec, X, random_seed=1).most_probable
+    >>> tree = mx.sample(mx.GMM(2), X, draws=100, random_seed=1, progressbar=False)
+    >>> mx.occupied_clusters(tree, random_seed=1).most_probable
     2
     """
+    if spec is None:
+        spec, X, tree = with_sample(tree, X, None)
+    elif isinstance(tree, Crosscheck):
+        tree = posterior_of(tree)
     spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
     posterior, k = tree["posterior"], spec.n_components
     counts = np.ones(data.n_rows) if data.weights is None else data.weights

@@ -257,12 +257,24 @@ def coins_of_the_users_own(X):
 
 
 def test_a_model_of_the_users_own_is_held_against_its_posterior():
-    model = coins_of_the_users_own([[1, 1], [1, 1], [1, 1], [0, 0], [0, 0], [0, 0], [1, 1]])
+    X = [[1, 1], [1, 1], [1, 1], [0, 0], [0, 0], [0, 0], [1, 1]]
+    model = coins_of_the_users_own(X)
     cc = crosscheck(model, **SHORT)
     assert cc.passed
     assert cc.em is None
     assert cc.mode.found == "a maximum"
-    assert list(cc.table.columns[:4]) == ["MAP", "MAP again", "gap", "mean"]
+    assert list(cc.table.columns[:3]) == ["MAP", "mean", "sd"]
+    assert not {"EM", "MAP again", "gap"} & set(cc.table.columns)
+    np.testing.assert_array_equal(cc.mixture["posterior"]["p"], cc.posterior["posterior"]["heads"])
+    r = mx.responsibilities(cc)
+    draws = {"alpha": cc.posterior["posterior"]["w"].values, "p": cc.posterior["posterior"]["heads"].values}
+    each = [
+        mx.responsibilities(mx.BMM(2), X, {name: x[c, s] for name, x in draws.items()})["responsibilities"]
+        for c, s in np.ndindex(draws["alpha"].shape[:2])
+    ]
+    np.testing.assert_allclose(r["responsibilities"], np.mean(each, axis=0), rtol=1e-9)
+    assert mx.plot.clusters(cc).get_xlabel() == "left"
+    assert len(mx.describe(cc).words) == 2
     pairs = [f"[{k}, {side}]" for k in (0, 1) for side in ("left", "right")]
     rows = ["w[0]", "w[1]", *(name + pair for name in ("heads", "odds") for pair in pairs)]
     assert list(cc.table.index) == rows

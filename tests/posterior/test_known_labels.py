@@ -168,6 +168,7 @@ def test_labelled_clusters_are_never_moved_and_others_are_aligned(sampler):
     X, z = well_apart()
     labels = np.where((z == 0) & (np.arange(len(X)) < 60), 2, -1)
     tree = mx.sample(mx.GMM(3), X, labels=labels, sampler=sampler, **SHORT)
+    np.testing.assert_array_equal(tree["constant_data"]["labels"], labels)
     assert anchored_of(tree).tolist() == [2]
     order = tree["sample_stats"]["permutation"].values
     assert (order[..., 2] == 2).all()

@@ -3,6 +3,7 @@
 import inspect
 import re
 import warnings
+from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from unicodedata import category
@@ -12,12 +13,24 @@ import pandas as pd
 import pytest
 
 import mixtures as mx
-from mixtures import errors
-from mixtures.brief import LINES, WIDTH, array_words, on_a_page, table_head
+from mixtures import errors, trees
+from mixtures.brief import (
+    CHARACTERS,
+    HTML_CHARACTERS,
+    LINES,
+    WIDTH,
+    array_words,
+    on_a_page,
+    table_head,
+    table_html,
+)
+from mixtures.diagnostics.switching import count_switches
 from mixtures.results.evidence import Evidence
+from mixtures.results.value import Value
 from mixtures.saving.save import RESULTS
 
 FAITHFUL = mx.datasets.faithful()
+WIDE = np.random.default_rng(0).normal(size=(100, 64))
 SHORT = {"draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
 ROOT = Path(mx.__file__).parent
 
@@ -58,7 +71,7 @@ def enlarged(value):
     """The same kind of result with many long names, notes, starts and rows."""
     name = "\x1b[2J\u202e" + "x" * 500
     grow = {
-        tuple: lambda x: x * 200,
+        tuple: lambda x: x * 1000,
         dict: lambda x: x | {f"{name}{i}": np.ones((5, 5, 5)) for i in range(200)},
         pd.DataFrame: lambda x: pd.concat([x.rename(index=lambda row: f"{row}{name}")] * 100),
         pd.Series: lambda x: pd.concat([x] * 100, ignore_index=True),
@@ -84,6 +97,64 @@ def test_every_result_is_on_a_page(results):
             assert_on_a_page(text)
             assert len(text) > 20
         assert_on_a_page(repr(enlarged(value)))
+
+
+@pytest.mark.filterwarnings("ignore:EM has not converged")
+def test_every_result_is_a_small_value(results):
+    """In a notebook too, and however large it is."""
+    wide = mx.fit_em(mx.GMM(10, covariance_type="diag"), WIDE, n_init=1, max_iter=3, random_seed=1)
+    holes = pd.DataFrame(np.where(np.eye(*WIDE.shape) > 0, np.nan, WIDE))
+    every = [
+        *results.values(),
+        results["Crosscheck"].headline,
+        wide,
+        wide.restarts,
+        mx.describe(wide, WIDE),
+        mx.complete(wide, holes),
+        count_switches(np.zeros((2, 3, 2), dtype=int)),
+    ]
+    assert {type(value) for value in every} == set(kinds_of(Value))
+    for value in every:
+        for shown in (value, enlarged(value)):
+            assert len(repr(shown)) <= CHARACTERS <= 2_000
+            html = shown._repr_html_()
+            assert len(html) <= HTML_CHARACTERS <= 20_000
+            assert "<table" in html
+            assert not {c for c in html if category(c) in ("Cc", "Cf")} - {"\n"}
+        assert isinstance(value.summary(), pd.DataFrame)
+        again = deepcopy(value)
+        assert again == value
+        assert hash(again) == hash(value)
+        assert value != enlarged(value)
+        assert value != 3
+    assert "<script>" not in replace(wide, params={"<script>": np.ones(2)}).summary().pipe(
+        lambda table: table_html("", table)
+    )
+
+
+def kinds_of(cls):
+    for child in cls.__subclasses__():
+        yield child
+        yield from kinds_of(child)
+
+
+@pytest.mark.parametrize("d", [2, 13])
+def test_a_table_of_parameters_prints_all_its_columns(results, d):
+    columns = results["Crosscheck"].table.columns
+    spec, names = mx.GMM(2), [f"feature {i} of the data" for i in range(d)]
+    rows = trees.entry_table(
+        {name: np.full(shape, 1234.56789) for name, shape in spec.shapes(d).items()},
+        spec.dims,
+        spec.coords(names),
+        "EM",
+    ).index
+    cc = replace(results["Crosscheck"], table=pd.DataFrame(1234.56789, rows.rename("parameter"), columns))
+    with pd.option_context("display.width", 80, "display.max_columns", 0):
+        text = str(cc.table)
+    heads = {word for line in text.splitlines() if "[" not in line for word in line.split()}
+    assert heads >= {"EM", "MAP", "mean", "sd", "2.5%", "97.5%", "r_hat"} | set(columns)
+    assert max(map(len, text.splitlines())) <= 80
+    assert cc.table.loc[rows[-1], "EM"] == 1234.56789
 
 
 def test_what_is_on_the_page(results):
@@ -155,6 +226,11 @@ def test_pages_are_cut_and_say_so():
     assert "36 more rows; columns column" in wide
     assert array_words(np.full((20,), np.nan)) == "array (20,) from nan to nan"
     assert array_words(np.empty((0, 3))) == "[]"
+
+
+@pytest.mark.parametrize("module", [mx, mx.plot], ids=["mixtures", "plot"])
+def test_only_public_names_are_listed(module):
+    assert dir(module) == sorted(module.__all__)
 
 
 # What is raised or warned of has a public name

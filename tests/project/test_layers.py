@@ -24,6 +24,7 @@ CHAPTERS = [
     "families",
     "draws",
     "results",
+    "given",
     "em",
     "clusters",
     "estimators",

@@ -1,0 +1,71 @@
+"""The mixture within a user's own model: its parameters in every draw, named as in this package."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixtures.clusters.labelled import UNALIGNABLE, label_state
+from mixtures.density.compiled import CompiledModel
+from mixtures.distributions.bernoulli import BernoulliMixtureRV
+from mixtures.distributions.categorical import CategoricalMixtureRV
+from mixtures.distributions.gaussian import DiagonalGaussianMixtureRV, GaussianMixtureRV
+from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.distributions.poisson import PoissonMixtureRV
+from mixtures.posterior.symmetry import draws_of_free, values_at
+from mixtures.trees import make_tree
+
+__all__ = ["mixture_within"]
+
+PER_FEATURE = ("cluster", "feature")
+
+NAMES: Mapping[type, Callable[..., dict[str, tuple[Any, tuple[str, ...]]]]] = {
+    GaussianMixtureRV: lambda mu, chol: {
+        "mu": (mu, PER_FEATURE),
+        "Sigma": (chol @ chol.mT, (*PER_FEATURE, "feature_bis")),
+    },
+    DiagonalGaussianMixtureRV: lambda mu, sd: {"mu": (mu, PER_FEATURE), "sigma2": (sd**2, PER_FEATURE)},
+    BernoulliMixtureRV: lambda p: {"p": (p, PER_FEATURE)},
+    PoissonMixtureRV: lambda rate: {"rate": (rate, PER_FEATURE)},
+    CategoricalMixtureRV: lambda p: {"p": (p, (*PER_FEATURE, "category"))},
+}
+"""What the distributions' parameters are called in the models of this package, with their dims."""
+
+
+def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | None:
+    """Return a sample of the mixture that a user's model has for its rows, with the rows.
+
+    None if the model has not one such mixture, its parameters differ between rows, or the clusters of the
+    sample cannot be told apart.
+    """
+    model = compiled.model
+    found = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
+    if len(found) != 1 or label_state(tree)[0] == UNALIGNABLE:
+        return None
+    (rv,) = found
+    op, rows = rv.owner.op, compiled.observed()[rv.name]
+    params = op.shared(op.dist_params(rv.owner))
+    if type(op) not in NAMES or params is None or rows.ndim != 2:
+        return None
+    alpha, *theta = params
+    graphs = {"alpha": (alpha, ("cluster",)), **NAMES[type(op)](*theta)}
+    values = values_at(compiled, draws_of_free(compiled, tree), [graph for graph, _ in graphs.values()])
+    draws = dict(zip(graphs, values, strict=True))
+    dims = {name: own for name, (_, own) in graphs.items()} | {"x": ("obs_id", "feature")}
+    features = _names(compiled, draws["alpha"].shape[-1], rows.shape[1])
+    coords = {"feature": features, "feature_bis": features}
+    made = make_tree({"posterior": draws, "observed_data": {"x": rows}}, dims, coords)
+    if op.labels is not None:
+        known = xr.Dataset({"labels": ("obs_id", np.asarray(op.labels.values))})
+        made["constant_data"] = xr.DataTree(known)
+    return made
+
+
+def _names(compiled: CompiledModel, k: int, d: int) -> tuple[str, ...]:
+    """Names of the columns: labels of a variable with a row for every cluster; else their positions."""
+    for dims in compiled.dims.values():
+        labels = [compiled.coords.get(dim) for dim in dims[:2]]
+        if len(labels) == 2 and [len(x) if x is not None else None for x in labels] == [k, d]:
+            return tuple(map(str, labels[1] or ()))
+    return tuple(f"x{j}" for j in range(d))
