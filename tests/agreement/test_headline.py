@@ -202,19 +202,19 @@ def test_predictive_checks_of_a_wrong_family_are_amber():
     assert cc.headline.state is State.AMBER
 
 
-def test_nothing_is_said_of_data_that_the_model_made():
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
+def test_nothing_is_said_of_data_that_the_model_made(seed):
     """Replicates of the fit itself, whatever the seed: chance alone must not ask for care."""
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        X = np.r_[rng.normal(20, 1, size=(150, 2)), rng.normal(30, 3, size=(150, 2))]
-        em = fit_em(GMM(2), X, random_seed=1)
-        verdict = mx.diagnose(
-            mx.sample(em.spec, X, draws=200, tune=200, chains=2, em=em, **QUIET), spec=em.spec, X=X, em=em
-        )
-        lines = {check.name: check for check in verdict.checks}
-        assert lines[MISFIT].passed, (seed, lines[MISFIT].note)
-        assert lines[BELOW].passed
-        assert lines[DOUBTFUL].passed
+    rng = np.random.default_rng(seed)
+    X = np.r_[rng.normal(20, 1, size=(150, 2)), rng.normal(30, 3, size=(150, 2))]
+    em = fit_em(GMM(2), X, random_seed=1)
+    verdict = mx.diagnose(
+        mx.sample(em.spec, X, draws=200, tune=200, chains=2, em=em, **QUIET), spec=em.spec, X=X, em=em
+    )
+    lines = {check.name: check for check in verdict.checks}
+    assert lines[MISFIT].passed, lines[MISFIT].note
+    assert lines[BELOW].passed
+    assert lines[DOUBTFUL].passed
 
 
 def test_a_prior_that_makes_up_a_covariance_is_amber():
@@ -311,7 +311,9 @@ def test_the_jacobian_of_the_transformation_is_counted():
 
 
 @pytest.mark.filterwarnings("ignore:clusters that hold a single value")
-@pytest.mark.parametrize("name", ["faithful", "iris", "blobs"])
+@pytest.mark.parametrize(
+    "name", ["faithful", *(pytest.param(name, marks=pytest.mark.long) for name in ("iris", "blobs"))]
+)
 def test_no_skewness_is_told_where_clusters_are_real(name):
     found = select(GMM(1), mx.datasets.load(name), range(1, 6), n_init=4, **QUIET)
     assert not any(note.startswith("skewed") for note in found.notes)

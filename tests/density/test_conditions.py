@@ -223,7 +223,9 @@ def test_rows_outside_the_support_have_no_mass(bad):
     np.testing.assert_array_equal(np.isneginf(logp), np.arange(8) == 3)
 
 
-@pytest.mark.parametrize("kind", [float, int, "int8", "uint8"])
+@pytest.mark.parametrize(
+    "kind", [int, "int8", *(pytest.param(kind, marks=pytest.mark.long) for kind in (float, "uint8"))]
+)
 def test_miscoded_rows_in_a_models_data_are_refused(kind):
     rows = B.astype(kind)
     with pm.Model() as model:
@@ -264,7 +266,9 @@ def probabilities(kind):
         mx.BernoulliMixture("x", [0.4, 0.6], p, observed=rows)
 
 
-@pytest.mark.parametrize("kind", ["zero", "one", "set", "weight"])
+@pytest.mark.parametrize(
+    "kind", ["set", "weight", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("zero", "one"))]
+)
 def test_gradients_are_those_of_finite_values(kind):
     """A cluster that is impossible for some rows, or for all, makes no gradient NaN, here as in PyMC."""
     with pm.Model() as model:
@@ -329,7 +333,14 @@ def by_inference():
     )
 
 
-@pytest.mark.parametrize("declare", [by_dims, by_lengths_of_dims, by_shared, by_data, by_inference])
+@pytest.mark.parametrize(
+    "declare",
+    [
+        by_dims,
+        by_inference,
+        *(pytest.param(f, marks=pytest.mark.long) for f in (by_lengths_of_dims, by_shared, by_data)),
+    ],
+)
 def test_lengths_known_only_when_it_runs(declare):
     with pm.Model(coords={"cluster": range(2), "feature": range(2), "contrast": range(1)}) as model:
         declare()

@@ -51,10 +51,20 @@ def given(spec, kind, seed):
     return {"X": X}
 
 
+KINDS = ("plain", "weights", "labels", "missing")
+BRIEFLY = {
+    "BMM": "plain",
+    "GMM full": "missing",
+    "GMM tied_spherical": "plain",
+    "LCA": "labels",
+    "PMM": "weights",
+}
+"""What is tried in every run; the other cases are ``long``."""
+
 CASES = [
-    (spec, kind)
+    pytest.param(spec, kind, marks=() if BRIEFLY.get(spec_id(spec)) == kind else pytest.mark.long)
     for spec in all_specs(2)
-    for kind in ("plain", "weights", "labels", "missing")
+    for kind in KINDS
     if kind == "plain" or getattr(spec, "covariance_type", "full") == "full"
 ]
 

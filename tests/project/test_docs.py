@@ -19,6 +19,7 @@ MODULES = ["mixtures"] + [
 PUBLIC = {name: value for name in mixtures.__all__ if callable(value := getattr(mixtures, name))}
 
 
+@pytest.mark.long  # the gate runs them in the environment of the wheel
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(name)
