@@ -148,7 +148,7 @@ def test_csv_holds_the_whole_table(monkeypatch, faithful, tmp_path):
     again(monkeypatch, cc)
     assert run("crosscheck", "faithful", "-k", 2, "--rows", 1, "--csv", tmp_path / "table.csv")[0] == 0
     read = pd.read_csv(tmp_path / "table.csv", index_col="parameter")
-    pd.testing.assert_frame_equal(read, cc.table)
+    pd.testing.assert_frame_equal(read, pd.DataFrame(cc.table))
 
 
 def test_names_that_look_like_markup_are_printed_as_they_are(monkeypatch, faithful):
