@@ -460,7 +460,9 @@ def inflated():
         (turned_but_not_swapped, "unalignable", "density changes"),
         (sorted_means, "unalignable", "no exchange of entries"),
         (two_mixtures, "unalignable", "x, y each have clusters of their own"),
-        (two_sizes, "unalignable", "x, y each have clusters of their own"),
+        pytest.param(
+            two_sizes, "unalignable", "x, y each have clusters of their own", marks=pytest.mark.long
+        ),
         (no_mixture, "unalignable", "density changes"),
         (no_mixture_no_name, "unalignable", "no mixture of this package"),
         (inflated, "unalignable", "no mixture of this package"),
