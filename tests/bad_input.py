@@ -674,7 +674,7 @@ MODELS = [
     ),
     Case(
         "an unknown model",
-        "--model 'gnm' is not one of gmm, bmm, lca, pmm, mixed (did you mean 'gmm'?)",
+        "--model 'gnm' is not one of gmm, bmm, lca, mixed, pmm (did you mean 'gmm'?)",
         commands=(
             "crosscheck faithful -k 2 --model gnm",
             "select faithful --model gnm",

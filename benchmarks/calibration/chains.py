@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixtures.density.compiled import CompiledModel
+from mixtures.families.family import Family
 from mixtures.posterior.nuts import CHUNK, Frame, stages_of
 from mixtures.posterior.transitions import Transitions
 from mixtures.types import Array
@@ -32,14 +33,15 @@ def _density_of_rows(of_rows: Callable[..., Any], of_prior: Callable[..., Any]) 
     return log_density
 
 
-def of_rows(model: CompiledModel, rows: Sequence[Array]) -> list[CompiledModel]:
+def of_rows(model: CompiledModel, family: Family, rows: Sequence[Array]) -> list[CompiledModel]:
     """The same model with other rows, as arguments: nothing is declared or compiled again.
 
     Prior and likelihood are the terms that ``model`` was compiled from. Its
     coordinates stay those of its own rows' location and scale, a linear map
     away from those that ``CompiledModel`` of the other rows would have.
     """
-    (likelihood, of_likelihood), (prior, of_prior) = model.of_other_rows(), model.log_prior
+    likelihood, of_likelihood = model.of_other_rows(family, rows[0].shape[1])
+    prior, of_prior = model.log_prior
     density, models = _density_of_rows(likelihood, prior), []
     for X in rows:
         models.append(copy(model))
@@ -105,7 +107,7 @@ def draw_many(
     """
     (log_density,) = {model.log_density for model in compiled}  # one form, or they would not share a loop
     transitions, run = _compiled_loop(log_density, fault, lanes)
-    carry = _stacked([transitions.start(*pair) for pair in zip(compiled, frames, strict=True)])
+    carry = _stacked([_start(transitions, *pair) for pair in zip(compiled, frames, strict=True)])
     geometry = _stacked([(jnp.asarray(frame.centre), jnp.asarray(frame.basis)) for frame in frames])
     arrays = _stacked([model.arrays for model in compiled])
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(first + jnp.arange(len(frames)))
@@ -119,6 +121,13 @@ def draw_many(
         kept.append(jax.tree.map(lambda v, length=length: np.asarray(v)[:, :length], recorded))
     y, statistics = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1)[:, tune:], *kept)
     return np.stack([frame.to_x(own) for frame, own in zip(frames, y, strict=True)]), statistics
+
+
+def _start(transitions: Transitions, compiled: CompiledModel, frame: Frame) -> Any:
+    """State of a chain before its first transition."""
+    value, gradient = compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
+    in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
+    return transitions.begin(jnp.asarray(frame.start), jnp.asarray(value), jnp.asarray(in_frame))
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

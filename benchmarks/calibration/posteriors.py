@@ -43,13 +43,12 @@ def of_lanes(
     fault: Callable[..., Any] | None = None,
 ) -> tuple[list[Mapping[str, Array]], float]:
     """Draw as `mx.sample` does, one chain from EM's best, all in one loop; ``spec`` may be a wrong one."""
-    model = CompiledModel(mx.declare(spec or case.spec, simulations[0].X))
-    compiled, frames = of_rows(model, [simulation.X for simulation in simulations]), []
+    spec = spec or case.spec
+    model = CompiledModel(mx.declare(spec, simulations[0].X))
+    compiled, frames = of_rows(model, spec.family, [simulation.X for simulation in simulations]), []
     for i, (simulation, own) in enumerate(zip(simulations, compiled, strict=True), start=first):
         rng, data = np.random.default_rng([seed, i]), as_data(simulation.X)
-        em = mx.fit_em(
-            (spec or case.spec).for_mode(), data, n_init=EM_STARTS, max_iter=EM_STEPS, random_seed=rng
-        )
+        em = mx.fit_em(spec.for_mode(), data, n_init=EM_STARTS, max_iter=EM_STEPS, random_seed=rng)
         frames.extend(frames_at(own, em_starts(own, em, 1, rng), rng))
     x, statistics = draw_many(
         compiled, frames, draws=KEPT * THIN, tune=TUNE, seed=seed, first=first, fault=fault

@@ -183,10 +183,14 @@ def test_missing_cells_are_those_of_the_fit():
     assert list(mx.complete(tree).cells.index) == [(103, "waiting")]
 
 
+NEEDS_A_MODEL = {"extend"}
+"""Functions that need the prior, which a sample does not hold."""
+
+
 def doors():
-    """Every public function whose first arguments are a model, rows and parameters or a sample."""
+    """Every other public function whose first arguments are a model, rows and parameters or a sample."""
     for module in (mx, mx.plot):
-        for name in module.__all__:
+        for name in sorted(set(module.__all__) - NEEDS_A_MODEL):
             value = getattr(module, name)
             names = list(inspect.signature(value).parameters) if inspect.isroutine(value) else []
             if names[:1] == ["spec"] and names[1:3] in (["X", "params"], ["X", "tree"]):

@@ -128,7 +128,7 @@ def test_quantities_know_no_labels(case):
 @every_case
 def test_rows_as_arguments_give_the_density_that_is_shipped(case):
     first, other = simulate(case, 2, 1)
-    (swapped,) = of_rows(CompiledModel(mx.declare(case.spec, first.X)), [other.X])
+    (swapped,) = of_rows(CompiledModel(mx.declare(case.spec, first.X)), case.spec.family, [other.X])
     shipped = CompiledModel(mx.declare(case.spec, other.X))
     params = [first.truth, other.truth]
     ours = [swapped.log_densities(swapped.unconstrain(p)[None])[0] for p in params]
@@ -147,7 +147,7 @@ def line():
     """One data set, and two chains' coordinates."""
     simulation = simulate(LINE, 1, 4)[0]
     model = CompiledModel(mx.declare(LINE.spec, simulation.X))
-    (compiled,) = of_rows(model, [simulation.X])
+    (compiled,) = of_rows(model, LINE.spec.family, [simulation.X])
     rng = np.random.default_rng(0)
     start = compiled.unconstrain(mx.fit_em(LINE.spec, simulation.X, random_seed=1).params)
     return simulation, compiled, frames_at(compiled, [start, start], rng)
