@@ -114,7 +114,7 @@ def test_pictures_need_the_crosscheck_alone(cc):
 def test_a_report_has_the_rows_of_the_sample(cc):
     """What it says of them is tested with the report."""
     page = mx.report(cc, progressbar=False)
-    assert "The data were not at hand" not in page.html
+    assert "The data were not available" not in page.html
     assert "68 rows" in page.html
 
 
