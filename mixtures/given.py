@@ -56,11 +56,14 @@ class Given:
         Names of its columns.
     params : dict of ndarray or xarray.DataTree
         Its parameters, or a posterior sample.
+    prior_known : bool, default True
+        Whether the model's prior is that of the fit; a sample does not hold it.
     """
 
     spec: Mixture
     features: tuple[str, ...]
     params: Parameters
+    prior_known: bool = True
 
     @cached_property
     def draws(self) -> dict[str, Array]:
@@ -150,7 +153,7 @@ def _(result: xr.DataTree) -> Given:
     if model is None:
         raise InputError(OWN_MODEL)
     spec = named_after(model.with_columns(feature_labels(posterior)), result)
-    return Given(spec, features_of(result), result)
+    return Given(spec, features_of(result), result, prior_known=False)
 
 
 def with_params(spec: Any, X: Any, params: Any) -> tuple[Mixture, Any, Parameters]:
@@ -179,7 +182,9 @@ def with_sample(spec: Any, X: Any, tree: Any) -> tuple[Mixture, Any, xr.DataTree
     return found.named, fitted_rows(found, spec, X), found.sample
 
 
-def with_point(spec: Any, X: Any, params: Any) -> tuple[Mixture, Any, Mapping[str, Any]]:
+def with_point(
+    spec: Any, X: Any, params: Any, *, needs_prior: bool = False
+) -> tuple[Mixture, Any, Mapping[str, Any]]:
     """The same with a point estimate: of a crosscheck that of EM, or of MAP for a model of your own."""
     if isinstance(spec, Mixture):
         return _complete(spec, X, params)
@@ -189,6 +194,11 @@ def with_point(spec: Any, X: Any, params: Any) -> tuple[Mixture, Any, Mapping[st
         raise InputError(
             "one set of parameters is needed here, and this is a sample of many: give a fit of fit_em or "
             "fit_map, or a model with params"
+        )
+    if needs_prior and not found.prior_known:
+        raise InputError(
+            "the answer depends on the prior, which a sample does not hold: give a fit, or the model "
+            "with its prior and params"
         )
     return found.named, fitted_rows(whole, spec, X), {name: x[0] for name, x in found.draws.items()}
 

@@ -133,7 +133,7 @@ def em_step(
     if params is None or not isinstance(spec, Mixture):
         from mixtures.given import with_point  # loads pandas and xarray, which EM does without
 
-        spec, X, params = with_point(spec, X, params)
+        spec, X, params = with_point(spec, X, params, needs_prior=True)
     problem = problem_of(spec, X, weights, hold, hard, missing, labels)
     point = problem.point(problem.check(params))
     problem.refuse_impossible(point)

@@ -185,7 +185,7 @@ def surface(
     """
     if isinstance(spec, Crosscheck) and posterior is None:
         posterior = spec.posterior
-    spec, X, params = with_point(spec, X, params)
+    spec, X, params = with_point(spec, X, params, needs_prior=True)
     if posterior is not None:
         spec, X, posterior = of_sample(spec, X, posterior)
     data = spec.table(X)

@@ -132,6 +132,17 @@ def test_a_frame_of_responsibilities_has_the_rows_labels(cc):
     assert list(part) == ["label", "label_probability", "cluster_0", "cluster_1"]
 
 
+def test_no_prior_is_made_up_for_a_sample(cc):
+    """Samples do not hold their prior: an answer that depends on it would be that of another model."""
+    tree, over = cc.em.to_datatree(), ("mu[0, waiting]", "mu[1, waiting]")
+    for door in (mx.em_step, lambda *given: mx.plot.surface(*given, over=over, limits=((0, 1), (0, 1)))):
+        with pytest.raises(mx.InputError, match="the prior, which a sample does not hold"):
+            door(tree, FAITHFUL)
+    r = mx.responsibilities(tree, FAITHFUL)
+    assert mx.lower_bound(tree, FAITHFUL, q=r) == mx.lower_bound(cc.em, FAITHFUL, q=r)  # these know no prior
+    assert mx.q_function(tree, FAITHFUL, q=r) == mx.q_function(cc.em, FAITHFUL, q=r)
+
+
 def test_errors_say_what_to_give(cc):
     for call, words in (
         (lambda: mx.responsibilities(cc.em), "X is missing, and this EMFit does not hold the rows"),
