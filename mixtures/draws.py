@@ -159,7 +159,12 @@ def rows_of(tree: xr.DataTree) -> Data | None:
         own = feature_labels(posterior).get(item_dim(posterior) or "", features)
         at = dict(zip(own, levels, strict=True))
         levels = tuple(at.get(name) for name in features)  # type: ignore[misc]
-    data = as_data(np.asarray(table.values), weights, missing=INTEGRATE, labels=labels)
+    values = np.asarray(table.values)
+    columns = {x.attrs["feature"]: x.values for x in beside.data_vars.values() if "feature" in x.attrs}
+    if columns and values.shape[1] < len(features):
+        columns |= dict(zip(table[table.dims[1]].values, values.T, strict=True))
+        values = np.column_stack([columns[name] for name in features])
+    data = as_data(values, weights, missing=INTEGRATE, labels=labels)
     obs_id = table[table.dims[0]].values if table.dims[0] in table.coords else data.obs_id
     names = features if len(features) == data.n_features else data.features
     return replace(data, features=names, obs_id=obs_id, levels=levels)

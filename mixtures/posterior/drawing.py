@@ -13,6 +13,7 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.density.density import Density
 from mixtures.errors import ConvergenceWarning, NoApproximation
+from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import warn
 from mixtures.posterior.chains import FALLBACK, Chains
@@ -78,7 +79,7 @@ def draw(
         if drawn.stopped:
             tree.attrs.update(stopped=drawn.stopped, status=drawn.status.value)
         if isinstance(target, MixtureTarget):
-            _keep_beside(tree, target.data)
+            _keep_beside(tree, target.spec, target.data)
             anchored = anchored_clusters(target.data)
             tree = align_tree(anchor(tree, anchored), to=to)
             if made.independent is not None:
@@ -95,10 +96,13 @@ def draw(
         return finished(replace(made.draws, stopped=INTERRUPTED, status=Status.INTERRUPTED))
 
 
-def _keep_beside(tree: xr.DataTree, data: Data) -> None:
-    """Store the weights and known labels of the rows, if they have any, beside the rows."""
+def _keep_beside(tree: xr.DataTree, spec: Mixture, data: Data) -> None:
+    """Store beside the observed rows what else the rows have: weights, known labels, an exposure."""
     beside = {"weights": data.weights, "labels": data.labels}
-    known = {name: ("obs_id", x) for name, x in beside.items() if x is not None}
+    known = {name: xr.Variable("obs_id", x) for name, x in beside.items() if x is not None}
+    for name, column in spec.family.row_columns(data.n_features).items():
+        if name != "x":
+            known[name] = xr.Variable("obs_id", data.values[:, column], {"feature": data.features[column]})
     if known:
         tree["constant_data"] = xr.DataTree(xr.Dataset(known, {"obs_id": data.obs_id}))
 

@@ -105,8 +105,8 @@ def sample(
     -------
     xarray.DataTree
         Groups posterior, sample_stats (with ``lp``, the sampler's statistics
-        and ``permutation``), observed_data, constant_data with the ``weights`` and
-        known ``labels`` of the rows if there are any, and log_likelihood and log_prior
+        and ``permutation``), observed_data, constant_data with the ``weights``, known
+        ``labels`` and ``exposure`` of the rows if there are any, and log_likelihood and log_prior
         if stored. Independent draws have ``log_weight`` and ``mode`` in sample_stats, the
         group ``modes`` with the posterior mass of each mode, its standard error and its
         parameters, and in ``attrs`` the Pareto k-hat of the importance weights (``pareto_k``),

@@ -8,6 +8,7 @@ import pandas as pd
 import pymc as pm
 import pytensor
 import pytest
+import xarray as xr
 from command import run
 from conftest import soft
 from scipy import optimize, stats
@@ -289,6 +290,13 @@ def test_the_certificate_holds_and_all_is_saved(tmp_path):
     assert np.isfinite(checks["p"]).all()
     assert "mean[hours]" not in checks.index
     assert checks.loc["correlation[jays, hours]", "p"] == pytest.approx(0.5, abs=0.49)
+
+
+def test_a_sample_holds_the_rows_with_their_exposure():
+    X, cc = rows(), certified()
+    whole = mx.responsibilities(cc.em.spec, X, cc.posterior)
+    xr.testing.assert_equal(mx.responsibilities(cc), whole)
+    xr.testing.assert_equal(mx.responsibilities(cc.posterior, X[["ducks", "hours", "jays", "wrens"]]), whole)
 
 
 def test_a_sample_alone_tells_its_columns():
