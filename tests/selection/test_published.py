@@ -38,7 +38,7 @@ def test_log_likelihood_and_icl_of_mclust():
     row = mx.select(spec, X, [3], random_seed=1, progressbar=False).table.loc[3]
     assert spec.parameter_count(2) == 11
     assert row["log_likelihood"] == pytest.approx(-1126.326, abs=NEAR)
-    # where the log-likelihood of EM is the printed one to 0.002, ICL is 2357.3, 2357.7 or 2359.6, by the start
+    # where EM reaches the printed log-likelihood to 0.002, ICL is 2357.3, 2357.7 or 2359.6, by the start
     assert row["icl"] == pytest.approx(2357.824, abs=1.0)
 
 
