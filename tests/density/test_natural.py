@@ -27,7 +27,10 @@ def both(monkeypatch, spec, X):
     return guarded, CompiledModel(mx.declare(spec, X))
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize(
+    "structure",
+    [pytest.param(x, marks=() if x in ("full", "tied_spherical") else pytest.mark.long) for x in STRUCTURES],
+)
 def test_both_forms_are_one_density(monkeypatch, structure):
     X = rows()
     spec = mx.GMM(2, covariance_type=structure)

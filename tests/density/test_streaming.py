@@ -31,7 +31,12 @@ def in_chunks(X):
 
 
 SPECS = [
-    *(mx.GMM(2, covariance_type=name) for name in COVARIANCES),
+    *(
+        pytest.param(
+            mx.GMM(2, covariance_type=name), marks=() if name in ("full", "tied_diag") else pytest.mark.long
+        )
+        for name in COVARIANCES
+    ),
     mx.BMM(2),
 ]
 
