@@ -4,7 +4,8 @@ One pass over the rows (see `estep`) gives responsibilities and, with them, the
 sufficient statistics; one closed-form M-step gives the next parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, overload
@@ -26,7 +27,7 @@ from mixtures.em.newton import ACCELERATORS
 from mixtures.em.problem import Problem, problem_of
 from mixtures.em.search import Search, search
 from mixtures.em.starts import Portfolio, Start
-from mixtures.errors import ConvergenceWarning, DataWarning, InputError
+from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, NonMonotoneError
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
@@ -304,7 +305,7 @@ def fit_em(
             "hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    with threadpool_limits(1), fast_e_step(problem) as kernel:
+    with threadpool_limits(1), fast_e_step(problem) as kernel, _likelihoods_traced(problem.spec):
         accelerator = Plain() if hard else ACCELERATORS[accelerate]
         climb = Climb(problem, kernel, max_iter, accelerator)
         if start is None:
@@ -323,7 +324,7 @@ def fit_em(
     if hard:  # so far that of rows and their clusters, not of the mixture
         log_likelihood = e_step(problem.spec, problem.data, params).log_likelihood
         log_posterior = log_likelihood + float(problem.spec.log_prior(params))
-    flat = float(problem.spec.log_prior(params)) if problem.spec.prior is None else 0.0  # the same everywhere
+    flat = _flat_log_prior(problem.spec, params)
     return EMFit(
         spec=problem.spec,
         params=params,
@@ -342,6 +343,21 @@ def fit_em(
         status=Status.INTERRUPTED if found.interrupted else Status.WHOLE,
         steps=best.steps,
     )
+
+
+def _flat_log_prior(spec: Mixture, params: Params) -> float:
+    """Log density of a flat prior, the same everywhere; 0 where the prior is not flat."""
+    return float(spec.log_prior(params)) if spec.prior is None and params else 0.0
+
+
+@contextmanager
+def _likelihoods_traced(spec: Mixture) -> Iterator[None]:
+    """Leave a flat prior out of the traces of errors, as out of those of fits."""
+    try:
+        yield
+    except (CollapseError, NonMonotoneError) as error:
+        error.objective_trace = error.objective_trace - _flat_log_prior(spec, error.params)
+        raise
 
 
 def _notes(
