@@ -32,6 +32,15 @@ settings.register_profile(
 settings.load_profile(os.environ.get("MIXTURES_HYPOTHESIS", "mixtures"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What shares a fixture of its module runs in one worker, which makes it once."""
+    for item in items:
+        definitions = item._fixtureinfo.name2fixturedefs.values()
+        if any(each.scope == "module" and each.params is None for found in definitions for each in found):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, the same for all tests; where there is none they are skipped and say so."""
@@ -69,6 +78,20 @@ def spec_id(spec):
 
 
 every_spec = pytest.mark.parametrize("spec", list(all_specs()), ids=spec_id)
+
+
+def long(*values):
+    """Values of a parameter that are tried under ``-m long``."""
+    return [pytest.param(value, marks=pytest.mark.long) for value in values]
+
+
+def specs_compiled(*names, n_components=3):
+    """Models by their names, for tests that compile each of them; all the others under ``-m long``."""
+    every = {spec_id(spec): spec for spec in all_specs(n_components)}
+    marks = {name: () if name in names else pytest.mark.long for name in every}
+    return pytest.mark.parametrize(
+        "spec", [pytest.param(spec, marks=marks[name], id=name) for name, spec in every.items()]
+    )
 
 
 def in_turn(names, first, second, ids):

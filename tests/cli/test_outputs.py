@@ -347,6 +347,7 @@ def test_standard_streams_that_are_closed_or_full(line, code, words, tmp_path):
     assert (tmp_path / "f.csv").read_bytes() == before
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_terminal_of_few_characters(tmp_path, em):
     """Tables are printed, with a note if characters were replaced."""

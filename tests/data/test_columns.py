@@ -272,6 +272,7 @@ def test_fits_given_beside_the_data(gaussian):
         mx.sample(GMM(3), X, pivot=em.params, **FAST)
 
 
+@pytest.mark.long
 def test_a_report_goes_by_name(gaussian):
     X, _, _ = gaussian
     cc = mx.crosscheck(GMM(2), X, n_init=2, **SHORT)

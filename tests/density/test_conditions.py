@@ -5,6 +5,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from conftest import long
 from pymc.distributions.dist_math import check_parameters
 from pytensor.raise_op import Assert
 
@@ -337,8 +338,7 @@ def by_inference():
     "declare",
     [
         by_dims,
-        by_inference,
-        *(pytest.param(f, marks=pytest.mark.long) for f in (by_lengths_of_dims, by_shared, by_data)),
+        *long(by_inference, by_lengths_of_dims, by_shared, by_data),
     ],
 )
 def test_lengths_known_only_when_it_runs(declare):

@@ -53,9 +53,7 @@ def given(spec, kind, seed):
 
 KINDS = ("plain", "weights", "labels", "missing")
 BRIEFLY = {
-    "BMM": "plain",
     "GMM full": "missing",
-    "GMM tied_spherical": "plain",
     "LCA": "labels",
     "PMM": "weights",
 }

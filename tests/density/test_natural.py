@@ -29,7 +29,7 @@ def both(monkeypatch, spec, X):
 
 @pytest.mark.parametrize(
     "structure",
-    [pytest.param(x, marks=() if x in ("full", "tied_spherical") else pytest.mark.long) for x in STRUCTURES],
+    [pytest.param(x, marks=() if x == "full" else pytest.mark.long) for x in STRUCTURES],
 )
 def test_both_forms_are_one_density(monkeypatch, structure):
     X = rows()

@@ -32,9 +32,7 @@ def in_chunks(X):
 
 SPECS = [
     *(
-        pytest.param(
-            mx.GMM(2, covariance_type=name), marks=() if name in ("full", "tied_diag") else pytest.mark.long
-        )
+        pytest.param(mx.GMM(2, covariance_type=name), marks=() if name == "tied_diag" else pytest.mark.long)
         for name in COVARIANCES
     ),
     mx.BMM(2),

@@ -153,7 +153,7 @@ def line():
     return simulation, compiled, frames_at(compiled, [start, start], rng)
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_transitions_are_those_of_the_sampler_that_is_shipped(line, lanes):
     _, compiled, frames = line
     x, statistics = draw_many([compiled] * 2, frames, draws=10, tune=20, seed=5, lanes=lanes)

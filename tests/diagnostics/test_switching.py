@@ -102,6 +102,7 @@ def test_halves_of_chains_in_other_labels(two):
     assert_switching_only(report)
 
 
+@pytest.mark.long
 def test_too_many_clusters_are_labelled_by_the_rule(three):
     em, tree = three
     table = compare_labellings(tree, to=em.params, draws=400)

@@ -673,7 +673,13 @@ def test_observing_later(latent_model):
     np.testing.assert_allclose(rows["y"], bernoulli_oracle(Y, alpha, [[0.9, 0.2], [0.1, 0.8]]), rtol=1e-10)
 
 
-@pytest.mark.parametrize("structure", [*COVARIANCES, "bernoulli"])
+@pytest.mark.parametrize(
+    "structure",
+    [
+        *(pytest.param(x, marks=() if x == "full" else pytest.mark.long) for x in COVARIANCES),
+        "bernoulli",
+    ],
+)
 def test_jax_compiles_shapes_that_come_from_dims_alone(structure):
     """Dims may change length, so their shapes are symbolic; JAX must still find every shape static."""
     X = np.random.default_rng(0).normal(size=(6, D))

@@ -6,7 +6,7 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytest
-from conftest import every_spec, make_params, oracle, simulate
+from conftest import make_params, oracle, simulate, specs_compiled
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -44,7 +44,7 @@ def row_density(model, x):
     return model.compile_fn(density, inputs=model.value_vars, mode="FAST_COMPILE")
 
 
-@every_spec
+@specs_compiled("GMM full", "GMM diag", "BMM", "LCA")
 def test_a_declared_model_has_the_density_of_the_observed_cells(spec):
     params, X, _ = simulate(spec, n_features=4, n_rows=50)
     X = with_holes(X)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytest
+from conftest import long
 from pytensor.graph.fg import FunctionGraph
 
 from mixtures import BMM, GMM, LCA, PMM, datasets, declare
@@ -50,7 +51,10 @@ def test_numba_is_given_loops_and_few_operations(spec, data):
     assert len(kinds) < MOST_OPERATIONS
 
 
-@pytest.mark.parametrize("name", ["full", "bernoulli", "poisson", "categorical"])
+@pytest.mark.parametrize(
+    "name",
+    ["full", *long("bernoulli", "poisson", "categorical")],
+)
 def test_density_and_gradient_in_numba_are_those_in_jax(name):
     spec, data = MODELS[name]
     model = declare(spec, data())

@@ -48,7 +48,10 @@ def fitted(spec, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("covariance_type", "n_init", "failing"),
-    [("diag", 10, {}), ("full", 4, DEPENDENT)],  # of a few starts, weighted and repeated rows see others
+    [
+        ("diag", 10, {}),
+        pytest.param("full", 4, DEPENDENT, marks=pytest.mark.long),  # of few starts, repeated rows see others
+    ],
     ids=["diag", "full"],
 )
 def test_scikit_learns_own_checks(covariance_type, n_init, failing):

@@ -11,6 +11,7 @@ import pymc as pm
 import pytensor
 import pytest
 from command import run
+from conftest import in_turn
 from scipy import optimize, stats
 from scipy.special import logsumexp, softmax
 
@@ -122,8 +123,7 @@ def test_the_deviances_of_goodman_1974(n_components, deviance):
         np.testing.assert_allclose(em.params["p"][:, :, 0], positive, atol=6e-4)
 
 
-@pytest.mark.parametrize("prior", ["default", None])
-@pytest.mark.parametrize("missing", [None, "integrate"])
+@in_turn(("prior", "missing"), ["default", None], ["integrate", None], str)
 def test_two_levels_are_a_bmm(prior, missing):
     rng = np.random.default_rng(0)
     X = (rng.random((200, 6)) < np.array([0.25, 0.7])[np.arange(200) % 2][:, None]).astype(float)

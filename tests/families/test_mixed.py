@@ -316,6 +316,7 @@ def test_missing_cells_are_completed():
 # PyMC
 
 
+@pytest.mark.long
 def test_the_certificate_holds_with_all_four_kinds():
     frame, _ = people()
     cc = mx.crosscheck(

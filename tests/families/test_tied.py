@@ -59,7 +59,7 @@ def test_with_one_column_it_is_the_tied_model(structure, prior):
     np.testing.assert_allclose(np.ravel(ours.params["sigma2"]), np.ravel(theirs.params["Sigma"]), rtol=1e-6)
 
 
-@every_tied
+@pytest.mark.parametrize("structure", ["tied_diag", pytest.param("tied_spherical", marks=pytest.mark.long)])
 def test_the_certificate_holds_and_all_is_saved(structure, tmp_path):
     X = rows()
     cc = mx.crosscheck(mx.GMM(2, covariance_type=structure), X, **SHORT)

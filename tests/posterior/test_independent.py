@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from conftest import long
 from scipy.special import gammaln, logsumexp
 from scipy.stats import kstest
 from scipy.stats import multivariate_t as scipy_t
@@ -167,9 +168,7 @@ def test_without_relabelling_the_region_is_still_exact():
     "spec",
     [
         mx.GMM(2),
-        mx.GMM(2, covariance_type="tied"),
-        pytest.param(mx.GMM(2, covariance_type="diag"), marks=pytest.mark.long),
-        mx.GMM(2, covariance_type="spherical"),
+        *long(*(mx.GMM(2, covariance_type=x) for x in ("tied", "diag", "spherical"))),
     ],
     ids=lambda spec: spec.covariance_type,
 )
@@ -189,6 +188,7 @@ def test_draws_agree_with_nuts(spec):
     assert mx.diagnose(ours, spec=spec, X=X).passed
 
 
+@pytest.mark.long
 def test_weights_count_as_repeated_rows():
     X = np.asarray(mx.datasets.faithful())[::3]
     spec = mx.resolve(mx.GMM(2, covariance_type="spherical"), X)

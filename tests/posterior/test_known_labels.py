@@ -6,7 +6,7 @@ import exact_evidence
 import numpy as np
 import pymc as pm
 import pytest
-from conftest import every_spec, simulate
+from conftest import long, simulate, specs_compiled
 from scipy.special import gammaln
 
 import mixtures as mx
@@ -42,8 +42,8 @@ def heights(spec, X, params, **given):
 # The density
 
 
-@every_spec
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weights"])
+@specs_compiled("GMM tied", "GMM tied_diag", "BMM", "LCA")
+@pytest.mark.parametrize("weighted", [*long(False), True], ids=["", "weights"])
 def test_numpy_and_pymc_agree_on_the_density_of_labelled_rows(spec, weighted):
     params, X, z = simulate(spec, n_rows=50)
     spec = mx.resolve(spec, X)
@@ -102,6 +102,7 @@ def test_weights_that_vary_by_row_take_labels_too():
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
+@pytest.mark.long
 def test_a_users_own_mixture_takes_labels_and_its_labels_are_not_aligned():
     X, z = well_apart(60, 2)
     with pm.Model() as model:
@@ -148,7 +149,7 @@ def test_map_and_em_end_at_the_same_point(spec):
         np.testing.assert_allclose(mode.params[name], x, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", ["plain", "weights", "missing"])
+@pytest.mark.parametrize("case", [*long("plain", "weights"), "missing"])
 def test_the_certificate_holds(case):
     X, z = well_apart()
     given = {"labels": some_of((z + 1) % 3, 0.2)}
@@ -212,6 +213,7 @@ def test_the_evidence_of_rows_and_all_their_labels_is_known_exactly():
         mx.marginal_likelihood(spec, X, tree=tree, random_seed=1)
 
 
+@pytest.mark.long
 def test_a_label_halves_the_evidence_of_clusters_that_could_be_exchanged():
     X, z = well_apart(50, 2)
     spec = mx.resolve(mx.GMM(2), X)
@@ -226,6 +228,7 @@ def test_a_label_halves_the_evidence_of_clusters_that_could_be_exchanged():
 # What is computed from fits and samples
 
 
+@pytest.mark.long
 def test_standard_errors_count_what_labels_tell():
     rng = np.random.default_rng(0)
     z = rng.integers(2, size=150)

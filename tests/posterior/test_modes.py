@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pymc as pm
 import pytest
-from conftest import all_specs, make_rows, spec_id
+from conftest import all_specs, make_rows, spec_id, specs_compiled
 from scipy import stats
 
 import mixtures as mx
@@ -16,8 +16,6 @@ from mixtures.density.curvature import curvature_at
 from mixtures.density.search import climb, polish
 from mixtures.tolerances import TOLERANCES
 
-two_clusters = pytest.mark.parametrize("spec", list(all_specs(2)), ids=spec_id)
-
 
 def rows(spec):
     d = 8 if spec.family.takes_categories else 3  # with three, one cluster is the mode
@@ -27,7 +25,7 @@ def rows(spec):
 # Against EM
 
 
-@two_clusters
+@specs_compiled("GMM full", "GMM tied_diag", "PMM", n_components=2)
 def test_the_mode_is_where_em_ends(spec):
     X = rows(spec)
     em = fit_em(spec, X, n_init=4, random_seed=1, tol=1e-9)

@@ -202,6 +202,7 @@ def test_short_names_stay_different():
     assert names[3:] == ("a b", "short")
 
 
+@pytest.mark.long
 def test_large_scatters_become_pixels(tmp_path):
     X = np.vstack([FAITHFUL.to_numpy()] * 20) + np.random.default_rng(1).normal(0, 0.05, (5440, 2))
     found = mx.crosscheck(mx.GMM(2), X, **SHORT)
@@ -213,6 +214,7 @@ def test_large_scatters_become_pixels(tmp_path):
     assert not any("<image" in svg for svg in small)
 
 
+@pytest.mark.long
 def test_many_columns_stay_below_the_size():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(240, 12)) + 3 * rng.integers(0, 3, size=(240, 1))
@@ -303,6 +305,7 @@ def test_one_cluster_and_one_column():
         assert "Gaussian mixture" in page.title
 
 
+@pytest.mark.long
 def test_weights_are_told_and_what_knows_none_is_left_out(cc):
     weights = np.r_[np.full(100, 2.0), np.ones(172)]
     found = mx.crosscheck(mx.GMM(2), FAITHFUL, weights=weights, **SHORT)

@@ -62,13 +62,13 @@ def test_the_exact_sum_is_a_probability():
     ("spec", "X"),
     [
         pytest.param(line(1), LINE, marks=pytest.mark.long),
-        (line(2), LINE),
+        pytest.param(line(2), LINE, marks=pytest.mark.long),
         pytest.param(GMM(1, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
         pytest.param(GMM(2, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
         (GMM(3, prior=PLANE_PRIOR), PLANE),
         pytest.param(coins(1), COINS, marks=pytest.mark.long),
         pytest.param(coins(2), COINS, marks=pytest.mark.long),
-        (coins(3), COINS),
+        pytest.param(coins(3), COINS, marks=pytest.mark.long),
         (BMM(2, prior=None), COINS),
     ],
     ids=lambda value: "" if isinstance(value, np.ndarray) else f"{type(value).__name__}{value.n_components}",
@@ -77,7 +77,7 @@ def test_a_bridge_ends_at_the_exact_value(spec, X):
     assert_exact(marginal_likelihood(spec, X, **SAMPLING), exact(spec, X))
 
 
-@pytest.mark.parametrize("all_labellings", [5, 1])
+@pytest.mark.parametrize("all_labellings", [pytest.param(5, marks=pytest.mark.long), 1])
 def test_some_labellings_say_as_much_as_all(monkeypatch, line_tree, all_labellings):
     """Above five clusters only the labelling of a pivot and its exchanges are used."""
     monkeypatch.setattr(bridge, "ALL_LABELLINGS", all_labellings)

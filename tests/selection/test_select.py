@@ -221,6 +221,7 @@ def test_bad_input_is_refused_before_anything_is_fitted(monkeypatch, spec, optio
 # Criteria of the posterior
 
 
+@pytest.mark.long
 def test_evidence_and_loo_come_with_their_errors(sampled):
     table = sampled.table
     assert sampled.recommended == 2

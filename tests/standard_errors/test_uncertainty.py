@@ -7,7 +7,7 @@ import arviz as az
 import numpy as np
 import pymc as pm
 import pytest
-from conftest import all_specs, in_turn, make_params, make_rows, simulate, spec_id
+from conftest import long, make_params, make_rows, simulate, specs_compiled
 from scipy.special import logit, softmax
 from scipy.stats import norm
 
@@ -23,7 +23,6 @@ from mixtures.standard_errors.side_by_side import METHODS
 
 FAITHFUL = mx.datasets.faithful()
 SMALL = {"n_resamples": 20, "draws": 50, "tune": 100, "chains": 2, "random_seed": 1, "progressbar": False}
-two_clusters = pytest.mark.parametrize("spec", list(all_specs(2)), ids=spec_id)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +111,8 @@ def oakes_sd(spec, X, params):
     }
 
 
-@in_turn(("spec", "prior"), list(all_specs(2)), ["default", None], spec_id)
+@specs_compiled("GMM tied", "LCA", n_components=2)
+@pytest.mark.parametrize("prior", [*long("default"), None])
 def test_information_is_that_of_oakes_and_that_of_em(spec, prior):
     n = 2000 if isinstance(spec, LCA) else 300  # with 300, p is too near to 0 for differences
     _, X, _ = simulate(spec, n, 5 if isinstance(spec, BMM | LCA) else 2, seed=3, apart=2.0)
@@ -144,7 +144,7 @@ def test_information_draws_have_its_covariance():
     np.testing.assert_allclose(drawn["Sigma"], drawn["Sigma"].swapaxes(-1, -2), atol=1e-9)
 
 
-@two_clusters
+@specs_compiled("GMM diag", "BMM", n_components=2)
 def test_weights_are_repeated_rows(spec):
     X, _ = make_rows(spec, 60, 5 if isinstance(spec, BMM | LCA) else 2, apart=5.0)
     counts = np.random.default_rng(0).integers(1, 4, 60)

@@ -25,6 +25,19 @@ EPS = np.finfo(float).eps
 every_gmm = pytest.mark.parametrize(
     "spec", [GMM(2, covariance_type=name) for name in COVARIANCES], ids=spec_id
 )
+
+
+def gmms_compiled(*names):
+    """Gaussian mixtures of these structures, to be compiled; all the others under ``-m long``."""
+    return pytest.mark.parametrize(
+        "spec",
+        [
+            pytest.param(GMM(2, covariance_type=x), marks=() if x in names else pytest.mark.long, id=x)
+            for x in COVARIANCES
+        ],
+    )
+
+
 seeds = st.integers(0, 9999)
 
 
@@ -141,7 +154,7 @@ def test_the_natural_form_keeps_the_digits_that_its_guard_counts_on():
     assert abs(passed.log_likelihood - expected) < len(X) * TOLERANCES.natural_loss
 
 
-@every_gmm
+@gmms_compiled("full", "spherical")
 @tries(1)
 @given(seed=seeds)
 def test_pymc_is_right_on_both_sides_of_its_guard(spec, seed):
@@ -168,7 +181,7 @@ def test_pymc_is_right_on_both_sides_of_its_guard(spec, seed):
 # Units, in PyMC's own coordinates
 
 
-@every_gmm
+@gmms_compiled("full", "tied_diag")
 @tries(3)
 @given(
     seed=seeds, log_units=st.tuples(*[st.floats(-6, 6, width=16)] * 2), log_offset=st.floats(0, 6, width=16)

@@ -719,6 +719,7 @@ def fit_and_draw():
     print(tree["posterior"]["p"].values.tobytes().hex())
 
 
+@pytest.mark.long
 def test_two_processes_share_a_cold_cache(tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setenv(

@@ -53,6 +53,7 @@ def executables():
     return len(jax.devices()[0].client.live_executables())
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*not .*identified")
 def test_programs_are_forgotten(monkeypatch):
     monkeypatch.setattr(lowering, "GRAPHS_KEPT", 2)

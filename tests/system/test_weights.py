@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from conftest import every_spec, make_rows
+from conftest import every_spec, make_rows, specs_compiled
 from scipy.stats import beta
 
 import mixtures as mx
@@ -86,7 +86,7 @@ def test_em_over_distinct_rows_is_em_over_all(spec, monkeypatch):
 
 
 @pytest.mark.usefixtures("_always_distinct")
-@every_spec
+@specs_compiled("GMM spherical", "BMM")
 def test_a_model_over_distinct_rows_has_the_density_of_the_model(spec):
     _, _, all_rows = counted(spec)
     target = mixture_target(spec, all_rows)
@@ -101,7 +101,7 @@ def test_a_model_over_distinct_rows_has_the_density_of_the_model(spec):
         np.testing.assert_allclose(ours[1], expected[1], rtol=1e-8, atol=1e-9 * abs(expected[0]))
 
 
-@every_spec
+@specs_compiled("GMM full", "PMM")
 def test_a_weighted_model_has_the_density_of_rows_written_out(spec):
     X, counts, all_rows = counted(spec)
     resolved = resolve(spec, all_rows)
@@ -117,7 +117,7 @@ def test_a_weighted_model_has_the_density_of_rows_written_out(spec):
     assert weighted.rvs_to_values[weighted["x"]].eval().shape == X.shape
 
 
-@pytest.mark.parametrize("spec", [GMM(2), BMM(2)], ids=repr)
+@pytest.mark.parametrize("spec", [pytest.param(GMM(2), marks=pytest.mark.long), BMM(2)], ids=repr)
 def test_map_of_weights_is_map_of_rows_written_out(spec):
     X, counts, all_rows = counted(spec)
     resolved = resolve(spec, all_rows)
@@ -160,6 +160,7 @@ def test_a_sample_over_distinct_rows_keeps_every_row():
     assert tree["sample_stats"]["log_posterior"].values[0, 0] == pytest.approx(posterior, rel=1e-9)
 
 
+@pytest.mark.long
 def test_crosscheck_takes_weights():
     X, counts, all_rows = counted(GMM(2), 80)
     spec = resolve(GMM(2), all_rows)
