@@ -15,6 +15,8 @@ from mixtures.families.registry import recognise_mixture
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
+from mixtures.results.selection import Selection
+from mixtures.results.uncertainty import Uncertainty
 from mixtures.trees import ANCHORED, feature_labels, point_tree
 from mixtures.types import Array
 
@@ -30,11 +32,6 @@ __all__ = [
     "with_point",
     "with_sample",
 ]
-
-OWN_MODEL = (
-    "the variables are not those of a model of this package: name them as the parameters of GMM, BMM, LCA or "
-    "PMM, with dims cluster and feature"
-)
 
 Fit = EMFit | MAPFit | Crosscheck | xr.DataTree
 """What knows its model and parameters."""
@@ -143,6 +140,21 @@ def _(result: Crosscheck) -> Given:
 
 
 @given.register
+def _(result: Uncertainty) -> Given:
+    point = given(result.em)
+    return Given(point.spec, point.features, result.trees.get("nuts", point.params))
+
+
+@given.register
+def _(result: Selection) -> Given:
+    k = result.recommended
+    if k is None:
+        raise InputError(f"the selection has no clusters to assign rows to: {result.rule}")
+    point = given(result.fits[k])
+    return Given(point.spec, point.features, result.samples.get(k, point.params))
+
+
+@given.register
 def _(result: xr.DataTree) -> Given:
     if "posterior" not in result.children:
         raise InputError("the tree has no group posterior; give a sample")
@@ -151,7 +163,10 @@ def _(result: xr.DataTree) -> Given:
     dims = {name: tuple(d for d in own if d not in ("chain", "draw")) for name, own in found.items()}
     model = recognise_mixture(dims, posterior.sizes.get("cluster", 0))
     if model is None:
-        raise InputError(OWN_MODEL)
+        raise InputError(
+            f"the sample is not of a mixture known here: its variables are {', '.join(dims) or 'none'}; they "
+            "need the names and dims of a model of this package, such as GMM, BMM, LCA or PMM"
+        )
     spec = named_after(model.with_columns(feature_labels(posterior)), result)
     return Given(spec, features_of(result), result, prior_known=False)
 

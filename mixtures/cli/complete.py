@@ -75,8 +75,9 @@ def complete_command(
     missing cell with mean, standard deviation and interval. Exits with 2 on bad input.
     """
     from mixtures.clusters.completion import complete
-    from mixtures.clusters.prediction import fitted_in, select_features
+    from mixtures.clusters.prediction import select_features
     from mixtures.em.fit import fit_em
+    from mixtures.given import given
     from mixtures.interrupts import complete as whole
     from mixtures.saving.save import load
 
@@ -85,7 +86,7 @@ def complete_command(
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
-    fitted = None if saved is None else fitted_in(load(saved))
+    fitted = None if saved is None else given(load(saved))
     spec = (
         None
         if k is None
@@ -101,7 +102,7 @@ def complete_command(
         assert spec is not None  # one of the two was given
         spec = with_kinds(spec, frame, kinds, quiet=quiet)
         em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing="integrate", labels=known))
-        fitted = fitted_in(em)
+        fitted = given(em)
     found = complete(fitted.spec, frame, fitted.params, labels=known, ci_prob=ci_prob, random_seed=seed)
     table = pd.DataFrame(found.data).rename_axis("row")
     if known is not None:

@@ -72,8 +72,9 @@ def predict_command(
     With --from a saved result is used; if it has a posterior sample, there are intervals. With -k
     EM is fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
-    from mixtures.clusters.prediction import fitted_in, prediction_table, select_features
+    from mixtures.clusters.prediction import prediction_table, select_features
     from mixtures.em.fit import fit_em
+    from mixtures.given import given
     from mixtures.interrupts import complete
     from mixtures.saving.save import load
 
@@ -82,7 +83,7 @@ def predict_command(
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
-    fitted = None if saved is None else fitted_in(load(saved))
+    fitted = None if saved is None else given(load(saved))
     spec = (
         None
         if k is None
@@ -102,7 +103,7 @@ def predict_command(
         spec = with_kinds(spec, frame, kinds, quiet=quiet)
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
         em = complete(fit_em(spec, frame, missing=missing, labels=known, **options))
-        fitted = fitted_in(em)
+        fitted = given(em)
     rows: dict[str, Any] = {"missing": missing, "labels": known}
     table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress, **rows)
     made = written(table=(output, partial(write_table, table)))

@@ -112,7 +112,8 @@ def report_command(
     holds, 1 if not, 2 on bad input.
     """
     from mixtures.agreement.crosscheck import crosscheck
-    from mixtures.clusters.prediction import fitted_in, select_features
+    from mixtures.clusters.prediction import select_features
+    from mixtures.given import given
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, load, read_header, save
@@ -140,7 +141,7 @@ def report_command(
         if k is None
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
-    fitted = None if result is None else fitted_in(result)
+    fitted = None if result is None else given(result)
     frame = of_rows = None
     if data:
         how: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels, "quiet": quiet or as_json}

@@ -17,9 +17,9 @@ from mixtures.messages import did_you_mean, named, visible
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixtures.clusters.prediction import Fitted
     from mixtures.data.preparation import Preparation
     from mixtures.families.mixture import Mixture
+    from mixtures.given import Given
 
 __all__ = ["load_frame", "load_labelled", "preparation_of", "read_rows", "with_kinds"]
 
@@ -80,7 +80,7 @@ def read_rows(
     reading: Reading,
     *,
     spec: "Mixture | None" = None,
-    fitted: "Fitted | None" = None,
+    fitted: "Given | None" = None,
     labels: str | None = None,
     quiet: bool = False,
 ) -> "tuple[pd.DataFrame, pd.Series | None]":

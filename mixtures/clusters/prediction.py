@@ -1,95 +1,17 @@
 """Predicted clusters of rows, as a table."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import singledispatch
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.matching import has_names
 from mixtures.errors import InputError
-from mixtures.families.mixture import Mixture
-from mixtures.families.registry import recognise_mixture
+from mixtures.given import Given
 from mixtures.messages import did_you_mean, named, shortened
-from mixtures.results.crosscheck import Crosscheck
-from mixtures.results.em import EMFit
-from mixtures.results.map import MAPFit
-from mixtures.results.selection import Selection
-from mixtures.results.uncertainty import Uncertainty
-from mixtures.trees import feature_labels
 
-__all__ = ["Fitted", "fitted_in", "prediction_table", "select_features"]
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """What is needed to assign rows: the model, the fitted columns, and parameters or draws of them."""
-
-    spec: Mixture
-    features: tuple[str, ...]
-    params: Mapping[str, Any] | xr.DataTree
-
-
-@singledispatch
-def fitted_in(result: Any) -> Fitted:
-    """Return the model and parameters of a result; draws rather than a point estimate if it has both."""
-    raise InputError(f"a {type(result).__name__} has no clusters to assign rows to")
-
-
-@fitted_in.register
-def _(em: EMFit) -> Fitted:
-    return Fitted(em.spec, em.features, em.params)
-
-
-@fitted_in.register
-def _(mode: MAPFit) -> Fitted:
-    return fitted_in(mode.to_datatree()) if mode.spec is None else _of_mode(mode, mode.spec)
-
-
-def _of_mode(mode: MAPFit, spec: Mixture) -> Fitted:
-    return Fitted(spec, tuple(map(str, mode.coords["feature"])), mode.params)
-
-
-@fitted_in.register
-def _(beside: Uncertainty) -> Fitted:
-    drawn = beside.trees.get("nuts")
-    return Fitted(beside.em.spec, beside.em.features, beside.em.params if drawn is None else drawn)
-
-
-@fitted_in.register
-def _(cc: Crosscheck) -> Fitted:
-    point = fitted_in(cc.mode if cc.em is None else cc.em)
-    return point if cc.posterior is None else Fitted(point.spec, point.features, cc.posterior)
-
-
-@fitted_in.register
-def _(selection: Selection) -> Fitted:
-    """Return those of the recommended number of clusters."""
-    k = selection.recommended
-    if k is None:
-        raise InputError(f"the selection has no clusters to assign rows to: {selection.rule}")
-    point = fitted_in(selection.fits[k])
-    return Fitted(point.spec, point.features, selection.samples.get(k, point.params))
-
-
-@fitted_in.register
-def _(tree: xr.DataTree) -> Fitted:
-    """Recognise the mixture of a sample by the names and dims of its variables."""
-    posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
-    dims = {
-        str(name): tuple(d for d in x.dims if d not in ("chain", "draw")) for name, x in posterior.items()
-    }
-    spec = recognise_mixture(dims, posterior.sizes.get("cluster", 1))
-    if spec is None or "feature" not in posterior.coords:
-        raise InputError(
-            f"the sample is not of a mixture known here: its variables are {', '.join(dims) or 'none'}; they "
-            "need the names and dims that a model of this package has"
-        )
-    labels = feature_labels(posterior)
-    return Fitted(spec.with_columns(labels), labels["feature"], tree)
+__all__ = ["prediction_table", "select_features"]
 
 
 def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -110,7 +32,7 @@ def select_features(frame: pd.DataFrame, features: Sequence[str]) -> tuple[pd.Da
 
 
 def prediction_table(
-    fitted: Fitted,
+    fitted: Given,
     frame: pd.DataFrame,
     *,
     ci_prob: float = 0.95,

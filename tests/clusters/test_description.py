@@ -229,7 +229,7 @@ def test_a_tree_of_other_variables_is_refused():
     tree = draws_tree(
         {"alpha": np.ones((1, 2, 1)), "nu": np.ones((1, 2, 1))}, {"alpha": ["cluster"], "nu": ["cluster"]}, []
     )
-    with pytest.raises(mx.InputError, match="not those of a model"):
+    with pytest.raises(mx.InputError, match="not of a mixture known here"):
         mx.describe(tree)
 
 

@@ -15,12 +15,13 @@ from scipy import optimize, stats
 from scipy.special import logsumexp, softmax
 
 import mixtures as mx
-from mixtures.clusters.prediction import fitted_in, prediction_table
+from mixtures.clusters.prediction import prediction_table
 from mixtures.data.reading import as_data
 from mixtures.data.sources import as_rows
 from mixtures.density import streamed
 from mixtures.density.compiled import CompiledModel
 from mixtures.em.estep import e_step
+from mixtures.given import given
 from mixtures.standard_errors.simulation import simulated
 
 SHORT = {"draws": 150, "tune": 200, "chains": 2, "n_init": 2, "random_seed": 1, "progressbar": False}
@@ -301,10 +302,10 @@ def test_a_sample_holds_the_rows_with_their_exposure():
 
 def test_a_sample_alone_tells_its_columns():
     cc, X = certified(), rows()
-    found = fitted_in(cc.posterior)
+    found = given(cc.posterior)
     assert (found.spec.exposure, found.spec.features) == ("hours", tuple(X.columns))
     alone = prediction_table(found, X)
-    np.testing.assert_allclose(alone["cluster_0"], prediction_table(fitted_in(cc), X)["cluster_0"])
+    np.testing.assert_allclose(alone["cluster_0"], prediction_table(given(cc), X)["cluster_0"])
     told = str(mx.describe(cc.posterior))
     assert "jays" in told
     assert "hours" not in told

@@ -11,11 +11,11 @@ from scipy.special import logsumexp
 
 import mixtures as mx
 from mixtures import InputError, Mixed
-from mixtures.clusters.prediction import fitted_in
 from mixtures.data.reading import as_data
 from mixtures.em.estep import e_step
 from mixtures.families.blocks import KINDS
 from mixtures.families.kinds import kinds_of
+from mixtures.given import given
 
 PLACES = {"gaussian": (4, 0), "bernoulli": (1, 5), "categorical": (2,), "poisson": (3,)}
 """Columns of every kind, not side by side and not in order."""
@@ -459,7 +459,7 @@ def test_the_command_line_says_what_it_took_for_what(tmp_path):
 def test_a_sample_without_its_model_is_recognised():
     frame, _ = people(60)
     em = mx.fit_em(Mixed(2, **BLOCKS), frame, random_seed=1, n_init=2)
-    fitted = fitted_in(em.to_datatree())
+    fitted = given(em.to_datatree())
     assert fitted.spec.blocks == em.spec.blocks
     assert fitted.features == em.features
     r = mx.responsibilities(fitted.spec, frame, fitted.params)["responsibilities"]

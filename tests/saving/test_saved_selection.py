@@ -10,7 +10,7 @@ from conftest import every_spec, make_rows
 from test_saving import at, members, pack, refused, round_trip, same, without
 
 import mixtures as mx
-from mixtures.clusters.prediction import fitted_in
+from mixtures.given import given
 from mixtures.saving.save import read_header
 
 FAITHFUL = mx.datasets.faithful()
@@ -65,13 +65,13 @@ def test_clusters_that_could_not_be_fitted(tmp_path):
     assert none.recommended is None
     assert same(round_trip(none, tmp_path), none)
     with pytest.raises(mx.InputError, match="no clusters to assign rows to: no number of clusters could be"):
-        fitted_in(none)
+        given(none)
 
 
 def test_rows_are_assigned_by_what_is_recommended(selection, sampled):
-    assert fitted_in(selection).spec == selection.fits[2].spec
-    assert fitted_in(selection).params is selection.fits[2].params
-    assert fitted_in(sampled).params is sampled.samples[sampled.recommended]
+    assert given(selection).spec == selection.fits[2].spec
+    assert given(selection).params["mu"] is selection.fits[2].params["mu"]
+    assert given(sampled).params is sampled.samples[sampled.recommended]
 
 
 TABLE = ["result", "table"]
