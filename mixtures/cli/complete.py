@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import pandas as pd
 import typer
 
 from mixtures.cli.options import (
@@ -74,6 +73,8 @@ def complete_command(
     out. The completed table is printed as CSV, or written to the file of -o; --csv FILE has every
     missing cell with mean, standard deviation and interval. Exits with 2 on bad input.
     """
+    import pandas as pd
+
     from mixtures.clusters.completion import complete
     from mixtures.clusters.prediction import select_features
     from mixtures.em.fit import fit_em
