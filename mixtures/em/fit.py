@@ -14,9 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mixtures.arguments import check_kind, check_whole, generator
-from mixtures.data.known_labels import anchored_clusters, known_rows, order_by_size
-from mixtures.data.rows import Rows
-from mixtures.data.table import Data
+from mixtures.data.known_labels import anchored_clusters, order_by_size
 from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Climb
 from mixtures.em.estep import e_step
@@ -24,14 +22,13 @@ from mixtures.em.given import given_start
 from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import Sample
 from mixtures.em.newton import ACCELERATORS
-from mixtures.em.problem import Problem, problem_of
-from mixtures.em.search import Search, search
+from mixtures.em.notes import notes_on
+from mixtures.em.problem import problem_of
+from mixtures.em.search import search
 from mixtures.em.starts import Portfolio, Start
-from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, InputError, NonMonotoneError
-from mixtures.families.doubts import doubts
+from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
-from mixtures.messages import warn
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, DeferredModule, Params
@@ -42,13 +39,6 @@ else:
     given = DeferredModule("mixtures.given")
 
 __all__ = ["em_step", "fit_em"]
-
-SHOWN = 10
-"""Largest number of clusters that a note names."""
-
-
-AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: start elsewhere, or accelerate"
-"""Note on a fit by plain EM from which a small step leads higher."""
 
 
 @overload
@@ -338,7 +328,7 @@ def fit_em(
             best=best.trace[-1],
             traces=tuple(trace - flat for trace in found.restarts.traces),
         ),
-        notes=(*found.interrupted, *_notes(problem, rows, sample, found, max_iter)),
+        notes=(*found.interrupted, *notes_on(problem, rows, sample, found, max_iter)),
         features=problem.data.features,
         status=Status.INTERRUPTED if found.interrupted else Status.WHOLE,
         steps=best.steps,
@@ -358,45 +348,3 @@ def _likelihoods_traced(spec: Mixture) -> Iterator[None]:
     except (CollapseError, NonMonotoneError) as error:
         error.objective_trace = error.objective_trace - _flat_log_prior(spec, error.params)
         raise
-
-
-def _notes(
-    problem: Problem, rows: Rows, sample: Sample | None, found: Search, max_iter: int
-) -> tuple[str, ...]:
-    """Notes for the reader of a fit; the serious ones are also warnings."""
-    spec, params = problem.spec, found.best.params
-    shares = spec.weights.shares(params)
-    notes = (
-        spec.check(rows)
-        + _of_labels(rows, spec.n_components)
-        + (() if shares is None else _empty_clusters(problem.data.total * shares))
-    )
-    if not (found.best.converged or found.interrupted):
-        unfinished = f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol"
-        notes += (unfinished,)
-        warn(unfinished, ConvergenceWarning)
-    if found.at_saddle:
-        notes += (AT_SADDLE,)
-    if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample.given):
-        notes += doubtful
-        warn("; ".join(doubtful), DataWarning)
-    return notes
-
-
-def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
-    """Note for how many rows the cluster is known, and which clusters these fix."""
-    anchored = anchored_clusters(rows)
-    if not len(anchored) or not isinstance(rows, Data) or rows.labels is None:
-        return ()
-    n, names = int(np.count_nonzero(known_rows(rows.labels))), ", ".join(map(str, anchored[:SHOWN]))
-    rest = " and others" if len(anchored) > SHOWN else ""
-    fixed = "all clusters keep" if len(anchored) >= k - 1 else f"clusters {names}{rest} keep"
-    return (f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers",)
-
-
-def _empty_clusters(expected: Array) -> tuple[str, ...]:
-    return tuple(
-        f"cluster {k} is empty: it is expected to hold {count:.2g} rows"
-        for k, count in enumerate(expected)
-        if count < TOLERANCES.empty_count
-    )

@@ -14,9 +14,9 @@ from mixtures import BMM, GMM, em_step, fit_em
 from mixtures.data.reading import as_data
 from mixtures.em import newton
 from mixtures.em.estep import e_step
-from mixtures.em.fit import AT_SADDLE
 from mixtures.em.free import Chart
 from mixtures.em.kernel import Kernel
+from mixtures.em.notes import AT_SADDLE
 from mixtures.em.problem import problem_of
 from mixtures.em.tangent import tangent_at
 from mixtures.families.covariance import COVARIANCES

@@ -1,0 +1,66 @@
+"""What a fit tells its reader."""
+
+import numpy as np
+
+from mixtures.data.known_labels import anchored_clusters, known_rows
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data
+from mixtures.em.kinds import Sample
+from mixtures.em.problem import Problem
+from mixtures.em.search import Search
+from mixtures.errors import ConvergenceWarning, DataWarning
+from mixtures.families.doubts import doubts
+from mixtures.messages import warn
+from mixtures.tolerances import TOLERANCES
+from mixtures.types import Array
+
+__all__ = ["AT_SADDLE", "notes_on"]
+
+SHOWN = 10
+"""Largest number of clusters that a note names."""
+
+
+AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: start elsewhere, or accelerate"
+"""Note on a fit by plain EM from which a small step leads higher."""
+
+
+def notes_on(
+    problem: Problem, rows: Rows, sample: Sample | None, found: Search, max_iter: int
+) -> tuple[str, ...]:
+    """Notes for the reader of a fit; the serious ones are also warnings."""
+    spec, params = problem.spec, found.best.params
+    shares = spec.weights.shares(params)
+    notes = (
+        spec.check(rows)
+        + _of_labels(rows, spec.n_components)
+        + (() if shares is None else _empty_clusters(problem.data.total * shares))
+    )
+    if not (found.best.converged or found.interrupted):
+        unfinished = f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol"
+        notes += (unfinished,)
+        warn(unfinished, ConvergenceWarning)
+    if found.at_saddle:
+        notes += (AT_SADDLE,)
+    if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample.given):
+        notes += doubtful
+        warn("; ".join(doubtful), DataWarning)
+    return notes
+
+
+def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
+    """Note for how many rows the cluster is known, and which clusters these fix."""
+    anchored = anchored_clusters(rows)
+    if not len(anchored) or not isinstance(rows, Data) or rows.labels is None:
+        return ()
+    n, names = int(np.count_nonzero(known_rows(rows.labels))), ", ".join(map(str, anchored[:SHOWN]))
+    rest = " and others" if len(anchored) > SHOWN else ""
+    fixed = "all clusters keep" if len(anchored) >= k - 1 else f"clusters {names}{rest} keep"
+    return (f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers",)
+
+
+def _empty_clusters(expected: Array) -> tuple[str, ...]:
+    return tuple(
+        f"cluster {k} is empty: it is expected to hold {count:.2g} rows"
+        for k, count in enumerate(expected)
+        if count < TOLERANCES.empty_count
+    )
