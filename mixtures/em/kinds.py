@@ -2,7 +2,7 @@
 
 No kind of start finds every mode. k-means finds clusters that lie apart and misses those that
 lie inside one another; neighbourhoods of random rows find clusters of different sizes;
-hierarchies find small ones. An optimum that several kinds reach is better confirmed than one
+hierarchies find small ones, and dense rows tight ones in a wide background. An optimum that several kinds reach is better confirmed than one
 that a single kind reaches many times.
 """
 
@@ -12,11 +12,13 @@ from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.special import softmax
 
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
+from mixtures.em.dense import dense_groups
 from mixtures.em.kmeans import kmeans, kmeans_seeds, nearest
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array, Params
@@ -33,6 +35,10 @@ TREE_ROWS = 400
 
 SOFTNESS = 0.1
 """Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
+
+
+LOCAL = 0.01
+"""The same for clusters that are to stay small: a larger share would make them as wide as the data."""
 
 
 LOWEST = -1e300
@@ -140,6 +146,20 @@ class Sample:
         return np.asarray(z @ (axes[kept].T / size[kept]))
 
 
+    @cached_property
+    def trees(self) -> tuple[cKDTree, cKDTree]:
+        """Rows to look for neighbours in: standardised, and whitened."""
+        return cKDTree(self.standardised), cKDTree(self.whitened)
+
+    @cached_property
+    def whole(self) -> Array:
+        """Shares (n,) of the rows without missing cells alone, if there are some: filled cells lie close."""
+        if self.holes is None:
+            return self.shares
+        whole = np.where(self.holes.any(axis=1), 0.0, self.shares)
+        return whole / whole.sum() if whole.any() else self.shares
+
+
 Kind = Callable[[Sample, int, np.random.Generator], Array]
 """Responsibilities (K, n) for the rows of a sample, weights left out; they need not add up to one."""
 
@@ -173,7 +193,7 @@ def _neighbourhoods(sample: Sample, k: int, rng: np.random.Generator) -> Array:
     for cluster, row in enumerate(_rows(sample, k, rng)):
         near = _nearest_rows(sample, row, rng)
         r[cluster, near] = n / (k * len(near))
-    return (1 - SOFTNESS) * r + SOFTNESS / k
+    return (1 - LOCAL) * r + LOCAL / k
 
 
 def _nearest_rows(sample: Sample, row: int, rng: np.random.Generator) -> np.ndarray:
@@ -183,6 +203,22 @@ def _nearest_rows(sample: Sample, row: int, rng: np.random.Generator) -> np.ndar
     fewest, most = np.log(min(2 * (d + 1), n)), np.log(max(n / 2, min(2 * (d + 1), n)))
     size = int(np.exp(rng.uniform(fewest, most)))
     return np.argpartition(((z - z[row]) ** 2).sum(axis=1), size - 1)[:size]
+
+
+def _dense_rows(sample: Sample, k: int, rng: np.random.Generator) -> Array:
+    """Small clusters at dense rows, one after the other elsewhere; the wider ones share what is left."""
+    n, d = sample.rows.shape
+    wide = 1 if rng.random() < 0.5 else int(rng.integers(1, max(2, k)))
+    fewest = min(2 * (d + 1), n)
+    size = int(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * k), fewest)))))
+    r = np.zeros((k, n))
+    for cluster, near in enumerate(dense_groups(rng.choice(sample.trees), sample.whole, k - wide, size, rng)):
+        r[wide + cluster, near] = 1
+    left = np.flatnonzero(~r.any(axis=0))
+    rest = left if sample.shares[left].any() else np.arange(n)
+    rows = sample.standardised[rest]
+    r[nearest(rows, kmeans_seeds(rows, wide, rng, sample.shares[rest])), rest] = 1
+    return (1 - LOCAL) * r + LOCAL / k
 
 
 def _hierarchy(sample: Sample, k: int, rng: np.random.Generator) -> Array:
@@ -252,5 +288,6 @@ KINDS: dict[str, Kind] = {
     "neighbourhoods": _neighbourhoods,
     "hierarchical": _hierarchy,
     "k-means++": partial(_kmeans, "standardised", False),
+    "dense rows": _dense_rows,
 }
 """Kinds by the name that the record of the restarts gives them, in the order in which they take turns."""
