@@ -260,11 +260,11 @@ def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
     cluster = int(rng.integers(k))
     (row,) = _rows(sample, 1, rng)
     new = np.zeros(joint.shape[1])
-    new[_nearest_rows(sample, row, rng)] = 1 - SOFTNESS
+    new[_nearest_rows(sample, row, rng)] = 1 - LOCAL
     finite = np.maximum(joint, LOWEST)  # rows impossible under all others may go to any
     others = softmax(np.delete(finite, cluster, axis=0), axis=0)
     r = np.insert(others * (1 - new), cluster, new, axis=0)
-    return (1 - SOFTNESS) * r + SOFTNESS / k
+    return (1 - LOCAL) * r + LOCAL / k
 
 
 def _rows(sample: Sample, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -284,10 +284,10 @@ def _softened(labels: np.ndarray, k: int, rng: np.random.Generator) -> Array:
 KINDS: dict[str, Kind] = {
     "k-means": partial(_kmeans, "standardised", True),
     "random rows": _random_rows,
+    "dense rows": _dense_rows,
     "whitened k-means++": partial(_kmeans, "whitened", False),
     "neighbourhoods": _neighbourhoods,
     "hierarchical": _hierarchy,
     "k-means++": partial(_kmeans, "standardised", False),
-    "dense rows": _dense_rows,
 }
 """Kinds by the name that the record of the restarts gives them, in the order in which they take turns."""
