@@ -1,13 +1,12 @@
 """Does EM find the best mode, and is it right when it says so? ``python -m benchmarks.hard --seeds 12``.
 
-Problems with many modes, of several kinds. For each the best mode known is the highest of the default fit, of
-EM from 100 starts at random rows, from 60 at the neighbourhoods of random rows, and from the clusters that the
-rows were drawn from. Prints, for every kind, how often the default fit reaches it, and how often a lower one
-was called confirmed. ``docs/known.md`` shows the table.
+Problems with many modes, of several kinds. For each the best mode known is the highest of the default fit and
+of EM from 100 starts at random rows, from 60 at the neighbourhoods of random rows, and from the clusters that
+the rows were drawn from. Prints how often the default fit reaches it, and how often a lower one was called
+confirmed. ``docs/known.md`` shows the table.
 """
 
 import argparse
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -151,13 +150,11 @@ class Count:
     reached: int = 0
     confirmed: int = 0
     wrong: int = 0
-    seconds: float = 0.0
 
     def line(self, name: str) -> str:
         """A line of the table."""
-        return (
-            f"| {name} | {self.fits} | {100 * self.reached / max(1, self.fits):.0f} % | {self.confirmed} | {self.wrong} |"
-        )
+        share = 100 * self.reached / max(1, self.fits)
+        return f"| {name} | {self.fits} | {share:.0f} % | {self.confirmed} | {self.wrong} |"
 
 
 HEAD = """| problems | fits | reach the best known | confirmed | confirmed on a lower one |
@@ -177,9 +174,7 @@ def main() -> None:
         for name, count in counts.items():
             case = KINDS[name](np.random.default_rng(seed))
             for spec in case.specs:
-                began = time.process_time()
                 fit = mx.fit_em(spec, case.X, random_seed=seed)
-                count.seconds += time.process_time() - began
                 short = best_known(case, spec, np.random.default_rng([seed, 1])) - fit.log_posterior
                 count.fits += 1
                 count.reached += short < SAME
@@ -188,7 +183,6 @@ def main() -> None:
                 if short >= SAME:
                     print(f"{name}, seed {seed}, {spec}: {short:.2f} nats short; {fit.restarts}", flush=True)
     print("\n".join([HEAD, *(count.line(name) for name, count in counts.items())]))
-    print({name: round(count.seconds / max(1, count.fits), 2) for name, count in counts.items()})
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def dense_groups(
     candidates = rng.choice(len(shares), some, replace=False, p=shares)
     rows = tree.data[candidates]
     scale = tree.query(rows, [size])[0][:, 0]
-    scale = np.maximum(scale, np.min(scale[scale > 0], initial=np.inf if scale.any() else 1.0))
+    scale[scale == 0] = scale[scale > 0].min() if scale.any() else 1.0  # equal rows
     chosen: list[int] = []
     nearest = np.ones(some)
     for _ in range(k):
@@ -52,4 +52,4 @@ def dense_groups(
         chosen.append(int(rng.choice(some, p=ratio / ratio.sum())))
         squares = ((rows - rows[chosen[-1]]) ** 2).sum(axis=1)
         nearest = squares if len(chosen) == 1 else np.minimum(nearest, squares)
-    return list(np.atleast_2d(tree.query(rows[chosen], size)[1]))
+    return list(tree.query(rows[chosen], size)[1])

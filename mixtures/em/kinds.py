@@ -2,8 +2,8 @@
 
 No kind of start finds every mode. k-means finds clusters that lie apart and misses those that
 lie inside one another; neighbourhoods of random rows find clusters of different sizes;
-hierarchies find small ones, and dense rows tight ones in a wide background. An optimum that several kinds reach is better confirmed than one
-that a single kind reaches many times.
+hierarchies find small ones, and dense rows tight ones in a wide background. An optimum that
+several kinds reach is better confirmed than one that a single kind reaches many times.
 """
 
 from collections.abc import Callable
@@ -145,11 +145,10 @@ class Sample:
         kept = size > RANK * size[0]
         return np.asarray(z @ (axes[kept].T / size[kept]))
 
-
     @cached_property
-    def trees(self) -> tuple[cKDTree, cKDTree]:
-        """Rows to look for neighbours in: standardised, and whitened."""
-        return cKDTree(self.standardised), cKDTree(self.whitened)
+    def trees(self) -> list[cKDTree]:
+        """Rows to look for neighbours in: standardised, and whitened if they vary."""
+        return [cKDTree(z) for z in (self.standardised, self.whitened) if z.shape[1]]
 
     @cached_property
     def whole(self) -> Array:
@@ -212,7 +211,8 @@ def _dense_rows(sample: Sample, k: int, rng: np.random.Generator) -> Array:
     fewest = min(2 * (d + 1), n)
     size = int(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * k), fewest)))))
     r = np.zeros((k, n))
-    for cluster, near in enumerate(dense_groups(rng.choice(sample.trees), sample.whole, k - wide, size, rng)):
+    tree = sample.trees[rng.integers(len(sample.trees))]
+    for cluster, near in enumerate(dense_groups(tree, sample.whole, k - wide, size, rng)):
         r[wide + cluster, near] = 1
     left = np.flatnonzero(~r.any(axis=0))
     rest = left if sample.shares[left].any() else np.arange(n)
