@@ -127,12 +127,12 @@ def test_clusters_inside_one_another_are_found_that_k_means_alone_misses():
 
 
 def test_tight_clusters_in_a_wide_background_are_found():
-    """Without starts at dense rows all ten starts agree here on a mode forty-four nats below."""
-    r = rng(16)
-    square = r.uniform(-10, 10, (500, 2))
-    X = np.vstack([square, *(r.uniform(-8, 8, 2) + 0.02 * r.normal(size=(40, 2)) for _ in range(3))])
-    known = fit_em(GMM(4), X, start=np.repeat([0, 1, 2, 3], [500, 40, 40, 40]))
-    found = fit_em(GMM(4), X, random_seed=1)
+    """Without starts at dense rows all starts agree here on a mode fourteen nats below, of every kind."""
+    r = rng(10)
+    square = r.uniform(-10, 10, (250, 2))
+    X = np.vstack([square, *(r.uniform(-8, 8, 2) + 0.02 * r.normal(size=(20, 2)) for _ in range(2))])
+    known = fit_em(GMM(3), X, start=np.repeat([0, 1, 2], [250, 20, 20]))
+    found = fit_em(GMM(3), X, n_init=5, random_seed=1)
     assert found.log_posterior > known.log_posterior - 1e-3
 
 
