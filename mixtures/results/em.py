@@ -93,7 +93,7 @@ class Restarts(Value):
 
     @property
     def confirmed(self) -> bool:
-        """Whether starts of more than one kind reached the best optimum known, swaps left out.
+        """Whether starts of more than one kind reached the best optimum known; those by k-means are one kind.
 
         Swaps begin at the best fit before them: they can refute it, and be no evidence for it.
         """
