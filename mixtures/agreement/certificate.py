@@ -15,7 +15,7 @@ from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
 from mixtures.em.estep import e_step
 from mixtures.families.mixture import Mixture
-from mixtures.results.em import EMFit
+from mixtures.results.em import EMFit, unlike
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import IDENTIFIED, Check, Starts
 from mixtures.tolerances import TOLERANCES, same_height
@@ -194,7 +194,8 @@ def count_starts(multi: MAPFit, em: EMFit | None = None, kinds: Sequence[str] = 
     if em is None:
         return Starts((0, 0), found)
     restarts = replace(em.restarts, best=best)
-    reached = {kind for kind, at in zip(kinds, by_map, strict=False) if at} | restarts.kinds_reached
+    by_kind = (kind for kind, at in zip(kinds, by_map, strict=False) if at)
+    reached = unlike(by_kind) | restarts.kinds_reached
     return Starts((restarts.n_best, len(restarts.log_posterior)), found, tuple(sorted(reached)))
 
 

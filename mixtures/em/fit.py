@@ -176,10 +176,11 @@ def fit_em(
           a subsample for each start. ``pip install 'pymc-mixtures[dask]'``.
     n_init : int, default 10
         Number of starts. Several kinds take turns: k-means in columns of one scale or of unit
-        covariance, random rows, neighbourhoods of random rows, a hierarchy. Each start is the
+        covariance, random rows, dense rows, neighbourhoods of random rows, a hierarchy. Each start is the
         best of up to six short runs. A third of them are swaps: the best fit so far, with one
-        cluster put elsewhere. While only starts of one kind have reached the best optimum,
-        more are made, up to four times ``n_init``; a single start is never repeated.
+        cluster put elsewhere. While only starts of one kind have reached the best optimum (those
+        by k-means are one kind), more are made, up to four times ``n_init``; a single start is
+        never repeated.
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
     start : dict of array_like, fit, or array_like of shape (n,) or (n, K), optional

@@ -2,8 +2,8 @@
 
 No kind of start finds every mode. k-means finds clusters that lie apart and misses those that
 lie inside one another; neighbourhoods of random rows find clusters of different sizes;
-hierarchies find small ones. An optimum that several kinds reach is better confirmed than one
-that a single kind reaches many times.
+hierarchies find small ones, and dense rows tight ones in a wide background. An optimum that
+several kinds reach is better confirmed than one that a single kind reaches many times.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,13 @@ from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.special import softmax
 
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
+from mixtures.em.dense import dense_groups
 from mixtures.em.kmeans import kmeans, kmeans_seeds, nearest
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array, Params
@@ -33,6 +35,10 @@ TREE_ROWS = 400
 
 SOFTNESS = 0.1
 """Share of each row spread at random over the clusters, so that none starts empty or degenerate."""
+
+
+LOCAL = 0.01
+"""The same for clusters that are to stay small: a larger share would make them as wide as the data."""
 
 
 LOWEST = -1e300
@@ -139,6 +145,19 @@ class Sample:
         kept = size > RANK * size[0]
         return np.asarray(z @ (axes[kept].T / size[kept]))
 
+    @cached_property
+    def trees(self) -> list[cKDTree]:
+        """Rows to look for neighbours in: standardised, and whitened if they vary."""
+        return [cKDTree(z) for z in (self.standardised, self.whitened) if z.shape[1]]
+
+    @cached_property
+    def whole(self) -> Array:
+        """Shares (n,) of the rows without missing cells alone, if there are some: filled cells lie close."""
+        if self.holes is None:
+            return self.shares
+        whole = np.where(self.holes.any(axis=1), 0.0, self.shares)
+        return whole / whole.sum() if whole.any() else self.shares
+
 
 Kind = Callable[[Sample, int, np.random.Generator], Array]
 """Responsibilities (K, n) for the rows of a sample, weights left out; they need not add up to one."""
@@ -173,7 +192,7 @@ def _neighbourhoods(sample: Sample, k: int, rng: np.random.Generator) -> Array:
     for cluster, row in enumerate(_rows(sample, k, rng)):
         near = _nearest_rows(sample, row, rng)
         r[cluster, near] = n / (k * len(near))
-    return (1 - SOFTNESS) * r + SOFTNESS / k
+    return (1 - LOCAL) * r + LOCAL / k
 
 
 def _nearest_rows(sample: Sample, row: int, rng: np.random.Generator) -> np.ndarray:
@@ -183,6 +202,23 @@ def _nearest_rows(sample: Sample, row: int, rng: np.random.Generator) -> np.ndar
     fewest, most = np.log(min(2 * (d + 1), n)), np.log(max(n / 2, min(2 * (d + 1), n)))
     size = int(np.exp(rng.uniform(fewest, most)))
     return np.argpartition(((z - z[row]) ** 2).sum(axis=1), size - 1)[:size]
+
+
+def _dense_rows(sample: Sample, k: int, rng: np.random.Generator) -> Array:
+    """Small clusters at dense rows, one after the other elsewhere; the wider ones share what is left."""
+    n, d = sample.rows.shape
+    wide = 1 if rng.random() < 0.5 else int(rng.integers(1, max(2, k)))
+    fewest = min(2 * (d + 1), n)
+    size = int(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * k), fewest)))))
+    r = np.zeros((k, n))
+    tree = sample.trees[rng.integers(len(sample.trees))]
+    for cluster, near in enumerate(dense_groups(tree, sample.whole, k - wide, size, rng)):
+        r[wide + cluster, near] = 1
+    left = np.flatnonzero(~r.any(axis=0))
+    rest = left if sample.shares[left].any() else np.arange(n)
+    rows = sample.standardised[rest]
+    r[nearest(rows, kmeans_seeds(rows, wide, rng, sample.shares[rest])), rest] = 1
+    return (1 - LOCAL) * r + LOCAL / k
 
 
 def _hierarchy(sample: Sample, k: int, rng: np.random.Generator) -> Array:
@@ -224,11 +260,11 @@ def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
     cluster = int(rng.integers(k))
     (row,) = _rows(sample, 1, rng)
     new = np.zeros(joint.shape[1])
-    new[_nearest_rows(sample, row, rng)] = 1 - SOFTNESS
+    new[_nearest_rows(sample, row, rng)] = 1 - LOCAL
     finite = np.maximum(joint, LOWEST)  # rows impossible under all others may go to any
     others = softmax(np.delete(finite, cluster, axis=0), axis=0)
     r = np.insert(others * (1 - new), cluster, new, axis=0)
-    return (1 - SOFTNESS) * r + SOFTNESS / k
+    return (1 - LOCAL) * r + LOCAL / k
 
 
 def _rows(sample: Sample, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -248,6 +284,7 @@ def _softened(labels: np.ndarray, k: int, rng: np.random.Generator) -> Array:
 KINDS: dict[str, Kind] = {
     "k-means": partial(_kmeans, "standardised", True),
     "random rows": _random_rows,
+    "dense rows": _dense_rows,
     "whitened k-means++": partial(_kmeans, "whitened", False),
     "neighbourhoods": _neighbourhoods,
     "hierarchical": _hierarchy,

@@ -1,6 +1,7 @@
 """What `fit_em` returns: the fit and the record of its starts."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,13 @@ else:
     pd = DeferredModule("pandas")
     xr = DeferredModule("xarray")
 
-__all__ = ["SWAP", "EMFit", "Restarts", "check_fit"]
+__all__ = ["SWAP", "EMFit", "Restarts", "check_fit", "unlike"]
 
 SWAP = "random swap"
 """The kind of a start made of the best fit before it, with one cluster put elsewhere."""
+
+K_MEANS = "k-means"
+"""The one kind as which all starts by k-means count, with seeds alone or in other units: they fail alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +85,15 @@ class Restarts(Value):
 
     @property
     def kinds_reached(self) -> set[str]:
-        """Kinds of starts that reached the best optimum known, but for swaps, which begin near it."""
-        return {kind for kind, (n, _) in self.by_kind.items() if n} - {SWAP}
+        """Kinds of starts that reached the best optimum known, but for swaps, which begin near it.
+
+        The variants of k-means count as one, "k-means", because they fail alike.
+        """
+        return unlike(kind for kind, (n, _) in self.by_kind.items() if n)
 
     @property
     def confirmed(self) -> bool:
-        """Whether starts of more than one kind reached the best optimum known, swaps left out.
+        """Whether starts of more than one kind reached the best optimum known; those by k-means are one kind.
 
         Swaps begin at the best fit before them: they can refute it, and be no evidence for it.
         """
@@ -95,7 +102,7 @@ class Restarts(Value):
     @property
     def unconfirmed(self) -> bool:
         """Whether starts of several kinds were made and those that reached the best optimum are of one."""
-        return len({*self.kinds} - {SWAP}) > 1 and not self.confirmed
+        return len(unlike(self.kinds)) > 1 and not self.confirmed
 
     def summary(self) -> "pd.DataFrame":
         """One row per start: its kind, the log posterior it reached, and whether that is the best."""
@@ -119,6 +126,11 @@ class Restarts(Value):
         ends = self.log_posterior[np.isfinite(self.log_posterior)]
         heights = f"; log posterior {ends.min():.8g} to {ends.max():.8g}" if len(ends) else ""
         return on_a_page(f"Restarts: {self}{heights}")
+
+
+def unlike(kinds: Iterable[str]) -> set[str]:
+    """Kinds of starts that fail in different ways: the variants of k-means count as one, swaps not at all."""
+    return {K_MEANS if K_MEANS in kind else kind for kind in kinds} - {SWAP}
 
 
 @dataclass(frozen=True, eq=False)

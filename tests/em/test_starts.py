@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import all_specs, every_spec, make_rows, spec_id
+from scipy.spatial import cKDTree
 
 import mixtures as mx
 from mixtures import BMM, GMM, fit_em
 from mixtures.data.reading import as_data
 from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Climb
+from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.problem import problem_of
 from mixtures.em.starts import SHORT_RUNS, Portfolio, _grouped, random_starts
@@ -124,6 +126,52 @@ def test_clusters_inside_one_another_are_found_that_k_means_alone_misses():
     assert sum(em.restarts.reached) == em.restarts.n_best > 1
 
 
+def test_tight_clusters_in_a_wide_background_are_found():
+    """Without starts at dense rows all starts agree here on a mode fourteen nats below, of every kind."""
+    r = rng(10)
+    square = r.uniform(-10, 10, (250, 2))
+    X = np.vstack([square, *(r.uniform(-8, 8, 2) + 0.02 * r.normal(size=(20, 2)) for _ in range(2))])
+    known = fit_em(GMM(3), X, start=np.repeat([0, 1, 2], [250, 20, 20]))
+    found = fit_em(GMM(3), X, n_init=5, random_seed=1)
+    assert found.log_posterior > known.log_posterior - 1e-3
+
+
+def test_dense_groups_are_apart_and_of_rows_that_may_be_drawn():
+    r = rng()
+    X = np.vstack(
+        [r.uniform(-10, 10, (300, 2)), 5 + 0.01 * r.normal(size=(20, 2)), 0.01 * r.normal(size=(20, 2))]
+    )
+    everywhere, no_weight = np.full(340, 1 / 340), np.where(np.arange(340) < 320, 1 / 320, 0.0)
+    for seed in range(10):
+        groups = dense_groups(cKDTree(X), everywhere, 2, 8, rng(seed))
+        assert {min(group) // 20 for group in groups} == {15, 16}
+        assert all(group.min() >= 300 and len(group) == 8 for group in groups)
+        one, other = dense_groups(cKDTree(X), no_weight, 2, 8, rng(seed))
+        assert one.min() >= 300
+        assert set(other) != set(one)
+
+
+def test_dense_groups_of_equal_rows():
+    X = np.repeat([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]], 10, axis=0)
+    groups = dense_groups(cKDTree(X), np.full(30, 1 / 30), 3, 5, rng())
+    assert [len(group) for group in groups] == [5, 5, 5]
+    assert len({tuple(X[group].mean(axis=0)) for group in groups}) == 2
+
+
+def test_rows_with_missing_cells_are_no_dense_rows():
+    X = np.array([[0.0, 1.0], [2.0, np.nan], [3.0, np.nan], [4.0, 5.0], [1.0, 1.0]])
+    problem = problem_of(GMM(2), as_data(X, missing="integrate"), None, None, False)
+    sample = Sample.of(problem.spec, problem.data, rng())
+    np.testing.assert_allclose(sample.whole, [1 / 3, 0, 0, 1 / 3, 1 / 3])
+
+
+def test_variants_of_k_means_are_no_evidence_for_one_another():
+    restarts = fit_em(GMM(2), mx.datasets.faithful(), n_init=3, random_seed=1).restarts
+    alike = replace(restarts, kinds=("k-means", "whitened k-means++", "random rows"), best=0.0)
+    assert replace(alike, log_posterior=np.array([0.0, 0.0, -5.0])).unconfirmed
+    assert replace(alike, log_posterior=np.array([0.0, -5.0, 0.0])).confirmed
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("k", [2, 3])
 def test_no_start_at_random_rows_ends_above_the_fit(seed, k):
@@ -216,9 +264,9 @@ def test_many_rows_begin_on_some_and_end_on_all():
 def test_starts_that_end_alike_on_some_rows_are_one():
     X, spec = many()
     problem, sample = sample_of(spec, X)
-    starts = portfolio(problem, sample, rng(), 6).draw(6)
+    starts = portfolio(problem, sample, rng(), len(KINDS)).draw(len(KINDS))
     ends = {id(start.params) for start in starts}
-    assert len(ends) < 6
+    assert len(ends) < len(KINDS)
     assert [start.kind for start in starts] == list(KINDS)
 
 
