@@ -41,7 +41,7 @@ def check_share(**numbers: Any) -> None:
             raise InputError(f"{name} must lie between 0 and 1, got {number!r:.80}")
 
 
-def check_names(names: Sequence[str], k: int) -> tuple[str, ...]:
+def check_names(names: Sequence[str], k: int, what: str = "names") -> tuple[str, ...]:
     """Return the names of K clusters; refused unless they are K different texts that are not empty.
 
     Examples
@@ -50,12 +50,12 @@ def check_names(names: Sequence[str], k: int) -> tuple[str, ...]:
     ('short', 'long')
     """
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InputError(f"names must be a sequence of {k} names, got {names!r:.80}")
+        raise InputError(f"{what} must be a sequence of {k} names, got {names!r:.80}")
     called = tuple(names)
     if not all(isinstance(name, str) and name.strip() for name in called):
-        raise InputError(f"names must be text that is not empty, got {list(called)!r:.80}")
+        raise InputError(f"{what} must be text that is not empty, got {list(called)!r:.80}")
     if len(called) != k or len(set(called)) < k:
-        raise InputError(f"names must be {k} different ones, one per cluster, got {list(called)!r:.80}")
+        raise InputError(f"{what} must be {k} different ones, one per cluster, got {list(called)!r:.80}")
     return called
 
 

@@ -126,7 +126,7 @@ def crosscheck(
         raise InputError("uncertainty needs a model such as GMM(2): EM and its bootstraps know no other")
     if names is not None:
         if not isinstance(spec, Mixture):
-            raise InputError("names need a model such as GMM(2): a pymc.Model names its own dims; leave them out")
+            raise InputError("names need a model such as GMM(2): a pymc.Model has its own; leave them out")
         check_names(names, spec.n_components)
     rng = generator(random_seed)
     given = {"weights": weights, "missing": missing, "labels": labels}

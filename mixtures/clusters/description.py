@@ -116,9 +116,11 @@ def describe(
     >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
     >>> print(mx.describe(em, X, names=["long", "short"]))  # doctest: +NORMALIZE_WHITESPACE
     long, 64.4%, 175 rows: eruptions 4.29 (sd 0.407), waiting 80.0 (sd 5.91); differs most in eruptions,
-      6.55 sd above the others.
+      6.55 sd above the others; overlap with short, 0.239%.
+      most typical rows 40, 19, 259; least typical rows 23, 214, 148.
     short, 35.6%, 97 rows: eruptions 2.04 (sd 0.266), waiting 54.5 (sd 5.66); differs most in eruptions,
-      6.55 sd below the others.
+      6.55 sd below the others; overlap with long, 0.239%.
+      most typical rows 218, 138, 26; least typical rows 243, 5, 132.
     """
     check_share(ci_prob=ci_prob)
     check_whole(1, n_rows=n_rows)
@@ -128,14 +130,13 @@ def describe(
     share = _Summary.of(Figures("share", ("",), alpha[:, :, None]), tail)
     own = profile_parts(found.spec.family, found.draws, found.features, found.levels)
     parts = [_Part.of(each, alpha, tail) for each in own]
-    sizes, rows = None, {}
+    sizes: Array | None = None
+    rows: dict[int, tuple[ClusterRow, ...]] = {}
     if X is not None:
         sizes, rows = _of_rows(found, found.named.read(X, weights, missing, labels), missing, called, n_rows)
     shared = _overlaps(found, called, tail)
     every = [share, *(each for part in parts for each in part.summaries)]
-    figures = [
-        figure for k in range(len(called)) for figure in _figures(called[k], k, every, shared, sizes)
-    ]
+    figures = [figure for k in range(len(called)) for figure in _figures(called[k], k, every, shared, sizes)]
     words = [
         replace(
             _words(called[k], k, share, parts, sizes),
@@ -208,7 +209,7 @@ class _Part:
 def _of_rows(
     found: Given, data: Data, missing: str | None, called: Sequence[str], n: int
 ) -> tuple[Array, dict[int, tuple[ClusterRow, ...]]]:
-    """Total weight of the rows for which each cluster is the most probable, and the n most and least typical."""
+    """Weight of the rows that are most probably of each cluster, and the n most and least typical."""
     spec = found.named
     assigned = responsibilities(spec, data, found.params, missing=missing, labels=data.labels)
     label, r = assigned["label"].values, assigned["responsibilities"].values
@@ -223,7 +224,7 @@ def _of_rows(
         order = own[np.argsort(-(log_r + density)[own, k], kind="stable")]
         ends = (("most", order[:n]), ("least", order[n:][-n:][::-1]))
         rows[k] = tuple(
-            ClusterRow(name, end, data.obs_id[i], float(r[i, k]), float(density[i, k]))
+            ClusterRow(name, end, data.obs_id[i], int(i), float(r[i, k]), float(density[i, k]))
             for end, places in ends
             for i in places
         )

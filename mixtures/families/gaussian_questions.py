@@ -1,6 +1,6 @@
 """Answers of Gaussian components to the questions of a report; importing it registers them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -105,11 +105,12 @@ def gaussian_overlap(family: Gaussian, draws: Params) -> Array:
     structure, mean = family.covariance, draws["mu"]
     n, k, d = mean.shape
     value, found = draws[structure.parameter], np.zeros((n, k, k))
+    determinant: Callable[[Array], Array] = _log_product
+    distance: Callable[[Array, Array], Array] = _scaled
+    matrices = structure.variances(value, k, d)
     if isinstance(structure, Dense):
         matrices, determinant, distance = structure.matrices(value, k, d), _log_determinant, _squared
-    else:
-        matrices = np.broadcast_to(structure.variances(value, k, d), mean.shape)
-        determinant, distance = _log_product, _scaled
+    matrices = np.broadcast_to(matrices, (n, k, *matrices.shape[2:]))
     log_size = determinant(matrices)
     for i in range(k):
         for j in range(i):

@@ -190,7 +190,9 @@ def clusters(
     moments = [spec.family.marginal_moments(one, places) for one in shown]
     means, covariances = (np.array(x) for x in zip(*moments, strict=True))
     weights = np.array([one["alpha"] for one in shown])
-    outlines(ax, weights, means, covariances, sds or ((2,) if sample else (1, 2, 3)), called, filled=not sample)
+    outlines(
+        ax, weights, means, covariances, sds or ((2,) if sample else (1, 2, 3)), called, filled=not sample
+    )
     return ax
 
 

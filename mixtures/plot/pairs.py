@@ -170,7 +170,9 @@ class _Picture:
     def pair(self, ax: Axes, a: int, b: int) -> None:
         """Two of the columns."""
         own = [self.places.index(a), self.places.index(b)]
-        self._draw(ax, self.data.values[:, [a, b]], self.mean[..., own], self.covariance[..., own, :][..., own])
+        self._draw(
+            ax, self.data.values[:, [a, b]], self.mean[..., own], self.covariance[..., own, :][..., own]
+        )
         ax.set(xlabel=lettering(self.data.features[a]), ylabel=lettering(self.data.features[b]))
 
     def plane(self, ax: Axes) -> None:
@@ -203,7 +205,13 @@ def _grid(d: int) -> np.ndarray:
     """Axes of the pairs of d columns below the diagonal of a grid: (0, 1), (0, 2), ..., (1, 2), ..."""
     side = max(4.4, PANEL * (d - 1))
     every = plt.subplots(
-        d - 1, d - 1, figsize=(side * 1.1, side), layout="constrained", squeeze=False, sharex="col", sharey="row"
+        d - 1,
+        d - 1,
+        figsize=(side * 1.1, side),
+        layout="constrained",
+        squeeze=False,
+        sharex="col",
+        sharey="row",
     )[1]
     for a in range(d - 1):
         for b in range(a):
@@ -217,9 +225,7 @@ def _label_edges(drawn: np.ndarray) -> None:
         ax.label_outer(remove_inner_ticks=False)
 
 
-def _legend(
-    drawn: np.ndarray, found: Given, called: Sequence[str], *, numbered: bool, outside: bool
-) -> None:
+def _legend(drawn: np.ndarray, found: Given, called: Sequence[str], *, numbered: bool, outside: bool) -> None:
     """Names and shares of the clusters, with their colours: above a figure of its own, else in its axes."""
     share = found.draws["alpha"].mean(axis=0)
     texts = [

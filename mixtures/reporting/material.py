@@ -12,7 +12,6 @@ from mixtures.families.mixture import Mixture
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
-from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.trees import feature_dims
 
@@ -21,12 +20,20 @@ __all__ = ["Material", "Pictured"]
 
 @dataclass(frozen=True, eq=False)
 class Pictured:
-    """The fits and the data for figures, with names short enough to fit."""
+    """The crosscheck and the data for figures, with names short enough to fit."""
 
     data: Data | None
-    em: EMFit | None
-    mode: MAPFit
-    posterior: xr.DataTree | None
+    cc: Crosscheck
+
+    @property
+    def em(self) -> EMFit | None:
+        """EM's fit."""
+        return self.cc.em
+
+    @property
+    def posterior(self) -> xr.DataTree | None:
+        """The posterior sample."""
+        return self.cc.posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +69,14 @@ class Material:
         short = short_names(self.features)
         new = dict(zip(self.features, short, strict=True))
         cc = self.cc
-        return Pictured(
-            None if self.data is None else replace(self.data, features=short),
-            None if cc.em is None else replace(cc.em, features=short, spec=cc.em.spec.unnamed),
-            replace(cc.mode, coords=_shortened(cc.mode.coords, new)),
-            None if cc.posterior is None else _renamed(cc.posterior, new),
+        renamed = replace(
+            cc,
+            em=None if cc.em is None else replace(cc.em, features=short, spec=cc.em.spec.unnamed),
+            mode=replace(cc.mode, coords=_shortened(cc.mode.coords, new), spec=self.spec),
+            posterior=None if cc.posterior is None else _renamed(cc.posterior, new),
+            names=None if cc.names is None else short_names(cc.names),
         )
+        return Pictured(None if self.data is None else replace(self.data, features=short), renamed)
 
 
 def _shortened(coords: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any]:

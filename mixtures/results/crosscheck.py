@@ -113,7 +113,9 @@ class Crosscheck(Value):
         """
         spec = self.mode.spec
         if spec is None:
-            raise InputError("names are of the clusters of a model such as GMM(2), not of a model of your own")
+            raise InputError(
+                "names are of the clusters of a model such as GMM(2), not of a model of your own"
+            )
         called = check_names(names, spec.n_components)
         old, new = self._labels(self.names), self._labels(called)
         labels = dict(zip(old, new, strict=True))

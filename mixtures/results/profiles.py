@@ -55,6 +55,8 @@ class ClusterRow(NamedTuple):
         "most" or "least".
     row : object
         Label of the row in the index of the data.
+    place : int
+        Its position, from 0.
     probability : float
         Probability of the cluster for the row.
     log_density : float
@@ -64,6 +66,7 @@ class ClusterRow(NamedTuple):
     cluster: str
     typical: str
     row: Any
+    place: int
     probability: float
     log_density: float
 
@@ -150,7 +153,11 @@ class ClusterProfiles(Value):
     def __str__(self) -> str:
         """A sentence for every cluster, and its rows, on a page."""
         return on_a_page(
-            *(line for each in self.words for line in (f"{each}.", *([f"  {each.rows}."] if each.rows else [])))
+            *(
+                line
+                for each in self.words
+                for line in (f"{each}.", *([f"  {each.rows}."] if each.rows else []))
+            )
         )
 
     def summary(self) -> pd.DataFrame:
@@ -170,8 +177,10 @@ class ClusterProfiles(Value):
         apart = "differs from the others"
         heads = ["cluster", "share", *(["rows"] if with_size else []), "profile", apart, "overlap"]
         rows = [
-            [each.name, each.share, *([each.size] if with_size else []), each.profile, each.contrast]
-            + [each.overlap]
+            [
+                *(each.name, each.share, *([each.size] if with_size else [])),
+                *(each.profile, each.contrast, each.overlap),
+            ]
             for each in self.words[:MOST_ROWS]
         ]
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in heads)

@@ -12,7 +12,7 @@ from mixtures.results.value import Value
 
 __all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
 
-IDENTIFIED = "parameters identified (directions that are not)"
+IDENTIFIED = "directions that the data do not identify"
 """Name of a check that a certificate and the verdict on a sample share."""
 
 
@@ -62,8 +62,15 @@ class Check:
     cause: bool = False
     caution: bool = False
 
+    @property
+    def informs(self) -> bool:
+        """Whether it has no limit and only says what was found."""
+        return bool(np.isinf(self.tolerance))
+
     def __str__(self) -> str:
         """Word the check; the note is left out if it holds."""
+        if self.informs:
+            return f"{self.name}: {self.figure:.4g}, for information"
         holds = "holds" if self.passed else "fails" if self.judged else "stands out"
         note = "" if self.passed or not self.note else f": {self.note}"
         return f"{self.name}: {self.figure:.4g} (limit {self.tolerance:.4g}), {holds}{note}"
