@@ -56,6 +56,14 @@ SENTENCES = 10
 """Clusters that are described at most."""
 
 
+WHOLE, LARGEST = 1e4, 1e7
+"""Numbers from the first to the second are written without decimals, larger ones with an exponent."""
+
+
+POINTS = ("EM", "MAP")
+"""Columns of a table of parameters that stand above the others where they do not fit side by side."""
+
+
 DIAGNOSTICS = ("ess_tail", "gap", "z", "ess_bulk", "r_hat")
 """Columns of a table of parameters that are left out where there is no room; no other is."""
 
@@ -87,6 +95,7 @@ def show_crosscheck(cc: Crosscheck, rows: int, *, verbose: bool = False) -> None
     for reason in headline.reasons:
         out.print(f"  [{colour}]because[/] {plain(reason)}")
     _describe(out, cc)
+    out.print()
     spec = cc.mode.spec
     _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
     out.print(_checks("Certificate of agreement", cc.certificate))
@@ -100,8 +109,10 @@ def show_crosscheck(cc: Crosscheck, rows: int, *, verbose: bool = False) -> None
         _sample(out, cc.convergence.checks, verbose=verbose)
     if cc.uncertainty is not None:
         _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
+    reasons = " ".join(headline.reasons).casefold()
     for note in (*cc.notes, *_notes(cc.uncertainty)):
-        out.print(f"note: {plain(note)}")
+        if note.casefold() not in reasons:
+            out.print(f"note: {plain(note)}")
     if cc.from_cache:
         out.print(FROM_CACHE)
 
@@ -168,7 +179,11 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
     room = out.width - label_width
     estimates = {name: own for name, own in cells.items() if name not in DIAGNOSTICS}
     kept = _fitting(cells, room)
-    stacked = [kept] if set(estimates) <= set(kept) else _stacked(estimates, room)
+    stacked = [kept]
+    if not set(estimates) <= set(kept):
+        points = {name: own for name, own in estimates.items() if name in POINTS}
+        rest = {name: own for name, own in estimates.items() if name not in POINTS}
+        stacked = [*_stacked(points, room), *_stacked(rest, room)]
     for i, own in enumerate(stacked):
         shown = ruled_table(title if i == 0 else "")
         shown.add_column("parameter", overflow="fold", min_width=label_width)
@@ -228,7 +243,8 @@ def _cell(column: str, value: float) -> str:
     if not np.isfinite(value):
         return "-"
     formats = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "r_hat": ".3f"}
-    return f"{value:{formats.get(column, '.4g')}}"
+    whole = WHOLE <= abs(value) < LARGEST
+    return f"{value:{formats.get(column, '.0f' if whole else '.4g')}}"
 
 
 def _checks(title: str, checks: Sequence[Check]) -> Table:

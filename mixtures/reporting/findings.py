@@ -31,7 +31,7 @@ from mixtures.reporting.blocks import (
     sort_key,
 )
 from mixtures.reporting.figures import drawn
-from mixtures.reporting.material import Material
+from mixtures.reporting.material import Material, values_of_rows
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.verdict import Check
 from mixtures.trees import feature_dims
@@ -40,6 +40,10 @@ __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_
 
 FOREST_ENTRIES = 50
 """Largest number of entries of a parameter in a forest plot."""
+
+
+FOREST_DIMS = 4
+"""Largest number of dims, each a column of labels, of the parameters in one forest plot."""
 
 
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
@@ -149,7 +153,9 @@ def _forests(material: Material) -> list[Figure]:
     posterior = tree["posterior"].to_dataset()
     entries = {str(name): int(np.prod(x.shape[2:])) for name, x in posterior.data_vars.items()}
     order = [name for name in (material.spec.dims if material.spec else entries) if name in entries]
-    together = [order] if sum(entries.values()) <= FOREST_ENTRIES else [[name] for name in order]
+    dims = {dim for name in order for dim in posterior[name].dims[2:]}
+    few = sum(entries.values()) <= FOREST_ENTRIES and len(dims) <= FOREST_DIMS
+    together = [order] if few else [[name] for name in order]
     figures = []
     for names in together:
         if sum(entries[name] for name in names) <= FOREST_ENTRIES:
@@ -214,7 +220,7 @@ def _pictures(material: Material) -> list[Block]:
         return [
             _heatmap(cc, name, shown.em.params[name].shape)
             for name, dims in spec.dims.items()
-            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis")
+            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis") and shown.em.params[name].shape[1] > 1
         ]
     if data.n_features == 1:
         source = drawn(lambda: clusters(cc, data))
@@ -284,8 +290,7 @@ def _least_sure(data: Data, found: xr.Dataset, names: Sequence[str] | None) -> T
         bounds = (found[name].values[chosen, label] for name in ("lower", "upper"))
         columns |= dict(zip(("2.5%", "97.5%"), bounds, strict=True))
     columns |= {"next": [called[k] for k in second], "p(next)": r[chosen, second]}
-    for d, name in enumerate(data.features[:SHOWN_FEATURES]):
-        columns[f"{name} (value)" if name in columns else name] = data.values[chosen, d]
+    columns |= values_of_rows(data, chosen, columns, SHOWN_FEATURES)
     frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
     formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
     return Table.of_frame(

@@ -1,10 +1,11 @@
 """The results and data of a report, with short names for its figures."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mixtures.data.table import Data
@@ -15,7 +16,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.selection import Selection
 from mixtures.trees import feature_dims
 
-__all__ = ["Material", "Pictured"]
+__all__ = ["Material", "Pictured", "values_of_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,3 +95,16 @@ def _renamed(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
 
     groups = {name: rename(group.to_dataset()) for name, group in tree.children.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
+
+
+def values_of_rows(
+    data: Data, rows: Sequence[int] | np.ndarray, taken: Collection[str], most: int
+) -> dict[str, Any]:
+    """The first columns of some rows, levels by their labels, under names that are not taken."""
+    found: dict[str, Any] = {}
+    for d, name in enumerate(data.features[:most]):
+        values = data.values[rows, d]
+        own = None if data.levels is None else data.levels[d]
+        labelled = values if own is None else ["–" if np.isnan(x) else str(own[int(x)]) for x in values]
+        found[f"{name} (value)" if name in taken else name] = labelled
+    return found

@@ -11,7 +11,7 @@ from mixtures.data.table import Data
 from mixtures.plot.profiles import MOST_NAMED, profiles
 from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
-from mixtures.reporting.material import Material
+from mixtures.reporting.material import Material, values_of_rows
 from mixtures.results.profiles import ClusterRow
 
 __all__ = ["profiles_section"]
@@ -61,9 +61,7 @@ def _typical(data: Data, rows: Sequence[ClusterRow]) -> Table:
         "typical": [row.typical for row in rows],
         "p(cluster)": [row.probability for row in rows],
     }
-    at = [row.place for row in rows]
-    for d, name in enumerate(data.features[:SHOWN_FEATURES]):
-        columns[f"{name} (value)" if name in columns else name] = data.values[at, d]
+    columns |= values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
     return Table.of_frame(
         "The most and the least typical rows of each cluster",
         pd.DataFrame(columns, index=pd.Index([str(row.row) for row in rows], name="row")),

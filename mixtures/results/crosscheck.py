@@ -117,12 +117,15 @@ class Crosscheck(Value):
                 "names are of the clusters of a model such as GMM(2), not of a model of your own"
             )
         called = check_names(names, spec.n_components)
-        old, new = self._labels(self.names), self._labels(called)
-        labels = dict(zip(old, new, strict=True))
+        labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
         beside = self.uncertainty
         if beside is not None:
             beside = replace(beside, table=beside.table.rename(index=labels))
         return replace(self, table=self.table.rename(index=labels), uncertainty=beside, names=called)
+
+    def relabelled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of parameters whose labels have numbers of clusters, with the names in their place."""
+        return table.rename(index=dict(zip(self._labels(None), self._labels(self.names), strict=True)))
 
     def _labels(self, names: tuple[str, ...] | None) -> list[str]:
         """Labels of all entries of the parameters under these names of the clusters."""
