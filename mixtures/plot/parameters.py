@@ -240,6 +240,7 @@ def forest(
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     _check_alike(drawn, names)
     drawn = {name: itemised(x, drawn[reference]) for name, x in drawn.items()}
+    drawn = {name: _one_kind(x[names]) for name, x in drawn.items()}
     if called is not None:
         drawn = {name: x.assign_coords(cluster=list(called)) for name, x in drawn.items()}
     if standardise:
@@ -286,6 +287,15 @@ def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
                     f"{first} is of {dim} {shortened(a)}, {other} of {shortened(b)}; a forest needs fits and "
                     "samples of the same model and columns"
                 )
+
+
+def _one_kind(sample: xr.Dataset) -> xr.Dataset:
+    """The sample with features called features, where all are of one kind of columns."""
+    kinds = {dim.removesuffix("_bis") for dim in feature_dims(sample.dims)}
+    if len(kinds) != 1:
+        return sample
+    (kind,) = kinds
+    return sample.rename({dim: "feature" + dim.removeprefix(kind) for dim in feature_dims(sample.dims)})
 
 
 def _fill_height(picture: Any, height: float) -> None:
