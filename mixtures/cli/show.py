@@ -27,7 +27,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.results.verdict import Check, State
+from mixtures.results.verdict import Check, State, explained
 from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
 from mixtures.trees import entries, labels_in
 
@@ -120,7 +120,7 @@ def show_crosscheck(cc: Crosscheck, rows: int, *, verbose: bool = False) -> None
 def _sample(out: Console, checks: Sequence[Check], *, verbose: bool) -> None:
     """Print the checks of the sample and the model that do not hold; all of them if asked."""
     title = "The posterior sample and the model"
-    shown = [check for check in checks if verbose or not (check.passed or check.informs)]
+    shown = [check for check in explained(checks) if verbose or not (check.passed or check.informs)]
     if shown:
         out.print(_checks(title, shown))
     if not verbose:

@@ -33,7 +33,7 @@ from mixtures.reporting.blocks import (
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material, values_of_rows
 from mixtures.results.crosscheck import Crosscheck
-from mixtures.results.verdict import Check
+from mixtures.results.verdict import Check, explained
 from mixtures.trees import feature_dims
 
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
@@ -97,7 +97,7 @@ def agreement_section(material: Material) -> Section:
 def checks_table(caption: str, checks: Iterable[Check]) -> Table:
     """Table of the checks of a verdict, one per row, with their sources."""
     rows = []
-    for check in checks:
+    for check in explained(checks):
         fails = (
             ("no", "bad")
             if check.judged

@@ -1,7 +1,7 @@
 """A verdict: checks, each with figure, threshold, source and advice."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from mixtures.brief import noted, on_a_page
 from mixtures.results.value import Value
 
-__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
+__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "explained", "failures"]
 
 IDENTIFIED = "directions that the data do not identify"
 """Name of a check that a certificate and the verdict on a sample share."""
@@ -161,6 +161,18 @@ class Verdict(Value):
 def failures(checks: Iterable[Check]) -> list[Check]:
     """Judged checks that fail, causes first."""
     return sorted((c for c in checks if c.judged and not c.passed), key=lambda c: not c.cause)
+
+
+def explained(checks: Iterable[Check]) -> list[Check]:
+    """The checks; where a cause fails, other failures name it in place of advice that cannot help then."""
+    every = list(checks)
+    cause = next((c.name for c in every if c.cause and not c.passed), None)
+    if cause is None:
+        return every
+    follows = [not c.passed and c.judged and not c.cause for c in every]
+    return [
+        replace(c, note=f"follows from: {cause}") if own else c for c, own in zip(every, follows, strict=True)
+    ]
 
 
 def cautions(checks: Iterable[Check]) -> list[Check]:
