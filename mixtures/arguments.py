@@ -1,5 +1,6 @@
 """Checks of arguments other than the data, made before anything is computed."""
 
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from mixtures.errors import InputError
 
-__all__ = ["check_kind", "check_share", "check_whole", "generator"]
+__all__ = ["check_kind", "check_names", "check_share", "check_whole", "cluster_names", "generator"]
 
 
 def check_whole(least: int, **numbers: Any) -> None:
@@ -38,6 +39,29 @@ def check_share(**numbers: Any) -> None:
     for name, number in numbers.items():
         if not isinstance(number, Real) or not 0 < float(number) < 1:
             raise InputError(f"{name} must lie between 0 and 1, got {number!r:.80}")
+
+
+def check_names(names: Sequence[str], k: int, what: str = "names") -> tuple[str, ...]:
+    """Return the names of K clusters; refused unless they are K different texts that are not empty.
+
+    Examples
+    --------
+    >>> check_names(["short", "long"], 2)
+    ('short', 'long')
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InputError(f"{what} must be a sequence of {k} names, got {names!r:.80}")
+    called = tuple(names)
+    if not all(isinstance(name, str) and name.strip() for name in called):
+        raise InputError(f"{what} must be text that is not empty, got {list(called)!r:.80}")
+    if len(called) != k or len(set(called)) < k:
+        raise InputError(f"{what} must be {k} different ones, one per cluster, got {list(called)!r:.80}")
+    return called
+
+
+def cluster_names(names: Sequence[str] | None, k: int) -> tuple[str, ...]:
+    """Names of K clusters: those given, as `check_names` wants them, or their numbers."""
+    return tuple(f"cluster {i}" for i in range(k)) if names is None else check_names(names, k)
 
 
 def generator(random_seed: Any) -> np.random.Generator:

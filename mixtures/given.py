@@ -1,7 +1,7 @@
 """What a fit, a mode, a crosscheck or a sample says of its model, in whose place it can be given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, singledispatch
 from typing import Any
 
@@ -26,6 +26,7 @@ __all__ = [
     "Parameters",
     "fitted_rows",
     "given",
+    "names_of",
     "posterior_of",
     "rows_in",
     "with_params",
@@ -55,12 +56,15 @@ class Given:
         Its parameters, or a posterior sample.
     prior_known : bool, default True
         Whether the model's prior is that of the fit; a sample does not hold it.
+    names : tuple of str, or None
+        Names that the user gave the clusters.
     """
 
     spec: Mixture
     features: tuple[str, ...]
     params: Parameters
     prior_known: bool = True
+    names: tuple[str, ...] | None = None
 
     @cached_property
     def draws(self) -> dict[str, Array]:
@@ -129,6 +133,10 @@ def _(result: MAPFit) -> Given:
 
 @given.register
 def _(result: Crosscheck) -> Given:
+    return replace(_given_crosscheck(result), names=result.names)
+
+
+def _given_crosscheck(result: Crosscheck) -> Given:
     if result.mixture is not None:
         return given(result.mixture)
     if result.posterior is None:
@@ -137,6 +145,11 @@ def _(result: Crosscheck) -> Given:
         return given(result.posterior)
     point = given(result.mode)
     return Given(point.spec, point.features, result.posterior)
+
+
+def names_of(result: Any) -> tuple[str, ...] | None:
+    """Names that the user gave the clusters of a result; None if there are none."""
+    return result.names if isinstance(result, Crosscheck) else None
 
 
 @given.register

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtures.arguments import check_share, check_whole, generator
+from mixtures.arguments import check_names, check_share, check_whole, generator
 from mixtures.data.rows import Blocks
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
@@ -48,6 +48,7 @@ def crosscheck(
     uncertainty: str | Sequence[str] | None = None,
     n_resamples: int = 1000,
     start: Params | None = None,
+    names: Sequence[str] | None = None,
     progressbar: bool = True,
 ) -> Crosscheck:
     """Fit a mixture by EM, MAP and posterior sampling, and certify that they agree.
@@ -87,6 +88,10 @@ def crosscheck(
     start : dict of array_like or fit, optional
         One more start of EM, such as a fit that is known to be better;
         refused with a ``pymc.Model``.
+    names : sequence of str, optional
+        Names of the clusters, as many as there are and all different, for the tables, `describe`, the plots
+        and `report`; refused with a ``pymc.Model``. The order of clusters is that of EM's fit and known only
+        after it: with the same seed it is the same again, and ``cc.named(names)`` gives names afterwards.
     progressbar : bool, default True
         Show the progress.
 
@@ -119,10 +124,32 @@ def crosscheck(
         raise InputError("start needs a model such as GMM(2): EM does not fit a pymc.Model; leave it out")
     elif methods:
         raise InputError("uncertainty needs a model such as GMM(2): EM and its bootstraps know no other")
+    if names is not None:
+        if not isinstance(spec, Mixture):
+            raise InputError("names need a model such as GMM(2): a pymc.Model has its own; leave them out")
+        check_names(names, spec.n_components)
     rng = generator(random_seed)
+    given = {"weights": weights, "missing": missing, "labels": labels}
+    cc = _fitted(spec, X, given, n_init, rng, how, ci_prob, methods, n_resamples, start)
+    return cc if names is None else cc.named(names)
+
+
+def _fitted(
+    spec: "Mixture | pm.Model",
+    X: Any,
+    given: dict[str, Any],
+    n_init: int,
+    rng: np.random.Generator,
+    how: Chains,
+    ci_prob: float,
+    methods: Sequence[str],
+    n_resamples: int,
+    start: Params | None,
+) -> Crosscheck:
+    """Crosscheck by the kind of model and rows, after all checks of arguments."""
     rows = None
     if isinstance(spec, Mixture) and X is not None:
-        rows = spec.rows(X, weights, missing, labels)
+        rows = spec.rows(X, **given)
     if isinstance(spec, Mixture) and isinstance(rows, Blocks):
         if rows.has_missing:
             raise InputError(
@@ -137,7 +164,7 @@ def crosscheck(
         from mixtures.agreement.large import crosscheck_blocks  # PyMC and JAX, only now
 
         return crosscheck_blocks(resolved, rows, n_init, rng, how, ci_prob, start)
-    own = {"weights": weights, "missing": missing, "labels": labels} if rows is None else {}
+    own = given if rows is None else {}
     target = target_of(spec, X if rows is None else rows, **own)
     if isinstance(target, ModelTarget):
         from mixtures.agreement.compare_model import crosscheck_model

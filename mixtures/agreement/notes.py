@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from scipy.special import chdtri
 
 from mixtures.posterior.chains import Chains
 
@@ -36,6 +37,6 @@ def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> 
     """Describe how far below the mode the draws are."""
     below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
     return (
-        f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, "
-        f"against {free} for chi-squared with {free} degrees of freedom"
+        f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, and "
+        f"{chdtri(free, 0.5):.1f} if the posterior is normal (chi-squared with {free} degrees of freedom)"
     )

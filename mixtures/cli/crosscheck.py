@@ -20,6 +20,7 @@ from mixtures.cli.options import (
     LabelsOption,
     MissingOption,
     ModelOption,
+    NamesOption,
     PriorOption,
     QuietOption,
     Reading,
@@ -32,10 +33,11 @@ from mixtures.cli.options import (
     StrictOption,
     TuneOption,
     UncertaintyOption,
+    VerboseOption,
     with_groups,
     written,
 )
-from mixtures.cli.rows import read_rows, with_kinds
+from mixtures.cli.rows import names_of, read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     HOLDS,
@@ -84,11 +86,13 @@ def crosscheck_command(
     sampler: SamplerOption = "blackjax",
     uncertainty: UncertaintyOption = None,
     n_resamples: ResamplesOption = 1000,
+    names: NamesOption = None,
     rows: RowsOption = 60,
     csv: CsvOption = None,
     save_as: SaveOption = None,
     as_json: JsonOption = False,
     strict: StrictOption = False,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fit by EM, MAP and posterior sampling, and certify that they agree.
@@ -105,6 +109,7 @@ def crosscheck_command(
     spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
+    called = names_of(names, k)
     if save_as is not None:
         require_netcdf()
     frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
@@ -126,6 +131,7 @@ def crosscheck_command(
         sampler=sampler,
         uncertainty=uncertainty,
         n_resamples=n_resamples,
+        names=called,
         progressbar=not (quiet or as_json),
     )
     made = written(
@@ -135,7 +141,7 @@ def crosscheck_command(
     if as_json:
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
     else:
-        show_crosscheck(cc, rows)
+        show_crosscheck(cc, rows, verbose=verbose)
         tell_written(quiet, made)
     complete = len(made) == sum(file is not None for file in (csv, save_as))
     good = cc.headline.state is State.GREEN if strict else cc.passed

@@ -259,6 +259,16 @@ CsvOption = Annotated[
 ]
 
 
+NamesOption = Annotated[
+    str | None,
+    option(
+        OUTPUT,
+        metavar="NAMES",
+        help="Names of the clusters in their order, separated by commas; look at the clusters first.",
+    ),
+]
+
+
 SaveOption = Annotated[
     Path | None,
     option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from."),
@@ -276,6 +286,12 @@ JsonOption = Annotated[bool, option(OUTPUT, "--json", metavar="", help="Print JS
 
 StrictOption = Annotated[
     bool, option(OUTPUT, "--strict", metavar="", help="Exit with 1 unless the verdict is green.")
+]
+
+
+VerboseOption = Annotated[
+    bool,
+    option(OUTPUT, "--verbose", "-v", metavar="", help="List every check of the sample and the model."),
 ]
 
 

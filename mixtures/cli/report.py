@@ -23,6 +23,7 @@ from mixtures.cli.options import (
     LabelsOption,
     MissingOption,
     ModelOption,
+    NamesOption,
     PriorOption,
     QuietOption,
     Reading,
@@ -35,7 +36,7 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import read_rows, with_kinds
+from mixtures.cli.rows import names_of, read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     HOLDS,
@@ -101,6 +102,7 @@ def report_command(
     criteria: CriteriaOption = "aic,bic,icl",
     output: PageOption = Path("report.html"),
     title: TitleOption = None,
+    names: NamesOption = None,
     save_as: SaveOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -128,6 +130,7 @@ def report_command(
         raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
     if saved is not None and (max_k is not None or save_as is not None):
         raise InputError("--max-k and --save go with -k: what is saved is fitted already")
+    called = None if k is None else names_of(names, k)
     if max_k is not None and max_k < 1:
         raise InputError(f"--max-k must be at least 1, got {max_k}")
     if save_as is not None:
@@ -136,6 +139,10 @@ def report_command(
     saved_as, result = (None, None) if saved is None else (read_header(saved), load(saved))
     if saved_as is not None and not isinstance(result, Crosscheck):
         raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
+    if isinstance(result, Crosscheck) and names is not None:
+        if result.mode.spec is None:
+            raise InputError("--names goes with a model of this package, not one of your own; leave it out")
+        called = names_of(names, result.mode.spec.n_components)
     spec = (
         None
         if k is None
@@ -166,7 +173,7 @@ def report_command(
         sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
         rows: dict[str, Any] = {"missing": missing, "labels": of_rows}
         common: dict[str, Any] = {"n_init": n_init, "progressbar": shown, **rows, **sampling}
-        checked: dict[str, Any] = {"sampler": sampler, **common}
+        checked: dict[str, Any] = {"sampler": sampler, "names": called, **common}
         asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
         if max_k is not None:
             check_comparison(spec, frame, asked, draws, **rows)
@@ -187,6 +194,7 @@ def report_command(
         frame,
         missing=missing,
         labels=of_rows,
+        names=called,
         title=title,
         selection=selection,
         header=saved_as,

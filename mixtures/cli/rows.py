@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mixtures.arguments import check_names
 from mixtures.cli.choices import DATASETS
 from mixtures.cli.options import Reading
 from mixtures.cli.streams import standard_input
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
     from mixtures.given import Given
 
-__all__ = ["load_frame", "load_labelled", "preparation_of", "read_rows", "with_kinds"]
+__all__ = ["load_frame", "load_labelled", "names_of", "preparation_of", "read_rows", "with_kinds"]
 
 MARKS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "point": "."}
 """Names of marks that are hard to type in a shell."""
@@ -139,10 +140,15 @@ def preparation_of(reading: Reading, spec: "Mixture | None" = None) -> "Preparat
     )
 
 
+def names_of(listed: str | None, k: int) -> tuple[str, ...] | None:
+    """Names of the clusters that an option lists; refused unless they are K different ones."""
+    return None if listed is None else check_names([name.strip() for name in _names(listed)], k, "--names")
+
+
 def _names(listed: str) -> list[str]:
-    """Columns listed in an option; a name with a comma must be quoted."""
+    """Names listed in an option; one with a comma must be quoted."""
     try:
         (names,) = csv.reader([listed], skipinitialspace=True)
     except csv.Error as error:
-        raise InputError(f"{named(listed)} is not a list of column names: {error}") from error
+        raise InputError(f"{named(listed)} is not a list of names: {error}") from error
     return names

@@ -27,7 +27,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.results.verdict import Check, State
+from mixtures.results.verdict import Check, State, explained
 from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
 from mixtures.trees import entries, labels_in
 
@@ -56,8 +56,20 @@ SENTENCES = 10
 """Clusters that are described at most."""
 
 
+WHOLE, LARGEST = 1e4, 1e7
+"""Numbers from the first to the second are written without decimals, larger ones with an exponent."""
+
+
+POINTS = ("EM", "MAP")
+"""Columns of a table of parameters that stand above the others where they do not fit side by side."""
+
+
+DIAGNOSTICS = ("ess_tail", "gap", "z", "ess_bulk", "r_hat")
+"""Columns of a table of parameters that are left out where there is no room; no other is."""
+
+
 NEEDED_LEAST = (
-    *("ess_tail", "gap", "z", "ess_bulk", "MAP", "r_hat"),
+    *DIAGNOSTICS,
     *(
         "p_loo",
         "bad_pareto_k",
@@ -71,37 +83,57 @@ NEEDED_LEAST = (
 """Columns of tables in the order in which they are left out of a narrow terminal."""
 
 
-def show_crosscheck(cc: Crosscheck, rows: int) -> None:
-    """Print the table (at most ``rows`` rows), the certificate, the notes and the verdict."""
+def show_crosscheck(cc: Crosscheck, rows: int, *, verbose: bool = False) -> None:
+    """Print verdict, clusters, the table (at most ``rows`` rows), the certificate and what stands out.
+
+    With ``verbose`` all checks of the sample and the model are listed, not only those that call for care.
+    """
     out = console()
-    spec = cc.mode.spec
-    _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
-    out.print(_checks("Certificate of agreement", cc.certificate))
-    if cc.convergence is not None:
-        out.print(_checks("The posterior sample and the model", cc.convergence.checks))
-    if cc.starts is not None:
-        out.print(f"starts that reached the best optimum: {cc.starts}")
-    if cc.em is not None:
-        out.print(f"EM: log-likelihood {cc.em.log_likelihood:.6f}")
-    _describe(out, cc)
-    if cc.uncertainty is not None:
-        _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
-    for note in (*cc.notes, *_notes(cc.uncertainty)):
-        out.print(f"note: {plain(note)}")
-    if cc.from_cache:
-        out.print(FROM_CACHE)
-    holds = "[bold green]The certificate holds[/]: EM, MAP and PyMC's log posterior agree."
-    out.print(holds if cc.passed else "[bold red]The certificate does not hold.[/]")
     headline = cc.headline
     colour = COLOURS[headline.state]
     out.print(f"[bold {colour}]{headline.state.name}: {plain(headline.title)}[/]")
     for reason in headline.reasons:
         out.print(f"  [{colour}]because[/] {plain(reason)}")
+    _describe(out, cc)
+    out.print()
+    spec = cc.mode.spec
+    _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
+    out.print(_checks("Certificate of agreement", cc.certificate))
+    holds = "[bold green]The certificate holds[/]: EM, MAP and PyMC's log posterior agree."
+    out.print(holds if cc.passed else "[bold red]The certificate does not hold.[/]")
+    if cc.starts is not None:
+        out.print(f"starts that reached the best optimum: {cc.starts}")
+    if cc.em is not None:
+        out.print(f"EM: log-likelihood {cc.em.log_likelihood:.6f}")
+    if cc.convergence is not None:
+        _sample(out, cc.convergence.checks, verbose=verbose)
+    if cc.uncertainty is not None:
+        _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
+    reasons = " ".join(headline.reasons).casefold()
+    for note in (*cc.notes, *_notes(cc.uncertainty)):
+        if note.casefold() not in reasons:
+            out.print(f"note: {plain(note)}")
+    if cc.from_cache:
+        out.print(FROM_CACHE)
+
+
+def _sample(out: Console, checks: Sequence[Check], *, verbose: bool) -> None:
+    """Print the checks of the sample and the model that do not hold; all of them if asked."""
+    title = "The posterior sample and the model"
+    shown = [check for check in explained(checks) if verbose or not (check.passed or check.informs)]
+    if shown:
+        out.print(_checks(title, shown))
+    if not verbose:
+        held = sum(check.passed and not check.informs for check in checks)
+        limited = sum(not check.informs for check in checks)
+        out.print(f"{title}: {held} of {limited} checks hold (--verbose lists all)")
 
 
 def _describe(out: Console, cc: Crosscheck) -> None:
     """Print a sentence for each of the first clusters, of a model of this package."""
     sentences = _sentences(cc)
+    if sentences:
+        out.print()
     for sentence in sentences[:SENTENCES]:
         out.print(plain(sentence))
     if len(sentences) > SENTENCES:
@@ -138,29 +170,57 @@ def _notes(beside: Uncertainty | None) -> tuple[str, ...]:
 
 
 def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> None:
-    """Print a table of parameters with as many columns as fit."""
-    shown = ruled_table(title)
+    """Print a table of parameters, estimates below one another if they do not fit."""
     labels = [visible(str(label), longest=LONGEST_LABEL) for label in table.index[:rows]]
     label_width = min(LABEL_WIDTH, max(map(cell_len, ["parameter", *labels])))
-    shown.add_column("parameter", overflow="fold", min_width=label_width)
     cells = {
         str(name): [_cell(str(name), value) for value in column.head(rows)] for name, column in table.items()
     }
-    kept = _fitting(cells, out.width - label_width)
-    for name in kept:
-        shown.add_column(plain(name), justify="right", no_wrap=True)
-    for i, label in enumerate(labels):
-        shown.add_row(plain(label), *(cells[name][i] for name in kept))
-    out.print(shown)
+    room = out.width - label_width
+    estimates = {name: own for name, own in cells.items() if name not in DIAGNOSTICS}
+    kept = _fitting(cells, room)
+    stacked = [kept]
+    if not set(estimates) <= set(kept):
+        points = {name: own for name, own in estimates.items() if name in POINTS}
+        rest = {name: own for name, own in estimates.items() if name not in POINTS}
+        stacked = [*_stacked(points, room), *_stacked(rest, room)]
+    for i, own in enumerate(stacked):
+        shown = ruled_table(title if i == 0 else "")
+        shown.add_column("parameter", overflow="fold", min_width=label_width)
+        for name in own:
+            shown.add_column(plain(name), justify="right", no_wrap=True)
+        for row, label in enumerate(labels):
+            shown.add_row(plain(label), *(cells[name][row] for name in own))
+        out.print(shown)
     if len(table) > rows:
         out.print(f"({len(table) - rows} more rows: --rows, --csv or --json)")
-    _say_left_out(out, cells, kept)
+    _say_left_out(out, cells, [name for own in stacked for name in own])
+
+
+def _stacked(cells: Mapping[str, Sequence[str]], room: int) -> list[list[str]]:
+    """Columns in blocks that each fit into a number of characters."""
+    blocks: list[list[str]] = []
+    rest = dict(cells)
+    while rest:
+        own = [next(iter(rest))]
+        for name in list(rest)[1:]:
+            if sum(_width(each, rest[each]) for each in (*own, name)) > room - 2:
+                break
+            own.append(name)
+        blocks.append(own)
+        rest = {name: column for name, column in rest.items() if name not in own}
+    return blocks
+
+
+def _width(name: str, column: Sequence[str]) -> int:
+    """Characters that a column takes."""
+    return 2 + max(map(cell_len, [name, *column]))
 
 
 def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
     """Columns that fit into a number of characters; the least important are left out first."""
     room -= 2  # the edges
-    widths = {name: 2 + max(map(cell_len, [name, *column])) for name, column in cells.items()}
+    widths = {name: _width(name, column) for name, column in cells.items()}
     kept = list(cells)
     expendable = [*(name for name in NEEDED_LEAST if name in cells), *reversed(list(cells))]
     for name in expendable:
@@ -183,10 +243,11 @@ def _cell(column: str, value: float) -> str:
     if not np.isfinite(value):
         return "-"
     formats = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "r_hat": ".3f"}
-    return f"{value:{formats.get(column, '.4g')}}"
+    whole = WHOLE <= abs(value) < LARGEST
+    return f"{value:{formats.get(column, '.0f' if whole else '.4g')}}"
 
 
-def _checks(title: str, checks: tuple[Check, ...]) -> Table:
+def _checks(title: str, checks: Sequence[Check]) -> Table:
     shown = ruled_table(title)
     for name, justify in (
         ("line", "left"),
@@ -198,10 +259,9 @@ def _checks(title: str, checks: tuple[Check, ...]) -> Table:
         shown.add_column(name, justify=justify)  # type: ignore[arg-type]
     for check in checks:
         fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
-        verdict = "[green]yes[/]" if check.passed else fails
-        shown.add_row(
-            plain(check.name), f"{check.figure:.4g}", f"{check.tolerance:.4g}", verdict, plain(check.note)
-        )
+        verdict = "" if check.informs else "[green]yes[/]" if check.passed else fails
+        limit = "" if check.informs else f"{check.tolerance:.4g}"
+        shown.add_row(plain(check.name), f"{check.figure:.4g}", limit, verdict, plain(check.note))
     return shown
 
 

@@ -102,7 +102,7 @@ class Seen:
     def share(self) -> str:
         """Share of the cells that are missing, in per cent unless it is small."""
         share = self.cells / max(1, self.rows * len(self.together))
-        return f"{share:.2g}" if share < 0.01 else f"{share:.0%}"
+        return f"{share:.2g}" if share < 0.0001 else f"{share:.2%}" if share < 0.01 else f"{share:.0%}"
 
 
 def seen_in(rows: Rows) -> Seen:

@@ -14,6 +14,7 @@ from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
 from mixtures.families.mixture import Mixture
+from mixtures.families.overlap import log_overlap
 from mixtures.families.parameters import UNIT_INTERVAL, Parameter
 from mixtures.families.priors import Beta
 from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
@@ -323,6 +324,15 @@ def bernoulli_profile(
     p, places = draws["p"], tuple(range(len(features)))
     figures = Figures("probability", tuple(features), p)
     return Profile(figures, p * (1 - p), places, "probability of a one", is_share=True, comparable=True)
+
+
+@log_overlap.register
+def bernoulli_overlap(family: Bernoulli, draws: Params) -> Array:
+    """``prod_d sqrt(p_j p_k) + sqrt((1 - p_j) (1 - p_k))``."""
+    one, zero = np.sqrt(draws["p"]), np.sqrt(1 - draws["p"])
+    each = one[..., :, None, :] * one[..., None, :, :] + zero[..., :, None, :] * zero[..., None, :, :]
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(each).sum(axis=-1))
 
 
 @item_levels.register

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from mixtures.families.categorical import Categorical, one_hot
+from mixtures.families.overlap import log_overlap
 from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
 from mixtures.families.questions import Description, cell_summary, describe, summaries
 from mixtures.types import Array, Params
@@ -91,3 +92,11 @@ def categorical_levels(family: Categorical, n_features: int) -> tuple[int, ...]:
 def categorical_tables(family: Categorical, params: Params) -> Array:
     """The parameters."""
     return params["p"]
+
+
+@log_overlap.register
+def categorical_overlap(family: Categorical, draws: Params) -> Array:
+    """``prod_d sum_c sqrt(p_jc p_kc)``."""
+    root = np.sqrt(draws["p"])
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.einsum("sjdc,skdc->sjkd", root, root)).sum(axis=-1))

@@ -18,8 +18,9 @@ from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import Family
+from mixtures.families.overlap import log_overlap
 from mixtures.families.parameters import NON_NEGATIVE, Parameter
-from mixtures.families.poisson import Poisson, counts, deviance_density, log_or_nothing
+from mixtures.families.poisson import Poisson, counts, deviance_density, log_or_nothing, poisson_overlap
 from mixtures.families.priors import Gamma
 from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, describe, summaries
@@ -248,6 +249,12 @@ def exposed_profile(
     names = tuple(features[d] for d in own)
     words = "rate, events per unit of exposure"
     return Profile(Figures("rate", names, rate), rate / family.typical, own, words, comparable=True)
+
+
+@log_overlap.register
+def exposed_overlap(family: ExposedPoisson, draws: Params) -> Array:
+    """That of rows of the mean exposure."""
+    return family.typical * poisson_overlap(family, draws)
 
 
 @summaries.register

@@ -1,6 +1,6 @@
 """Answers of Gaussian components to the questions of a report; importing it registers them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri
 
 from mixtures.families.covariance import Dense
 from mixtures.families.gaussian import Gaussian
+from mixtures.families.overlap import log_overlap
 from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, cell_quantiles, describe, marginals
@@ -96,3 +97,40 @@ def gaussian_profile(
         pairs = tuple(f"{of[a]}, {of[b]}" for a, b in zip(i, j, strict=True))
         beside += (Figures("correlation", pairs, correlation),)
     return Profile(Figures("mean", of, mean), variance, tuple(range(d)), "mean", beside)
+
+
+@log_overlap.register
+def gaussian_overlap(family: Gaussian, draws: Params) -> Array:
+    """``-d' S^-1 d / 8 - log(|S| / sqrt(|Sigma_j| |Sigma_k|)) / 2`` with ``S = (Sigma_j + Sigma_k) / 2``."""
+    structure, mean = family.covariance, draws["mu"]
+    n, k, d = mean.shape
+    value, found = draws[structure.parameter], np.zeros((n, k, k))
+    determinant: Callable[[Array], Array] = _log_product
+    distance: Callable[[Array, Array], Array] = _scaled
+    matrices = structure.variances(value, k, d)
+    if isinstance(structure, Dense):
+        matrices, determinant, distance = structure.matrices(value, k, d), _log_determinant, _squared
+    matrices = np.broadcast_to(matrices, (n, k, *matrices.shape[2:]))
+    log_size = determinant(matrices)
+    for i in range(k):
+        for j in range(i):
+            middle = (matrices[:, i] + matrices[:, j]) / 2
+            apart = determinant(middle) - (log_size[:, i] + log_size[:, j]) / 2
+            found[:, i, j] = found[:, j, i] = -distance(mean[:, i] - mean[:, j], middle) / 8 - apart / 2
+    return found
+
+
+def _log_determinant(matrices: Array) -> Array:
+    return np.asarray(np.linalg.slogdet(matrices)[1])
+
+
+def _squared(apart: Array, matrices: Array) -> Array:
+    return np.asarray((apart * np.linalg.solve(matrices, apart[..., None])[..., 0]).sum(axis=-1))
+
+
+def _log_product(variances: Array) -> Array:
+    return np.asarray(np.log(variances).sum(axis=-1))
+
+
+def _scaled(apart: Array, variances: Array) -> Array:
+    return np.asarray((apart**2 / variances).sum(axis=-1))

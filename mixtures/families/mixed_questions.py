@@ -8,6 +8,7 @@ import numpy as np
 from mixtures.families.blocks import Block
 from mixtures.families.family import Family
 from mixtures.families.mixed import MixedColumns
+from mixtures.families.overlap import log_overlap
 from mixtures.families.profiles import Levels, Profile, profile, profile_parts
 from mixtures.families.questions import Description, cell_summary, describe, summaries
 from mixtures.types import Array, Params
@@ -59,6 +60,14 @@ def mixed_profiles(
         found = profile(block.family, block.own(draws), [features[d] for d in at], own)
         parts.append(replace(found, features=tuple(int(at[d]) for d in found.features)))
     return tuple(parts)
+
+
+@log_overlap.register
+def mixed_overlap(family: MixedColumns, draws: Params) -> Array | None:
+    """The sum over the blocks, which are independent within a cluster."""
+    each = [log_overlap(block.family, block.own(draws)) for block in family.blocks]
+    known = [own for own in each if own is not None]
+    return np.sum(known, axis=0) if len(known) == len(each) else None
 
 
 @cell_summary.register

@@ -13,6 +13,7 @@ from mixtures.data.rows import Rows, means
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.overlap import log_overlap
 from mixtures.families.parameters import NON_NEGATIVE, Parameter
 from mixtures.families.priors import Gamma
 from mixtures.families.profiles import Figures, Levels, Profile, profile
@@ -280,3 +281,10 @@ def poisson_profile(
     return Profile(
         Figures("rate", tuple(features), rate), rate, places, "rate, events per row", comparable=True
     )
+
+
+@log_overlap.register
+def poisson_overlap(family: Poisson, draws: Params) -> Array:
+    """``exp(-sum_d (sqrt(rate_j) - sqrt(rate_k))^2 / 2)``."""
+    root = np.sqrt(draws["rate"])
+    return np.asarray(-0.5 * ((root[..., :, None, :] - root[..., None, :, :]) ** 2).sum(axis=-1))

@@ -4,6 +4,7 @@ from mixtures.plot.clusters import clusters, responsibilities, scatter
 from mixtures.plot.criteria import selection
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.graph import model_graph
+from mixtures.plot.pairs import pairs
 from mixtures.plot.parameters import forest, heatmap, images
 from mixtures.plot.patterns import missing_patterns
 from mixtures.plot.predictive import loo_pit, predictive_density, predictive_scatter
@@ -21,6 +22,7 @@ __all__ = [
     "loo_pit",
     "missing_patterns",
     "model_graph",
+    "pairs",
     "predictive_density",
     "predictive_pairs",
     "predictive_scatter",

@@ -7,20 +7,22 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from scipy.special import entr
 
+from mixtures.arguments import check_names, cluster_names
 from mixtures.clusters.responsibilities import responsibilities as membership
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
 from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Fit, Parameters, with_params
+from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.types import Array
 
-__all__ = ["clusters", "responsibilities", "scatter"]
+__all__ = ["clusters", "outlines", "responsibilities", "scatter"]
 
 GRID = 400
 """Number of points of a density over one feature."""
@@ -88,6 +90,7 @@ def clusters(
     *,
     features: tuple[str, ...] | None = None,
     sds: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
     n_draws: int = 50,
     ax: Axes | None = None,
 ) -> Axes: ...
@@ -101,6 +104,7 @@ def clusters(
     *,
     features: tuple[str, ...] | None = None,
     sds: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
     n_draws: int = 50,
     ax: Axes | None = None,
 ) -> Axes: ...
@@ -113,6 +117,7 @@ def clusters(
     *,
     features: tuple[str, ...] | None = None,
     sds: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
     n_draws: int = 50,
     ax: Axes | None = None,
 ) -> Axes:
@@ -134,6 +139,9 @@ def clusters(
     sds : sequence of float, optional
         Standard deviations at which ellipses are drawn: 1, 2 and 3 for
         parameters, 2 for a sample.
+    names : sequence of str, optional
+        Names for the clusters, in their order, written at them; by default those that a crosscheck was given,
+        or their numbers.
     n_draws : int, default 50
         Draws of a sample to show, evenly spaced.
     ax : matplotlib.axes.Axes, optional
@@ -162,7 +170,9 @@ def clusters(
     >>> len(ax.patches)  # two clusters at 1, 2 and 3 standard deviations
     6
     """
+    named = names_of(spec) if names is None else names
     spec, data, params = _met(*with_params(spec, X, params))
+    called = _short_names(named, spec.n_components)
     r = membership(spec, data, params)["responsibilities"].values
     places, ax = columns(data, features), axes_or_new(ax)
     sample = isinstance(params, xr.DataTree)
@@ -174,20 +184,42 @@ def clusters(
     chosen = np.unique(np.linspace(0, n - 1, min(n, n_draws)).astype(int))
     shown = [{name: x[s] for name, x in draws.items()} for s in chosen]
     if len(places) == 1:
-        return _densities(spec, data, shown, draws["alpha"].mean(axis=0), places[0], ax)
+        return _densities(spec, data, shown, draws["alpha"].mean(axis=0), places[0], called, ax)
 
     scatter(data, labels=r.argmax(axis=1), features=tuple(data.features[d] for d in places), ax=ax)
     moments = [spec.family.marginal_moments(one, places) for one in shown]
     means, covariances = (np.array(x) for x in zip(*moments, strict=True))
     weights = np.array([one["alpha"] for one in shown])
-    for k in range(spec.n_components):
-        for sd in sds or ((2,) if sample else (1, 2, 3)):
-            for mean, covariance, alpha in zip(means[:, k], covariances[:, k], weights, strict=True):
-                style = _lines(k, len(shown)) if sample else _fill(k, alpha)
-                ax.add_patch(_ellipse(mean, covariance, sd, style))
-        name_cluster(ax, k, *means[:, k].mean(axis=0))
-    ax.autoscale_view()
+    outlines(
+        ax, weights, means, covariances, sds or ((2,) if sample else (1, 2, 3)), called, filled=not sample
+    )
     return ax
+
+
+def outlines(
+    ax: Axes,
+    weights: Array,
+    means: Array,
+    covariances: Array,
+    sds: Sequence[float],
+    called: Sequence[str] | None = None,
+    *,
+    filled: bool = False,
+) -> None:
+    """Draw the clusters of some draws, (S, K), (S, K, 2) and (S, K, 2, 2), as ellipses with their names."""
+    n, k = weights.shape
+    for i in range(k):
+        for sd in sds:
+            for mean, covariance, alpha in zip(means[:, i], covariances[:, i], weights, strict=True):
+                style = _fill(i, alpha) if filled else _lines(i, n)
+                ax.add_patch(_ellipse(mean, covariance, sd, style))
+        name_cluster(ax, str(i) if called is None else called[i], *means[:, i].mean(axis=0))
+    ax.autoscale_view()
+
+
+def _short_names(names: Sequence[str] | None, k: int) -> list[str]:
+    """Names as they are displayed, by default numbers."""
+    return [str(i) for i in range(k)] if names is None else list(map(lettering, check_names(names, k)))
 
 
 def _met(spec: Mixture, X: Any, params: Parameters) -> tuple[Mixture, Data, Parameters]:
@@ -211,7 +243,13 @@ def _ellipse(mean: Array, covariance: Array, sd: float, style: Mapping[str, Any]
 
 
 def _densities(
-    spec: Mixture, data: Data, shown: list[dict[str, Array]], weights: Array, place: int, ax: Axes
+    spec: Mixture,
+    data: Data,
+    shown: list[dict[str, Array]],
+    weights: Array,
+    place: int,
+    called: Sequence[str],
+    ax: Axes,
 ) -> Axes:
     """Every cluster's weighted density, and the mixture's, over a histogram of the rows."""
     if data.n_features != 1:
@@ -229,7 +267,7 @@ def _densities(
     parts = np.mean([np.exp(spec.log_joint(one)(x[None, :])) for one in shown], axis=0)
     for k, part in enumerate(parts):
         ax.fill_between(x, part, color=cluster_colour(k), alpha=0.3 * weights[k] / weights.max(), lw=0)
-        name_cluster(ax, k, x[part.argmax()], part.max() / 2)
+        name_cluster(ax, called[k], x[part.argmax()], part.max() / 2)
     ax.set(xlabel=lettering(data.features[place]), ylabel="density")
     return ax
 
@@ -241,6 +279,7 @@ def responsibilities(
     params: Parameters,
     *,
     features: tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
 
@@ -252,6 +291,7 @@ def responsibilities(
     X: Any = None,
     *,
     features: tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
 
@@ -262,6 +302,7 @@ def responsibilities(
     params: Parameters | None = None,
     *,
     features: tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the cluster of every row and its uncertainty.
@@ -272,7 +313,7 @@ def responsibilities(
 
     Parameters
     ----------
-    spec, X, params, features, ax
+    spec, X, params, features, names, ax
         As in `clusters`.
 
     Returns
@@ -294,7 +335,9 @@ def responsibilities(
     >>> ax.get_ylabel()
     'waiting'
     """
+    named = names_of(spec) if names is None else names
     spec, data, params = _met(*with_params(spec, X, params))
+    called = cluster_names(named, spec.n_components)
     assigned = membership(spec, data, params)
     places, ax = columns(data, features), axes_or_new(ax)
     r = assigned["responsibilities"].values
@@ -306,7 +349,7 @@ def responsibilities(
             if "lower" in assigned:
                 bounds = [assigned[bound].values[order, k] for bound in ("lower", "upper")]
                 ax.fill_between(x, *bounds, color=cluster_colour(k), alpha=0.25, lw=0)
-            ax.plot(x, r[order, k], ".-", color=cluster_colour(k), lw=1, label=f"cluster {k}")
+            ax.plot(x, r[order, k], ".-", color=cluster_colour(k), lw=1, label=lettering(called[k]))
         ax.set_ylabel("probability")
         ax.legend()
         return ax
@@ -323,4 +366,7 @@ def responsibilities(
         linewidths=1,
     )
     ax.set_ylabel(lettering(data.features[places[1]]))
+    if named is not None:
+        handles = [Line2D([], [], marker="o", ls="", color=cluster_colour(k)) for k in range(len(called))]
+        ax.legend(handles, list(map(lettering, called)), fontsize="small")
     return ax

@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
 from mixtures.errors import InputError
-from mixtures.given import Fit, Parameters, given, posterior_of
+from mixtures.given import Fit, Parameters, given, names_of, posterior_of
 from mixtures.messages import shortened
 from mixtures.plot.levels import ITEM, itemised
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
@@ -86,7 +86,8 @@ def heatmap(
     plt.colorbar(image, ax=ax, label=name)
     names = [lettering(feature) for feature in (features if features is not None else known)]
     ax.set(xlabel="feature", ylabel="cluster")
-    ax.set_yticks(range(len(mean)))
+    called = names_of(params)
+    ax.set_yticks(range(len(mean)), None if called is None else map(lettering, called))
     for tick, k in zip(ax.get_yticklabels(), range(len(mean)), strict=True):
         tick.set(color=cluster_colour(k), weight="bold")
     if len(names) <= WRITTEN / 4:
@@ -150,6 +151,7 @@ def images(
     axes = np.asarray(axes, dtype=object).reshape(-1, k)
     if len(axes) != rows:
         raise InputError(f"axes must be {rows} rows of {k}, got {axes.shape}")
+    called = names_of(params)
     for row, (values, label) in enumerate([(mean, name), (sd, f"sd of {name}")][:rows]):
         assert values is not None  # a second row is there only for a sample
         scale = _scale(values) if row == 0 else Normalize(0, values.max())
@@ -159,7 +161,7 @@ def images(
             ax.spines[:].set_color(cluster_colour(i))
             ax.spines[:].set_linewidth(3)
             if row == 0:
-                ax.set_title(str(i), fontsize="medium", color=INK)
+                ax.set_title(str(i) if called is None else lettering(called[i]), fontsize="medium", color=INK)
         plt.colorbar(ScalarMappable(scale, "cividis"), ax=list(axes[row]), label=label, shrink=0.9, pad=0.01)
     return axes
 
@@ -224,6 +226,7 @@ def forest(
     >>> picture = mx.plot.forest(cc, var_names=["mu"])
     >>> picture.viz["figure"].item().savefig("mu.svg")  # doctest: +SKIP
     """
+    called = names_of(em)
     if isinstance(em, Crosscheck):
         posterior, mode, em = posterior_of(em), em.mode, em.em
     if posterior is None:
@@ -237,6 +240,9 @@ def forest(
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     _check_alike(drawn, names)
     drawn = {name: itemised(x, drawn[reference]) for name, x in drawn.items()}
+    drawn = {name: _one_kind(x[names]) for name, x in drawn.items()}
+    if called is not None:
+        drawn = {name: x.assign_coords(cluster=list(called)) for name, x in drawn.items()}
     if standardise:
         mean, sd = drawn[reference].mean(("chain", "draw")), drawn[reference].std(("chain", "draw"))
         width = sd.where(sd > 0, 1)  # the weight of one cluster is 1 in every draw
@@ -281,6 +287,15 @@ def _check_alike(drawn: Mapping[str, xr.Dataset], names: Sequence[str]) -> None:
                     f"{first} is of {dim} {shortened(a)}, {other} of {shortened(b)}; a forest needs fits and "
                     "samples of the same model and columns"
                 )
+
+
+def _one_kind(sample: xr.Dataset) -> xr.Dataset:
+    """The sample with features called features, where all are of one kind of columns."""
+    kinds = {dim.removesuffix("_bis") for dim in feature_dims(sample.dims)}
+    if len(kinds) != 1:
+        return sample
+    (kind,) = kinds
+    return sample.rename({dim: "feature" + dim.removeprefix(kind) for dim in feature_dims(sample.dims)})
 
 
 def _fill_height(picture: Any, height: float) -> None:

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from mixtures.arguments import check_share
-from mixtures.clusters.description import cluster_names
+from mixtures.arguments import check_share, cluster_names
 from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
 from mixtures.given import Given, given
@@ -67,7 +66,7 @@ def profiles(
     features : sequence of str, optional
         Features to draw, in this order; by default all, or the first twelve in panels.
     names : sequence of str, optional
-        Names for the clusters, in their order.
+        Names for the clusters, in their order; by default those that a crosscheck was given.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals from a sample.
     axes : matplotlib.axes.Axes or sequence of them, optional
@@ -93,7 +92,7 @@ def profiles(
     """
     check_share(ci_prob=ci_prob)
     found = given(result)
-    called = cluster_names(names, found.spec.n_components)
+    called = cluster_names(found.names if names is None else names, found.spec.n_components)
     share = found.draws["alpha"].mean(axis=0)
     labels = [f"{lettering(name)} ({a:.0%})" for name, a in zip(called, share, strict=True)]
     chosen = _places(found, features)

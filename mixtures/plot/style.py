@@ -133,7 +133,7 @@ def lettering(name: object) -> str:
     return named(name, LONGEST_NAME)[1:-1].replace("$", r"\$")
 
 
-def name_cluster(ax: Axes, k: int, x: float, y: float) -> None:
-    """Write the number of a cluster at its position, so that colour is not the only cue."""
+def name_cluster(ax: Axes, name: str, x: float, y: float) -> None:
+    """Write the number or name of a cluster at its position, so that colour is not the only cue."""
     halo = [withStroke(linewidth=3, foreground="white")]
-    ax.text(x, y, str(k), ha="center", va="center", weight="bold", color=INK, path_effects=halo, zorder=5)
+    ax.text(x, y, name, ha="center", va="center", weight="bold", color=INK, path_effects=halo, zorder=5)

@@ -33,6 +33,10 @@ FIGURE_SPACE, POINT_SPACE = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
 """Spaces as wide as a digit and as a decimal point."""
 
 
+SIGNIFICANT, WHOLE, LARGEST = ".4g", 1e4, 1e7
+"""Format of numbers; from the first to the second they are written without decimals, above with exponents."""
+
+
 FOLDED_ROWS = 40
 """Number of rows above which a table is folded."""
 
@@ -145,7 +149,7 @@ class Table(Block):
         for name, values in frame.items():
             numeric = pd.api.types.is_numeric_dtype(values.dtype) and values.dtype != bool
             columns.append(Column(str(name), numeric, helps.get(str(name), "")))
-            how = formats.get(str(name), ".4g" if numeric else "")
+            how = formats.get(str(name), SIGNIFICANT if numeric else "")
             texts = [number(value, how) if how else str(value) for value in values]
             for row, value, text in zip(rows, values, aligned(texts) if numeric else texts, strict=True):
                 row.append(Cell(text, sort_key(value) if numeric else text))
@@ -156,6 +160,7 @@ def number(value: Any, how: str) -> str:
     """Format a number for a table: with a true minus sign, and a dash if it is missing."""
     if pd.isna(value) or not np.isfinite(value):
         return "∞" if not pd.isna(value) and value > 0 else "–"
+    how = ".0f" if how == SIGNIFICANT and WHOLE <= abs(value) < LARGEST else how
     return f"{value:{how}}".replace("-", "\N{MINUS SIGN}")
 
 

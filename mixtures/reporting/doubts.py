@@ -186,7 +186,7 @@ def sensitivity_section(material: Material) -> Section:
     if tree is None or spec is None or spec.prior is None or "method" in tree.attrs:
         text = "Sensitivity to the prior needs a proper prior and a posterior sample of it."
         return Section("sensitivity", title, (Paragraph(text),))
-    table = prior_sensitivity(tree, spec=spec)
+    table = material.cc.relabelled(prior_sensitivity(tree, spec=spec))
     moved = table.index[table["effect"] > TOLERANCES.prior_effect]
     told = _told(table, list(map(str, moved)))
     text = (

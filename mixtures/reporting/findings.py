@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import combinations
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,14 +10,14 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
-from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
 from mixtures.messages import sentence
 from mixtures.plot import clusters
 from mixtures.plot.clusters import responsibilities as draw_responsibilities
+from mixtures.plot.pairs import MOST_PAIRED, pairs
 from mixtures.plot.parameters import forest, heatmap
-from mixtures.plot.style import panels
 from mixtures.reporting.blocks import (
     Block,
     Cell,
@@ -32,8 +31,9 @@ from mixtures.reporting.blocks import (
     sort_key,
 )
 from mixtures.reporting.figures import drawn
-from mixtures.reporting.material import Material
-from mixtures.results.verdict import Check
+from mixtures.reporting.material import Material, values_of_rows
+from mixtures.results.crosscheck import Crosscheck
+from mixtures.results.verdict import Check, explained
 from mixtures.trees import feature_dims
 
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
@@ -42,8 +42,12 @@ FOREST_ENTRIES = 50
 """Largest number of entries of a parameter in a forest plot."""
 
 
-PAIRED, UNSURE_ROWS, SHOWN_FEATURES = 4, 12, 3
-"""Numbers of features drawn in pairs, of least certain rows listed, and of their features shown."""
+FOREST_DIMS = 4
+"""Largest number of dims, each a column of labels, of the parameters in one forest plot."""
+
+
+UNSURE_ROWS, SHOWN_FEATURES = 12, 3
+"""Numbers of least certain rows listed, and of their features shown."""
 
 
 SURE = 0.9
@@ -93,15 +97,18 @@ def agreement_section(material: Material) -> Section:
 def checks_table(caption: str, checks: Iterable[Check]) -> Table:
     """Table of the checks of a verdict, one per row, with their sources."""
     rows = []
-    for check in checks:
+    for check in explained(checks):
         fails = (
             ("no", "bad")
             if check.judged
             else ("no, take care" if check.caution else "no, for information", "care")
         )
-        text, mood = ("yes", "good") if check.passed else fails
+        text, mood = ("–", "") if check.informs else ("yes", "good") if check.passed else fails
         note = ". ".join(part for part in (check.note, check.source) if part)
-        figures = (Cell(number(x, ".4g"), sort_key(x)) for x in (check.figure, check.tolerance))
+        limit = (
+            Cell("–") if check.informs else Cell(number(check.tolerance, ".4g"), sort_key(check.tolerance))
+        )
+        figures = (Cell(number(check.figure, ".4g"), sort_key(check.figure)), limit)
         rows.append((Cell(check.name), *figures, Cell(text, mood=mood), Cell(note)))
     columns = (
         Column("line", False),
@@ -146,18 +153,20 @@ def _forests(material: Material) -> list[Figure]:
     posterior = tree["posterior"].to_dataset()
     entries = {str(name): int(np.prod(x.shape[2:])) for name, x in posterior.data_vars.items()}
     order = [name for name in (material.spec.dims if material.spec else entries) if name in entries]
-    together = [order] if sum(entries.values()) <= FOREST_ENTRIES else [[name] for name in order]
+    dims = {dim for name in order for dim in posterior[name].dims[2:]}
+    few = sum(entries.values()) <= FOREST_ENTRIES and len(dims) <= FOREST_DIMS
+    together = [order] if few else [[name] for name in order]
     figures = []
     for names in together:
         if sum(entries[name] for name in names) <= FOREST_ENTRIES:
-            source = drawn(partial(forest, shown.em, shown.mode, tree, var_names=names))
+            source = drawn(partial(forest, shown.cc, var_names=names))
             caption = (
                 f"Intervals of {', '.join(names)} (50% and 95%), in posterior standard deviations from the "
                 "posterior mean, with the point estimates."
             )
             figures.append(Figure(source, f"Forest plot of {', '.join(names)}", caption))
         elif _by_feature(posterior[names[0]].dims[2:4]):
-            figures.append(_heatmap(tree, names[0]))
+            figures.append(_heatmap(shown.cc, names[0], posterior[names[0]].shape[2:]))
     return figures
 
 
@@ -166,14 +175,15 @@ def _by_feature(dims: Sequence[Any]) -> bool:
     return len(dims) == 2 and dims[0] == "cluster" and bool(feature_dims(dims))
 
 
-def _heatmap(tree: xr.DataTree, name: str) -> Figure:
-    k, d = tree["posterior"][name].shape[2:4]
+def _heatmap(cc: Crosscheck, name: str, shape: Sequence[int]) -> Figure:
+    k, d = shape[:2]
 
     def draw() -> None:
         ax = plt.subplots(figsize=(8, min(1.2 + 0.35 * k, 8)), layout="constrained")[1]
-        heatmap(tree, name, ax=ax)
+        heatmap(cc, name, ax=ax)
 
-    caption = f"Posterior mean of {name} in {k} clusters and {d} features."
+    what = "Posterior mean" if cc.posterior is not None else "EM's estimate"
+    caption = f"{what} of {name} in {k} clusters and {d} features."
     return Figure(drawn(draw), f"Heat map of {name}", caption)
 
 
@@ -203,27 +213,32 @@ def _pictures(material: Material) -> list[Block]:
     spec, shown = material.spec, material.pictured
     if spec is None or shown.data is None or shown.em is None:
         return [Paragraph("A picture of the clusters needs the model and the data.", quiet=True)]
-    data, params = shown.data, shown.em.params if shown.posterior is None else shown.posterior
+    data, cc = shown.data, shown.cc
     if marginals(spec.family, [shown.em.params]) is None:
         if data.n_features == 1 or spec.n_components * data.n_features > FOREST_ENTRIES:
             return []  # one column adds nothing to the table, and a large heat map is already shown
-        tree = shown.em.to_datatree() if shown.posterior is None else shown.posterior
         return [
-            _heatmap(tree, name)
+            _heatmap(cc, name, shown.em.params[name].shape)
             for name, dims in spec.dims.items()
-            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis")
+            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis") and shown.em.params[name].shape[1] > 1
         ]
-    pairs: list[tuple[str, ...]] = list(combinations(data.features[:PAIRED], 2)) or [data.features[:1]]
+    if data.n_features == 1:
+        source = drawn(lambda: clusters(cc, data))
+        how = "one curve per draw" if shown.posterior is not None else "their densities"
+    else:
+        source = drawn(lambda: pairs(cc, data, missing=_missing(data)))
+        how = "outlined at two standard deviations" + ", once per draw" * (shown.posterior is not None)
+    caption = f"The rows in the colours of their likeliest clusters, and the clusters: {how}."
+    if data.n_features > MOST_PAIRED:
+        caption += (
+            f" Of {data.n_features} features it is the plane in which the clusters lie furthest apart; the "
+            "axes name the features that weigh most, with their signs."
+        )
+    return [Figure(source, f"Clusters over {', '.join(data.features[:MOST_PAIRED])}", caption)]
 
-    def draw() -> None:
-        for features, ax in zip(pairs, panels(len(pairs), None, (4.2, 3.4)), strict=True):
-            clusters(spec, data, params, features=features, n_draws=50 if len(pairs) == 1 else 20, ax=ax)
 
-    unsure = "one curve per draw" if data.n_features == 1 else "one outline per draw, at two sds"
-    drawn_as = unsure if shown.posterior is not None else "filled at one, two and three standard deviations"
-    more = f" The first {PAIRED} of {data.n_features} features." if data.n_features > PAIRED else ""
-    caption = f"The rows in the colours of their likeliest clusters, and the clusters: {drawn_as}.{more}"
-    return [Figure(drawn(draw), f"Clusters over {', '.join(data.features[:PAIRED])}", caption)]
+def _missing(data: Data) -> str | None:
+    return INTEGRATE if data.has_missing else None
 
 
 def rows_section(material: Material) -> Section:
@@ -244,18 +259,16 @@ def rows_section(material: Material) -> Section:
         )
     ]
     if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
-        blocks.append(_map_of_doubt(spec, material))
+        blocks.append(_map_of_doubt(material))
     if spec.n_components > 1:
-        blocks.append(_least_sure(data, found))
+        blocks.append(_least_sure(data, found, material.cc.names))
     return Section("rows", "Rows and their clusters", tuple(blocks))
 
 
-def _map_of_doubt(spec: Mixture, material: Material) -> Figure:
+def _map_of_doubt(material: Material) -> Figure:
     shown = material.pictured
     assert shown.data is not None
-    assert shown.em is not None
-    params = shown.em.params if shown.posterior is None else shown.posterior
-    source = drawn(lambda: draw_responsibilities(spec, shown.data, params))
+    source = drawn(lambda: draw_responsibilities(shown.cc, shown.data))
     if shown.data.n_features == 1:
         caption = (
             "Probability of every cluster over the feature, with its 95% interval where there is a sample."
@@ -265,25 +278,25 @@ def _map_of_doubt(spec: Mixture, material: Material) -> Figure:
     return Figure(source, "Rows by the probability of their cluster", caption)
 
 
-def _least_sure(data: Data, found: xr.Dataset) -> Table:
+def _least_sure(data: Data, found: xr.Dataset, names: Sequence[str] | None) -> Table:
     """Table of the rows whose most probable cluster is least certain."""
     sure, r = found["label_probability"].values, found["responsibilities"].values
     chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
     label = found["label"].values[chosen]
     second = np.argsort(-r[chosen], axis=1)[:, 1]
-    columns: dict[str, object] = {"cluster": label, "p(cluster)": sure[chosen]}
+    called = [*map(str, range(r.shape[1]))] if names is None else names
+    columns: dict[str, object] = {"cluster": [called[k] for k in label], "p(cluster)": sure[chosen]}
     if "lower" in found:
         bounds = (found[name].values[chosen, label] for name in ("lower", "upper"))
         columns |= dict(zip(("2.5%", "97.5%"), bounds, strict=True))
-    columns |= {"next": second, "p(next)": r[chosen, second]}
-    for d, name in enumerate(data.features[:SHOWN_FEATURES]):
-        columns[f"{name} (value)" if name in columns else name] = data.values[chosen, d]
+    columns |= {"next": [called[k] for k in second], "p(next)": r[chosen, second]}
+    columns |= values_of_rows(data, chosen, columns, SHOWN_FEATURES)
     frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
     formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
     return Table.of_frame(
         f"The {len(chosen)} rows whose cluster is least certain",
         frame,
-        formats={**formats, "cluster": "d", "next": "d"},
+        formats=formats,
         helps={
             "cluster": "the likeliest cluster of the row",
             "p(cluster)": "the probability that it is right, and its interval",

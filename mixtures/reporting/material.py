@@ -1,10 +1,11 @@
 """The results and data of a report, with short names for its figures."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mixtures.data.table import Data
@@ -12,21 +13,28 @@ from mixtures.families.mixture import Mixture
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
-from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.trees import feature_dims
 
-__all__ = ["Material", "Pictured"]
+__all__ = ["Material", "Pictured", "values_of_rows"]
 
 
 @dataclass(frozen=True, eq=False)
 class Pictured:
-    """The fits and the data for figures, with names short enough to fit."""
+    """The crosscheck and the data for figures, with names short enough to fit."""
 
     data: Data | None
-    em: EMFit | None
-    mode: MAPFit
-    posterior: xr.DataTree | None
+    cc: Crosscheck
+
+    @property
+    def em(self) -> EMFit | None:
+        """EM's fit."""
+        return self.cc.em
+
+    @property
+    def posterior(self) -> xr.DataTree | None:
+        """The posterior sample."""
+        return self.cc.posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +70,14 @@ class Material:
         short = short_names(self.features)
         new = dict(zip(self.features, short, strict=True))
         cc = self.cc
-        return Pictured(
-            None if self.data is None else replace(self.data, features=short),
-            None if cc.em is None else replace(cc.em, features=short, spec=cc.em.spec.unnamed),
-            replace(cc.mode, coords=_shortened(cc.mode.coords, new)),
-            None if cc.posterior is None else _renamed(cc.posterior, new),
+        renamed = replace(
+            cc,
+            em=None if cc.em is None else replace(cc.em, features=short, spec=cc.em.spec.unnamed),
+            mode=replace(cc.mode, coords=_shortened(cc.mode.coords, new), spec=self.spec),
+            posterior=None if cc.posterior is None else _renamed(cc.posterior, new),
+            names=None if cc.names is None else short_names(cc.names),
         )
+        return Pictured(None if self.data is None else replace(self.data, features=short), renamed)
 
 
 def _shortened(coords: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any]:
@@ -85,3 +95,16 @@ def _renamed(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
 
     groups = {name: rename(group.to_dataset()) for name, group in tree.children.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
+
+
+def values_of_rows(
+    data: Data, rows: Sequence[int] | np.ndarray, taken: Collection[str], most: int
+) -> dict[str, Any]:
+    """The first columns of some rows, levels by their labels, under names that are not taken."""
+    found: dict[str, Any] = {}
+    for d, name in enumerate(data.features[:most]):
+        values = data.values[rows, d]
+        own = None if data.levels is None else data.levels[d]
+        labelled = values if own is None else ["–" if np.isnan(x) else str(own[int(x)]) for x in values]
+        found[f"{name} (value)" if name in taken else name] = labelled
+    return found

@@ -11,6 +11,7 @@ from mixtures.plot.patterns import missing_patterns
 from mixtures.reporting.blocks import Block, Figure, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
+from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.trees import entries
 
@@ -42,11 +43,11 @@ def missing_section(material: Material) -> Section | None:
         )
     ]
     if spec is not None and em is not None:
-        blocks += _leaning(spec, em, data)
+        blocks += _leaning(material.cc, spec, em, data)
     return Section("missing", "What rests on the missing cells?", tuple(blocks))
 
 
-def _leaning(spec: Mixture, em: EMFit, data: Data) -> list[Block]:
+def _leaning(cc: Crosscheck, spec: Mixture, em: EMFit, data: Data) -> list[Block]:
     """Table of the parameters that lose most, and the clusters that they are of."""
     try:
         fractions = missing_information(spec, data, em.params, random_seed=SEED)
@@ -60,6 +61,7 @@ def _leaning(spec: Mixture, em: EMFit, data: Data) -> list[Block]:
         if np.isfinite(fractions[name][index])
     ]
     frame = pd.DataFrame(rows, columns=["parameter", "EM", FRACTION, "cluster"]).set_index("parameter")
+    frame = cc.relabelled(frame)
     frame = frame.sort_values(FRACTION, ascending=False, kind="stable")
     table = Table.of_frame(
         "Parameters that lean most on the missing cells",

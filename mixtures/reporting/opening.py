@@ -43,6 +43,8 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
         facts.append(("Data", _size(material.data)))
     if cc.em is not None:
         facts.append(("EM", f"log-likelihood {cc.em.log_likelihood:.2f}"))
+    if cc.names is not None:
+        facts.append(("Clusters", "; ".join(f"{k}: {name}" for k, name in enumerate(cc.names))))
     if cc.starts is not None:
         facts.append(("Optimum", f"reached by {cc.starts} starts"))
     if cc.posterior is not None:

@@ -1,12 +1,24 @@
 """What the clusters are: a sentence each, and their profiles. It comes first, after the verdict."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
 from mixtures.clusters.description import describe
+from mixtures.data.reading import INTEGRATE
+from mixtures.data.table import Data
 from mixtures.plot.profiles import MOST_NAMED, profiles
-from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
+from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
-from mixtures.reporting.material import Material
+from mixtures.reporting.material import Material, values_of_rows
+from mixtures.results.profiles import ClusterRow
 
 __all__ = ["profiles_section"]
+
+SHOWN_FEATURES = 6
+"""Features of a typical row that are shown."""
+
 
 MOST_CLUSTERS = 10
 """Clusters up to which all profiles are drawn in one figure."""
@@ -17,12 +29,15 @@ def profiles_section(material: Material) -> Section | None:
     cc, spec = material.cc, material.spec
     if spec is None:
         return None
-    found = describe(cc)
+    data = material.data
+    missing = INTEGRATE if data is not None and data.has_missing else None
+    found = describe(cc, data, missing=missing, labels=None if data is None else data.labels)
     with_interval = cc.posterior is not None
     intervals = f", with {found.ci_prob:.0%} intervals of the posterior" if with_interval else ""
     apart = (
         " What a cluster differs in most is told in standard deviations: its mean less that of all other "
-        "clusters together, over the root of the average of both variances."
+        "clusters together, over the root of the average of both variances. Overlap is Bhattacharyya's "
+        "coefficient: 0% if no row can come from both clusters, 100% if the two are the same."
         if spec.n_components > 1
         else ""
     )
@@ -32,7 +47,28 @@ def profiles_section(material: Material) -> Section | None:
     ]
     if len(material.features) <= MOST_NAMED and spec.n_components <= MOST_CLUSTERS:
         shown = material.pictured
-        picture = shown.posterior if shown.posterior is not None else shown.em or shown.mode
         caption = f"Profiles of the clusters{intervals}; in brackets their shares of the rows."
-        blocks.append(Figure(drawn(lambda: profiles(picture)), "Profiles of the clusters", caption))
+        blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
+    if data is not None and found.rows:
+        blocks.append(_typical(data, found.rows))
     return Section("profiles", "What the clusters are", tuple(blocks))
+
+
+def _typical(data: Data, rows: Sequence[ClusterRow]) -> Table:
+    """Table of the most and the least typical rows of every cluster."""
+    columns: dict[str, Any] = {
+        "cluster": [row.cluster for row in rows],
+        "typical": [row.typical for row in rows],
+        "p(cluster)": [row.probability for row in rows],
+    }
+    columns |= values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
+    return Table.of_frame(
+        "The most and the least typical rows of each cluster",
+        pd.DataFrame(columns, index=pd.Index([str(row.row) for row in rows], name="row")),
+        formats={"p(cluster)": ".3f"},
+        helps={
+            "typical": "by the probability of the cluster for the row times the cluster's density",
+            "p(cluster)": "the probability of the cluster for the row",
+        },
+        source="mixtures.describe of the crosscheck and the data",
+    )

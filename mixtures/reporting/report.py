@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixtures.agreement.crosscheck import crosscheck
+from mixtures.arguments import check_names
 from mixtures.brief import on_a_page
 from mixtures.data.matching import matched, places
 from mixtures.data.reading import as_data
@@ -92,6 +93,7 @@ def report(
     weights: Any = None,
     missing: str | None = None,
     labels: Any = None,
+    names: Sequence[str] | None = None,
     title: str | None = None,
     selection: Selection | None = None,
     header: Header | None = None,
@@ -122,6 +124,9 @@ def report(
         "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
     labels : array_like, shape (n,), optional
         Known clusters of rows, as in `fit_em`: those that the result was fitted with.
+    names : sequence of str, optional
+        Names for the clusters, in their order, in words, tables and figures; by default those that the
+        crosscheck was given, or their numbers.
     title : str, optional
         Title of the page; by default the model and the name of the data.
     selection : Selection, optional
@@ -146,7 +151,7 @@ def report(
     ------
     InputError
         If X does not have the fitted columns or the hash of the header, or the file
-        cannot be written.
+        cannot be written, or the names are not different or not as many as the clusters.
 
     Examples
     --------
@@ -159,6 +164,10 @@ def report(
     """
     if path is not None:
         check_writable(path)
+    if names is not None and isinstance(result, Mixture):
+        check_names(names, result.n_components)
+    if names is not None and isinstance(result, Crosscheck):
+        result = result.named(names)
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else _data_of(result, X, weights, missing, labels)
     found = None if data is None else content_hash(data)
@@ -167,7 +176,7 @@ def report(
     if isinstance(result, Mixture):
         if data is None:
             raise InputError("a model has to be crosschecked first, which needs the data: pass X")
-        result = crosscheck(result, data, random_seed=random_seed, progressbar=progressbar)
+        result = crosscheck(result, data, names=names, random_seed=random_seed, progressbar=progressbar)
         if random_seed is not None:
             about.setdefault("seed", str(random_seed))
     if not isinstance(result, Crosscheck):

@@ -1,11 +1,14 @@
 """What `crosscheck` returns."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import xarray as xr
 
+from mixtures.arguments import check_names
 from mixtures.brief import model_words, noted, on_a_page, table_head
+from mixtures.errors import InputError
 from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
@@ -14,6 +17,7 @@ from mixtures.results.parameter_table import ParameterTable
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.results.value import Value
 from mixtures.results.verdict import Check, Starts, Verdict
+from mixtures.trees import entries
 
 __all__ = ["Crosscheck"]
 
@@ -57,6 +61,9 @@ class Crosscheck(Value):
     mixture : xarray.DataTree or None
         Of a model of your own, the mixture of its rows: parameters in every draw, named as in this
         package, and the rows. None if the model has none, and of a specification.
+    names : tuple of str, or None
+        Names of the clusters, in their order: in the labels of the table, and used by `describe`, the plots
+        and `report`; see `named`.
     """
 
     table: pd.DataFrame
@@ -71,10 +78,60 @@ class Crosscheck(Value):
     status: Status = Status.WHOLE
     from_cache: bool = False
     mixture: xr.DataTree | None = None
+    names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Let the table print all its columns."""
         object.__setattr__(self, "table", ParameterTable(self.table))
+
+    def named(self, names: Sequence[str]) -> "Crosscheck":
+        """The same with names for the clusters, in their order.
+
+        Parameters
+        ----------
+        names : sequence of str
+            As many different names as there are clusters, such as ``["short", "long"]``.
+
+        Returns
+        -------
+        Crosscheck
+            With the names in the labels of its tables: ``alpha[short]`` in place of ``alpha[0]``. The samples
+            and parameters themselves keep numbers along the dim ``cluster``.
+
+        Raises
+        ------
+        InputError
+            If the names are not different or not as many as the clusters, or it is of a model of your own.
+
+        Examples
+        --------
+        >>> import mixtures as mx
+        >>> X = mx.datasets.faithful()
+        >>> cc = mx.crosscheck(mx.GMM(2), X, random_seed=1, progressbar=False)
+        >>> list(cc.named(["long", "short"]).table.index[:3])
+        ['alpha[long]', 'alpha[short]', 'mu[long, eruptions]']
+        """
+        spec = self.mode.spec
+        if spec is None:
+            raise InputError(
+                "names are of the clusters of a model such as GMM(2), not of a model of your own"
+            )
+        called = check_names(names, spec.n_components)
+        labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
+        beside = self.uncertainty
+        if beside is not None:
+            beside = replace(beside, table=beside.table.rename(index=labels))
+        return replace(self, table=self.table.rename(index=labels), uncertainty=beside, names=called)
+
+    def relabelled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of parameters whose labels have numbers of clusters, with the names in their place."""
+        return table.rename(index=dict(zip(self._labels(None), self._labels(self.names), strict=True)))
+
+    def _labels(self, names: tuple[str, ...] | None) -> list[str]:
+        """Labels of all entries of the parameters under these names of the clusters."""
+        coords = self.mode.coords if names is None else {**self.mode.coords, "cluster": names}
+        shapes = {name: x.shape for name, x in self.mode.params.items()}
+        return list(entries(shapes, self.mode.dims, coords))
 
     def summary(self) -> pd.DataFrame:
         """EM, MAP and posterior of every parameter, the table without its diagnostics."""

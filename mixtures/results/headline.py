@@ -92,7 +92,7 @@ def conclude(
     """
     lines = () if convergence is None else convergence.checks
     failed = sorted([*failures(certificate), *failures(lines)], key=lambda c: not c.cause)
-    reasons, care = _sentences(failed), _sentences(cautions(lines))
+    reasons, care = _reasons(failed), _sentences(cautions(lines))
     remarks = _sentences(c for c in lines if not (c.passed or c.judged or c.caution))
     who = "EM and MAP" if with_em else "Independent searches for the mode"
 
@@ -125,6 +125,16 @@ def conclude(
     return Headline(State.GREEN, f"{agreed}, and the sample can be relied on.", (), remarks)
 
 
+def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
+    """A sentence per failed check; where there are causes, one sentence names what follows from them."""
+    checks = list(failed)
+    causes = [check for check in checks if check.cause]
+    if not causes:
+        return _sentences(checks)
+    rest = dict.fromkeys(_figure(check) for check in checks if not check.cause)
+    return (*_sentences(causes), *([f"This explains what fails besides: {'; '.join(rest)}."] if rest else []))
+
+
 def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:
     """One sentence per line, in the order given; a line that two verdicts share appears once."""
     by_name: dict[str, Check] = {}
@@ -134,5 +144,9 @@ def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:
 
 
 def _sentence(check: Check) -> str:
-    figure = f"{check.name}: {check.figure:.4g}, limit {check.tolerance:.4g}"
+    figure = _figure(check)
     return sentence(f"{check.note} ({figure})" if check.note else figure)
+
+
+def _figure(check: Check) -> str:
+    return f"{check.name}: {check.figure:.4g}, limit {check.tolerance:.4g}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from mixtures.brief import HTML_CHARACTERS, on_a_page
 from mixtures.messages import visible
 from mixtures.results.value import Value
 
-__all__ = ["ClusterFigure", "ClusterProfiles", "ClusterWords"]
+__all__ = ["ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
 
 MOST_ROWS, LONGEST_NAME = 30, 60
 """Clusters of an HTML table, and characters of a cluster's name in it."""
@@ -27,7 +27,8 @@ class ClusterFigure(NamedTuple):
     figure : str
         What it is, such as "share", "mean" or "difference".
     of : str
-        The feature, pair of features or level that it is of; empty if of the cluster as a whole.
+        The feature, pair of features or level that it is of, or the other cluster of an overlap; empty if of
+        the cluster as a whole.
     value : float
         Its value, or the mean over the draws.
     sd, lower, upper : float or None
@@ -41,6 +42,33 @@ class ClusterFigure(NamedTuple):
     sd: float | None = None
     lower: float | None = None
     upper: float | None = None
+
+
+class ClusterRow(NamedTuple):
+    """A row that is among the most or the least typical of its cluster.
+
+    Attributes
+    ----------
+    cluster : str
+        Name of the cluster.
+    typical : str
+        "most" or "least".
+    row : object
+        Label of the row in the index of the data.
+    place : int
+        Its position, from 0.
+    probability : float
+        Probability of the cluster for the row.
+    log_density : float
+        Logarithm of the cluster's density at the row.
+    """
+
+    cluster: str
+    typical: str
+    row: Any
+    place: int
+    probability: float
+    log_density: float
 
 
 @dataclass(frozen=True)
@@ -59,6 +87,10 @@ class ClusterWords:
         Where its rows lie.
     contrast : str
         What tells it most from the others; empty if there are none.
+    overlap : str
+        The cluster that it overlaps most, and how far; empty if there are no others.
+    rows : str
+        Its most and least typical rows; empty without rows.
     """
 
     name: str
@@ -66,11 +98,13 @@ class ClusterWords:
     size: str
     profile: str
     contrast: str
+    overlap: str = ""
+    rows: str = ""
 
     def __str__(self) -> str:
         """One sentence."""
         head = ", ".join(part for part in (self.name, self.share, self.size) if part)
-        return f"{head}: {'; '.join(part for part in (self.profile, self.contrast) if part)}"
+        return f"{head}: {'; '.join(part for part in (self.profile, self.contrast, self.overlap) if part)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +117,18 @@ class ClusterProfiles(Value):
         Every cluster in words.
     figures : tuple of ClusterFigure
         All figures: ``share``; ``size``, the number of rows assigned, if rows were given; the profile,
-        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``; and ``difference``,
-        the standardised difference from all other clusters.
+        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``; ``difference``,
+        the standardised difference from all other clusters; and ``overlap`` with each of them.
     ci_prob : float
         Probability of the intervals.
+    rows : tuple of ClusterRow
+        The most and the least typical rows of every cluster, if rows were given.
     """
 
     words: tuple[ClusterWords, ...]
     figures: tuple[ClusterFigure, ...]
     ci_prob: float
+    rows: tuple[ClusterRow, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,9 +146,19 @@ class ClusterProfiles(Value):
             dict.fromkeys(("value", "sd", "lower", "upper"), float)
         )
 
+    def rows_to_frame(self) -> pd.DataFrame:
+        """The most and the least typical rows, with the columns of `ClusterRow`."""
+        return pd.DataFrame(self.rows, columns=list(ClusterRow._fields))
+
     def __str__(self) -> str:
-        """A sentence for every cluster, on a page."""
-        return on_a_page(*(sentence + "." for sentence in self.sentences))
+        """A sentence for every cluster, and its rows, on a page."""
+        return on_a_page(
+            *(
+                line
+                for each in self.words
+                for line in (f"{each}.", *([f"  {each.rows}."] if each.rows else []))
+            )
+        )
 
     def summary(self) -> pd.DataFrame:
         """All figures, as `to_frame`."""
@@ -127,9 +174,13 @@ class ClusterProfiles(Value):
     def _repr_html_(self) -> str:
         """A table with a row for every cluster."""
         with_size = any(each.size for each in self.words)
-        heads = ["cluster", "share", *(["rows"] if with_size else []), "profile", "differs from the others"]
+        apart = "differs from the others"
+        heads = ["cluster", "share", *(["rows"] if with_size else []), "profile", apart, "overlap"]
         rows = [
-            [each.name, each.share, *([each.size] if with_size else []), each.profile, each.contrast]
+            [
+                *(each.name, each.share, *([each.size] if with_size else [])),
+                *(each.profile, each.contrast, each.overlap),
+            ]
             for each in self.words[:MOST_ROWS]
         ]
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in heads)

@@ -1,7 +1,7 @@
 """A verdict: checks, each with figure, threshold, source and advice."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -10,9 +10,9 @@ import pandas as pd
 from mixtures.brief import noted, on_a_page
 from mixtures.results.value import Value
 
-__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "failures"]
+__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "explained", "failures"]
 
-IDENTIFIED = "parameters identified (directions that are not)"
+IDENTIFIED = "directions that the data do not identify"
 """Name of a check that a certificate and the verdict on a sample share."""
 
 
@@ -62,8 +62,15 @@ class Check:
     cause: bool = False
     caution: bool = False
 
+    @property
+    def informs(self) -> bool:
+        """Whether it has no limit and only says what was found."""
+        return bool(np.isinf(self.tolerance))
+
     def __str__(self) -> str:
         """Word the check; the note is left out if it holds."""
+        if self.informs:
+            return f"{self.name}: {self.figure:.4g}, for information"
         holds = "holds" if self.passed else "fails" if self.judged else "stands out"
         note = "" if self.passed or not self.note else f": {self.note}"
         return f"{self.name}: {self.figure:.4g} (limit {self.tolerance:.4g}), {holds}{note}"
@@ -154,6 +161,18 @@ class Verdict(Value):
 def failures(checks: Iterable[Check]) -> list[Check]:
     """Judged checks that fail, causes first."""
     return sorted((c for c in checks if c.judged and not c.passed), key=lambda c: not c.cause)
+
+
+def explained(checks: Iterable[Check]) -> list[Check]:
+    """The checks; where a cause fails, other failures name it in place of advice that cannot help then."""
+    every = list(checks)
+    cause = next((c.name for c in every if c.cause and not c.passed), None)
+    if cause is None:
+        return every
+    follows = [not c.passed and c.judged and not c.cause for c in every]
+    return [
+        replace(c, note=f"follows from: {cause}") if own else c for c, own in zip(every, follows, strict=True)
+    ]
 
 
 def cautions(checks: Iterable[Check]) -> list[Check]:

@@ -18,7 +18,7 @@ LINES = (
     "log posterior at EM, NumPy against PyMC (relative)",
     "PyMC's gradient at EM, largest component",
     "smallest curvature there (positive: a maximum)",
-    "parameters identified (directions that are not)",
+    "directions that the data do not identify",
     "gap after MAP starts 0.5 sd away (posterior sds)",
     "best of independent MAP starts above it (nats)",
 )

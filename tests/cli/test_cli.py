@@ -57,8 +57,10 @@ def test_what_a_person_reads(faithful):
         assert label in out
     for check in cc.certificate:
         assert check.name in out
-    for check in cc.convergence.checks:
-        assert check.name in out
+    assert all(check.name in out for check in cc.convergence.checks if not (check.passed or check.informs))
+    limited = [check for check in cc.convergence.checks if not check.informs]
+    held = sum(check.passed for check in limited)
+    assert f"model: {held} of {len(limited)} checks hold (--verbose lists all)" in out
     assert f"{cc.table.loc['mu[0, waiting]', 'EM']:.4g}" in out
     assert "starts that reached the best optimum: EM 2 of 2, MAP 2 of 2" in out
     assert "EM: log-likelihood -1130." in out
@@ -66,7 +68,18 @@ def test_what_a_person_reads(faithful):
     assert "differs most in eruptions" in out
     assert "The certificate holds: EM, MAP and PyMC's log posterior agree." in out
     assert "chi-squared with 11 degrees of freedom" in out
-    assert "RED: EM and MAP agree on the estimates, but do not rely on the posterior sample." in out
+    assert out.startswith("RED: EM and MAP agree on the estimates, but do not rely on the posterior sample.")
+
+
+def test_every_check_is_listed_if_asked(faithful, monkeypatch):
+    *_, cc = faithful
+    again(monkeypatch, cc)
+    _, out, _ = run("crosscheck", "faithful", "-k", 2, "--verbose")
+    assert all(check.name in out for check in (*cc.certificate, *cc.convergence.checks))
+    assert "--verbose" not in out
+    line = next(line for line in out.splitlines() if line.startswith(" label switches within chains"))
+    assert line.split()[:5] == ["label", "switches", "within", "chains", "0"]
+    assert "inf" not in line
 
 
 def test_sds_side_by_side_for_people_and_machines():
@@ -234,7 +247,13 @@ def test_options_reach_the_model(asked):
     assert spec == mx.GMM(3, covariance_type="diag", prior=None)
     assert list(X.columns) == ["petal_width", "sepal_width"]
     expected = {"n_init": 3, "draws": 7, "tune": 8, "chains": 9, "random_seed": 5, "sampler": "nutpie"}
-    expected |= {"uncertainty": "laplace", "n_resamples": 30, "missing": "integrate", "labels": None}
+    expected |= {
+        "uncertainty": "laplace",
+        "n_resamples": 30,
+        "missing": "integrate",
+        "labels": None,
+        "names": None,
+    }
     assert passed == expected | {"progressbar": True}
     run("crosscheck", "iris", "-k", 2, "--exclude", "petal_width", "--weight-concentration", 2, "--quiet")
     spec, X, passed = asked[1]

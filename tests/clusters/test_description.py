@@ -77,7 +77,7 @@ def test_figures_of_gaussian_draws_by_hand():
             row = table_of(found, figure).loc[(f"cluster {k}", of)]
             own = [values[:, k].mean(), values[:, k].std(), *np.quantile(values[:, k], [0.1, 0.9])]
             np.testing.assert_allclose(row[["value", "sd", "lower", "upper"]].astype(float), own, rtol=1e-8)
-    assert set(found.to_frame()["figure"]) == {figure for figure, _ in expected}
+    assert set(found.to_frame()["figure"]) == {figure for figure, _ in expected} | {"overlap"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -163,7 +163,7 @@ def test_sentences_say_share_profile_and_contrast():
     )
     assert "differs most in eruptions, 6.50 sd (6.23 to 6.75) below the others" in short
     assert long.startswith("long, 64% (60 to 68%)")
-    assert long.endswith("above the others")
+    assert "above the others; overlap with short, " in long
     assert str(mx.describe(tree, names=["short", "long"])).replace("\n  ", " ").startswith(short)
 
 
@@ -184,7 +184,7 @@ def test_many_features_are_chosen_by_their_difference():
     words = mx.describe(tree).words[0]
     assert [part.split()[0] for part in words.profile.split(", ")] == ["x11", "x4", "x17"]
     assert "x11" in words.contrast
-    assert len(mx.describe(tree).figures) == 2 * (1 + 20 + 20)
+    assert len(mx.describe(tree).figures) == 2 * (1 + 20 + 20 + 1)  # one overlap
 
 
 def test_impossible_levels_are_infinitely_apart_and_equal_ones_not_at_all():

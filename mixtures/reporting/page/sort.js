@@ -34,3 +34,9 @@ addEventListener("beforeprint", () => {
   unfolded.forEach((d) => (d.open = true));
 });
 addEventListener("afterprint", () => unfolded.forEach((d) => (d.open = false)));
+
+// A table that is wider than the page says that it goes on.
+const watch = new ResizeObserver((boxes) => boxes.forEach(({ target }) => {
+  target.classList.toggle("scrolls", target.scrollWidth > target.clientWidth + 1);
+}));
+document.querySelectorAll(".wide").forEach((box) => watch.observe(box));

@@ -1,0 +1,64 @@
+"""Names of the clusters: refused before anything is computed, and carried to all that shows a crosscheck."""
+
+import matplotlib.pyplot as plt
+import pytest
+from command import run
+
+import mixtures as mx
+
+FAITHFUL = mx.datasets.faithful()
+SHORT = {"n_init": 2, "draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
+
+
+@pytest.fixture(scope="module")
+def cc():
+    return mx.crosscheck(mx.GMM(2), FAITHFUL, names=["long", "short"], **SHORT)
+
+
+def test_tables_sentences_and_plots_have_the_names(cc):
+    assert cc.names == ("long", "short")
+    assert cc.table.index[:2].tolist() == ["alpha[long]", "alpha[short]"]
+    assert "Sigma[short, waiting, eruptions]" in cc.summary().index
+    assert mx.describe(cc).names == cc.names
+    ax = mx.plot.clusters(cc)
+    assert [text.get_text() for text in ax.texts] == ["long", "short"]
+    legend = mx.plot.responsibilities(cc).get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["long", "short"]
+    assert [t.get_text() for t in mx.plot.heatmap(cc, "mu").get_yticklabels()] == ["long", "short"]
+    plt.close("all")
+
+
+def test_new_names_replace_old_ones_and_nothing_else(cc):
+    other = cc.named(["0", "1"])
+    assert other.table.index[:3].tolist() == ["alpha[0]", "alpha[1]", "mu[0, eruptions]"]
+    assert other.table.to_numpy().tobytes() == cc.table.to_numpy().tobytes()
+    assert other.named(["long", "short"]) == cc
+    assert cc.relabelled(other.table).index.tolist() == cc.table.index.tolist()
+
+
+def test_a_saved_crosscheck_keeps_them_and_its_report_takes_others(cc, tmp_path):
+    saved, page = tmp_path / "cc.mix", tmp_path / "page.html"
+    mx.save(cc, saved)
+    assert mx.load(saved).names == cc.names
+    run("report", "--from", saved, "--names", "x,y", "-o", page)
+    html = page.read_text(encoding="utf-8")
+    assert "alpha[x]" in html
+    assert "overlap with y" in html
+    assert "alpha[long]" not in html
+    assert "alpha[0]" not in html
+
+
+def test_wrong_names_are_refused_before_anything_is_computed(cc, monkeypatch):
+    monkeypatch.setattr("mixtures.agreement.crosscheck._fitted", lambda *_: pytest.fail("it was fitted"))
+    for names, words in ((["a"], "2 different ones"), (["a", "a"], "2 different"), (["a", ""], "not empty")):
+        for door in (
+            lambda names=names: mx.crosscheck(mx.GMM(2), FAITHFUL, names=names),
+            lambda names=names: mx.report(mx.GMM(2), FAITHFUL, names=names),
+            lambda names=names: cc.named(names),
+        ):
+            with pytest.raises(mx.InputError, match=words):
+                door()
+    for command in ("crosscheck", "report"):
+        code, _, err = run(command, "faithful", "-k", "2", "--names", "a,b,c")
+        assert code == 2
+        assert "--names must be 2 different ones, one per cluster" in err
