@@ -215,10 +215,7 @@ class Grouped:
     def kept(self) -> list[np.ndarray]:
         """For every pattern, the features that are not 0 in all of its rows."""
         ends = self.patterns.ends
-        return [
-            np.flatnonzero(self.phi[:, first:last].any(axis=1))
-            for first, last in pairwise(ends)
-        ]
+        return [np.flatnonzero(self.phi[:, first:last].any(axis=1)) for first, last in pairwise(ends)]
 
     def moments(self, params: Params) -> tuple[Found, list[Moments]]:
         """One pass at a single set of parameters, with the second moments of every pattern's features."""
