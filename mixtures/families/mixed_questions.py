@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,14 @@ from mixtures.families.blocks import Block
 from mixtures.families.family import Family
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.profiles import Levels, Profile, profile, profile_parts
-from mixtures.families.questions import Description, cell_summary, describe, summaries
+from mixtures.families.questions import (
+    Description,
+    cell_summary,
+    continuous,
+    describe,
+    marginals,
+    summaries,
+)
 from mixtures.types import Array, Params
 
 __all__: list[str] = []
@@ -59,6 +67,16 @@ def mixed_profiles(
         found = profile(block.family, block.own(draws), [features[d] for d in at], own)
         parts.append(replace(found, features=tuple(int(at[d]) for d in found.features)))
     return tuple(parts)
+
+
+@continuous.register
+def continuous_columns(family: MixedColumns, draws: Sequence[Params]) -> tuple[Any, Any]:
+    """Those of the Gaussian block."""
+    for block in family.blocks:
+        margins = marginals(block.family, [block.own(one) for one in draws])
+        if margins is not None:
+            return block.at, margins
+    return None, None
 
 
 @cell_summary.register
