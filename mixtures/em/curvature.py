@@ -88,9 +88,13 @@ class Curvature:
 
     @property
     def spread(self) -> Array:
-        """``sum_i w_i r_ik phi_i^2`` about the mean (K, P)."""
-        squares = np.diagonal(self.complete, axis1=1, axis2=2)
-        return squares - self.sums**2 / np.maximum(self.sums[:, :1], TINY)
+        """``sum_i w_i r_ik phi_i^2`` about the mean (K, P).
+
+        Of a feature that is 0 in all rows, as a level that nobody has, the number of rows: any change
+        of its sums serves.
+        """
+        count, squares = self.sums[:, :1], np.diagonal(self.complete, axis1=1, axis2=2)
+        return np.where(squares > 0, squares - self.sums**2 / np.maximum(count, TINY), count)
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,8 +41,9 @@ class PatternMoments:
 
     @property
     def spread(self) -> Array:
-        """``sum_i w_i r_ik phi_i^2`` about the mean (S, K, P), within the patterns."""
-        return self._of_all([part.spread for part in self.parts])
+        """``sum_i w_i r_ik phi_i^2`` about the mean (S, K, P), within the patterns; as in `Curvature`."""
+        kept = self._of_all([np.ones_like(part.sums) for part in self.parts])
+        return np.where(kept > 0, self._of_all([part.spread for part in self.parts]), self.sums[..., :1])
 
     def tilted(self, slopes: Array) -> Array:
         """Sums (q, S, K, P) of rows whose weights are multiplied by their scores along the slopes."""

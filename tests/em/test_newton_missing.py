@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import every_spec, every_spec_in_turn, make_rows
 
-from mixtures import BMM, GMM, em_step, fit_em
+from mixtures import BMM, GMM, LCA, em_step, fit_em
 from mixtures.em import grouped
 from mixtures.em.differenced import differenced_information
 from mixtures.em.free import Chart
@@ -119,3 +119,17 @@ def test_too_many_patterns_are_left_to_squarem(monkeypatch):
     em = fit_em(BMM(2), X, n_init=1, random_seed=0, missing="integrate", accelerate="auto")
     assert em.converged
     assert set(em.steps) <= {"em", "squarem"}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15], ids=["complete", "with holes"])
+def test_a_level_that_nobody_has_stops_no_jump(share):
+    """Its sums are 0 in every row, so that tilted rows do not move them."""
+    rng = np.random.default_rng(0)
+    z = rng.integers(2, size=200)
+    X = np.where(rng.random((200, 4)) < 0.6, z[:, None], rng.integers(0, 3, (200, 4))).astype(float)
+    X[rng.random(X.shape) < share] = np.nan
+    spec, options = LCA(2, levels=range(4)), {"n_init": 1, "random_seed": 0, "missing": "integrate"}
+    fast = fit_em(spec, X, accelerate="newton", **options)
+    assert "newton" in fast.steps
+    plain = fit_em(spec, X, accelerate=None, tol=1e-9, **options)
+    assert fast.log_posterior == pytest.approx(plain.log_posterior, abs=1e-8)
