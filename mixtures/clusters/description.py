@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import xarray as xr
 
 from mixtures.arguments import check_share, check_whole, cluster_names
 from mixtures.brief import rounded
+from mixtures.clusters.align import align_tree
+from mixtures.clusters.labelled import ALIGNED, FIXED, label_state
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.table import Data
 from mixtures.families.overlap import overlap
@@ -15,6 +18,7 @@ from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
 from mixtures.messages import named
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords
+from mixtures.trees import log_density_of
 from mixtures.types import Array
 
 __all__ = ["describe"]
@@ -70,8 +74,9 @@ def describe(
     Parameters
     ----------
     result : EMFit, MAPFit, Crosscheck or xarray.DataTree
-        What `fit_em`, `fit_map` or `crosscheck` returned, or an aligned posterior sample. For a
-        crosscheck, the posterior is described, or EM's fit if there is none.
+        What `fit_em`, `fit_map` or `crosscheck` returned, or a posterior sample. For a crosscheck, the
+        posterior is described, or EM's fit if there is none. What a sampler drew, such as
+        ``pm.sample``, is first aligned as by `align`, unless it is known to be aligned.
     X : array_like or frame, shape (n, D), optional
         Rows to count by their most probable clusters and to rank in them; checked and matched as in
         `responsibilities`.
@@ -124,7 +129,7 @@ def describe(
     """
     check_share(ci_prob=ci_prob)
     check_whole(1, n_rows=n_rows)
-    found = given(result)
+    found = _with_one_order(given(result)) if isinstance(result, xr.DataTree) else given(result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     alpha, tail = found.draws["alpha"], (1 - ci_prob) / 2
     share = _Summary.of(Figures("share", ("",), alpha[:, :, None]), tail)
@@ -148,6 +153,15 @@ def describe(
     return ClusterProfiles(
         tuple(words), tuple(figures), ci_prob, tuple(row for own in rows.values() for row in own)
     )
+
+
+def _with_one_order(found: Given) -> Given:
+    """Align what a sampler drew, unless its labels are known to mean one cluster throughout."""
+    tree = found.params
+    if found.spec.n_components == 1 or not isinstance(tree, xr.DataTree) or log_density_of(tree) is None:
+        return found
+    known = label_state(tree)[0] in (ALIGNED, FIXED)
+    return found if known else replace(found, params=align_tree(tree, None))
 
 
 @dataclass(frozen=True, eq=False)

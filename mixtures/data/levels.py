@@ -182,16 +182,26 @@ def coded[R: Rows](rows: R, stated: Sequence[Levels | None], categories: Categor
         data = rows if rows.levels is not None else levels_of_floats(rows, categories)
         assert data.levels is not None
         wanted = tuple(own if one is None else one for own, one in zip(data.levels, stated, strict=True))
+        _refuse_without_levels(data.features, wanted)
         return _recoded(wanted, data)  # type: ignore[return-value]
     assert isinstance(rows, Blocks)
     own = rows.levels
     if own is None and any(one is None for one in stated):
         own = rows.sum_over(partial(_levels, categories), _joined)
     wanted = tuple(one if one is not None else own[j] for j, one in enumerate(stated))  # type: ignore[index]
+    _refuse_without_levels(rows.features, wanted)
     if wanted == rows.levels:
         return rows
     kept = {"has_missing": rows.has_missing}
     return Recoded(rows.features, rows.sizes, rows.totals, rows, wanted, **kept)  # type: ignore[return-value]
+
+
+def _refuse_without_levels(features: Sequence[str], wanted: Sequence[Levels | None]) -> None:
+    for name, own in zip(features, wanted, strict=True):
+        if own is not None and not own:
+            raise InputError(
+                f"column {named(name)} is without an observed cell, and nothing declares its levels; drop it"
+            )
 
 
 def labels_of(data: Data, values: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from mixtures.draws import some_draws
 from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
-from mixtures.families.questions import marginals
+from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
@@ -72,7 +72,8 @@ def loo_pit(
     Parameters
     ----------
     spec : Mixture, EMFit, MAPFit, Crosscheck or xarray.DataTree
-        A GMM, or a fit or posterior sample of it, as in `responsibilities`.
+        A GMM, a Mixed model with Gaussian columns, or a fit or posterior sample of either, as in
+        `responsibilities`.
     X : array_like or frame, shape (n, D)
         The data that were fitted; checked, matched by name and by default as in `responsibilities`.
     tree : xarray.DataTree
@@ -89,8 +90,9 @@ def loo_pit(
     Returns
     -------
     xarray.Dataset
-        ``pit (obs_id, feature)`` and ``pareto_k (obs_id)``: above 0.7 the posterior
-        without the row is too far from the sample for its value to be trusted.
+        ``pit (obs_id, feature)``, of a `Mixed` model for its Gaussian columns alone, and
+        ``pareto_k (obs_id)``: above 0.7 the posterior without the row is too far from the sample for
+        its value to be trusted.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def loo_pit(
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     draws = some_draws(spec, data, tree, n_draws)
     check_enough(len(draws))
-    margins = marginals(spec.family, draws)
+    at, margins = continuous(spec.family, draws)
     if margins is None:
         raise InputError(
             f"LOO-PIT is for continuous features; those of a {type(spec).__name__} are not, "
@@ -124,7 +126,8 @@ def loo_pit(
         )
     alpha = np.stack([one["alpha"] for one in draws])
     densities = [spec.log_joint(one) for one in draws]
-    pit, pareto_k = np.empty(data.values.shape), np.empty(data.n_rows)
+    features = np.array(data.features, dtype=object)[at].tolist()
+    pit, pareto_k = np.empty((data.n_rows, len(features))), np.empty(data.n_rows)
     for rows, block in data.blocks(max(1, BLOCK // (alpha.size * data.n_features))):
         joint = np.stack([log_joint(block.T) for log_joint in densities], axis=-1)
         shares, log_likelihood = _predictions(
@@ -132,9 +135,9 @@ def loo_pit(
         )
         refuse_impossible(data, log_likelihood, rows.start)
         log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign
-        below = margins.cdf(block[:, None, None, :])
+        below = margins.cdf(block[:, None, None, at])
         pit[rows] = np.einsum("ns,nsk,nskd->nd", softmax(log_weights, axis=1), shares, below, optimize=True)
-    coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": list(data.features)}
+    coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": features}
     return xr.Dataset({"pit": (("obs_id", "feature"), pit), "pareto_k": ("obs_id", pareto_k)}, coords)
 
 

@@ -9,6 +9,7 @@ on the diagonal follow from those off it, without cancellation.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -16,16 +17,46 @@ from mixtures.em.estep import EStep
 from mixtures.families.family import ExponentialFamily
 from mixtures.types import Array
 
-__all__ = ["Curvature", "Moments", "Products", "pair_weights"]
+__all__ = ["Curvature", "Moments", "Products", "SecondMoments", "pair_weights", "symmetric_products"]
+
+TINY = float(np.finfo(float).tiny)
+"""Used as a divisor instead of 0."""
+
 
 PRODUCTS_A_WEIGHT = 30
 """Largest number of distinct products per row of weights for which each product is computed only once; with
 more, memory is slower than arithmetic (measured for 2 to 10 clusters and 3 to 251 features)."""
 
 
+class SecondMoments(Protocol):
+    """An E-step with second moments of the features, and what they do to changes along some coordinates.
+
+    Sums and slopes have the shape of the natural parameters, ``(K, P)`` for a single pattern of observed
+    columns and ``(S, K, P)`` for several; slopes have a leading axis of coordinates before it.
+    """
+
+    @property
+    def passed(self) -> EStep:
+        """What the E-step itself finds."""
+
+    @property
+    def sums(self) -> Array:
+        """The sums ``S = r phi'``."""
+
+    @property
+    def spread(self) -> Array:
+        """Weighted squares of the features about their means."""
+
+    def tilted(self, slopes: Array) -> Array:
+        """Sums of rows whose weights are multiplied by their scores."""
+
+    def changed(self, slopes: Array) -> Array:
+        """Changes of the sums as the natural parameters change along the slopes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Curvature:
-    """An E-step with the second moments of the features.
+    """An E-step with the second moments of the features, where no cell is missing.
 
     Attributes
     ----------
@@ -40,6 +71,30 @@ class Curvature:
     passed: EStep
     complete: Array
     missing: Array
+
+    @property
+    def sums(self) -> Array:
+        """``S = r phi'`` (K, P)."""
+        return self.complete[:, 0]
+
+    def tilted(self, slopes: Array) -> Array:
+        """Sums (q, K, P) of rows whose weights are multiplied by their scores along ``slopes (q, K, P)``."""
+        return (slopes.swapaxes(0, 1) @ self.complete).swapaxes(0, 1)
+
+    def changed(self, slopes: Array) -> Array:
+        """Changes (q, K, P) of the sums as the natural parameters change along ``slopes (q, K, P)``."""
+        flat = slopes.reshape(len(slopes), -1)
+        return (flat @ self.missing.reshape(flat.shape[1], -1)).reshape(slopes.shape)
+
+    @property
+    def spread(self) -> Array:
+        """``sum_i w_i r_ik phi_i^2`` about the mean (K, P).
+
+        Of a feature that is 0 in all rows, as a level that nobody has, the number of rows: any change
+        of its sums serves.
+        """
+        count, squares = self.sums[:, :1], np.diagonal(self.complete, axis1=1, axis2=2)
+        return np.where(squares > 0, squares - self.sums**2 / np.maximum(count, TINY), count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +196,7 @@ class Products:
     def sums(self, phi: Array, weights: Array) -> Array:
         """``sum_i v_ai phi_i phi_i'`` (A, P, P) of features (P, n) for each row of weights (A, n)."""
         if self.n_distinct is None:
-            return _symmetric(phi, weights)
+            return symmetric_products(phi, weights)
         runs, place = self.runs
         made = np.empty((self.n_distinct, phi.shape[1]))
         begin = 0
@@ -151,7 +206,8 @@ class Products:
         return np.asarray((weights @ made.T)[:, place])
 
 
-def _symmetric(phi: Array, weights: Array) -> Array:
+def symmetric_products(phi: Array, weights: Array) -> Array:
+    """``sum_i v_ai phi_i phi_i'`` (A, P, P) of features (P, n), a product for each row of weights (A, n)."""
     scaled = np.empty_like(phi)
     out = np.empty((len(weights), len(phi), len(phi)))
     for root, total in zip(np.sqrt(weights), out, strict=True):

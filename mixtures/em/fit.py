@@ -207,11 +207,12 @@ def fit_em(
     accelerate : {"auto", None, "newton", "squarem"}, default "auto"
         Jumps ahead of EM, which are made only if they raise the objective: far fewer iterations if
         clusters overlap. "auto" is EM until its steps shrink slowly, then "newton" where that
-        pays, or "squarem" for models with more than 400 free parameters. "newton" takes many
-        steps of EM at once, as the derivative of the EM map predicts them, or all that are left,
-        and checks the prediction where it arrives: it ends where EM does. "squarem" extrapolates
-        after every three iterations, and may end at another mode than EM. None is the EM of the
-        textbook, step by step; so is ``hard=True``, with "auto" too.
+        pays, or "squarem" for models with more than 400 free parameters. Where cells are missing it
+        is "squarem" too if that is cheaper, or if rows come in chunks or have very many patterns. "newton"
+        takes many steps of EM at once, as the derivative of the EM map predicts them, or all that
+        are left, and checks the prediction where it arrives: it ends where EM does. "squarem"
+        extrapolates after every three iterations, and may end at another mode than EM. None is the
+        EM of the textbook, step by step; so is ``hard=True``, with "auto" too.
         EM may stop at a saddle point, as from clusters that are equal. The best run then goes on
         past it; with None a note says so.
     missing : {None, "integrate"}, optional

@@ -5,11 +5,13 @@ observed columns has natural parameters and sums of its own (see `mixtures.famil
 what is expected of the missing cells follows from the sums, for a pattern and cluster at a time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import pairwise
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,11 +19,12 @@ from mixtures.data.known_labels import exclude
 from mixtures.data.patterns import Patterns, patterns_of
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
-from mixtures.em.curvature import Curvature
+from mixtures.em.curvature import Curvature, Moments, pair_weights, symmetric_products
 from mixtures.em.estep import EStep
 from mixtures.em.fast import FastEStep
 from mixtures.em.kernel import Kernel
 from mixtures.em.natural import exponential, has_natural_form, on_edge
+from mixtures.em.pattern_moments import PatternMoments
 from mixtures.em.problem import Problem
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import ObservedForm
@@ -43,6 +46,18 @@ FACTORED_VALUES = 2**22
 
 FEATURE_VALUES = 2**26
 """Largest number of features, of all rows, that are held in memory."""
+
+
+NARROWEST = 128
+"""Smallest number of rows in a chunk whose features are multiplied with each other."""
+
+
+SLOPE_VALUES = 2**23
+"""Largest number of slopes of the patterns' natural parameters in all coordinates for Newton's method."""
+
+
+SET_VALUES = 2**21
+"""Natural parameters of many sets that are made at once."""
 
 
 def can_group(spec: Mixture, rows: Rows) -> bool:
@@ -164,39 +179,78 @@ class Grouped:
     def _sums(self, eta: Array) -> tuple[Array, Array]:
         """Sums ``S = r phi'`` (R, S, K, P) of the patterns' rows, and log-likelihoods (R,)."""
         sets, _, k, p = eta.shape
-        size = max(1, CHUNK_VALUES // (sets * k))
         sums, log_likelihood = np.zeros_like(eta), np.zeros(sets)
-        for s, (begin, end) in enumerate(zip(self.patterns.ends[:-1], self.patterns.ends[1:], strict=True)):
-            own = np.ascontiguousarray(eta[:, s]).reshape(-1, p)
-            for first in range(begin, end, size):
-                rows = slice(first, min(first + size, end))
-                phi = self.phi[:, rows]
-                joint = (own @ phi).reshape(sets, k, -1)
-                if self.labels is not None:
-                    exclude(joint, self.labels[rows])
-                highest = joint.max(axis=1, keepdims=True)
-                joint -= highest
-                np.exp(joint, out=joint)
-                density = joint.sum(axis=1, keepdims=True)
-                per_row = (np.log(density) + highest)[:, 0]
-                if self.weights is None:
-                    log_likelihood += per_row.sum(axis=1)
-                    joint /= density
-                else:
-                    w = self.weights[rows]
-                    log_likelihood += per_row @ w
-                    joint *= w / density
-                sums[:, s] += (joint.reshape(sets * k, -1) @ phi.T).reshape(sets, k, p)
+        for s in range(len(self.patterns)):
+            own = np.ascontiguousarray(eta[:, s])
+            for rows in self._chunks(s, max(1, CHUNK_VALUES // (sets * k))):
+                r, heights = self._shared_out(own, rows)
+                log_likelihood += heights
+                sums[:, s] += (r.reshape(sets * k, -1) @ self.phi[:, rows].T).reshape(sets, k, p)
         return sums, log_likelihood
+
+    def _chunks(self, pattern: int, size: int) -> Iterator[slice]:
+        """Rows of a pattern, so many at a time."""
+        begin, end = self.patterns.ends[pattern : pattern + 2]
+        return (slice(first, min(first + size, end)) for first in range(begin, end, size))
+
+    def _shared_out(self, eta: Array, rows: slice) -> tuple[Array, Array]:
+        """Responsibilities (R, K, n) of rows of a pattern times their weights, and log-likelihoods (R,)."""
+        sets, k, p = eta.shape
+        joint = (eta.reshape(-1, p) @ self.phi[:, rows]).reshape(sets, k, -1)
+        if self.labels is not None:
+            exclude(joint, self.labels[rows])
+        highest = joint.max(axis=1, keepdims=True)
+        joint -= highest
+        np.exp(joint, out=joint)
+        density = joint.sum(axis=1, keepdims=True)
+        per_row = (np.log(density) + highest)[:, 0]
+        if self.weights is None:
+            joint /= density
+            return joint, per_row.sum(axis=1)
+        w = self.weights[rows]
+        joint *= w / density
+        return joint, per_row @ w
+
+    @cached_property
+    def kept(self) -> list[np.ndarray]:
+        """For every pattern, the features that are not 0 in all of its rows."""
+        ends = self.patterns.ends
+        return [np.flatnonzero(self.phi[:, first:last].any(axis=1)) for first, last in pairwise(ends)]
+
+    def moments(self, params: Params) -> tuple[Found, list[Moments]]:
+        """One pass at a single set of parameters, with the second moments of every pattern's features."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            form, eta = self._formed({name: x[None] for name, x in params.items()})
+            terms = (np.abs(eta) @ self.largest).max(axis=(-2, -1))
+            each = [self._moments(eta[:, s], s) for s in range(len(self.patterns))]
+        sums = np.zeros_like(eta)
+        for s, (kept, own) in enumerate(zip(self.kept, each, strict=True)):
+            sums[0, s][:, kept] = own.features
+        log_likelihood = np.array([sum(own.log_likelihood for own in each) + self.base])
+        return Found(log_likelihood, terms, form.statistics(sums, self.location, self.scale)), each
+
+    def _moments(self, eta: Array, s: int) -> Moments:
+        k, kept = eta.shape[1], self.kept[s]
+        n_weights = k * (k + 1) // 2
+        size = max(NARROWEST, CHUNK_VALUES // (n_weights + len(kept)))
+        total, height = np.zeros((n_weights, len(kept), len(kept))), 0.0
+        weights = np.empty((n_weights, size))
+        for rows in self._chunks(s, size):
+            r, heights = self._shared_out(eta, rows)
+            w = None if self.weights is None else self.weights[rows]
+            phi = self.phi[kept, rows]
+            total += symmetric_products(phi, pair_weights(r[0], w, weights[:, : phi.shape[1]]))
+            height += float(heights[0])
+        return Moments(total[:k], total[k:], height, -np.inf)
+
+    def expected(self, params: Params, sums: Array) -> Any:
+        """Statistics of the complete data from sums (R, S, K, P), under one set of parameters or R."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self._formed(params)[0].statistics(sums, self.location, self.scale)
 
 
 class GroupedKernel:
-    """The fast E-step of rows with missing cells, by the interface of `mixtures.em.kernel.Kernel`.
-
-    It has no second moments, so that Newton's method leaves the steps to EM, and "auto" takes SQUAREM.
-    """
-
-    has_curvature: ClassVar[bool] = False
+    """The fast E-step of rows with missing cells, by the interface of `mixtures.em.kernel.Kernel`."""
 
     def __init__(self, spec: Mixture, data: Data) -> None:
         self.grouped, self.family = Grouped(spec, data), exponential(spec)
@@ -215,11 +269,36 @@ class GroupedKernel:
         """Location and scale with which rows are standardised."""
         return self.grouped.location, self.grouped.scale
 
+    @property
+    def n_patterns(self) -> int:
+        """Number of patterns with natural parameters of their own; 1 where features do not covary."""
+        return len(self.grouped.patterns)
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether the slopes of all patterns fit in memory."""
+        spec, (p, d) = self.grouped.spec, (len(self.grouped.phi), len(self.grouped.location))
+        return spec.parameter_count(d) * self.n_patterns * spec.n_components * p <= SLOPE_VALUES
+
     def e_step(self, params: Params, tol: float) -> EStep | None:
         """One pass over the data, or None if rounding errors would matter or a row may be impossible."""
         if on_edge(self.family, params):
             return None
-        found = self.grouped.passed({name: x[None] for name, x in params.items()})
+        return self._passed(self.grouped.passed({name: x[None] for name, x in params.items()}), tol)
+
+    def curvature(self, params: Params, tol: float) -> PatternMoments | None:
+        """The same pass with second moments of the features, if there is room for their slopes."""
+        if on_edge(self.family, params) or not self.has_curvature:
+            return None
+        found, each = self.grouped.moments(params)
+        passed = self._passed(found, tol)
+        if passed is None:
+            return None
+        shape = len(each), self.grouped.spec.n_components, len(self.grouped.phi)
+        parts = [Curvature(passed, own.within, own.missing) for own in each]
+        return PatternMoments(passed, shape, self.grouped.kept, parts)
+
+    def _passed(self, found: Found, tol: float) -> EStep | None:
         if not self._is_exact(found, tol):
             return None
         log_likelihood = float(found.log_likelihood[0])
@@ -235,13 +314,25 @@ class GroupedKernel:
         noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.n_rows))
         return bool(EPS * found.terms[0] < noticed)
 
-    def curvature(self, params: Params, tol: float) -> Curvature | None:
-        """Do nothing: there are no threads."""
-        return None
-
     def natural(self, params: Params) -> Array:
-        """Not available: every pattern has its own."""
-        raise NotImplementedError
+        """Natural parameters (R, S, K, P) of the patterns, of many sets of parameters."""
+        return np.concatenate([self.grouped.eta(some) for some, _ in self._batches(params)])
+
+    def expected(self, params: Params, sums: Array) -> Any:
+        """Statistics of the complete data from sums (R, S, K, P), under one set of parameters or R."""
+        if len(params["alpha"]) == 1:
+            return self.grouped.expected(params, sums)
+        parts = [self.grouped.expected(some, sums[sets]) for some, sets in self._batches(params)]
+        return _each(lambda *x: np.concatenate(x), *parts) if len(parts) > 1 else parts[0]
+
+    def _batches(self, params: Params) -> Iterator[tuple[Params, slice]]:
+        """Some of many sets of parameters at a time, and which they are."""
+        sets = len(params["alpha"])
+        one = self.n_patterns * self.grouped.spec.n_components * len(self.grouped.phi)
+        size = max(1, SET_VALUES // one)
+        for first in range(0, sets, size):
+            some = slice(first, first + size)
+            yield {name: x[some] for name, x in params.items()}, some
 
 
 def fast_e_step(problem: Problem) -> AbstractContextManager[FastEStep | None]:

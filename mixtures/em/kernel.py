@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from operator import methodcaller
 from types import TracebackType
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -132,6 +132,7 @@ class Kernel:
     """
 
     has_curvature: ClassVar[bool] = True
+    n_patterns: ClassVar[int] = 0
 
     def __init__(self, spec: Mixture, rows: Rows) -> None:
         self.rows, self.family = rows, exponential(spec)
@@ -201,6 +202,10 @@ class Kernel:
     def natural(self, params: Params) -> Array:
         """Natural parameters (..., K, P) for these rows, with the log weights included."""
         return NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale).eta
+
+    def expected(self, params: Params, sums: Array) -> Any:
+        """Statistics from many sums (R, K, P), whatever the parameters."""
+        return self.family.from_sums(sums, *self.units)
 
     def _form(self, params: Params, tol: float) -> NaturalForm | None:
         """The natural form, if its rounding error is small enough."""

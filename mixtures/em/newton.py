@@ -79,6 +79,15 @@ CURVATURE, OVERHEAD = (2, 1 / 18), (15, 1 / 6, 1 / 900)
 the powers of the number of coordinates (measured for 2 to 10 clusters and 11 to 449 coordinates)."""
 
 
+OF_PATTERN, OF_MATRIX = 0.3, 1 / 70
+"""The same where cells are missing: what an E-step takes longer for every pattern of observed columns, and
+the matrices of a jump for each coordinate, pattern, cluster and column (measured for 1 to 112 patterns)."""
+
+
+DEAR = 25
+"""Steps of EM that a jump may cost where cells are missing; with more, SQUAREM is cheaper."""
+
+
 @dataclass(frozen=True)
 class Newton:
     """After a few steps of EM, jump to where the linear EM map leads: in many steps, or at its limit.
@@ -195,7 +204,7 @@ class Auto:
         """Return what EM proposes, or the rule that takes over."""
         slow = self.slow + 1 if stage.pace.step > SLOW * stage.last else 0
         if slow >= SLOW_STEPS and not stage.pace.has_arrived(stage.tol):
-            if not _has_newton(stage):
+            if not _has_newton(stage) or _is_dear(stage):
                 return Squarem().outlook(stage)
             if _newton_pays(stage):
                 return Newton(wait=0).outlook(stage)
@@ -212,14 +221,27 @@ def _has_newton(stage: Stage) -> bool:
     return has_curvature and _coordinates(stage) <= MOST_COORDINATES
 
 
+def _costs(stage: Stage) -> tuple[float, float]:
+    """Cost of a jump and of a step of EM, in those parts of a step that do not depend on the rows."""
+    k, q, d = stage.problem.spec.n_components, _coordinates(stage), stage.problem.data.n_features
+    patterns = 0 if stage.kernel is None else stage.kernel.n_patterns
+    e_step = stage.problem.data.n_rows * (k + q / k) / STEP_VALUES + OF_PATTERN * patterns
+    jump = polyval(q, CURVATURE) * e_step + polyval(q, OVERHEAD) + OF_MATRIX * q * patterns * k * d
+    return float(jump), e_step + 1
+
+
+def _is_dear(stage: Stage) -> bool:
+    """Whether the many patterns of missing cells make a jump dear."""
+    jump, step = _costs(stage)
+    return stage.kernel is not None and stage.kernel.n_patterns > 1 and jump > DEAR * step
+
+
 def _newton_pays(stage: Stage) -> bool:
     """Whether the usual number of jumps costs less than the steps of EM to come, if these are known."""
-    k, q = stage.problem.spec.n_components, _coordinates(stage)
-    e_step = stage.problem.data.n_rows * (k + q / k) / STEP_VALUES
     left, share = stage.pace.left, stage.pace.share
     steps = np.log(left / stage.tol) / -np.log(share) if share < 1 else np.inf
-    jump = polyval(q, CURVATURE) * e_step + polyval(q, OVERHEAD)
-    return bool(USUAL_JUMPS * jump < steps * (e_step + 1))
+    jump, step = _costs(stage)
+    return bool(USUAL_JUMPS * jump < steps * step)
 
 
 ACCELERATORS: dict[str | None, Accelerator] = {

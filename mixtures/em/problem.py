@@ -10,7 +10,7 @@ import numpy as np
 from mixtures.arguments import check_kind
 from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows
-from mixtures.em.curvature import Curvature
+from mixtures.em.curvature import SecondMoments
 from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
 from mixtures.em.fast import FastEStep
 from mixtures.em.hard import hard_assignment, worst_rows
@@ -135,7 +135,7 @@ class Point:
         Sum of the absolute terms of the objective: its rounding error is relative to it.
     statistics : object
         Sufficient statistics under the responsibilities: what the M-step needs.
-    curvature : Curvature or None
+    curvature : SecondMoments or None
         Second moments of the features, if the pass summed them.
     """
 
@@ -144,7 +144,7 @@ class Point:
     objective: float
     magnitude: float
     statistics: Any
-    curvature: Curvature | None = None
+    curvature: SecondMoments | None = None
 
 
 @dataclass(frozen=True)

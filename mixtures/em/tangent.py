@@ -10,6 +10,12 @@ of it, and ``I_obs = I_com - I_mis = I_com (I - DM)`` is the observed informatio
 In the eigenvectors of I_mis relative to I_com, EM's step is ``c``, Newton's ``c / (1 - lambda)``;
 lambda is the fraction of information that is missing, and above 1 at a saddle. Lengths are
 in standard deviations of the complete data.
+
+Where cells are missing, there are natural parameters and sums of each pattern of observed columns. The
+M-step takes what is expected of the complete rows, which follows from the sums and, by the cells'
+conditional distribution, from u. So DM is the difference of M-steps from ``S + C J du`` and ``u + du``; no
+row is read for it. I_com is still the curvature of Q, and ``I_mis = I_com DM`` is what is missing with the
+clusters and with the cells.
 """
 
 from dataclasses import dataclass
@@ -18,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
-from mixtures.em.curvature import Curvature
+from mixtures.em.curvature import SecondMoments
 from mixtures.em.fast import FastEStep
 from mixtures.em.free import Chart
 from mixtures.em.problem import Point, Problem
@@ -47,7 +53,7 @@ MOST_GROWTH = 1e100
 
 
 LEAST, TINY = 1e-8, float(np.finfo(float).tiny)
-"""Smallest share of a coordinate that the others leave undetermined; used as a divisor instead of 0."""
+"""Smallest share of a coordinate that the others leave undetermined; the least factor of a step."""
 
 
 OUTWARDS = 10.0
@@ -68,7 +74,7 @@ class Information:
     inside : ndarray of bool, shape (all,)
         The coordinates in question: those on no boundary.
     complete, missing : ndarray, shape (q, q)
-        I_com at the point that EM goes to, and ``I_mis = J' C J``.
+        I_com at the point that EM goes to, and I_mis.
     """
 
     inside: np.ndarray
@@ -216,7 +222,7 @@ def tangent_at(problem: Problem, kernel: FastEStep, here: Point, new: Params, to
 
 
 def information_at(
-    chart: Chart, kernel: FastEStep, params: Params, new: Params, pass_: Curvature
+    chart: Chart, kernel: FastEStep, params: Params, new: Params, pass_: SecondMoments
 ) -> Information | None:
     """Information at parameters with this pass, from which EM goes to ``new``.
 
@@ -230,34 +236,39 @@ def information_at(
         return None
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused by the caller
-            steps = unit_steps(chart, u, places, pass_.complete[:, 0, 0], STEP)
-            J = _slopes_of_natural(chart, kernel, u, places, steps)
-            flat = J.reshape(len(J), -1)
-            missing = flat @ pass_.missing.reshape(flat.shape[1], -1) @ flat.T
+            steps = unit_steps(chart, u, places, pass_.passed.statistics.count, STEP)
+            shifts = np.zeros((len(places), len(u)))
+            shifts[np.arange(len(places)), places] = steps
+            J = _slopes_of_natural(chart, kernel, u, shifts, steps)
             changes, squares = _changes(J, pass_)
-            answers = _slopes_of_m_step(chart, pass_.complete[:, 0], changes, steps)[:, inside]
+            held = {name: x[None] for name, x in params.items()}
+            answers = _slopes_of_m_step(chart, kernel, (held, held), pass_.sums, changes, steps)[:, inside]
             complete = np.linalg.solve(answers, squares)  # answers are squares times the inverse of I_com
+            lost = pass_.changed(J)
+            if kernel.n_patterns:  # DM, as what is expected of the missing cells changes too
+                moved = chart.params(u + shifts), chart.params(u - shifts)
+                slopes = _slopes_of_m_step(chart, kernel, moved, pass_.sums, lost, steps)[:, inside]
+                missing = complete @ slopes.T
+            else:
+                missing = lost.reshape(len(J), -1) @ J.reshape(len(J), -1).T
     except LinAlgError:  # a cluster is about to collapse
         return None
     return Information(inside, _symmetric(complete), _symmetric(missing))
 
 
-def _changes(J: Array, pass_: Curvature) -> tuple[Array, Array]:
-    """Changes of the sums (q, K, P) with which the M-step is differentiated, and their effect along J (q, q).
+def _changes(J: Array, pass_: SecondMoments) -> tuple[Array, Array]:
+    """Changes of the sums (q, ...) with which the M-step is differentiated, and their effect along J (q, q).
 
     They are those of rows whose weights are tilted by their scores. Where a cluster has
     fewer rows than coordinates these do not reach all; independent features would.
     """
-    moments, flat = pass_.complete, J.reshape(len(J), -1)
-    changes = (J.swapaxes(0, 1) @ moments).swapaxes(0, 1)
+    flat, changes = J.reshape(len(J), -1), pass_.tilted(J)
     squares = flat @ changes.reshape(flat.shape).T
     scale = 1 / np.sqrt(np.diag(squares))
     try:
         np.linalg.cholesky(squares * scale * scale[:, None] - LEAST * np.eye(len(squares)))
     except LinAlgError:
-        sums = moments[:, 0]
-        spread = np.diagonal(moments, axis1=1, axis2=2) - sums**2 / np.maximum(sums[:, :1], TINY)
-        changes = changes + spread * J
+        changes = changes + pass_.spread * J
         squares = flat @ changes.reshape(flat.shape).T
     return changes, squares
 
@@ -273,24 +284,31 @@ def unit_steps(chart: Chart, u: Array, places: np.ndarray, count: Array, length:
     return length / np.sqrt(1 + apart / PILOT**2)
 
 
-def _slopes_of_natural(chart: Chart, kernel: FastEStep, u: Array, places: np.ndarray, steps: Array) -> Array:
-    """J (q, K, P) by central differences."""
-    shift = np.zeros((len(places), len(u)))
-    shift[np.arange(len(places)), places] = steps
-    up, down = (kernel.natural(chart.params(u + sign * shift)) for sign in (1, -1))
-    return (up - down) / (2 * steps[:, None, None])
+def _slopes_of_natural(chart: Chart, kernel: FastEStep, u: Array, shifts: Array, steps: Array) -> Array:
+    """J (q, ...) by central differences."""
+    up, down = (kernel.natural(chart.params(u + sign * shifts)) for sign in (1, -1))
+    return (up - down) / (2 * _along_first(steps, up))
 
 
-def _slopes_of_m_step(chart: Chart, sums: Array, along: Array, steps: Array) -> Array:
-    """Derivative (q, all) of the M-step's coordinates in the sums, along each of ``along (q, K, P)``."""
-    change = along * steps[:, None, None]
-    up, down = (_m_steps(chart, sums + sign * change) for sign in (1, -1))
+def _slopes_of_m_step(
+    chart: Chart,
+    kernel: FastEStep,
+    params: tuple[Params, Params],
+    sums: Array,
+    along: Array,
+    steps: Array,
+) -> Array:
+    """Derivative (q, all) of the M-step's coordinates, along changes of sums and of parameters."""
+    change = along * _along_first(steps, along)
+    up, down = (
+        chart.free(chart.problem.m_step(kernel.expected(at, sums + sign * change)))
+        for at, sign in zip(params, (1, -1), strict=True)
+    )
     return (up - down) / (2 * steps[:, None])  # not a number on a boundary
 
 
-def _m_steps(chart: Chart, sums: Array) -> Array:
-    """Coordinates (q, all) after the M-step from each of the sums (q, K, P)."""
-    return chart.free(chart.problem.m_step(chart.family.from_sums(sums, chart.location, chart.scale)))
+def _along_first(steps: Array, like: Array) -> Array:
+    return steps.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _symmetric(a: Array) -> Array:

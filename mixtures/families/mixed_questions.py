@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,14 @@ from mixtures.families.family import Family
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.overlap import log_overlap
 from mixtures.families.profiles import Levels, Profile, profile, profile_parts
-from mixtures.families.questions import Description, cell_summary, describe, summaries
+from mixtures.families.questions import (
+    Description,
+    cell_summary,
+    continuous,
+    describe,
+    marginals,
+    summaries,
+)
 from mixtures.types import Array, Params
 
 __all__: list[str] = []
@@ -68,6 +76,16 @@ def mixed_overlap(family: MixedColumns, draws: Params) -> Array | None:
     each = [log_overlap(block.family, block.own(draws)) for block in family.blocks]
     known = [own for own in each if own is not None]
     return np.sum(known, axis=0) if len(known) == len(each) else None
+
+
+@continuous.register
+def continuous_columns(family: MixedColumns, draws: Sequence[Params]) -> tuple[Any, Any]:
+    """Those of the Gaussian block."""
+    for block in family.blocks:
+        margins = marginals(block.family, [block.own(one) for one in draws])
+        if margins is not None:
+            return block.at, margins
+    return None, None
 
 
 @cell_summary.register

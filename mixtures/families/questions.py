@@ -20,6 +20,7 @@ __all__ = [
     "Description",
     "cell_quantiles",
     "cell_summary",
+    "continuous",
     "describe",
     "hyperparameters",
     "marginals",
@@ -68,6 +69,13 @@ def hyperparameters(spec: Mixture) -> dict[str, np.ndarray]:
 def marginals(family: Family, draws: Sequence[Params]) -> Any:
     """Distribution of single features, frozen by SciPy, of shape (draws, K, D); None if not continuous."""
     return None
+
+
+@singledispatch
+def continuous(family: Family, draws: Sequence[Params]) -> tuple[Any, Any]:
+    """Index of the features that are continuous, and their `marginals`; None for both if there are none."""
+    margins = marginals(family, draws)
+    return (None, None) if margins is None else (slice(None), margins)
 
 
 @singledispatch

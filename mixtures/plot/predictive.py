@@ -19,7 +19,8 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
 from mixtures.given import Fit, with_sample
-from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of
+from mixtures.messages import named
+from mixtures.plot.style import INK, MOST_PANELS, REPLICATED, lettering, panels, places_of
 from mixtures.types import Array, Params
 
 __all__ = ["loo_pit", "predictive_density", "predictive_scatter"]
@@ -344,18 +345,23 @@ def loo_pit(
     'LOO-PIT of waiting'
     """
     spec, data, tree = unweighted(*with_sample(spec, X, tree))
-    places = places_of(data, features)
-    pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"].values
-    axes = panels(len(places), axes)
-    for ax, d in zip(axes, places, strict=True):
-        seen = _seen(pit[:, d])
+    if features is not None:
+        places_of(data, features)  # refuses other names, before the draws are weighted
+    pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"]
+    continuous = pit["feature"].values.tolist()
+    names = continuous[:MOST_PANELS] if features is None else list(features)
+    if other := [name for name in names if name not in continuous]:
+        raise InputError(f"LOO-PIT is for continuous features, and {named(other[0])} is not one")
+    axes = panels(len(names), axes)
+    for ax, name in zip(axes, names, strict=True):
+        seen = _seen(pit.sel(feature=name).values)
         inner, lower, upper = _uniform_band(len(seen), ci_prob)
         x = np.concatenate([[0], inner, [1]])
         away = np.pad(ecdf_utils.compute_ecdf(seen, inner) - inner, 1)
         ax.fill_between(x, lower, upper, color=REPLICATED, alpha=0.25, lw=0, label=f"uniform ({ci_prob:.0%})")
         ax.axhline(0, color=REPLICATED, lw=1)
         ax.plot(x, away, color=INK, lw=1.5, label="observed")
-        ax.set(xlabel=f"LOO-PIT of {lettering(data.features[d])}", ylabel="ECDF less uniform", xlim=(0, 1))
+        ax.set(xlabel=f"LOO-PIT of {lettering(name)}", ylabel="ECDF less uniform", xlim=(0, 1))
     axes[0].margins(y=0.3)
     axes[0].legend(fontsize="small", loc="upper right")
     return axes

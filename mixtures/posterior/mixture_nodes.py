@@ -28,7 +28,8 @@ def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
     """
     node = rows.owner
     if isinstance(node.op, MarginalMixtureRV):
-        return [(x, -core) for x, core in zip(node.op.dist_params(node), node.op.ndims_params, strict=True)]
+        own = zip(node.op.dist_params(node), node.op.ndims_params, strict=True)
+        return [(x, -core) for x, core in own if core]  # without core axes it is of the row, as an exposure
     parts = [each.owner.op.dist_params(each.owner) for each in _components(rows)]
     cores = _components(rows)[0].owner.op.ndims_params
     if len(parts) == 1:

@@ -12,13 +12,19 @@ from mixtures.distributions.bernoulli import BernoulliMixtureRV
 from mixtures.distributions.categorical import CategoricalMixtureRV
 from mixtures.distributions.gaussian import DiagonalGaussianMixtureRV, GaussianMixtureRV
 from mixtures.distributions.marginal import MarginalMixtureRV
-from mixtures.distributions.poisson import PoissonMixtureRV
+from mixtures.distributions.poisson import ExposedPoissonMixtureRV, PoissonMixtureRV
+from mixtures.families.exposure import COUNTS
 from mixtures.posterior.symmetry import draws_of_free, values_at
 from mixtures.trees import make_tree
 
 __all__ = ["mixture_within"]
 
 PER_FEATURE = ("cluster", "feature")
+
+
+EXPOSURE = "exposure"
+"""Name of the column of exposures, which a model of one's own has beside its counts."""
+
 
 NAMES: Mapping[type, Callable[..., dict[str, tuple[Any, tuple[str, ...]]]]] = {
     GaussianMixtureRV: lambda mu, chol: {
@@ -28,6 +34,7 @@ NAMES: Mapping[type, Callable[..., dict[str, tuple[Any, tuple[str, ...]]]]] = {
     DiagonalGaussianMixtureRV: lambda mu, sd: {"mu": (mu, PER_FEATURE), "sigma2": (sd**2, PER_FEATURE)},
     BernoulliMixtureRV: lambda p: {"p": (p, PER_FEATURE)},
     PoissonMixtureRV: lambda rate: {"rate": (rate, PER_FEATURE)},
+    ExposedPoissonMixtureRV: lambda rate, _: {"rate": (rate, ("cluster", COUNTS))},
     CategoricalMixtureRV: lambda p: {"p": (p, (*PER_FEATURE, "category"))},
 }
 """What the distributions' parameters are called in the models of this package, with their dims."""
@@ -50,16 +57,32 @@ def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | 
         return None
     alpha, *theta = params
     graphs = {"alpha": (alpha, ("cluster",)), **NAMES[type(op)](*theta)}
-    values = values_at(compiled, draws_of_free(compiled, tree), [graph for graph, _ in graphs.values()])
+    free = draws_of_free(compiled, tree)
+    values = values_at(compiled, free, [graph for graph, _ in graphs.values()])
     draws = dict(zip(graphs, values, strict=True))
     dims = {name: own for name, (_, own) in graphs.items()} | {"x": ("obs_id", "feature")}
     features = _names(compiled, draws["alpha"].shape[-1], rows.shape[1])
     coords = {"feature": features, "feature_bis": features}
+    known: dict[str, Any] = {} if op.labels is None else {"labels": ("obs_id", np.asarray(op.labels.values))}
+    if isinstance(op, ExposedPoissonMixtureRV):
+        exposure = _known_exposure(compiled, free, theta[-1], len(rows))
+        if exposure is None:
+            return None
+        name = EXPOSURE if EXPOSURE not in features else f"{EXPOSURE} of the row"
+        dims["x"] = ("obs_id", COUNTS)
+        coords = {"feature": (*features, name), COUNTS: features}
+        known["exposure"] = xr.Variable("obs_id", exposure, {"feature": name})
     made = make_tree({"posterior": draws, "observed_data": {"x": rows}}, dims, coords)
-    if op.labels is not None:
-        known = xr.Dataset({"labels": ("obs_id", np.asarray(op.labels.values))})
-        made["constant_data"] = xr.DataTree(known)
+    if known:
+        made["constant_data"] = xr.DataTree(xr.Dataset(known))
     return made
+
+
+def _known_exposure(compiled: CompiledModel, free: Mapping[str, Any], graph: Any, n_rows: int) -> Any:
+    """Exposure (n,) of every row; None if it is not the same in every draw, as where it is estimated."""
+    some = {name: x[:1, :2] for name, x in free.items()}
+    (first, *others) = values_at(compiled, some, [graph])[0][0]
+    return None if any((other != first).any() for other in others) else np.broadcast_to(first, (n_rows,))
 
 
 def _names(compiled: CompiledModel, k: int, d: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import mixtures as mx
 from mixtures.brief import rounded
@@ -165,6 +166,22 @@ def test_sentences_say_share_profile_and_contrast():
     assert long.startswith("long, 64% (60 to 68%)")
     assert "above the others; overlap with short, " in long
     assert str(mx.describe(tree, names=["short", "long"])).replace("\n  ", " ").startswith(short)
+
+
+def test_a_sample_with_switched_labels_is_aligned_first():
+    rng = np.random.default_rng(0)
+    alpha = np.stack([np.full((1, 20), 0.3), np.full((1, 20), 0.7)], axis=-1)
+    p = np.array([[0.1, 0.2], [0.8, 0.9]]) + 0.01 * rng.normal(size=(1, 20, 2, 2))
+    switched = np.arange(20) % 2 == 1
+    draws = {
+        "alpha": np.where(switched[:, None], alpha[..., ::-1], alpha),
+        "p": np.where(switched[:, None, None], p[..., ::-1, :], p),
+    }
+    tree = draws_tree(draws, mx.BMM(2).dims, ["a", "b"])
+    tree["sample_stats"] = xr.DataTree(xr.Dataset({"lp": (("chain", "draw"), rng.normal(size=(1, 20)))}))
+    found = mx.describe(tree).to_frame()
+    np.testing.assert_allclose(sorted(found.query("figure == 'share'")["value"]), [0.3, 0.7])
+    assert found.query("figure == 'probability'")["upper"].lt(0.25).sum() == 2
 
 
 def test_one_cluster_has_nothing_to_differ_from():

@@ -205,7 +205,7 @@ def test_chunks_are_the_rows_in_memory(spec, tmp_path):
     _, X, _ = simulate(spec, n_features=3, n_rows=200)
     X = with_holes(X, 0.2)
     X[:50] = np.where(np.isnan(X[:50]), 1, X[:50])  # the first chunk is complete
-    kept = {"random_seed": 1, "n_init": 2, "missing": "integrate"}
+    kept = {"random_seed": 1, "n_init": 2, "missing": "integrate", "tol": 1e-9}
     whole = fit_em(spec, X, **kept)
     chunked = fit_em(spec, lambda: iter(np.split(X, 4)), **kept)
     np.save(tmp_path / "rows.npy", X)

@@ -22,6 +22,7 @@ from mixtures.density import streamed
 from mixtures.density.compiled import CompiledModel
 from mixtures.em.estep import e_step
 from mixtures.given import given
+from mixtures.posterior.own_mixture import mixture_within
 from mixtures.standard_errors.simulation import simulated
 
 SHORT = {"draws": 150, "tune": 200, "chains": 2, "n_init": 2, "random_seed": 1, "progressbar": False}
@@ -272,6 +273,24 @@ def test_the_log_density_with_missing_cells_is_ems():
     compiled = CompiledModel(mx.declare(em.spec, X, missing="integrate"))
     value, _ = compiled.value_and_grad(compiled.unconstrain(em.params))
     assert value == pytest.approx(em.log_posterior, rel=1e-10)
+
+
+def test_a_model_of_ones_own_has_clusters_that_can_be_described():
+    X = rows(40)
+    counts, hours = X[["jays", "wrens", "ducks"]], X["hours"].to_numpy()
+    with pm.Model(coords={"group": range(2), "bird": list(counts)}) as model:
+        w = pm.Dirichlet("w", np.ones(2), dims="group")
+        per_hour = pm.Gamma("per_hour", 2, 0.5, dims=("group", "bird"))
+        mx.PoissonMixture("seen", alpha=w, rate=per_hour, exposure=hours, observed=counts.to_numpy())
+    tree = mx.sample(model, draws=20, tune=30, chains=1, random_seed=1, progressbar=False)
+    assert "permutation" in tree["sample_stats"]
+    within = mixture_within(CompiledModel(model), tree)
+    draws = {"alpha": tree["posterior"]["w"].values[0], "rate": tree["posterior"]["per_hour"].values[0]}
+    np.testing.assert_array_equal(within["posterior"]["rate"].values[0], draws["rate"])
+    joint = [scipy_log_joint(X, *one) for one in zip(*draws.values(), strict=True)]
+    expected = np.mean([softmax(one, axis=0).T for one in joint], axis=0)
+    np.testing.assert_allclose(mx.responsibilities(within)["responsibilities"], expected, rtol=1e-8)
+    assert "wrens" in str(mx.describe(within))
 
 
 def test_the_certificate_holds_and_all_is_saved(tmp_path):

@@ -500,3 +500,10 @@ def test_select_and_the_command_line(tmp_path):
     code, out, err = run("complete", file, *told, "-k", 2, *few)
     assert (code, err) == (0, "")
     assert {"no", "yes"} >= {line.split(",")[1] for line in out.splitlines()[1:]}
+
+
+@pytest.mark.parametrize("spec", [mx.LCA(2), mx.Mixed(2, categorical=["a", "b"])], ids=["LCA", "Mixed"])
+def test_a_column_without_a_cell_has_no_levels_and_is_named(spec):
+    X = pd.DataFrame({"a": ["x", "y", "x"], "b": pd.array([None] * 3, dtype="string")})
+    with pytest.raises(mx.InputError, match="column 'b' is without an observed cell"):
+        mx.fit_em(spec, X, missing="integrate")

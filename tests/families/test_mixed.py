@@ -16,6 +16,7 @@ from mixtures.em.estep import e_step
 from mixtures.families.blocks import KINDS
 from mixtures.families.kinds import kinds_of
 from mixtures.given import given
+from mixtures.trees import draws_tree
 
 PLACES = {"gaussian": (4, 0), "bernoulli": (1, 5), "categorical": (2,), "poisson": (3,)}
 """Columns of every kind, not side by side and not in order."""
@@ -367,6 +368,25 @@ def test_rows_of_a_users_model_are_those_of_the_specification():
     rows, _ = spec.sample(params, 4000, np.random.default_rng(2))
     error = 6 * np.sqrt((drawn.var(axis=0) + rows.var(axis=0)) / 4000)
     assert (np.abs(drawn.mean(axis=0) - rows.mean(axis=0)) < error).all()
+
+
+def test_loo_pit_is_of_the_gaussian_columns():
+    X = people(40)[0][["height", "smokes", "weight"]]
+    spec = mx.Mixed(2, gaussian=["weight", "height"], bernoulli=["smokes"])
+    em = mx.fit_em(spec, X, random_seed=1, n_init=1)
+    draws = {name: np.repeat(x[None, None], 30, axis=1) for name, x in em.params.items()}
+    draws["mu"] = draws["mu"] + 1e-9 * np.random.default_rng(0).normal(size=draws["mu"].shape)
+    tree = draws_tree(draws, em.spec.dims, em.features, em.spec.coords(em.features))
+    pit = mx.loo_pit(em.spec, X, tree)["pit"]
+    assert pit["feature"].values.tolist() == ["weight", "height"]
+    mu, sd = em.params["mu"], np.sqrt(np.diagonal(em.params["Sigma"], axis1=1, axis2=2))
+    for j, name in enumerate(["weight", "height"]):
+        expected = stats.norm.cdf(X[[name]].to_numpy(), mu[:, j], sd[:, j]) @ em.params["alpha"]
+        np.testing.assert_allclose(pit.sel(feature=name), expected, atol=1e-6)
+    (ax,) = mx.plot.loo_pit(em.spec, X, tree, features=["height"])
+    assert ax.get_xlabel() == "LOO-PIT of height"
+    with pytest.raises(InputError, match="'smokes' is not one"):
+        mx.plot.loo_pit(em.spec, X, tree, features=["smokes"])
 
 
 def test_a_users_model_refuses_columns_by_name():

@@ -1,0 +1,68 @@
+"""Second moments of the features where cells are missing: those of each pattern of observed columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixtures.em.curvature import Curvature
+from mixtures.em.estep import EStep
+from mixtures.types import Array
+
+__all__ = ["PatternMoments"]
+
+
+@dataclass(frozen=True, eq=False)
+class PatternMoments:
+    """An E-step with the second moments of the features of every pattern, the observed ones alone.
+
+    Attributes
+    ----------
+    passed : EStep
+        What the E-step itself finds.
+    shape : tuple of int
+        Shape (S, K, P) of the natural parameters of all patterns.
+    kept : sequence of ndarray of int
+        The features that are not 0 in every row of the pattern, for each of them.
+    parts : sequence of Curvature
+        The moments of these.
+    """
+
+    passed: EStep
+    shape: tuple[int, ...]
+    kept: Sequence[np.ndarray]
+    parts: Sequence[Curvature]
+
+    @cached_property
+    def sums(self) -> Array:
+        """``S = r phi'`` (S, K, P) of the patterns' rows."""
+        return self._of_all([part.sums for part in self.parts])
+
+    @property
+    def spread(self) -> Array:
+        """``sum_i w_i r_ik phi_i^2`` about the mean (S, K, P), within the patterns; as in `Curvature`."""
+        kept = self._of_all([np.ones_like(part.sums) for part in self.parts])
+        return np.where(kept > 0, self._of_all([part.spread for part in self.parts]), self.sums[..., :1])
+
+    def tilted(self, slopes: Array) -> Array:
+        """Sums (q, S, K, P) of rows whose weights are multiplied by their scores along the slopes."""
+        return self._of_all([part.tilted(own) for part, own in self._each(slopes)])
+
+    def changed(self, slopes: Array) -> Array:
+        """Changes (q, S, K, P) of the sums as the natural parameters change along the slopes."""
+        return self._of_all([part.changed(own) for part, own in self._each(slopes)])
+
+    def _each(self, slopes: Array) -> list[tuple[Curvature, Array]]:
+        """Every part with the slopes of its features."""
+        return [
+            (part, slopes[:, s][..., kept])
+            for s, (kept, part) in enumerate(zip(self.kept, self.parts, strict=True))
+        ]
+
+    def _of_all(self, parts: Sequence[Array]) -> Array:
+        """What is known of the features of each pattern (..., K, p), put in its place of (..., S, K, P)."""
+        found = np.zeros((*parts[0].shape[:-2], *self.shape))
+        for s, (kept, part) in enumerate(zip(self.kept, parts, strict=True)):
+            found[..., s, :, kept] = np.moveaxis(part, -1, 0)
+        return found
