@@ -28,7 +28,7 @@ def test_a_report_in_a_browser(request, browser, tmp_path, name):
     report.save(tmp_path / "report.html")
     page = chrome.open_page(browser, tmp_path / "report.html")
     chrome.check_page(page)
-    assert 3 < chrome.print_page(page) < 28
+    assert 3 < chrome.print_page(page) < 32
 
 
 def test_hostile_names_are_read_as_text(browser, hostile, tmp_path):  # noqa: F811
