@@ -217,7 +217,9 @@ def test_the_m_step_is_the_mode_of_the_complete_data_posterior(spec, prior, seed
     rounding = 1e-12 * abs(top) + 1e-12
     for share in (1e-5, 1e-4, 1e-3):
         for signed in (share, -share):
-            assert objective(moved(mode, other, signed)) <= top + rounding
+            near = moved(mode, other, signed)
+            if not any(each.support.fault(near[each.name]) for each in spec.parameters):
+                assert objective(near) <= top + rounding
 
 
 def test_the_map_steps_are_those_of_the_textbook():
