@@ -32,15 +32,6 @@ settings.register_profile(
 settings.load_profile(os.environ.get("MIXTURES_HYPOTHESIS", "mixtures"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """What shares a fixture of its module runs in one worker, which makes it once."""
-    for item in items:
-        definitions = item._fixtureinfo.name2fixturedefs.values()
-        if any(each.scope == "module" and each.params is None for found in definitions for each in found):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-
-
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, the same for all tests; where there is none they are skipped and say so."""

@@ -20,18 +20,30 @@ from mixtures.families.mixture import Mixture
 
 N = 60
 SEED = 1  # rows on which no maximum likelihood estimate collapses or has a p of 0 or 1
-SIZES = {"default": [(3, 3)], "stated": [(1, 3)], "flat": [(3, 1)]}
-"""Clusters and features under each prior; every family and covariance structure meets every one."""
-LONG_SIZES = {"default": [(1, 1)], "stated": [(3, 1)]}
+SIZES = {"default": (3, 3), "stated": (1, 3), "flat": (3, 1)}
+"""Clusters and features under each prior; every family and covariance structure meets every one, some of them
+under ``-m long``."""
+LONG_SIZES = {"default": (1, 1), "stated": (3, 1)}
 
 
-def cases(all_sizes, marks=()):
+def cases(prior, k, d, is_long):
+    """Every model with a prior and a size, and whether the test of the i-th is long."""
     return [
-        pytest.param((spec, prior, d), marks=marks, id=f"{spec_id(spec)}, {prior}, K={k}, D={d}")
-        for prior, sizes in all_sizes.items()
-        for k, d in sizes
-        for spec in all_specs(k)
+        pytest.param(
+            (spec, prior, d),
+            marks=pytest.mark.long if is_long(i) else (),
+            id=f"{spec_id(spec)}, {prior}, K={k}, D={d}",
+        )
+        for i, spec in enumerate(all_specs(k))
     ]
+
+
+IN_TURN = {"default": lambda i: False, "stated": lambda i: i % 2 == 0, "flat": lambda i: i % 2 == 1}
+"""Every model with its default prior, and with one of the two others in turn."""
+CASES = [
+    *(case for prior, size in SIZES.items() for case in cases(prior, *size, IN_TURN[prior])),
+    *(case for prior, size in LONG_SIZES.items() for case in cases(prior, *size, lambda i: True)),
+]
 
 
 def with_prior(spec, X, prior):
@@ -71,7 +83,7 @@ def declared(spec, prior, d):
     return Declared(spec, X, CompiledModel(declare(spec, X)))
 
 
-@pytest.fixture(scope="module", params=[*cases(SIZES), *cases(LONG_SIZES, pytest.mark.long)])
+@pytest.fixture(scope="module", params=CASES)
 def case(request):
     """Every model under every prior, small and large."""
     return declared(*request.param)
