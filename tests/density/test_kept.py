@@ -388,6 +388,7 @@ def test_an_outline_is_read_as_it_was_written(stored):
     assert outline.facts.free == ("alpha", "Sigma", "mu")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_mixed_columns_are_kept_and_their_places_are_in_the_key(folder):
     """Their prior has a prior of every block in it; columns of one name may be elsewhere."""

@@ -119,5 +119,5 @@ def test_a_bernoulli_mixture_is_that_of_a_sampler_that_imputes():
     spec = mx.BMM(2, prior=mx.priors.Beta(2, 2))
     em = mx.fit_em(spec, X, start={"alpha": [0.5, 0.5], "p": [[0.1] * 4, [0.9] * 4]}, missing="integrate")
     options = {"draws": 5000, "chains": 4, "random_seed": 1, "progressbar": False, "missing": "integrate"}
-    tree = mx.sample(spec, X, em=em, sampler="laplace", **options)
+    tree = mx.sample(spec, X, em=em, **options)
     agree(tree, gibbs_bernoulli(X, 2, 2, z, np.random.default_rng(9), SWEEPS))

@@ -9,6 +9,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
+from conftest import long
 
 import mixtures as mx
 from mixtures import DataWarning, InputError, align, diagnose, unalign
@@ -155,13 +156,10 @@ def of_pymcs_components():
 
 CASES = [
     sorted_and_gap,
-    another_name,
-    not_centred,
     hierarchical,
-    with_covariates,
     square_bernoulli,
     of_pymc,
-    of_pymcs_components,
+    *long(another_name, not_centred, with_covariates, of_pymcs_components),
 ]
 
 

@@ -14,7 +14,10 @@ from mixtures.reporting.missing import missing_section
 
 def material(spec, data, em):
     return SimpleNamespace(
-        data=data, spec=spec, cc=SimpleNamespace(em=em), pictured=SimpleNamespace(data=data)
+        data=data,
+        spec=spec,
+        cc=SimpleNamespace(em=em, relabelled=lambda table: table),
+        pictured=SimpleNamespace(data=data),
     )
 
 
