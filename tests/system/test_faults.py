@@ -411,7 +411,7 @@ def test_ctrl_c_at_the_command_line_shows_and_saves_what_there_is(monkeypatch, t
         cli.app, [*ARGUMENTS, "--draws", "10000", "--save", str(path)], env={"COLUMNS": "200"}
     )
     assert done.exit_code == 130, done.output
-    assert "note: interrupted: the sample has 2 chains of" in done.output
+    assert "because Interrupted: the sample has 2 chains of" in done.output
     assert "mu[0, eruptions]" in done.output
     saved = mx.load(path)
     assert saved.interrupted
