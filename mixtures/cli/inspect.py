@@ -225,7 +225,7 @@ HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], st
     (_is("NUMERALS"), _written),
     (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model lca takes the words"),
     (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
-    (_is("CONSTANT", "BLANK"), _option("--exclude", "leaves out what tells nothing")),
+    (_is("CONSTANT", "BLANK"), _option("--exclude", "leaves out columns without information")),
     (lambda column: column.wants_logarithm, _skewed),
     (
         lambda column: 0 < column.n_missing < len(column.cells),

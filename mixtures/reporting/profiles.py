@@ -35,7 +35,7 @@ def profiles_section(material: Material) -> Section | None:
     with_interval = cc.posterior is not None
     intervals = f", with {found.ci_prob:.0%} intervals of the posterior" if with_interval else ""
     apart = (
-        " What a cluster differs in most is told in standard deviations: its mean less that of all other "
+        " What a cluster differs in most is given in standard deviations: its mean less that of all other "
         "clusters together, over the root of the average of both variances. Overlap is Bhattacharyya's "
         "coefficient: 0% if no row can come from both clusters, 100% if the two are the same."
         if spec.n_components > 1

@@ -86,7 +86,7 @@ class ClusterWords:
     profile : str
         Where its rows lie.
     contrast : str
-        What tells it most from the others; empty if there are none.
+        What distinguishes it most from the others; empty if there are none.
     overlap : str
         The cluster that it overlaps most, and how far; empty if there are no others.
     rows : str
