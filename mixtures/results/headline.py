@@ -126,13 +126,16 @@ def conclude(
 
 
 def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
-    """A sentence per failed check; where there are causes, one sentence names what follows from them."""
+    """A sentence per failed check; where there are causes, one sentence names what fails beside them."""
     checks = list(failed)
     causes = [check for check in checks if check.cause]
     if not causes:
         return _sentences(checks)
     rest = dict.fromkeys(_figure(check) for check in checks if not check.cause)
-    return (*_sentences(causes), *([f"This explains what fails besides: {'; '.join(rest)}."] if rest else []))
+    return (
+        *_sentences(causes),
+        *([f"These fail too, perhaps for the same reason: {'; '.join(rest)}."] if rest else []),
+    )
 
 
 def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:

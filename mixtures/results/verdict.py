@@ -164,14 +164,15 @@ def failures(checks: Iterable[Check]) -> list[Check]:
 
 
 def explained(checks: Iterable[Check]) -> list[Check]:
-    """The checks; where a cause fails, other failures name it in place of advice that cannot help then."""
+    """The checks; where a cause fails, other failures name it in place of their own advice."""
     every = list(checks)
     cause = next((c.name for c in every if c.cause and not c.passed), None)
     if cause is None:
         return every
     follows = [not c.passed and c.judged and not c.cause for c in every]
     return [
-        replace(c, note=f"follows from: {cause}") if own else c for c, own in zip(every, follows, strict=True)
+        replace(c, note=f"may follow from: {cause}") if own else c
+        for c, own in zip(every, follows, strict=True)
     ]
 
 

@@ -273,7 +273,7 @@ def test_causes_come_before_symptoms(cc):
     )
     told = replace(cc, certificate=broken).headline
     assert told.reasons[0].startswith("There is a ridge")
-    assert told.reasons[1].startswith("This explains what fails besides: PyMC's gradient")
+    assert told.reasons[1].startswith("These fail too, perhaps for the same reason: PyMC's gradient")
     told = replace(cc, certificate=(replace(symptom, passed=False),)).headline
     assert told.title == "Do not rely on this fit: EM and MAP and PyMC's log posterior do not all agree."
 
