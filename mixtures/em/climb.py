@@ -42,6 +42,12 @@ class Climb:
     max_iter: int
     accelerator: Accelerator
 
+    @property
+    def runs_together(self) -> bool:
+        """Whether the data are small enough for all starts to begin together, and the model fast enough."""
+        values = self.problem.data.n_rows * self.problem.spec.n_components
+        return self.problem.has_fast_e_step and values <= BATCH_VALUES
+
     def on(self, run: Run, tol: float) -> Run:
         """Continue a run."""
         accelerator = self.accelerator if run.accelerator is None else run.accelerator
@@ -74,9 +80,8 @@ class Climb:
         that leave the batch early, as where the natural form would lose too many digits, make them too.
         """
         problem, most = self.problem, min(self.accelerator.common_steps, self.max_iter)
-        values = problem.data.n_rows * problem.spec.n_components
         begun = [Run(dict(start), np.nan, (), False) for start in starts]
-        if not problem.has_fast_e_step or len(starts) == 1 or values > BATCH_VALUES or not most:
+        if len(starts) == 1 or not most or not self.runs_together:
             return begun
         if self.kernel is not None and isinstance(problem.data, Data):
             try:

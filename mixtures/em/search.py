@@ -14,11 +14,16 @@ from mixtures.errors import CollapseError
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.progress import track
 from mixtures.results.em import Restarts
+from mixtures.tolerances import same_height
 
 __all__ = ["Search", "search"]
 
 TIE = 1e-8
 """Difference of objectives that is rounding: of such runs the first continues, in memory as in chunks."""
+
+
+LAG, FAR = 5, 10
+"""Steps of EM by whose rise its pace is judged, and and how many times what that promises it may yet rise."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ def search(
     climb: Climb, next_starts: Callable[[Restarts], list[Start]], tol: float, loose: float, *, shown: bool
 ) -> Search:
     """Run EM from every start to a loose tolerance, and from the best of them to the end.
+
+    A start that has fallen hopelessly behind after its first steps goes no further.
 
     Parameters
     ----------
@@ -86,9 +93,22 @@ def _climbed(
     """The run of the next start: that of another start with the same parameters, if there is one."""
     same = (run for other, run in zip(starts, runs, strict=False) if other.params is start.params)
     run = begun[len(runs)]
-    if run.converged or run.collapse:
+    if run.converged or run.collapse or _is_hopeless(run, [*runs, *begun]):
         return run
     return next(same, None) or (climb.on(run, tol) if start.promising else climb.look(start.params))
+
+
+def _is_hopeless(run: Run, known: Sequence[Run]) -> bool:
+    """Whether `FAR` times the rise that the pace of the last steps promises would not reach the best known.
+
+    The steps of EM near its limit are in geometric progression.
+    """
+    if len(run.trace) <= 2 * LAG:
+        return False
+    earlier, later = np.diff(np.array(run.trace)[[-1 - 2 * LAG, -1 - LAG, -1]])
+    rise = later**2 / (earlier - later) if later < earlier else np.inf
+    best = max(other.height for other in known if other.collapse is None)
+    return bool(run.height + FAR * rise < best - same_height(best))
 
 
 def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], runs: list[Run]) -> Search:

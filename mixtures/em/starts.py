@@ -39,8 +39,8 @@ END, ALIKE, ENDS = 1e-3, 1e-2, 3
 """Tolerance of these runs, largest difference of equal optima, and number of optima that EM goes on from."""
 
 
-ROUNDS, SWAPS = 4, 3
-"""Largest number of rounds of ``n_init`` starts; one start in this many is a swap in the best fit so far."""
+ROUNDS, DEAR_ROUNDS, SWAPS = 8, 4, 3
+"""Most rounds of ``n_init`` starts, where starts run together and not; one start in this many is a swap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,17 +129,24 @@ class Portfolio:
         """What is maximised."""
         return self.climb.problem
 
+    @property
+    def most_rounds(self) -> int:
+        """Largest number of rounds: fewer where starts cost more."""
+        if self.n_init == 1:
+            return 1
+        return ROUNDS if self.climb.runs_together else DEAR_ROUNDS
+
     def next(self, done: Restarts) -> list[Start]:
         """The next starts after those of the record; none when the search is over.
 
-        There are further rounds, up to `ROUNDS`, while starts of one kind alone have reached the best
+        There are further rounds, up to `most_rounds`, while starts of one kind alone have reached the best
         optimum: that of all rounds, which swaps may have raised.
         """
         made, swaps = len(done.kinds), self.n_init // SWAPS if self.problem.spec.n_components > 1 else 0
         rounds, place = divmod(made, self.n_init)
         if place and len(done.order):
             return self.swaps(done.params[done.order[0]], self.n_init - place)
-        if rounds == (ROUNDS if self.n_init > 1 else 1) or done.confirmed:
+        if rounds == self.most_rounds or done.confirmed:
             return []
         return self.draw(self.n_init - max(swaps, place), made)
 

@@ -39,8 +39,8 @@ class Restarts(Value):
     Attributes
     ----------
     log_posterior : ndarray, shape (n_starts,)
-        Objective each start reached; NaN where it collapsed. With many rows a start that ends low
-        on a sample of them goes no further, and this is the objective there.
+        Objective each start reached; NaN where it collapsed. A start that falls hopelessly behind, or
+        with many rows ends low on a sample of them, goes no further, and this is the objective there.
     traces : tuple of ndarray
         Objective of each start, iteration by iteration; with ``prior=None`` the log-likelihood.
     params : tuple of dict

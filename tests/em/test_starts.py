@@ -14,8 +14,10 @@ from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Climb
 from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
-from mixtures.em.problem import problem_of
-from mixtures.em.starts import SHORT_RUNS, Portfolio, _grouped, random_starts
+from mixtures.em.newton import Auto
+from mixtures.em.problem import Run, problem_of
+from mixtures.em.search import _is_hopeless
+from mixtures.em.starts import ROUNDS, SHORT_RUNS, Portfolio, _grouped, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
 
@@ -195,7 +197,7 @@ def test_the_search_ends_when_two_kinds_agree():
 def test_the_search_goes_on_while_one_kind_alone_reaches_the_best():
     X = mx.datasets.wine().to_numpy() if hasattr(mx.datasets, "wine") else nested(1, n=60, d=13)
     restarts = fit_em(GMM(3), X, n_init=4, random_seed=2).restarts
-    assert len(restarts.kinds) == 16 or restarts.confirmed
+    assert len(restarts.kinds) == 4 * ROUNDS or restarts.confirmed
     assert len(fit_em(GMM(3), X, n_init=1, random_seed=2).restarts.kinds) == 1
 
 
@@ -368,3 +370,29 @@ def test_a_flat_maximum_is_no_saddle(accelerate):
     em = fit_em(BMM(2, prior=None), np.zeros((20, 4)), random_seed=0, accelerate=accelerate)
     assert em.log_likelihood == pytest.approx(0, abs=1e-12)
     assert not any("saddle" in note for note in em.notes)
+
+
+# Starts that fall behind
+
+
+def test_a_start_without_prospects_goes_no_further():
+    X, spec = nested(5), GMM(5, covariance_type="diag")
+    em = fit_em(spec, X, random_seed=0)
+    stopped = [i for i, trace in enumerate(em.restarts.traces) if len(trace) == Auto.common_steps + 1]
+    assert stopped
+    for i in stopped:
+        alone = fit_em(spec, X, start=em.restarts.params[i])
+        assert alone.log_posterior < em.log_posterior - 1e-3
+
+
+@pytest.mark.parametrize(
+    ("rises", "hopeless"), [([8, 4, 2], True), ([3, 2.9, 2.8], False), ([1, 2, 3], False)]
+)
+def test_what_a_start_may_still_rise_is_judged_by_its_pace(rises, hopeless):
+    """Rises of five steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
+    trace = np.interp(np.arange(16), [0, 5, 10, 15], np.cumsum([0, *rises]))
+    run = Run({}, np.nan, tuple(trace), converged=False)
+    best = Run({}, np.nan, (trace[-1] + 50,), converged=False)
+    assert _is_hopeless(run, [run, best]) is hopeless
+    assert not _is_hopeless(best, [run, best])
+    assert not _is_hopeless(run, [run])
