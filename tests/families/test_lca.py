@@ -408,13 +408,6 @@ def test_identifiability_is_by_rank_and_kruskals_bound():
 # A user's own model
 
 
-@pytest.fixture
-def no_c_compiler():
-    """FAST_COMPILE runs inner graphs in C, which takes minutes to compile."""
-    with pytensor.config.change_flags(cxx=""):
-        yield
-
-
 def test_rows_in_a_users_model_are_those_of_the_loop(no_c_compiler):
     p = np.array([[[0.2, 0.8, 0.0], [0.1, 0.3, 0.6]], [[0.5, 0.5, 0.0], [0.0, 0.7, 0.3]]])
     X = np.array(list(itertools.product(range(2), range(3))))
