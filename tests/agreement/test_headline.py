@@ -159,6 +159,7 @@ def assert_unconfirmed(cc):
     assert "unconfirmed" in line.note
     assert cc.headline.state is State.RED
     assert "unconfirmed" in cc.headline.title
+    assert "lower n_components" in cc.headline.reasons[0]
 
 
 def test_a_fit_that_has_not_arrived_does_not_pass(monkeypatch):
