@@ -18,13 +18,11 @@ pytestmark = pytest.mark.skipif(not soak.STATUS.exists(), reason="looks at Linux
 
 
 def test_crosschecks_leave_nothing_behind():
-    """Two shapes in turn; memory is checked by ``python -m benchmarks.soak``."""
-    rng = np.random.default_rng(0)
-    binary = (rng.random((60, 4)) < 0.4).astype(float)
-    pairs = [(mx.BMM(2), binary), (mx.BMM(2), binary[:, 1:])]
+    """Of one shape; other shapes, and memory, are for ``python -m benchmarks.soak``."""
+    X = (np.random.default_rng(0).random((60, 4)) < 0.4).astype(float)
     found = []
-    for spec, X in [*pairs, *pairs]:
-        mx.crosscheck(spec, X, random_seed=1, **soak.SHORT)
+    for _ in range(4):
+        mx.crosscheck(mx.BMM(2), X, random_seed=1, **soak.SHORT)
         found.append(soak.held())
     for later in found[2:]:
         assert (later.threads, later.files, later.children) == (
