@@ -39,6 +39,15 @@ def browser():
         yield driver
 
 
+@pytest.fixture(scope="module")
+def no_c_compiler():
+    """PyTensor runs graphs in Python; FAST_COMPILE alone compiles inner graphs in C, which takes minutes."""
+    import pytensor
+
+    with pytensor.config.change_flags(cxx=""):
+        yield
+
+
 def tries(n):
     """So many examples of a property in CI; ten times as many under ``--hypothesis-profile=thorough``."""
     return settings(max_examples=max(1, n * settings.default.max_examples // 25))

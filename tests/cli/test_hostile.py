@@ -146,6 +146,7 @@ def test_a_crosscheck_of_hostile_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     hostile_parquet("bad.parquet", "\x1b[31m[bold]\n=:smile:\\")
     options = ["--draws", 100, "--tune", 100, "--chains", 2, "--n-init", 1, "--seed", 1, "--quiet"]
+    options += ["--covariance", "spherical"]
     code, out, err = run("crosscheck", "bad.parquet", "-k", 1, *options, "--csv", "t.csv", "--save", "r.mix")
     assert (code, err) == (0, "")
     assert_harmless(out)

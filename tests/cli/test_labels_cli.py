@@ -61,7 +61,7 @@ def test_complete_fills_the_cells_of_labelled_rows_from_their_cluster(table):
 
 
 def test_a_saved_crosscheck_is_reported_with_its_labels_only(table, tmp_path):
-    saved, short = tmp_path / "t.mix", ["--draws", 60, "--tune", 60, "--chains", 2, "--seed", 1]
+    saved, short = tmp_path / "t.mix", ["--covariance", "spherical", "--prior", "none", "--seed", 1]
     code, _, err = run("crosscheck", table[0], "-k", 2, "--labels", "group", "--save", saved, *short)
     assert code in (0, 1), err
     rows = pd.read_csv(table[0])

@@ -367,12 +367,13 @@ def test_a_terminal_of_few_characters(tmp_path, em):
 @pytest.mark.slow
 def test_a_pipe_that_nobody_reads_ends_no_work(tmp_path):
     """Progress is for a person, and goes where errors go."""
-    options = "-k 1 --n-init 2 --draws 20 --tune 20 --chains 2 --seed 1"
-    code, _, err = shell(f"$MIXTURES crosscheck faithful {options} --save r.mix | true", tmp_path)
+    options = "coins -k 1 --n-init 2 --draws 20 --tune 20 --chains 2 --seed 1 --model bmm"
+    kept = {"MIXTURES_CACHE": str(tmp_path / "cache")}
+    code, _, err = shell(f"$MIXTURES crosscheck {options} --save r.mix | true", tmp_path, **kept)
     assert code == 1
     assert err == "error: standard output cannot be written (Broken pipe)\n"
     assert mx.load(tmp_path / "r.mix").passed
-    code, out, err = shell(f"$MIXTURES crosscheck faithful {options} --csv /dev/stdout > out.txt", tmp_path)
+    code, out, err = shell(f"$MIXTURES crosscheck {options} --csv /dev/stdout > out.txt", tmp_path, **kept)
     assert (code, out, err) == (0, "", "")
     text = (tmp_path / "out.txt").read_text()
     assert text.startswith("parameter,EM,MAP,")

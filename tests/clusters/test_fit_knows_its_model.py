@@ -14,7 +14,7 @@ import mixtures as mx
 
 matplotlib.use("Agg")
 
-FAITHFUL = mx.datasets.faithful()[::4].set_index(pd.Index(range(100, 168), name="eruption"))
+FAITHFUL = mx.datasets.faithful().set_index(pd.Index(range(100, 372), name="eruption"))
 SHORT = {"n_init": 2, "draws": 30, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
 
 
@@ -115,7 +115,7 @@ def test_a_report_has_the_rows_of_the_sample(cc):
     """What it says of them is tested with the report."""
     page = mx.report(cc, progressbar=False)
     assert "The data were not available" not in page.html
-    assert "68 rows" in page.html
+    assert "272 rows" in page.html
 
 
 def test_a_frame_of_responsibilities_has_the_rows_labels(cc):

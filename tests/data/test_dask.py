@@ -305,7 +305,7 @@ def test_a_worker_killed_in_mid_fit_changes_nothing(client, monkeypatch):
 def test_pymcs_density_is_summed_where_the_blocks_are(client):
     """Compiled on every worker from what travels there: a model, a small table and a vector."""
     X, _ = make_rows(GMM(2), 500, 2)
-    spec = resolve(GMM(2), X)
+    spec = resolve(GMM(2, covariance_type="spherical"), X)
     whole = CompiledModel(declare(spec, X))
     streamed = StreamedModel(spec, as_rows(da.from_array(X, chunks=(200, 2))), np.random.default_rng(0))
     x = streamed.initial_point(1)

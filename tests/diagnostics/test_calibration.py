@@ -10,6 +10,7 @@ import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import long
 from scipy import stats
 
 import mixtures as mx
@@ -125,7 +126,7 @@ def test_quantities_know_no_labels(case):
 # Posteriors
 
 
-@every_case
+@pytest.mark.parametrize("case", [LINE, *long(PLANE), COINS], ids=lambda case: case.name)
 def test_rows_as_arguments_give_the_density_that_is_shipped(case):
     first, other = simulate(case, 2, 1)
     (swapped,) = of_rows(CompiledModel(mx.declare(case.spec, first.X)), case.spec.family, [other.X])
@@ -191,7 +192,7 @@ def summary(tree, statistic):
     return {"mean": np.mean, "sd": np.std}[statistic](tree["posterior"]["q"].values, (0, 1))
 
 
-@pytest.mark.parametrize("case", [LINE, COINS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [LINE, *long(COINS)], ids=lambda case: case.name)
 def test_ranks_are_whole_numbers_in_range(case, tmp_path):
     ranks = calibrate(case, 2, seed=1)
     assert ranks.n_draws == KEPT
@@ -256,7 +257,7 @@ def test_draws_that_ignored_the_data_are_given_away_by_the_log_likelihood_alone(
 
 def test_a_missing_jacobian_is_found():
     few = replace(LINE, n_rows=FEW_ROWS)
-    p = p_values(calibrate(few, 100, 1, partial(of_lanes, fault=without_jacobian)))
+    p = p_values(calibrate(few, 60, 1, partial(of_lanes, fault=without_jacobian)))
     assert min(p.values()) < 0.05 / len(p)
 
 

@@ -21,10 +21,12 @@ from mixtures.families.questions import marginals, summaries
 from mixtures.plot.style import COLOURS, INK, REPLICATED
 from mixtures.trees import draws_tree
 
+pytestmark = pytest.mark.usefixtures("no_c_compiler")
+
 FAST = {"mode": "FAST_COMPILE"}
 FAITHFUL = mx.datasets.faithful()
 COMPILED = [spec for spec in all_specs(2) if isinstance(spec, GMM | BMM)]  # others are drawn in object mode
-SAME_CODE = ("GMM diag", "GMM tied", "GMM tied_spherical")
+SAME_CODE = ("GMM full", "GMM diag", "GMM spherical", "GMM tied_spherical")
 """Structures whose draws are made of the same compiled steps as those of another: see ``-m long``."""
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pymc as pm
 import pytensor
 import pytest
-from conftest import all_specs, every_spec, make_params, make_rows, soft, spec_id
+from conftest import all_specs, every_spec, long, make_params, make_rows, soft, spec_id
 
 from mixtures import BMM, GMM, IdentifiabilityWarning, datasets, declare, fit_em, resolve
 from mixtures.data.reading import as_data
@@ -251,17 +251,18 @@ def test_other_data_reuse_what_was_compiled(usual):
     spec = with_prior(usual.spec, X, "default")
     other = Declared(spec, X, CompiledModel(declare(spec, X)))
     assert other.compiled.log_density is CompiledModel(usual.compiled.model).log_density
-    params = usual.params(6)
+    sets = [usual.params(seed) for seed in (6, 7)]
     for one in (other, usual):
-        x = one.compiled.unconstrain(params)
-        expected = numpy_log_posterior(one.spec, one.X, params)
-        assert one.compiled.value_and_grad(x)[0] == pytest.approx(expected, rel=1e-9)
-        rows = one.compiled.row_log_likelihoods(x)["x"]
-        np.testing.assert_allclose(rows, one.spec.log_likelihood(one.X, params), rtol=1e-10)
-        np.testing.assert_allclose(one.compiled.constrain(x)["alpha"], params["alpha"], rtol=1e-10)
+        x = np.stack([one.compiled.unconstrain(params) for params in sets])
+        rows, alpha = one.compiled.row_log_likelihoods(x)["x"], one.compiled.constrain(x)["alpha"]
+        for i, params in enumerate(sets):
+            expected = numpy_log_posterior(one.spec, one.X, params)
+            assert one.compiled.value_and_grad(x[i])[0] == pytest.approx(expected, rel=1e-9)
+            np.testing.assert_allclose(rows[i], one.spec.log_likelihood(one.X, params), rtol=1e-10)
+            np.testing.assert_allclose(alpha[i], params["alpha"], rtol=1e-10)
 
 
-@pytest.mark.parametrize("spec", [GMM(3, covariance_type="diag"), BMM(3)], ids=spec_id)
+@pytest.mark.parametrize("spec", [*long(GMM(3, covariance_type="diag")), BMM(3)], ids=spec_id)
 def test_other_shapes_and_priors_are_compiled_anew(spec):
     X, _ = make_rows(spec, N, 3)
     model = declare(spec, X)

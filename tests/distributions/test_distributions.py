@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 import pytest
 from conftest import in_turn
@@ -23,15 +22,10 @@ from mixtures.distributions.transforms import LogCholesky, Standardise, log_chol
 from mixtures.errors import InputError
 from mixtures.families.covariance import COVARIANCES
 
+pytestmark = pytest.mark.usefixtures("no_c_compiler")
+
 FAST = {"mode": "FAST_COMPILE"}
 K, D, N = 3, 2, 7
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_c_compiler():
-    """FAST_COMPILE runs inner graphs (of gradients, most of all) in C, which takes minutes to compile."""
-    with pytensor.config.change_flags(cxx=""):
-        yield
 
 
 def logp(rv, value):

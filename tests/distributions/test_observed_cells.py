@@ -6,7 +6,7 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytest
-from conftest import make_params, oracle, simulate, specs_compiled
+from conftest import long, make_params, oracle, simulate, specs_compiled
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -16,6 +16,8 @@ from mixtures.data.reading import as_data
 from mixtures.density.compiled import CompiledModel
 from mixtures.distributions.missing import layout_of
 from mixtures.em.estep import e_step
+
+pytestmark = pytest.mark.usefixtures("no_c_compiler")
 
 NAN = np.nan
 
@@ -44,7 +46,7 @@ def row_density(model, x):
     return model.compile_fn(density, inputs=model.value_vars, mode="FAST_COMPILE")
 
 
-@specs_compiled("GMM full", "GMM diag", "BMM", "LCA")
+@specs_compiled("GMM full", "LCA")
 def test_a_declared_model_has_the_density_of_the_observed_cells(spec):
     params, X, _ = simulate(spec, n_features=4, n_rows=50)
     X = with_holes(X)
@@ -64,7 +66,7 @@ def test_a_declared_model_has_the_density_of_the_observed_cells(spec):
 
 
 def test_weights_are_repeated_rows():
-    spec = mx.GMM(2)
+    spec = mx.GMM(2, covariance_type="diag")
     params, X, _ = simulate(spec, n_rows=30)
     X = with_holes(X)
     times = np.random.default_rng(0).integers(1, 4, len(X))
@@ -163,7 +165,7 @@ def test_the_layout_puts_every_row_where_its_pattern_is(seed, n, d):
     assert len(np.unique(layout.patterns, axis=0)) == len(layout.patterns)
 
 
-@pytest.mark.parametrize("structure", ["full", "spherical"])
+@pytest.mark.parametrize("structure", [*long("full"), "spherical"])
 def test_the_certificate_holds_where_cells_are_missing(structure):
     """Without a prior nothing is sampled: EM, MAP and the density alone."""
     spec = mx.GMM(2, covariance_type=structure, prior=None)
@@ -175,7 +177,7 @@ def test_the_certificate_holds_where_cells_are_missing(structure):
     assert cc.passed, cc.certificate
 
 
-@pytest.mark.parametrize("prior", ["default", None])
+@pytest.mark.parametrize("prior", ["default", *long(None)])
 def test_the_certificate_holds_on_counts_with_missing_cells(prior):
     rng = np.random.default_rng(0)
     X = rng.poisson(np.where(np.arange(150)[:, None] % 3 == 0, [9.0, 1.0, 4.0], [2.0, 6.0, 4.0]))

@@ -29,10 +29,11 @@ MOST_OPERATIONS = 80
 
 
 def test_loops_compute_what_the_graphs_define():
-    """Without compilation: what is compared are the formulas."""
+    """Without compilation, of inner graphs in C too: what is compared are the formulas."""
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(Path(__file__).with_name("loops.py"))],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTENSOR_FLAGS": f"{flags},cxx="},
         capture_output=True,
         text=True,
         check=False,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import every_spec_in_turn, make_rows
+from conftest import all_specs, every_spec_in_turn, make_rows, spec_id
 
 from mixtures import BMM, GMM, fit_em, uncertainty
 from mixtures.em.information import observed_information
@@ -59,6 +59,9 @@ GIVEN = {
 }
 
 
+IN_GATE = {("GMM full", "plain"), ("LCA", "weights"), ("PMM", "labels")}
+
+
 def a_mode_of_cells(spec, given):
     """Rows with a sixth of the cells missing, and EM's mode of them."""
     X, _ = make_rows(replace(spec, n_components=2), 150, 3 if isinstance(spec, GMM) else 4, seed=1, apart=2.0)
@@ -67,7 +70,19 @@ def a_mode_of_cells(spec, given):
     return X, options, fit_em(replace(spec, n_components=2), X, random_seed=0, tol=1e-10, **options)
 
 
-@every_spec_in_turn("given", list(GIVEN))
+@pytest.mark.parametrize(
+    ("spec", "given"),
+    [
+        pytest.param(
+            spec,
+            given,
+            marks=() if (spec_id(spec), given) in IN_GATE else pytest.mark.long,
+            id=f"{spec_id(spec)}-{given}",
+        )
+        for spec in all_specs()
+        for given in GIVEN
+    ],
+)
 def test_where_cells_are_missing_it_is_that_of_pymcs_density(spec, given):
     X, options, em = a_mode_of_cells(spec, GIVEN[given])
     ours = observed_information(em.spec, X, em.params, **options).sd

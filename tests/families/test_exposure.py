@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pymc as pm
-import pytensor
 import pytest
 import xarray as xr
 from command import run
@@ -243,13 +242,6 @@ def test_simulated_rows_have_the_exposures_of_the_data():
 
 
 # PyMC's side
-
-
-@pytest.fixture
-def no_c_compiler():
-    """FAST_COMPILE runs inner graphs in C, which takes minutes to compile."""
-    with pytensor.config.change_flags(cxx=""):
-        yield
 
 
 def test_rows_in_a_users_model_are_scipys(no_c_compiler):

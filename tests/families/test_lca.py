@@ -303,12 +303,13 @@ def test_new_rows_are_coded_by_the_levels_of_the_fit():
 
 def test_chunks_and_dask_and_weights_give_the_answer_of_the_whole():
     X = survey()
-    whole = mx.fit_em(mx.LCA(2), X, random_seed=1)
+    few = {"n_init": 3, "random_seed": 1}
+    whole = mx.fit_em(mx.LCA(2), X, **few)
     sorted_rows = X.sort_values("visits").reset_index(drop=True)  # the first chunk lacks levels of the last
     chunks = [sorted_rows.iloc[i : i + 100].reset_index(drop=True) for i in range(0, 300, 100)]
     assert len({tuple(chunk["visits"].unique()) for chunk in chunks}) > 1
     for rows in (chunks, lambda: iter(chunks), dd.from_pandas(sorted_rows, npartitions=3)):
-        em = mx.fit_em(mx.LCA(2), rows, random_seed=1)
+        em = mx.fit_em(mx.LCA(2), rows, **few)
         assert em.spec.levels == whole.spec.levels
         assert em.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-4)
         at_whole = mx.em_step(whole.spec, rows, whole.params)
@@ -405,13 +406,6 @@ def test_identifiability_is_by_rank_and_kruskals_bound():
 
 
 # A user's own model
-
-
-@pytest.fixture
-def no_c_compiler():
-    """FAST_COMPILE runs inner graphs in C, which takes minutes to compile."""
-    with pytensor.config.change_flags(cxx=""):
-        yield
 
 
 def test_rows_in_a_users_model_are_those_of_the_loop(no_c_compiler):

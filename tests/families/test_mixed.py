@@ -340,8 +340,8 @@ def test_missing_cells_and_labels_have_a_certificate():
         with_holes(frame),
         missing="integrate",
         labels=labels,
-        draws=200,
-        tune=200,
+        draws=20,
+        tune=20,
         chains=2,
         random_seed=1,
         progressbar=False,
@@ -351,20 +351,22 @@ def test_missing_cells_and_labels_have_a_certificate():
     np.testing.assert_array_equal(r["label"].values[:30], z[:30])
 
 
+@pytest.mark.usefixtures("no_c_compiler")
 def test_rows_of_a_users_model_are_those_of_the_specification():
     import pymc as pm
 
+    soon = {"mode": "FAST_COMPILE"}
     spec = mixed()
     params, X, _ = simulate(spec, n_rows=40)
     theta = {block.kind: block.own(params) for block in spec.family.blocks}
     blocks = {kind: {k: v for k, v in own.items() if k != "alpha"} for kind, own in theta.items()}
     x = mx.MixedMixture.dist(params["alpha"], **blocks, columns=PLACES)
     expected = spec.log_likelihood(X, params)
-    np.testing.assert_allclose(pm.logp(x, X).eval(), expected, rtol=1e-9)
+    np.testing.assert_allclose(pm.logp(x, X).eval(**soon), expected, rtol=1e-9)
     impossible = X.copy()
     impossible[:, PLACES["bernoulli"][0]] = 2
-    assert (pm.logp(x, impossible).eval() == -np.inf).all()
-    drawn = pm.draw(x, draws=4000, random_seed=1)
+    assert (pm.logp(x, impossible).eval(**soon) == -np.inf).all()
+    drawn = pm.draw(x, draws=4000, random_seed=1, **soon)
     rows, _ = spec.sample(params, 4000, np.random.default_rng(2))
     error = 6 * np.sqrt((drawn.var(axis=0) + rows.var(axis=0)) / 4000)
     assert (np.abs(drawn.mean(axis=0) - rows.mean(axis=0)) < error).all()

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pandas as pd
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 import pytest
 from command import run
@@ -111,13 +110,6 @@ def user_model(X):
         rate = pm.Gamma("rate", 2, 0.5, dims=("cluster", "bird"))
         mx.PoissonMixture("x", alpha=alpha, rate=rate, observed=X, dims=("obs", "bird"))
     return model
-
-
-@pytest.fixture
-def no_c_compiler():
-    """FAST_COMPILE runs inner graphs in C, which takes minutes to compile."""
-    with pytensor.config.change_flags(cxx=""):
-        yield
 
 
 def test_rows_in_a_users_model_are_scipys(no_c_compiler):

@@ -1,4 +1,4 @@
-"""What is not loaded: each promise in a process of its own."""
+"""What is not loaded: seen in processes of their own."""
 
 import subprocess
 import sys
@@ -29,24 +29,31 @@ assert em.converged
 repr(em)
 """
 
-COMMAND = """
+COMMANDS = """
 import sys
 from mixtures.cli.app import main
-sys.argv = ["mixtures", *{words!r}]
-try:
-    main()
-except SystemExit as end:
-    assert end.code == {code}, end.code
+for words, code in {commands!r}:
+    sys.argv = ["mixtures", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == code, (words, end.code)
+    heavy = {heavy!r} & set(sys.modules)
+    assert not heavy, (words, heavy)
 """
 
 REFUSED = """
+import sys
 import mixtures as mx
-try:
-    {call}
-except mx.InputError as error:
-    assert {words!r} in str(error), error
-else:
-    raise AssertionError("nothing was refused")
+for door in {doors!r}:
+    try:
+        getattr(mx, door)(mx.GMM(2), [[1.0, 2.0], [float("nan"), 3.0], [4.0, 5.0]])
+    except mx.InputError as error:
+        assert "row 1" in str(error), error
+    else:
+        raise AssertionError(door + " refused nothing")
+    heavy = {heavy!r} & set(sys.modules)
+    assert not heavy, (door, heavy)
 """
 
 
@@ -78,13 +85,23 @@ def test_a_saved_fit_is_loaded_and_printed(tmp_path):
     assert not loaded(program, tmp_path) & HEAVY
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["--help"], 0),
-        (["crosscheck", "--help"], 0),
-        (["--version"], 0),
-        (["datasets"], 0),
+@pytest.mark.parametrize("words", [["--help"], ["crosscheck", "--help"], ["--version"]], ids=" ".join)
+def test_help_comes_at_once(words, tmp_path):
+    found = loaded(COMMANDS.format(commands=[(words, 0)], heavy=HEAVY), tmp_path)
+    assert not found & {"pandas", "scipy", "xarray"}
+
+
+def test_the_list_of_data_sets_is_light(tmp_path):
+    """Some are scikit-learn's."""
+    loaded(COMMANDS.format(commands=[(["datasets"], 0)], heavy=HEAVY - {"sklearn"}), tmp_path)
+
+
+def test_bad_input_and_files_are_light(tmp_path):
+    """One after the other in one process: none of them loads what is heavy."""
+    (tmp_path / "nan.csv").write_text("a,b\n1,2\n2,\n3,4\n")
+    (tmp_path / "text.csv").write_text("a,b,c\nx,yes,1\ny,no,2\nz,yes,4\n")
+    (tmp_path / "constant.csv").write_text("a,b\n1,2\n1,3\n1,5\n")
+    commands = [
         (["inspect", "text.csv"], 0),
         (["inspect", "faithful", "--log", "waiting"], 0),
         (["inspect", "nowhere.csv"], 2),
@@ -100,23 +117,10 @@ def test_a_saved_fit_is_loaded_and_printed(tmp_path):
         (["report", "--from", "nan.csv"], 2),
         (["predict", "nan.csv", "-k", "2"], 2),
         (["predict", "faithful", "--from", str(SAVED), "-o", "clusters.csv"], 0),
-    ],
-    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
-)
-def test_help_and_bad_input_come_at_once(words, code, tmp_path):
-    (tmp_path / "nan.csv").write_text("a,b\n1,2\n2,\n3,4\n")
-    (tmp_path / "text.csv").write_text("a,b,c\nx,yes,1\ny,no,2\nz,yes,4\n")
-    (tmp_path / "constant.csv").write_text("a,b\n1,2\n1,3\n1,5\n")
-    allowed = {"sklearn"} if words == ["datasets"] else set()  # some sets are scikit-learn's
-    found = loaded(COMMAND.format(words=words, code=code), tmp_path)
-    assert not found & HEAVY - allowed
-    if words[-1] in ("--help", "--version"):
-        assert not found & {"pandas", "scipy", "xarray"}
+    ]
+    loaded(COMMANDS.format(commands=commands, heavy=HEAVY), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "door", ["crosscheck", "sample", "fit_map", "select", "uncertainty", "marginal_likelihood"]
-)
-def test_bad_data_are_refused_before_anything_is_loaded(door, tmp_path):
-    call = f"mx.{door}(mx.GMM(2), [[1.0, 2.0], [float('nan'), 3.0], [4.0, 5.0]])"
-    assert not loaded(REFUSED.format(call=call, words="row 1"), tmp_path) & HEAVY
+def test_bad_data_are_refused_before_anything_is_loaded(tmp_path):
+    doors = ("crosscheck", "sample", "fit_map", "select", "uncertainty", "marginal_likelihood")
+    loaded(REFUSED.format(doors=doors, heavy=HEAVY), tmp_path)

@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECONDS = 600
 """Time that a cell may take on a slow machine."""
 
-LONGEST = ("01", "02", "04", "06", "07", "08", "09", "10", "11")
+LONGEST = ("01", "02", "03", "04", "06", "07", "08", "09", "10", "11")
 """Notebooks of a minute and more: these are run under ``-m long``, the others in every run."""
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

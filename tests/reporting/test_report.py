@@ -14,6 +14,7 @@ import pymc as pm
 import pytest
 import xarray as xr
 from command import run
+from conftest import long
 
 import mixtures as mx
 from mixtures.reporting.blocks import Table, aligned
@@ -82,7 +83,7 @@ def hostile(tmp_path_factory):
     values = np.vstack([rng.normal(0, 1, (60, 5)), rng.normal(4, 1, (60, 5))])
     rows = [f"<b onclick=alert({i})>‮row {i}" for i in range(120)]
     X = pd.DataFrame(values, columns=HOSTILE, index=rows)
-    found = mx.crosscheck(mx.GMM(2, covariance_type="diag"), X, **SHORT)
+    found = mx.crosscheck(mx.GMM(2, covariance_type="spherical"), X, **SHORT)
     about = {
         "data": "<svg onload=alert(3)>.csv",
         "command": "mixtures report '</code><script>alert(4)</script>'",
@@ -254,6 +255,7 @@ def test_a_fit_that_asks_too_much_leads_with_the_reason():
     )  # verdict, certificate, verdict on the sample
 
 
+@pytest.mark.long
 def test_too_many_clusters_lead_with_the_reason():
     found = mx.crosscheck(mx.GMM(4), FAITHFUL, **SHORT)
     assert found.headline.state is State.RED
@@ -298,11 +300,12 @@ def test_a_model_of_ones_own():
     assert "mu[0, eruptions]" in page.html
 
 
-def test_one_cluster_and_one_column():
+@pytest.mark.parametrize("k", [1, *long(2)])
+def test_few_clusters_and_one_column(k):
     X = FAITHFUL[["waiting"]]
-    for spec in (mx.GMM(1), mx.GMM(2)):
-        page = mx.report(mx.crosscheck(spec, X, **SHORT), X, progressbar=False)
-        assert "Gaussian mixture" in page.title
+    found = mx.crosscheck(mx.GMM(k, covariance_type="spherical"), X, **SHORT)
+    page = mx.report(found, X, progressbar=False)
+    assert "Gaussian mixture" in page.title
 
 
 @pytest.mark.long

@@ -144,11 +144,10 @@ def test_a_crosscheck_with_all_that_is_in_it(cc, tmp_path):
 
 def test_a_model_of_the_users_own(tmp_path):
     with pm.Model(coords={"cluster": ["low", "high"]}) as model:
-        alpha = pm.Dirichlet("alpha", np.ones(2), dims="cluster")
-        mu = pm.Normal("mu", [[55.0], [80.0]], 5.0, shape=(2, 1))
-        sigma = pm.HalfNormal("sigma", 10.0)
-        pm.Deterministic("apart", mu[1, 0] - mu[0, 0])
-        mx.GaussianMixture("x", alpha, mu, sigma2=sigma**2 * np.ones((2, 1)), observed=FAITHFUL[["waiting"]])
+        alpha = pm.Dirichlet("alpha", np.full(2, 2.0), dims="cluster")
+        p = pm.Beta("p", 1.5, 2.0, shape=(2, 2))
+        pm.Deterministic("apart", p[1, 0] - p[0, 0])
+        mx.BernoulliMixture("x", alpha, p, observed=(FAITHFUL.mean() < FAITHFUL).astype(int))
     cc = mx.crosscheck(model, n_init=2, **SHORT)
     assert cc.mode.spec is None
     again = round_trip(cc, tmp_path)

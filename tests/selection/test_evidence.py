@@ -65,7 +65,7 @@ def test_the_exact_sum_is_a_probability():
         pytest.param(line(2), LINE, marks=pytest.mark.long),
         pytest.param(GMM(1, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
         pytest.param(GMM(2, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
-        (GMM(3, prior=PLANE_PRIOR), PLANE),
+        pytest.param(GMM(3, prior=PLANE_PRIOR), PLANE, marks=pytest.mark.long),
         pytest.param(coins(1), COINS, marks=pytest.mark.long),
         pytest.param(coins(2), COINS, marks=pytest.mark.long),
         pytest.param(coins(3), COINS, marks=pytest.mark.long),
@@ -77,7 +77,7 @@ def test_a_bridge_ends_at_the_exact_value(spec, X):
     assert_exact(marginal_likelihood(spec, X, **SAMPLING), exact(spec, X))
 
 
-@pytest.mark.parametrize("all_labellings", [pytest.param(5, marks=pytest.mark.long), 1])
+@pytest.mark.parametrize("all_labellings", [5, 1])
 def test_some_labellings_say_as_much_as_all(monkeypatch, line_tree, all_labellings):
     """Above five clusters only the labelling of a pivot and its exchanges are used."""
     monkeypatch.setattr(bridge, "ALL_LABELLINGS", all_labellings)
@@ -102,7 +102,10 @@ def test_labels_of_the_sample_do_not_matter(line_tree):
     assert abs(a.log_marginal_likelihood - b.log_marginal_likelihood) < 4 * error
 
 
-@pytest.mark.parametrize(("spec", "X"), [(line(2), LINE), (coins(3), COINS)], ids=["GMM", "BMM"])
+@pytest.mark.parametrize(
+    ("spec", "X"),
+    [pytest.param(line(2), LINE, marks=pytest.mark.long, id="GMM"), pytest.param(coins(3), COINS, id="BMM")],
+)
 def test_smc_comes_to_the_exact_value(spec, X):
     found = marginal_likelihood(spec, X, method="smc", runs=8, particles=300, **SAMPLING)
     assert found.method == "SMC from the prior, 8 runs"

@@ -111,7 +111,7 @@ def oakes_sd(spec, X, params):
     }
 
 
-@specs_compiled("GMM tied", "LCA", n_components=2)
+@specs_compiled("GMM tied", n_components=2)
 @pytest.mark.parametrize("prior", [*long("default"), None])
 def test_information_is_that_of_oakes_and_that_of_em(spec, prior):
     n = 2000 if isinstance(spec, LCA) else 300  # with 300, p is too near to 0 for differences
@@ -144,7 +144,7 @@ def test_information_draws_have_its_covariance():
     np.testing.assert_allclose(drawn["Sigma"], drawn["Sigma"].swapaxes(-1, -2), atol=1e-9)
 
 
-@specs_compiled("GMM diag", "BMM", n_components=2)
+@specs_compiled("BMM", n_components=2)
 def test_weights_are_repeated_rows(spec):
     X, _ = make_rows(spec, 60, 5 if isinstance(spec, BMM | LCA) else 2, apart=5.0)
     counts = np.random.default_rng(0).integers(1, 4, 60)
@@ -365,7 +365,11 @@ APART = {"alpha": [0.6, 0.4], "p": np.linspace([0.1, 0.9], [0.3, 0.7], 8).T}
 
 
 @pytest.mark.parametrize(
-    ("spec", "truth"), [(GMM(2, covariance_type="diag"), FAR), (BMM(2), APART)], ids=["GMM", "BMM"]
+    ("spec", "truth"),
+    [
+        pytest.param(GMM(2, covariance_type="diag"), FAR, id="GMM"),
+        pytest.param(BMM(2), APART, marks=pytest.mark.long, id="BMM"),
+    ],
 )
 def test_where_data_are_many_and_clear_the_methods_agree(spec, truth):
     """The full size is a benchmark; 300 replicates leave 4 % of noise in an sd, 16 % are four of it."""

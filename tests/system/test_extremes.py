@@ -181,7 +181,7 @@ def test_pymc_is_right_on_both_sides_of_its_guard(spec, seed):
 # Units, in PyMC's own coordinates
 
 
-@gmms_compiled("full", "tied_diag")
+@gmms_compiled("tied_diag")
 @tries(3)
 @given(
     seed=seeds, log_units=st.tuples(*[st.floats(-6, 6, width=16)] * 2), log_offset=st.floats(0, 6, width=16)
@@ -208,8 +208,7 @@ def test_pymcs_coordinates_and_slopes_do_not_see_the_units(spec, seed, log_units
 # Tight clusters, few rows, many rows
 
 
-@every_gmm
-@pytest.mark.parametrize("prior", [None, "stated"])
+@in_turn(("spec", "prior"), [GMM(2, covariance_type=name) for name in COVARIANCES], [None, "stated"], spec_id)
 @tries(3)
 @given(seed=seeds)
 def test_clusters_a_hundred_thousandth_of_their_distance_wide_are_found(spec, prior, seed):

@@ -18,13 +18,11 @@ pytestmark = pytest.mark.skipif(not soak.STATUS.exists(), reason="looks at Linux
 
 
 def test_crosschecks_leave_nothing_behind():
-    """Two shapes in turn; memory is checked by ``python -m benchmarks.soak``."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(60, 1)) + 4 * rng.integers(0, 2, size=(60, 1))
-    pairs = [(mx.GMM(2), rows), (mx.BMM(2), (rng.random((60, 3)) < 0.4).astype(float))]
+    """Of one shape; other shapes, and memory, are for ``python -m benchmarks.soak``."""
+    X = (np.random.default_rng(0).random((60, 4)) < 0.4).astype(float)
     found = []
-    for spec, X in [*pairs, *pairs]:
-        mx.crosscheck(spec, X, random_seed=1, **soak.SHORT)
+    for _ in range(4):
+        mx.crosscheck(mx.BMM(2), X, random_seed=1, **soak.SHORT)
         found.append(soak.held())
     for later in found[2:]:
         assert (later.threads, later.files, later.children) == (

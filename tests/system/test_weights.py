@@ -101,7 +101,7 @@ def test_a_model_over_distinct_rows_has_the_density_of_the_model(spec):
         np.testing.assert_allclose(ours[1], expected[1], rtol=1e-8, atol=1e-9 * abs(expected[0]))
 
 
-@specs_compiled("GMM full", "PMM")
+@specs_compiled("PMM")
 def test_a_weighted_model_has_the_density_of_rows_written_out(spec):
     X, counts, all_rows = counted(spec)
     resolved = resolve(spec, all_rows)
