@@ -35,7 +35,7 @@ from mixtures.cli.running import (
 )
 from mixtures.cli.text import TABLES, as_csv, write_table
 from mixtures.errors import InputError
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
 
 __all__ = ["EXAMPLES", "complete_command"]
@@ -116,7 +116,7 @@ def complete_command(
         text = as_csv(table)
         typer.echo(visible(text, keep="\r\n", longest=len(text)), nl=False, color=True)
     elif not quiet:
-        typer.echo(f"{len(found.cells):,} missing cells")
+        typer.echo(counted(len(found.cells), "missing cell"))
     if not (output is None and csv is None):
         tell_written(quiet or output is None, made)
     if len(made) < sum(file is not None for file in (output, csv)):

@@ -33,7 +33,7 @@ from mixtures.cli.rows import read_rows, with_kinds
 from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of
 from mixtures.cli.text import TABLES, as_csv, check_table, finite, write_table
 from mixtures.errors import InputError
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
 
 __all__ = ["EXAMPLES", "predict_command"]
@@ -117,7 +117,7 @@ def predict_command(
             visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
         )
     elif made and not (quiet or is_stream(output)):
-        typer.echo(visible(f"{len(table)} rows written to {output}"))
+        typer.echo(visible(f"{counted(len(table), 'row')} written to {output}"))
     if output is not None and not made:
         raise typer.Exit(FAILS)
 

@@ -9,7 +9,7 @@ from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data, places_by_index, read_only
 from mixtures.errors import InputError
-from mixtures.messages import rows_are
+from mixtures.messages import counted, rows_are
 from mixtures.types import Array
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np
     except InputError as error:
         raise InputError(f"{error}; number the clusters, such as pandas.factorize(labels)[0]") from error
     if array.shape != (data.n_rows,):
-        raise InputError(f"labels have shape {array.shape}; the data have {data.n_rows} rows")
+        raise InputError(f"labels have shape {array.shape}; the data have {counted(data.n_rows, 'row')}")
     if is_pandas_series(labels):
         import pandas as pd
 
-        counted = pd.RangeIndex(data.first, data.first + data.n_rows)
-        array = array[places_by_index(labels.index, index, counted, "labels")]
+        by_place = pd.RangeIndex(data.first, data.first + data.n_rows)
+        array = array[places_by_index(labels.index, index, by_place, "labels")]
     known = np.where(np.isnan(array), UNKNOWN, array)
     bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
     if len(bad):

@@ -13,7 +13,7 @@ from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
-from mixtures.messages import sentence
+from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
 from mixtures.plot.clusters import responsibilities as draw_responsibilities
 from mixtures.plot.pairs import MOST_PAIRED, pairs
@@ -183,7 +183,7 @@ def _heatmap(cc: Crosscheck, name: str, shape: Sequence[int]) -> Figure:
         heatmap(cc, name, ax=ax)
 
     what = "Posterior mean" if cc.posterior is not None else "EM's estimate"
-    caption = f"{what} of {name} in {k} clusters and {d} features."
+    caption = f"{what} of {name} in {counted(k, 'cluster')} and {counted(d, 'feature')}."
     return Figure(drawn(draw), f"Heat map of {name}", caption)
 
 

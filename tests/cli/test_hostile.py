@@ -339,7 +339,7 @@ def test_pages_that_swell(tmp_path, monkeypatch, compression):
     assert path.stat().st_size < 100_000
     monkeypatch.setattr(files, "LARGEST_TABLE", 10**6)
     unread(monkeypatch)
-    with pytest.raises(InputError, match="holds 2000 rows of 1 columns"):
+    with pytest.raises(InputError, match="holds 2,000 rows of 1 column,"):
         read_table(path)
 
 
