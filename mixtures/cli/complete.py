@@ -1,6 +1,7 @@
 """``mixtures complete``: the missing cells of a table."""
 
 from functools import partial
+from typing import Any
 
 import typer
 
@@ -77,6 +78,7 @@ def complete_command(
 
     from mixtures.clusters.completion import complete
     from mixtures.clusters.prediction import select_features
+    from mixtures.data.known_labels import numbered
     from mixtures.em.fit import fit_em
     from mixtures.given import given
     from mixtures.interrupts import complete as whole
@@ -104,7 +106,8 @@ def complete_command(
         spec = with_kinds(spec, frame, kinds, quiet=quiet)
         em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing="integrate", labels=known))
         fitted = given(em)
-    found = complete(fitted.spec, frame, fitted.params, labels=known, ci_prob=ci_prob, random_seed=seed)
+    how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
+    found = complete(fitted.spec, frame, fitted.params, **how)
     table = pd.DataFrame(found.data).rename_axis("row")
     if known is not None:
         table[known.name] = known
