@@ -181,7 +181,7 @@ def test_the_data_and_the_start_are_left_as_they_were():
     np.testing.assert_array_equal(X, X_before)
     assert_params_close(start, start_before, rtol=0)
     assert em.restarts.n_best == 1
-    assert str(em.restarts) == "1 of 1 restarts reached the best optimum"
+    assert str(em.restarts) == "1 of 1 restart reached the best optimum"
 
 
 def test_a_start_that_is_the_answer_stays():
