@@ -85,16 +85,17 @@ class _Proposal:
 
     @cached_property
     def model(self) -> str:
-        """The model in the words of --model."""
-        if self.reading.exposure is not None or self.found == {Kind.COUNTS}:
+        """The model in the words of --model: of one kind, or mixed."""
+        if self.reading.exposure is not None:
             return "pmm"
-        if not self.found & LEVELS:
-            return "gmm"
-        return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
+        if self.found & LEVELS:
+            return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
+        kinds = set(self.kinds.values())
+        return "gmm" if kinds <= {GAUSSIAN} else "mixed" if GAUSSIAN in kinds else "pmm"
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        """Kind of every usable column of a mixed model in the words of --kinds."""
+        """Kind of every usable column in the words of --kinds."""
         stated = {c.name: AS_BLOCKS[c.kind] for c in self.usable if c.kind in AS_BLOCKS}
         blocks = kinds_of(self.frame[[c.name for c in self.usable]], stated)
         return {name: kind for kind, own in blocks.items() for name in own}

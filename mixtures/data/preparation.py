@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,13 +87,23 @@ class Preparation:
             _refuse_codes(found.columns)
         return self._with_logs(found)
 
-    def like(self, frame: pd.DataFrame, features: Sequence[str]) -> Prepared:
-        """Prepare a table for a model of these columns; logarithms that it has are taken unasked."""
+    def like(self, frame: pd.DataFrame, features: Sequence[str], levels: Any = None) -> Prepared:
+        """Prepare a table for a fitted model of these columns, of those with levels as categories.
+
+        What only one option can make of a column is done unasked: logarithms that were fitted are taken, and
+        answers become numbers where the fit has numbers.
+        """
         there = list(map(str, frame.columns))
         needed = [name for name in there if log_name(name) in features and log_name(name) not in there]
         how = replace(self, log=tuple(dict.fromkeys((*self.log, *needed))))
         choose_columns(there, how.log or None)
-        return how._with_logs(self._recoded(Prepared(frame)))
+        each = zip(features, levels or [None] * len(features), strict=True)
+        plain = {name for name, own in each if own is None}
+        words = (Kind.ANSWERS, Kind.CODES) if self.binary else (Kind.ANSWERS,)
+        given = Prepared(frame)
+        if any(column.kind in words and column.name in plain for column in given.columns):
+            how = replace(how, recode=True)
+        return how._with_logs(how._recoded(given))
 
     def _recoded(self, so_far: Prepared) -> Prepared:
         if not self.recode:

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from command import run
 
+import mixtures as mx
+
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
 
 
@@ -76,7 +78,8 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     file, z = customers
     _, out, _ = run("inspect", file, columns=400)
     words = next_command(out)
-    assert words[2:] == ["--numeric-only", "--log", "income,spend,savings"]
+    kinds = ["--model", "mixed", "--kinds", "visits=poisson,returns=poisson"]
+    assert words[2:] == [*kinds, "--numeric-only", "--log", "income,spend,savings"]
     saved = tmp_path / "k.mix"
     rest = ["--max-k", 3, "--n-init", 4, "--seed", 1, "--save", saved]
     code, out, err = run(*words, *rest, "--id", "customer_id")
@@ -126,6 +129,20 @@ def test_a_survey_goes_from_inspect_to_classes(survey):
     assert agreement(pd.read_csv(io.StringIO(out))["label"], z) > 0.95
 
 
+@pytest.mark.parametrize("model", ["bmm", "lca"])
+def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
+    """Words become numbers unasked where the fit has numbers, and stay words where it has words."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.integers(0, 2, (60, 4)), columns=list("abcd"))
+    file, words = tmp_path / "t.csv", rows.replace({0: "no", 1: "yes"})
+    words.to_csv(file, index=False)
+    fitted = mx.fit_em(mx.BMM(1), rows) if model == "bmm" else mx.fit_em(mx.LCA(1), words)
+    mx.save(fitted, tmp_path / "em.mix")
+    code, _, err = run("predict", file, "--from", tmp_path / "em.mix")
+    assert code == 0
+    assert ("note: recoded: yes, y and true are 1" in err) is (model == "bmm")
+
+
 N = 40
 YES, SIZE = ["yes", "no"] * (N // 2), ["small", "large", "large", "huge"] * (N // 4)
 VISITS, PRICE = [2, 3, 9, 5] * (N // 4), [0.5 * 1.2**i for i in range(N)]
@@ -136,7 +153,8 @@ TO_GO_ON = (
     ({"size": SIZE, "code": CODE, "name": NAME}, [], "--model lca --exclude name"),
     ({"yes": YES, "code": CODE, "name": NAME}, [], "--model bmm --recode --exclude name"),
     ({"visits": VISITS, "name": NAME}, [], "--model pmm --numeric-only"),
-    ({"visits": VISITS, "price": PRICE}, [], "--log price"),
+    ({"visits": VISITS, "price": PRICE}, [], "--model mixed --kinds visits=poisson --log price"),
+    ({"visits": [30 * x for x in VISITS], "price": PRICE}, [], "--log price"),
     ({"visits": VISITS, "price": PRICE}, ["--exposure", "price"], "--model pmm --exposure price"),
     (
         {
