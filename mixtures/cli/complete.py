@@ -34,10 +34,11 @@ from mixtures.cli.running import (
     spec_of,
     tell_written,
 )
-from mixtures.cli.text import TABLES, as_csv, write_table
+from mixtures.cli.text import TABLES, write_table
 from mixtures.errors import InputError
 from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
+from mixtures.saving.spreadsheets import as_csv
 
 __all__ = ["EXAMPLES", "complete_command"]
 

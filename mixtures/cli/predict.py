@@ -33,10 +33,11 @@ from mixtures.cli.options import (
 )
 from mixtures.cli.rows import names_of, read_rows, with_kinds
 from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of
-from mixtures.cli.text import TABLES, as_csv, check_table, finite, write_table
+from mixtures.cli.text import TABLES, check_table, finite, write_table
 from mixtures.errors import InputError
 from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
+from mixtures.saving.spreadsheets import as_csv
 
 __all__ = ["EXAMPLES", "predict_command"]
 
