@@ -19,7 +19,7 @@ from mixtures.types import Array
 
 __all__ = ["estimates", "restated"]
 
-ACROSS = 3
+ACROSS = 2
 """Panels in a row."""
 
 
@@ -94,7 +94,7 @@ def estimates(result: Crosscheck, name: str, *, ci_prob: float = 0.95) -> np.nda
     tail = (1 - ci_prob) / 2
     bounds = np.quantile(draws, [tail, (1 - INNER) / 2, (1 + INNER) / 2, 1 - tail], axis=0)
     if together and len(labels) > 1:
-        ax = _figure(1, 1, 1.0 + 0.13 * len(labels) * max(len(called), 2), 8.0)[0]
+        ax = _figure(1, 1, 1.0 + 0.13 * len(labels) * max(len(called), 2), 6.4)[0]
         for row in range(len(labels)):
             _rows(ax, row, bounds[:, row], {k: x[row] for k, x in points.items()})
         ax.set_yticks(range(len(labels)), labels)
@@ -103,7 +103,7 @@ def estimates(result: Crosscheck, name: str, *, ci_prob: float = 0.95) -> np.nda
     else:
         across = min(ACROSS, len(labels))
         down = -(-len(labels) // across)
-        every = _figure(across, down, down * (0.75 + 0.24 * len(called)) + 0.5, 3.2 * across + 1)
+        every = _figure(across, down, down * (0.75 + 0.24 * len(called)) + 0.5, 2.9 * across + 0.6)
         for ax in every[len(labels) :]:
             ax.remove()
         axes = every[: len(labels)]
@@ -159,5 +159,5 @@ def _legend(axes: np.ndarray, called: list[str], points: dict[str, Array], ci_pr
     handles = [Line2D([], [], color=cluster_colour(k), lw=3, label=name) for k, name in enumerate(called)]
     handles += [Line2D([], [], ls="", label=name, **_marker(name)) for name in points]
     handles.append(Line2D([], [], color=INK, lw=1.2, label=f"{INNER:.0%} and {ci_prob:.0%} intervals"))
-    how: dict[str, Any] = {"loc": "outside upper left", "ncols": min(len(handles), 5)}
+    how: dict[str, Any] = {"loc": "outside upper left", "ncols": min(len(handles), 4)}
     axes[0].get_figure().legend(handles=handles, **how, frameon=False, fontsize="small")

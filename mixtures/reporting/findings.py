@@ -193,13 +193,15 @@ def _forests(material: Material) -> list[Figure]:
 def _estimates(cc: Crosscheck, posterior: xr.DataTree) -> list[Figure]:
     """Every parameter in its own units; heat maps by cluster and feature of those with many entries."""
     figures, whole = [], posterior["posterior"].to_dataset()
-    for name, x in restated(cc)["posterior"].data_vars.items():
+    found = restated(cc)["posterior"]
+    for name in sorted(map(str, found.data_vars), key=lambda name: [*NAMED, name].index(name)):
+        x = found[name]
         if int(np.prod(x.shape[2:])) <= FOREST_ENTRIES:
-            caption = f"{NAMED.get(str(name), str(name))} in every cluster, in its own units: intervals of "
+            caption = f"{NAMED.get(name, name)} in every cluster, in its own units: intervals of "
             caption += "50% and 95% of the posterior, with the point estimates."
-            figures.append(Figure(drawn(partial(_estimate, cc, str(name))), f"Estimates of {name}", caption))
+            figures.append(Figure(drawn(partial(_estimate, cc, name)), f"Estimates of {name}", caption))
         elif name in whole and _by_feature(whole[name].dims[2:4]):
-            figures.append(_heatmap(cc, str(name), whole[name].shape[2:]))
+            figures.append(_heatmap(cc, name, whole[name].shape[2:]))
     return figures
 
 
