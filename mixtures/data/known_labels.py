@@ -95,7 +95,7 @@ def numbered(labels: Any, names: Sequence[str] | None) -> Any:
     Examples
     --------
     >>> numbered(["short", None, "long"], ("long", "short")).tolist()
-    [1, None, 0]
+    [1.0, nan, 0.0]
     """
     if labels is None or names is None:
         return labels

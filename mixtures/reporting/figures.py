@@ -116,8 +116,8 @@ def in_light_and_dark(svg: str) -> str:
 
     Examples
     --------
-    >>> in_light_and_dark('<svg width="9"><path style="fill: #ffffff"/></svg>')[-47:]
-    '</style><path style="fill: var(--a)"/></svg>'
+    >>> in_light_and_dark('<svg width="9"><path style="fill: #ffffff"/></svg>').partition("</style>")[2]
+    '<path style="fill: var(--a)"/></svg>'
     """
     names = {colour: f"--{chr(ord('a') + place)}" for place, colour in enumerate(IN_DARK)}
     light, dark = (
