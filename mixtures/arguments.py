@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixtures.errors import InputError
+from mixtures.messages import counted
 
 __all__ = ["check_kind", "check_names", "check_share", "check_whole", "cluster_names", "generator"]
 
@@ -50,7 +51,7 @@ def check_names(names: Sequence[str], k: int, what: str = "names") -> tuple[str,
     ('short', 'long')
     """
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InputError(f"{what} must be a sequence of {k} names, got {names!r:.80}")
+        raise InputError(f"{what} must be a sequence of {counted(k, 'name')}, got {names!r:.80}")
     called = tuple(names)
     if not all(isinstance(name, str) and name.strip() for name in called):
         raise InputError(f"{what} must be text that is not empty, got {list(called)!r:.80}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def on_a_page(*parts: str) -> str:
         return "\n".join(folded)
     ends = np.cumsum([len(piece) + 1 for piece in folded])
     shown = min(LINES - 1, int(np.searchsorted(ends, CHARACTERS - len("... and 0000000 more lines"))))
-    return "\n".join([*folded[:shown], f"... and {len(folded) - shown} more lines"])
+    return "\n".join([*folded[:shown], f"... and {counted(len(folded) - shown, 'more line')}"])
 
 
 def _folded(line: str) -> list[str]:
@@ -147,7 +147,7 @@ def table_head(table: "pd.DataFrame", rows: int = MOST_ROWS, digits: int = 4) ->
         n -= 1
         text = _as_text(head.iloc[:, :n], digits)
     left_out = [
-        *([f"{len(table) - rows} more rows"] if len(table) > rows else []),
+        *([counted(len(table) - rows, "more row")] if len(table) > rows else []),
         *([f"columns {', '.join(map(str, head.columns[n:]))}"] if n < head.shape[1] else []),
     ]
     return "\n".join([text, *([f"  and {'; '.join(left_out)}: see .table"] if left_out else [])])

@@ -13,6 +13,7 @@ from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.messages import counted, them
 from mixtures.trees import feature_dims, feature_labels, item_dim, labels_in
 from mixtures.types import LEVELS, Array, Params
 
@@ -90,7 +91,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     k = posterior.sizes["cluster"]
     if k != spec.n_components:
         raise InputError(
-            f"the posterior is of {k} cluster{'s' * (k != 1)}, the model has n_components="
+            f"the posterior is of {counted(k, 'cluster')}, the model has n_components="
             f"{spec.n_components}; give the model that was sampled"
         )
     features = None if spec.features is None else named_after(spec, tree).features
@@ -103,7 +104,8 @@ def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
     for name, x in draws.items():
         bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
         if len(bad):
-            raise InputError(f"{name} is not finite in {len(bad)} draws, the first is {bad[0]}; drop them")
+            where = f"{counted(len(bad), 'draw')}, the first is {bad[0]}; drop {them(bad)}"
+            raise InputError(f"{name} is not finite in {where}")
     return draws
 
 

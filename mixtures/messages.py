@@ -16,7 +16,11 @@ import numpy as np
 __all__ = [
     "ADVICE",
     "NAMES_LISTED",
+    "all_of",
+    "are",
     "cell_at",
+    "columns_are",
+    "counted",
     "kind_of",
     "locate",
     "named",
@@ -24,6 +28,7 @@ __all__ = [
     "sentence",
     "shortened",
     "shown",
+    "them",
     "visible",
     "warn",
     "why_no_array",
@@ -131,6 +136,45 @@ def locate(
     return "; ".join(places + rest)
 
 
+def counted(n: int, what: str) -> str:
+    """Word a number of things, of one or of several.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def are(n: int) -> str:
+    """The verb of a number of things."""
+    return "is" if n == 1 else "are"
+
+
+def all_of(n: int, what: str) -> str:
+    """Word all of some things: "the only start" of one, "all 10 starts" of several."""
+    return f"the only {what}" if n == 1 else f"all {counted(n, what)}"
+
+
+def them(things: Sized) -> str:
+    """Word things that were named before: "it" of one, "them" of several."""
+    return "it" if len(things) == 1 else "them"
+
+
+def columns_are(names: Sequence[object], limit: int = 10) -> str:
+    """Name columns, with the verb that follows.
+
+    Examples
+    --------
+    >>> columns_are(["a"]), columns_are(["a", "b", "c"], limit=2)
+    ("column 'a' is", "columns 'a', 'b' and 1 more are")
+    """
+    listed = ", ".join(map(named, names[:limit]))
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"column {listed} is" if len(names) == 1 else f"columns {listed}{more} are"
+
+
 def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 5) -> str:
     """Name rows by their positions, with the verb that follows.
 
@@ -150,7 +194,8 @@ def why_no_array(X: Any, error: Exception) -> str:
         widths = [1 if _is_single(row) else len(row) for row in X]
         for i, width in enumerate(widths):
             if width != widths[0]:
-                return f"row {i} has {width} values but row 0 has {widths[0]}; give every row the same number"
+                here = f"row {i} has {counted(width, 'value')}"
+                return f"{here} but row 0 has {widths[0]}; give every row the same number"
     return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
 
 

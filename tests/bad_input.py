@@ -442,7 +442,7 @@ TABLES = [
     ),
     Case(
         "rows of different lengths",
-        "row 1 has 1 values but row 0 has 2; give every row the same number",
+        "row 1 has 1 value but row 0 has 2; give every row the same number",
         array=lambda: [[1, 2], [3], [4, 5]],
     ),
     Case(

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import chdtri
 
+from mixtures.messages import counted
 from mixtures.posterior.chains import Chains
 
 __all__ = ["how_drawn", "incomplete", "where_mode_sits"]
@@ -16,7 +17,7 @@ def how_drawn(posterior: xr.DataTree) -> tuple[str, ...]:
         n_modes = posterior["modes"].sizes["mode"]
         return (
             f"independent draws: {told['n_proposals']:,} proposals from t distributions at "
-            f"{n_modes} mode{'s' * (n_modes != 1)} of the posterior, {told['acceptance']:.0%} accepted, "
+            f"{counted(n_modes, 'mode')} of the posterior, {told['acceptance']:.0%} accepted, "
             f"Pareto k-hat of the weights {told['pareto_k']:.2f}",
         )
     return (told["sampler_note"],) if "sampler_note" in told else ()
@@ -27,16 +28,15 @@ def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:
     if "stopped" not in posterior.attrs:
         return ()
     sizes = posterior["posterior"].sizes
-    return (
-        f"{posterior.attrs['stopped']}: the sample has {sizes['chain']} chains of {sizes['draw']} draws, not "
-        f"{how.chains} of {how.draws}",
-    )
+    got = f"{counted(sizes['chain'], 'chain')} of {counted(sizes['draw'], 'draw')}"
+    return (f"{posterior.attrs['stopped']}: the sample has {got}, not {how.chains} of {how.draws}",)
 
 
 def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:
     """Describe how far below the mode the draws are."""
     below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
+    normal = f"normal (chi-squared with {counted(free, 'degree')} of freedom)"
     return (
         f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, and "
-        f"{chdtri(free, 0.5):.1f} if the posterior is normal (chi-squared with {free} degrees of freedom)"
+        f"{chdtri(free, 0.5):.1f} if the posterior is {normal}"
     )

@@ -1,6 +1,7 @@
 """``mixtures complete``: the missing cells of a table."""
 
 from functools import partial
+from typing import Any
 
 import typer
 
@@ -33,10 +34,11 @@ from mixtures.cli.running import (
     spec_of,
     tell_written,
 )
-from mixtures.cli.text import TABLES, as_csv, write_table
+from mixtures.cli.text import TABLES, write_table
 from mixtures.errors import InputError
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
+from mixtures.saving.spreadsheets import as_csv
 
 __all__ = ["EXAMPLES", "complete_command"]
 
@@ -77,6 +79,7 @@ def complete_command(
 
     from mixtures.clusters.completion import complete
     from mixtures.clusters.prediction import select_features
+    from mixtures.data.known_labels import numbered
     from mixtures.em.fit import fit_em
     from mixtures.given import given
     from mixtures.interrupts import complete as whole
@@ -104,7 +107,8 @@ def complete_command(
         spec = with_kinds(spec, frame, kinds, quiet=quiet)
         em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing="integrate", labels=known))
         fitted = given(em)
-    found = complete(fitted.spec, frame, fitted.params, labels=known, ci_prob=ci_prob, random_seed=seed)
+    how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
+    found = complete(fitted.spec, frame, fitted.params, **how)
     table = pd.DataFrame(found.data).rename_axis("row")
     if known is not None:
         table[known.name] = known
@@ -116,7 +120,7 @@ def complete_command(
         text = as_csv(table)
         typer.echo(visible(text, keep="\r\n", longest=len(text)), nl=False, color=True)
     elif not quiet:
-        typer.echo(f"{len(found.cells):,} missing cells")
+        typer.echo(counted(len(found.cells), "missing cell"))
     if not (output is None and csv is None):
         tell_written(quiet or output is None, made)
     if len(made) < sum(file is not None for file in (output, csv)):

@@ -1,7 +1,6 @@
 """``mixtures inspect``: what would be read from a table, column by column."""
 
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from mixtures.cli.rows import load_frame, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, plain, ruled_table
 from mixtures.errors import InputError
-from mixtures.messages import shortened, visible
+from mixtures.messages import counted, shortened, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +53,7 @@ def inspect_command(
     Columns are shown as they are read, before --recode, --log and --numeric-only do anything. Nothing is
     fitted. Exits with 2 if the file cannot be read.
     """
+    from mixtures.cli.proposal import next_command
     from mixtures.data.columns import examine
 
     check_whole(0, rows=rows)
@@ -66,16 +66,17 @@ def inspect_command(
         typer.echo(json.dumps(told | {"hints": hints, "notes": done, "problem": problem}, indent=2))
         return
     out = console()
-    out.print(_table(f"{plain(data)}: {len(frame):,} rows, {len(columns)} columns", columns[:rows]))
+    size = f"{counted(len(frame), 'row')}, {counted(len(columns), 'column')}"
+    out.print(_table(f"{plain(data)}: {size}", columns[:rows]))
     if len(columns) > rows:
-        out.print(f"({len(columns) - rows} more columns: --rows or --json)")
+        out.print(f"({counted(len(columns) - rows, 'more column')}: --rows or --json)")
     for hint in hints:
         out.print(f"- {plain(hint)}")
     for note in done:
         out.print(f"done: {plain(note)}")
     if problem:
         out.print(f"to be settled: {plain(problem)}")
-    typer.echo(visible(f"next: {_next(data, reading, columns)}"))
+    typer.echo(visible(f"next: {next_command(data, reading, frame, columns)}"))
 
 
 def hints_for(columns: "Sequence[Column]") -> list[str]:
@@ -96,41 +97,6 @@ def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
         return list(preparation_of(reading).of(frame).notes), ""
     except InputError as error:
         return [], str(error)
-
-
-def _next(data: str, reading: Reading, columns: "Sequence[Column]") -> str:
-    """A command to go on with, with the options that the columns ask for."""
-    from mixtures.data.columns import Kind, writings_in
-    from mixtures.data.preparation import option_of, written_as
-
-    if ways := writings_in(columns):  # to be read anew, before anything else can be told
-        return f"{option_of('mixtures inspect', [data])} {written_as(ways[0])}"
-    kept = [c for c in columns if c.kind is not Kind.ID]
-    answers = [c for c in kept if c.kind is Kind.ANSWERS]
-    recoded = [c for c in kept if c.kind in (Kind.ANSWERS, Kind.CODES)]
-    items = [c for c in kept if c.kind in (Kind.ANSWERS, Kind.CODES, Kind.BINARY)]
-    out = [c.name for c in kept if c.kind in (Kind.BLANK, Kind.CONSTANT)]
-    texts = [c for c in kept if not c.kind.is_number and c.kind not in (Kind.ANSWERS, Kind.BLANK)]
-    usable = [c for c in kept if c.name not in out and c not in texts]
-    binary = bool(items) and len(items) == len(usable)
-    skewed = [c.name for c in usable if c.wants_logarithm and c.name not in (reading.log or "").split(",")]
-    counted = bool(usable) and all(c.kind in (Kind.COUNTS, Kind.BINARY) for c in usable)
-    words = [
-        option_of("mixtures select", [data]),
-        "--model bmm" if binary else "--model pmm" if counted else "",
-        "--recode" if recoded and binary else "",
-        "--numeric-only" if texts or (answers and not binary) else "",
-        option_of("--exclude", out) if out else "",
-        option_of("--log", skewed) if skewed and not counted else "",
-        "--missing integrate" if any(c.n_missing for c in usable) else "",
-        *(f"{name} {shlex.quote(mark)}" for name, mark in _marks(reading).items() if mark is not None),
-    ]
-    return " ".join(word for word in words if word)
-
-
-def _marks(reading: Reading) -> dict[str, str | None]:
-    marks = {"--separator": reading.separator, "--decimal": reading.decimal}
-    return marks | {"--thousands": reading.thousands, "--id": reading.index}
 
 
 def _table(title: str, columns: "Sequence[Column]") -> Table:
@@ -207,7 +173,8 @@ def _skewed(columns: "Sequence[Column]") -> str:
     before = ", ".join(f"{column.skewness[0]:.1f}" for column in columns[:5])
     after = ", ".join(f"{column.skewness[1]:.1f}" for column in columns[:5])
     names = [column.name for column in columns]
-    return f"skewed ({before}; their logarithms {after}): {option_of('--log', names)} fits these"
+    logs = "its logarithm" if len(names) == 1 else "their logarithms"
+    return f"skewed ({before}; {logs} {after}): {option_of('--log', names)} fits {logs}"
 
 
 def _written(columns: "Sequence[Column]") -> str:
@@ -221,15 +188,13 @@ def _written(columns: "Sequence[Column]") -> str:
 
 HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str]]]" = (
     (_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
-    (_is("TEXT", "DATES", "CATEGORIES"), _option("--exclude", "or --numeric-only leaves them out")),
+    (_is("TEXT", "DATES"), _option("--exclude", "or --numeric-only leaves out text and dates")),
+    (_is("CATEGORIES"), _option("--exclude", "leaves out categories; --model mixed and lca take them")),
     (_is("NUMERALS"), _written),
-    (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model lca takes the words"),
+    (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model mixed and lca take the words"),
     (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
-    (_is("CONSTANT", "BLANK"), _option("--exclude", "leaves out columns without information")),
+    (lambda column: not column.varies, _option("--exclude", "leaves out columns without information")),
     (lambda column: column.wants_logarithm, _skewed),
-    (
-        lambda column: 0 < column.n_missing < len(column.cells),
-        lambda _: "cells are missing: --missing integrate",
-    ),
+    (_has_gaps, lambda _: "cells are missing: --missing integrate"),
 )
 """Columns that a hint is about, and its words."""

@@ -3,6 +3,7 @@
 import codecs
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from mixtures.cli.options import (
     LabelsOption,
     MissingOption,
     ModelOption,
+    NamesOption,
     OutputOption,
     PriorOption,
     QuietOption,
@@ -29,12 +31,13 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import read_rows, with_kinds
+from mixtures.cli.rows import names_of, read_rows, with_kinds
 from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of
-from mixtures.cli.text import TABLES, as_csv, check_table, finite, write_table
+from mixtures.cli.text import TABLES, check_table, finite, write_table
 from mixtures.errors import InputError
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
+from mixtures.saving.spreadsheets import as_csv
 
 __all__ = ["EXAMPLES", "predict_command"]
 
@@ -63,6 +66,7 @@ def predict_command(
     n_init: StartsOption = 10,
     seed: SeedOption = None,
     ci_prob: IntervalOption = 0.95,
+    names: NamesOption = None,
     output: OutputOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -70,7 +74,8 @@ def predict_command(
     """Predict the cluster of every row, with its probability.
 
     With --from a saved result is used; if it has a posterior sample, there are intervals. With -k
-    EM is fitted to these rows. Without -o the table is printed as CSV. Exits with 2 on bad input.
+    EM is fitted to these rows. Names of the clusters, those of --names or of the saved result, stand in
+    place of their numbers. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
     from mixtures.clusters.prediction import prediction_table, select_features
     from mixtures.em.fit import fit_em
@@ -84,6 +89,9 @@ def predict_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else given(load(saved))
+    n_clusters = k if fitted is None else fitted.spec.n_components
+    assert n_clusters is not None  # one of the two was given
+    called = names_of(names, n_clusters)
     spec = (
         None
         if k is None
@@ -104,6 +112,7 @@ def predict_command(
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
         em = complete(fit_em(spec, frame, missing=missing, labels=known, **options))
         fitted = given(em)
+    fitted = fitted if called is None else replace(fitted, names=called)
     rows: dict[str, Any] = {"missing": missing, "labels": known}
     table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress, **rows)
     made = written(table=(output, partial(write_table, table)))
@@ -117,7 +126,7 @@ def predict_command(
             visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
         )
     elif made and not (quiet or is_stream(output)):
-        typer.echo(visible(f"{len(table)} rows written to {output}"))
+        typer.echo(visible(f"{counted(len(table), 'row')} written to {output}"))
     if output is not None and not made:
         raise typer.Exit(FAILS)
 

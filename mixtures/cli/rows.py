@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
     from mixtures.given import Given
 
-__all__ = ["load_frame", "load_labelled", "names_of", "preparation_of", "read_rows", "with_kinds"]
+__all__ = ["load_frame", "load_labelled", "names_in", "names_of", "preparation_of", "read_rows", "with_kinds"]
 
 MARKS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "point": "."}
 """Names of marks that are hard to type in a shell."""
@@ -34,7 +34,7 @@ def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
     from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
     from mixtures.data.numerals import Numerals
 
-    keep, drop = (None if names is None else _names(names) for names in (reading.columns, reading.exclude))
+    keep, drop = (None if names is None else names_in(names) for names in (reading.columns, reading.exclude))
     if keep is not None and reading.exposure is not None and reading.exposure not in keep:
         keep.append(reading.exposure)
     marks = (reading.separator, reading.decimal, reading.thousands)
@@ -93,7 +93,7 @@ def read_rows(
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
     frame, known = load_labelled(data, reading, labels)
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
-    found = how.of(frame) if fitted is None else how.like(frame, fitted.features)
+    found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels)
     for note in () if quiet else found.notes:
         typer.echo(visible(f"note: {note}"), err=True)
     return found.frame, known
@@ -106,7 +106,7 @@ def with_kinds(spec: "Mixture", frame: "pd.DataFrame", kinds: str | None, *, qui
 
     if not isinstance(spec, Mixed):
         return spec
-    stated = {} if kinds is None else dict(_kind_of(each) for each in _names(kinds))
+    stated = dict(_kind_of(each) for each in names_in(kinds))
     blocks: dict[str, Any] = dict(kinds_of(frame, stated))
     if not quiet:
         told = "; ".join(f"{kind}: {', '.join(map(named, own))}" for kind, own in blocks.items())
@@ -128,10 +128,9 @@ def preparation_of(reading: Reading, spec: "Mixture | None" = None) -> "Preparat
     from mixtures.data.preparation import Preparation
     from mixtures.families.bernoulli import BMM
 
-    asked = [] if reading.columns is None else _names(reading.columns)
-    asked += [] if reading.exposure is None else [reading.exposure]
+    asked = names_in(reading.columns) + ([] if reading.exposure is None else [reading.exposure])
     return Preparation(
-        log=() if reading.log is None else tuple(_names(reading.log)),
+        log=tuple(names_in(reading.log)),
         recode=reading.recode,
         numeric_only=reading.numeric_only,
         named=frozenset(asked),
@@ -142,11 +141,13 @@ def preparation_of(reading: Reading, spec: "Mixture | None" = None) -> "Preparat
 
 def names_of(listed: str | None, k: int) -> tuple[str, ...] | None:
     """Names of the clusters that an option lists; refused unless they are K different ones."""
-    return None if listed is None else check_names([name.strip() for name in _names(listed)], k, "--names")
+    return None if listed is None else check_names([name.strip() for name in names_in(listed)], k, "--names")
 
 
-def _names(listed: str) -> list[str]:
-    """Names listed in an option; one with a comma must be quoted."""
+def names_in(listed: str | None) -> list[str]:
+    """Names listed in an option, none if it is not given; one with a comma must be quoted."""
+    if listed is None:
+        return []
     try:
         (names,) = csv.reader([listed], skipinitialspace=True)
     except csv.Error as error:

@@ -21,7 +21,7 @@ from mixtures.cli.text import (
 from mixtures.clusters.description import describe
 from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED, Interrupted
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
@@ -137,7 +137,7 @@ def _describe(out: Console, cc: Crosscheck) -> None:
     for sentence in sentences[:SENTENCES]:
         out.print(plain(sentence))
     if len(sentences) > SENTENCES:
-        out.print(f"({len(sentences) - SENTENCES} more clusters: --json)", style="dim")
+        out.print(f"({counted(len(sentences) - SENTENCES, 'more cluster')}: --json)", style="dim")
 
 
 def _sentences(cc: Crosscheck) -> list[str]:
@@ -193,7 +193,7 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
             shown.add_row(plain(label), *(cells[name][row] for name in own))
         out.print(shown)
     if len(table) > rows:
-        out.print(f"({len(table) - rows} more rows: --rows, --csv or --json)")
+        out.print(f"({counted(len(table) - rows, 'more row')}: --rows, --csv or --json)")
     _say_left_out(out, cells, [name for own in stacked for name in own])
 
 

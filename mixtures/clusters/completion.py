@@ -9,6 +9,7 @@ import xarray as xr
 from narwhals.dependencies import is_pandas_dataframe
 
 from mixtures.arguments import check_share, check_whole, generator
+from mixtures.data.known_labels import numbered
 from mixtures.data.levels import labels_of
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
@@ -16,7 +17,7 @@ from mixtures.draws import of_sample, some_draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import cell_summary
-from mixtures.given import Fit, Parameters, with_params
+from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.progress import track
 from mixtures.results.completion import Completed
 from mixtures.types import Array, Params
@@ -87,6 +88,7 @@ def complete(
         sample, means, standard deviations and intervals include the uncertainty of the parameters.
     labels : array_like, shape (n,), optional
         Known clusters of rows, as in `fit_em`: missing cells of a labelled row are those of its cluster.
+        Clusters of a crosscheck with names may be given by name.
     draws : int, default 0
         Number of completed data sets to draw, as for multiple imputation.
     ci_prob : float, default 0.95
@@ -124,6 +126,7 @@ def complete(
     """
     check_share(ci_prob=ci_prob)
     check_whole(0, draws=draws)
+    labels = numbered(labels, names_of(spec))
     spec, X, params = with_params(spec, X, params)
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, missing=INTEGRATE, labels=labels)

@@ -16,7 +16,7 @@ from mixtures.draws import features_of, named_after, rows_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import recognise, recognise_mixture
-from mixtures.messages import did_you_mean
+from mixtures.messages import counted, did_you_mean
 from mixtures.trees import entries, feature_labels, labels_in, log_density_of
 from mixtures.types import Array, Params
 
@@ -84,7 +84,9 @@ class Sample:
         data = spec.read(_observed(self.tree) if self.X is None else self.X, self.weights).compressed
         for name, shape in spec.shapes(data.n_features).items():
             if self.posterior[name].shape[2:] != shape:
-                raise InputError(f"X has {data.n_features} columns; the tree's {name} is of others")
+                raise InputError(
+                    f"X has {counted(data.n_features, 'column')}; the tree's {name} is of others"
+                )
         return spec, data
 
 

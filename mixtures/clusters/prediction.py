@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.known_labels import numbered
 from mixtures.data.matching import has_names
 from mixtures.errors import InputError
 from mixtures.given import Given
@@ -42,10 +43,12 @@ def prediction_table(
 ) -> pd.DataFrame:
     """Most probable cluster of every row, and the probabilities of all clusters, with bounds from draws.
 
-    The index is that of the frame, called "row" where it has no name.
+    Names of the clusters, where the user gave some, stand in place of their numbers. The index is that of
+    the frame, called "row" where it has no name.
     """
     how: dict[str, Any] = {"ci_prob": ci_prob, "missing": missing, "progressbar": progressbar}
-    found = responsibilities(fitted.spec, frame, fitted.params, labels=labels, **how)
-    table = found.to_frame()
+    known = numbered(labels, fitted.names)
+    found = responsibilities(fitted.spec, frame, fitted.params, labels=known, **how)
+    table = (found if fitted.names is None else found.named(fitted.names)).to_frame()
     name = frame.index.name or "row"
     return table.rename_axis("row" if name in table else name)  # an index called "label"

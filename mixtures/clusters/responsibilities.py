@@ -8,12 +8,13 @@ import xarray as xr
 from narwhals.dependencies import is_pandas_dataframe
 
 from mixtures.arguments import check_share
+from mixtures.data.known_labels import numbered
 from mixtures.data.table import Data, chunks
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
-from mixtures.given import Fit, Parameters, with_params
+from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.progress import track
 from mixtures.results.responsibilities import Responsibilities
 from mixtures.types import Array
@@ -85,7 +86,8 @@ def responsibilities(
         "integrate" takes rows with missing cells, whose responsibilities come from their observed
         cells; those of a row without any are the clusters' weights. By default they are refused.
     labels : array_like, shape (n,), optional
-        Known clusters of rows, as in `fit_em`: a labelled row is wholly in its cluster.
+        Known clusters of rows, as in `fit_em`: a labelled row is wholly in its cluster. Clusters of a
+        crosscheck with names may be given by name.
     progressbar : bool, default False
         Show the progress over the rows.
 
@@ -96,7 +98,8 @@ def responsibilities(
         ``responsibilities (obs_id, cluster)``; from a sample it is the mean over
         the draws, and ``lower`` and ``upper`` bound the interval. ``label
         (obs_id)`` is the most probable cluster, the choice that is wrong least
-        often, and ``label_probability (obs_id)`` the probability that it is right.
+        often, and ``label_probability (obs_id)`` the probability that it is right. Of a crosscheck with
+        names, ``cluster_name (cluster)`` holds them, and the data frame has them in place of the numbers.
 
     Raises
     ------
@@ -126,6 +129,8 @@ def responsibilities(
     >>> r = mx.responsibilities(em.spec, X, {**em.params, "alpha": [0.5, 0.5]})
     """
     check_share(ci_prob=ci_prob)
+    called = names_of(spec)
+    labels = numbered(labels, called)
     spec, X, params = with_params(spec, X, params)
     names: tuple[str, ...] = ("responsibilities",)
     if isinstance(params, xr.DataTree):
@@ -139,7 +144,7 @@ def responsibilities(
         values = _at_point(spec, data, params)[None]
     label = values[0].argmax(axis=1)
     index = {"index": X.index.name} if is_pandas_dataframe(X) and X.index.name is not None else {}
-    return Responsibilities(
+    found = Responsibilities(
         {
             **{name: (("obs_id", "cluster"), x) for name, x in zip(names, values, strict=True)},
             "label": ("obs_id", label),
@@ -147,6 +152,7 @@ def responsibilities(
         },
         {"obs_id": ("obs_id", data.obs_id, index), "cluster": np.arange(spec.n_components)},
     )
+    return found if called is None else found.named(called)
 
 
 def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:

@@ -36,13 +36,13 @@ SKEWED = 1.0
 
 
 class Kind(Enum):
-    """What a column holds, in words, and what becomes of it in a model of numbers."""
+    """What a column holds, in words, and what becomes of it: a model of numbers refuses a category."""
 
     BLANK = ("nothing", "refused")
     DATES = ("dates", "refused")
-    ANSWERS = ("yes or no", "refused")
+    ANSWERS = ("yes or no", "category")
     NUMERALS = ("numbers as text", "refused")
-    CATEGORIES = ("categories", "refused")
+    CATEGORIES = ("categories", "category")
     TEXT = ("text", "refused")
     CONSTANT = ("one value", "number")
     BINARY = ("0 or 1", "0 or 1")
@@ -59,7 +59,7 @@ class Kind(Enum):
     @property
     def is_number(self) -> bool:
         """Whether a model of numbers takes such a column."""
-        return self.read_as != "refused"
+        return self.read_as not in ("refused", "category")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,11 @@ class Column:
         """Number of different values, missing ones aside."""
         return int(self.cells.nunique())
 
+    @property
+    def varies(self) -> bool:
+        """Whether it has several values, and so tells rows apart."""
+        return self.different > 1
+
     @cached_property
     def known(self) -> np.ndarray:
         """The numbers that are there, in ascending order."""
@@ -103,6 +108,11 @@ class Column:
     def texts(self) -> list[str]:
         """The cells that are there as text, up to a number of them."""
         return [str(cell).strip() for cell in self.cells.dropna().head(SHOWN_TEXTS)]
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether it is text or dates, most of them different: they name rows, and group none."""
+        return self.kind in (Kind.TEXT, Kind.DATES) and 2 * self.different > len(self.cells)
 
     @cached_property
     def kind(self) -> Kind:
@@ -183,6 +193,12 @@ def _are_ids(column: Column) -> bool:
     return bool(np.array_equal(x, np.floor(x[0]) + np.arange(len(x))))
 
 
+def _are_categories(column: Column) -> bool:
+    """Whether texts are few, and come up twice on average: names of rows do not."""
+    few = min(MOST_CODES, max(1, (len(column.cells) - column.n_missing) // 2))
+    return column.values is None and column.different <= few
+
+
 def _within(*allowed: float) -> Callable[[Column], bool]:
     return lambda column: column.values is not None and bool(np.isin(column.known, allowed).all())
 
@@ -201,7 +217,7 @@ KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.DATES, _are_dates),
     (Kind.ANSWERS, _are_answers),
     (Kind.NUMERALS, lambda column: bool(column.writings)),
-    (Kind.CATEGORIES, lambda column: column.values is None and column.different <= MOST_CODES),
+    (Kind.CATEGORIES, _are_categories),
     (Kind.TEXT, lambda column: column.values is None),
     (Kind.CONSTANT, lambda column: bool((column.known[:1] == column.known[-1:]).all())),
     (Kind.BINARY, _within(0, 1)),

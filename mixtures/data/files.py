@@ -17,7 +17,7 @@ import pandas as pd
 from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_repeats
 from mixtures.errors import InputError
-from mixtures.messages import did_you_mean, named, shortened
+from mixtures.messages import counted, did_you_mean, named, shortened
 
 __all__ = ["choose_columns", "read_stream", "read_table"]
 
@@ -305,9 +305,9 @@ def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[
     claimed = max(pages, rows * sum(_cell_bytes(pa, field.type) for field in kept))
     if claimed > LARGEST_TABLE:
         raise InputError(
-            f"{path} holds {rows} rows of {len(kept)} columns, {claimed} bytes of them; {LARGEST_TABLE} are "
-            "the most that are read at once: choose fewer columns (--columns), or pass it in chunks to "
-            "fit_em or crosscheck in Python"
+            f"{path} holds {counted(rows, 'row')} of {counted(len(kept), 'column')}, {claimed} bytes of "
+            f"them; {LARGEST_TABLE} are the most that are read at once: choose fewer columns (--columns), or "
+            "pass it in chunks to fit_em or crosscheck in Python"
         )
 
 

@@ -1,5 +1,6 @@
 """Known labels: rows whose cluster is known, beside rows whose cluster is not."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data, places_by_index, read_only
 from mixtures.errors import InputError
-from mixtures.messages import rows_are
+from mixtures.messages import counted, did_you_mean, named, rows_are, shortened
 from mixtures.types import Array
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "known_rows",
     "labels_in_memory",
     "match_labels",
+    "numbered",
     "one_hot",
     "order_by_size",
 ]
@@ -68,18 +70,47 @@ def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np
     except InputError as error:
         raise InputError(f"{error}; number the clusters, such as pandas.factorize(labels)[0]") from error
     if array.shape != (data.n_rows,):
-        raise InputError(f"labels have shape {array.shape}; the data have {data.n_rows} rows")
+        raise InputError(f"labels have shape {array.shape}; the data have {counted(data.n_rows, 'row')}")
     if is_pandas_series(labels):
         import pandas as pd
 
-        counted = pd.RangeIndex(data.first, data.first + data.n_rows)
-        array = array[places_by_index(labels.index, index, counted, "labels")]
+        by_place = pd.RangeIndex(data.first, data.first + data.n_rows)
+        array = array[places_by_index(labels.index, index, by_place, "labels")]
     known = np.where(np.isnan(array), UNKNOWN, array)
     bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
     if len(bad):
         row = rows_are(bad[:1], data.obs_id, data.first).removesuffix(" is")
         raise InputError(f"{row}: label is {array[bad[0]]:g}; {MEANING}")
     return read_only(known.astype(np.int64)) if (known >= 0).any() else None
+
+
+def numbered(labels: Any, names: Sequence[str] | None) -> Any:
+    """Known clusters of rows as numbers, where they are the names that a user gave the clusters.
+
+    Raises
+    ------
+    InputError
+        If a text is none of the names.
+
+    Examples
+    --------
+    >>> numbered(["short", None, "long"], ("long", "short")).tolist()
+    [1.0, nan, 0.0]
+    """
+    if labels is None or names is None:
+        return labels
+    import pandas as pd
+
+    cells = pd.Series(labels, dtype=object)
+    texts = [cell for cell in cells.unique() if isinstance(cell, str)]
+    if not texts:
+        return labels
+    places: dict[Any, int] = {name: place for place, name in enumerate(names)}
+    if unknown := [text for text in texts if text not in places]:
+        hint = did_you_mean(unknown[0], names)
+        raise InputError(f"label {named(unknown[0])}{hint} is no cluster; they are {shortened(names)}")
+    found = cells.map(lambda cell: places[cell] if isinstance(cell, str) else cell)
+    return found if is_pandas_series(labels) else found.to_numpy()
 
 
 def check_labels_fit(rows: Rows, n_components: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from mixtures.data.rows import Blocks, Rows, Viewed
 from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.messages import did_you_mean, named, shortened
+from mixtures.messages import counted, did_you_mean, named, shortened
 
 __all__ = ["columns_of", "has_names", "in_order", "matched", "places"]
 
@@ -93,7 +93,9 @@ def places(
         wrong = "; ".join(filter(None, (_listed(missing, "missing") + hint, _listed(unknown, "not known"))))
     if len(given) != len(fitted):
         told = f"; {wrong}" if wrong else ""
-        raise InputError(f"{what} {len(given)} columns; {whose} of {len(fitted)} features{told}")
+        raise InputError(
+            f"{what} {counted(len(given), 'column')}; {whose} of {counted(len(fitted), 'feature')}{told}"
+        )
     if wrong:
         raise InputError(
             f"{what} the columns {shortened(given)}; {whose} of {shortened(fitted)}; {wrong}: give the "

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, num
 from mixtures.data.files import choose_columns
 from mixtures.data.numerals import Numerals
 from mixtures.errors import InputError
-from mixtures.messages import NAMES_LISTED, cell_at, named, shortened
+from mixtures.messages import NAMES_LISTED, are, cell_at, columns_are, counted, named, shortened, them
 
 __all__ = ["Preparation", "Prepared", "log_name", "option_of", "written_as"]
 
@@ -86,13 +87,23 @@ class Preparation:
             _refuse_codes(found.columns)
         return self._with_logs(found)
 
-    def like(self, frame: pd.DataFrame, features: Sequence[str]) -> Prepared:
-        """Prepare a table for a model of these columns; logarithms that it has are taken unasked."""
+    def like(self, frame: pd.DataFrame, features: Sequence[str], levels: Any = None) -> Prepared:
+        """Prepare a table for a fitted model of these columns, of those with levels as categories.
+
+        What only one option can make of a column is done unasked: logarithms that were fitted are taken, and
+        answers become numbers where the fit has numbers.
+        """
         there = list(map(str, frame.columns))
         needed = [name for name in there if log_name(name) in features and log_name(name) not in there]
         how = replace(self, log=tuple(dict.fromkeys((*self.log, *needed))))
         choose_columns(there, how.log or None)
-        return how._with_logs(self._recoded(Prepared(frame)))
+        each = zip(features, levels or [None] * len(features), strict=True)
+        plain = {name for name, own in each if own is None}
+        words = (Kind.ANSWERS, Kind.CODES) if self.binary else (Kind.ANSWERS,)
+        given = Prepared(frame)
+        if any(column.kind in words and column.name in plain for column in given.columns):
+            how = replace(how, recode=True)
+        return how._with_logs(how._recoded(given))
 
     def _recoded(self, so_far: Prepared) -> Prepared:
         if not self.recode:
@@ -109,6 +120,7 @@ class Preparation:
         """Leave out, or refuse, columns that hold no numbers."""
         frame = so_far.frame
         if self.categories and not self.numeric_only:
+            _refuse_names([c for c in so_far.columns if c.names_rows and c.name not in self.named])
             return so_far
         bad = [column for column in so_far.columns if not column.kind.is_number and not _is_blank(column)]
         if not bad:
@@ -180,22 +192,37 @@ def _told(columns: Sequence[Column]) -> str:
 def _refuse(bad: Sequence[Column]) -> None:
     """Refuse columns that hold no numbers, all at once, with the options that help."""
     answers = [column.name for column in bad if column.kind is Kind.ANSWERS]
+    categories = [column.name for column in bad if column.kind in (Kind.ANSWERS, Kind.CATEGORIES)]
     ways = writings_in(bad)
     names = [column.name for column in bad]
-    them = "it" if len(names) == 1 else "them"
     offers = []
     if ways:
         offers.append(" or ".join(f"{written_as(way)} reads them" for way in ways))
     if answers:
-        which = them if answers == names else shortened(answers)
-        offers.append(f"--recode reads yes as 1 and no as 0 in {which}, and --model lca takes the words")
+        which = them(names) if answers == names else shortened(answers)
+        offers.append(f"--recode reads yes as 1 and no as 0 in {which}")
+    if categories:
+        which = them(names) if categories == names else shortened(categories)
+        offers.append(f"--model mixed and --model lca take {which} as categories")
     excluded = f"{option_of('--exclude', names)}, or " if len(names) <= NAMES_LISTED else ""
-    offers.append(f"{excluded}--numeric-only leaves {them} out")
+    offers.append(f"{excluded}--numeric-only leaves {them(names)} out")
     try:
         refuse_columns([c.refusal for c in bad if isinstance(c.refusal, NotNumbers)])
     except InputError as error:
         raise InputError(f"{error}: {'; '.join(offers)}") from error
     raise bad[0].refusal or InputError(f"column {named(bad[0].name)} holds no numbers")
+
+
+def _refuse_names(columns: Sequence[Column]) -> None:
+    """Refuse texts that name rows, which a model of categories would take for as many levels."""
+    if columns:
+        names = [column.name for column in columns]
+        most = max(columns, key=lambda column: column.different)
+        raise InputError(
+            f"{columns_are(names)} different in most rows ({most.different:,} texts in {len(most.cells):,} "
+            f"rows), so no categories: {option_of('--exclude', names)} leaves {them(names)} out; a column "
+            "that --columns names is fitted"
+        )
 
 
 def _refuse_codes(columns: Sequence[Column]) -> None:
@@ -254,7 +281,7 @@ def _logarithm(cells: pd.Series) -> np.ndarray:
         row = int(bad[0])
         place = cell_at(float(x[row]), row, cells.index.to_numpy())
         raise InputError(
-            f"--log: column {named(str(cells.name))} has {len(bad)} cells that are 0 or negative ({place}), "
-            "which have no logarithm: fit it as it is, or leave these rows out"
+            f"--log: {counted(len(bad), 'cell')} of column {named(str(cells.name))} {are(len(bad))} 0 or "
+            f"negative ({place}), and have no logarithm: fit it as it is, or leave these rows out"
         )
     return np.log(x)

@@ -23,7 +23,7 @@ from mixtures.data.known_labels import check_labels
 from mixtures.data.levels import Categories, as_codes, declared_in, is_categorical
 from mixtures.data.table import BLOCK_ROWS, LARGEST_TOTAL, Data, places_by_index, read_only, row_labels
 from mixtures.errors import InputError
-from mixtures.messages import named
+from mixtures.messages import counted, named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +164,7 @@ def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index |
         raise InputError(f"weights are {what}; pass one array in memory")
     array = as_numbers(weights, "weights are not")
     if array.shape != (n_rows,):
-        raise InputError(f"weights have shape {array.shape}; the data have {n_rows} rows")
+        raise InputError(f"weights have shape {array.shape}; the data have {counted(n_rows, 'row')}")
     if is_pandas_series(weights):
         import pandas as pd
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mixtures.data.numerals import AS_IN_PYTHON, MISSING, Numerals
 from mixtures.errors import InputError
-from mixtures.messages import did_you_mean, named, shortened, shown
+from mixtures.messages import are, counted, did_you_mean, named, shortened, shown
 
 __all__ = ["MOST_COLUMNS", "SEPARATORS", "read_text", "refuse_repeats"]
 
@@ -348,8 +348,8 @@ def _why_unread(
         return _wrong_separator(separator, other, source)
     expected = "the first line has values" if header is False else "the header has names"
     return (
-        f"line {int(wider[2]) + lines_before} of {source} has {wider[3]} values; {wider[1]} are expected, as "
-        f"{expected}: mend that line, or name every column{_comment(body)}"
+        f"line {int(wider[2]) + lines_before} of {source} has {counted(int(wider[3]), 'value')}; {wider[1]} "
+        f"{are(int(wider[1]))} expected, as {expected}: mend that line, or name every column{_comment(body)}"
     )
 
 

@@ -275,7 +275,7 @@ def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check |
         TOLERANCES.below_zero,
         below[worst] < TOLERANCES.below_zero,
         f"the model expects values below zero in column {named(data.features[positive[worst]])}, which has "
-        "none: model its logarithm or square root",
+        "none: model its logarithm or square root, or counts as such",
         source="Gelman et al. (2013), chapter 6",
         caution=True,
     )

@@ -21,7 +21,7 @@ from mixtures.distributions.poisson import PoissonMixture
 from mixtures.errors import InputError
 from mixtures.families.blocks import KINDS
 from mixtures.families.mixed import MixedColumns
-from mixtures.messages import did_you_mean, named
+from mixtures.messages import counted, did_you_mean, named
 
 __all__ = ["MixedMixture"]
 
@@ -286,7 +286,8 @@ def _places(columns: Any, widths: Mapping[str, int], features: tuple[str, ...]) 
     for kind, own in found.items():
         if len(own) != widths[kind]:
             raise InputError(
-                f"the {kind} block has parameters of {widths[kind]} columns, and {len(own)} columns"
+                f"the {kind} block has parameters of {counted(widths[kind], 'column')}, and "
+                f"{counted(len(own), 'column')}"
             )
     used = [place for own in found.values() for place in own]
     if twice := [place for place in used if used.count(place) > 1]:
@@ -294,7 +295,7 @@ def _places(columns: Any, widths: Mapping[str, int], features: tuple[str, ...]) 
     if len(used) != len(features):
         left = [name for place, name in enumerate(features) if place not in used]
         told = f"column {named(left[0])} is in no block" if left else "there are too few columns"
-        raise InputError(f"the rows have {len(features)} columns, the blocks {len(used)}: {told}")
+        raise InputError(f"the rows have {counted(len(features), 'column')}, the blocks {len(used)}: {told}")
     return found
 
 
@@ -305,7 +306,7 @@ def _place(column: Any, features: tuple[str, ...]) -> int:
             raise InputError(f"the rows have no column {named(column)}{hint}")
         return features.index(column)
     if not 0 <= column < len(features):
-        raise InputError(f"the rows have {len(features)} columns, and none at {column}")
+        raise InputError(f"the rows have {counted(len(features), 'column')}, and none at {column}")
     return int(column)
 
 

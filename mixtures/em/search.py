@@ -12,6 +12,7 @@ from mixtures.em.saddles import ways_off
 from mixtures.em.starts import Start
 from mixtures.errors import CollapseError
 from mixtures.interrupts import INTERRUPTED, Interrupted
+from mixtures.messages import all_of
 from mixtures.progress import track
 from mixtures.results.em import Restarts
 from mixtures.tolerances import same_height
@@ -144,7 +145,7 @@ def _refuse_collapse(runs: Sequence[Run]) -> None:
     collapses = [run.collapse for run in runs if run.collapse is not None]
     if len(collapses) == len(runs):
         raise CollapseError(
-            f"all {len(runs)} starts collapsed (first: {collapses[0]}); use prior='default', fewer "
+            f"{all_of(len(runs), 'start')} collapsed (first: {collapses[0]}); use prior='default', fewer "
             "components, a simpler covariance_type, or more n_init",
             collapses[0].params,
             list(collapses[0].objective_trace),

@@ -5,7 +5,7 @@ import numpy as np
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.messages import rows_are
+from mixtures.messages import rows_are, them
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
@@ -47,14 +47,13 @@ def refuse_unassigned(data: Data, r: Array, log_joint: Array, first: int = 0) ->
         return
     zero = bad & ~(log_joint.max(axis=0) > -np.inf)
     places = np.flatnonzero(zero if zero.any() else bad) + first
-    them = "it" if len(places) == 1 else "them"
     rows = rows_are(places, data.obs_id, data.first)
     if zero.any():
-        advice = f"check or drop {them}, or fit with a prior that rules nothing out"
+        advice = f"check or drop {them(places)}, or fit with a prior that rules nothing out"
         raise InputError(f"{rows} {NO_DENSITY}: {advice}")
     raise InputError(
         f"{rows} so far from every cluster that rounding decides which is the nearest: check, rescale or "
-        f"drop {them}"
+        f"drop {them(places)}"
     )
 
 

@@ -20,6 +20,7 @@ from mixtures.families.priors import Beta
 from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
 from mixtures.families.questions import Description, cell_quantiles, describe, summaries
 from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
+from mixtures.messages import columns_are, counted
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -62,11 +63,9 @@ class Bernoulli(ExponentialFamily):
         """Refuse cells other than 0 and 1; note constant columns."""
         ones = sum_once(data, "ones", _ones)
         rows = seen_in(data).together.diagonal() if data.has_missing else np.full(len(ones), data.n_rows)
-        constant = [repr(f) for f, one, n in zip(data.features, ones, rows, strict=True) if one in (0, n)]
-        if not constant:
-            return ()
-        listed = ", ".join(constant[:5]) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
-        return (f"constant columns ({listed}) do not help to tell the clusters apart",)
+        constant = [f for f, one, n in zip(data.features, ones, rows, strict=True) if one in (0, n)]
+        told = f"{columns_are(constant)} constant, which does not help to tell the clusters apart"
+        return (told,) if constant else ()
 
     def check_rows(self, data: Data) -> None:
         """Refuse cells other than 0 and 1."""
@@ -205,8 +204,8 @@ class Bernoulli(ExponentialFamily):
         rank, free = _pattern_rank(alpha, p, partly_observed(data)), k - 1 + k * d
         if rank < free:
             return (
-                f"the pattern probabilities vary in only {rank} directions, but the model has {free} "
-                "parameters: not all are identified at this fit"
+                f"the pattern probabilities vary in only {counted(rank, 'direction')}, but the model has "
+                f"{free} parameters: not all are identified at this fit"
             )
         return ""
 
@@ -251,8 +250,8 @@ def _too_few_patterns(k: int, d: int) -> str:
     if k == 1 or 2**d >= (d + 1) * k:
         return ""
     return (
-        f"{d} features have 2^{d} - 1 = {2**d - 1} free pattern probabilities, the model has "
-        f"{k - 1 + k * d} parameters: not all are identified"
+        f"{counted(d, 'feature')} {'has' if d == 1 else 'have'} 2^{d} - 1 = {2**d - 1} free pattern "
+        f"probabilities, the model has {k - 1 + k * d} parameters: not all are identified"
     )
 
 

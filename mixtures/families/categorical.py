@@ -24,7 +24,7 @@ from mixtures.families.identified import (
 )
 from mixtures.families.parameters import Parameter, Simplexes
 from mixtures.families.priors import Dirichlet
-from mixtures.messages import named
+from mixtures.messages import columns_are, counted, named
 from mixtures.types import Array, Params
 
 __all__ = ["Categorical", "CategoricalStatistics", "codes", "one_hot"]
@@ -115,7 +115,9 @@ class Categorical(ExponentialFamily):
         if isinstance(self.levels, int):
             return (self.levels,) * n_features
         if len(self.levels) != n_features:
-            raise InputError(f"the model has levels of {len(self.levels)} items; the data have {n_features}")
+            raise InputError(
+                f"the model has levels of {counted(len(self.levels), 'item')}; the data have {n_features}"
+            )
         return self.levels
 
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
@@ -126,17 +128,18 @@ class Categorical(ExponentialFamily):
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse cells that are not codes of levels; note items with one level, and levels never seen."""
         cells = self._cells(data)
-        alone = [named(f) for f, own in zip(data.features, cells, strict=True) if np.count_nonzero(own) == 1]
+        alone = [f for f, own in zip(data.features, cells, strict=True) if np.count_nonzero(own) == 1]
         unseen = [
-            named(f)
+            f
             for f, own, c in zip(data.features, cells, self.numbers(data.n_features), strict=True)
             if 1 < np.count_nonzero(own) < c
         ]
         told = {
-            "constant columns ({}) do not help to tell the clusters apart": alone,
-            "columns with levels that occur in no row ({}): only the prior informs their p": unseen,
+            f"{columns_are(alone)} constant, which does not help to tell the clusters apart": alone,
+            f"levels of {', '.join(map(named, unseen[:10]))} that occur in no row: only the prior informs "
+            "their p": unseen,
         }
-        return tuple(words.format(_listed(names)) for words, names in told.items() if names)
+        return tuple(words for words, names in told.items() if names)
 
     def check_rows(self, data: Data) -> None:
         """Refuse cells that are not codes of levels."""
@@ -312,8 +315,8 @@ class Categorical(ExponentialFamily):
         rank = pattern_rank(alpha, p, levels, partly_observed(data))
         if rank < free:
             return (
-                f"the pattern probabilities vary in only {rank} directions, but the model has {free} "
-                "parameters: not all are identified at this fit"
+                f"the pattern probabilities vary in only {counted(rank, 'direction')}, but the model has "
+                f"{free} parameters: not all are identified at this fit"
             )
         return ""
 
@@ -381,7 +384,3 @@ def _distance(p: Array, q: Array) -> Array:
     """Symmetric divergence, summed over the items, finite where a probability is 0."""
     logs = [np.log(np.maximum(x, NEGLIGIBLE)) for x in (p, q)]
     return np.asarray(((p - q) * (logs[0] - logs[1])).sum(axis=(-2, -1)))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

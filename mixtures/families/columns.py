@@ -1,17 +1,15 @@
 """Errors that name columns that no Gaussian can model: constant, or too large or small to square."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mixtures.data.patterns import seen_in
 from mixtures.data.rows import Rows
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.messages import locate, named
+from mixtures.messages import columns_are, counted, locate, named, them
 from mixtures.types import Array
 
-__all__ = ["check_pairs", "check_seen", "check_sizes", "check_spread", "columns_are"]
+__all__ = ["check_pairs", "check_seen", "check_sizes", "check_spread"]
 
 LARGEST_SD, SMALLEST_SD = 1e150, 1e-150
 """Range of standard deviations whose squares and products are normal floats."""
@@ -25,10 +23,6 @@ ROUNDING = 1e-14
 """Standard deviation, as a share of the mean, below which a column is constant."""
 
 
-LISTED = 10
-"""Largest number of columns that a message names."""
-
-
 def check_spread(rows: Rows, mean: Array, variance: Array) -> None:
     """Refuse columns by their mean and variance, which are not finite where they overflowed."""
     sd = np.sqrt(variance)
@@ -36,7 +30,7 @@ def check_spread(rows: Rows, mean: Array, variance: Array) -> None:
     if far.any():
         sizes = rows.sum_over(_sizes, np.maximum)[0]
         raise InputError(
-            f"{columns_are(rows, np.flatnonzero(far))} too large: up to {sizes[far].max():.2g} in size, so "
+            f"{columns_are(_named(rows, far))} too large: up to {sizes[far].max():.2g} in size, so "
             "that squares overflow; divide by a constant"
         )
     flat = (sd <= ROUNDING * np.abs(mean)) | (sd < SMALLEST_SD)
@@ -44,8 +38,9 @@ def check_spread(rows: Rows, mean: Array, variance: Array) -> None:
         _, high, minus_low = rows.sum_over(_sizes, np.maximum)
         varied = flat & (high > -minus_low)
         if not varied.any():
+            names = _named(rows, flat)
             raise InputError(
-                f"{columns_are(rows, np.flatnonzero(flat))} constant; a Gaussian cannot model that, drop it "
+                f"{columns_are(names)} constant; a Gaussian cannot model that, drop {them(names)} "
                 "(columns=... or --exclude on the command line)"
             )
         d = int(np.flatnonzero(varied)[0])
@@ -75,16 +70,15 @@ def check_seen(rows: Rows) -> tuple[str, ...]:
     seen = seen_in(rows)
     if not seen.cells:
         return ()
-    never = np.flatnonzero(seen.together.diagonal() == 0)
-    if len(never):
-        raise InputError(f"{columns_are(rows, never)} without an observed cell; drop it")
+    if never := _named(rows, seen.together.diagonal() == 0):
+        raise InputError(f"{columns_are(never)} without an observed cell; drop {them(never)}")
     notes: tuple[str, ...] = (
         f"{seen.cells:,} of {seen.rows * rows.n_features:,} cells are missing ({seen.share}) and integrated "
         "out, which assumes that they are missing at random, given the observed cells",
     )
     if seen.empty:
-        rows_have = "1 row has" if seen.empty == 1 else f"{seen.empty:,} rows have"
-        notes += (f"{rows_have} no observed cell: responsibilities there are the clusters' weights",)
+        have = f"{counted(seen.empty, 'row')} {'has' if seen.empty == 1 else 'have'}"
+        notes += (f"{have} no observed cell: responsibilities there are the clusters' weights",)
     return notes
 
 
@@ -96,18 +90,15 @@ def check_pairs(rows: Rows) -> None:
     if not len(apart):
         return
     first = " and ".join(named(rows.features[d]) for d in apart[0])
-    more = f", nor {len(apart) - 1} other pairs of columns" if len(apart) > 1 else ""
+    more = f", nor {counted(len(apart) - 1, 'other pair')} of columns" if len(apart) > 1 else ""
     raise InputError(
         f"columns {first} are never observed in the same row{more}, so nothing tells how they covary: drop "
         "one, or use covariance_type='diag' or 'spherical'"
     )
 
 
-def columns_are(rows: Rows, places: Sequence[int] | np.ndarray) -> str:
-    """Word a list of columns: "column 'a' is", "columns 'a', 'b' are"."""
-    listed = ", ".join(named(rows.features[d]) for d in places[:LISTED])
-    more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
-    return f"column {listed} is" if len(places) == 1 else f"columns {listed}{more} are"
+def _named(rows: Rows, mask: np.ndarray) -> list[str]:
+    return [rows.features[d] for d in np.flatnonzero(mask)]
 
 
 def _sizes(block: Data) -> Array:

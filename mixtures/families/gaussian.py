@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.families.columns import check_pairs, check_sizes, check_spread, columns_are
+from mixtures.families.columns import check_pairs, check_sizes, check_spread
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import DenseForm, IndependentForm, ObservedForm
@@ -25,6 +25,7 @@ from mixtures.families.observed import (
 )
 from mixtures.families.parameters import REAL, Parameter
 from mixtures.families.statistics import GaussianStatistics, statistics_of
+from mixtures.messages import columns_are, them
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -74,8 +75,9 @@ class Gaussian(ExponentialFamily):
             return ()
         places = list(range(data.n_features)) if few else self.covariance.dependent(moments.scatter[0])
         if len(places):
+            dependent = columns_are([data.features[d] for d in places])
             raise InputError(
-                f"{columns_are(data, places)} linearly dependent in these {data.n_rows} rows, so their "
+                f"{dependent} linearly dependent in these {data.n_rows} rows, so their "
                 "covariance is singular; drop one, use covariance_type='diag', or state a prior"
             )
         return ()
@@ -96,9 +98,10 @@ class Gaussian(ExponentialFamily):
             raise InputError(f"weights sum to {n:g}; a row of weight 2 counts as two rows, so they sum to n")
         fewest = moments.rows[0] - 1
         if not (fewest > 0).all():
-            few = columns_are(data, np.flatnonzero(~(fewest > 0)))
+            seldom = [data.features[d] for d in np.flatnonzero(~(fewest > 0))]
             raise InputError(
-                f"{few} observed in a single row, so it has no variance; drop it, or state a prior"
+                f"{columns_are(seldom)} observed in a single row, which has no variance; drop "
+                f"{them(seldom)}, or state a prior"
             )
         prior = self.covariance.default_prior(moments.mean[0], moments.scatter[0] / fewest, n_components)
         return replace(self, prior=self.covariance.check_prior(prior, data.n_features))

@@ -10,7 +10,7 @@ from mixtures.data.rows import Rows
 from mixtures.errors import InputError
 from mixtures.families.categorical import Categorical
 from mixtures.families.mixture import Mixture
-from mixtures.messages import did_you_mean, named, shortened
+from mixtures.messages import counted, did_you_mean, named, shortened
 
 __all__ = ["LCA"]
 
@@ -93,7 +93,9 @@ class LCA(Mixture):
         if not isinstance(each[0], tuple):
             return (each,) * len(features)
         if len(each) != len(features):
-            raise InputError(f"levels are stated of {len(each)} columns; the data have {len(features)}")
+            raise InputError(
+                f"levels are stated of {counted(len(each), 'column')}; the data have {len(features)}"
+            )
         return each
 
     def of(self, features: Sequence[str], *, whose: str = "the fit is") -> Self:

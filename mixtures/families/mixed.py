@@ -15,6 +15,7 @@ from mixtures.families.blocks import Block, BlockForm, Blocks, BlockStatistics, 
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.identified import PATTERNS, pattern_rank, satisfies_kruskal, too_few_patterns
 from mixtures.families.parameters import Parameter
+from mixtures.messages import counted
 from mixtures.types import Array, Params
 
 __all__ = ["MixedColumns"]
@@ -86,7 +87,7 @@ class MixedColumns(ExponentialFamily):
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
         """Size of every dim, the blocks' own among them."""
         if n_features != self.width:
-            raise InputError(f"the blocks have {self.width} columns; the data have {n_features}")
+            raise InputError(f"the blocks have {counted(self.width, 'column')}; the data have {n_features}")
         found = super().sizes(n_components, n_features)
         for block in self.blocks:
             found |= block.sizes(n_components)

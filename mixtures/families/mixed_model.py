@@ -19,7 +19,7 @@ from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 from mixtures.families.poisson import Poisson
-from mixtures.messages import did_you_mean, named, shortened
+from mixtures.messages import columns_are, counted, did_you_mean, named, shortened
 
 __all__ = ["Mixed"]
 
@@ -157,7 +157,9 @@ class Mixed(Mixture):
 
     def _by_name(self, columns: tuple[int, ...], features: tuple[str, ...]) -> tuple[str, ...]:
         if beyond := [j for j in columns if j >= len(features)]:
-            raise InputError(f"column {beyond[0]} is in a block, and the data have {len(features)} columns")
+            raise InputError(
+                f"column {beyond[0]} is in a block, and the data have {counted(len(features), 'column')}"
+            )
         return tuple(features[j] for j in columns)
 
     def _check_once(self) -> None:
@@ -181,9 +183,7 @@ class Mixed(Mixture):
                 f"{did_you_mean(unknown[0], free)}; they have {shortened(features)}"
             )
         if left := [f for f in features if f not in self.columns]:
-            some = ", ".join(named(f) for f in left[:5]) + (f" and {len(left) - 5} more" * (len(left) > 5))
-            are = "column " + some + " is" if len(left) == 1 else f"columns {some} are"
-            raise InputError(f"{are} in no block; {GIVE}")
+            raise InputError(f"{columns_are(left, 5)} in no block; {GIVE}")
 
     def _stated(self, levels: Any) -> Any:
         """Stated levels of the categorical columns in plain labels: one list for each, or some by name."""
@@ -209,7 +209,8 @@ class Mixed(Mixture):
             return (as_levels(each, "of the categorical columns"),) * len(self.categorical)
         if len(each) != len(self.categorical):
             raise InputError(
-                f"levels are stated of {len(each)} columns; the categorical ones are {len(self.categorical)}"
+                f"levels are stated of {counted(len(each), 'column')}; the categorical ones are "
+                f"{len(self.categorical)}"
             )
         return tuple(
             as_levels(own, f"of {_word(name)}") for own, name in zip(each, self.categorical, strict=True)

@@ -19,6 +19,7 @@ from mixtures.families.questions import (
     marginals,
     summaries,
 )
+from mixtures.messages import counted
 from mixtures.types import Array, Params
 
 __all__: list[str] = []
@@ -53,7 +54,7 @@ def _renamed(block: Block, own: Description) -> Description:
 
 
 def _size(block: Block) -> str:
-    return f"{block.kind} column" if block.width == 1 else f"{block.width} {block.kind} columns"
+    return f"{block.kind} column" if block.width == 1 else counted(block.width, f"{block.kind} column")
 
 
 @profile_parts.register

@@ -2,6 +2,7 @@
 
 from mixtures.plot.clusters import clusters, responsibilities, scatter
 from mixtures.plot.criteria import selection
+from mixtures.plot.estimates import estimates
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.graph import model_graph
 from mixtures.plot.pairs import pairs
@@ -16,6 +17,7 @@ from mixtures.plot.switching import switching
 __all__ = [
     "cluster_colour",
     "clusters",
+    "estimates",
     "forest",
     "heatmap",
     "images",

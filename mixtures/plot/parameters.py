@@ -16,7 +16,7 @@ from mixtures.errors import InputError
 from mixtures.given import Fit, Parameters, given, names_of, posterior_of
 from mixtures.messages import shortened
 from mixtures.plot.levels import ITEM, itemised
-from mixtures.plot.style import INK, axes_or_new, cluster_colour, lettering
+from mixtures.plot.style import INK, ON_DARK, ON_LIGHT, axes_or_new, cluster_colour, lettering
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
@@ -95,7 +95,7 @@ def heatmap(
     if mean.size <= WRITTEN:
         for (k, d), value in np.ndenumerate(mean):
             text = f"{value:.2f}" if sd is None else f"{value:.2f}\n± {sd[k, d]:.2f}"
-            colour = "white" if scale(value) < 0.5 else INK
+            colour = ON_DARK if scale(value) < 0.5 else ON_LIGHT
             ax.text(d, k, text, ha="center", va="center", color=colour, fontsize="small")
     return ax
 

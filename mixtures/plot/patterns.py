@@ -10,6 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 from mixtures.arguments import check_whole
 from mixtures.data.patterns import patterns_of
 from mixtures.data.reading import INTEGRATE, as_data
+from mixtures.messages import counted
 from mixtures.plot.style import INK, axes_or_new, lettering
 
 __all__ = ["missing_patterns"]
@@ -60,7 +61,7 @@ def missing_patterns(X: Any, *, most: int = 20, ax: Axes | None = None) -> Axes:
     names = [f"{lettering(name)}\n{share:.0%}" for name, share in zip(data.features, shares, strict=True)]
     level = data.n_features <= WRITTEN_COLUMNS
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=0 if level else 90)
-    ax.set_yticks(np.arange(len(order)) + 0.5, [f"{n:,} row" + "s" * (n > 1) for n in sizes.tolist()])
+    ax.set_yticks(np.arange(len(order)) + 0.5, [counted(n, "row") for n in sizes.tolist()])
     ax.invert_yaxis()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

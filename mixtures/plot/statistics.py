@@ -12,7 +12,7 @@ from mixtures.diagnostics.predictive import Comparison, compare, unweighted
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import Fit, with_sample
-from mixtures.plot.style import INK, REPLICATED, axes_or_new, lettering
+from mixtures.plot.style import INK, ON_DARK, ON_LIGHT, REPLICATED, axes_or_new, lettering
 
 __all__ = ["predictive_pairs", "predictive_statistic"]
 
@@ -201,7 +201,7 @@ def predictive_pairs(
     if data.n_features <= WRITTEN:
         for i, j in zip(*np.nonzero(below), strict=True):
             dark = outside[i, j] and abs(apart[i, j]) > 0.6 * largest
-            ax.text(j, i, f"{p[i, j]:.2f}", ha="center", va="center", color="white" if dark else INK)
+            ax.text(j, i, f"{p[i, j]:.2f}", ha="center", va="center", color=ON_DARK if dark else ON_LIGHT)
     ax.set_title(_count(outside[below], "pairs", ci_prob), fontsize="medium")
     ax.spines[:].set_visible(False)
     _name(ax, "x", data.features)

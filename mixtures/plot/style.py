@@ -15,6 +15,8 @@ from mixtures.messages import did_you_mean, named
 __all__ = [
     "COLOURS",
     "INK",
+    "ON_DARK",
+    "ON_LIGHT",
     "REPLICATED",
     "axes_or_new",
     "cluster_colour",
@@ -46,6 +48,10 @@ LONGEST_NAME = 32
 
 INK = "#222222"
 """Colour of everything that belongs to no cluster: text, outlines, the mixture as a whole."""
+
+
+ON_DARK, ON_LIGHT = "#fefefe", "#212121"
+"""Colours of text on coloured cells, which stay as they are where a page in dark exchanges the others."""
 
 
 REPLICATED = "#00897b"

@@ -9,6 +9,7 @@ from mixtures.density.search import Optimum, climb, polish, require_density
 from mixtures.errors import CollapseError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted, Status
+from mixtures.messages import all_of
 from mixtures.progress import track
 from mixtures.results.map import MAPFit
 from mixtures.types import Array
@@ -46,7 +47,7 @@ def best_mode(
     heights[~np.isfinite(heights)] = np.nan
     if np.isnan(heights).all():
         raise CollapseError(
-            f"all {len(ends)} starts ran off to a degenerate cluster; use prior='default', "
+            f"{all_of(len(ends), 'start')} ran off to a degenerate cluster; use prior='default', "
             "fewer components or a simpler covariance_type",
             params[0],
             [],

@@ -4,6 +4,8 @@ Only `Formula` holds markup. A block names the macro of ``page/blocks.html.j2`` 
 writes it; all text is escaped there.
 """
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,11 +15,14 @@ import pandas as pd
 from latex2mathml.converter import convert
 from markupsafe import Markup
 
+from mixtures.saving.spreadsheets import as_csv
+
 __all__ = [
     "Block",
     "Cell",
     "Code",
     "Column",
+    "Download",
     "Figure",
     "Formula",
     "Listing",
@@ -25,6 +30,7 @@ __all__ = [
     "Section",
     "Table",
     "aligned",
+    "csv_uri",
     "number",
     "sort_key",
 ]
@@ -72,6 +78,16 @@ class Code(Block):
     macro = "code"
     text: str
     label: str
+
+
+@dataclass(frozen=True)
+class Download(Block):
+    """A file that the page holds: its data URI, its name, and the words of the link."""
+
+    macro = "download"
+    source: str
+    file_name: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -126,6 +142,25 @@ class Table(Block):
     source: str = ""
 
     @property
+    def csv(self) -> str:
+        """Data URI of the table as CSV, numbers with all their digits."""
+        numeric = [column.numeric for column in self.columns]
+        cells = [
+            [
+                cell.key if is_number and cell.key is not None else cell.text
+                for cell, is_number in zip(row, numeric, strict=True)
+            ]
+            for row in self.rows
+        ]
+        frame = pd.DataFrame(cells, columns=[column.name for column in self.columns], dtype=object)
+        return csv_uri(frame.set_index(frame.columns[0]))
+
+    @property
+    def file_name(self) -> str:
+        """Name of that file."""
+        return "-".join(re.findall(r"[a-z0-9]+", self.caption.lower())[:6]) + ".csv"
+
+    @property
     def folded(self) -> bool:
         """Whether it is so long that it is folded at first."""
         return len(self.rows) > FOLDED_ROWS
@@ -154,6 +189,11 @@ class Table(Block):
             for row, value, text in zip(rows, values, aligned(texts) if numeric else texts, strict=True):
                 row.append(Cell(text, sort_key(value) if numeric else text))
         return cls(caption, tuple(columns), tuple(map(tuple, rows)), source)
+
+
+def csv_uri(frame: pd.DataFrame) -> str:
+    """Data URI of a table as CSV that is safe in a spreadsheet."""
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(as_csv(frame).encode()).decode()}"
 
 
 def number(value: Any, how: str) -> str:

@@ -15,6 +15,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mixtures.plot.style import INK
+
 __all__ = ["data_uri", "drawn", "short_names"]
 
 MOST_POINTS = 5000
@@ -29,11 +31,37 @@ LONGEST = 23
 """Largest length of a name in a figure; names in data may be longer."""
 
 
+HEXADECIMAL = re.compile(r"#[0-9a-f]{6}\b")
+"""Pattern of a colour."""
+
+
 COORDINATES = re.compile(r'\b(?:d|x|y|transform)="[^"]*"')
 
 
 DECIMALS = re.compile(r"(\d\.\d\d)\d+")
 """Patterns of coordinates, and of their digits beyond a hundredth of a point: half of the file."""
+
+
+IN_DARK = {
+    "#ffffff": "#1e2126",  # the card of the page
+    "#000000": "#e7e9ec",
+    INK: "#e7e9ec",
+    "#cccccc": "#555b64",
+    "#d9d9d9": "#4a4f57",
+    "#717581": "#9aa1ad",
+    "#bd1f01": "#f2664a",
+    "#832db6": "#bb7fe3",
+    "#a96b59": "#c98c7b",
+    "#00897b": "#35b8a8",
+}
+"""Colours of figures, and those that a page in dark has in their places."""
+
+
+THEME = (
+    "<style>:root {{ {light}; fill: var(--b) }} @media screen and (prefers-color-scheme: dark) "
+    "{{ :root {{ {dark} }} }}</style>"
+)
+"""Both as variables; what has no colour of its own, such as text in black, is drawn as black is."""
 
 
 STYLE: Any = {
@@ -76,10 +104,30 @@ def data_uri(figure: Figure) -> str:
     file = io.BytesIO()
     figure.savefig(file, format="svg", dpi=150, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     svg = COORDINATES.sub(lambda found: DECIMALS.sub(r"\1", found[0]), file.getvalue().decode())
+    svg = in_light_and_dark(svg)
     kind, content = "svg+xml", svg.encode()
     if len(content) > LARGEST_SVG and len(pixels := _as_pixels(figure)) < len(content):
         kind, content = "png", pixels
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def in_light_and_dark(svg: str) -> str:
+    """A figure whose colours are variables, with other values where the reader prefers dark.
+
+    Examples
+    --------
+    >>> in_light_and_dark('<svg width="9"><path style="fill: #ffffff"/></svg>').partition("</style>")[2]
+    '<path style="fill: var(--a)"/></svg>'
+    """
+    names = {colour: f"--{chr(ord('a') + place)}" for place, colour in enumerate(IN_DARK)}
+    light, dark = (
+        "; ".join(f"{names[colour]}: {value}" for colour, value in each.items())
+        for each in ({colour: colour for colour in IN_DARK}, IN_DARK)
+    )
+    svg = HEXADECIMAL.sub(lambda found: f"var({names[found[0]]})" if found[0] in names else found[0], svg)
+    head, mark, rest = svg.partition("<svg")
+    tag, end, body = rest.partition(">")
+    return f"{head}{mark}{tag}{end}{THEME.format(light=light, dark=dark)}{body}"
 
 
 def _as_pixels(figure: Figure) -> bytes:

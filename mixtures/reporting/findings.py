@@ -13,20 +13,23 @@ from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
-from mixtures.messages import sentence
+from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
 from mixtures.plot.clusters import responsibilities as draw_responsibilities
+from mixtures.plot.estimates import estimates, restated
 from mixtures.plot.pairs import MOST_PAIRED, pairs
 from mixtures.plot.parameters import forest, heatmap
 from mixtures.reporting.blocks import (
     Block,
     Cell,
     Column,
+    Download,
     Figure,
     Listing,
     Paragraph,
     Section,
     Table,
+    csv_uri,
     number,
     sort_key,
 )
@@ -38,8 +41,20 @@ from mixtures.trees import feature_dims
 
 __all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
 
-FOREST_ENTRIES = 50
+FOREST_ENTRIES = 80
 """Largest number of entries of a parameter in a forest plot."""
+
+
+NAMED = {
+    "alpha": "Shares alpha",
+    "mu": "Means mu",
+    "sd": "Standard deviations",
+    "corr": "Correlations",
+    "p": "Probabilities p",
+    "p_level": "Probabilities of the levels",
+    "rate": "Rates",
+}
+"""Words for parameters in captions."""
 
 
 FOREST_DIMS = 4
@@ -48,6 +63,10 @@ FOREST_DIMS = 4
 
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
 """Numbers of least certain rows listed, and of their features shown."""
+
+
+MOST_DOWNLOADED = 5000
+"""Rows up to which the page holds a table of all, to be downloaded."""
 
 
 SURE = 0.9
@@ -145,17 +164,18 @@ def parameters_section(material: Material) -> Section:
 
 
 def _forests(material: Material) -> list[Figure]:
-    """Forest plots of parameters with few entries; heat maps by cluster and feature of the others."""
+    """Parameters in their own units; those of a model of your own in posterior sds."""
     shown = material.pictured
     tree = shown.posterior
     if tree is None:
         return []
+    if material.spec is not None:
+        return _estimates(shown.cc, tree)
     posterior = tree["posterior"].to_dataset()
     entries = {str(name): int(np.prod(x.shape[2:])) for name, x in posterior.data_vars.items()}
-    order = [name for name in (material.spec.dims if material.spec else entries) if name in entries]
-    dims = {dim for name in order for dim in posterior[name].dims[2:]}
+    dims = {dim for name in entries for dim in posterior[name].dims[2:]}
     few = sum(entries.values()) <= FOREST_ENTRIES and len(dims) <= FOREST_DIMS
-    together = [order] if few else [[name] for name in order]
+    together = [list(entries)] if few else [[name] for name in entries]
     figures = []
     for names in together:
         if sum(entries[name] for name in names) <= FOREST_ENTRIES:
@@ -168,6 +188,25 @@ def _forests(material: Material) -> list[Figure]:
         elif _by_feature(posterior[names[0]].dims[2:4]):
             figures.append(_heatmap(shown.cc, names[0], posterior[names[0]].shape[2:]))
     return figures
+
+
+def _estimates(cc: Crosscheck, posterior: xr.DataTree) -> list[Figure]:
+    """Every parameter in its own units; heat maps by cluster and feature of those with many entries."""
+    figures, whole = [], posterior["posterior"].to_dataset()
+    found = restated(cc)["posterior"]
+    for name in sorted(map(str, found.data_vars), key=lambda name: [*NAMED, name].index(name)):
+        x = found[name]
+        if int(np.prod(x.shape[2:])) <= FOREST_ENTRIES:
+            caption = f"{NAMED.get(name, name)} in every cluster, in its own units: intervals of "
+            caption += "50% and 95% of the posterior, with the point estimates."
+            figures.append(Figure(drawn(partial(_estimate, cc, name)), f"Estimates of {name}", caption))
+        elif name in whole and _by_feature(whole[name].dims[2:4]):
+            figures.append(_heatmap(cc, name, whole[name].shape[2:]))
+    return figures
+
+
+def _estimate(cc: Crosscheck, name: str) -> None:
+    estimates(cc, name)
 
 
 def _by_feature(dims: Sequence[Any]) -> bool:
@@ -183,7 +222,7 @@ def _heatmap(cc: Crosscheck, name: str, shape: Sequence[int]) -> Figure:
         heatmap(cc, name, ax=ax)
 
     what = "Posterior mean" if cc.posterior is not None else "EM's estimate"
-    caption = f"{what} of {name} in {k} clusters and {d} features."
+    caption = f"{what} of {name} in {counted(k, 'cluster')} and {counted(d, 'feature')}."
     return Figure(drawn(draw), f"Heat map of {name}", caption)
 
 
@@ -260,6 +299,10 @@ def rows_section(material: Material) -> Section:
     ]
     if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
         blocks.append(_map_of_doubt(material))
+    if data.n_rows <= MOST_DOWNLOADED:
+        called = found if material.cc.names is None else found.named(material.cc.names)
+        words = "Download the cluster of every row as CSV, with its probability."
+        blocks.append(Download(csv_uri(called.to_frame()), "clusters-of-rows.csv", words))
     if spec.n_components > 1:
         blocks.append(_least_sure(data, found, material.cc.names))
     return Section("rows", "Rows and their clusters", tuple(blocks))

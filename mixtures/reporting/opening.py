@@ -15,6 +15,7 @@ from mixtures.distributions.declare import declare
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import describe, hyperparameters
+from mixtures.messages import are, counted
 from mixtures.plot.graph import model_graph
 from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
@@ -31,8 +32,8 @@ def model_name(spec: Mixture | None) -> str:
     if spec is None:
         return "a model of your own"
     kind = getattr(spec, "covariance_type", None)
-    name = f"{spec.family.title} mixture with {spec.n_components} cluster"
-    return name + "s" * (spec.n_components > 1) + (f", {kind} covariance" if kind else "")
+    name = f"{spec.family.title} mixture with {counted(spec.n_components, 'cluster')}"
+    return name + (f", {kind} covariance" if kind else "")
 
 
 def glance(material: Material) -> tuple[tuple[str, str], ...]:
@@ -49,12 +50,13 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
         facts.append(("Optimum", f"reached by {cc.starts} starts"))
     if cc.posterior is not None:
         sizes = cc.posterior["posterior"].sizes
-        facts.append(("Posterior", f"{sizes['chain']} chains of {sizes['draw']:,} draws, after warm-up"))
+        drawn = f"{counted(sizes['chain'], 'chain')} of {counted(sizes['draw'], 'draw')}"
+        facts.append(("Posterior", f"{drawn}, after warm-up"))
     return tuple(facts)
 
 
 def _size(data: Data) -> str:
-    return f"{data.n_rows:,} rows, {data.n_features:,} column{'s' * (data.n_features > 1)}"
+    return f"{counted(data.n_rows, 'row')}, {counted(data.n_features, 'column')}"
 
 
 MOST_LEVELS = 12
@@ -88,7 +90,7 @@ def _labelled(data: Data) -> str:
     """Say how many rows have a known cluster."""
     if data.labels is None:
         return ""
-    return f" The clusters of {np.count_nonzero(known_rows(data.labels)):,} rows are known."
+    return f" In {counted(int(known_rows(data.labels).sum()), 'row')} the cluster is known."
 
 
 def _what_is_missing(data: Data) -> str:
@@ -98,11 +100,12 @@ def _what_is_missing(data: Data) -> str:
         return "No cell is missing."
     patterns = patterns_of(data.values)
     complete = int(patterns.sizes[patterns.observed.all(axis=1)].sum())
-    empty = f" {seen.empty:,} have no observed cell." if seen.empty else ""
+    empty = f" {counted(seen.empty, 'row')} {are(seen.empty)} without an observed cell." if seen.empty else ""
     return (
-        f"{seen.cells:,} cells ({seen.share} of all) are missing, in {len(patterns):,} patterns of "
-        f"observed columns; {complete:,} rows are complete.{empty} Missing cells are integrated out, which "
-        "assumes that they are missing at random, given the observed cells."
+        f"{counted(seen.cells, 'cell')} ({seen.share} of all) {are(seen.cells)} missing, in "
+        f"{counted(len(patterns), 'pattern')} of observed columns; {counted(complete, 'row')} "
+        f"{are(complete)} complete.{empty} Missing cells are integrated out, which assumes that they are "
+        "missing at random, given the observed cells."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mixtures.brief import on_a_page, table_head
+from mixtures.messages import counted
 from mixtures.results.value import Value
 
 __all__ = ["Completed"]
@@ -41,7 +42,7 @@ class Completed(Value):
 
     def __repr__(self) -> str:
         """Show the first of the cells."""
-        drawn = "" if self.draws is None else f", {self.draws.shape[1]} draws of each"
+        drawn = "" if self.draws is None else f", {counted(self.draws.shape[1], 'draw')} of each"
         count = len(self.cells)
-        title = f"Completed: {count:,} missing cell{'s' * (count != 1)}{drawn}"
+        title = f"Completed: {counted(count, 'missing cell')}{drawn}"
         return on_a_page(title, *([table_head(self.cells)] if count else []))

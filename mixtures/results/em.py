@@ -12,6 +12,7 @@ from mixtures.brief import model_words, noted, on_a_page, parameter_lines
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
+from mixtures.messages import counted
 from mixtures.results.value import Value
 from mixtures.tolerances import same_height
 from mixtures.types import Array, DeferredModule
@@ -117,7 +118,7 @@ class Restarts(Value):
 
     def __str__(self) -> str:
         """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
-        text = f"{self.n_best} of {len(self.log_posterior)} restarts reached the best optimum"
+        text = f"{self.n_best} of {counted(len(self.log_posterior), 'restart')} reached the best optimum"
         text += f", {len(self.collapsed)} collapsed" if self.collapsed else ""
         return text + (", unconfirmed by starts of another kind" if self.unconfirmed and self.n_best else "")
 

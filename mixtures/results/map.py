@@ -11,6 +11,7 @@ import xarray as xr
 from mixtures.brief import model_words, on_a_page, parameter_lines
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
+from mixtures.messages import counted
 from mixtures.results.value import Value
 from mixtures.tolerances import same_height
 from mixtures.trees import entry_table, make_tree
@@ -69,7 +70,7 @@ class MAPFit(Value):
             f"MAPFit of {model_words(self.spec)}: {how}, {self.found}",
             f"  log posterior {self.log_posterior:.8g}, largest component of its gradient "
             f"{self.gradient_norm:.2g}",
-            f"  {self.n_best} of {len(self.log_posteriors)} starts reached it",
+            f"  {self.n_best} of {counted(len(self.log_posteriors), 'start')} reached it",
             parameter_lines(self.params),
         )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mixtures.brief import HTML_CHARACTERS, on_a_page
-from mixtures.messages import visible
+from mixtures.messages import counted, visible
 from mixtures.results.value import Value
 
 __all__ = ["ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
@@ -167,9 +167,7 @@ class ClusterProfiles(Value):
     def __repr__(self) -> str:
         """The same with a heading."""
         k = len(self.words)
-        return on_a_page(
-            f"ClusterProfiles of {k} cluster{'s' * (k != 1)}:", *(f"  {s}." for s in self.sentences)
-        )
+        return on_a_page(f"ClusterProfiles of {counted(k, 'cluster')}:", *(f"  {s}." for s in self.sentences))
 
     def _repr_html_(self) -> str:
         """A table with a row for every cluster."""

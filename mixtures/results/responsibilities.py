@@ -1,7 +1,12 @@
 """What `responsibilities` returns."""
 
+from collections.abc import Sequence
+from typing import Self
+
 import pandas as pd
 import xarray as xr
+
+from mixtures.arguments import check_names
 
 __all__ = ["Responsibilities"]
 
@@ -19,6 +24,20 @@ class Responsibilities(xr.Dataset):
 
     __slots__ = ()
 
+    def named(self, names: Sequence[str]) -> Self:
+        """The same with names for the clusters, in their order, in the coordinate ``cluster_name``.
+
+        Examples
+        --------
+        >>> import mixtures as mx
+        >>> X = mx.datasets.faithful()
+        >>> r = mx.responsibilities(mx.fit_em(mx.GMM(2), X, random_seed=1), X)
+        >>> r.named(["long", "short"]).to_frame()["label"].head(3).to_list()
+        ['long', 'short', 'long']
+        """
+        called = check_names(names, self.sizes["cluster"])
+        return self.assign_coords(cluster_name=("cluster", list(called)))
+
     def to_frame(self) -> pd.DataFrame:
         """One row per row of the data, under its label.
 
@@ -26,7 +45,8 @@ class Responsibilities(xr.Dataset):
         -------
         pandas.DataFrame
             ``label`` and ``label_probability``; then, for every cluster k, ``cluster_k`` and, from a
-            sample, ``cluster_k_lower`` and ``cluster_k_upper``. The index is that of the data.
+            sample, ``cluster_k_lower`` and ``cluster_k_upper``. The index is that of the data. Clusters
+            with names have these in place of their numbers.
 
         Examples
         --------
@@ -36,9 +56,13 @@ class Responsibilities(xr.Dataset):
         >>> mx.responsibilities(em, X).to_frame()["label"].to_dict()
         {'first': 0, 'second': 1, 'third': 0}
         """
-        columns = {name: self[name].values for name in ("label", "label_probability")}
+        called = self["cluster_name" if "cluster_name" in self.coords else "cluster"].values
+        columns = {
+            "label": called[self["label"].values],
+            "label_probability": self["label_probability"].values,
+        }
         endings = {"responsibilities": "", "lower": "_lower", "upper": "_upper"}
-        for place, k in enumerate(self["cluster"].values):
+        for place, k in enumerate(called):
             for name, ending in endings.items():
                 if name in self:
                     columns[f"cluster_{k}{ending}"] = self[name].values[:, place]

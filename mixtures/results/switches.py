@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mixtures.brief import on_a_page, table_head
+from mixtures.messages import counted
 from mixtures.results.value import Value
 
 __all__ = ["Switches", "Switching"]
@@ -43,7 +44,7 @@ class Switches(Value):
         """Word the record: "12 label switches within chains, 2 labellings among 4 chains"."""
         return (
             f"{sum(self.within)} label switches within chains, "
-            f"{self.between} labelling{'s' * (self.between > 1)} among {len(self.within)} chains"
+            f"{counted(self.between, 'labelling')} among {counted(len(self.within), 'chain')}"
         )
 
     def __repr__(self) -> str:

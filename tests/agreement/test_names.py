@@ -1,6 +1,9 @@
 """Names of the clusters: refused before anything is computed, and carried to all that shows a crosscheck."""
 
+import io
+
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from command import run
 
@@ -48,6 +51,47 @@ def test_a_saved_crosscheck_keeps_them_and_its_report_takes_others(cc, tmp_path)
     assert "alpha[0]" not in html
 
 
+def test_predictions_have_them_and_labels_may_be_names(cc, tmp_path):
+    numbers = mx.responsibilities(cc.posterior).to_frame()
+    table = mx.responsibilities(cc).to_frame()
+    assert list(table) == [
+        name.replace("cluster_0", "cluster_long").replace("cluster_1", "cluster_short") for name in numbers
+    ]
+    assert table["label"].tolist() == [cc.names[k] for k in numbers["label"]]
+    known = ["short", None] * 136
+    as_names, as_numbers = (mx.responsibilities(cc, FAITHFUL, labels=x) for x in (known, [1, None] * 136))
+    assert as_names.equals(as_numbers)
+    rows = FAITHFUL.copy()
+    rows.loc[0, "waiting"] = float("nan")
+    short = mx.complete(cc, rows, labels=pd.Series(known)).data
+    pd.testing.assert_frame_equal(short, mx.complete(cc, rows, labels=[1, None] * 136).data)
+    assert short.loc[0, "waiting"] < mx.complete(cc, rows, labels=["long"] * 272).data.loc[0, "waiting"]
+    with pytest.raises(mx.InputError, match=r"label 'lomg' \(did you mean 'long'\?\) is no cluster"):
+        mx.responsibilities(cc, FAITHFUL, labels=["lomg"] * 272)
+
+
+def test_commands_that_assign_rows_have_them(cc, tmp_path):
+    saved, new = tmp_path / "cc.mix", tmp_path / "new.csv"
+    mx.save(cc, saved)
+    code, out, _ = run("predict", "faithful", "--from", saved)
+    table = pd.read_csv(io.StringIO(out))
+    assert code == 0
+    assert set(table["label"]) == {"long", "short"}
+    assert "cluster_short_lower" in table
+    code, other, _ = run("predict", "faithful", "--from", saved, "--names", "a,b")
+    assert (code, other) == (0, out.replace("long", "a").replace("short", "b"))
+    rows = FAITHFUL.assign(kind=table["label"])
+    rows.loc[0, "waiting"] = float("nan")
+    rows.to_csv(new, index=False)
+    for command, options in (("predict", ["--missing", "integrate"]), ("complete", [])):
+        code, out, err = run(command, new, "--from", saved, "--labels", "kind", *options)
+        assert (code, err) == (0, "")
+    assert pd.read_csv(io.StringIO(out))["kind"].tolist() == table["label"].tolist()
+    code, _, err = run("predict", new, "--from", saved, "--names", "a")
+    assert code == 2
+    assert "--names must be 2 different ones" in err
+
+
 def test_wrong_names_are_refused_before_anything_is_computed(cc, monkeypatch):
     monkeypatch.setattr("mixtures.agreement.crosscheck._fitted", lambda *_: pytest.fail("it was fitted"))
     for names, words in ((["a"], "2 different ones"), (["a", "a"], "2 different"), (["a", ""], "not empty")):
@@ -58,7 +102,7 @@ def test_wrong_names_are_refused_before_anything_is_computed(cc, monkeypatch):
         ):
             with pytest.raises(mx.InputError, match=words):
                 door()
-    for command in ("crosscheck", "report"):
+    for command in ("crosscheck", "report", "predict"):
         code, _, err = run(command, "faithful", "-k", "2", "--names", "a,b,c")
         assert code == 2
         assert "--names must be 2 different ones, one per cluster" in err

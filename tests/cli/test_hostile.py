@@ -314,7 +314,7 @@ def test_rows_that_take_no_room_in_the_file(tmp_path, monkeypatch):
     unread(monkeypatch)
     code, _, err = run("crosscheck", tmp_path / "bomb.parquet", "-k", 2)
     assert code == 2
-    assert "holds 41943040 rows of 2 columns, 671088640 bytes of them; 536870912 are the most" in err
+    assert "holds 41,943,040 rows of 2 columns, 671088640 bytes of them; 536870912 are the most" in err
     assert "--columns" in err
 
 
@@ -328,7 +328,7 @@ def test_columns_that_are_not_asked_for_do_not_count(tmp_path, monkeypatch):
     assert list(read_table(path, ["c.d"]).columns) == ["c.d"]
     with pytest.raises(InputError, match="nested values"):
         read_table(path)
-    with pytest.raises(InputError, match="holds 1000 rows of 3 columns"):  # objects of Python's
+    with pytest.raises(InputError, match="holds 1,000 rows of 3 columns"):  # objects of Python's
         read_table(path, exclude="b")
 
 
@@ -340,7 +340,7 @@ def test_pages_that_swell(tmp_path, monkeypatch, compression):
     assert path.stat().st_size < 100_000
     monkeypatch.setattr(files, "LARGEST_TABLE", 10**6)
     unread(monkeypatch)
-    with pytest.raises(InputError, match="holds 2000 rows of 1 columns"):
+    with pytest.raises(InputError, match="holds 2,000 rows of 1 column,"):
         read_table(path)
 
 

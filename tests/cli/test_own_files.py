@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from command import run
 
+import mixtures as mx
+
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
 
 
@@ -68,15 +70,16 @@ def test_a_table_of_customers_is_shown_on_80_columns(customers):
         assert re.search(words, out), words
     flat = " ".join(out.split())
     assert "--id customer_id carries it" in flat
-    assert "name, since: --exclude name,since or --numeric-only leaves them out" in flat
-    assert "--log income,spend,savings fits these" in flat
+    assert "name, since: --exclude name,since or --numeric-only leaves out text and dates" in flat
+    assert "--log income,spend,savings fits their logarithms" in flat
 
 
 def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     file, z = customers
     _, out, _ = run("inspect", file, columns=400)
     words = next_command(out)
-    assert words[2:] == ["--numeric-only", "--log", "income,spend,savings"]
+    kinds = ["--model", "mixed", "--kinds", "visits=poisson,returns=poisson"]
+    assert words[2:] == [*kinds, "--numeric-only", "--log", "income,spend,savings"]
     saved = tmp_path / "k.mix"
     rest = ["--max-k", 3, "--n-init", 4, "--seed", 1, "--save", saved]
     code, out, err = run(*words, *rest, "--id", "customer_id")
@@ -114,7 +117,7 @@ def test_a_survey_goes_from_inspect_to_classes(survey):
     file, z = survey
     code, out, _ = run("inspect", file, columns=80)
     assert code == 0
-    assert len(re.findall(r"q\d+ +yes or no +\d+ +2 +refused", out)) == 12
+    assert len(re.findall(r"q\d+ +yes or no +\d+ +2 +category", out)) == 12
     words = next_command(out)
     assert words[2:] == ["--model", "bmm", "--recode", "--missing", "integrate"]
     code, out, _ = run(*words, "--max-k", 3, "--seed", 1, "--json", "--quiet")
@@ -124,6 +127,78 @@ def test_a_survey_goes_from_inspect_to_classes(survey):
     assert code == 0
     assert err.startswith("note: recoded: yes, y and true are 1, no, n and false are 0, in q1, q2")
     assert agreement(pd.read_csv(io.StringIO(out))["label"], z) > 0.95
+
+
+@pytest.mark.parametrize("model", ["bmm", "lca"])
+def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
+    """Words become numbers unasked where the fit has numbers, and stay words where it has words."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.integers(0, 2, (60, 4)), columns=list("abcd"))
+    file, words = tmp_path / "t.csv", rows.replace({0: "no", 1: "yes"})
+    words.to_csv(file, index=False)
+    fitted = mx.fit_em(mx.BMM(1), rows) if model == "bmm" else mx.fit_em(mx.LCA(1), words)
+    mx.save(fitted, tmp_path / "em.mix")
+    code, _, err = run("predict", file, "--from", tmp_path / "em.mix")
+    assert code == 0
+    assert ("note: recoded: yes, y and true are 1" in err) is (model == "bmm")
+
+
+N = 40
+YES, SIZE = ["yes", "no"] * (N // 2), ["small", "large", "large", "huge"] * (N // 4)
+VISITS, PRICE = [2, 3, 9, 5] * (N // 4), [0.5 * 1.2**i for i in range(N)]
+NAME, SAME = [f"Ann {i}" for i in range(N)], ["all"] * N
+CODE = [1, 2] * (N // 2)
+TO_GO_ON = (
+    ({"size": SIZE, "yes": YES}, [], "--model lca"),
+    ({"size": SIZE, "code": CODE, "name": NAME}, [], "--model lca --exclude name"),
+    ({"yes": YES, "code": CODE, "name": NAME}, [], "--model bmm --recode --exclude name"),
+    ({"visits": VISITS, "name": NAME}, [], "--model pmm --numeric-only"),
+    ({"visits": VISITS, "price": PRICE}, [], "--model mixed --kinds visits=poisson --log price"),
+    ({"visits": [30 * x for x in VISITS], "price": PRICE}, [], "--log price"),
+    ({"visits": VISITS, "price": PRICE}, ["--exposure", "price"], "--model pmm --exposure price"),
+    (
+        {
+            "size": SIZE,
+            "yes": YES,
+            "visits": VISITS,
+            "code": CODE,
+            "price": PRICE,
+            "name": NAME,
+            "same": SAME,
+        },
+        [],
+        "--model mixed --kinds yes=bernoulli,size=categorical,code=categorical,visits=poisson --recode "
+        "--exclude name,same --log price",
+    ),
+    (
+        {"size": SIZE, "price": PRICE, "visits": VISITS},
+        ["--numeric-only", "--exclude", "x2", "--no-header"],
+        "--numeric-only --exclude x2 --log x1 --no-header",
+    ),
+)
+
+
+@pytest.mark.parametrize(("columns", "options", "told"), TO_GO_ON, ids=[each[2] for each in TO_GO_ON])
+def test_a_model_is_proposed_for_the_columns(columns, options, told, tmp_path):
+    """Options that were given go on, and what is proposed is read as it was meant to be."""
+    file = tmp_path / "t.csv"
+    pd.DataFrame(columns).to_csv(file, index=False, header="--no-header" not in options)
+    code, out, err = run("inspect", file, *options, columns=400)
+    assert (code, err) == (0, "")
+    words = next_command(out)
+    assert words[2:] == shlex.split(told)
+    code, _, err = run("predict", *words[1:], "-k", 1, "--n-init", 1, "--quiet")
+    assert (code, err) == (0, "")
+
+
+def test_a_column_that_names_rows_is_no_category(tmp_path):
+    file = tmp_path / "t.csv"
+    pd.DataFrame({"name": NAME, "size": SIZE}).to_csv(file, index=False)
+    code, _, err = run("predict", file, "-k", 1, "--model", "lca")
+    assert code == 2
+    assert "column 'name' is different in most rows (40 texts in 40 rows)" in err
+    assert "--exclude name leaves it out" in err
+    assert run("predict", file, "-k", 1, "--model", "lca", "--columns", "name,size")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["crosscheck", "select", "predict", "report", "complete"])

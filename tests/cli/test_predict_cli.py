@@ -9,9 +9,9 @@ import pytest
 from command import run
 
 import mixtures as mx
-from mixtures.cli.text import as_csv, spreadsheet_safe
 from mixtures.saving import content_hash
 from mixtures.saving.save import read_header
+from mixtures.saving.spreadsheets import as_csv, spreadsheet_safe
 
 FAITHFUL = mx.datasets.faithful()
 

@@ -132,11 +132,11 @@ def test_the_progress_is_shown_when_asked_for(capsys):
 def test_bad_input_is_refused():
     spec, X, sets, tree = shaken(GMM(2))
     for params in (tree, sets[0]):
-        with pytest.raises(InputError, match="X has 1 columns; the parameters are of 2 features"):
+        with pytest.raises(InputError, match="X has 1 column; the parameters are of 2 features"):
             responsibilities(spec, X[:, :1], params)
     with pytest.raises(InputError, match="ci_prob must lie between 0 and 1"):
         responsibilities(spec, X, tree, ci_prob=1)
     posterior = tree["posterior"].to_dataset()
     posterior["mu"][1, 3] = np.nan
-    with pytest.raises(InputError, match="mu is not finite in 1 draws, the first is 23"):
+    with pytest.raises(InputError, match="mu is not finite in 1 draw, the first is 23"):
         responsibilities(spec, X, xr.DataTree.from_dict({"posterior": posterior}))

@@ -153,7 +153,7 @@ def test_a_level_that_nobody_gives_is_kept():
     np.testing.assert_allclose(
         em.params["p"][:, 1, 3], 1 / (count + 4), rtol=1e-4
     )  # one extra answer of four
-    assert any("levels that occur in no row ('health')" in note for note in em.notes)
+    assert any("levels of 'health' that occur in no row" in note for note in em.notes)
     flat = mx.fit_em(mx.LCA(2, prior=None), X, random_seed=1)
     assert (flat.params["p"][:, 1, 3] == 0).all()
     plain = mx.fit_em(mx.LCA(2, prior=None), X.astype({"health": str}), random_seed=1)
@@ -241,7 +241,7 @@ def test_levels_that_are_stated(stated, expected):
         (lambda X: mx.fit_em(mx.LCA(2, levels={"smoke": ["a"]}), X), "levels has 'smoke' (did you mean"),
         (
             lambda X: mx.fit_em(mx.LCA(2, levels=[[1, 2]]), X),
-            "levels are stated of 1 columns; the data have 4",
+            "levels are stated of 1 column; the data have 4",
         ),
         (
             lambda X: mx.fit_em(mx.LCA(2, levels={"visits": [1, 2]}), X),

@@ -1,6 +1,7 @@
 """The report: what it says, where its numbers come from, what it leads with, and hostile text in it."""
 
 import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -151,6 +152,30 @@ def test_the_least_sure_rows_are_listed(cc, page):
     assert shown == [str(i) for i in order]
 
 
+def test_tables_and_labels_can_be_downloaded(cc, page):
+    links = {each["download"]: each["href"] for each in Reader(page.html).all("a") if "download" in each}
+
+    def table(name):
+        kind, _, content = links[name].partition(",")
+        assert kind == "data:text/csv;charset=utf-8;base64"
+        return pd.read_csv(io.BytesIO(base64.b64decode(content)), index_col=0)
+
+    labels = mx.responsibilities(cc).to_frame()
+    pd.testing.assert_frame_equal(table("clusters-of-rows.csv"), labels, check_names=False)
+    found = table("posterior-of-every-parameter.csv")
+    np.testing.assert_allclose(found["mean"], cc.table["mean"])
+
+
+def test_figures_follow_dark_mode_and_show_every_number_once(page):
+    for svg in figures(page.html):
+        assert "@media screen and (prefers-color-scheme: dark)" in svg
+        assert "#ffffff" not in svg.partition("</style>")[2]
+    alts = [each["alt"] for each in Reader(page.html).all("img")]
+    assert [alt for alt in alts if alt.startswith("Estimates")] == [
+        f"Estimates of {name}" for name in ("alpha", "mu", "sd", "corr")
+    ]
+
+
 def test_the_same_results_make_the_same_page(cc, page):
     again = mx.report(cc, FAITHFUL, progressbar=False)
     strip = re.compile(r"Written on [0-9-]+")
@@ -162,7 +187,7 @@ def test_the_page_is_one_file_and_runs_nothing_of_the_datas(page):
     assert len(read.all("script")) == 1
     assert "src" not in read.all("script")[0]
     assert all(each["src"].startswith("data:image/svg+xml;base64,") for each in read.all("img"))
-    assert {each["href"][0] for each in read.all("a")} == {"#"}
+    assert {each["href"][0] for each in read.all("a") if "download" not in each} == {"#"}
     (policy,) = [each["content"] for each in read.all("meta") if "http-equiv" in each]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in policy

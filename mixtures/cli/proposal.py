@@ -1,0 +1,145 @@
+"""The command that ``mixtures inspect`` ends with: a model for the columns, and the options it asks for."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mixtures.cli.options import Reading
+from mixtures.cli.rows import names_in
+from mixtures.data.columns import Column, Kind, writings_in
+from mixtures.data.preparation import option_of, written_as
+from mixtures.families.kinds import kinds_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["next_command"]
+
+TWO_VALUES = {Kind.ANSWERS, Kind.BINARY, Kind.CODES}
+"""Kinds of columns that a BMM takes, some of them recoded."""
+
+
+LEVELS = {Kind.CATEGORIES, *TWO_VALUES}
+"""Kinds of columns that a latent class analysis takes."""
+
+
+AS_BLOCKS = {Kind.ANSWERS: "bernoulli", Kind.CODES: "categorical"}
+"""Kinds of columns whose block in a mixed model is another than that of the cells as they are."""
+
+
+GAUSSIAN = "gaussian"
+
+
+def next_command(data: str, reading: Reading, frame: "pd.DataFrame", columns: Sequence[Column]) -> str:
+    """A command to go on with: a model, the options that its columns ask for, and those that were given."""
+    if ways := writings_in(columns):  # to be read anew, before anything else can be told
+        given = _Proposal(frame, (), reading).options
+        return _command("mixtures inspect", data, *given, *_as_typed(reading), written_as(ways[0]))
+    proposed = _Proposal(frame, tuple(columns), reading)
+    return _command("mixtures select", data, *proposed.model_options, *proposed.options, *_as_typed(reading))
+
+
+def _command(command: str, data: str, *options: str) -> str:
+    return " ".join([command, shlex.quote(data), *filter(None, options)])
+
+
+def _as_typed(reading: Reading) -> list[str]:
+    """Options of reading that go on as they were given."""
+    header = {None: "", True: "--header", False: "--no-header"}[reading.header]
+    values: Mapping[str, str | None] = {
+        "--columns": reading.columns,
+        "--separator": reading.separator,
+        "--decimal": reading.decimal,
+        "--thousands": reading.thousands,
+        "--id": reading.index,
+        "--exposure": reading.exposure,
+    }
+    return [header, *(f"{name} {shlex.quote(text)}" for name, text in values.items() if text is not None)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Proposal:
+    """A model for the columns of a table, with options that were given and those that the columns ask for."""
+
+    frame: "pd.DataFrame"
+    columns: tuple[Column, ...]
+    reading: Reading
+
+    @cached_property
+    def usable(self) -> tuple[Column, ...]:
+        """Columns that some model takes, and that tell rows apart."""
+        own = [c for c in self.columns if c.varies and c.name != self.reading.exposure]
+        return tuple(c for c in own if self._takes(c))
+
+    def _takes(self, column: Column) -> bool:
+        if column.kind is Kind.ID:
+            return column.name in names_in(self.reading.columns)
+        return column.kind.is_number or (column.kind in LEVELS and not self.reading.numeric_only)
+
+    @cached_property
+    def found(self) -> set[Kind]:
+        """What the usable columns hold."""
+        return {column.kind for column in self.usable}
+
+    @cached_property
+    def model(self) -> str:
+        """The model in the words of --model: of one kind, or mixed."""
+        if self.reading.exposure is not None:
+            return "pmm"
+        if self.found & LEVELS:
+            return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
+        kinds = set(self.kinds.values())
+        return "gmm" if kinds <= {GAUSSIAN} else "mixed" if GAUSSIAN in kinds else "pmm"
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """Kind of every usable column in the words of --kinds."""
+        stated = {c.name: AS_BLOCKS[c.kind] for c in self.usable if c.kind in AS_BLOCKS}
+        blocks = kinds_of(self.frame[[c.name for c in self.usable]], stated)
+        return {name: kind for kind, own in blocks.items() for name in own}
+
+    @property
+    def model_options(self) -> tuple[str, ...]:
+        """Options of the model; --kinds states what is no plain number."""
+        model = "" if self.model == "gmm" else f"--model {self.model}"
+        if self.model != "mixed":
+            return (model,)
+        told = [f"{name}={kind}" for name, kind in self.kinds.items() if kind != GAUSSIAN]
+        return model, option_of("--kinds", told)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of the rows; empty where one is not needed."""
+        out, log = self._left_out(), self._logs()
+        texts_out = self.reading.numeric_only or self._only_numbers()
+        return (
+            "--recode" if self.reading.recode or self._recodes() else "",
+            "--numeric-only" if texts_out else "",
+            option_of("--exclude", out) if out else "",
+            option_of("--log", log) if log else "",
+            "--missing integrate" if any(column.n_missing for column in self.usable) else "",
+        )
+
+    def _recodes(self) -> bool:
+        own = {"bmm": {Kind.ANSWERS, Kind.CODES}, "mixed": {Kind.ANSWERS}}
+        return bool(self.found & own.get(self.model, set()))
+
+    def _only_numbers(self) -> bool:
+        """Whether there are columns that hold no numbers, and the model has none of them."""
+        texts = [c for c in self.columns if not c.kind.is_number and c.kind is not Kind.BLANK]
+        return bool(texts) and not any(column in self.usable for column in texts)
+
+    def _left_out(self) -> list[str]:
+        """Columns that --exclude names: of one value, and texts unless --numeric-only leaves them all out."""
+        texts = set() if self.reading.numeric_only or self._only_numbers() else {Kind.TEXT, Kind.DATES}
+        own = [c.name for c in self.columns if c.kind in texts or not c.varies]
+        return [*names_in(self.reading.exclude), *own]
+
+    def _logs(self) -> list[str]:
+        """Columns that --log names: those of a Gaussian that are skewed."""
+        kinds = self.kinds if self.model == "mixed" else {}
+        gaussian = [c for c in self.usable if kinds.get(c.name, GAUSSIAN) == GAUSSIAN]
+        own = [c.name for c in gaussian if c.wants_logarithm] if self.model in ("gmm", "mixed") else []
+        return list(dict.fromkeys((*names_in(self.reading.log), *own)))
