@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -78,7 +79,7 @@ class MixedColumns(ExponentialFamily):
         """Number of columns D."""
         return sum(block.width for block in self.blocks)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Those of every block."""
         return tuple(each for block in self.blocks for each in block.parameters)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain, combinations
 from numbers import Integral
 from typing import Any, Self
@@ -132,7 +133,7 @@ class Mixed(Mixture):
                 for name in COVARIANCES if "gaussian" in kinds else ("full",):
                     yield cls(1, **columns, covariance_type=name)
 
-    @property
+    @cached_property
     def family(self) -> MixedColumns:
         """The blocks' components with their priors."""
         own: dict[str, ExponentialFamily] = {

@@ -1,5 +1,7 @@
 """Mixed columns: one latent class for blocks of Gaussian, binary, categorical and count columns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -191,6 +193,13 @@ def test_a_single_block_is_the_model_of_that_block(kind):
 
 
 # Which column is of which kind
+
+
+def test_the_blocks_are_made_once():
+    spec = mixed()
+    assert spec.family is spec.family  # every step of EM asks for it
+    assert spec.family.parameters is spec.family.parameters
+    assert replace(spec, prior=None).family.prior is None
 
 
 def test_columns_are_matched_by_name():
