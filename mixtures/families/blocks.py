@@ -174,6 +174,19 @@ class Block:
         """The block's parameters by the names that they have in the whole model."""
         return {public: params[name] for name, public in self.names.items()}
 
+    def among(self, features: Sequence[int]) -> list[int]:
+        """Which of the block's columns are among these of the data, in the order that they have there."""
+        _ = self.at
+        own = self.places or ()
+        return [own.index(d) for d in features if d in own]
+
+    def margin(self, features: Sequence[int]) -> "Block":
+        """The block in rows of these columns of the data alone, some of which are its own."""
+        own = self.among(features)
+        places = tuple(j for j, d in enumerate(features) if d in (self.places or ()))
+        family: Any = self.family.marginal_family(own)
+        return Block(self.kind, family, len(own), places)
+
     def rows[R: Rows](self, rows: R) -> R:
         """The rows of the block's columns; sums over them are kept with all rows."""
         _ = self.at

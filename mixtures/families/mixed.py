@@ -278,13 +278,21 @@ class MixedColumns(ExponentialFamily):
         return mean, covariance
 
     def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
-        """Refused: some of the columns make another model."""
-        raise NotImplementedError("a margin of mixed columns is of another family; see marginal_moments")
+        """Those of the blocks that have some of the columns."""
+        kept: dict[str, Array] = {}
+        for block in self.blocks:
+            if own := block.among(features):
+                kept |= block.public(block.family.margin(block.own(params), own))
+        return kept
+
+    def marginal_family(self, features: Sequence[int]) -> "MixedColumns":
+        """The blocks that have some of the columns, with those alone."""
+        kept = [block.margin(features) for block in self.blocks if block.among(features)]
+        return MixedColumns(tuple(kept), None)
 
     def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
         """Mean and covariance of some of the columns."""
-        at, (mean, covariance) = list(features), self.moments(params)
-        return mean[:, at], covariance[:, at][:, :, at]
+        return self.marginal_family(features).moments(self.margin(params, features))
 
     def distance(self, a: Params, b: Params) -> Array:
         """Sum over the blocks."""
