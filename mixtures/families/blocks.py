@@ -23,10 +23,14 @@ from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Prior
 from mixtures.types import Array, Params
 
-__all__ = ["KINDS", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
+__all__ = ["KINDS", "UNEXPOSED", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
 
 KINDS = ("gaussian", "bernoulli", "categorical", "poisson")
 """Kinds of blocks, in the order in which a model has them."""
+
+
+UNEXPOSED = "feature_without_exposure"
+"""Dim of the columns of rows without that of the exposure, in a model that has one."""
 
 
 RENAMED = {("categorical", "p"): "p_level"}

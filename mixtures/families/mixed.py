@@ -267,6 +267,27 @@ class MixedColumns(ExponentialFamily):
         """Rows drawn block by block."""
         return self._spread([block.family.sample(block.own(params), z, rng) for block in self.blocks], 1)
 
+    def sample_like(
+        self, rows: Array, params: Params, z: NDArray[np.intp], rng: np.random.Generator
+    ) -> Array:
+        """The same with what the blocks condition on."""
+        each = [b.family.sample_like(rows[:, b.at], b.own(params), z, rng) for b in self.blocks]
+        return self._spread(each, 1)
+
+    def row_columns(self, n_columns: int) -> dict[str, Any]:
+        """What the blocks condition on, and the observed rows, which hold the other columns."""
+        beside: dict[str, Any] = {}
+        for block in self.blocks:
+            own = block.family.row_columns(block.width)
+            beside |= {name: (block.places or ())[at] for name, at in own.items() if name != "x"}
+        if not beside:
+            return super().row_columns(n_columns)
+        return {"x": [d for d in range(n_columns) if d not in beside.values()], **beside}
+
+    def compared(self, rows: Array) -> Array:
+        """Those of every block."""
+        return self._spread([block.family.compared(rows[:, block.at]) for block in self.blocks], 1)
+
     def moments(self, params: Params) -> tuple[Array, Array]:
         """Means, and covariances that are 0 between the blocks."""
         each = [block.family.moments(block.own(params)) for block in self.blocks]
@@ -292,7 +313,8 @@ class MixedColumns(ExponentialFamily):
 
     def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
         """Mean and covariance of some of the columns."""
-        return self.marginal_family(features).moments(self.margin(params, features))
+        at, (mean, covariance) = list(features), self.moments(params)
+        return mean[:, at], covariance[:, at][:, :, at]
 
     def distance(self, a: Params, b: Params) -> Array:
         """Sum over the blocks."""

@@ -53,7 +53,8 @@ def _renamed(block: Block, own: Description) -> Description:
 
 
 def _size(block: Block) -> str:
-    return f"{block.kind} column" if block.width == 1 else f"{block.width} {block.kind} columns"
+    n = np.arange(block.width)[block.family.row_columns(block.width)["x"]].size
+    return f"{block.kind} column" if n == 1 else f"{n} {block.kind} columns"
 
 
 @profile_parts.register
