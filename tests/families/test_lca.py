@@ -135,16 +135,11 @@ def test_maximum_likelihood_of_ragged_items_with_blanks_is_what_scipy_finds():
         slope = np.concatenate([[r[0].sum() - len(X) * np.exp(alpha[0])], np.hstack(slopes).ravel()])
         return -logsumexp(joint, axis=0).sum(), -slope
 
-    starts = [rng.normal(size=1 + k * int(ends[-1])) / 2 for _ in range(6)]
-    found = [optimize.minimize(loss, x, jac=True, method="BFGS", options={"gtol": 1e-6}) for x in starts]
+    starts = [rng.normal(size=1 + k * int(ends[-1])) / 2 for _ in range(4)]
+    found = [optimize.minimize(loss, x, jac=True, method="BFGS", options={"gtol": 1e-4}) for x in starts]
     best = min(found, key=lambda one: one.fun)
-    em = mx.fit_em(
-        mx.LCA(k, prior=None, levels=[range(c) for c in levels]),
-        X,
-        missing="integrate",
-        random_seed=1,
-        tol=1e-9,
-    )
+    spec = mx.LCA(k, prior=None, levels=[range(c) for c in levels])
+    em = mx.fit_em(spec, X, missing="integrate", random_seed=1, n_init=3)
     assert em.log_likelihood == pytest.approx(-best.fun, abs=1e-6)
     alpha, p = unpacked(best.x)
     order = np.argsort(-alpha)
