@@ -20,7 +20,7 @@ from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.distributions.missing import Cells
 from mixtures.distributions.poisson import PoissonMixture
 from mixtures.errors import InputError
-from mixtures.families.blocks import KINDS, UNEXPOSED
+from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE
 from mixtures.families.mixed import MixedColumns
 from mixtures.messages import did_you_mean, named
 
@@ -339,6 +339,6 @@ def declare_mixed(family: MixedColumns, data: Data, alpha: Any) -> None:
         blocks[block.kind], columns[block.kind] = params, at
     dim = "feature"
     if "exposure" in known:
-        dim, exposure = UNEXPOSED, data.values[:, known["exposure"]]
+        dim, exposure = WITHOUT_EXPOSURE, data.values[:, known["exposure"]]
         blocks["poisson"]["exposure"] = pm.Data("exposure", exposure, dims="obs_id")
     MixedMixture.of_rows(rows, alpha, **blocks, columns=columns, dim=dim)

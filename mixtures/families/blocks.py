@@ -23,13 +23,13 @@ from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Prior
 from mixtures.types import Array, Params
 
-__all__ = ["KINDS", "UNEXPOSED", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
+__all__ = ["KINDS", "WITHOUT_EXPOSURE", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
 
 KINDS = ("gaussian", "bernoulli", "categorical", "poisson")
 """Kinds of blocks, in the order in which a model has them."""
 
 
-UNEXPOSED = "feature_without_exposure"
+WITHOUT_EXPOSURE = "feature_without_exposure"
 """Dim of the columns of rows without that of the exposure, in a model that has one."""
 
 

@@ -12,7 +12,7 @@ from mixtures.data.matching import in_order
 from mixtures.data.rows import Rows, means
 from mixtures.errors import InputError
 from mixtures.families.bernoulli import Bernoulli
-from mixtures.families.blocks import KINDS, UNEXPOSED, Block, block_dim
+from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE, Block, block_dim
 from mixtures.families.categorical import Categorical
 from mixtures.families.covariance import COVARIANCES, covariance
 from mixtures.families.exposure import COUNTS, ExposedPoisson
@@ -346,7 +346,7 @@ class Mixed(Mixture):
         if self.exposure is not None:
             found[block_dim("poisson", COUNTS)] = found.pop(block_dim("poisson", "feature"))
             exposure = features[self.exposure] if isinstance(self.exposure, int) else self.exposure
-            found[UNEXPOSED] = [name for name in features if name != exposure]
+            found[WITHOUT_EXPOSURE] = [name for name in features if name != exposure]
         if not self.categorical:
             return found
         levels = self._levels_of(features)
