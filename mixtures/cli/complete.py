@@ -104,7 +104,7 @@ def complete_command(
             typer.echo(visible(note), err=True)
     else:
         assert spec is not None  # one of the two was given
-        spec = with_kinds(spec, frame, kinds, quiet=quiet)
+        spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
         em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing="integrate", labels=known))
         fitted = given(em)
     how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}

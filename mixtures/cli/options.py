@@ -118,7 +118,7 @@ ExposureOption = Annotated[
     option(
         DATA,
         metavar="COLUMN",
-        help="Column of exposures, for --model pmm: rates are events per unit of it.",
+        help="Column of exposures, for --model pmm or mixed: rates are events per unit of it.",
     ),
 ]
 

@@ -108,7 +108,7 @@ def predict_command(
             typer.echo(visible(note), err=True)
     else:
         assert spec is not None  # one of the two was given
-        spec = with_kinds(spec, frame, kinds, quiet=quiet)
+        spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
         em = complete(fit_em(spec, frame, missing=missing, labels=known, **options))
         fitted = given(em)

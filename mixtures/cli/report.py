@@ -153,7 +153,9 @@ def report_command(
     if data:
         how: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels, "quiet": quiet or as_json}
         frame, of_rows = read_rows(data, reading, **how)
-        spec = None if spec is None else with_kinds(spec, frame, kinds, quiet=quiet or as_json)
+        spec = (
+            None if spec is None else with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
+        )
     elif labels is not None:
         raise InputError("--labels names a column of the data: name the data too")
     told = about(context, data, seed)

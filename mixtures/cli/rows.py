@@ -99,7 +99,9 @@ def read_rows(
     return found.frame, known
 
 
-def with_kinds(spec: "Mixture", frame: "pd.DataFrame", kinds: str | None, *, quiet: bool) -> "Mixture":
+def with_kinds(
+    spec: "Mixture", frame: "pd.DataFrame", kinds: str | None, exposure: str | None, *, quiet: bool
+) -> "Mixture":
     """The model with the kinds of its columns, if it has columns of several; says which it took for what."""
     from mixtures.families.kinds import kinds_of
     from mixtures.families.mixed_model import Mixed
@@ -107,11 +109,15 @@ def with_kinds(spec: "Mixture", frame: "pd.DataFrame", kinds: str | None, *, qui
     if not isinstance(spec, Mixed):
         return spec
     stated = dict(_kind_of(each) for each in names_in(kinds))
-    blocks: dict[str, Any] = dict(kinds_of(frame, stated))
+    if exposure is not None and exposure not in frame.columns:
+        hint = did_you_mean(exposure, map(str, frame.columns))
+        raise InputError(f"--exposure: there is no column {named(exposure)}{hint}")
+    blocks: dict[str, Any] = dict(kinds_of(frame.drop(columns=exposure or []), stated))
     if not quiet:
         told = "; ".join(f"{kind}: {', '.join(map(named, own))}" for kind, own in blocks.items())
         typer.echo(visible(f"note: columns are taken for {told} (--kinds NAME=KIND,... to change)"), err=True)
     options: dict[str, Any] = {"prior": spec.prior, "weight_concentration": spec.weight_concentration}
+    options["exposure"] = exposure
     return Mixed(spec.n_components, covariance_type=spec.covariance_type, **options, **blocks)
 
 

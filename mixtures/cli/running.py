@@ -142,8 +142,8 @@ def spec_of(
         options["covariance_type"] = covariance
     if exposure is not None:
         if "exposure" not in {field.name for field in fields(MODELS[model])}:
-            raise InputError(f"--exposure goes with --model pmm, not with {model}; leave it out")
-        options["exposure"] = exposure
+            raise InputError(f"--exposure goes with --model pmm or mixed, not with {model}; leave it out")
+        options |= {} if MODELS[model] is Mixed else {"exposure": exposure}
     if kinds is not None and MODELS[model] is not Mixed:
         raise InputError("--kinds goes with --model mixed; leave it out")
     return replace(next(iter(MODELS[model].variants())), n_components=k, **options)

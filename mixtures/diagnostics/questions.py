@@ -18,7 +18,7 @@ from mixtures.diagnostics.switching import compare_labellings, count_switches
 from mixtures.draws import finite_draws, flat_draws, thinned
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.families.questions import marginals
+from mixtures.families.questions import continuous
 from mixtures.messages import named
 from mixtures.results.em import EMFit
 from mixtures.results.switches import Switches
@@ -263,18 +263,21 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
 
 def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check | None:
     """Probability of values below zero under a continuous family, in columns that have none."""
-    margins = marginals(spec.family, [point])
-    positive = np.flatnonzero(np.fmin.reduce(data.values, axis=0) >= 0)
-    if margins is None or not len(positive):
+    at, margins = continuous(spec.family, [point])
+    if margins is None:
         return None
-    below = (point["alpha"] @ margins.cdf(0.0)[0])[positive]
+    columns = np.arange(data.n_features)[at]
+    positive = np.fmin.reduce(data.values[:, columns], axis=0) >= 0
+    if not positive.any():
+        return None
+    below = np.where(positive, point["alpha"] @ margins.cdf(0.0)[0], 0)
     worst = int(below.argmax())
     return check(
         "probability below zero of columns that are never negative",
         below[worst],
         TOLERANCES.below_zero,
         below[worst] < TOLERANCES.below_zero,
-        f"the model expects values below zero in column {named(data.features[positive[worst]])}, which has "
+        f"the model expects values below zero in column {named(data.features[columns[worst]])}, which has "
         "none: model its logarithm or square root, or counts as such",
         source="Gelman et al. (2013), chapter 6",
         caution=True,

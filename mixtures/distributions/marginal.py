@@ -231,7 +231,12 @@ def as_given(value: Any) -> Any:
 
 
 def _of_cluster(parameter: np.ndarray, z: np.ndarray, core: int) -> np.ndarray:
-    """Pick the parameter of each row's cluster: (..., K, *rest) and z (rows) to (rows, *rest)."""
+    """Pick the parameter of each row's cluster: (..., K, *rest) and z (rows) to (rows, *rest).
+
+    A number for each row, as an exposure, is of no cluster.
+    """
+    if not core:
+        return np.broadcast_to(parameter, z.shape)
     core_shape = parameter.shape[parameter.ndim - core :]
     batched = np.broadcast_to(parameter, (*z.shape, *core_shape))
     index = z.reshape(*z.shape, *(1 for _ in core_shape))
@@ -320,9 +325,9 @@ class MarginalMixture(Distribution):
         return super().__new__(cls, name, *args, observed=observed, **kwargs)
 
     @classmethod
-    def of_rows(cls, data: Data, *params: Any, **named: Any) -> Any:
+    def of_rows(cls, data: Data, *params: Any, dim: str = "feature", **named: Any) -> Any:
         """Declare checked rows as the observed variable ``x``, with what is known of their clusters."""
-        dims = ("obs_id", "feature")
+        dims = ("obs_id", dim)
         return cls("x", *params, **named, observed=data.values, labels=data.labels, dims=dims)
 
     @classmethod

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
@@ -19,7 +20,7 @@ from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.distributions.missing import Cells
 from mixtures.distributions.poisson import PoissonMixture
 from mixtures.errors import InputError
-from mixtures.families.blocks import KINDS
+from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE
 from mixtures.families.mixed import MixedColumns
 from mixtures.messages import counted, did_you_mean, named
 
@@ -88,6 +89,17 @@ class MixedMixtureRV(MarginalMixtureRV):
         joined = pt.concatenate(each, axis=-1)
         return joined if (np.diff(order) > 0).all() else joined[..., order]
 
+    def shared(self, params: Any) -> list[Any] | None:
+        """What every part's rows share, with the exposures of all."""
+        alpha, *theta = params
+        found: list[Any] = []
+        for part, own in self._split(theta):
+            each = part.op.shared([alpha, *own])
+            if each is None:
+                return None
+            found += each if not found else each[1:]
+        return found
+
     def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
         """One row, block by block."""
         split = self._split(theta)
@@ -139,7 +151,8 @@ class MixedMixtureRV(MarginalMixtureRV):
         """That of every block."""
         split = self._split(theta)
         each = [part.op.centre(alpha, *own).astype("floatX") for part, own in split]
-        return self._together(each)
+        nothing = sum(0 * x[..., :1] for x in each)  # as many rows for each
+        return self._together([x + nothing for x in each])
 
 
 def _signature(parts: Sequence[Part]) -> str:
@@ -179,7 +192,7 @@ class MixedMixture(MarginalMixture):
     gaussian, bernoulli, categorical, poisson : dict, optional
         Parameters of each block, as `GaussianMixture`, `BernoulliMixture`, `CategoricalMixture` and
         `PoissonMixture` take them: ``{"mu": mu, "Sigma": Sigma}``, ``{"p": p}``, ``{"p": p}``,
-        ``{"rate": rate}``.
+        ``{"rate": rate}``, with an ``"exposure"`` (n,) of the rows if they have one.
     columns : dict of sequence, optional
         Columns of every block by name or position. By default they stand side by side, in the order
         Gaussian, Bernoulli, categorical, Poisson.
@@ -315,10 +328,18 @@ def declare_mixed(family: MixedColumns, data: Data, alpha: Any) -> None:
     """The priors of every block, and rows of all blocks with one hidden cluster."""
     blocks: dict[str, Any] = {}
     columns: dict[str, Any] = {}
+    known = family.row_columns(data.n_features)
+    own_columns = np.arange(data.n_features)[known["x"]].tolist()
+    rows = columns_of(data, own_columns)
     for block in family.blocks:
         own = {
             mine.name: public for mine, public in zip(block.family.parameters, block.parameters, strict=True)
         }
-        _, params = declare_components(block.family, block.table(data), alpha.type.shape[0], own)
-        blocks[block.kind], columns[block.kind] = params, block.places
-    MixedMixture.of_rows(data, alpha, **blocks, columns=columns)
+        at = [own_columns.index(d) for d in block.places or () if d in own_columns]
+        _, params = declare_components(block.family, columns_of(rows, at), alpha.type.shape[0], own)
+        blocks[block.kind], columns[block.kind] = params, at
+    dim = "feature"
+    if "exposure" in known:
+        dim, exposure = WITHOUT_EXPOSURE, data.values[:, known["exposure"]]
+        blocks["poisson"]["exposure"] = pm.Data("exposure", exposure, dims="obs_id")
+    MixedMixture.of_rows(rows, alpha, **blocks, columns=columns, dim=dim)

@@ -107,11 +107,10 @@ class ExposedPoissonMixtureRV(PoissonMixtureRV):
     signature = "(k),(k,d),()->(d)"
     rows = None
 
-    def rng_fn(self, rng: np.random.Generator, *args: Any) -> np.ndarray:
-        """Draw at the means of every row."""
-        alpha, rate, exposure, size = args
-        drawn: np.ndarray = UNEXPOSED.rng_fn(rng, alpha, rate * exposure[..., None, None], size)
-        return drawn
+    def draw_rows(self, rng: np.random.Generator, *theta: np.ndarray) -> np.ndarray:
+        """Counts at the exposure of every row."""
+        rate, exposure = theta
+        return rng.poisson(rate * exposure[..., None]).astype(self.dtype)
 
     def shared(self, params: Any) -> list[Any] | None:
         """Weights and rates that all rows share, with an exposure for each row."""
@@ -247,5 +246,4 @@ def declare_exposed(family: ExposedPoisson, data: Data, alpha: Any) -> None:
     family.check_rows(data)
     kind, params = declare_components(family, counted, alpha.type.shape[0], own)
     exposure = pm.Data("exposure", data.values[:, family.at], dims="obs_id")
-    dims = ("obs_id", COUNTS)
-    kind("x", alpha, **params, exposure=exposure, observed=counted.values, labels=data.labels, dims=dims)
+    kind.of_rows(counted, alpha, **params, exposure=exposure, dim=COUNTS)

@@ -23,10 +23,14 @@ from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Prior
 from mixtures.types import Array, Params
 
-__all__ = ["KINDS", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
+__all__ = ["KINDS", "WITHOUT_EXPOSURE", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
 
 KINDS = ("gaussian", "bernoulli", "categorical", "poisson")
 """Kinds of blocks, in the order in which a model has them."""
+
+
+WITHOUT_EXPOSURE = "feature_without_exposure"
+"""Dim of the columns of rows without that of the exposure, in a model that has one."""
 
 
 RENAMED = {("categorical", "p"): "p_level"}
@@ -173,6 +177,19 @@ class Block:
     def public(self, params: Params) -> dict[str, Array]:
         """The block's parameters by the names that they have in the whole model."""
         return {public: params[name] for name, public in self.names.items()}
+
+    def among(self, features: Sequence[int]) -> list[int]:
+        """Which of the block's columns are among these of the data, in the order that they have there."""
+        _ = self.at
+        own = self.places or ()
+        return [own.index(d) for d in features if d in own]
+
+    def margin(self, features: Sequence[int]) -> "Block":
+        """The block in rows of these columns of the data alone, some of which are its own."""
+        own = self.among(features)
+        places = tuple(j for j, d in enumerate(features) if d in (self.places or ()))
+        family: Any = self.family.marginal_family(own)
+        return Block(self.kind, family, len(own), places)
 
     def rows[R: Rows](self, rows: R) -> R:
         """The rows of the block's columns; sums over them are kept with all rows."""

@@ -105,6 +105,11 @@ class Categorical(ExponentialFamily):
         support = Simplexes(self.levels if isinstance(self.levels, tuple) else None)
         return (Parameter("p", ("cluster", "feature", "category"), support),)
 
+    def marginal_family(self, features: Sequence[int]) -> "Categorical":
+        """Those items alone, with the numbers of their levels."""
+        levels = tuple(self.levels[d] for d in features) if isinstance(self.levels, tuple) else self.levels
+        return Categorical(None, levels)
+
     def numbers(self, n_features: int) -> tuple[int, ...]:
         """Number of levels of every item."""
         if self.levels is None:

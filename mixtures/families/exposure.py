@@ -6,7 +6,7 @@ order of the columns the components are an exponential family again, whose log-n
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -201,6 +201,14 @@ class ExposedPoisson(Poisson):
         """Parameters of the columns of counts among these."""
         own = [d - (d > self.at) for d in features if d != self.at]
         return {**params, "rate": np.take(params["rate"], own, axis=-1)}
+
+    def marginal_family(self, features: Sequence[int]) -> "ExposedPoisson":
+        """Some of the counts with the exposure, without which they have no law."""
+        if self.at not in features or len(features) < 2:
+            raise InputError(
+                "a count has a law only at the exposure of its row: take it together with the exposure"
+            )
+        return replace(self, prior=None, place=list(features).index(self.at))
 
     def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
         """Mean and covariance of some of the columns, at an exposure of 1."""

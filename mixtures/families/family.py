@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -161,6 +162,11 @@ class Family(ABC):
             for axis in (place - len(dims) for place, dim in enumerate(dims) if dim.startswith("feature")):
                 margin[name] = np.take(margin[name], features, axis=axis)
         return margin
+
+    def marginal_family(self, features: Sequence[int]) -> "Family":
+        """Family of rows of these features alone, without a prior; its parameters are those of `margin`."""
+        alone: Family = replace(self, prior=None)  # type: ignore[type-var]
+        return alone
 
     def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
         """Mean (K, d) and covariance (K, d, d) of some features of every cluster's rows."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -79,7 +80,7 @@ class MixedColumns(ExponentialFamily):
         """Number of columns D."""
         return sum(block.width for block in self.blocks)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Those of every block."""
         return tuple(each for block in self.blocks for each in block.parameters)
@@ -267,6 +268,27 @@ class MixedColumns(ExponentialFamily):
         """Rows drawn block by block."""
         return self._spread([block.family.sample(block.own(params), z, rng) for block in self.blocks], 1)
 
+    def sample_like(
+        self, rows: Array, params: Params, z: NDArray[np.intp], rng: np.random.Generator
+    ) -> Array:
+        """The same with what the blocks condition on."""
+        each = [b.family.sample_like(rows[:, b.at], b.own(params), z, rng) for b in self.blocks]
+        return self._spread(each, 1)
+
+    def row_columns(self, n_columns: int) -> dict[str, Any]:
+        """What the blocks condition on, and the observed rows, which hold the other columns."""
+        beside: dict[str, Any] = {}
+        for block in self.blocks:
+            own = block.family.row_columns(block.width)
+            beside |= {name: (block.places or ())[at] for name, at in own.items() if name != "x"}
+        if not beside:
+            return super().row_columns(n_columns)
+        return {"x": [d for d in range(n_columns) if d not in beside.values()], **beside}
+
+    def compared(self, rows: Array) -> Array:
+        """Those of every block."""
+        return self._spread([block.family.compared(rows[:, block.at]) for block in self.blocks], 1)
+
     def moments(self, params: Params) -> tuple[Array, Array]:
         """Means, and covariances that are 0 between the blocks."""
         each = [block.family.moments(block.own(params)) for block in self.blocks]
@@ -278,8 +300,17 @@ class MixedColumns(ExponentialFamily):
         return mean, covariance
 
     def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
-        """Refused: some of the columns make another model."""
-        raise NotImplementedError("a margin of mixed columns is of another family; see marginal_moments")
+        """Those of the blocks that have some of the columns."""
+        kept: dict[str, Array] = {}
+        for block in self.blocks:
+            if own := block.among(features):
+                kept |= block.public(block.family.margin(block.own(params), own))
+        return kept
+
+    def marginal_family(self, features: Sequence[int]) -> "MixedColumns":
+        """The blocks that have some of the columns, with those alone."""
+        kept = [block.margin(features) for block in self.blocks if block.among(features)]
+        return MixedColumns(tuple(kept), None)
 
     def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
         """Mean and covariance of some of the columns."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain, combinations
 from numbers import Integral
 from typing import Any, Self
 
 from mixtures.data.levels import Categories, Levels, as_levels, coded
 from mixtures.data.matching import in_order
-from mixtures.data.rows import Rows
+from mixtures.data.rows import Rows, means
 from mixtures.errors import InputError
 from mixtures.families.bernoulli import Bernoulli
-from mixtures.families.blocks import KINDS, Block, block_dim
+from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE, Block, block_dim
 from mixtures.families.categorical import Categorical
 from mixtures.families.covariance import COVARIANCES, covariance
+from mixtures.families.exposure import COUNTS, ExposedPoisson
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixed import MixedColumns
@@ -46,6 +48,9 @@ class Mixed(Mixture):
         Columns of real numbers, of zeros and ones, of levels and of counts, by name or all by position.
     covariance_type : str, default "full"
         Of the Gaussian block, as in `GMM`.
+    exposure : str or int, optional
+        Column that says how long, or how much, was watched for the counts of each row, as in `PMM`: rates are
+        then events per unit of it. It is in no block; the model conditions on it.
     levels : sequence or dict, optional
         Levels of the categorical columns in their order, as in `LCA`: one list for all, one for each, or
         some by name. By default they are read off the data.
@@ -55,17 +60,24 @@ class Mixed(Mixture):
     weight_concentration : float, default 1.0
         Concentration of the symmetric Dirichlet prior on alpha.
 
+    Attributes
+    ----------
+    typical_exposure : float
+        As in `PMM`.
+
     Raises
     ------
     InputError
-        If no block has columns, a column is in two blocks or in none, or the prior does not go with it.
+        If no block has columns, a column is in two blocks or in none, there is an exposure and no counts, or
+        the prior does not go with it.
 
     Notes
     -----
     Parameters are named as in the models of one block, ``mu``, ``Sigma`` or ``sigma2``, ``p`` (of ones)
     and ``rate``, but the probabilities of levels are ``p_level``: two parameters cannot both be ``p``.
     Their dims are ``feature_gaussian``, ``feature_bernoulli``, ``feature_categorical`` and
-    ``feature_poisson``, with the columns in the order given here.
+    ``feature_poisson``, with the columns in the order given here; with an exposure rates have the dim
+    ``feature_poisson_count``.
 
     References
     ----------
@@ -85,12 +97,19 @@ class Mixed(Mixture):
     categorical: Any = field(default=(), kw_only=True)
     poisson: Any = field(default=(), kw_only=True)
     covariance_type: str = field(default="full", kw_only=True)
+    exposure: str | int | None = field(default=None, kw_only=True)
     levels: Collection[Any] | None = field(default=None, repr=False, compare=False, kw_only=True)
+    typical_exposure: float = field(default=1.0, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Make the blocks plain; names take the place of positions as soon as they are known."""
         for kind in KINDS:
             object.__setattr__(self, kind, _columns(getattr(self, kind), kind))
+        if self.exposure is not None:
+            (own,) = _columns((self.exposure,), "exposure")
+            object.__setattr__(self, "exposure", own)
+            if not self.poisson:
+                raise InputError("an exposure is that of counts, and the model has no poisson=[...] columns")
         places = [c for c in self.columns if isinstance(c, int)]
         if not self.columns:
             raise InputError(
@@ -102,9 +121,13 @@ class Mixed(Mixture):
             )
         self._check_once()
         if places and self.features is not None:
-            named_now = {kind: self._by_name(getattr(self, kind), tuple(self.features)) for kind in KINDS}
-            for kind, own in named_now.items():
-                object.__setattr__(self, kind, own)
+            named_now: dict[str, Any] = {
+                kind: self._by_name(getattr(self, kind), tuple(self.features)) for kind in KINDS
+            }
+            if self.exposure is not None:
+                (named_now["exposure"],) = self._by_name((self.exposure,), tuple(self.features))
+            for name, own in named_now.items():
+                object.__setattr__(self, name, own)
         if self.features is not None:
             self._check_cover(tuple(self.features))
         elif places and sorted(places) != list(range(len(places))):
@@ -121,7 +144,13 @@ class Mixed(Mixture):
     @property
     def columns(self) -> tuple[Any, ...]:
         """All columns, block by block."""
-        return tuple(chain.from_iterable(self.blocks.values()))
+        return tuple(chain.from_iterable(self.parts.values()))
+
+    @property
+    def parts(self) -> dict[str, tuple[Any, ...]]:
+        """Columns that every block is of: the exposure, if there is one, is the last of the counts'."""
+        blocks = self.blocks
+        return blocks if self.exposure is None else {**blocks, "poisson": (*self.poisson, self.exposure)}
 
     @classmethod
     def variants(cls) -> Iterator[Self]:
@@ -131,8 +160,10 @@ class Mixed(Mixture):
                 columns: dict[str, Any] = {kind: (j,) for j, kind in enumerate(kinds)}
                 for name in COVARIANCES if "gaussian" in kinds else ("full",):
                     yield cls(1, **columns, covariance_type=name)
+                    if "poisson" in kinds:
+                        yield cls(1, **columns, covariance_type=name, exposure=size)
 
-    @property
+    @cached_property
     def family(self) -> MixedColumns:
         """The blocks' components with their priors."""
         own: dict[str, ExponentialFamily] = {
@@ -141,7 +172,9 @@ class Mixed(Mixture):
             "categorical": Categorical(levels=self._numbers()),
             "poisson": Poisson(),
         }
-        blocks = tuple(Block(kind, own[kind], len(at), self._places(at)) for kind, at in self.blocks.items())
+        if self.exposure is not None:
+            own["poisson"] = ExposedPoisson(place=len(self.poisson), typical=self.typical_exposure)
+        blocks = tuple(Block(kind, own[kind], len(at), self._places(at)) for kind, at in self.parts.items())
         return MixedColumns(blocks, self.prior)
 
     @property
@@ -155,7 +188,7 @@ class Mixed(Mixture):
             return tuple(self.features.index(name) for name in columns)
         return columns if all(isinstance(c, int) for c in columns) else None
 
-    def _by_name(self, columns: tuple[int, ...], features: tuple[str, ...]) -> tuple[str, ...]:
+    def _by_name(self, columns: tuple[Any, ...], features: tuple[str, ...]) -> tuple[str, ...]:
         if beyond := [j for j in columns if j >= len(features)]:
             raise InputError(
                 f"column {beyond[0]} is in a block, and the data have {counted(len(features), 'column')}"
@@ -173,13 +206,19 @@ class Mixed(Mixture):
                         "exactly one"
                     )
                 where[column] = kind
+        if self.exposure in where:
+            raise InputError(
+                f"column {_word(self.exposure)} is the exposure and in the {where[self.exposure]} block; the "
+                "model conditions on an exposure, and it is in no block"
+            )
 
     def _check_cover(self, features: tuple[str, ...]) -> None:
         """Refuse columns that the data do not have, and columns of the data that are in no block."""
         if unknown := [c for c in self.columns if c not in features]:
             free = [f for f in features if f not in self.columns]
+            place = "the exposure" if unknown[0] == self.exposure else "in a block"
             raise InputError(
-                f"column {named(unknown[0])} is in a block, and the data have no such column"
+                f"column {named(unknown[0])} is {place}, and the data have no such column"
                 f"{did_you_mean(unknown[0], free)}; they have {shortened(features)}"
             )
         if left := [f for f in features if f not in self.columns]:
@@ -240,6 +279,8 @@ class Mixed(Mixture):
         renamed: dict[str, Any] = {
             kind: tuple(new[name] for name in own) for kind, own in self.blocks.items()
         }
+        if self.exposure is not None:
+            renamed["exposure"] = new[str(self.exposure)]
         return replace(self, features=names, **renamed)
 
     def ordered[R: Rows](self, rows: R, X: Any) -> R:
@@ -255,6 +296,9 @@ class Mixed(Mixture):
     def named(self, rows: Rows) -> Self:
         """The model of these rows' columns: it knows their names, and the levels of the categorical ones."""
         spec = replace(self, features=rows.features)
+        if spec.exposure is not None:
+            at_exposure = rows.features.index(str(spec.exposure))
+            spec = replace(spec, typical_exposure=float(means(rows)[at_exposure]) or 1.0)
         if rows.levels is None or not spec.categorical:
             return spec
         at = dict(zip(rows.features, rows.levels, strict=True))
@@ -275,11 +319,14 @@ class Mixed(Mixture):
 
     def with_columns(self, labels: Mapping[str, Sequence[str]]) -> Self:
         """The same model of the columns that a sample's dims have the labels of."""
-        own: dict[str, Any] = {
-            kind: tuple(map(str, labels[block_dim(kind, "feature")])) for kind in self.blocks
-        }
+        counted = "feature" if self.exposure is None else COUNTS
+        dims = {kind: block_dim(kind, counted if kind == "poisson" else "feature") for kind in self.blocks}
+        own: dict[str, Any] = {kind: tuple(map(str, labels[dim])) for kind, dim in dims.items()}
         columns = tuple(name for names in own.values() for name in names)
-        return replace(self, features=tuple(labels.get("feature", columns)), **own)
+        features = tuple(labels.get("feature", columns))
+        if self.exposure is not None:
+            (own["exposure"],) = (name for name in features if name not in columns)
+        return replace(self, features=features, **own)
 
     @property
     def unnamed(self) -> Self:
@@ -287,6 +334,8 @@ class Mixed(Mixture):
         if self.features is None:
             return self
         places: dict[str, Any] = {kind: self._places(own) for kind, own in self.blocks.items()}
+        if self.exposure is not None:
+            places["exposure"] = self.features.index(str(self.exposure))
         return replace(self, features=None, **places)
 
     def coords(self, features: Sequence[str]) -> dict[str, Any]:
@@ -295,6 +344,10 @@ class Mixed(Mixture):
         for kind, own in self.blocks.items():
             names = [features[c] if isinstance(c, int) else c for c in own]
             found |= {block_dim(kind, dim): names for dim in ("feature", "feature_bis")}
+        if self.exposure is not None:
+            found[block_dim("poisson", COUNTS)] = found.pop(block_dim("poisson", "feature"))
+            exposure = features[self.exposure] if isinstance(self.exposure, int) else self.exposure
+            found[WITHOUT_EXPOSURE] = [name for name in features if name != exposure]
         if not self.categorical:
             return found
         levels = self._levels_of(features)

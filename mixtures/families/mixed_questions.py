@@ -54,7 +54,8 @@ def _renamed(block: Block, own: Description) -> Description:
 
 
 def _size(block: Block) -> str:
-    return f"{block.kind} column" if block.width == 1 else counted(block.width, f"{block.kind} column")
+    n = np.arange(block.width)[block.family.row_columns(block.width)["x"]].size
+    return f"{block.kind} column" if n == 1 else counted(n, f"{block.kind} column")
 
 
 @profile_parts.register

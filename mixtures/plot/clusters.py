@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
 from scipy.special import entr
 
 from mixtures.arguments import check_names, cluster_names
@@ -18,6 +19,7 @@ from mixtures.data.table import Data
 from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.families.questions import continuous
 from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.types import Array
@@ -121,7 +123,7 @@ def clusters(
     n_draws: int = 50,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the data with their clusters: ellipses over two features, densities over one.
+    """Draw the data with their clusters: ellipses over two features, densities or probabilities over one.
 
     A cluster's opacity follows its weight alpha. With a posterior sample the
     clusters of ``n_draws`` draws are drawn over one another: blur shows uncertainty.
@@ -252,23 +254,35 @@ def _densities(
     ax: Axes,
 ) -> Axes:
     """Every cluster's weighted density, and the mixture's, over a histogram of the rows."""
-    if data.n_features != 1:
-        raise InputError("densities over one feature are drawn of data with one column; name two features")
+    family = spec.family.marginal_family([place])
+    sets = [{"alpha": one["alpha"], **spec.family.margin(one, [place])} for one in shown]
     values = data.values[~np.isnan(data.values[:, place]), place]
-    margin = 0.1 * np.ptp(values)
-    x = np.linspace(values.min() - margin, values.max() + margin, GRID)
-    ax.hist(values, bins="auto", density=True, color=INK, alpha=0.15)
+    levels = None if data.levels is None else data.levels[place]
+    first, last = (values.min(), values.max()) if levels is None else (0, len(levels) - 1)
+    whole = continuous(family, sets[:1])[1] is None
+    edges: Any = "auto"
+    if whole and last - first < GRID:  # each number a bar of width 1
+        edges = np.arange(first, last + 2) - 0.5
+        at, x = np.arange(first, last + 1).repeat(2), edges.repeat(2)[1:-1]
+    else:
+        margin = 0 if whole else 0.1 * (last - first)
+        x = np.linspace(first - margin, last + margin, GRID)
+        at = x = x.round() if whole else x
+    ax.hist(values, bins=edges, density=True, color=INK, alpha=0.15)
     opacity = max(0.08, 1 / len(shown))
-    for one in shown:
-        density = np.exp(spec.log_joint(one)(x[None, :]))
+    each = [one["alpha"][:, None] * np.exp(family.density(one)(at[None, :])) for one in sets]
+    for density in each:
         ax.plot(x, density.sum(axis=0), color=INK, lw=1, alpha=opacity)
         for k, part in enumerate(density):
             ax.plot(x, part, color=cluster_colour(k), lw=2, alpha=opacity)
-    parts = np.mean([np.exp(spec.log_joint(one)(x[None, :])) for one in shown], axis=0)
-    for k, part in enumerate(parts):
+    for k, part in enumerate(np.mean(each, axis=0)):
         ax.fill_between(x, part, color=cluster_colour(k), alpha=0.3 * weights[k] / weights.max(), lw=0)
-        name_cluster(ax, called[k], x[part.argmax()], part.max() / 2)
-    ax.set(xlabel=lettering(data.features[place]), ylabel="density")
+        name_cluster(ax, called[k], at[part.argmax()], part.max() / 2)
+    if levels is not None:
+        ax.set_xticks(range(len(levels)), [lettering(str(level)) for level in levels])
+    elif whole:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel=lettering(data.features[place]), ylabel="share of rows" if whole else "density")
     return ax
 
 

@@ -17,7 +17,7 @@ from mixtures.diagnostics.predictive import replicated_sets, unweighted
 from mixtures.draws import some_draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.families.questions import marginals
+from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.messages import named
 from mixtures.plot.style import INK, MOST_PANELS, REPLICATED, lettering, panels, places_of
@@ -127,30 +127,36 @@ def predictive_density(
     places = places_of(data, features)
     draws = some_draws(spec, data, tree, n_draws)
     axes = panels(len(places), axes)
-    margins = marginals(spec.family, draws)
-    if margins is None:
+    at, margins = continuous(spec.family, draws)
+    own = [] if margins is None else np.arange(data.n_features)[at].tolist()
+    drawn = dict(zip(places, axes, strict=True))
+    if lines := {d: ax for d, ax in drawn.items() if d in own}:
+        _lines(lines, data, own, margins, draws)
+    if bars := {d: ax for d, ax in drawn.items() if d not in own}:
         replicated = np.stack(list(replicated_sets(spec, data, draws, n_draws, random_seed)))
-        for ax, d in zip(axes, places, strict=True):
+        for d, ax in bars.items():
             _bars(ax, data.values[:, d], replicated[..., d])
-    else:
-        _lines(axes, data, places, margins, draws)
     for ax, d in zip(axes, places, strict=True):
         ax.set_xlabel(lettering(data.features[d]))
     axes[0].legend(fontsize="small")
     return axes
 
 
-def _lines(axes: np.ndarray, data: Data, places: list[int], margins: Any, draws: list[Params]) -> None:
-    """Marginal densities of the mixture, one per draw, and their mean over a histogram."""
-    alpha = np.stack([one["alpha"] for one in draws])
-    low, high = np.fmin.reduce(data.values, axis=0), np.fmax.reduce(data.values, axis=0)
+def _lines(drawn: dict[int, Axes], data: Data, own: list[int], margins: Any, draws: list[Params]) -> None:
+    """Marginal densities of the mixture, one per draw, and their mean over a histogram.
+
+    The margins are those of the columns ``own``, of which some are drawn.
+    """
+    alpha, values = np.stack([one["alpha"] for one in draws]), data.values[:, own]
+    low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
     margin = 0.1 * (high - low)
     grid = np.linspace(low - margin, high + margin, GRID)
     density = np.einsum("sk,gskd->dsg", alpha, margins.pdf(grid[:, None, None, :]))
-    for ax, d in zip(axes, places, strict=True):
+    for d, ax in drawn.items():
+        x, each = grid[:, own.index(d)], density[own.index(d)]
         ax.hist(_seen(data.values[:, d]), bins="auto", density=True, color=INK, alpha=0.2, label="observed")
-        ax.plot(grid[:, d], density[d].T, color=REPLICATED, lw=1, alpha=max(0.08, 1 / len(draws)))
-        ax.plot(grid[:, d], density[d].mean(axis=0), color=REPLICATED, lw=2.5, label="predicted")
+        ax.plot(x, each.T, color=REPLICATED, lw=1, alpha=max(0.08, 1 / len(draws)))
+        ax.plot(x, each.mean(axis=0), color=REPLICATED, lw=2.5, label="predicted")
         ax.set_ylabel("density")
 
 
@@ -348,9 +354,9 @@ def loo_pit(
     if features is not None:
         places_of(data, features)  # refuses other names, before the draws are weighted
     pit = leave_one_out(spec, data, tree, n_draws=n_draws)["pit"]
-    continuous = pit["feature"].values.tolist()
-    names = continuous[:MOST_PANELS] if features is None else list(features)
-    if other := [name for name in names if name not in continuous]:
+    own = pit["feature"].values.tolist()
+    names = own[:MOST_PANELS] if features is None else list(features)
+    if other := [name for name in names if name not in own]:
         raise InputError(f"LOO-PIT is for continuous features, and {named(other[0])} is not one")
     axes = panels(len(names), axes)
     for ax, name in zip(axes, names, strict=True):

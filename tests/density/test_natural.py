@@ -85,6 +85,21 @@ def test_a_weight_of_zero_is_left_to_the_whitened_form():
     assert np.isfinite(compiled.row_log_likelihoods(x)["x"]).all()
 
 
+def test_levels_but_the_first_have_indicators(monkeypatch):
+    X = np.random.default_rng(1).integers(0, [2, 4, 3], size=(60, 3)).astype(str)
+    spec = mx.LCA(2)
+    em = mx.fit_em(spec, X, n_init=1, random_seed=1)
+    guarded, plain = both(monkeypatch, spec, X)
+    x = guarded.unconstrain(em.params)
+    assert is_natural(guarded, x)
+    p = em.params["p"].copy()
+    p[0, 1] = [1e-200, 0.5, 0.5, 1e-200]  # first and last level next to impossible
+    for there in (x + 0.3, guarded.unconstrain({**em.params, "p": p})):
+        (value, slope), (expected, expected_slope) = (m.value_and_grad(there) for m in (guarded, plain))
+        assert value == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(slope, expected_slope, rtol=1e-9, atol=1e-9 * np.abs(expected_slope).max())
+
+
 def test_other_backends_compile_one_form():
     model = mx.declare(mx.GMM(2), rows())
     assert not choices([model.logp()])

@@ -13,7 +13,7 @@ import pytest
 from command import run
 from conftest import in_turn
 from scipy import optimize, stats
-from scipy.special import logsumexp, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 import mixtures as mx
 from mixtures.data.levels import as_codes
@@ -105,6 +105,48 @@ def test_maximum_likelihood_is_what_scipy_finds():
     order = np.argsort(-alpha)
     for d, own in enumerate(p):
         np.testing.assert_allclose(em.params["p"][:, d, : own.shape[1]], own[order], atol=1e-4)
+
+
+def test_maximum_likelihood_of_ragged_items_with_blanks_is_what_scipy_finds():
+    """Two to seven levels, and answers left out: the optimum of a direct search with the slopes by hand."""
+    levels, k, rng = (2, 3, 4, 5, 6, 7), 2, np.random.default_rng(4)
+    ends = np.cumsum([c - 1 for c in levels])
+
+    def unpacked(x):
+        alpha, rest = log_softmax([*x[:1], 0.0]), np.split(x[1:].reshape(k, -1), ends[:-1], axis=1)
+        return alpha, [log_softmax(np.column_stack([part, np.zeros(k)]), axis=1) for part in rest]
+
+    truth = [rng.dirichlet(np.full(c, 3.0), size=k) for c in levels]
+    z = np.arange(400) % k
+    X = np.column_stack([[rng.choice(len(p[j]), p=p[j]) for j in z] for p in truth]).astype(float)
+    X[rng.random(X.shape) < 0.15] = np.nan
+    seen = [~np.isnan(column) for column in X.T]
+    one_hot = [
+        np.where(own[:, None], column[:, None] == np.arange(c), False)
+        for column, own, c in zip(X.T, seen, levels, strict=True)
+    ]
+
+    def loss(x):
+        alpha, p = unpacked(x)
+        joint = alpha[:, None] + sum(a @ y.T for a, y in zip(p, one_hot, strict=True))
+        r = softmax(joint, axis=0)
+        each = zip(p, one_hot, seen, strict=True)
+        slopes = [(r @ y - (r @ own)[:, None] * np.exp(a))[:, :-1] for a, y, own in each]
+        slope = np.concatenate([[r[0].sum() - len(X) * np.exp(alpha[0])], np.hstack(slopes).ravel()])
+        return -logsumexp(joint, axis=0).sum(), -slope
+
+    starts = [rng.normal(size=1 + k * int(ends[-1])) / 2 for _ in range(4)]
+    found = [optimize.minimize(loss, x, jac=True, method="BFGS", options={"gtol": 1e-4}) for x in starts]
+    best = min(found, key=lambda one: one.fun)
+    spec = mx.LCA(k, prior=None, levels=[range(c) for c in levels])
+    em = mx.fit_em(spec, X, missing="integrate", random_seed=1, n_init=3)
+    assert em.log_likelihood == pytest.approx(-best.fun, abs=1e-6)
+    alpha, p = unpacked(best.x)
+    order = np.argsort(-alpha)
+    np.testing.assert_allclose(em.params["alpha"], np.exp(alpha[order]), atol=1e-4)
+    for d, own in enumerate(map(np.exp, p)):
+        np.testing.assert_allclose(em.params["p"][:, d, : own.shape[1]], own[order], atol=1e-4)
+        assert (em.params["p"][:, d, own.shape[1] :] == 0).all()
 
 
 ROLE_CONFLICT = [42, 23, 6, 25, 6, 24, 7, 38, 1, 4, 1, 6, 2, 9, 2, 20]

@@ -1,6 +1,9 @@
 """Mixed columns: one latent class for blocks of Gaussian, binary, categorical and count columns."""
 
+from dataclasses import replace
+
 import numpy as np
+import oracle_mixed
 import pandas as pd
 import pytest
 import test_laws as laws
@@ -169,6 +172,44 @@ def test_units_and_margins_are_those_of_the_blocks(spec):
     np.testing.assert_allclose(of_some[1], covariance[:, [2, 0]][:, :, [2, 0]])
 
 
+@every_mixed
+def test_the_margin_of_some_columns_has_scipys_density(spec):
+    params, X, _ = simulate(spec)
+    every = list(range(X.shape[1]))
+    for features in (*([d] for d in every), [2, 0], every[::-1]):
+        family = spec.family.marginal_family(features)
+        own = {"alpha": params["alpha"], **spec.family.margin(params, features)}
+        rows = X[:20, features]
+        expected = [oracle_mixed.log_density(one, rows) for one in oracle_mixed.clusters(family, own)]
+        np.testing.assert_allclose(family.density(own)(rows.T), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(expected, spec.family.density(params)(X[:20].T), rtol=1e-9, atol=1e-9)
+
+
+def test_pictures_of_one_column_are_those_of_its_margin():
+    X = people(60)[0]
+    em = mx.fit_em(Mixed(3, **BLOCKS), X, random_seed=1, n_init=1)
+    alpha, job = em.params["alpha"], em.params["p_level"][:, 0]
+    ax = mx.plot.clusters(em, X, features=("job",))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["baker", "clerk", "miner"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata()[::2], alpha @ job)
+    ax = mx.plot.clusters(em, X, features=("visits",))
+    assert ax.lines[0].get_xdata()[0] == X["visits"].min() - 0.5
+    counts = np.arange(X["visits"].min(), X["visits"].max() + 1)
+    expected = alpha @ stats.poisson(em.params["rate"]).pmf(counts)
+    np.testing.assert_allclose(ax.lines[0].get_ydata()[::2], expected)
+    ax = mx.plot.clusters(em, X, features=("height",))
+    x, sd = ax.lines[0].get_xdata(), np.sqrt(em.params["Sigma"][:, 1, 1])
+    np.testing.assert_allclose(
+        ax.lines[0].get_ydata(), stats.norm.pdf(x[:, None], em.params["mu"][:, 1], sd) @ alpha
+    )
+    lines, bars = mx.plot.predictive_density(em, X, n_draws=5, features=["height", "visits"])
+    x = lines.lines[-1].get_xdata()
+    np.testing.assert_allclose(
+        lines.lines[-1].get_ydata(), stats.norm.pdf(x[:, None], em.params["mu"][:, 1], sd) @ alpha
+    )
+    assert bars.get_ylabel() == "share of rows"
+
+
 # One block is the model of that block
 
 
@@ -191,6 +232,13 @@ def test_a_single_block_is_the_model_of_that_block(kind):
 
 
 # Which column is of which kind
+
+
+def test_the_blocks_are_made_once():
+    spec = mixed()
+    assert spec.family is spec.family  # every step of EM asks for it
+    assert spec.family.parameters is spec.family.parameters
+    assert replace(spec, prior=None).family.prior is None
 
 
 def test_columns_are_matched_by_name():

@@ -308,7 +308,6 @@ def test_a_forest_lays_samples_of_any_size_side_by_side(posterior):
         (lambda: plot.scatter(X, features=()), "one feature or two, got 0"),
         (lambda: plot.scatter(X, labels=[0, 1]), "labels must be 272 whole numbers"),
         (lambda: plot.scatter(X, labels=np.full(272, 0.5)), "labels must be 272 whole numbers, got float64"),
-        (lambda: plot.clusters(EM.spec, X, EM.params, features=("waiting",)), "data with one column"),
         (lambda: plot.clusters(EM.spec, X[["waiting"]], EM.params), "1 column; the parameters are of 2"),
         (lambda: plot.surface(EM.spec, X, EM.params, over=("mu[0]", "alpha[0]")), r"no parameter 'mu\[0\]'"),
         (lambda: plot.surface(EM.spec, X, EM.params, over=("alpha[0]", "alpha[1]")), "needs limits"),
