@@ -109,7 +109,8 @@ def estimates(result: Crosscheck, name: str, *, ci_prob: float = 0.95) -> np.nda
         axes = every[: len(labels)]
         for row, (ax, label) in enumerate(zip(axes, labels, strict=True)):
             for k in range(len(called)):
-                _line(ax, k, k, bounds[:, row, k], {each: x[row, k] for each, x in points.items()})
+                colour = INK if alike else cluster_colour(k)
+                _line(ax, k, colour, bounds[:, row, k], {each: x[row, k] for each, x in points.items()})
             ax.set_yticks(range(len(called)), called if row % across == 0 else [""] * len(called))
             ax.set_ylim(len(called) - 0.4, -0.6)
             ax.set_title(label)
@@ -136,11 +137,16 @@ def _rows(ax: Axes, row: int, bounds: Array, points: dict[str, Array]) -> None:
     """The clusters of one row, beside each other."""
     k = bounds.shape[-1]
     for i in range(k):
-        _line(ax, row + SPREAD * ((i + 0.5) / k - 0.5), i, bounds[:, i], {n: x[i] for n, x in points.items()})
+        _line(
+            ax,
+            row + SPREAD * ((i + 0.5) / k - 0.5),
+            cluster_colour(i),
+            bounds[:, i],
+            {n: x[i] for n, x in points.items()},
+        )
 
 
-def _line(ax: Axes, y: float, cluster: int, bounds: Array, points: dict[str, Any]) -> None:
-    colour = cluster_colour(cluster)
+def _line(ax: Axes, y: float, colour: str, bounds: Array, points: dict[str, Any]) -> None:
     ax.plot(bounds[[0, 3]], [y, y], color=colour, lw=1.2, solid_capstyle="butt")
     ax.plot(bounds[[1, 2]], [y, y], color=colour, lw=4, solid_capstyle="butt")
     for name, x in points.items():
