@@ -319,8 +319,8 @@ class Mixed(Mixture):
 
     def with_columns(self, labels: Mapping[str, Sequence[str]]) -> Self:
         """The same model of the columns that a sample's dims have the labels of."""
-        counted = "feature" if self.exposure is None else COUNTS
-        dims = {kind: block_dim(kind, counted if kind == "poisson" else "feature") for kind in self.blocks}
+        of_counts = "feature" if self.exposure is None else COUNTS
+        dims = {kind: block_dim(kind, of_counts if kind == "poisson" else "feature") for kind in self.blocks}
         own: dict[str, Any] = {kind: tuple(map(str, labels[dim])) for kind, dim in dims.items()}
         columns = tuple(name for names in own.values() for name in names)
         features = tuple(labels.get("feature", columns))
