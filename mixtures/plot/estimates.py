@@ -137,13 +137,8 @@ def _rows(ax: Axes, row: int, bounds: Array, points: dict[str, Array]) -> None:
     """The clusters of one row, beside each other."""
     k = bounds.shape[-1]
     for i in range(k):
-        _line(
-            ax,
-            row + SPREAD * ((i + 0.5) / k - 0.5),
-            cluster_colour(i),
-            bounds[:, i],
-            {n: x[i] for n, x in points.items()},
-        )
+        y = row + SPREAD * ((i + 0.5) / k - 0.5)
+        _line(ax, y, cluster_colour(i), bounds[:, i], {name: x[i] for name, x in points.items()})
 
 
 def _line(ax: Axes, y: float, colour: str, bounds: Array, points: dict[str, Any]) -> None:
