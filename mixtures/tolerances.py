@@ -100,7 +100,7 @@ class Tolerances:
     labelled_alike : float
         Clusters overlap when relabelling methods label fewer than this share of the draws alike.
     restarts_alike : float
-        Restarts of EM disagree when fewer than this share of them reach the best optimum.
+        An optimum is unconfirmed when fewer than this share of the starts, swaps left out, reach it.
     prior_effect : float
         A posterior is sensitive to its prior when it moves by more than this many of its own standard
         deviations if the prior counts twice.
@@ -160,7 +160,7 @@ class Tolerances:
     proposal_acceptance: float = 0.2
     single_mode: float = 0.95
     labelled_alike: float = 0.95
-    restarts_alike: float = 0.2
+    restarts_alike: float = 0.3
     prior_effect: float = 0.5
     scaled_ess: float = 225.0
     evidence_se: float = 0.5

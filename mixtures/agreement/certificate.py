@@ -196,7 +196,8 @@ def count_starts(multi: MAPFit, em: EMFit | None = None, kinds: Sequence[str] = 
     restarts = replace(em.restarts, best=best)
     by_kind = (kind for kind, at in zip(kinds, by_map, strict=False) if at)
     reached = unlike(by_kind) | restarts.kinds_reached
-    return Starts((restarts.n_best, len(restarts.log_posterior)), found, tuple(sorted(reached)))
+    share = max(restarts.share, float(by_map.mean()))
+    return Starts((restarts.n_best, len(restarts.log_posterior)), found, tuple(sorted(reached)), share)
 
 
 def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Starts) -> Check:

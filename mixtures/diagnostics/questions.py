@@ -213,7 +213,7 @@ def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
 
 
 def _restarts(case: Case, em: EMFit) -> Check:
-    share = em.restarts.n_best / len(em.restarts.log_posterior)
+    share = em.restarts.share
     return check(
         "EM restarts that reach the best optimum, share",
         share,

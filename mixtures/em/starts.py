@@ -139,8 +139,8 @@ class Portfolio:
     def next(self, done: Restarts) -> list[Start]:
         """The next starts after those of the record; none when the search is over.
 
-        There are further rounds, up to `most_rounds`, while starts of one kind alone have reached the best
-        optimum: that of all rounds, which swaps may have raised.
+        There are further rounds, up to `most_rounds`, while the best optimum is unconfirmed: that of all
+        rounds, which swaps may have raised.
         """
         made, swaps = len(done.kinds), self.n_init // SWAPS if self.problem.spec.n_components > 1 else 0
         rounds, place = divmod(made, self.n_init)

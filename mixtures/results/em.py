@@ -14,7 +14,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
 from mixtures.messages import counted
 from mixtures.results.value import Value
-from mixtures.tolerances import same_height
+from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.types import Array, DeferredModule
 
 if TYPE_CHECKING:
@@ -93,16 +93,30 @@ class Restarts(Value):
         return unlike(kind for kind, (n, _) in self.by_kind.items() if n)
 
     @property
-    def confirmed(self) -> bool:
-        """Whether starts of more than one kind reached the best optimum known; those by k-means are one kind.
+    def share(self) -> float:
+        """Share of the starts that reached the best optimum known, without swaps and those that collapsed."""
+        alone = np.isfinite(self.log_posterior)
+        if self.kinds:
+            alone &= np.array(self.kinds) != SWAP
+        return float(self.reached[alone].mean()) if alone.any() else 0.0
 
-        Swaps begin at the best fit before them: they can refute it, and be no evidence for it.
+    @property
+    def confirmed(self) -> bool:
+        """Whether starts of more than one kind reached the best optimum known, and not too few of all.
+
+        Starts by k-means are one kind. Swaps begin at the best fit before them: they can refute it, and
+        be no evidence for it. Where starts end at many optima, that some agree on one says little of
+        those that no start has found.
+
+        References
+        ----------
+        Finch, Mendell and Thode (1989), *Journal of the American Statistical Association* 84.
         """
-        return len(self.kinds_reached) > 1
+        return len(self.kinds_reached) > 1 and self.share >= TOLERANCES.restarts_alike
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether starts of several kinds were made and those that reached the best optimum are of one."""
+        """Whether starts of several kinds were made, and those at the best optimum do not confirm it."""
         return len(unlike(self.kinds)) > 1 and not self.confirmed
 
     def summary(self) -> "pd.DataFrame":
@@ -120,7 +134,10 @@ class Restarts(Value):
         """Word the record: "7 of 10 restarts reached the best optimum, 1 collapsed"."""
         text = f"{self.n_best} of {counted(len(self.log_posterior), 'restart')} reached the best optimum"
         text += f", {len(self.collapsed)} collapsed" if self.collapsed else ""
-        return text + (", unconfirmed by starts of another kind" if self.unconfirmed and self.n_best else "")
+        if not self.unconfirmed or not self.n_best:
+            return text
+        alone = len(self.kinds_reached) < 2
+        return text + (", unconfirmed by starts of another kind" if alone else ", unconfirmed by so few")
 
     def __repr__(self) -> str:
         """Word the record, and how far apart the starts ended."""

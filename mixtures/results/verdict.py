@@ -9,6 +9,7 @@ import pandas as pd
 
 from mixtures.brief import noted, on_a_page
 from mixtures.results.value import Value
+from mixtures.tolerances import TOLERANCES
 
 __all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "explained", "failures"]
 
@@ -92,17 +93,22 @@ class Starts:
     kinds : tuple of str or None
         Kinds of starts, of EM or of MAP, that reached it; None where all are of one kind,
         as in a user's own model, and in files of version 0.1.
+    share : float or None
+        The larger of the shares of EM's starts, swaps left out, and of MAP's that reached it; None
+        where that is not known, as in files of before.
     """
 
     em: tuple[int, int]
     map: tuple[int, int]
     kinds: tuple[str, ...] | None = None
+    share: float | None = None
 
     @property
     def confirmed(self) -> bool:
-        """Whether MAP reached it, and so did other starts than the one that found it, of several kinds."""
+        """Whether MAP reached it, and so did other starts, of several kinds and not too few of all."""
         alone = self.kinds is not None and len(self.kinds) < 2
-        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2 and not alone
+        few = self.share is not None and self.share < TOLERANCES.restarts_alike
+        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2 and not alone and not few
 
     def __str__(self) -> str:
         """Word the counts: "EM 9 of 10, MAP 10 of 10"."""

@@ -239,9 +239,7 @@ class _Run:
         found = self._from_splits(spec, fewer, floor=True)
         above = -np.inf if found is None else found.log_posterior - em.log_posterior
         if found is None or above < -same_height(em.log_posterior):
-            alone = (
-                ["the optimum is unconfirmed by starts of another kind"] if em.restarts.unconfirmed else []
-            )
+            alone = ["the optimum is unconfirmed: raise n_init"] if em.restarts.unconfirmed else []
             return em, [*_fit_notes(em), *alone]
         if above <= 0:
             return em, _fit_notes(em)

@@ -104,6 +104,15 @@ def test_many_starts_of_one_kind_confirm_nothing():
     assert not Starts((9, 10), (9, 10), ("k-means",)).confirmed
     assert Starts((9, 10), (9, 10), ("k-means", "random rows")).confirmed
     assert not Starts((9, 10), (9, 10), ()).confirmed
+
+
+def test_an_optimum_that_few_starts_reach_is_unconfirmed_whatever_their_kinds():
+    kinds = ("k-means", "random rows")
+    assert not Starts((20, 80), (2, 10), kinds, share=0.2).confirmed
+    assert Starts((20, 80), (4, 10), kinds, share=0.4).confirmed
+
+
+def test_kinds_are_told_where_all_are_of_one():
     alone = Starts((9, 10), (2, 10), ("k-means",))
     assert str(alone) == "EM 9 of 10, MAP 2 of 10, all of one kind: k-means"
 

@@ -215,6 +215,21 @@ def test_the_record_says_unconfirmed_where_one_kind_alone_reached_the_best():
     assert not one.unconfirmed
 
 
+def test_an_optimum_that_few_starts_reach_is_unconfirmed():
+    """Whatever swaps do, and although several kinds reach it."""
+    restarts = fit_em(GMM(2), mx.datasets.faithful(), random_seed=1).restarts
+    some = replace(restarts, log_posterior=restarts.log_posterior - [0, 0, 9, 9, 9, 9, 9, 0, 0, 0])
+    assert some.kinds[-3:] == (SWAP,) * 3
+    assert some.kinds_reached == {"k-means", "random rows"}
+    assert some.share == pytest.approx(2 / 7)
+    assert some.unconfirmed
+    assert str(some) == "5 of 10 restarts reached the best optimum, unconfirmed by so few"
+    more = replace(restarts, log_posterior=restarts.log_posterior - [0, 0, 0, 9, 9, 9, 9, 9, 9, 9])
+    assert more.confirmed
+    collapsed = replace(some, log_posterior=np.where(some.reached, some.log_posterior, np.nan))
+    assert collapsed.share == 1
+
+
 def test_all_specs_have_a_short_run():
     for spec in all_specs():
         data = as_data(make_rows(spec, 40)[0])
