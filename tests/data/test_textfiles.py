@@ -110,7 +110,7 @@ def test_without_a_header_columns_are_called_as_those_of_an_array():
 
 
 def test_comments_are_told():
-    refused("# a table\nx,y\n1,2\n", "line 2 of it has 2 values; 1 are expected", "it begins with #")
+    refused("# a table\nx,y\n1,2\n", "line 2 of it has 2 values; 1 is expected", "it begins with #")
     refused("# x y\n1 2\n", "(#)", "it begins with #", separator=" ")
     refused("x,y\n1,2\n#3,4\n", "column 'x' holds text ('#3' in row 1)")
 
