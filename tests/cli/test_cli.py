@@ -198,7 +198,7 @@ def test_a_search_that_runs_off_exits_with_1(monkeypatch):
     """Three rows per cluster cannot support Gaussians without a prior; EM and MAP both report it."""
     code, out, err = run("crosscheck", "faithful", "-k", 90, "--prior", "none", *SHORT)
     assert (code, out) == (1, "")
-    assert "all 16 starts collapsed" in err  # four rounds of two
+    assert "all 16 starts collapsed" in err  # eight rounds of two
     monkeypatch.setattr(
         "mixtures.posterior.modes.climb", lambda compiled, start, **_: np.full_like(start, np.nan)
     )
