@@ -107,9 +107,10 @@ def _is_hopeless(run: Run, known: Sequence[Run]) -> bool:
     if len(run.trace) <= 2 * LAG:
         return False
     earlier, later = np.diff(np.array(run.trace)[[-1 - 2 * LAG, -1 - LAG, -1]])
-    rise = later**2 / (earlier - later) if later < earlier else np.inf
     best = max(other.height for other in known if other.collapse is None)
-    return bool(run.height + FAR * rise < best - same_height(best))
+    behind = best - same_height(best) - run.height
+    slows = earlier - later  # the rise that is promised is later ** 2 / slows
+    return bool(slows > 0 and FAR * later**2 < behind * slows)
 
 
 def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], runs: list[Run]) -> Search:
