@@ -264,7 +264,7 @@ class Simplexes(Probability):
     def to_free(self, value: Array) -> Array:
         """Logits of the shares among the levels from each on."""
         steps = self._steps(value.shape[-2:])
-        return np.log(value[..., steps] / _later(value)[..., steps])
+        return np.log(value[..., steps]) - np.log(_later(value)[..., steps])
 
     def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
         """Shares from the logits, level by level: each takes its part of what is left."""
