@@ -142,6 +142,7 @@ def test_json_is_complete_and_strict(monkeypatch, faithful):
         "em": list(cc.starts.em),
         "map": list(cc.starts.map),
         "kinds": list(cc.starts.kinds),
+        "share": 1.0,
     }
     assert len(read["convergence"]) == len(cc.convergence.checks)
     assert read["converged"] is cc.convergence.passed
