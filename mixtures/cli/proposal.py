@@ -86,11 +86,11 @@ class _Proposal:
     @cached_property
     def model(self) -> str:
         """The model in the words of --model: of one kind, or mixed."""
-        if self.reading.exposure is not None:
-            return "pmm"
+        kinds = set(self.kinds.values())
+        if self.reading.exposure is not None:  # that of counts, alone or beside others
+            return "mixed" if "poisson" in kinds and len(kinds) > 1 else "pmm"
         if self.found & LEVELS:
             return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
-        kinds = set(self.kinds.values())
         return "gmm" if kinds <= {GAUSSIAN} else "mixed" if GAUSSIAN in kinds else "pmm"
 
     @cached_property

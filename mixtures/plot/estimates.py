@@ -130,6 +130,9 @@ def _by_entry(x: xr.DataArray) -> tuple[list[str], Array]:
 
 def _figure(across: int, down: int, height: float, width: float) -> np.ndarray:
     every = plt.subplots(down, across, figsize=(width, height), layout="constrained", squeeze=False)[1]
+    for ax in every.ravel():
+        ax.xaxis.set_major_locator(MaxNLocator(TICKS))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.7g}"))
     return np.asarray([*every.ravel()], dtype=object)
 
 
@@ -146,8 +149,6 @@ def _line(ax: Axes, y: float, colour: str, bounds: Array, points: dict[str, Any]
     ax.plot(bounds[[1, 2]], [y, y], color=colour, lw=4, solid_capstyle="butt")
     for name, x in points.items():
         ax.plot(x, y, ls="", **_marker(name))
-    ax.xaxis.set_major_locator(MaxNLocator(TICKS))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.7g}"))
 
 
 def _marker(name: str) -> dict[str, Any]:

@@ -171,11 +171,11 @@ def test_the_law_needs_the_splits(monkeypatch):
 def test_a_number_that_cannot_be_fitted_keeps_its_row():
     found = select(GMM(1, prior=None), FAITHFUL[:5], range(1, 8), **QUIET)
     assert list(found.table.index) == list(range(1, 8))
-    assert 1 in found.fits
+    assert {1} <= set(found.fits) <= {1, 2}  # two equal clusters do not collapse, and are no better than one
     assert "all 80 starts collapsed" in found.table.loc[3, "notes"]
     assert "5 rows cannot hold n_components=7" in found.table.loc[7, "notes"]
     assert found.table.loc[3:, "bic"].isna().all()
-    assert found.recommended in found.fits
+    assert found.recommended == 1
 
 
 def test_nothing_fitted_is_no_recommendation():
