@@ -136,8 +136,9 @@ class Restarts(Value):
         text += f", {len(self.collapsed)} collapsed" if self.collapsed else ""
         if not self.unconfirmed or not self.n_best:
             return text
-        alone = len(self.kinds_reached) < 2
-        return text + (", unconfirmed by starts of another kind" if alone else ", unconfirmed by so few")
+        if len(self.kinds_reached) < 2:
+            return f"{text}, unconfirmed by starts of another kind"
+        return f"{text}, unconfirmed, as only {self.share:.0%} of those that are not swaps did"
 
     def __repr__(self) -> str:
         """Word the record, and how far apart the starts ended."""
