@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
 from mixtures.errors import InputError
 from mixtures.interrupts import Interrupted
+from mixtures.threads import one_thread
 from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.types import Array
 
@@ -76,7 +76,7 @@ def reach(compiled: Density, x: Array, step: Array) -> float:
     return next((share for share in shares if np.isfinite(compiled.value_and_grad(x + share * step)[0])), 0.0)
 
 
-@threadpool_limits.wrap(limits=1)
+@one_thread()
 def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
     """Climb by L-BFGS to near a local maximum; an interrupt carries the highest point."""
     highest, reached = -np.inf, start
@@ -103,7 +103,7 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
         raise Interrupted(reached) from error
 
 
-@threadpool_limits.wrap(limits=1)
+@one_thread()
 def polish(compiled: Density, x: Array, *, jacobian: bool = False) -> Optimum:
     """Take damped Newton steps, curvatures of the wrong sign made positive, until the gradient is zero."""
     value, gradient = compiled.value_and_grad(x, jacobian=jacobian)

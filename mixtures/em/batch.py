@@ -8,7 +8,7 @@ of digits; `ascent`, which runs EM from one start, continues from there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -70,40 +70,88 @@ def advance(
     spec = problem.spec
     batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data)
     largest_loss = COARSE_LOSS if tol is None else batch.largest_loss(tol)
-    found = [Run(dict(start), np.nan, (), False) for start in starts]
+    found = _Found.none_yet(starts, max_steps)
     moving, pace = np.arange(len(starts)), Pace(*np.full((3, len(starts)), [[np.nan], [np.inf], [np.inf]]))
-    params = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+    params = {name: x.copy() for name, x in found.params.items()}
     try:
         for _ in range(max_steps + 1):
             at = batch.passed(params)
-            before = np.array([found[i].height for i in moving])
-            fits = (at.loss < largest_loss) & (at.objective >= before - at.rounding)
+            fits = (at.loss < largest_loss) & (at.objective >= found.height[moving] - at.rounding)
             new = _unless(~fits, params, problem.m_step(at.statistics))
             collapsed = problem.may_collapse & spec.family.degenerate(new, problem.scale).any(axis=-1)
             new = _unless(collapsed, params, new)
-            pace = pace.after(spec.step_length(new, params, at.statistics.count))
-            if tol is None:
-                near = np.zeros(len(moving), dtype=bool)
-            else:
+            near = np.zeros(len(moving), dtype=bool)
+            if tol is not None:
+                pace = pace.after(spec.step_length(new, params, at.statistics.count))
                 near = pace.has_arrived(tol) | only_rounding(spec, pace, new, at.statistics.count)
             arrived = fits & ~collapsed & near
-            for j in np.flatnonzero(fits):
-                trace = (*found[moving[j]].trace, float(at.objective[j]))
-                here = {name: x[j] for name, x in params.items()}
-                steps = (EM,) * (len(trace) - 1)
-                found[moving[j]] = Run(here, float(at.log_likelihood[j]), trace, bool(arrived[j]), steps)
+            found.note(moving, fits, params, at, arrived)
             going = fits & ~arrived & ~collapsed
             if not going.any():
-                return found
-            moving, pace = moving[going], pace.of(going)
-            params = {name: x[going] for name, x in new.items()}
+                return found.runs()
+            if not going.all():
+                moving, pace = moving[going], pace.of(going)
+                new = {name: x[going] for name, x in new.items()}
+            params = new
     except KeyboardInterrupt as error:
-        raise Interrupted(found) from error
-    return found
+        raise Interrupted(found.runs()) from error
+    return found.runs()
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """How far every start has come: arrays (R, ...), traces (R, T) filled from the left."""
+
+    params: dict[str, Array]
+    log_likelihood: Array
+    height: Array
+    traces: Array
+    passes: np.ndarray
+    converged: np.ndarray
+
+    @classmethod
+    def none_yet(cls, starts: Sequence[Params], max_steps: int) -> Self:
+        """At the starts, before any pass."""
+        n = len(starts)
+        return cls(
+            params={name: np.stack([start[name] for start in starts]) for name in starts[0]},
+            log_likelihood=np.full(n, np.nan),
+            height=np.full(n, -np.inf),
+            traces=np.empty((n, max_steps + 1)),
+            passes=np.zeros(n, dtype=int),
+            converged=np.zeros(n, dtype=bool),
+        )
+
+    def note(
+        self, moving: np.ndarray, fits: np.ndarray, params: Params, at: "_Passed", arrived: np.ndarray
+    ) -> None:
+        """Write down a pass of those that move, where it is valid."""
+        there = moving[fits]
+        for name, x in params.items():
+            self.params[name][there] = x[fits]
+        self.log_likelihood[there] = at.log_likelihood[fits]
+        self.height[there] = self.traces[there, self.passes[there]] = at.objective[fits]
+        self.converged[there] = arrived[fits]
+        self.passes[there] += 1
+
+    def runs(self) -> list[Run]:
+        """One run for each start."""
+        return [
+            Run(
+                {name: x[i].copy() for name, x in self.params.items()},
+                float(self.log_likelihood[i]),
+                tuple(self.traces[i, :passes].tolist()),
+                bool(self.converged[i]),
+                (EM,) * max(0, int(passes) - 1),
+            )
+            for i, passes in enumerate(self.passes)
+        ]
 
 
 def _unless(which: np.ndarray, params: Params, new: Params) -> dict[str, Array]:
     """New sets of parameters, except those marked, which keep the old values: the new may be invalid."""
+    if not which.any():
+        return dict(new)
     return {
         name: np.where(which.reshape(-1, *[1] * (x.ndim - 1)), params[name], x) for name, x in new.items()
     }

@@ -11,7 +11,6 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.data.known_labels import anchored_clusters, order_by_size
@@ -30,6 +29,7 @@ from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
+from mixtures.threads import one_thread
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, DeferredModule, Params
 
@@ -297,7 +297,7 @@ def fit_em(
             "hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    with threadpool_limits(1), fast_e_step(problem) as kernel, _likelihoods_traced(problem.spec):
+    with one_thread(), fast_e_step(problem) as kernel, _likelihoods_traced(problem.spec):
         accelerator = Plain() if hard else ACCELERATORS[accelerate]
         climb = Climb(problem, kernel, max_iter, accelerator)
         if start is None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh
-from threadpoolctl import threadpool_limits
 
 from mixtures.data.table import Data
 from mixtures.em.differenced import differenced_information
@@ -17,6 +16,7 @@ from mixtures.em.problem import Problem, problem_of
 from mixtures.em.tangent import Information, information_at
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
+from mixtures.threads import one_thread
 from mixtures.types import Array, Params
 
 __all__ = ["ObservedInformation", "observed_information"]
@@ -133,7 +133,7 @@ def observed_information(
         raise NoApproximation(f"a {type(spec).__name__} has no natural form")
     if problem.data.has_missing:
         return _differenced(problem, params)
-    with threadpool_limits(1), Kernel(problem.spec, problem.data) as kernel:
+    with one_thread(), Kernel(problem.spec, problem.data) as kernel:
         new = problem.m_step(problem.e_step(params, kernel, TOL).statistics)
         chart = Chart(problem, kernel.family, *kernel.units, params)
         pass_ = kernel.curvature(params, TOL)
@@ -147,7 +147,7 @@ def _differenced(problem: Problem, params: Params) -> ObservedInformation:
     """The same where cells are missing."""
     if not (isinstance(problem.data, Data) and can_group(problem.spec, problem.data)):
         raise NoApproximation("not known from EM with so many patterns of missing cells, or rows in chunks")
-    with threadpool_limits(1):
+    with one_thread():
         kernel = GroupedKernel(problem.spec, problem.data)
         if not kernel.is_exact(params, TOL):
             raise NoApproximation(DIGITS)

@@ -151,6 +151,11 @@ class Sample:
         return [cKDTree(z) for z in (self.standardised, self.whitened) if z.shape[1]]
 
     @cached_property
+    def hierarchies(self) -> dict[str, Array]:
+        """Ward's hierarchy of all rows in each of two units."""
+        return {units: _ward(getattr(self, units)) for units in ("standardised", "whitened")}
+
+    @cached_property
     def whole(self) -> Array:
         """Shares (n,) of the rows without missing cells alone, if there are some: filled cells lie close."""
         if self.holes is None:
@@ -223,16 +228,24 @@ def _dense_rows(sample: Sample, k: int, rng: np.random.Generator) -> Array:
 
 def _hierarchy(sample: Sample, k: int, rng: np.random.Generator) -> Array:
     """Ward's hierarchical clustering of at most `TREE_ROWS` rows, in one of two units."""
-    from scipy.cluster.hierarchy import fcluster, ward  # imported only now: slow to load
+    from scipy.cluster.hierarchy import fcluster  # imported only now: slow to load
+
+    units = "whitened" if rng.random() < 0.5 else "standardised"
+    rows = getattr(sample, units)
+    if len(rows) <= TREE_ROWS:
+        return _softened(fcluster(sample.hierarchies[units], k, "maxclust") - 1, k, rng)
+    some = rows[sample.draw(TREE_ROWS, rng)]
+    labels = fcluster(_ward(some), k, "maxclust") - 1
+    centres = np.stack([some[labels == c].mean(axis=0) for c in range(labels.max() + 1)])
+    return _softened(nearest(rows, centres), k, rng)
+
+
+def _ward(rows: Array) -> Array:
+    """Ward's hierarchy of rows, as SciPy writes it."""
+    from scipy.cluster.hierarchy import ward
     from scipy.spatial.distance import pdist
 
-    rows = sample.whitened if rng.random() < 0.5 else sample.standardised
-    n = len(rows)
-    drawn = np.arange(n) if n <= TREE_ROWS else sample.draw(TREE_ROWS, rng)
-    labels = fcluster(ward(pdist(rows[drawn])), k, "maxclust") - 1
-    centres = np.stack([rows[drawn][labels == c].mean(axis=0) for c in range(labels.max() + 1)])
-    everywhere = labels if n <= TREE_ROWS else nearest(rows, centres)
-    return _softened(everywhere, k, rng)
+    return np.asarray(ward(pdist(rows)))
 
 
 def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:

@@ -224,6 +224,9 @@ def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, 
             held[name] = np.broadcast_to(array, shapes[name])
         except ValueError as error:
             raise InputError(f"hold {name} does not fit shape {shapes[name]}: {error}") from error
+    for each in spec.parameters:
+        if each.name in held and (fault := each.support.fault(held[each.name])):
+            raise InputError(f"parameter {each.name} {fault}")
     for first, after in pairwise(own):
         if first in held and after not in held:
             raise InputError(

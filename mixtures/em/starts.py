@@ -7,7 +7,6 @@ from itertools import cycle, islice
 
 import numpy as np
 from scipy.special import softmax
-from threadpoolctl import threadpool_limits
 
 from mixtures.data.known_labels import exclude, match_labels, one_hot
 from mixtures.data.rows import Rows
@@ -19,6 +18,7 @@ from mixtures.em.problem import Problem
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP, Restarts
+from mixtures.threads import one_thread
 from mixtures.types import Array, Params
 
 __all__ = ["Portfolio", "Start", "random_starts", "split_starts"]
@@ -39,8 +39,8 @@ END, ALIKE, ENDS = 1e-3, 1e-2, 3
 """Tolerance of these runs, largest difference of equal optima, and number of optima that EM goes on from."""
 
 
-ROUNDS, DEAR_ROUNDS, SWAPS = 8, 4, 3
-"""Most rounds of ``n_init`` starts, where starts run together and not; one start in this many is a swap."""
+MOST, MOST_DEAR, SWAPS = 8, 4, 3
+"""Most starts in multiples of ``n_init``, where they run together and not; one in this many is a swap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,6 @@ def random_starts(
     """Parameters from random responsibilities of these kinds, by one M-step.
 
     Clusters are in random order, or in that which agrees best with the labels of rows.
-    Sums over rows are in one order, however many threads there are.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def random_starts(
     list of Start
         One of each kind.
     """
-    with threadpool_limits(1):
+    with one_thread():
         return [Start(kind, _maximum(spec, sample, _partition(spec, sample, kind, rng))) for kind in kinds]
 
 
@@ -130,25 +129,27 @@ class Portfolio:
         return self.climb.problem
 
     @property
-    def most_rounds(self) -> int:
-        """Largest number of rounds: fewer where starts cost more."""
+    def most(self) -> int:
+        """Largest number of starts: fewer where they cost more."""
         if self.n_init == 1:
             return 1
-        return ROUNDS if self.climb.runs_together else DEAR_ROUNDS
+        return self.n_init * (MOST if self.climb.runs_together else MOST_DEAR)
 
     def next(self, done: Restarts) -> list[Start]:
         """The next starts after those of the record; none when the search is over.
 
-        There are further rounds, up to `most_rounds`, while the best optimum is unconfirmed: that of all
-        rounds, which swaps may have raised.
+        While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
+        as there are already, up to `most`: many run together in little more time than few.
         """
-        made, swaps = len(done.kinds), self.n_init // SWAPS if self.problem.spec.n_components > 1 else 0
-        rounds, place = divmod(made, self.n_init)
-        if place and len(done.order):
-            return self.swaps(done.params[done.order[0]], self.n_init - place)
-        if rounds == self.most_rounds or done.confirmed:
+        made = len(done.kinds)
+        first = self.n_init * (1 << (made // self.n_init).bit_length() >> 1)  # of this round
+        last = max(2 * first, self.n_init)
+        if made > first and len(done.order):
+            return self.swaps(done.params[done.order[0]], last - made)
+        if first == self.most or (first and done.confirmed):
             return []
-        return self.draw(self.n_init - max(swaps, place), made)
+        swaps = (last - first) // SWAPS if self.problem.spec.n_components > 1 else 0
+        return self.draw(last - max(first + swaps, made), made)
 
     def draw(self, n: int, first: int = 0) -> list[Start]:
         """A number of starts, the kinds taking turns from the ``first`` on."""
@@ -188,7 +189,7 @@ class Portfolio:
         Biernacki, Celeux and Govaert (2003), *Computational Statistics & Data Analysis* 41.
         """
         sample, each = self._short_runs
-        starts = [Start(start.kind, self.problem.check(start.params)) for start in drawn]
+        starts = [Start(start.kind, {**start.params, **self.problem.held}) for start in drawn]
         if each == 1:
             return self._on_some(starts)
         runs = advance(self.problem, sample.data(), [start.params for start in starts], SHORT_STEPS)

@@ -105,8 +105,8 @@ class Dense(Covariance):
     def diagonal(self, scale: Array) -> Array:
         return np.diagonal(scale, axis1=-2, axis2=-1)
 
-    def distance(self, a: Array, b: Array) -> Array:
-        mismatch = self.inverse(b) @ a - (self.inverse(a) @ b).swapaxes(-1, -2)
+    def distance(self, a: Array, b: Array, inverse_a: Array, inverse_b: Array) -> Array:
+        mismatch = inverse_b @ a - (inverse_a @ b).swapaxes(-1, -2)
         return (mismatch**2).sum(axis=(-2, -1)) / 2
 
 
@@ -207,8 +207,8 @@ class Independent(Covariance):
     def diagonal(self, scale: Array) -> Array:
         return scale
 
-    def distance(self, a: Array, b: Array) -> Array:
-        return ((a / b - b / a) ** 2).sum(axis=-1) / 2
+    def distance(self, a: Array, b: Array, inverse_a: Array, inverse_b: Array) -> Array:
+        return ((a * inverse_b - b * inverse_a) ** 2).sum(axis=-1) / 2
 
     def matrices(self, value: Array, k: int, d: int) -> Array:
         return self.variances(value, k, d)[..., None] * np.eye(d)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -330,10 +331,10 @@ class Gaussian(ExponentialFamily):
 
     def _distance(self, mu_a: Array, scale_a: Array, mu_b: Array, scale_b: Array) -> Array:
         structure, apart = self.covariance, (mu_a - mu_b)[..., None]
-        from_a = structure.apply(structure.inverse(scale_a), apart)
-        from_b = structure.apply(structure.inverse(scale_b), apart)
+        inverse_a, inverse_b = structure.inverse(scale_a), structure.inverse(scale_b)
+        from_a, from_b = structure.apply(inverse_a, apart), structure.apply(inverse_b, apart)
         between = ((from_a**2).sum(axis=(-2, -1)) + (from_b**2).sum(axis=(-2, -1))) / 2
-        return between + structure.distance(scale_a, scale_b)
+        return between + structure.distance(scale_a, scale_b, inverse_a, inverse_b)
 
 
 @dataclass(frozen=True)
@@ -381,7 +382,7 @@ class GMM(Mixture):
         """One specification for every covariance structure."""
         return (cls(1, covariance_type=name) for name in COVARIANCES)
 
-    @property
+    @cached_property
     def family(self) -> Gaussian:
         """Gaussian components with this covariance structure and prior."""
         return Gaussian(covariance(self.covariance_type), self.prior)

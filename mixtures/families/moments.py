@@ -62,8 +62,10 @@ def _by_em(structure: Covariance, data: Rows) -> GaussianStatistics:
             ahead = np.linalg.cholesky(new)
         except np.linalg.LinAlgError:  # columns are linearly dependent: `dependent` names them
             break
-        apart = structure.apply(structure.inverse(ahead), (stats.mean - mean)[..., None])
-        step = np.sqrt(stats.count[0] * ((apart**2).sum() + structure.distance(ahead, scale).sum()))
+        inverse, inverse_ahead = structure.inverse(scale), structure.inverse(ahead)
+        apart = structure.apply(inverse_ahead, (stats.mean - mean)[..., None])
+        wider = structure.distance(ahead, scale, inverse_ahead, inverse)
+        step = np.sqrt(stats.count[0] * ((apart**2).sum() + wider.sum()))
         mean, matrix = stats.mean, new
         if not step > SETTLED:
             break

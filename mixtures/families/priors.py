@@ -7,6 +7,7 @@ matrices, variances and probabilities (not Cholesky factors or logits).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -129,13 +130,14 @@ class NormalInverseWishart(Prior):
         Psi, dim = np.asarray(self.Psi), Sigma.shape[-1]
         log_det = np.linalg.slogdet(Sigma)[1]
         trace = np.trace(np.linalg.solve(Sigma, Psi), axis1=-2, axis2=-1)
-        density = -(self.nu + dim + 1) / 2 * log_det - trace / 2
-        normaliser = (
-            self.nu * dim / 2 * np.log(2)
-            + multigammaln(self.nu / 2, dim)
-            - self.nu / 2 * np.linalg.slogdet(Psi)[1]
-        )
-        return np.asarray(density - normaliser)
+        return np.asarray(-(self.nu + dim + 1) / 2 * log_det - trace / 2 - self._log_normaliser)
+
+    @cached_property
+    def _log_normaliser(self) -> float:
+        """Of the inverse-Wishart density."""
+        Psi = np.asarray(self.Psi)
+        dim, log_det = len(Psi), np.linalg.slogdet(Psi)[1]
+        return float(self.nu / 2 * (dim * np.log(2) - log_det) + multigammaln(self.nu / 2, dim))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -139,8 +139,8 @@ class Covariance(ABC):
         """Diagonal of a scale: conditional standard deviations (..., K, D)."""
 
     @abstractmethod
-    def distance(self, a: Array, b: Array) -> Array:
-        """Symmetric Kullback-Leibler divergence of centred Gaussians from their scales.
+    def distance(self, a: Array, b: Array, inverse_a: Array, inverse_b: Array) -> Array:
+        """Symmetric Kullback-Leibler divergence of centred Gaussians from their scales and the inverses.
 
         With ``M = b^-1 a`` it is ``|M - M^-T|^2 / 2``, free of cancellation.
         """

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from mixtures.clusters.labelled import anchor
 from mixtures.data.known_labels import anchored_clusters
@@ -24,6 +23,7 @@ from mixtures.posterior.labels import align
 from mixtures.progress import track
 from mixtures.results.em import EMFit
 from mixtures.standard_errors.simulation import Resample, simulated
+from mixtures.threads import one_thread
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import draws_tree
 from mixtures.types import Array
@@ -124,7 +124,7 @@ def bootstrap(
     scale, tol = em.spec.family.units(data)[1], TOLERANCES.em_step_bootstrap
     fitted: list[dict[str, Array]] = []
     collapsed = unfinished = 0
-    with threadpool_limits(1):
+    with one_thread():
         for _ in track(range(n_resamples), "Bootstrap", shown=progressbar):
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:

@@ -18,6 +18,7 @@ CHAPTERS = [
     "interrupts",
     "arguments",
     "progress",
+    "threads",
     "brief",
     "trees",
     "data",
