@@ -103,9 +103,9 @@ def report(
 ) -> Report:
     """Write the posterior uncertainty report of a mixture: one self-contained HTML file.
 
-    After the verdict it says what the clusters are, what was modelled, whether EM, MAP and posterior agree,
-    how certain the answer is, and what to distrust. The page loads nothing and runs
-    only its own script, which sorts tables.
+    After the verdict it says what the clusters are, how certain that is, whether EM, MAP and posterior
+    agree, what to distrust, and what was modelled. The page loads nothing and runs only its own
+    script, which sorts tables.
 
     Parameters
     ----------
@@ -283,20 +283,21 @@ def reproduction_section(material: Material) -> Section:
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     profiles_section,
-    data_section,
-    model_section,
-    agreement_section,
-    parameters_section,
-    missing_section,
     clusters_section,
     rows_section,
+    parameters_section,
+    missing_section,
+    agreement_section,
     predictive_section,
     labels_section,
     comparison_section,
     sensitivity_section,
+    data_section,
+    model_section,
     reproduction_section,
 )
-"""The sections of a report in reading order, after the verdict."""
+"""The sections of a report in reading order, after the verdict: the results, how far to believe them, and
+how they were made."""
 
 
 def _page(title: str, verdict: Headline, facts: tuple[tuple[str, str], ...], sections: list[Section]) -> str:
