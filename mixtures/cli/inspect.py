@@ -193,6 +193,7 @@ HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], st
     (_is("NUMERALS"), _written),
     (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model mixed and lca take the words"),
     (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
+    (_is("STEPS"), lambda _: "proposed as categories, their order not used; --model gmm has them as numbers"),
     (lambda column: not column.varies, _option("--exclude", "leaves out columns without information")),
     (lambda column: column.wants_logarithm, _skewed),
     (_has_gaps, lambda _: "cells are missing: --missing integrate"),

@@ -21,11 +21,11 @@ TWO_VALUES = {Kind.ANSWERS, Kind.BINARY, Kind.CODES}
 """Kinds of columns that a BMM takes, some of them recoded."""
 
 
-LEVELS = {Kind.CATEGORIES, *TWO_VALUES}
+LEVELS = {Kind.CATEGORIES, Kind.STEPS, *TWO_VALUES}
 """Kinds of columns that a latent class analysis takes."""
 
 
-AS_BLOCKS = {Kind.ANSWERS: "bernoulli", Kind.CODES: "categorical"}
+AS_BLOCKS = {Kind.ANSWERS: "bernoulli", Kind.CODES: "categorical", Kind.STEPS: "categorical"}
 """Kinds of columns whose block in a mixed model is another than that of the cells as they are."""
 
 

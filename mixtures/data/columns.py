@@ -1,7 +1,8 @@
 """What the columns of a table hold, and what a model could make of them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -31,6 +32,10 @@ SHOWN_TEXTS = 1000
 """Cells looked at to tell in which way the numbers of a column of text are written."""
 
 
+SCALE_STEPS, FEWEST_ITEMS = (3, 7), 3
+"""Steps of a scale of answers, such as 1 to 5, and columns from which those of one scale look like items."""
+
+
 SKEWED = 1.0
 """Skewness from which a positive column is called skewed."""
 
@@ -48,6 +53,7 @@ class Kind(Enum):
     BINARY = ("0 or 1", "0 or 1")
     CODES = ("1 or 2", "number")
     ID = ("row numbers", "left out")
+    STEPS = ("steps of a scale", "number")
     COUNTS = ("counts", "number")
     WHOLE = ("whole numbers", "number")
     NUMBERS = ("numbers", "number")
@@ -76,12 +82,15 @@ class Column:
         The cells as doubles, NaN where missing; None if they are no numbers.
     refusal : NotNumbers or None
         Why they are none.
+    is_item : bool
+        Whether other columns have the same few steps, from 1: answers on a scale.
     """
 
     name: str
     cells: pd.Series
     values: np.ndarray | None
     refusal: InputError | None = None
+    is_item: bool = False
 
     @property
     def n_missing(self) -> int:
@@ -120,6 +129,13 @@ class Column:
         return next(kind for kind, holds in KINDS if holds(self))
 
     @cached_property
+    def steps(self) -> int:
+        """C if the column has all whole numbers from 1 to C and nothing else, and they are few; else 0."""
+        c, (fewest, most) = self.different, SCALE_STEPS
+        is_scale = fewest <= c <= most and np.array_equal(np.unique(self.known), np.arange(1, c + 1))
+        return c if is_scale else 0
+
+    @cached_property
     def writings(self) -> tuple[Numerals, ...]:
         """How its numbers may be written, if it is text of numbers."""
         return writings_of(self.texts) if self.values is None else ()
@@ -150,7 +166,10 @@ def examine(frame: pd.DataFrame) -> tuple[Column, ...]:
         except InputError as error:
             refusal = error
         found.append(Column(str(name), cells, values, refusal))
-    return tuple(found)
+    number = Counter(column.steps for column in found)
+    return tuple(
+        replace(column, is_item=column.steps > 0 and number[column.steps] >= FEWEST_ITEMS) for column in found
+    )
 
 
 def writings_in(columns: Sequence[Column]) -> tuple[Numerals, ...]:
@@ -223,6 +242,7 @@ KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.BINARY, _within(0, 1)),
     (Kind.CODES, are_codes),
     (Kind.ID, _are_ids),
+    (Kind.STEPS, lambda column: column.is_item),
     (Kind.COUNTS, lambda column: _are_whole(column) and column.known[0] >= 0),
     (Kind.WHOLE, _are_whole),
     (Kind.NUMBERS, lambda column: True),

@@ -297,7 +297,7 @@ class Gaussian(ExponentialFamily):
         largest = structure.largest_share(from_prior, fitted, k, d)
         return tuple(
             f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a "
-            "tighter prior, or use prior=None"
+            "tighter prior, or use prior=None (--prior none)"
             for i, value in enumerate(largest)
             if value > TOLERANCES.dominating_prior
         )

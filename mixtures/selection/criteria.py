@@ -124,7 +124,7 @@ def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
     if informed and set(criteria) & set(POINT):
         notes.append(
             "the fits are posterior modes: AIC, BIC and their kin take the likelihood there (Fraley and "
-            "Raftery 2007), not at its maximum; use prior=None for the maximum"
+            "Raftery 2007), not at its maximum; use prior=None (--prior none) for the maximum"
         )
     if "evidence" in criteria and any(spec.prior != specs[0].prior for spec in specs[1:]):
         notes.append(

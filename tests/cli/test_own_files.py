@@ -129,6 +129,21 @@ def test_a_survey_goes_from_inspect_to_classes(survey):
     assert agreement(pd.read_csv(io.StringIO(out))["label"], z) > 0.95
 
 
+def test_answers_on_a_scale_are_no_counts(tmp_path):
+    rng = np.random.default_rng(0)
+    scale = {f"q{j}": rng.permutation(np.arange(60) % 5 + 1) for j in range(3)}
+    others = {"children": np.arange(60) % 4, "rooms": np.arange(60) % 6 + 1}
+    pd.DataFrame(scale).to_csv(tmp_path / "scale.csv", index=False)
+    pd.DataFrame(scale | others).to_csv(tmp_path / "both.csv", index=False)
+    _, out, _ = run("inspect", tmp_path / "scale.csv", columns=400)
+    assert len(re.findall(r"q\d +steps of a scale", out)) == 3
+    assert next_command(out)[2:] == ["--model", "lca"]
+    _, out, _ = run("inspect", tmp_path / "both.csv", columns=400)
+    kinds = "q0=categorical,q1=categorical,q2=categorical"
+    assert kinds in next_command(out)[-1]
+    assert len(re.findall(r"(children|rooms) +counts", out)) == 2
+
+
 @pytest.mark.parametrize("model", ["bmm", "lca"])
 def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
     """Words become numbers unasked where the fit has numbers, and stay words where it has words."""
