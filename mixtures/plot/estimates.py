@@ -1,5 +1,6 @@
 """Forests of the estimates in their own units: every parameter by cluster, with intervals, EM and MAP."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -87,35 +88,64 @@ def estimates(result: Crosscheck, name: str, *, ci_prob: float = 0.95) -> np.nda
         known = list(map(str, found["posterior"].data_vars))
         raise InputError(f"there is no parameter {name!r}{did_you_mean(name, known)}; there are {known}")
     labels, draws = _by_entry(found["posterior"][name])
-    points = {k: _by_entry(found[k][name])[1][0] for k in POINTS if k in found}
-    alike = "cluster" not in found["posterior"][name].dims
-    called = ["all"] if alike else list(map(lettering, cluster_names(result.names, draws.shape[-1])))
-    together = bool((np.abs(draws) <= 1).all())
+    of_all = "cluster" not in found["posterior"][name].dims
     tail = (1 - ci_prob) / 2
-    bounds = np.quantile(draws, [tail, (1 - INNER) / 2, (1 + INNER) / 2, 1 - tail], axis=0)
-    if together and len(labels) > 1:
-        ax = _figure(1, 1, 1.0 + 0.13 * len(labels) * max(len(called), 2), 6.4)[0]
-        for row in range(len(labels)):
-            _rows(ax, row, bounds[:, row], {k: x[row] for k, x in points.items()})
-        ax.set_yticks(range(len(labels)), labels)
-        ax.set_ylim(len(labels) - 0.4, -0.6)
-        axes = np.array([ax])
-    else:
-        across = min(ACROSS, len(labels))
-        down = -(-len(labels) // across)
-        every = _figure(across, down, down * (0.75 + 0.24 * len(called)) + 0.5, 2.9 * across + 0.6)
-        for ax in every[len(labels) :]:
-            ax.remove()
-        axes = every[: len(labels)]
-        for row, (ax, label) in enumerate(zip(axes, labels, strict=True)):
-            for k in range(len(called)):
-                colour = INK if alike else cluster_colour(k)
-                _line(ax, k, colour, bounds[:, row, k], {each: x[row, k] for each, x in points.items()})
-            ax.set_yticks(range(len(called)), called if row % across == 0 else [""] * len(called))
-            ax.set_ylim(len(called) - 0.4, -0.6)
-            ax.set_title(label)
-    _legend(axes, called if together and len(labels) > 1 else [], points, ci_prob)
+    forest = _Forest(
+        labels,
+        ["all"] if of_all else list(map(lettering, cluster_names(result.names, draws.shape[-1]))),
+        [INK] if of_all else list(map(cluster_colour, range(draws.shape[-1]))),
+        np.quantile(draws, [tail, (1 - INNER) / 2, (1 + INNER) / 2, 1 - tail], axis=0),
+        {k: _by_entry(found[k][name])[1][0] for k in POINTS if k in found},
+    )
+    in_one = len(labels) > 1 and bool((np.abs(draws) <= 1).all())
+    axes = forest.in_one_panel() if in_one else forest.in_panels()
+    _legend(axes, forest.clusters if in_one else [], forest.points, ci_prob)
     return axes
+
+
+@dataclass(frozen=True, eq=False)
+class _Forest:
+    """What is drawn: M entries of K clusters, the four ends of two intervals (4, M, K), and points (M, K)."""
+
+    labels: list[str]
+    clusters: list[str]
+    colours: list[str]
+    bounds: Array
+    points: dict[str, Array]
+
+    def in_one_panel(self) -> np.ndarray:
+        """A row for every entry, with its clusters beside one another."""
+        k = len(self.clusters)
+        (ax,) = _figure(1, 1, 1.0 + 0.13 * len(self.labels) * max(k, 2), 6.4)
+        for entry in range(len(self.labels)):
+            for cluster in range(k):
+                self._line(ax, entry + SPREAD * ((cluster + 0.5) / k - 0.5), entry, cluster)
+        ax.set_yticks(range(len(self.labels)), self.labels)
+        ax.set_ylim(len(self.labels) - 0.4, -0.6)
+        return np.array([ax])
+
+    def in_panels(self) -> np.ndarray:
+        """A panel for every entry, with a row for each cluster."""
+        k, m = len(self.clusters), len(self.labels)
+        across = min(ACROSS, m)
+        down = -(-m // across)
+        every = _figure(across, down, down * (0.75 + 0.24 * k) + 0.5, 2.9 * across + 0.6)
+        for ax in every[m:]:
+            ax.remove()
+        for entry, (ax, label) in enumerate(zip(every, self.labels, strict=False)):
+            for cluster in range(k):
+                self._line(ax, cluster, entry, cluster)
+            ax.set_yticks(range(k), self.clusters if entry % across == 0 else [""] * k)
+            ax.set_ylim(k - 0.4, -0.6)
+            ax.set_title(label)
+        return every[:m]
+
+    def _line(self, ax: Axes, y: float, entry: int, cluster: int) -> None:
+        ends, colour = self.bounds[:, entry, cluster], self.colours[cluster]
+        ax.plot(ends[[0, 3]], [y, y], color=colour, lw=1.2, solid_capstyle="butt")
+        ax.plot(ends[[1, 2]], [y, y], color=colour, lw=4, solid_capstyle="butt")
+        for name, x in self.points.items():
+            ax.plot(x[entry, cluster], y, ls="", **_marker(name))
 
 
 def _by_entry(x: xr.DataArray) -> tuple[list[str], Array]:
@@ -134,21 +164,6 @@ def _figure(across: int, down: int, height: float, width: float) -> np.ndarray:
         ax.xaxis.set_major_locator(MaxNLocator(TICKS))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.7g}"))
     return np.asarray([*every.ravel()], dtype=object)
-
-
-def _rows(ax: Axes, row: int, bounds: Array, points: dict[str, Array]) -> None:
-    """The clusters of one row, beside each other."""
-    k = bounds.shape[-1]
-    for i in range(k):
-        y = row + SPREAD * ((i + 0.5) / k - 0.5)
-        _line(ax, y, cluster_colour(i), bounds[:, i], {name: x[i] for name, x in points.items()})
-
-
-def _line(ax: Axes, y: float, colour: str, bounds: Array, points: dict[str, Any]) -> None:
-    ax.plot(bounds[[0, 3]], [y, y], color=colour, lw=1.2, solid_capstyle="butt")
-    ax.plot(bounds[[1, 2]], [y, y], color=colour, lw=4, solid_capstyle="butt")
-    for name, x in points.items():
-        ax.plot(x, y, ls="", **_marker(name))
 
 
 def _marker(name: str) -> dict[str, Any]:
