@@ -18,8 +18,8 @@ from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import warn
 from mixtures.posterior.chains import FALLBACK, Chains
 from mixtures.posterior.independent import Independent, independent_draws
-from mixtures.posterior.nuts import Draws
 from mixtures.posterior.record import figures_of, modes_of
+from mixtures.posterior.runs import Draws
 from mixtures.posterior.samplers import DRAW
 from mixtures.posterior.starts import chain_starts, fit_of
 from mixtures.posterior.target import MixtureTarget, Target

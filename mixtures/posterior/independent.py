@@ -25,8 +25,8 @@ from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
-from mixtures.posterior.nuts import Draws
 from mixtures.posterior.peaks import Peak, find_peaks
+from mixtures.posterior.runs import Draws
 from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
 from mixtures.progress import track
 from mixtures.results.em import EMFit

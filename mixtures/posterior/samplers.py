@@ -18,7 +18,8 @@ from mixtures.density.density import Density
 from mixtures.density.search import reach
 from mixtures.interrupts import INTERRUPTED
 from mixtures.posterior.chains import Chains
-from mixtures.posterior.nuts import STATISTICS, Draws, Frame, compile_nuts, run_nuts
+from mixtures.posterior.nuts import STATISTICS, Frame, compile_nuts, run_nuts
+from mixtures.posterior.runs import Draws
 from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.types import Array
 
