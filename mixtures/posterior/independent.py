@@ -25,7 +25,7 @@ from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
-from mixtures.posterior.peaks import Peak, find_peaks
+from mixtures.posterior.peaks import Peak
 from mixtures.posterior.runs import Draws
 from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
 from mixtures.progress import track
@@ -85,7 +85,12 @@ class Independent:
 
 
 def independent_draws(
-    compiled: Density, em: EMFit, rows: Rows, how: Chains, rng: np.random.Generator
+    compiled: Density,
+    em: EMFit,
+    rows: Rows,
+    peaks: tuple[Peak, ...],
+    how: Chains,
+    rng: np.random.Generator,
 ) -> Independent:
     """Draw from the posterior by independence chains.
 
@@ -94,9 +99,11 @@ def independent_draws(
     compiled : Density
         The log density.
     em : EMFit
-        The fit, whose restarts know the modes.
+        The fit.
     rows : Rows
         The data.
+    peaks : tuple of Peak
+        The modes.
     how : Chains
         Draws to keep, number of chains, and whether to show the progress.
     rng : numpy.random.Generator
@@ -110,11 +117,9 @@ def independent_draws(
     Raises
     ------
     NoApproximation
-        If there is no mode with positive curvature in every direction, or the proposals
-        do not cover the posterior well enough.
+        If the proposals do not cover the posterior well enough.
     """
     spec, anchored = em.spec, anchored_clusters(rows)
-    peaks = find_peaks(compiled, em, rows, rng)
     tuned = tune(compiled, spec, spec.family.units(rows)[1], peaks, rng, anchored)
     weights = tuned.pilot.log_weights
     _judge(pareto_k(weights) - PILOT_ERROR, 2 * acceptance(weights), tuned.pilot)

@@ -43,7 +43,7 @@ SAME = 0.1
 
 
 MOST_COORDINATES = 300
-"""Coordinates above which no proposal is tried: normals miss so many at once, and curvatures take long."""
+"""Coordinates above which no approximation is tried: normals miss so many at once, and curvatures take long."""
 
 
 NEGLIGIBLE = 1e-4
@@ -117,7 +117,7 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
     """
     if compiled.size > MOST_COORDINATES:
         raise NoApproximation(
-            f"one of {compiled.size} unconstrained coordinates, and independent draws are tried up to "
+            f"one of {compiled.size} unconstrained coordinates, and normal approximations are tried up to "
             f"{MOST_COORDINATES}"
         )
     spec, anchored = em.spec, anchored_clusters(rows)
