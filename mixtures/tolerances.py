@@ -97,7 +97,7 @@ class Tolerances:
         They are also refused when fewer than this share of the proposals are accepted.
     normal_pareto_k : float
         Split HMC is refused when the Pareto k of the importance weights of the normal approximation at the
-        mode is above this: the weights then have no mean, so the approximation misses a part of the posterior.
+        mode is above this: the weights then have no mean, and the approximation misses part of the posterior.
     split_ess : float
         Its draws are refused when the bulk or tail ESS of any coordinate is below this share of the draws.
     single_mode : float

@@ -35,8 +35,8 @@ from mixtures.types import Array
 
 __all__ = ["Independent", "independent_draws"]
 
-PILOT_ERROR = 0.3
-"""How far the Pareto k of the few weights of the pilot may be above the limit."""
+PILOT_ERROR, ENOUGH_ERROR = 0.3, 0.1
+"""How far the Pareto k of the few weights of the pilot may be above the limit, and that of ``ENOUGH``."""
 
 
 BLOCK = 1000
@@ -143,13 +143,16 @@ def independent_draws(
 
 
 def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, shown: bool) -> tuple[Weighed, Status]:
-    """Draw and weigh ``n`` proposals, or as many as come before an interrupt."""
+    """Draw and weigh ``n`` proposals, or as many as come before an interrupt; refuse them early if bad."""
     made: list[Weighed] = []
     status = Status.WHOLE
     try:
         for begin in track(range(0, n, BLOCK), "independent draws", shown=shown):
             x = tuned.proposal.draw(min(BLOCK, n - begin), rng)
             made.append(Weighed.of(tuned.region, tuned.proposal, x))
+            if begin + BLOCK == ENOUGH < n:
+                some = reduce(add, made)
+                _judge(pareto_k(some.log_weights) - ENOUGH_ERROR, acceptance(some.log_weights), some)
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     if not made:

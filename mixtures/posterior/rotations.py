@@ -1,4 +1,4 @@
-"""BlackJAX's HMC with the normal part of the density solved exactly, and the program that `split_hmc` runs."""
+"""BlackJAX's HMC with the normal part of the density solved exactly, and the program of `split_hmc`."""
 
 from typing import Any
 
