@@ -35,8 +35,9 @@ from mixtures.types import Array
 
 __all__ = ["Independent", "independent_draws"]
 
-PILOT_ERROR, ENOUGH_ERROR = 0.3, 0.1
-"""How far the Pareto k of the few weights of the pilot may be above the limit, and that of ``ENOUGH``."""
+PILOT_ERROR, EARLY_ERROR = 0.3, 0.1
+"""How far the Pareto k of the few weights of the pilot may be above the limit, and that of the first
+proposals where no other sampler is at hand."""
 
 
 BLOCK = 1000
@@ -127,7 +128,7 @@ def independent_draws(
     first = tuned.pilot[chosen].under(tuned.region, tuned.proposal)
     by_efficiency = int(np.clip(np.round(1 / tuned.efficiency**2), 1, MOST_PROPOSALS))
     a_draw = max(by_efficiency, ceil(ENOUGH / how.total))
-    made, status = _weigh(tuned, how.total * a_draw, rng, how.progressbar)
+    made, status = _weigh(tuned, how.total * a_draw, rng, how)
     draws, share = _chains(first, made, how.chains, a_draw, rng)
     k = pareto_k((made if len(made.x) > PILOT else tuned.pilot).log_weights)
     _judge(k, share, made)
@@ -142,17 +143,21 @@ def independent_draws(
     )
 
 
-def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, shown: bool) -> tuple[Weighed, Status]:
-    """Draw and weigh ``n`` proposals, or as many as come before an interrupt; refuse them early if bad."""
+def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple[Weighed, Status]:
+    """Draw and weigh ``n`` proposals, or as many as come before an interrupt.
+
+    The first 4000, 8000, ... are judged on the way, so that few are made if they are refused.
+    """
     made: list[Weighed] = []
-    status = Status.WHOLE
+    status, error = Status.WHOLE, 0.0 if how.may_fall_back else EARLY_ERROR
+    looks = {ENOUGH * 2**i for i in range(n.bit_length()) if ENOUGH * 2**i < n}
     try:
-        for begin in track(range(0, n, BLOCK), "independent draws", shown=shown):
+        for begin in track(range(0, n, BLOCK), "independent draws", shown=how.progressbar):
             x = tuned.proposal.draw(min(BLOCK, n - begin), rng)
             made.append(Weighed.of(tuned.region, tuned.proposal, x))
-            if begin + BLOCK == ENOUGH < n:
+            if begin + BLOCK in looks:
                 some = reduce(add, made)
-                _judge(pareto_k(some.log_weights) - ENOUGH_ERROR, acceptance(some.log_weights), some)
+                _judge(pareto_k(some.log_weights) - error, acceptance(some.log_weights), some)
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     if not made:
