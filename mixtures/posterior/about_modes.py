@@ -17,7 +17,7 @@ from mixtures.posterior.split_hmc import split_hmc
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.em import EMFit
 
-__all__ = ["Drawn", "Refused", "draw_about_modes", "note_of"]
+__all__ = ["Drawn", "Refused", "draw_about_modes", "in_words", "note_of"]
 
 Refused = dict[str, str]
 """Why samplers, in words, did not draw."""
@@ -90,6 +90,11 @@ def draw_about_modes(
             told = {"sampler": name, **drawn.told, **note_of(sampler.words, refused)}
             return replace(drawn, told=told), refused
     return None, refused
+
+
+def in_words(sampler: str) -> str:
+    """What a sampler does: one of these, or NUTS."""
+    return SAMPLERS[sampler].words if sampler in SAMPLERS else "NUTS"
 
 
 def note_of(words: str, refused: Refused) -> dict[str, str]:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from mixtures.arguments import check_share, check_whole
 from mixtures.errors import InputError
 
-__all__ = ["ABOUT_MODES", "FALLBACK", "SAMPLERS", "Chains"]
+__all__ = ["ABOUT_MODES", "AUTO", "FALLBACK", "SAMPLERS", "Chains"]
 
 NUTS, ABOUT_MODES, AUTO = ("blackjax", "nutpie", "pymc"), ("laplace", "split_hmc"), "auto"
 """Samplers: three of NUTS; those that need the modes, in the order in which the last one tries them."""
