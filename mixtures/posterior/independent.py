@@ -131,7 +131,12 @@ def independent_draws(
     made, status = _weigh(tuned, how.total * a_draw, rng, how)
     draws, share = _chains(first, made, how.chains, a_draw, rng)
     k = pareto_k((made if len(made.x) > PILOT else tuned.pilot).log_weights)
-    _judge(k, share, made)
+    try:
+        _judge(k, share, made)
+    except NoApproximation as error:
+        if status is Status.INTERRUPTED:  # nobody waits for another sampler
+            raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+        raise
     return Independent(
         replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status),
         peaks,

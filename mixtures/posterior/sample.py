@@ -76,7 +76,7 @@ def sample(
         The sampler: three of NUTS (nutpie needs the extra ``pymc-mixtures[nutpie]``);
         ``"laplace"`` for independent draws, proposed by t distributions at the modes that EM's
         restarts found, with the curvature there, and corrected by Metropolis-Hastings;
-        ``"split_hmc"`` for Hamiltonian Monte Carlo about the only mode, with the motion of its normal
+        ``"split_hmc"`` for Hamiltonian Monte Carlo about a single mode, with the motion of its normal
         approximation solved exactly (Shahbaba et al. 2014), which takes two gradients a draw or a few
         more; or ``"auto"``: independent draws if the proposals cover the posterior, else split HMC
         if it is close enough to normal, else BlackJAX's NUTS.
