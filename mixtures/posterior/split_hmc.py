@@ -1,11 +1,11 @@
 """Split Hamiltonian Monte Carlo about the only mode of a posterior: the sampler ``"split_hmc"``.
 
 Laplace's normal approximation at the mode is most of the density. Its part of the Hamiltonian is solved
-exactly, and only the rest is integrated in steps (Shahbaba, Lan, Johnson and Neal 2014). In coordinates
-in which the approximation is a standard normal (Casas, Sanz-Serna and Shaw 2022, Statistics and Computing
-32, 86, show that such a change is needed for long steps), its motion is a rotation, and after a quarter turn a draw
-hardly depends on the one before. Two steps, that is two gradients, are enough where the posterior is near
-the approximation; warm-up raises their number until enough proposals are accepted.
+exactly, and only the rest is integrated in steps (Shahbaba, Lan, Johnson and Neal 2014). Coordinates are
+those in which the approximation is a standard normal, without which long steps are unstable (Casas,
+Sanz-Serna and Shaw 2022, Statistics and Computing 32, 86). Its motion there is a rotation, and after a
+quarter turn a draw hardly depends on the one before. Two steps, that is two gradients, are enough where the
+posterior is near the approximation; warm-up raises their number until enough proposals are accepted.
 
 All chains start at the mode's approximation, so they say nothing of modes that no start of EM found.
 """
