@@ -95,6 +95,11 @@ class Tolerances:
         weights may have no variance (Vehtari et al. 2024).
     proposal_acceptance : float
         They are also refused when fewer than this share of the proposals are accepted.
+    normal_pareto_k : float
+        Split HMC is refused when the Pareto k of the importance weights of the normal approximation at the
+        mode is above this: the weights then have no mean, and the approximation misses part of the posterior.
+    split_ess : float
+        Its draws are refused when the bulk or tail ESS of any coordinate is below this share of the draws.
     single_mode : float
         A posterior has several modes when the largest of them holds less than this share of it.
     labelled_alike : float
@@ -158,6 +163,8 @@ class Tolerances:
     bfmi: float = 0.3
     proposal_pareto_k: float = 0.5
     proposal_acceptance: float = 0.2
+    normal_pareto_k: float = 1.0
+    split_ess: float = 0.1
     single_mode: float = 0.95
     labelled_alike: float = 0.95
     restarts_alike: float = 0.3

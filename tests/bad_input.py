@@ -937,7 +937,7 @@ OPTIONS = [
     Case("a tolerance of zero", "tol must be positive, got 0", python=("mx.fit_em(mx.GMM(2), X, tol=0)",)),
     Case(
         "an unknown sampler",
-        "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, auto",
+        "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, split_hmc, auto",
         python=("mx.sample(mx.GMM(2), X, sampler='gibbs')", "mx.crosscheck(mx.GMM(2), X, sampler='gibbs')"),
         commands=("crosscheck faithful -k 2 --sampler gibbs",),
     ),

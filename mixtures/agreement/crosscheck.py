@@ -76,8 +76,9 @@ def crosscheck(
         As in `sample`.
     random_seed : int or numpy.random.Generator, optional
         Seed of everything.
-    sampler : {"blackjax", "nutpie", "pymc", "laplace", "auto"}, default "blackjax"
-        As in `sample`. If ``"laplace"`` is not possible, a note says so and there is no sample.
+    sampler : {"blackjax", "nutpie", "pymc", "laplace", "split_hmc", "auto"}, default "blackjax"
+        As in `sample`. If ``"laplace"`` or ``"split_hmc"`` is not possible, a note says so and there is
+        no sample.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals.
     uncertainty : "all" or sequence of str, optional

@@ -11,7 +11,7 @@ __all__ = ["how_drawn", "incomplete", "where_mode_sits"]
 
 
 def how_drawn(posterior: xr.DataTree) -> tuple[str, ...]:
-    """Say of independent draws how they were proposed, or why they were not possible."""
+    """Say of independent draws how they were proposed, or else why another sampler stands in for them."""
     told = posterior.attrs
     if "pareto_k" in told:
         n_modes = posterior["modes"].sizes["mode"]

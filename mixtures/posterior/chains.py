@@ -6,15 +6,18 @@ from importlib.util import find_spec
 from mixtures.arguments import check_share, check_whole
 from mixtures.errors import InputError
 
-__all__ = ["FALLBACK", "SAMPLERS", "Chains"]
+__all__ = ["ABOUT_MODES", "AUTO", "FALLBACK", "SAMPLERS", "Chains"]
 
-SAMPLERS = ("blackjax", "nutpie", "pymc", "laplace", "auto")
-"""Samplers by the name that `sample` takes: three of NUTS, independent draws, and those where possible."""
+NUTS, ABOUT_MODES, AUTO = ("blackjax", "nutpie", "pymc"), ("laplace", "split_hmc"), "auto"
+"""Samplers: three of NUTS; those that need the modes, in the order in which the last one tries them."""
 
 
-LAPLACE, AUTO = SAMPLERS[3:]
-FALLBACK = SAMPLERS[0]
-"""Sampler that stands in where independent draws are not possible."""
+SAMPLERS = (*NUTS, *ABOUT_MODES, AUTO)
+"""Samplers by the name that `sample` takes."""
+
+
+FALLBACK = NUTS[0]
+"""Sampler that stands in where none of those about modes can draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class Chains:
     ----------
     draws, tune, chains : int
         Draws to keep and warm-up draws before them, per chain; number of chains.
-    sampler : {"blackjax", "nutpie", "pymc", "laplace", "auto"}
+    sampler : {"blackjax", "nutpie", "pymc", "laplace", "split_hmc", "auto"}
         The sampler.
     target_accept : float
         Acceptance rate that warm-up aims at.
@@ -59,21 +62,23 @@ class Chains:
             raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'")
 
     def check_model(self) -> None:
-        """Refuse independent draws from a user's own model."""
-        if self.sampler == LAPLACE:
+        """Refuse samplers that need the modes for a user's own model."""
+        if self.sampler in ABOUT_MODES:
             raise InputError(
-                "sampler='laplace' needs a GMM or BMM, whose modes EM finds; for a pymc.Model use NUTS: "
-                "sampler='blackjax', 'nutpie' or 'pymc'"
+                f"sampler={self.sampler!r} needs a GMM or BMM, whose modes EM finds; for a pymc.Model use "
+                "NUTS: sampler='blackjax', 'nutpie' or 'pymc'"
             )
 
     @property
-    def independent(self) -> bool:
-        """Whether independent draws are tried."""
-        return self.sampler in (LAPLACE, AUTO)
+    def about_modes(self) -> tuple[str, ...]:
+        """Samplers to try that need the modes."""
+        if self.may_fall_back:
+            return ABOUT_MODES
+        return tuple(name for name in ABOUT_MODES if name == self.sampler)
 
     @property
     def may_fall_back(self) -> bool:
-        """Whether NUTS stands in where independent draws are not possible."""
+        """Whether NUTS stands in where no sampler about modes can draw."""
         return self.sampler == AUTO
 
     @property

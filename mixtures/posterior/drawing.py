@@ -1,7 +1,7 @@
 """Sampling a posterior: starts, chains, and the tree of their draws with labels aligned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from mixtures.errors import ConvergenceWarning, NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import warn
+from mixtures.posterior.about_modes import Drawn, Refused, draw_about_modes, note_of
 from mixtures.posterior.chains import FALLBACK, Chains
-from mixtures.posterior.independent import Independent, independent_draws
-from mixtures.posterior.nuts import Draws
-from mixtures.posterior.record import figures_of, modes_of
+from mixtures.posterior.record import modes_of
+from mixtures.posterior.runs import Draws
 from mixtures.posterior.samplers import DRAW
 from mixtures.posterior.starts import chain_starts, fit_of
 from mixtures.posterior.target import MixtureTarget, Target
@@ -33,16 +33,6 @@ KEEP_LOG_LIKELIHOOD = 20_000_000
 """Largest number of row log-likelihoods (draws x rows) stored by default."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Draws, the parameters whose labels they take, and what the tree records of how they were made."""
-
-    draws: Draws
-    centre: Mapping[str, Any]
-    told: Mapping[str, Any]
-    independent: Independent | None = None
-
-
 def draw(
     target: Target,
     how: Chains,
@@ -54,14 +44,14 @@ def draw(
     log_prior: bool = False,
 ) -> xr.DataTree:
     """What `sample` returns, for checked arguments."""
-    compiled, made = target.compiled, _sample(target, how, rng, em)
+    compiled, (made, centre) = target.compiled, _sample(target, how, rng, em)
     keep = log_likelihood
     if keep is None:
         rows = sum(int(np.prod(values.shape[:1])) for values in compiled.observed().values())
         keep = rows * made.draws.x.shape[0] * made.draws.x.shape[1] < KEEP_LOG_LIKELIHOOD
     model, to = (
         repr(target.spec if isinstance(target, MixtureTarget) else target.model.name),
-        pivot or made.centre,
+        pivot or centre,
     )
     labels = target.spec.coords(target.data.features) if isinstance(target, MixtureTarget) else {}
 
@@ -107,34 +97,45 @@ def _keep_beside(tree: xr.DataTree, spec: Mixture, data: Data) -> None:
         tree["constant_data"] = xr.DataTree(xr.Dataset(known, {"obs_id": data.obs_id}))
 
 
-def _sample(target: Target, how: Chains, rng: np.random.Generator, em: EMFit | None) -> _Sample:
-    """Draw independently if that is asked for and possible, or else by NUTS."""
-    if not how.independent:
+def _sample(
+    target: Target, how: Chains, rng: np.random.Generator, em: EMFit | None
+) -> tuple[Drawn, Mapping[str, Any]]:
+    """Draw by the sampler asked for, or by the first that can; and the parameters whose labels draws take."""
+    if not how.about_modes:
         return _by_nuts(target, how.sampler, how, rng, em)
     if not isinstance(target, MixtureTarget):
         how.check_model()
-        why = "a model of your own, whose modes are not known"
-        return _by_nuts(target, FALLBACK, how, rng, em, why)
+        refused = {"independent draws": "a model of your own, whose modes are not known"}
+        return _by_nuts(target, FALLBACK, how, rng, em, refused)
     em = fit_of(target, em, rng)
-    try:
-        made = independent_draws(target.compiled, em, target.data, how, rng)
-    except NoApproximation as error:
-        if not how.may_fall_back:
-            raise NoApproximation(f"the log density is {error}; use sampler='auto' or 'blackjax'") from error
-        return _by_nuts(target, FALLBACK, how, rng, em, f"the log density is {error}")
-    return _Sample(made.draws, em.params, {"sampler": "laplace", "tune": 0, **figures_of(made)}, made)
+    drawn, refused = draw_about_modes(target, how, rng, em)
+    if drawn is not None:
+        return _checked(drawn), em.params
+    if not how.may_fall_back:
+        raise NoApproximation(f"{'; '.join(refused.values())}; use sampler='auto' or 'blackjax'")
+    return _by_nuts(target, FALLBACK, how, rng, em, refused)
 
 
 def _by_nuts(
-    target: Target, sampler: str, how: Chains, rng: np.random.Generator, em: EMFit | None, why: str = ""
-) -> _Sample:
-    """Draw by a sampler of NUTS, and record why, if it stands in for independent draws."""
+    target: Target,
+    sampler: str,
+    how: Chains,
+    rng: np.random.Generator,
+    em: EMFit | None,
+    refused: Refused | None = None,
+) -> tuple[Drawn, Mapping[str, Any]]:
+    """Draw by a sampler of NUTS, and note for which others it stands in."""
     starts, centre = chain_starts(target, em, how.chains, rng)
     drawn = DRAW[sampler](target.compiled, starts, rng, how)
-    if drawn.status is Status.CHAINS_LOST:
-        warn(f"{drawn.stopped}; the other chains are kept", ConvergenceWarning)
-    note = {"sampler_note": f"NUTS, not independent draws: {why}"} if why else {}
-    return _Sample(drawn, centre, {"sampler": sampler, "tune": how.tune, **note})
+    told = {"sampler": sampler, "tune": how.tune, **note_of("NUTS", refused or {})}
+    return _checked(Drawn(drawn, told)), centre
+
+
+def _checked(drawn: Drawn) -> Drawn:
+    """The same, with a warning if chains were lost."""
+    if drawn.draws.status is Status.CHAINS_LOST:
+        warn(f"{drawn.draws.stopped}; the other chains are kept", ConvergenceWarning)
+    return drawn
 
 
 def _tree(

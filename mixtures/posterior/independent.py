@@ -25,8 +25,8 @@ from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
-from mixtures.posterior.nuts import Draws
-from mixtures.posterior.peaks import Peak, find_peaks
+from mixtures.posterior.peaks import Peak
+from mixtures.posterior.runs import Draws
 from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
 from mixtures.progress import track
 from mixtures.results.em import EMFit
@@ -35,8 +35,9 @@ from mixtures.types import Array
 
 __all__ = ["Independent", "independent_draws"]
 
-PILOT_ERROR = 0.3
-"""How far the Pareto k of the few weights of the pilot may be above the limit."""
+PILOT_ERROR, EARLY_ERROR = 0.3, 0.1
+"""How far the Pareto k of the few weights of the pilot may be above the limit, and that of the first
+proposals where no other sampler is at hand."""
 
 
 BLOCK = 1000
@@ -85,7 +86,12 @@ class Independent:
 
 
 def independent_draws(
-    compiled: Density, em: EMFit, rows: Rows, how: Chains, rng: np.random.Generator
+    compiled: Density,
+    em: EMFit,
+    rows: Rows,
+    peaks: tuple[Peak, ...],
+    how: Chains,
+    rng: np.random.Generator,
 ) -> Independent:
     """Draw from the posterior by independence chains.
 
@@ -94,9 +100,11 @@ def independent_draws(
     compiled : Density
         The log density.
     em : EMFit
-        The fit, whose restarts know the modes.
+        The fit.
     rows : Rows
         The data.
+    peaks : tuple of Peak
+        The modes.
     how : Chains
         Draws to keep, number of chains, and whether to show the progress.
     rng : numpy.random.Generator
@@ -110,11 +118,9 @@ def independent_draws(
     Raises
     ------
     NoApproximation
-        If there is no mode with positive curvature in every direction, or the proposals
-        do not cover the posterior well enough.
+        If the proposals do not cover the posterior well enough.
     """
     spec, anchored = em.spec, anchored_clusters(rows)
-    peaks = find_peaks(compiled, em, rows, rng)
     tuned = tune(compiled, spec, spec.family.units(rows)[1], peaks, rng, anchored)
     weights = tuned.pilot.log_weights
     _judge(pareto_k(weights) - PILOT_ERROR, 2 * acceptance(weights), tuned.pilot)
@@ -122,10 +128,15 @@ def independent_draws(
     first = tuned.pilot[chosen].under(tuned.region, tuned.proposal)
     by_efficiency = int(np.clip(np.round(1 / tuned.efficiency**2), 1, MOST_PROPOSALS))
     a_draw = max(by_efficiency, ceil(ENOUGH / how.total))
-    made, status = _weigh(tuned, how.total * a_draw, rng, how.progressbar)
+    made, status = _weigh(tuned, how.total * a_draw, rng, how)
     draws, share = _chains(first, made, how.chains, a_draw, rng)
     k = pareto_k((made if len(made.x) > PILOT else tuned.pilot).log_weights)
-    _judge(k, share, made)
+    try:
+        _judge(k, share, made)
+    except NoApproximation as error:
+        if status is Status.INTERRUPTED:  # nobody waits for another sampler
+            raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+        raise
     return Independent(
         replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status),
         peaks,
@@ -137,14 +148,21 @@ def independent_draws(
     )
 
 
-def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, shown: bool) -> tuple[Weighed, Status]:
-    """Draw and weigh ``n`` proposals, or as many as come before an interrupt."""
+def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple[Weighed, Status]:
+    """Draw and weigh ``n`` proposals, or as many as come before an interrupt.
+
+    The first 4000, 8000, ... are judged on the way, so that few are made if they are refused.
+    """
     made: list[Weighed] = []
-    status = Status.WHOLE
+    status, error = Status.WHOLE, 0.0 if how.may_fall_back else EARLY_ERROR
+    looks = {ENOUGH * 2**i for i in range(n.bit_length()) if ENOUGH * 2**i < n}
     try:
-        for begin in track(range(0, n, BLOCK), "independent draws", shown=shown):
+        for begin in track(range(0, n, BLOCK), "independent draws", shown=how.progressbar):
             x = tuned.proposal.draw(min(BLOCK, n - begin), rng)
             made.append(Weighed.of(tuned.region, tuned.proposal, x))
+            if begin + BLOCK in looks:
+                some = reduce(add, made)
+                _judge(pareto_k(some.log_weights) - error, acceptance(some.log_weights), some)
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     if not made:

@@ -1,17 +1,11 @@
 """NUTS on a compiled log density, with the whole loop inside XLA.
 
-Each chain calls XLA once for every few hundred draws, so chains run in parallel
-threads, a progress bar moves between calls, and an interrupt keeps the draws so
-far. If a chain fails, the others are kept. Warm-up is Stan's:
-windows that adapt step size and a diagonal mass matrix, in
-coordinates that the caller may have whitened.
+Each chain calls XLA once for every few hundred draws. Warm-up is Stan's: windows that adapt step size
+and a diagonal mass matrix, in coordinates that the caller may have whitened.
 """
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from os import cpu_count
 from typing import Any
 
 import jax
@@ -19,18 +13,14 @@ import numpy as np
 
 from mixtures.density.density import Density
 from mixtures.density.memory import JaxFunction
-from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
+from mixtures.posterior.runs import Draws, Part, run_chains
 from mixtures.types import Array
 
-__all__ = ["Draws", "Frame", "Loop", "compile_nuts", "run_nuts", "stages_of"]
+__all__ = ["Frame", "Loop", "compile_nuts", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
-
-
-LATE = 10
-"""A chain of an incomplete run is left out if another has this many times its draws."""
 
 
 FAST, SLOW, FAST_AT_END, SHORTEST = 75, 25, 50, 20
@@ -72,54 +62,6 @@ class Frame:
         return self.centre + (y * self.basis if self.basis.ndim == 1 else y @ self.basis.T)
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Raw draws of all chains.
-
-    Attributes
-    ----------
-    x : ndarray, shape (chains, draws, size)
-        Unconstrained coordinates; after an incomplete run, of the chains that had
-        come far, cut to the length of the shortest.
-    statistics : dict of ndarray, each (chains, draws)
-        lp, energy, acceptance_rate, step_size, tree_depth, n_steps, diverging.
-    stopped : str
-        Why there are fewer draws than requested, in words.
-    status : Status
-        The same as a value: an interrupt, or chains that failed.
-    """
-
-    x: Array
-    statistics: dict[str, Array]
-    stopped: str = ""
-    status: Status = Status.WHOLE
-
-    @classmethod
-    def gathered(
-        cls,
-        x: Sequence[Array],
-        statistics: Sequence[Mapping[str, Array]],
-        interrupted: bool,
-        failed: Mapping[int, BaseException],
-    ) -> "Draws":
-        """Keep the chains (draws, size) that came far, cut to the length of the shortest."""
-        reasons = [INTERRUPTED] if interrupted else []
-        stopped = "; ".join(reasons + [_failure(i, error) for i, error in failed.items()])
-        lost = Status.CHAINS_LOST if failed else Status.WHOLE
-        lengths = [len(each) for each in x]
-        chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
-        if not chosen:
-            raise KeyboardInterrupt(f"{stopped} before any draw was kept")
-        length = min(lengths[i] for i in chosen)
-        stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
-        return cls(
-            np.stack([x[i][:length] for i in chosen]),
-            stacked,
-            stopped,
-            Status.INTERRUPTED if interrupted else lost,
-        )
-
-
 def run_nuts(
     compiled: Density,
     frames: list[Frame],
@@ -151,44 +93,16 @@ def run_nuts(
     """
     loop = Loop(compiled, frames[0].basis.ndim == 2, how.target_accept, how.max_treedepth)
     schedule = stages_of(how.tune, how.draws)
-    stop = threading.Event()
 
-    def chain(index: int) -> list[Any]:
-        frame, kept = frames[index], []
+    def parts(index: int) -> Iterator[Part]:
+        frame = frames[index]
         state = loop.start(frame)
         for i in range(0, len(schedule), CHUNK):
-            if stop.is_set():
-                break
-            stages = schedule[i : i + CHUNK]
-            state, y, statistics = loop.run(state, (seed, index, i), stages, frame)
-            kept.append((frame.to_x(y), statistics))
-            on_progress(len(stages))
-        return kept
+            state, y, statistics = loop.run(state, (seed, index, i), schedule[i : i + CHUNK], frame)
+            yield frame.to_x(y), statistics
 
-    with ThreadPoolExecutor(min(len(frames), how.cores or cpu_count() or 1)) as pool:
-        futures = [pool.submit(chain, i) for i in range(len(frames))]
-        interrupted = False
-        try:
-            wait(futures)
-        except KeyboardInterrupt:
-            interrupted = True
-            stop.set()
-            wait(futures)
-        finally:
-            stop.set()  # at a second interrupt they stop after their current chunk
-    failed = {i: error for i, future in enumerate(futures) if (error := future.exception()) is not None}
-    if len(failed) == len(futures):
-        raise failed[0]
-    chunks = [future.result() for i, future in enumerate(futures) if i not in failed]
-    chains = [
-        jax.tree.map(lambda *parts: np.concatenate(parts)[how.tune :], *kept) for kept in chunks if kept
-    ]
-    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], interrupted, failed)
-
-
-def _failure(chain: int, error: BaseException) -> str:
-    """Describe a chain that failed."""
-    return f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}"
+    chains = [parts(i) for i in range(len(frames))]
+    return run_chains(chains, how.cores, tune=how.tune, on_progress=on_progress)
 
 
 def stages_of(tune: int, draws: int) -> np.ndarray:

@@ -33,6 +33,10 @@ STARTS = 60
 """Further starts on small data, for modes that are not the best."""
 
 
+SMALL = 300_000
+"""Rows times coordinates of small data; on larger ones these starts would take longer than the draws."""
+
+
 BELOW = 10.0
 """Optima of EM are left out if they are lower than the best by this and two more for every coordinate (nats):
 modes differ in width as well."""
@@ -43,7 +47,7 @@ SAME = 0.1
 
 
 MOST_COORDINATES = 300
-"""Coordinates above which no proposal is tried: normals miss so many at once, and curvatures take long."""
+"""Coordinates above which none is looked for: normals miss so many at once, and curvatures take long."""
 
 
 NEGLIGIBLE = 1e-4
@@ -117,7 +121,7 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
     """
     if compiled.size > MOST_COORDINATES:
         raise NoApproximation(
-            f"one of {compiled.size} unconstrained coordinates, and independent draws are tried up to "
+            f"one of {compiled.size} unconstrained coordinates, and normal approximations are tried up to "
             f"{MOST_COORDINATES}"
         )
     spec, anchored = em.spec, anchored_clusters(rows)
@@ -141,7 +145,8 @@ def _optima(em: EMFit, size: int, rows: Rows, rng: np.random.Generator) -> Itera
     spec, kept, total, anchored = em.spec, [em.params], rows.total, anchored_clusters(rows)
     yield em.params
     found = [(float(em.restarts.log_posterior[i]), em.restarts.params[i]) for i in em.restarts.order]
-    found += [(run.trace[-1], run.params) for run in more_optima(spec, rows, STARTS, rng)]
+    if rows.n_rows * size <= SMALL:
+        found += [(run.trace[-1], run.params) for run in more_optima(spec, rows, STARTS, rng)]
     for height, params in sorted(found, key=lambda each: -each[0]):
         if len(kept) == MOST or height < em.log_posterior - BELOW - 2 * size:
             return

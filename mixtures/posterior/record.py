@@ -1,4 +1,4 @@
-"""What a sample's tree records of independent draws: figures of the proposals, and the group of modes."""
+"""What a sample's tree records of samplers about modes: what was spent, and the group of modes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +9,14 @@ import xarray as xr
 from mixtures.clusters.rules import Anchors, match_params
 from mixtures.families.mixture import Mixture
 from mixtures.posterior.independent import Independent
+from mixtures.posterior.split_hmc import SplitHMC
 from mixtures.trees import group_of
 
-__all__ = ["figures_of", "modes_of"]
+__all__ = ["figures_of", "modes_of", "spent_by"]
 
 
 def figures_of(drawn: Independent) -> dict[str, Any]:
-    """Attributes of the tree."""
+    """Attributes of the tree of independent draws."""
     return {
         "pareto_k": drawn.pareto_k,
         "acceptance": drawn.acceptance,
@@ -23,6 +24,11 @@ def figures_of(drawn: Independent) -> dict[str, Any]:
         "log_evidence": drawn.log_evidence,
         "log_evidence_se": drawn.log_evidence_se,
     }
+
+
+def spent_by(drawn: SplitHMC) -> dict[str, Any]:
+    """Attributes of the tree of draws by split HMC."""
+    return {"tune": drawn.tune, "n_gradients": drawn.n_gradients, "n_densities": drawn.n_densities}
 
 
 def modes_of(

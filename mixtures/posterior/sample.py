@@ -72,15 +72,19 @@ def sample(
         Draws to keep and warm-up draws before them, per chain; number of chains.
     random_seed : int or numpy.random.Generator, optional
         Seed of starts and chains.
-    sampler : {"blackjax", "nutpie", "pymc", "laplace", "auto"}, default "blackjax"
+    sampler : {"blackjax", "nutpie", "pymc", "laplace", "split_hmc", "auto"}, default "blackjax"
         The sampler: three of NUTS (nutpie needs the extra ``pymc-mixtures[nutpie]``);
         ``"laplace"`` for independent draws, proposed by t distributions at the modes that EM's
-        restarts found, with the curvature there, and corrected by Metropolis-Hastings; or
-        ``"auto"``: independent draws if the proposals cover the posterior, else BlackJAX's NUTS.
+        restarts found, with the curvature there, and corrected by Metropolis-Hastings;
+        ``"split_hmc"`` for Hamiltonian Monte Carlo about a single mode, with the motion of its normal
+        approximation solved exactly (Shahbaba et al. 2014), which takes two gradients a draw or a few
+        more; or ``"auto"``: independent draws if the proposals cover the posterior, else split HMC
+        if it is close enough to normal, else BlackJAX's NUTS.
         Independent draws move between modes as easily as within one, but only between those found.
-        They need no warm-up: ``tune``, ``target_accept`` and ``max_treedepth`` are for NUTS.
+        ``tune`` and ``max_treedepth`` are for NUTS: independent draws need no warm-up, and that of split
+        HMC has 50 transitions for each number of steps that it tries.
     target_accept : float, default 0.8
-        Acceptance rate that warm-up aims at.
+        Acceptance rate that the warm-up of NUTS aims at, and that of split HMC reaches at least.
     max_treedepth : int, default 10
         Trajectories have at most ``2**max_treedepth - 1`` steps.
     cores : int, optional
@@ -111,8 +115,9 @@ def sample(
         group ``modes`` with the posterior mass of each mode, its standard error and its
         parameters, and in ``attrs`` the Pareto k-hat of the importance weights (``pareto_k``),
         ``acceptance``, ``n_proposals`` and ``log_evidence``, the log marginal likelihood, with
-        ``log_evidence_se``. With ``"auto"``, ``attrs["sampler"]`` is what drew, and
-        ``attrs["sampler_note"]`` says why that was NUTS.
+        ``log_evidence_se``. Draws by split HMC have ``n_gradients`` and ``n_densities`` in ``attrs``,
+        the evaluations of the density with and without its gradient. With ``"auto"``,
+        ``attrs["sampler"]`` is what drew, and ``attrs["sampler_note"]`` says why others did not.
         If the labels of a user's model cannot be aligned there is no
         ``permutation``: ``tree.attrs["labels"]`` is then ``"fixed"`` (the model
         allows only one order of the clusters) or ``"unalignable"``, and
@@ -128,7 +133,15 @@ def sample(
         (``prior=None`` for a GMM: a cluster may be empty).
     NoApproximation
         If ``sampler="laplace"`` and the proposals do not cover the posterior: Pareto k-hat
-        of their weights above 0.5, fewer than a fifth accepted, or no mode found.
+        of their weights above 0.5, fewer than a fifth accepted, or no mode found. If
+        ``sampler="split_hmc"`` and there are several modes, or the posterior is too far from normal:
+        Pareto k-hat of the normal approximation's weights above 1, fewer than ``target_accept`` accepted
+        with 8 steps, a divergence, or the effective sample size of a coordinate below a tenth of the draws.
+
+    References
+    ----------
+    Shahbaba, B., Lan, S., Johnson, W. O. and Neal, R. M. (2014). Split Hamiltonian Monte Carlo.
+    Statistics and Computing 24, 339-349.
 
     Examples
     --------

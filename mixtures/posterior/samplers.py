@@ -6,20 +6,20 @@ PyMC and nutpie give up all chains if one fails; here the others are then drawn 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mixtures.density.density import Density
 from mixtures.density.search import reach
 from mixtures.interrupts import INTERRUPTED
 from mixtures.posterior.chains import Chains
-from mixtures.posterior.nuts import STATISTICS, Draws, Frame, compile_nuts, run_nuts
+from mixtures.posterior.nuts import STATISTICS, Frame, compile_nuts, run_nuts
+from mixtures.posterior.runs import Draws
 from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
+from mixtures.progress import counting
 from mixtures.types import Array
 
 __all__ = ["DRAW", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
@@ -153,14 +153,6 @@ def _read_back(compiled: Density, tree: xr.DataTree) -> list[tuple[Array, dict[s
 Sampler = Callable[[Density, list[Array], np.random.Generator, Chains], Draws]
 
 
-@contextmanager
-def _progress(total: int, shown: bool) -> Any:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not shown) as progress:
-        task = progress.add_task("NUTS", total=total)
-        yield lambda done: progress.advance(task, done)
-
-
 def draw_by_blackjax(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by BlackJAX's NUTS with the whole loop inside XLA, in whitened coordinates."""
     seed = int(rng.integers(2**31))
@@ -170,7 +162,7 @@ def draw_by_blackjax(compiled: Density, starts: list[Array], rng: np.random.Gene
         compiling = pool.submit(compile_nuts, compiled, like, how.target_accept, how.max_treedepth)
         frames = [jitter_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
         compiling.result()
-    with _progress(len(starts) * (how.tune + how.draws), how.progressbar) as on_progress:
+    with counting("NUTS", len(starts) * (how.tune + how.draws), shown=how.progressbar) as on_progress:
         drawn = run_nuts(compiled, frames, how, seed, on_progress=on_progress)
     saturated: Any = drawn.statistics["tree_depth"] >= how.max_treedepth
     return replace(drawn, statistics=drawn.statistics | {"reached_max_treedepth": saturated})

@@ -17,6 +17,7 @@ from mixtures.draws import flat_draws
 from mixtures.em.fit import fit_em
 from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Interrupted, Status, complete
+from mixtures.posterior.about_modes import in_words
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.target import MixtureTarget
@@ -118,7 +119,7 @@ def _nuts(task: _Task, rng: np.random.Generator) -> _Answer:
         tree = draw(task.target, task.how, rng, em=task.em, log_likelihood=False)
     except NoApproximation as error:
         return _Answer(notes=(f"nuts: no draws, {error}",))
-    tree.attrs["method"] = "independent draws" if "pareto_k" in tree.attrs else "NUTS"
+    tree.attrs["method"] = in_words(tree.attrs["sampler"])
     return _from_draws(task, tree)
 
 

@@ -328,7 +328,10 @@ BAD_FILES = {
         ("faithful -k 2 --exclude wating", ["no column 'wating'", "did you mean 'waiting'?"]),
         ("faithful -k 2 --exclude eruptions,waiting", ["no columns"]),
         ("faithful -k 2 --columns waiting,waiting", ["'waiting'"]),
-        ("faithful -k 2 --sampler gibbs", ["'gibbs' is not one of blackjax, nutpie, pymc, laplace, auto"]),
+        (
+            "faithful -k 2 --sampler gibbs",
+            ["'gibbs' is not one of blackjax, nutpie, pymc, laplace, split_hmc, auto"],
+        ),
         ("faithful -k 2 --draws 0", ["draws"]),
         ("faithful -k 2 --chains 0", ["chains"]),
         ("faithful -k 2 --tune -1", ["tune"]),

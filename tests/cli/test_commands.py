@@ -342,10 +342,12 @@ def test_names_in_the_help_are_those_that_are_taken():
 
 
 def test_every_method_and_sampler_that_is_offered_is_there():
-    from mixtures.posterior.chains import SAMPLERS
+    from mixtures.posterior.about_modes import SAMPLERS as BY_NAME
+    from mixtures.posterior.chains import ABOUT_MODES, AUTO, SAMPLERS
     from mixtures.posterior.samplers import DRAW
     from mixtures.standard_errors.methods import ANSWERS
     from mixtures.standard_errors.side_by_side import METHODS
 
     assert tuple(ANSWERS) == METHODS
-    assert (*DRAW, "laplace", "auto") == SAMPLERS
+    assert (*DRAW, *BY_NAME, AUTO) == SAMPLERS
+    assert tuple(BY_NAME) == ABOUT_MODES

@@ -357,6 +357,8 @@ def test_the_draws_of_an_independent_sample_are_in_one_labelling():
     from mixtures.posterior.chains import Chains
 
     how = Chains(draws=100, chains=3, sampler="laplace", progressbar=False)
-    made = independent_draws(target.compiled, em, target.data, how, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    peaks = find_peaks(target.compiled, em, target.data, rng)
+    made = independent_draws(target.compiled, em, target.data, peaks, how, rng)
     assert made.draws.x.shape == (3, 100, 13)
     assert made.draws.statistics["mode"].shape == (3, 100)

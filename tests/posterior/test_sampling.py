@@ -386,7 +386,10 @@ def test_clusters_that_a_prior_tells_apart_keep_their_labels():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"sampler": "gibbs"}, "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, auto"),
+        (
+            {"sampler": "gibbs"},
+            "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, split_hmc, auto",
+        ),
         ({"draws": 0}, "draws must be at least 1"),
         ({"chains": 0}, "chains must be at least 1"),
         ({"tune": -1}, "tune must be at least 0"),

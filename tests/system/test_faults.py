@@ -34,7 +34,7 @@ from mixtures.cli.text import write_table
 from mixtures.em import climb
 from mixtures.em import fit as em
 from mixtures.interrupts import Interrupted, Status
-from mixtures.posterior import drawing, modes, samplers
+from mixtures.posterior import drawing, modes, samplers, split_hmc
 from mixtures.posterior import nuts as draw
 from mixtures.selection.bridge import _Proposal
 from mixtures.trees import make_tree
@@ -355,6 +355,26 @@ def test_an_interrupt_keeps_what_was_drawn(monkeypatch, ctrl_c):
     assert tree["posterior"].sizes["chain"] == 2
     assert np.isfinite(tree["posterior"]["p"]).all()
     assert "permutation" in tree["sample_stats"]
+
+
+def test_ctrl_c_keeps_what_split_hmc_has_drawn(monkeypatch, ctrl_c):
+    run_chains, sent = split_hmc.run_chains, threading.Event()
+
+    def run(*args, on_progress, **kwargs):
+        def progress(transitions):
+            on_progress(transitions)
+            if transitions > split_hmc.WARM_UP and not sent.is_set():
+                sent.set()
+                ctrl_c()
+
+        return run_chains(*args, on_progress=progress, **kwargs)
+
+    monkeypatch.setattr(split_hmc, "run_chains", run)
+    how = SHORT | {"draws": 200_000, "cores": 2, "log_likelihood": False}
+    tree = mx.sample(mx.GMM(2), FAITHFUL, sampler="split_hmc", **how)
+    assert tree.attrs["complete"] == 0
+    assert tree.attrs["stopped"] == "interrupted"
+    assert 0 < tree["posterior"].sizes["draw"] < 200_000
 
 
 def test_ctrl_c_ends_every_chain_of_pymcs_sampler(monkeypatch, ctrl_c):

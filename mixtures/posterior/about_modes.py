@@ -1,0 +1,103 @@
+"""Samplers that need the modes and the curvature there, by name, and the order in which they are tried."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixtures.density.density import Density
+from mixtures.errors import NoApproximation
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.independent import Independent, independent_draws
+from mixtures.posterior.peaks import Peak, find_peaks
+from mixtures.posterior.record import figures_of, spent_by
+from mixtures.posterior.runs import Draws
+from mixtures.posterior.split_hmc import split_hmc
+from mixtures.posterior.target import MixtureTarget
+from mixtures.results.em import EMFit
+
+__all__ = ["Drawn", "Refused", "draw_about_modes", "in_words", "note_of"]
+
+Refused = dict[str, str]
+"""Why samplers, in words, did not draw."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Draws, what the tree records of how they were made, and the modes if their masses were estimated."""
+
+    draws: Draws
+    told: Mapping[str, Any]
+    independent: Independent | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of a posterior before it is drawn from."""
+
+    target: MixtureTarget
+    em: EMFit
+    peaks: tuple[Peak, ...]
+
+    @property
+    def compiled(self) -> Density:
+        """The log density."""
+        return self.target.compiled
+
+
+def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
+    made = independent_draws(known.compiled, known.em, known.target.data, known.peaks, how, rng)
+    return Drawn(made.draws, {"tune": 0, **figures_of(made)}, made)
+
+
+def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
+    made = split_hmc(known.compiled, known.peaks, how, rng)
+    return Drawn(made.draws, spent_by(made))
+
+
+@dataclass(frozen=True)
+class _AboutModes:
+    """A sampler in words, and how it draws."""
+
+    words: str
+    draw: Callable[[_Known, Chains, np.random.Generator], Drawn]
+
+
+SAMPLERS: Mapping[str, _AboutModes] = {
+    "laplace": _AboutModes("independent draws", _independently),
+    "split_hmc": _AboutModes("split HMC", _by_split_hmc),
+}
+"""By the names of `mixtures.posterior.chains.ABOUT_MODES`."""
+
+
+def draw_about_modes(
+    target: MixtureTarget, how: Chains, rng: np.random.Generator, em: EMFit
+) -> tuple[Drawn | None, Refused]:
+    """Draw by the first sampler of ``how.about_modes`` that can, and say why those before it cannot."""
+    refused: Refused = {}
+    try:
+        known = _Known(target, em, find_peaks(target.compiled, em, target.data, rng))
+    except NoApproximation as error:
+        return None, {SAMPLERS[how.about_modes[0]].words: f"the log density is {error}"}
+    for name in how.about_modes:
+        sampler = SAMPLERS[name]
+        try:
+            drawn = sampler.draw(known, how, rng)
+        except NoApproximation as error:
+            refused[sampler.words] = f"the log density is {error}"
+        else:
+            told = {"sampler": name, **drawn.told, **note_of(sampler.words, refused)}
+            return replace(drawn, told=told), refused
+    return None, refused
+
+
+def in_words(sampler: str) -> str:
+    """What a sampler does: one of these, or NUTS."""
+    return SAMPLERS[sampler].words if sampler in SAMPLERS else "NUTS"
+
+
+def note_of(words: str, refused: Refused) -> dict[str, str]:
+    """What the tree notes of a sampler that stands in for others."""
+    why = "; ".join(f"not {other}: {reason}" for other, reason in refused.items())
+    return {"sampler_note": f"{words}, {why}"} if why else {}
