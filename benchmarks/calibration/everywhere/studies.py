@@ -9,7 +9,7 @@ import mixtures as mx
 from benchmarks.calibration.everywhere.drawing import Study
 from benchmarks.calibration.everywhere.own_model import OwnModel
 
-SAMPLERS = ("blackjax", "laplace", "auto")
+SAMPLERS = ("blackjax", "laplace", "split_hmc", "auto")
 
 
 def _wishart(d: int) -> mx.priors.NormalInverseWishart:
