@@ -25,6 +25,8 @@ from mixtures.families.registry import resolve
 
 os.environ["MIXTURES_CACHE"] = "off"  # tests that are about the cache of programs have one of their own
 
+os.environ["MIXTURES_GRAPHS_KEPT"] = "72"  # of some 18 models; read when the first is compiled
+
 # A process that holds all tests and many compiled models has a large heap, and graphs are made of many small
 # objects: with Python's own thresholds one twentieth of the tests' time goes into looking for garbage.
 gc.set_threshold(50_000, 20, 100)
