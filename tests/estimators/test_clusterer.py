@@ -50,7 +50,8 @@ def fitted(spec, **options):
     ("covariance_type", "k", "n_init", "failing"),
     [
         ("diag", 2, 10, {}),
-        pytest.param("full", 3, 4, DEPENDENT, marks=pytest.mark.long),  # of few starts, repeated rows see others
+        # of few starts, repeated rows see others
+        pytest.param("full", 3, 4, DEPENDENT, marks=pytest.mark.long),
     ],
     ids=["diag", "full"],
 )
