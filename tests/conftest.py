@@ -1,5 +1,6 @@
 """What several test files share: every model there is, and data and parameters that suit it."""
 
+import gc
 import os
 from dataclasses import fields, replace
 from functools import partial
@@ -23,6 +24,12 @@ from mixtures.families.poisson_model import PMM
 from mixtures.families.registry import resolve
 
 os.environ["MIXTURES_CACHE"] = "off"  # tests that are about the cache of programs have one of their own
+
+os.environ["MIXTURES_GRAPHS_KEPT"] = "72"  # of some 18 models; read when the first is compiled
+
+# A process that holds all tests and many compiled models has a large heap, and graphs are made of many small
+# objects: with Python's own thresholds one twentieth of the tests' time goes into looking for garbage.
+gc.set_threshold(50_000, 20, 100)
 
 settings.register_profile("mixtures", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("mutation", settings.get_profile("mixtures"), max_examples=5)

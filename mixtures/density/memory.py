@@ -14,8 +14,11 @@ __all__ = ["GRAPHS_KEPT", "JaxFunction", "discard", "remembered"]
 JaxFunction = Callable[..., Any]
 
 
-GRAPHS_KEPT = 24
-"""Graphs compiled before all are discarded: those of about six models, half a gigabyte of programs."""
+GRAPHS_KEPT = int(os.environ.get("MIXTURES_GRAPHS_KEPT", "24"))
+"""Graphs compiled before all are discarded: those of about six models, half a gigabyte of programs.
+
+The tests keep more, for many of them compile the same models.
+"""
 
 
 _memories: list[Any] = []

@@ -47,15 +47,16 @@ def fitted(spec, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("covariance_type", "n_init", "failing"),
+    ("covariance_type", "k", "n_init", "failing"),
     [
-        ("diag", 10, {}),
-        pytest.param("full", 4, DEPENDENT, marks=pytest.mark.long),  # of few starts, repeated rows see others
+        ("diag", 2, 10, {}),
+        # of few starts, repeated rows see others
+        pytest.param("full", 3, 4, DEPENDENT, marks=pytest.mark.long),
     ],
     ids=["diag", "full"],
 )
-def test_scikit_learns_own_checks(covariance_type, n_init, failing):
-    clusterer = mx.MixtureClusterer(mx.GMM(3, covariance_type=covariance_type), n_init=n_init)
+def test_scikit_learns_own_checks(covariance_type, k, n_init, failing):
+    clusterer = mx.MixtureClusterer(mx.GMM(k, covariance_type=covariance_type), n_init=n_init)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = check_estimator(clusterer, expected_failed_checks=failing, on_fail=None, on_skip=None)
