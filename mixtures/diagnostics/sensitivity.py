@@ -8,7 +8,7 @@ import xarray as xr
 from arviz_stats import psense
 from arviz_stats.base import array_stats
 
-from mixtures.draws import finite_draws, sample_of, thinned
+from mixtures.draws import finite_sets, sample_of, thinned
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of
@@ -93,9 +93,9 @@ def log_densities(few: xr.DataTree, spec: Mixture | None) -> tuple[Array, Array]
     """Log prior and log-likelihood (chain, draw); None where neither tree nor model gives them."""
     prior = _total(few, "log_prior")
     if prior is None and spec is not None and spec.resolved:
-        draws, finite = finite_draws(few, spec)
+        draws, finite = finite_sets(few, spec)
         prior = np.full(finite.shape, np.nan)
-        prior[finite] = [spec.log_prior(params) for params in draws]
+        prior[finite] = spec.log_prior(draws)
     if prior is None:
         return None
     stats = sampler_stats(few)
