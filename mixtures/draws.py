@@ -21,6 +21,7 @@ __all__ = [
     "checked_draws",
     "features_of",
     "finite_draws",
+    "finite_sets",
     "flat_draws",
     "levels_of",
     "named_after",
@@ -212,14 +213,20 @@ def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> li
     return [{name: x[s] for name, x in draws.items()} for s in chosen]
 
 
-def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
-    """Parameters of every draw that is finite, and which draws (chain, draw) are."""
+def finite_sets(tree: xr.DataTree, spec: Mixture) -> tuple[dict[str, Array], np.ndarray]:
+    """Parameters (draws, ...) of the draws that are finite, and which draws (chain, draw) are."""
     draws = flat_draws(tree, spec.dims)
     numbers = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in draws.values()]
     finite = np.all(numbers, axis=0)
-    params = [{name: x[s] for name, x in draws.items()} for s in np.flatnonzero(finite)]
     sizes = tree["posterior"].sizes
-    return params, finite.reshape(sizes["chain"], sizes["draw"])
+    kept = {name: x[finite] for name, x in draws.items()}
+    return kept, finite.reshape(sizes["chain"], sizes["draw"])
+
+
+def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
+    """The same with a dict of parameters for each draw."""
+    draws, finite = finite_sets(tree, spec)
+    return [{name: x[s] for name, x in draws.items()} for s in range(finite.sum())], finite
 
 
 def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:

@@ -1,5 +1,8 @@
 """EM, MAP and posterior of one mixture, computed and compared."""
 
+from importlib import import_module
+from threading import Thread
+
 import numpy as np
 
 from mixtures.agreement.modes import find_modes
@@ -43,6 +46,7 @@ def crosscheck_mixture(
     posterior, convergence, notes, status = None, None, list(em.notes), Status.WHOLE
     try:
         if not target.is_improper:
+            Thread(target=import_module, args=("arviz_stats",)).start()  # while XLA draws; judging needs it
             posterior = draw(target, how, rng, em=em)
             notes += [*how_drawn(posterior), *incomplete(posterior, how)]
             status = status_of(posterior)

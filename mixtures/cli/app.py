@@ -1,5 +1,6 @@
 """The command line: the program ``mixtures`` and its commands."""
 
+import atexit
 import gc
 import sys
 from importlib.metadata import version
@@ -90,6 +91,7 @@ app.command("demo", epilog=crosscheck.DEMO_EXAMPLES)(crosscheck.demo_command)
 def main() -> None:
     """Run the command line, whatever the state of its output: closed, full or of a limited encoding."""
     gc.set_threshold(COLLECT_AFTER)
+    atexit.register(gc.freeze)  # or else Python searches all that was loaded for garbage once more
     try:
         prepare_streams()
         with flushed():

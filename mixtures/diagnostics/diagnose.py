@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats
 
 from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
 from mixtures.data.reading import as_data
@@ -188,6 +187,8 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
             source="Betancourt (2017), section 6.2",
         )
     if "energy" in stats:
+        from arviz_stats.base import array_stats  # slow to load
+
         with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
             bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
         advice = "heavy tails: tune longer"

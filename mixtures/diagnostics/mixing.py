@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats
 
 from mixtures.clusters.labelled import Labelled, inner
 from mixtures.trees import sampler_stats
@@ -22,6 +21,8 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
     R-hat and ESS are rank-normalised (Vehtari et al. 2021); NaN for a constant
     or with fewer than four draws.
     """
+    from arviz_stats.base import array_stats  # slow to load
+
     tail = (1 - ci_prob) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
     varies = np.isfinite(draws).all(axis=(0, 1)) & ~constant(draws)

@@ -15,7 +15,7 @@ from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import compare_draws, implausible
 from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, prior_effects
 from mixtures.diagnostics.switching import compare_labellings, count_switches
-from mixtures.draws import finite_draws, flat_draws, thinned
+from mixtures.draws import finite_draws, finite_sets, flat_draws, thinned
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
@@ -168,14 +168,17 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
 def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
     flat = replace(spec, prior=None, weight_concentration=1.0).family
     scale = flat.units(data)[1]
-    draws, _ = finite_draws(case.few, spec)
-    found = [defects for params in draws if (defects := flat.defects(params, scale))]
-    cluster, reason = next(iter(found[0].items())) if found else (0, "no draw is finite")
+    draws, finite = finite_sets(case.few, spec)
+    found = np.flatnonzero(flat.degenerate(draws, scale).any(axis=-1))
+    cluster, reason = 0, "no draw is finite"
+    if len(found):
+        first = {name: x[found[0]] for name, x in draws.items()}
+        cluster, reason = next(iter(flat.defects(first, scale).items()))
     return check(
         "draws with a collapsed cluster",
-        len(found) if draws else np.nan,
+        len(found) if finite.any() else np.nan,
         0,
-        not found,
+        not len(found),
         f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
         source="Bishop (2006), section 9.2.1",
         cause=True,

@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats import psense
-from arviz_stats.base import array_stats
 
-from mixtures.draws import finite_draws, sample_of, thinned
+from mixtures.draws import finite_sets, sample_of, thinned
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of
@@ -93,9 +91,9 @@ def log_densities(few: xr.DataTree, spec: Mixture | None) -> tuple[Array, Array]
     """Log prior and log-likelihood (chain, draw); None where neither tree nor model gives them."""
     prior = _total(few, "log_prior")
     if prior is None and spec is not None and spec.resolved:
-        draws, finite = finite_draws(few, spec)
+        draws, finite = finite_sets(few, spec)
         prior = np.full(finite.shape, np.nan)
-        prior[finite] = [spec.log_prior(params) for params in draws]
+        prior[finite] = spec.log_prior(draws)
     if prior is None:
         return None
     stats = sampler_stats(few)
@@ -112,6 +110,8 @@ def power_scaled(posterior: xr.Dataset, log_density: Array) -> dict[str, float]:
         return dict.fromkeys(moving, 0.0)
     if not _can_be_scaled(log_density):
         return dict.fromkeys(moving, np.nan)
+    from arviz_stats import psense  # slow to load
+
     dims, index = ("chain", "draw", "entry"), {dim: posterior[dim].values for dim in ("chain", "draw")}
     density = xr.Dataset({"total": (dims, log_density[..., None])}, index)
     moved = xr.Dataset({"moved": (dims, np.stack(list(moving.values()), axis=-1))}, index)
@@ -159,6 +159,8 @@ def _is_flat(log_density: Array) -> bool:
 
 def _can_be_scaled(log_density: Array) -> bool:
     """Whether there are enough effective draws in its tails."""
+    from arviz_stats.base import array_stats  # slow to load
+
     ess = array_stats.ess(log_density.reshape(1, -1), chain_axis=0, draw_axis=1, method="tail", prob=0.05)
     return bool(np.isfinite(ess) and ess > TOLERANCES.scaled_ess)
 

@@ -1,5 +1,6 @@
 """Forests of the estimates in their own units: every parameter by cluster, with intervals, EM and MAP."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from mixtures.plot.style import INK, cluster_colour, lettering
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.types import Array
 
-__all__ = ["estimates", "restated"]
+__all__ = ["draw_estimates", "estimates", "restated"]
 
 ACROSS = 2
 """Panels in a row."""
@@ -83,7 +84,13 @@ def estimates(result: Crosscheck, name: str, *, ci_prob: float = 0.95) -> np.nda
     check_share(ci_prob=ci_prob)
     if result.posterior is None or result.mode.spec is None:
         raise InputError("estimates are drawn of a crosscheck with a sample, of a model of this package")
-    found = restated(result)
+    return draw_estimates(restated(result), name, result.names, ci_prob)
+
+
+def draw_estimates(
+    found: dict[str, xr.Dataset], name: str, names: Sequence[str] | None, ci_prob: float = 0.95
+) -> np.ndarray:
+    """The same of what `restated` found, with names of the clusters if they have any."""
     if name not in found["posterior"]:
         known = list(map(str, found["posterior"].data_vars))
         raise InputError(f"there is no parameter {name!r}{did_you_mean(name, known)}; there are {known}")
@@ -92,7 +99,7 @@ def estimates(result: Crosscheck, name: str, *, ci_prob: float = 0.95) -> np.nda
     tail = (1 - ci_prob) / 2
     forest = _Forest(
         labels,
-        ["all"] if of_all else list(map(lettering, cluster_names(result.names, draws.shape[-1]))),
+        ["all"] if of_all else list(map(lettering, cluster_names(names, draws.shape[-1]))),
         [INK] if of_all else list(map(cluster_colour, range(draws.shape[-1]))),
         np.quantile(draws, [tail, (1 - INNER) / 2, (1 + INNER) / 2, 1 - tail], axis=0),
         {k: _by_entry(found[k][name])[1][0] for k in POINTS if k in found},

@@ -1,18 +1,23 @@
 """The graph of a PyMC model: dependencies of its variables, and their dims."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pymc as pm
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse, FancyBboxPatch
-from pymc.model_graph import ModelGraph
 
 from mixtures.plot.style import INK
+from mixtures.types import DeferredModule
 
-__all__ = ["model_graph"]
+if TYPE_CHECKING:
+    import pymc as pm
+else:
+    pm = DeferredModule("pymc")
+
+__all__ = ["Node", "draw_nodes", "model_graph", "nodes_of"]
 
 OBSERVED, PLATE = "#d9d9d9", "#8a8f98"
 """Fill of observed variables, and outline of plates."""
@@ -22,7 +27,53 @@ WIDE, HIGH = 3.6, 1.75
 """Horizontal and vertical distance of nodes in inches."""
 
 
-def model_graph(model: pm.Model, *, ax: Axes | None = None) -> Axes:
+@dataclass(frozen=True)
+class Node:
+    """A variable of a model.
+
+    Attributes
+    ----------
+    name, label : str
+        Its name, and what is written in its ellipse.
+    dims : str
+        The dims over which it repeats, in words; empty if it does not.
+    free, observed : bool
+        Whether it is a parameter, or observed.
+    parents : sequence of str
+        Names of the variables that it depends on.
+    """
+
+    name: str
+    label: str
+    dims: str
+    free: bool
+    observed: bool
+    parents: Sequence[str]
+
+
+def nodes_of(model: "pm.Model") -> list[Node]:
+    """The variables of a PyMC model."""
+    from pymc.model_graph import ModelGraph
+
+    variables = [*model.basic_RVs, *model.data_vars, *model.deterministics, *model.potentials]
+    parents: dict[str, set[str]] = {variable.name: set() for variable in variables}
+    for child, parent in ModelGraph(model).edges():
+        if child in parents and parent in parents:
+            parents[str(child)].add(str(parent))
+    return [
+        Node(
+            variable.name,
+            f"{variable.name} ~ {_law(variable)}" if variable in model.basic_RVs else variable.name,
+            " × ".join(_sized(model, dim) for dim in model.named_vars_to_dims.get(variable.name, ())),
+            variable in model.free_RVs,
+            variable in model.observed_RVs,
+            sorted(parents[variable.name]),
+        )
+        for variable in variables
+    ]
+
+
+def model_graph(model: "pm.Model", *, ax: Axes | None = None) -> Axes:
     """Draw a model's variables in plates of their dims, with arrows from the variables they depend on.
 
     Parameters
@@ -48,22 +99,21 @@ def model_graph(model: pm.Model, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in ax.texts][:2]
     ['alpha ~ Dirichlet', 'cluster (2)']
     """
-    variables = [*model.basic_RVs, *model.data_vars, *model.deterministics, *model.potentials]
-    parents: dict[str, set[str]] = {variable.name: set() for variable in variables}
-    for child, parent in ModelGraph(model).edges():
-        if child in parents and parent in parents:
-            parents[str(child)].add(str(parent))
-    places = _places(parents)
+    return draw_nodes(nodes_of(model), ax)
+
+
+def draw_nodes(nodes: Sequence[Node], ax: Axes | None = None) -> Axes:
+    """Draw the variables of a model, as `model_graph` does."""
+    by_name = {node.name: node for node in nodes}
+    places = _places({node.name: set(node.parents) for node in nodes})
     extent = np.array(list(places.values())).max(axis=0) + 1
     if ax is None:
         ax = plt.subplots(figsize=(WIDE * extent[0], HIGH * extent[1]), layout="constrained")[1]
-    for variable in sorted(variables, key=lambda v: places[v.name]):
-        label = f"{variable.name} ~ {_law(variable)}" if variable in model.basic_RVs else variable.name
-        dims = [_sized(model, dim) for dim in model.named_vars_to_dims.get(variable.name, ())]
-        _draw(ax, *places[variable.name], label, " × ".join(dims), variable in model.observed_RVs)
-    for child, above in parents.items():
-        for parent in above:
-            _arrow(ax, places[parent], places[child], bool(model.named_vars_to_dims.get(parent)))
+    for node in sorted(nodes, key=lambda node: places[node.name]):
+        _draw(ax, *places[node.name], node.label, node.dims, node.observed)
+    for node in nodes:
+        for parent in node.parents:
+            _arrow(ax, places[parent], places[node.name], bool(by_name[parent].dims))
     ax.set(xlim=(-0.5, extent[0] - 0.5), ylim=(extent[1] - 0.55, -0.45))
     ax.axis("off")
     return ax
@@ -73,7 +123,7 @@ def _law(variable: Any) -> str:
     return type(variable.owner.op).__name__.removesuffix("RV")
 
 
-def _sized(model: pm.Model, dim: str) -> str:
+def _sized(model: "pm.Model", dim: str) -> str:
     """A dim with its length, if the model has it without computation."""
     labels = model.coords.get(dim)
     return dim if labels is None else f"{dim} ({len(labels)})"

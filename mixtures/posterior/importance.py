@@ -1,7 +1,6 @@
 """Importance weights: how far they can be relied on, and Markov chains that they drive."""
 
 import numpy as np
-from arviz_stats.base import array_stats
 
 from mixtures.types import Array
 
@@ -15,6 +14,8 @@ def pareto_k(log_weights: Array) -> float:
     """
     if not np.isfinite(log_weights).any():
         return np.inf
+    from arviz_stats.base import array_stats  # slow to load
+
     try:
         with np.errstate(invalid="ignore", divide="ignore"):  # weights of zero
             k = float(array_stats.psislw(-log_weights)[1])  # it changes the sign

@@ -16,7 +16,7 @@ from mixtures.families.questions import marginals
 from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
 from mixtures.plot.clusters import responsibilities as draw_responsibilities
-from mixtures.plot.estimates import estimates, restated
+from mixtures.plot.estimates import draw_estimates, restated
 from mixtures.plot.pairs import MOST_PAIRED, pairs
 from mixtures.plot.parameters import forest, heatmap
 from mixtures.reporting.blocks import (
@@ -193,20 +193,17 @@ def _forests(material: Material) -> list[Figure]:
 def _estimates(cc: Crosscheck, posterior: xr.DataTree) -> list[Figure]:
     """Every parameter in its own units; heat maps by cluster and feature of those with many entries."""
     figures, whole = [], posterior["posterior"].to_dataset()
-    found = restated(cc)["posterior"]
-    for name in sorted(map(str, found.data_vars), key=lambda name: [*NAMED, name].index(name)):
-        x = found[name]
+    found = restated(cc)
+    for name in sorted(map(str, found["posterior"]), key=lambda name: [*NAMED, name].index(name)):
+        x = found["posterior"][name]
         if int(np.prod(x.shape[2:])) <= FOREST_ENTRIES:
             caption = f"{NAMED.get(name, name)} in every cluster, in its own units: intervals of "
             caption += "50% and 95% of the posterior, with the point estimates."
-            figures.append(Figure(drawn(partial(_estimate, cc, name)), f"Estimates of {name}", caption))
+            source = drawn(partial(draw_estimates, found, name, cc.names))
+            figures.append(Figure(source, f"Estimates of {name}", caption))
         elif name in whole and _by_feature(whole[name].dims[2:4]):
             figures.append(_heatmap(cc, name, whole[name].shape[2:]))
     return figures
-
-
-def _estimate(cc: Crosscheck, name: str) -> None:
-    estimates(cc, name)
 
 
 def _by_feature(dims: Sequence[Any]) -> bool:

@@ -1,7 +1,9 @@
 """The first sections of a report: the data, and the model in words, formulas and a graph."""
 
+import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,12 @@ from mixtures.data.known_labels import known_rows
 from mixtures.data.matching import columns_of
 from mixtures.data.patterns import patterns_of, seen_in
 from mixtures.data.table import Data
-from mixtures.distributions.declare import declare
+from mixtures.density.beside import kept_text
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import describe, hyperparameters
 from mixtures.messages import are, counted
-from mixtures.plot.graph import model_graph
+from mixtures.plot.graph import Node, draw_nodes, nodes_of
 from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
@@ -184,7 +186,7 @@ def model_section(material: Material) -> Section:
         _priors(spec),
     ]
     if data is not None:
-        blocks.append(_graph(spec, material))
+        blocks.append(_graph(spec, data))
     return Section("model", "Model", tuple(blocks))
 
 
@@ -217,13 +219,18 @@ def _written(value: np.ndarray) -> str:
     return shown + (f", … ({value.size} in all)" if value.size > WRITTEN else "")
 
 
-def _graph(spec: Mixture, material: Material) -> Figure:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", IdentifiabilityWarning)  # the verdict already says it
-        model = declare(spec, material.pictured.data)
-    variables = ", ".join(variable.name for variable in model.free_RVs)
+def _graph(spec: Mixture, data: Data) -> Figure:
+    def declared() -> str:
+        from mixtures.distributions.declare import declare  # PyMC, only now
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IdentifiabilityWarning)  # the verdict already says it
+            return json.dumps([asdict(node) for node in nodes_of(declare(spec, data))])
+
+    nodes = [Node(**each) for each in json.loads(kept_text(spec, data, "graph", declared))]
+    variables = ", ".join(node.name for node in nodes if node.free)
     return Figure(
-        drawn(lambda: model_graph(model)),
+        drawn(lambda: draw_nodes(nodes)),
         f"Graph in which the observed rows x depend on {variables}",
         "The model in PyMC: ellipses are variables, boxes are the dims over which they repeat, and "
         "observed variables are shaded.",

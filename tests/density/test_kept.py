@@ -17,11 +17,12 @@ from conftest import all_specs, make_rows, spec_id
 import mixtures as mx
 from mixtures.density import kept as keeping
 from mixtures.density import store as storing
+from mixtures.density.beside import kept_text
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.identity import key_of
 from mixtures.density.kept import KeptModel, Outline, kept_or_built
 from mixtures.density.recipes import named_arrays, recipes_of, twin_of
-from mixtures.density.store import Store, cache_folder, clear, stored_models
+from mixtures.density.store import DESCRIPTION, Store, cache_folder, clear, stored_models
 from mixtures.distributions.declare import declare
 from mixtures.families.priors import Prior
 from mixtures.posterior.target import mixture_target
@@ -422,6 +423,15 @@ def test_equal_arrays_are_told_wherever_they_are():
         target = mixture_target(mx.Mixed(2, bernoulli=[0, 1], poisson=[2, 3], prior=prior), X)
         keys.add(key_of(target.spec, target.data))
     assert len(keys) == 2
+
+
+def test_a_text_is_kept_beside_the_programs_of_its_model_alone(folder):
+    targets = [mixture_target(mx.BMM(k), make_rows(mx.BMM(2), 40)[0]) for k in (2, 3)]
+    there, not_there = [(target.spec, target.data) for target in targets]
+    Store(folder, key_of(*there)).write(DESCRIPTION, b"{}")
+    made = iter("abcd")
+    assert [kept_text(*there, "graph", lambda: next(made)) for _ in range(2)] == ["a", "a"]
+    assert [kept_text(*not_there, "graph", lambda: next(made)) for _ in range(2)] == ["b", "c"]
 
 
 # Processes

@@ -77,7 +77,19 @@ def test_em_on_an_array_needs_numpy_and_scipy(tmp_path):
 
 def test_the_same_is_seen_where_it_is_loaded(tmp_path):
     """Else the tests of this file could not fail."""
-    assert {"pymc", "jax"} <= loaded("import mixtures as mx\nmx.BernoulliMixture\nmx.diagnose", tmp_path)
+    program = "import mixtures as mx\nmx.BernoulliMixture\nimport mixtures.density.kept"
+    assert {"pymc", "jax"} <= loaded(program, tmp_path)
+
+
+def test_a_report_is_written_without_pymc(tmp_path):
+    """The graph of a model is kept with its programs."""
+    assert not loaded("import mixtures.reporting.report", tmp_path) & {"pymc", "pytensor"}
+
+
+def test_what_judges_a_sample_loads_arviz_only_when_it_does(tmp_path):
+    """A crosscheck loads it while XLA draws."""
+    program = "import mixtures.agreement.compare, mixtures.posterior.independent"
+    assert not loaded(program, tmp_path) & {"arviz", "arviz_base", "arviz_stats", "pymc"}
 
 
 def test_a_saved_fit_is_loaded_and_printed(tmp_path):
