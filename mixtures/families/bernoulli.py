@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -377,7 +376,7 @@ class BMM(Mixture):
     BMM(n_components=3, prior='default', weight_concentration=1.0)
     """
 
-    @cached_property
+    @property
     def family(self) -> Bernoulli:
         """Bernoulli components with this prior."""
         return Bernoulli(self.prior)

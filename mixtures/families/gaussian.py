@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -382,7 +381,7 @@ class GMM(Mixture):
         """One specification for every covariance structure."""
         return (cls(1, covariance_type=name) for name in COVARIANCES)
 
-    @cached_property
+    @property
     def family(self) -> Gaussian:
         """Gaussian components with this covariance structure and prior."""
         return Gaussian(covariance(self.covariance_type), self.prior)

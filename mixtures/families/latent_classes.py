@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Self
 
 from mixtures.data.levels import Levels, as_levels, coded
@@ -67,7 +66,7 @@ class LCA(Mixture):
         object.__setattr__(self, "levels", _stated(self.levels))
         super().__post_init__()
 
-    @cached_property
+    @property
     def family(self) -> Categorical:
         """Categorical components with this prior."""
         return Categorical(self.prior, self._numbers())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from numbers import Integral
 from typing import Any, Self
 
@@ -93,7 +92,7 @@ class PMM(Mixture):
         yield cls(1)
         yield cls(1, exposure=0)
 
-    @cached_property
+    @property
     def family(self) -> Poisson:
         """Poisson components with this prior."""
         if self.exposure is None:

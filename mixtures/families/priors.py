@@ -7,7 +7,7 @@ matrices, variances and probabilities (not Cholesky factors or logits).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -130,14 +130,9 @@ class NormalInverseWishart(Prior):
         Psi, dim = np.asarray(self.Psi), Sigma.shape[-1]
         log_det = np.linalg.slogdet(Sigma)[1]
         trace = np.trace(np.linalg.solve(Sigma, Psi), axis1=-2, axis2=-1)
-        return np.asarray(-(self.nu + dim + 1) / 2 * log_det - trace / 2 - self._log_normaliser)
-
-    @cached_property
-    def _log_normaliser(self) -> float:
-        """Of the inverse-Wishart density."""
-        Psi = np.asarray(self.Psi)
-        dim, log_det = len(Psi), np.linalg.slogdet(Psi)[1]
-        return float(self.nu / 2 * (dim * np.log(2) - log_det) + multigammaln(self.nu / 2, dim))
+        density = -(self.nu + dim + 1) / 2 * log_det - trace / 2
+        log_scale = dim * np.log(2) - np.linalg.slogdet(Psi)[1]
+        return np.asarray(density - self.nu / 2 * log_scale - _log_multigamma(self.nu / 2, dim))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -329,6 +324,12 @@ def dirichlet_log_density(alpha: Array, concentration: float) -> Array:
     k = alpha.shape[-1]
     kernel = xlogy(concentration - 1, alpha).sum(axis=-1)
     return np.asarray(gammaln(k * concentration) - k * gammaln(concentration) + kernel)
+
+
+@lru_cache
+def _log_multigamma(a: float, dim: int) -> float:
+    """Log of the multivariate gamma function, which takes SciPy longer than the rest of a density."""
+    return float(multigammaln(a, dim))
 
 
 def positive_definite(matrices: Array) -> bool:
