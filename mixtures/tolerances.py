@@ -98,6 +98,8 @@ class Tolerances:
     normal_pareto_k : float
         Split HMC is refused when the Pareto k of the importance weights of the normal approximation at the
         mode is above this: the weights then have no mean, and the approximation misses part of the posterior.
+    without_rows : float
+        It is refused as well when a larger share of the posterior may lie where a cluster has no rows.
     split_ess : float
         Its draws are refused when the bulk or tail ESS of any coordinate is below this share of the draws.
     single_mode : float
@@ -164,6 +166,7 @@ class Tolerances:
     proposal_pareto_k: float = 0.5
     proposal_acceptance: float = 0.2
     normal_pareto_k: float = 1.0
+    without_rows: float = 1e-3
     split_ess: float = 0.1
     single_mode: float = 0.95
     labelled_alike: float = 0.95

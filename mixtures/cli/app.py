@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 
 from mixtures.cli import cache, complete, crosscheck, datasets, inspect, predict, report, select
 from mixtures.cli.choices import DATASETS
-from mixtures.cli.running import FAILS, examples
+from mixtures.cli.running import FAILS, STOPPED, examples
+from mixtures.cli.stopping import stops_at_interrupts
 from mixtures.cli.streams import complain, flushed, prepare_streams
 from mixtures.messages import visible
 
@@ -93,9 +94,10 @@ def main() -> None:
     gc.set_threshold(COLLECT_AFTER)
     atexit.register(gc.freeze)  # or else Python searches all that was loaded for garbage once more
     try:
-        prepare_streams()
-        with flushed():
-            app()
+        with stops_at_interrupts(STOPPED):
+            prepare_streams()
+            with flushed():
+                app()
     except OSError as error:
         complain(error)
         sys.exit(FAILS)

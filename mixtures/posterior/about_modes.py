@@ -9,6 +9,7 @@ import numpy as np
 from mixtures.density.density import Density
 from mixtures.errors import NoApproximation
 from mixtures.posterior.chains import Chains
+from mixtures.posterior.emptied import refuse_empty_clusters
 from mixtures.posterior.independent import Independent, independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
 from mixtures.posterior.record import figures_of, spent_by
@@ -52,6 +53,8 @@ def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Draw
 
 
 def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
+    if len(known.peaks) == 1:
+        refuse_empty_clusters(known.target.spec, known.peaks[0], known.target.data, rng)
     made = split_hmc(known.compiled, known.peaks, how, rng)
     return Drawn(made.draws, spent_by(made))
 

@@ -134,7 +134,8 @@ def sample(
     NoApproximation
         If ``sampler="laplace"`` and the proposals do not cover the posterior: Pareto k-hat
         of their weights above 0.5, fewer than a fifth accepted, or no mode found. If
-        ``sampler="split_hmc"`` and there are several modes, or the posterior is too far from normal:
+        ``sampler="split_hmc"`` and there are several modes, or a cluster may have no rows under more
+        than a thousandth of the posterior, or it is too far from normal:
         Pareto k-hat of the normal approximation's weights above 1, fewer than ``target_accept`` accepted
         with 8 steps, a divergence, or the effective sample size of a coordinate below a tenth of the draws.
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from mixtures.density.density import Density
@@ -185,6 +184,8 @@ def _judge(draws: Draws) -> None:
 
 def _ess(x: Array) -> float:
     """The smaller of bulk and tail effective sample size of a quantity (chains, draws)."""
+    from arviz_stats.base import array_stats  # slow to load
+
     return min(
         float(array_stats.ess(x, chain_axis=0, draw_axis=1, method="bulk")),
         float(array_stats.ess(x, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))),

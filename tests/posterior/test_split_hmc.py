@@ -42,6 +42,21 @@ def drawn(em):
     return mx.sample(mx.GMM(2), faithful(), em=em, sampler="split_hmc", **QUIET)
 
 
+# Counts with more spread than one Poisson has: exactly 41 % of the posterior has a share below 0.05, where
+# EM has no optimum
+COUNTS = """
+5 9 11 6 10 12   9 15 13 14 11 10   8 8 5 7 8 7   4 7 5 4 5 4   8 1 8 1 6 6   5 4 3 7 3 7
+5 5 6 9 5 3      6 2 3 4 5 7        5 2 4 5 7 6   4 7 7 4 9 7   5 1 6 6 7 6   3 8 6 4 9 5
+"""
+SPREAD = np.array(COUNTS.split(), dtype=int).reshape(12, 6)
+
+
+def test_a_cluster_that_may_have_no_rows_is_refused():
+    spec = mx.PMM(2, prior=mx.priors.Gamma(1.0, 0.01))
+    with pytest.raises(mx.NoApproximation, match="a cluster may have no rows"):
+        mx.sample(spec, SPREAD, sampler="split_hmc", **SHORT)
+
+
 def test_one_bernoulli_has_its_beta_posterior():
     tree = mx.sample(ONE_COIN, COIN_ROWS, sampler="split_hmc", **QUIET)
     a, b = 2 + COIN_ROWS.sum(axis=0), 3 + (1 - COIN_ROWS).sum(axis=0)

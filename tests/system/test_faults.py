@@ -30,6 +30,7 @@ import mixtures as mx
 from mixtures.agreement import compare
 from mixtures.agreement import modes as agreement_modes
 from mixtures.cli import app as cli
+from mixtures.cli.stopping import stops_at_interrupts
 from mixtures.cli.text import write_table
 from mixtures.em import climb
 from mixtures.em import fit as em
@@ -200,6 +201,22 @@ def be_interrupted():
                 break
         assert caught == CAUGHT, f"{what} was caught at work {caught} times in {ROUNDS}"
     print("end ready", flush=True)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_in_an_import_that_raises_something_else_is_an_interrupt():
+    def cut_short():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("numpy._core.multiarray failed to import") from None
+
+    with pytest.raises(SystemExit) as stopped, stops_at_interrupts(130):
+        cut_short()
+    assert stopped.value.code == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ImportError), stops_at_interrupts(130):
+        raise ImportError("a library that is not installed")
 
 
 def test_ctrl_c_at_any_moment_gives_what_there_is(tmp_path):
