@@ -171,7 +171,9 @@ def _judge(draws: Draws) -> None:
     least = min(_ess(values[..., i]) for i in range(values.shape[-1])) / values[..., 0].size
     diverging = int(draws.statistics["diverging"].sum())
     words = ""
-    if not least >= TOLERANCES.split_ess:
+    if np.isnan(least):
+        words = "there is no effective sample size, as chains do not move or have fewer than four draws"
+    elif least < TOLERANCES.split_ess:
         words = (
             f"the effective sample size of a coordinate is {least:.1%} of the draws, "
             f"below {TOLERANCES.split_ess:.0%}"
