@@ -65,8 +65,8 @@ class Chains:
         """Refuse samplers that need the modes for a user's own model."""
         if self.sampler in ABOUT_MODES:
             raise InputError(
-                f"sampler={self.sampler!r} needs a model such as GMM(2), whose modes EM finds; a pymc.Model is "
-                "drawn by NUTS: sampler='blackjax', 'nutpie' or 'pymc'"
+                f"sampler={self.sampler!r} needs a model such as GMM(2), whose modes EM finds; a pymc.Model "
+                "is drawn by NUTS: sampler='blackjax', 'nutpie' or 'pymc'"
             )
 
     @property
