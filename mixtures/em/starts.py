@@ -68,6 +68,7 @@ def random_starts(
     """Parameters from random responsibilities of these kinds, by one M-step.
 
     Clusters are in random order, or in that which agrees best with the labels of rows.
+    Sums over rows are in one order, however many threads there are.
 
     Parameters
     ----------
@@ -142,8 +143,9 @@ class Portfolio:
         as there are already, up to `most`: many run together in little more time than few.
         """
         made = len(done.kinds)
-        first = self.n_init * (1 << (made // self.n_init).bit_length() >> 1)  # of this round
-        last = max(2 * first, self.n_init)
+        first, last = 0, self.n_init  # of this round
+        while made >= last:
+            first, last = last, 2 * last
         if made > first and len(done.order):
             return self.swaps(done.params[done.order[0]], last - made)
         if first == self.most or (first and done.confirmed):

@@ -53,9 +53,11 @@ def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Draw
 
 
 def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
-    if len(known.peaks) == 1:
-        refuse_empty_clusters(known.target.spec, known.peaks[0], known.target.data, rng)
-    made = split_hmc(known.compiled, known.peaks, how, rng)
+    if len(known.peaks) > 1:
+        raise NoApproximation(f"one with {len(known.peaks)} modes, and split HMC moves about a single one")
+    (peak,) = known.peaks
+    refuse_empty_clusters(known.target.spec, peak, known.target.data, rng)
+    made = split_hmc(known.compiled, peak, how, rng)
     return Drawn(made.draws, spent_by(made))
 
 

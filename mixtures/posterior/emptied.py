@@ -1,5 +1,6 @@
 """How much of a posterior may lie where a cluster has no rows, which no mode shows."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.special import expit, gammaln
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
-from mixtures.errors import NoApproximation
+from mixtures.errors import ConvergenceWarning, DataWarning, NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.posterior.peaks import Peak
 from mixtures.tolerances import TOLERANCES
@@ -33,8 +34,9 @@ def log_share_without_rows(spec: Mixture, peak: Peak, data: Data, rng: np.random
     """Log of the mass where some cluster has no rows over that about a mode and its relabellings.
 
     There the parameters of that cluster follow their prior, and the others are a mixture of K - 1: the mass
-    is the prior probability of such an allocation times the evidence of K - 1 clusters. Their log-likelihood
-    at the mode stands for the evidence, which is smaller. So this errs upwards.
+    is the prior probability of such an allocation times the evidence of K - 1 clusters. Their likelihood at
+    the mode stands for the evidence, which is far smaller unless the prior decides the mode. So this errs
+    upwards, and takes a fit instead of an integral.
 
     Parameters
     ----------
@@ -58,5 +60,8 @@ def log_share_without_rows(spec: Mixture, peak: Peak, data: Data, rng: np.random
     allocation = gammaln(k * a) - gammaln(k * a + n) + gammaln((k - 1) * a + n) - gammaln((k - 1) * a)
     fewer = replace(spec.for_mode(), n_components=k - 1)
     missing = "integrate" if data.has_missing else None
-    em = fit_em(fewer, replace(data, labels=None), n_init=STARTS, random_seed=rng, missing=missing)
+    with warnings.catch_warnings():
+        for told in (ConvergenceWarning, DataWarning):
+            warnings.simplefilter("ignore", told)  # nobody asked for this fit
+        em = fit_em(fewer, replace(data, labels=None), n_init=STARTS, random_seed=rng, missing=missing)
     return float(np.log(k) + allocation + em.log_likelihood - gammaln(k + 1) - peak.log_evidence)

@@ -60,15 +60,15 @@ class SplitHMC:
     n_densities: int
 
 
-def split_hmc(compiled: Density, peaks: tuple[Peak, ...], how: Chains, rng: np.random.Generator) -> SplitHMC:
+def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> SplitHMC:
     """Draw from the posterior about its mode.
 
     Parameters
     ----------
     compiled : Density
         The log density.
-    peaks : tuple of Peak
-        The modes that were found.
+    peak : Peak
+        The mode.
     how : Chains
         Draws to keep, number of chains, threads, the acceptance rate that the number of steps is for, and
         whether to show the progress.
@@ -83,12 +83,10 @@ def split_hmc(compiled: Density, peaks: tuple[Peak, ...], how: Chains, rng: np.r
     Raises
     ------
     NoApproximation
-        If there are several modes, or the posterior about the mode is too far from normal.
+        If the posterior about the mode is too far from normal.
     """
-    if len(peaks) > 1:
-        raise NoApproximation(f"one with {len(peaks)} modes, and split HMC moves about a single one")
-    starts = _starts(compiled, peaks[0], how.chains, rng)
-    run = _Run(compiled, [Frame(peaks[0].x, peaks[0].widths, y) for y in starts], how, rng)
+    starts = _starts(compiled, peak, how.chains, rng)
+    run = _Run(compiled, [Frame(peak.x, peak.widths, y) for y in starts], how, rng)
     n_steps, share, spent = 0, 0.0, 0
     for n_steps in STEPS:
         warm_up = run.on(WARM_UP, n_steps)

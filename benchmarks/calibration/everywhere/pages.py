@@ -122,8 +122,10 @@ def caution(sizes: dict[str, int]) -> str:
     """Say that a small run sees only gross faults."""
     if not sizes or min(sizes.values()) >= ENOUGH:
         return ""
+    least, most = min(sizes.values()), max(sizes.values())
+    number = f"{least}" if least == most else f"{least} to {most}"
     return (
-        f"**This is a small run**, of {min(sizes.values())} to {max(sizes.values())} simulations a case. It "
+        f"**This is a small run**, of {number} simulations a case. It "
         f"would show a posterior that is far too wide, too narrow or shifted, not a slight fault: that takes "
         f"{ENOUGH} or more."
     )
