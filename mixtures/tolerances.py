@@ -95,10 +95,12 @@ class Tolerances:
         weights may have no variance (Vehtari et al. 2024).
     proposal_acceptance : float
         They are also refused when fewer than this share of the proposals are accepted.
+    proposal_without_rows : float
+        And when a larger share of the posterior may lie where a cluster has no rows; they reach some of it.
     normal_pareto_k : float
         Split HMC is refused when the Pareto k of the importance weights of the normal approximation at the
         mode is above this: the weights then have no mean, and the approximation misses part of the posterior.
-    without_rows : float
+    split_without_rows : float
         It is refused as well when a larger share of the posterior may lie where a cluster has no rows.
     split_ess : float
         Its draws are refused when the bulk or tail ESS of any coordinate is below this share of the draws.
@@ -165,8 +167,9 @@ class Tolerances:
     bfmi: float = 0.3
     proposal_pareto_k: float = 0.5
     proposal_acceptance: float = 0.2
+    proposal_without_rows: float = 0.1
     normal_pareto_k: float = 1.0
-    without_rows: float = 1e-3
+    split_without_rows: float = 1e-3
     split_ess: float = 0.1
     single_mode: float = 0.95
     labelled_alike: float = 0.95

@@ -79,6 +79,24 @@ class ObservedInformation:
             raise NoApproximation("the objective does not curve down in every direction") from None
 
     @property
+    def log_volume(self) -> float:
+        """Log of the integral of exp(-s' I s / 2) over steps s of the parameters: Laplace's factor.
+
+        Added to the log posterior at the mode it is Laplace's approximation of the evidence, of one order of
+        the clusters. Sums over the entries that a density is over, such as a triangle of a covariance.
+
+        Raises
+        ------
+        NoApproximation
+            If an entry is on a boundary, where a mode is no stationary point.
+        """
+        if not self.information.inside.all():
+            raise NoApproximation("a parameter is on the boundary of its space")
+        slopes, sizes = self.slopes, self.chart.sizes
+        steps = np.concatenate([slopes[each.name][each.independent(sizes)] for each in self.chart.moving])
+        return float(len(steps) / 2 * np.log(2 * np.pi) + np.linalg.slogdet(steps @ self.root)[1])
+
+    @property
     def sd(self) -> dict[str, Array]:
         """Standard error of every free entry, by the delta method; 0 on a boundary."""
         root = self.root  # refuses a point that is no mode, where the slopes have no units

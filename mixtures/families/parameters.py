@@ -60,6 +60,10 @@ class Support(ABC):
         """Which free coordinates (..., m) are those of entries off the boundary; the mask has those on it."""
         return ~mask[..., None]
 
+    def independent(self, core: tuple[int, ...]) -> np.ndarray:
+        """Which entries (*core) a density is over: those that do not follow from the others."""
+        return np.ones(core, dtype=bool)
+
     def reach(self, value: Array, sd: Array, z: float) -> tuple[Array, Array]:
         """Ends of normal intervals about every entry, z sds to each side, on a scale without boundaries."""
         return value - z * sd, value + z * sd
@@ -188,6 +192,10 @@ class Simplex(Probability):
         """Those of shares off the boundary, if the last share is: they are relative to it."""
         return ~(mask[..., :-1] | mask[..., -1:])
 
+    def independent(self, core: tuple[int, ...]) -> np.ndarray:
+        """All shares but the last."""
+        return np.arange(core[0]) < core[0] - 1
+
     def free_size(self, core: tuple[int, ...]) -> int:
         """One less than there are shares."""
         return core[0] - 1
@@ -226,8 +234,8 @@ class Simplexes(Probability):
         d, most = core
         return np.arange(most) < np.broadcast_to(most if self.levels is None else self.levels, d)[:, None]
 
-    def _steps(self, core: tuple[int, ...]) -> np.ndarray:
-        """Which entries (D, C) have a coordinate: the levels of an item but its last."""
+    def independent(self, core: tuple[int, ...]) -> np.ndarray:
+        """The levels of an item but its last: these have a coordinate too."""
         exists = self.exists(core)
         return exists & np.roll(exists, -1, axis=-1) & (np.arange(core[1]) < core[1] - 1)
 
@@ -255,20 +263,20 @@ class Simplexes(Probability):
         """Those of shares off the boundary before the last of these."""
         core = mask.shape[-2:]
         off = ~mask & self.exists(core)
-        return np.asarray((off & (_later(off) > 0))[..., self._steps(core)])
+        return np.asarray((off & (_later(off) > 0))[..., self.independent(core)])
 
     def free_size(self, core: tuple[int, ...]) -> int:
         """One less than there are levels, for every item."""
-        return int(self._steps(core).sum())
+        return int(self.independent(core).sum())
 
     def to_free(self, value: Array) -> Array:
         """Logits of the shares among the levels from each on."""
-        steps = self._steps(value.shape[-2:])
+        steps = self.independent(value.shape[-2:])
         return np.log(value[..., steps]) - np.log(_later(value)[..., steps])
 
     def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
         """Shares from the logits, level by level: each takes its part of what is left."""
-        steps = self._steps(core)
+        steps = self.independent(core)
         logits = np.zeros((*x.shape[:-1], *core))
         logits[..., steps] = x
         left = np.cumsum(np.where(steps, log_expit(-logits), 0), axis=-1)
@@ -302,6 +310,10 @@ class PositiveDefinite(Support):
         j = np.arange(value.shape[-1])
         low[..., j, j], high[..., j, j] = POSITIVE.reach(value[..., j, j], sd[..., j, j], z)
         return low, high
+
+    def independent(self, core: tuple[int, ...]) -> np.ndarray:
+        """The lower triangle."""
+        return np.tri(core[0], dtype=bool)
 
     def free_size(self, core: tuple[int, ...]) -> int:
         """Entries of a triangle."""
@@ -354,6 +366,12 @@ class Parameter:
         shape, core = self.shape(sizes), self.support.core_ndim
         split = len(shape) - core
         return int(np.prod(shape[:split], dtype=int)) * self.support.free_size(shape[split:])
+
+    def independent(self, sizes: Mapping[str, int]) -> np.ndarray:
+        """Which entries (*shape) a density is over: those that do not follow from the others."""
+        shape = self.shape(sizes)
+        core = shape[len(shape) - self.support.core_ndim :]
+        return np.broadcast_to(self.support.independent(core), shape)
 
     def to_free(self, value: Array) -> Array:
         """Free coordinates of a value, or of many along leading axes, as one axis (..., m)."""

@@ -9,7 +9,7 @@ import numpy as np
 from mixtures.density.density import Density
 from mixtures.errors import NoApproximation
 from mixtures.posterior.chains import Chains
-from mixtures.posterior.emptied import refuse_empty_clusters
+from mixtures.posterior.emptied import share_without_rows
 from mixtures.posterior.independent import Independent, independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
 from mixtures.posterior.record import figures_of, spent_by
@@ -17,6 +17,7 @@ from mixtures.posterior.runs import Draws
 from mixtures.posterior.split_hmc import split_hmc
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.em import EMFit
+from mixtures.tolerances import TOLERANCES
 
 __all__ = ["Drawn", "Refused", "draw_about_modes", "in_words", "note_of"]
 
@@ -35,19 +36,29 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What is known of a posterior before it is drawn from."""
+    """What is known of a posterior before it is drawn from: modes, and the share with an empty cluster."""
 
     target: MixtureTarget
     em: EMFit
     peaks: tuple[Peak, ...]
+    without_rows: float
 
     @property
     def compiled(self) -> Density:
         """The log density."""
         return self.target.compiled
 
+    def refuse_empty_clusters(self, limit: float) -> None:
+        """Refuse to draw about the modes alone where clusters may well have no rows."""
+        if self.without_rows > limit:
+            raise NoApproximation(
+                f"one under which a cluster may have no rows: up to {self.without_rows:.2g} of the posterior "
+                f"may lie there, above {limit:g}, and draws about its modes would miss it"
+            )
+
 
 def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
+    known.refuse_empty_clusters(TOLERANCES.proposal_without_rows)
     made = independent_draws(known.compiled, known.em, known.target.data, known.peaks, how, rng)
     return Drawn(made.draws, {"tune": 0, **figures_of(made)}, made)
 
@@ -55,9 +66,8 @@ def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Draw
 def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
     if len(known.peaks) > 1:
         raise NoApproximation(f"one with {len(known.peaks)} modes, and split HMC moves about a single one")
-    (peak,) = known.peaks
-    refuse_empty_clusters(known.target.spec, peak, known.target.data, rng)
-    made = split_hmc(known.compiled, peak, how, rng)
+    known.refuse_empty_clusters(TOLERANCES.split_without_rows)
+    made = split_hmc(known.compiled, known.peaks[0], how, rng)
     return Drawn(made.draws, spent_by(made))
 
 
@@ -82,7 +92,9 @@ def draw_about_modes(
     """Draw by the first sampler of ``how.about_modes`` that can, and say why those before it cannot."""
     refused: Refused = {}
     try:
-        known = _Known(target, em, find_peaks(target.compiled, em, target.data, rng))
+        peaks = find_peaks(target.compiled, em, target.data, rng)
+        share = share_without_rows(target.spec, peaks, target.data, rng.spawn(1)[0])
+        known = _Known(target, em, peaks, share)
     except NoApproximation as error:
         return None, {SAMPLERS[how.about_modes[0]].words: f"the log density is {error}"}
     for name in how.about_modes:

@@ -1,67 +1,76 @@
 """How much of a posterior may lie where a cluster has no rows, which no mode shows."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import expit, gammaln
+from scipy.special import expit, gammaln, logsumexp
 
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
+from mixtures.em.information import observed_information
 from mixtures.errors import ConvergenceWarning, DataWarning, NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.posterior.peaks import Peak
-from mixtures.tolerances import TOLERANCES
 
-__all__ = ["log_share_without_rows", "refuse_empty_clusters"]
+__all__ = ["share_without_rows"]
 
 STARTS = 3
 """Starts of EM with one cluster fewer."""
 
 
-def refuse_empty_clusters(spec: Mixture, peak: Peak, data: Data, rng: np.random.Generator) -> None:
-    """Refuse to draw about a mode alone where clusters may well have no rows."""
-    share = expit(log_share_without_rows(spec, peak, data, rng))
-    if share > TOLERANCES.without_rows:
-        raise NoApproximation(
-            f"one under which a cluster may have no rows: up to {share:.2g} of the posterior may lie there, "
-            f"above {TOLERANCES.without_rows:g}, and split HMC would not move there"
-        )
-
-
-def log_share_without_rows(spec: Mixture, peak: Peak, data: Data, rng: np.random.Generator) -> float:
-    """Log of the mass where some cluster has no rows over that about a mode and its relabellings.
+def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np.random.Generator) -> float:
+    """Share of a posterior where some cluster has no rows, beside what lies about the modes; errs upwards.
 
     There the parameters of that cluster follow their prior, and the others are a mixture of K - 1: the mass
-    is the prior probability of such an allocation times the evidence of K - 1 clusters. Their likelihood at
-    the mode stands for the evidence, which is far smaller unless the prior decides the mode. So this errs
-    upwards, and takes a fit instead of an integral.
+    is the prior probability of such an allocation times the evidence of K - 1 clusters, counted once for
+    every cluster that may be the one.
 
     Parameters
     ----------
     spec : Mixture
         A resolved model.
-    peak : Peak
-        The mode.
+    peaks : sequence of Peak
+        The modes.
     data : Data
-        The data. With labels the bound is the same, and minus infinity if every cluster has some.
+        The data. Known labels are left out of the fit of K - 1 clusters, which errs upwards. With labels in
+        every cluster the share is 0.
     rng : numpy.random.Generator
         Source of randomness.
 
     Returns
     -------
     float
-        Minus infinity if no cluster can be without rows.
+        From 0 to 1; 0 if no cluster can be without rows.
     """
     k, a, n = spec.n_components, spec.weight_concentration, data.total
     if len(anchored_clusters(data)) == k or k == 1:
-        return -np.inf
+        return 0.0
     allocation = gammaln(k * a) - gammaln(k * a + n) + gammaln((k - 1) * a + n) - gammaln((k - 1) * a)
-    fewer = replace(spec.for_mode(), n_components=k - 1)
-    missing = "integrate" if data.has_missing else None
+    fewer = _log_evidence(replace(spec, n_components=k - 1), replace(data, labels=None), rng)
+    about_modes = gammaln(k + 1) + logsumexp([peak.log_evidence for peak in peaks])
+    return float(expit(np.log(k) + allocation + fewer - about_modes))
+
+
+def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
+    """Log evidence, erring upwards: Laplace's approximation, or the likelihood at the mode if that fails.
+
+    The likelihood at the mode is above the evidence unless the prior decides the mode. Laplace's
+    approximation of q coordinates is off by terms of the order q^2 / n (Shun and McCullagh 1995), which are
+    added.
+    """
+    mode, missing = spec.for_mode(), "integrate" if data.has_missing else None
     with warnings.catch_warnings():
         for told in (ConvergenceWarning, DataWarning):
             warnings.simplefilter("ignore", told)  # nobody asked for this fit
-        em = fit_em(fewer, replace(data, labels=None), n_init=STARTS, random_seed=rng, missing=missing)
-    return float(np.log(k) + allocation + em.log_likelihood - gammaln(k + 1) - peak.log_evidence)
+        em = fit_em(mode, data, n_init=STARTS, random_seed=rng, missing=missing)
+    if mode is not spec:  # the mode of another prior
+        return em.log_likelihood
+    try:
+        found = observed_information(spec, data, em.params, missing=missing)
+        log_evidence = em.log_posterior + found.log_volume + gammaln(spec.n_components + 1)
+    except NoApproximation:
+        return em.log_likelihood
+    return float(min(em.log_likelihood, log_evidence + len(found.u) ** 2 / data.total))

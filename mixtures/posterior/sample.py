@@ -133,7 +133,8 @@ def sample(
         (``prior=None`` for a GMM: a cluster may be empty).
     NoApproximation
         If ``sampler="laplace"`` and the proposals do not cover the posterior: Pareto k-hat
-        of their weights above 0.5, fewer than a fifth accepted, or no mode found. If
+        of their weights above 0.5, fewer than a fifth accepted, no mode found, or a cluster may
+        have no rows under more than a tenth of the posterior. If
         ``sampler="split_hmc"`` and there are several modes, or a cluster may have no rows under more
         than a thousandth of the posterior, or it is too far from normal:
         Pareto k-hat of the normal approximation's weights above 1, fewer than ``target_accept`` accepted

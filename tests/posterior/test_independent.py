@@ -239,7 +239,7 @@ def strict(monkeypatch):
 
 
 def test_a_posterior_far_from_normal_is_refused_by_name():
-    with pytest.raises(mx.NoApproximation, match=r"Pareto k-hat .* above 0.5|accepted, fewer than 20%"):
+    with pytest.raises(mx.NoApproximation, match=r"a cluster may have no rows: up to 0.* above 0.1"):
         mx.sample(SPARSE, HARD, sampler="laplace", **SHORT)
 
 
