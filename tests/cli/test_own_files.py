@@ -11,6 +11,7 @@ import pytest
 from command import run
 
 import mixtures as mx
+from mixtures.cli.rows import with_kinds
 
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
 
@@ -139,9 +140,23 @@ def test_answers_on_a_scale_are_no_counts(tmp_path):
     assert len(re.findall(r"q\d +steps of a scale", out)) == 3
     assert next_command(out)[2:] == ["--model", "lca"]
     _, out, _ = run("inspect", tmp_path / "both.csv", columns=400)
+    assert "range 1 to 5: taken for answers on a scale" in out
+    assert "as counts: --model mixed --kinds NAME=poisson" in out
     kinds = "q0=categorical,q1=categorical,q2=categorical"
     assert kinds in next_command(out)[-1]
     assert len(re.findall(r"(children|rooms) +counts", out)) == 2
+    spec = with_kinds(mx.Mixed(2, gaussian=["?"]), pd.DataFrame(scale | others), None, None, quiet=True)
+    assert (spec.categorical, spec.poisson) == (tuple(scale), tuple(others))  # --model mixed alone
+
+
+def test_counts_of_one_range_stay_counts_and_the_other_reading_is_told(tmp_path):
+    counts = np.minimum(np.random.default_rng(1).poisson(1.3, (300, 3)), 5)
+    counts[0] = 5
+    pd.DataFrame(counts, columns=list("abc")).to_csv(tmp_path / "t.csv", index=False)
+    _, out, _ = run("inspect", tmp_path / "t.csv", columns=400)
+    assert "a, b, c: three or more columns share the range 0 to 5, but few cells hold" in out
+    assert "as answers on a scale: --model mixed --kinds NAME=categorical" in out
+    assert next_command(out)[2:] == ["--model", "pmm"]
 
 
 @pytest.mark.parametrize("model", ["bmm", "lca"])
