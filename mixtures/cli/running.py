@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mixtures.cli.choices import DATASETS
+from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
 from mixtures.errors import (
@@ -28,7 +29,7 @@ from mixtures.saving.archive import check_writable, is_stream
 if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
 
-HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
+HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
 
 
