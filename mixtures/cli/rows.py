@@ -93,7 +93,7 @@ def read_rows(
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
     frame, known = load_labelled(data, reading, labels)
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
-    found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels)
+    found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
     for note in () if quiet else found.notes:
         typer.echo(visible(f"note: {note}"), err=True)
     return found.frame, known

@@ -173,6 +173,17 @@ def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
     assert ("note: recoded: yes, y and true are 1" in err) is (model == "bmm")
 
 
+def test_a_fit_of_categories_beside_numbers_takes_new_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"city": rng.choice(["Hull", "York"], 60), "income": rng.normal(0, 1, 60)})
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    fitted = mx.fit_em(mx.Mixed(1, gaussian=["income"], categorical=["city"]), rows)
+    mx.save(fitted, tmp_path / "em.mix")
+    code, out, err = run("predict", tmp_path / "t.csv", "--from", tmp_path / "em.mix")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 61
+
+
 N = 40
 YES, SIZE = ["yes", "no"] * (N // 2), ["small", "large", "large", "huge"] * (N // 4)
 VISITS, PRICE = [2, 3, 9, 5] * (N // 4), [0.5 * 1.2**i for i in range(N)]
