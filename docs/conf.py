@@ -130,8 +130,9 @@ def show_inline(writer: HTML5Translator, node: nodes.math) -> None:
 
 
 def show_block(writer: HTML5Translator, node: nodes.math_block) -> None:
-    """Write a formula that stands by itself; a long one scrolls on a narrow page."""
-    writer.body.append(f'<div class="formula">{mathml(node, "block")}</div>')
+    """Write a formula that stands by itself; a long one scrolls on a narrow page, by the keyboard too."""
+    box = '<div class="formula" role="group" aria-label="Formula" tabindex="0">'
+    writer.body.append(f"{box}{mathml(node, 'block')}</div>")
     raise nodes.SkipNode
 
 

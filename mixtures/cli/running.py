@@ -2,7 +2,7 @@
 
 import shlex
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
@@ -92,15 +92,15 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
     """The origin of a result, to save with it."""
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
-    return told | {"command": _command(context)}
+    return told | {"command": command_of(context)}
 
 
-def _command(context: typer.Context) -> str:
-    """The command, with the options that differ from the defaults."""
-    words = ["mixtures", str(context.info_name)]
+def command_of(context: typer.Context, name: str | None = None, without: Container[str] = ()) -> str:
+    """The command, or another of that name, with the options that differ from the defaults."""
+    words = ["mixtures", name or str(context.info_name)]
     for parameter in context.command.params:
         value = context.params.get(str(parameter.name))
-        if value == parameter.default or value is None or value == "":
+        if value == parameter.default or value is None or value == "" or parameter.name in without:
             continue
         option = max(parameter.secondary_opts if value is False else parameter.opts, key=len)
         words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
