@@ -138,7 +138,7 @@ def with_levels(dataset: xr.Dataset, levels: Mapping[str, Sequence[Any]]) -> xr.
 def levels_in(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
     """Labels of each item's levels, by the item's name; empty if the group does not hold them.
 
-    Groups made before 0.2.0 have them as a coordinate level (item, category).
+    Samples of earlier versions have them as a coordinate level (item, category).
 
     Examples
     --------
