@@ -130,8 +130,9 @@ def show_inline(writer: HTML5Translator, node: nodes.math) -> None:
 
 
 def show_block(writer: HTML5Translator, node: nodes.math_block) -> None:
-    """Write a formula that stands by itself; a long one scrolls on a narrow page."""
-    writer.body.append(f'<div class="formula">{mathml(node, "block")}</div>')
+    """Write a formula that stands by itself; a long one scrolls on a narrow page, by the keyboard too."""
+    box = '<div class="formula" role="group" aria-label="Formula" tabindex="0">'
+    writer.body.append(f"{box}{mathml(node, 'block')}</div>")
     raise nodes.SkipNode
 
 
@@ -145,6 +146,23 @@ def show_parameters(
     first = inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     shown = [first, *(parameter.replace(annotation=parameter.empty) for parameter in taken)]
     return str(inspect.Signature(shown)), None
+
+
+UNSAID = (
+    (re.compile(r"<th\b([^>]*)></th>"), r"<td\1></td>"),
+    (re.compile(r'<img (id="_anim_img)'), r'<img alt="The animation, frame by frame" \1'),
+    (re.compile(r'<input (id="_anim_slider)'), r'<input aria-label="Frame" \1'),
+)
+"""What the tables of pandas and the animations of matplotlib lack for screen readers."""
+
+
+def say_the_unsaid(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Give the outputs of notebooks the names that their libraries do not give them."""
+    if page.startswith("notebooks/"):
+        for pattern, instead in UNSAID:
+            context["body"] = pattern.sub(instead, context["body"])
 
 
 def copy_notebooks() -> None:
@@ -163,4 +181,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("tolerances", TolerancesTable)
     app.add_html_math_renderer("mathml", (show_inline, None), (show_block, None))
     app.connect("autodoc-process-signature", show_parameters)
+    app.connect("html-page-context", say_the_unsaid)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

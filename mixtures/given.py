@@ -18,7 +18,7 @@ from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.trees import ANCHORED, feature_labels, point_tree
-from mixtures.types import Array
+from mixtures.types import LEVELS, Array
 
 __all__ = [
     "Fit",
@@ -103,7 +103,16 @@ class Given:
     @property
     def levels(self) -> Any:
         """Labels of the levels of every categorical feature; None if the model has none."""
-        return self.spec.coords(self.features).get("levels")
+        return self.spec.coords(self.features).get(LEVELS)
+
+    @property
+    def levels_by_feature(self) -> tuple[Any, ...]:
+        """Labels of the levels of every feature; None for one of numbers."""
+        items = (own[-2] for own in self.spec.dims.values() if own[-1:] == ("category",))
+        if self.levels is None or (dim := next(items, None)) is None:
+            return (None,) * len(self.features)
+        known = dict(zip(self.spec.coords(self.features)[dim], self.levels, strict=True))
+        return tuple(known.get(name) for name in self.features)
 
 
 @singledispatch

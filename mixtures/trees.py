@@ -1,5 +1,6 @@
 """Results as xarray DataTrees with the dims that ArviZ's plots and tables use."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,11 +22,14 @@ __all__ = [
     "group_of",
     "item_dim",
     "labels_in",
+    "level_table",
+    "levels_in",
     "log_density_of",
     "make_tree",
     "permutation",
     "point_tree",
     "sampler_stats",
+    "with_levels",
 ]
 
 SAMPLE_DIMS = ("chain", "draw")
@@ -78,10 +82,9 @@ def group_of(
     dataset = xr.Dataset(arrays, attrs=_origin(leading))
     if "feature" in coords and "feature" not in dataset.dims and feature_dims(dataset.dims):
         dataset = dataset.assign_coords(feature=("feature", np.asarray(list(coords["feature"]))))
-    item = item_dim(dataset)
-    if item and any(labels is not None for labels in coords.get(LEVELS, ())):
-        level = _levels(coords[LEVELS], dataset.sizes["category"])
-        dataset = dataset.assign_coords(level=((item, "category"), level))
+    if (item := item_dim(dataset)) and LEVELS in coords:
+        known = zip(_names(dataset, item), coords[LEVELS], strict=True)
+        dataset = with_levels(dataset, {name: own for name, own in known if own is not None})
     return xr.DataTree(dataset)
 
 
@@ -114,16 +117,59 @@ def labels_in(dataset: xr.Dataset) -> dict[str, Any]:
     labels: dict[str, Any] = {
         str(dim): list(dataset[dim].values) for dim in dataset.dims if dim in dataset.coords
     }
-    if "level" in dataset.coords:
-        own = dataset["level"].transpose(..., "category").values
-        labels[LEVELS] = tuple(tuple(str(label) for label in row if str(label)) for row in own)
+    if (item := item_dim(dataset)) and (levels := levels_in(dataset)):
+        codes = tuple(map(str, range(dataset.sizes["category"])))
+        labels[LEVELS] = tuple(levels.get(name, codes) for name in _names(dataset, item))
     return labels
 
 
-def _levels(levels: Sequence[Sequence[Any] | None], most: int) -> np.ndarray:
-    """Label of every level as text (feature, category); empty where a feature has no such level."""
-    texts = [[str(label) for label in labels or ()] for labels in levels]
-    return np.array([[*own, *[""] * (most - len(own))] for own in texts])
+def with_levels(dataset: xr.Dataset, levels: Mapping[str, Sequence[Any]]) -> xr.Dataset:
+    """Keep the labels of each item's levels, by the item's name, as an attribute of the dim category.
+
+    They are no coordinate: ArviZ's tables want every coordinate in every variable.
+    """
+    if not levels:
+        return dataset
+    texts = {name: list(map(str, own)) for name, own in levels.items()}
+    category = xr.Variable("category", dataset["category"].values, {LEVELS: json.dumps(texts)})
+    return dataset.assign_coords(category=category)
+
+
+def levels_in(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
+    """Labels of each item's levels, by the item's name; empty if the group does not hold them.
+
+    Samples of earlier versions have them as a coordinate level (item, category).
+
+    Examples
+    --------
+    >>> p = xr.DataArray([[0.2, 0.8]], {"feature": ["ill"], "category": [0, 1]})
+    >>> one = xr.Dataset({"p": p})
+    >>> levels_in(with_levels(one, {"ill": ("no", "yes")}))
+    {'ill': ('no', 'yes')}
+    """
+    item = item_dim(dataset)
+    if item and "level" in dataset.coords:
+        rows = dataset["level"].transpose(item, "category").values
+        own = zip(_names(dataset, item), rows, strict=True)
+        return {name: tuple(str(label) for label in row if str(label)) for name, row in own}
+    kept = dataset["category"].attrs.get(LEVELS) if "category" in dataset.coords else None
+    return {} if kept is None else {str(name): tuple(own) for name, own in json.loads(kept).items()}
+
+
+def level_table(dataset: xr.Dataset, item: str, known: xr.Dataset | None = None) -> np.ndarray:
+    """Labels (item, category) of the levels, or their codes; empty text where an item has no such level.
+
+    They are those of another group of the same items, where that is given.
+    """
+    levels = levels_in(dataset if known is None else known)
+    codes = _names(dataset, "category")
+    rows = [levels.get(name, codes) for name in _names(dataset, item)]
+    return np.array([[*own, *[""] * (len(codes) - len(own))] for own in rows])
+
+
+def _names(dataset: xr.Dataset, dim: str) -> list[str]:
+    labels = dataset[dim].values if dim in dataset.coords else range(dataset.sizes[dim])
+    return list(map(str, labels))
 
 
 def _array(name: str, values: Any, dims: Sequence[str], coords: Mapping[str, Any]) -> xr.DataArray:

@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from mixtures.cli import cache, complete, crosscheck, datasets, inspect, predict, report, select
 from mixtures.cli.choices import DATASETS
-from mixtures.cli.running import FAILS, STOPPED, examples
-from mixtures.cli.stopping import stops_at_interrupts
+from mixtures.cli.running import FAILS, examples
+from mixtures.cli.stopping import STOPPED, stops_at_interrupts
 from mixtures.cli.streams import complain, flushed, prepare_streams
 from mixtures.messages import visible
 

@@ -186,6 +186,25 @@ def _written(columns: "Sequence[Column]") -> str:
     return " or ".join(offers) or "numbers written in several ways"
 
 
+def _ranges(columns: "Sequence[Column]") -> str:
+    return " or ".join(dict.fromkeys(column.scale.words for column in columns if column.scale))
+
+
+def _steps(columns: "Sequence[Column]") -> str:
+    return (
+        f"three or more columns share the range {_ranges(columns)}: taken for answers on a scale, proposed "
+        "as categories, their order not used; as counts: --model mixed --kinds NAME=poisson; as numbers: "
+        "--model gmm"
+    )
+
+
+def _counts_or_steps(columns: "Sequence[Column]") -> str:
+    return (
+        f"three or more columns share the range {_ranges(columns)}, but few cells hold the greatest value: "
+        "taken for counts; as answers on a scale: --model mixed --kinds NAME=categorical"
+    )
+
+
 HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str]]]" = (
     (_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
     (_is("TEXT", "DATES"), _option("--exclude", "or --numeric-only leaves out text and dates")),
@@ -193,7 +212,8 @@ HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], st
     (_is("NUMERALS"), _written),
     (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model mixed and lca take the words"),
     (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
-    (_is("STEPS"), lambda _: "proposed as categories, their order not used; --model gmm has them as numbers"),
+    (_is("STEPS"), _steps),
+    (lambda column: column.kind.name == "COUNTS" and column.scale is not None, _counts_or_steps),
     (lambda column: not column.varies, _option("--exclude", "leaves out columns without information")),
     (lambda column: column.wants_logarithm, _skewed),
     (_has_gaps, lambda _: "cells are missing: --missing integrate"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import names_in
-from mixtures.data.columns import Column, Kind, writings_in
+from mixtures.data.columns import Column, Kind, codes_among, writings_in
 from mixtures.data.preparation import option_of, written_as
 from mixtures.families.kinds import kinds_of
 
@@ -23,10 +23,6 @@ TWO_VALUES = {Kind.ANSWERS, Kind.BINARY, Kind.CODES}
 
 LEVELS = {Kind.CATEGORIES, Kind.STEPS, *TWO_VALUES}
 """Kinds of columns that a latent class analysis takes."""
-
-
-AS_BLOCKS = {Kind.ANSWERS: "bernoulli", Kind.CODES: "categorical", Kind.STEPS: "categorical"}
-"""Kinds of columns whose block in a mixed model is another than that of the cells as they are."""
 
 
 GAUSSIAN = "gaussian"
@@ -96,7 +92,8 @@ class _Proposal:
     @cached_property
     def kinds(self) -> dict[str, str]:
         """Kind of every usable column in the words of --kinds."""
-        stated = {c.name: AS_BLOCKS[c.kind] for c in self.usable if c.kind in AS_BLOCKS}
+        answers = {c.name: "bernoulli" for c in self.usable if c.kind is Kind.ANSWERS}  # --recode
+        stated = answers | codes_among(self.usable)
         blocks = kinds_of(self.frame[[c.name for c in self.usable]], stated)
         return {name: kind for kind, own in blocks.items() for name in own}
 

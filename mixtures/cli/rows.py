@@ -93,7 +93,7 @@ def read_rows(
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
     frame, known = load_labelled(data, reading, labels)
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
-    found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels)
+    found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
     for note in () if quiet else found.notes:
         typer.echo(visible(f"note: {note}"), err=True)
     return found.frame, known
@@ -103,6 +103,7 @@ def with_kinds(
     spec: "Mixture", frame: "pd.DataFrame", kinds: str | None, exposure: str | None, *, quiet: bool
 ) -> "Mixture":
     """The model with the kinds of its columns, if it has columns of several; says which it took for what."""
+    from mixtures.data.columns import codes_among, examine
     from mixtures.families.kinds import kinds_of
     from mixtures.families.mixed_model import Mixed
 
@@ -112,7 +113,8 @@ def with_kinds(
     if exposure is not None and exposure not in frame.columns:
         hint = did_you_mean(exposure, map(str, frame.columns))
         raise InputError(f"--exposure: there is no column {named(exposure)}{hint}")
-    blocks: dict[str, Any] = dict(kinds_of(frame.drop(columns=exposure or []), stated))
+    fitted = frame.drop(columns=exposure or [])
+    blocks: dict[str, Any] = dict(kinds_of(fitted, codes_among(examine(fitted)) | stated))
     if not quiet:
         told = "; ".join(f"{kind}: {', '.join(map(named, own))}" for kind, own in blocks.items())
         typer.echo(visible(f"note: columns are taken for {told} (--kinds NAME=KIND,... to change)"), err=True)

@@ -2,7 +2,7 @@
 
 import shlex
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mixtures.cli.choices import DATASETS
+from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
 from mixtures.errors import (
@@ -28,7 +29,7 @@ from mixtures.saving.archive import check_writable, is_stream
 if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
 
-HOLDS, FAILS, BAD_INPUT, STOPPED = 0, 1, 2, 130
+HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
 
 
@@ -91,15 +92,15 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
     """The origin of a result, to save with it."""
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
-    return told | {"command": _command(context)}
+    return told | {"command": command_of(context)}
 
 
-def _command(context: typer.Context) -> str:
-    """The command, with the options that differ from the defaults."""
-    words = ["mixtures", str(context.info_name)]
+def command_of(context: typer.Context, name: str | None = None, without: Container[str] = ()) -> str:
+    """The command, or another of that name, with the options that differ from the defaults."""
+    words = ["mixtures", name or str(context.info_name)]
     for parameter in context.command.params:
         value = context.params.get(str(parameter.name))
-        if value == parameter.default or value is None or value == "":
+        if value == parameter.default or value is None or value == "" or parameter.name in without:
             continue
         option = max(parameter.secondary_opts if value is False else parameter.opts, key=len)
         words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]

@@ -39,6 +39,7 @@ from mixtures.cli.running import (
     STOPPED,
     about,
     check_outputs,
+    command_of,
     examples,
     reports_errors,
     spec_of,
@@ -46,6 +47,7 @@ from mixtures.cli.running import (
 )
 from mixtures.cli.text import check_table, write_table
 from mixtures.errors import InputError
+from mixtures.messages import visible
 
 __all__ = ["EXAMPLES", "select_command"]
 
@@ -54,6 +56,9 @@ EXAMPLES = examples(
     "mixtures select faithful --max-k 4 --criteria all --seed 1 --save k.mix",
     "mixtures select table.csv --model bmm --exclude id --csv criteria.csv",
 )
+
+NOT_OF_A_REPORT = {"min_k", "max_k", "criteria", "blrt", "csv", "save_as", "as_json", "quiet"}
+"""Options that the command for a report of the recommended K does not take over."""
 
 
 @reports_errors
@@ -132,6 +137,9 @@ def select_command(
     else:
         show_selection(selection)
         tell_written(quiet, made)
+        if selection.recommended is not None and not (quiet or selection.at_edge):
+            report = command_of(context, "report", without=NOT_OF_A_REPORT)
+            typer.echo(visible(f"next: {report} -k {selection.recommended} -o report.html"))
     if selection.interrupted:
         raise typer.Exit(STOPPED)
     complete = len(made) == sum(file is not None for file in (csv, save_as))

@@ -320,9 +320,9 @@ def show_selection(selection: Selection) -> None:
     for up, word in ((False, "lower"), (True, "higher")):
         if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
             out.print(f"{', '.join(names)}: {word} is better", style="dim")
-    for k, note in table["notes"].items():
+    for note, same in table["notes"].groupby(table["notes"], sort=False):
         if note:
-            out.print(f"K = {k}: {plain(note)}")
+            out.print(f"K = {', '.join(map(str, same.index))}: {plain(str(note))}")
     for note in selection.notes:
         out.print(f"note: {plain(note)}")
     found = selection.recommended

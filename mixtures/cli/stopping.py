@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
 
-__all__ = ["stops_at_interrupts"]
+__all__ = ["STOPPED", "stops_at_interrupts"]
+
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 
 
 @contextmanager

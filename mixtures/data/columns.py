@@ -1,6 +1,5 @@
 """What the columns of a table hold, and what a model could make of them."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -12,9 +11,10 @@ import pandas as pd
 
 from mixtures.data.cells import NotNumbers, as_floats
 from mixtures.data.numerals import Numerals, writings_of
+from mixtures.data.scales import Scale, scales_of
 from mixtures.errors import InputError
 
-__all__ = ["ANSWERS", "Column", "Kind", "are_codes", "examine", "numbers_in", "writings_in"]
+__all__ = ["ANSWERS", "Column", "Kind", "are_codes", "codes_among", "examine", "numbers_in", "writings_in"]
 
 ANSWERS: Mapping[str, float] = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0}
 """Words of answers, in any case, and the numbers that they are recoded to."""
@@ -30,10 +30,6 @@ MOST_CODES = 20
 
 SHOWN_TEXTS = 1000
 """Cells looked at to tell in which way the numbers of a column of text are written."""
-
-
-SCALE_STEPS, FEWEST_ITEMS = (3, 7), 3
-"""Steps of a scale of answers, such as 1 to 5, and columns from which those of one scale look like items."""
 
 
 SKEWED = 1.0
@@ -82,15 +78,15 @@ class Column:
         The cells as doubles, NaN where missing; None if they are no numbers.
     refusal : NotNumbers or None
         Why they are none.
-    is_item : bool
-        Whether other columns have the same few steps, from 1: answers on a scale.
+    scale : Scale or None
+        The scale whose range it shares with other columns.
     """
 
     name: str
     cells: pd.Series
     values: np.ndarray | None
     refusal: InputError | None = None
-    is_item: bool = False
+    scale: Scale | None = None
 
     @property
     def n_missing(self) -> int:
@@ -129,13 +125,6 @@ class Column:
         return next(kind for kind, holds in KINDS if holds(self))
 
     @cached_property
-    def steps(self) -> int:
-        """C if the column has all whole numbers from 1 to C and nothing else, and they are few; else 0."""
-        c, (fewest, most) = self.different, SCALE_STEPS
-        is_scale = fewest <= c <= most and np.array_equal(np.unique(self.known), np.arange(1, c + 1))
-        return c if is_scale else 0
-
-    @cached_property
     def writings(self) -> tuple[Numerals, ...]:
         """How its numbers may be written, if it is text of numbers."""
         return writings_of(self.texts) if self.values is None else ()
@@ -166,10 +155,13 @@ def examine(frame: pd.DataFrame) -> tuple[Column, ...]:
         except InputError as error:
             refusal = error
         found.append(Column(str(name), cells, values, refusal))
-    number = Counter(column.steps for column in found)
-    return tuple(
-        replace(column, is_item=column.steps > 0 and number[column.steps] >= FEWEST_ITEMS) for column in found
-    )
+    scales = scales_of([column.known for column in found])
+    return tuple(replace(column, scale=scale) for column, scale in zip(found, scales, strict=True))
+
+
+def codes_among(columns: Sequence[Column]) -> dict[str, str]:
+    """The columns of numbers that stand for categories, with that kind in the words of `Mixed`."""
+    return {column.name: "categorical" for column in columns if column.kind in (Kind.CODES, Kind.STEPS)}
 
 
 def writings_in(columns: Sequence[Column]) -> tuple[Numerals, ...]:
@@ -242,7 +234,7 @@ KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.BINARY, _within(0, 1)),
     (Kind.CODES, are_codes),
     (Kind.ID, _are_ids),
-    (Kind.STEPS, lambda column: column.is_item),
+    (Kind.STEPS, lambda column: column.scale is not None and not column.scale.could_be_counts),
     (Kind.COUNTS, lambda column: _are_whole(column) and column.known[0] >= 0),
     (Kind.WHOLE, _are_whole),
     (Kind.NUMBERS, lambda column: True),

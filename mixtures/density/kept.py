@@ -130,7 +130,7 @@ def _read(store: Store, content: bytes | None) -> Outline | None:
     try:
         return Outline.read(content)
     except (ValueError, TypeError, KeyError, AttributeError):
-        store.refuse()
+        store.refuse(DESCRIPTION)
         return None
 
 
@@ -298,7 +298,7 @@ class KeptModel(Density):
         try:
             function = loaded(payload)
         except (ValueError, TypeError, AttributeError, IndexError, struct.error):
-            self._store.refuse()  # it has the right hash, but is no program
+            self._store.refuse(name)  # it has the right hash, but is no program
             return None
         self._from_disk.add(name)
         return function

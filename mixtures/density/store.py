@@ -76,16 +76,19 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            _note(self.folder, f"cannot be read ({error.strerror or error})")
+            _note(f"the file {path} in the cache of programs cannot be read ({error.strerror or error})")
             return None
         payload = self.payload(content, name)
         if payload is None:
-            self.refuse()
+            self.refuse(name)
         return payload
 
-    def refuse(self) -> None:
+    def refuse(self, name: str) -> None:
         """Say that a file is not what it should be; it is written again."""
-        _note(self.folder, "holds a damaged or foreign file, which is ignored and replaced")
+        _note(
+            f"the file {self._path(name)} in the cache of programs is damaged or foreign; it is ignored and "
+            "replaced"
+        )
 
     def is_usable(self) -> bool:
         """Whether the folder can be written; if not, it is noted once."""
@@ -94,7 +97,7 @@ class Store:
             with TemporaryFile(dir=self.folder):
                 return True
         except OSError as error:
-            _note(self.folder, f"cannot be written ({error.strerror or error})")
+            _note(_not_written(self.folder, error))
             return False
 
     def write(self, name: str, payload: bytes) -> None:
@@ -114,7 +117,7 @@ class Store:
                     raise
             _bound(self.folder, keep=self.key)
         except OSError as error:
-            _note(self.folder, f"cannot be written ({error.strerror or error})")
+            _note(_not_written(self.folder, error))
 
     def _path(self, name: str) -> Path:
         return self.folder / self.key / (name + SUFFIX)
@@ -212,10 +215,15 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _not_written(folder: Path, error: OSError) -> str:
+    what = error.strerror or error
+    return f"the cache of programs {folder} cannot be written ({what}); {VARIABLE} names another folder"
+
+
 @cache
-def _note(folder: Path, what: str) -> None:
-    """Say what is wrong with the cache, once a process; everything works without it."""
+def _note(what: str) -> None:
+    """Say what is wrong with the cache, and what to do; once a process, since everything works without it."""
     warn(
-        f"the cache of programs {folder} {what}; the model is built anew ({VARIABLE}=off turns it off)",
+        f"{what}; the model is built anew (`mixtures cache --clear` empties it, {VARIABLE}=off turns it off)",
         PerformanceWarning,
     )

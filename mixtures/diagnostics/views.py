@@ -9,7 +9,7 @@ import xarray as xr
 from mixtures.arguments import check_kind
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
-from mixtures.trees import item_dim
+from mixtures.trees import item_dim, level_table
 
 __all__ = ["by_column", "for_summary"]
 
@@ -67,7 +67,7 @@ def for_summary(tree: xr.DataTree, *, sd: bool = True) -> xr.DataTree:
             for name, variable in dataset.data_vars.items():
                 parts |= _restated(str(name), variable, dataset, sd)
             restated = xr.Dataset(parts, attrs=dataset.attrs)
-            unused = [dim for dim in restated.coords if dim not in restated.dims and dim != "level"]
+            unused = [dim for dim in restated.coords if dim not in restated.dims]
             new[group] = xr.DataTree(restated.drop_vars(unused))
     return new
 
@@ -189,10 +189,7 @@ def _entries(
 def _of_levels(p: xr.DataArray, dataset: xr.Dataset, item: str) -> xr.DataArray:
     """Probabilities of the levels that items have, along one dim labelled ``item=level``."""
     names = [str(x) for x in (dataset[item].values if item in dataset.coords else range(p.sizes[item]))]
-    if "level" in dataset.coords:
-        level = dataset["level"].transpose(item, "category").values
-    else:
-        level = np.tile(np.arange(p.sizes["category"]).astype(str), (p.sizes[item], 1))
+    level = level_table(dataset, item)
     own = [dim for dim in p.dims if dim not in (item, "category")]
     exists = (level != "") & (p > 0).any(own).transpose(item, "category").values
     i, j = np.nonzero(exists)

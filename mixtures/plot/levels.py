@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mixtures.trees import item_dim
+from mixtures.trees import item_dim, level_table
 
 __all__ = ["ITEM", "itemised"]
 
@@ -18,10 +18,10 @@ def itemised(posterior: xr.Dataset, known: xr.Dataset | None = None) -> xr.Datas
 
     Examples
     --------
+    >>> from mixtures.trees import with_levels
     >>> p = xr.DataArray([[0.2, 0.8], [1.0, 0.0]], dims=("feature", "category"))
-    >>> level = (("feature", "category"), [["no", "yes"], ["any", ""]])
-    >>> one = xr.Dataset({"p": p}, {"feature": ["a", "b"], "level": level})
-    >>> itemised(one)["p"].to_series().to_dict()
+    >>> one = xr.Dataset({"p": p}, {"feature": ["a", "b"], "category": [0, 1]})
+    >>> itemised(with_levels(one, {"a": ["no", "yes"], "b": ["any"]}))["p"].to_series().to_dict()
     {'a: no': 0.2, 'a: yes': 0.8, 'b: any': 1.0}
     """
     item = item_dim(posterior)
@@ -29,13 +29,7 @@ def itemised(posterior: xr.Dataset, known: xr.Dataset | None = None) -> xr.Datas
         return posterior
     shape = (posterior.sizes[item], posterior.sizes["category"])
     features = _labels(posterior, item)
-    known = posterior if known is None else known
-    if "level" in known.coords:
-        own = known["level"].transpose(item, "category")
-        own = own if known is posterior else own.sel({item: posterior[item].values})
-        level = own.values.astype(str)
-    else:
-        level = np.tile(_labels(posterior, "category"), (shape[0], 1))
+    level = level_table(posterior, item, known)
     kept = np.flatnonzero(level != "")
     names = [f"{features[at // shape[1]]}: {level.ravel()[at]}" for at in kept]
 

@@ -38,7 +38,11 @@ QUANTILES = 1000
 
 
 WRITTEN = 80
-"""Largest number of cells of a heat map whose values are written in."""
+"""Largest number of cells of a heat map whose values are written in, in a quarter as many columns at most."""
+
+
+NAMED = 40
+"""Largest number of columns of a heat map whose names stand below it."""
 
 
 def heatmap(
@@ -90,9 +94,10 @@ def heatmap(
     ax.set_yticks(range(len(mean)), None if called is None else map(lettering, called))
     for tick, k in zip(ax.get_yticklabels(), range(len(mean)), strict=True):
         tick.set(color=cluster_colour(k), weight="bold")
-    if len(names) <= WRITTEN / 4:
-        ax.set_xticks(range(len(names)), names, rotation=0 if len("".join(names)) < 60 else 90)
-    if mean.size <= WRITTEN:
+    few = len(names) <= WRITTEN / 4  # so that figures fit beside each other
+    if few or len(names) <= NAMED:
+        ax.set_xticks(range(len(names)), names, rotation=0 if few and len("".join(names)) < 60 else 90)
+    if few and mean.size <= WRITTEN:
         for (k, d), value in np.ndenumerate(mean):
             text = f"{value:.2f}" if sd is None else f"{value:.2f}\n± {sd[k, d]:.2f}"
             colour = ON_DARK if scale(value) < 0.5 else ON_LIGHT

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from mixtures.saving.spreadsheets import as_csv
 
 __all__ = [
+    "LEAST_WIDTHS",
     "Block",
     "Cell",
     "Code",
@@ -45,6 +46,18 @@ SIGNIFICANT, WHOLE, LARGEST = ".4g", 1e4, 1e7
 
 FOLDED_ROWS = 40
 """Number of rows above which a table is folded."""
+
+
+LEAST_WIDTHS = (30, 35, 40, 45, 50)
+"""Widths in rem that the style sheet has for figures that scroll."""
+
+
+NARROW, LEGIBLE = 540.0, 0.75
+"""CSS pixels up to which a figure is legible on a phone, and the scale at which a wider one is."""
+
+
+REM, FRAME, PIXELS, HEAD = 16, 24, 640.0, 4000
+"""CSS pixels of a rem, of the frame of a figure, of a figure of pixels; characters that have its width."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,24 @@ class Figure(Block):
     source: str
     alt: str
     caption: str
+
+    @property
+    def at_least(self) -> int:
+        """Width in rem below which the figure scrolls in its box; 0 if its words are legible anyway."""
+        if (width := _width(self.source)) <= NARROW:
+            return 0
+        wanted = (LEGIBLE * width + FRAME) / REM
+        return next((rem for rem in LEAST_WIDTHS if rem >= wanted), LEAST_WIDTHS[-1])
+
+
+def _width(source: str) -> float:
+    """Width in CSS pixels of the SVG in a data URI; of pixels that of a wide figure, as most of them are."""
+    kind, _, content = source.partition(",")
+    if not kind.startswith("data:image/svg"):
+        return PIXELS
+    head = base64.b64decode(content[:HEAD]).decode("utf-8", errors="ignore")
+    points = re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', head)
+    return PIXELS if points is None else float(points[1]) * 96 / 72
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.selection import Selection
-from mixtures.trees import feature_dims
+from mixtures.trees import feature_dims, levels_in, with_levels
 
 __all__ = ["Material", "Pictured", "values_of_rows"]
 
@@ -91,7 +91,8 @@ def _renamed(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
 
     def rename(group: xr.Dataset) -> xr.Dataset:
         own = [dim for dim in feature_dims(group.coords) if group[dim].dims == (dim,)]
-        return group.assign_coords({dim: [new[str(name)] for name in group[dim].values] for dim in own})
+        renamed = group.assign_coords({dim: [new[str(name)] for name in group[dim].values] for dim in own})
+        return with_levels(renamed, {new[name]: levels for name, levels in levels_in(group).items()})
 
     groups = {name: rename(group.to_dataset()) for name, group in tree.children.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})

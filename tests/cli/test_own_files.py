@@ -11,6 +11,7 @@ import pytest
 from command import run
 
 import mixtures as mx
+from mixtures.cli.rows import with_kinds
 
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
 
@@ -86,6 +87,8 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     assert code == 0
     assert "note: left out, as they hold no numbers: name (text), since (dates)" in err
     assert "lowest BIC: K = 2" in " ".join(out.split())
+    again = ["report", str(file), *words[2:], "--n-init", "4", "--seed", "1", "--index", "customer_id"]
+    assert sorted(next_command(out)) == sorted([*again, "-k", "2", "-o", "report.html"])
     new = pd.read_csv(file).iloc[:50]
     new.to_csv(tmp_path / "new.csv", index=False)
     code, out, err = run("predict", tmp_path / "new.csv", "--from", saved, "--id", "customer_id")
@@ -139,9 +142,23 @@ def test_answers_on_a_scale_are_no_counts(tmp_path):
     assert len(re.findall(r"q\d +steps of a scale", out)) == 3
     assert next_command(out)[2:] == ["--model", "lca"]
     _, out, _ = run("inspect", tmp_path / "both.csv", columns=400)
+    assert "range 1 to 5: taken for answers on a scale" in out
+    assert "as counts: --model mixed --kinds NAME=poisson" in out
     kinds = "q0=categorical,q1=categorical,q2=categorical"
     assert kinds in next_command(out)[-1]
     assert len(re.findall(r"(children|rooms) +counts", out)) == 2
+    spec = with_kinds(mx.Mixed(2, gaussian=["?"]), pd.DataFrame(scale | others), None, None, quiet=True)
+    assert (spec.categorical, spec.poisson) == (tuple(scale), tuple(others))  # --model mixed alone
+
+
+def test_counts_of_one_range_stay_counts_and_the_other_reading_is_told(tmp_path):
+    counts = np.minimum(np.random.default_rng(1).poisson(1.3, (300, 3)), 5)
+    counts[0] = 5
+    pd.DataFrame(counts, columns=list("abc")).to_csv(tmp_path / "t.csv", index=False)
+    _, out, _ = run("inspect", tmp_path / "t.csv", columns=400)
+    assert "a, b, c: three or more columns share the range 0 to 5, but few cells hold" in out
+    assert "as answers on a scale: --model mixed --kinds NAME=categorical" in out
+    assert next_command(out)[2:] == ["--model", "pmm"]
 
 
 @pytest.mark.parametrize("model", ["bmm", "lca"])
@@ -156,6 +173,17 @@ def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
     code, _, err = run("predict", file, "--from", tmp_path / "em.mix")
     assert code == 0
     assert ("note: recoded: yes, y and true are 1" in err) is (model == "bmm")
+
+
+def test_a_fit_of_categories_beside_numbers_takes_new_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"city": rng.choice(["Hull", "York"], 60), "income": rng.normal(0, 1, 60)})
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    fitted = mx.fit_em(mx.Mixed(1, gaussian=["income"], categorical=["city"]), rows)
+    mx.save(fitted, tmp_path / "em.mix")
+    code, out, err = run("predict", tmp_path / "t.csv", "--from", tmp_path / "em.mix")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 61
 
 
 N = 40

@@ -297,8 +297,10 @@ def test_a_damaged_file_is_not_read(how, tmp_path):
     assert store.read("gradient") == b"a program, for all that the store knows"
     path = tmp_path / store.key / "gradient.program"
     path.write_bytes(DAMAGE[how](path.read_bytes()))
-    with pytest.warns(mx.PerformanceWarning, match="damaged or foreign"):
+    with pytest.warns(mx.PerformanceWarning, match="damaged or foreign") as told:
         assert store.read("gradient") is None
+    assert str(path) in str(told[0].message)
+    assert "mixtures cache --clear" in str(told[0].message)
     assert store.read("gradient") is None  # a second note would be an error
     assert Store(tmp_path, "a" * 64).read("hessian") is None  # which is not there
 

@@ -113,6 +113,18 @@ def test_arviz_summarises_every_number_once(case):
         assert [x for x in table.index if x.startswith("p[0")] == [f"p[0, {x}]" for x in levels]
 
 
+@pytest.mark.parametrize("case", ["LCA"], indirect=True)
+def test_arviz_takes_a_sample_as_it_is(case):
+    """Levels that an item lacks are zeros in every draw, of which ArviZ has no ESS."""
+    *_, extended = case
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = az.summary(extended)
+        assert len(table) == sum(np.prod(x.shape[2:]) for x in extended["posterior"].data_vars.values())
+        assert np.isfinite(table.loc[table["sd"].astype(float) > 0, "r_hat"].astype(float)).all()
+        az.plot_convergence_dist(extended, var_names=["alpha", "p"])
+
+
 @pytest.mark.parametrize("case", ["GMM", "LCA", "Mixed"], indirect=True)
 def test_arviz_checks_every_column(case):
     _, X, _, extended = case

@@ -21,6 +21,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.families.categorical import Categorical
 from mixtures.families.identified import satisfies_kruskal
 from mixtures.families.parameters import Simplexes
+from mixtures.trees import item_dim, labels_in, levels_in
 
 SHORT = {"draws": 150, "tune": 200, "chains": 2, "n_init": 2, "random_seed": 1, "progressbar": False}
 FAST = {"mode": "FAST_COMPILE"}
@@ -489,13 +490,12 @@ def test_the_certificate_holds_and_all_is_saved(tmp_path):
     assert cc.passed, cc
     names = [f"p[{k}, {d}, {c}]" for k in range(2) for d, own in LEVELS.items() for c in own]
     assert list(cc.table.index) == ["alpha[0]", "alpha[1]", *names]
-    level = cc.posterior["posterior"]["level"]
-    assert level.sel(feature="health").values.tolist() == LEVELS["health"]
-    assert level.sel(feature="smokes").values.tolist() == ["no", "yes", "", ""]
+    level = levels_in(cc.posterior["posterior"].to_dataset())
+    assert level == {name: tuple(map(str, own)) for name, own in LEVELS.items()}
     mx.save(cc, tmp_path / "cc.mix", X=X)
     again = mx.load(tmp_path / "cc.mix")
     assert again.em.spec.levels == cc.em.spec.levels
-    assert again.posterior["posterior"]["level"].equals(level)
+    assert levels_in(again.posterior["posterior"].to_dataset()) == level
     page = mx.report(again, X, header=mx.saving.save.read_header(tmp_path / "cc.mix"), progressbar=False)
     assert "the items are independent of each other" in page.html
     for spec in (cc.em.spec, mx.LCA(2)):  # the sample knows the levels
@@ -504,6 +504,19 @@ def test_the_certificate_holds_and_all_is_saved(tmp_path):
     checks = mx.predictive_checks(cc.em.spec, X, cc.posterior, random_seed=1)
     assert checks["p"].between(0.01, 0.99).all()
     assert "association[smokes, visits]" in checks.index
+
+
+def test_a_sample_whose_levels_are_a_coordinate_is_read():
+    """As they were kept before ArviZ's tables were to take a sample as it is."""
+    em = mx.fit_em(mx.LCA(2), survey(), n_init=1, random_seed=1)
+    now = em.to_datatree()["posterior"].to_dataset()
+    rows = [[*map(str, own), *[""] * (4 - len(own))] for own in LEVELS.values()]
+    before = now.assign_coords(
+        category=np.arange(4), level=((item_dim(now), "category"), np.array(rows, dtype=object))
+    )
+    assert "levels" not in before["category"].attrs
+    assert levels_in(before) == levels_in(now)
+    assert labels_in(before)["levels"] == labels_in(now)["levels"]
 
 
 def test_the_certificate_of_a_flat_prior_holds_on_the_boundary():

@@ -250,6 +250,14 @@ def test_a_heat_map_writes_means_and_sds(posterior):
     assert plot.heatmap({"p": np.full((2, 3), 0.5)}).images[0].norm.vmax == 1
 
 
+def test_many_columns_of_a_heat_map_have_names_and_no_figures():
+    names = [f"q{d}=yes" for d in range(24)]
+    ax = plot.heatmap({"p": np.full((2, 24), 0.5)}, features=names)
+    assert [label.get_text() for label in ax.get_xticklabels()] == names
+    assert len(ax.texts) == 0
+    assert len(plot.heatmap({"p": np.full((2, 20), 0.5)}).texts) == 40
+
+
 def test_images_are_the_parameters_pixel_by_pixel():
     spec = BMM(3)
     params = make_params(spec, 6)

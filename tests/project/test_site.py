@@ -57,3 +57,12 @@ def test_every_public_name_has_a_page():
     }
     missing = [name for name in names | inner if not re.search(rf"(?<![\w.]){re.escape(name)}\b", listed)]
     assert not missing
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_every_column_of_a_table_has_a_head_in_words(page):
+    """A screen reader reads the head with every cell; of a formula alone it may say nothing."""
+    text = page.read_text(encoding="utf-8")
+    heads = re.findall(r"^\|(.*)\|\n\|[-|: ]+\|$", text, flags=re.MULTILINE)
+    cells = [re.sub(r"\$[^$]*\$", "", cell).strip() for head in heads for cell in head.split("|")]
+    assert all(cells), heads

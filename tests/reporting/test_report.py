@@ -18,7 +18,7 @@ from command import run
 from conftest import long
 
 import mixtures as mx
-from mixtures.reporting.blocks import Table, aligned
+from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Table, aligned
 from mixtures.reporting.figures import LONGEST, short_names
 from mixtures.results.verdict import State
 from mixtures.saving.save import Header, read_header
@@ -174,6 +174,23 @@ def test_figures_follow_dark_mode_and_show_every_number_once(page):
     assert [alt for alt in alts if alt.startswith("Estimates")] == [
         f"Estimates of {name}" for name in ("alpha", "mu", "sd", "corr")
     ]
+
+
+@pytest.mark.parametrize(("points", "at_least"), [(300, 0), (404, 0), (470, 35), (600, 40), (2000, 50)])
+def test_wide_figures_scroll_where_their_words_would_be_tiny(points, at_least):
+    svg = base64.b64encode(
+        f'<svg height="9pt" width="{points}.5pt" viewBox="0 0 1 1"></svg>'.encode()
+    ).decode()
+    assert Figure(f"data:image/svg+xml;base64,{svg}", "", "").at_least == at_least
+
+
+def test_a_figure_that_may_scroll_can_be_reached_and_says_so(page):
+    boxes = re.findall(
+        r'<div class="wide at-least-(\d+)" role="region" aria-label="(.+?)" tabindex="0">', page.html
+    )
+    assert len(boxes) > 3
+    assert page.html.count("The figure goes on to the right") == len(boxes)
+    assert all(f".at-least-{rem} img {{ min-width: {rem}rem; }}" in page.html for rem in LEAST_WIDTHS)
 
 
 def test_the_same_results_make_the_same_page(cc, page):

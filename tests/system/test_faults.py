@@ -219,6 +219,25 @@ def test_ctrl_c_in_an_import_that_raises_something_else_is_an_interrupt():
         raise ImportError("a library that is not installed")
 
 
+def test_ctrl_c_while_the_program_loads_is_an_exit_without_a_word():
+    """The signal comes while typer is looked for, among the first modules of the command line."""
+    code = """if True:
+        import os, signal, sys
+
+        class Interrupt:
+            def find_spec(self, name, path=None, target=None):
+                if name == "typer":
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        sys.meta_path.insert(0, Interrupt())
+        from mixtures.__main__ import main
+        assert "typer" not in sys.modules
+        main()
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_ctrl_c_at_any_moment_gives_what_there_is(tmp_path):
     """However fast the machine is: at moments drawn anew until enough of them lay within the work."""
     child, rng, words = Child(tmp_path, be_interrupted, context=SPAWN), np.random.default_rng(0), 1

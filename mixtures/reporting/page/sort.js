@@ -35,7 +35,7 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => unfolded.forEach((d) => (d.open = false)));
 
-// A table that is wider than the page says that it goes on.
+// A table or a figure that is wider than the page says that it goes on.
 const watch = new ResizeObserver((boxes) => boxes.forEach(({ target }) => {
   target.classList.toggle("scrolls", target.scrollWidth > target.clientWidth + 1);
 }));
