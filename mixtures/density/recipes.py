@@ -1,8 +1,8 @@
 """Where the arrays of a declared mixture come from, found out once and checked.
 
 A program takes the arrays of its graph as arguments. For another process to make them without
-the graph, each needs a name: data, weights, hyperparameters, units, or a function of them. The names
-are found by comparison, on a twin: the same model of other data, with another prior. An array that
+the graph, each needs a name: data, weights, labels, hyperparameters, units, or a function of them. The
+names are found by comparison, on a twin: the same model of other data, with another prior. An array that
 differs between the two and has no name, or a graph that differs, means that the model is not kept.
 """
 
@@ -64,6 +64,8 @@ def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     found |= {name: data.values[:, own] for name, own in columns.items()}
     if data.weights is not None:
         found["weights - 1"] = data.weights - 1
+    if data.labels is not None:
+        found["labels"] = data.labels
     found |= _of_components(spec.family, data, spec.prior)
     if isinstance(spec.family, MixedColumns):
         for block in spec.family.blocks:
@@ -106,8 +108,14 @@ def twin_of(spec: Mixture, data: Data) -> tuple[Mixture, Data] | None:
     if np.array_equal(values, data.values, equal_nan=True):
         return None
     weights = None if data.weights is None else read_only(data.weights * rng.uniform(0.6, 1.4, data.n_rows))
-    prior = _other_prior(spec.prior, rng, {})
-    return replace(spec, prior=prior), replace(data, values=read_only(values), weights=weights)
+    labels = None if data.labels is None else read_only(_other_labels(data.labels, spec.n_components))
+    twin = replace(data, values=read_only(values), weights=weights, labels=labels)
+    return replace(spec, prior=_other_prior(spec.prior, rng, {})), twin
+
+
+def _other_labels(labels: np.ndarray, n_components: int) -> np.ndarray:
+    """The next label of every row: -1 after the last, and 0 after -1."""
+    return (labels + 2) % (n_components + 1) - 1
 
 
 def _other_prior(prior: Any, rng: np.random.Generator, made: dict[Any, Any]) -> Any:

@@ -10,6 +10,7 @@ accurate enough.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +49,11 @@ class KnownLabels:
     """Known clusters of rows: ``values (n,)``, -1 where the cluster is not known. Equal only to itself."""
 
     values: np.ndarray
+
+    @cached_property
+    def variable(self) -> Any:
+        """The same in a graph (n,): a matrix's column, since matrices are data, and one for all terms."""
+        return pt.as_tensor_variable(self.values[:, None])[:, 0]
 
 
 class Weights(Step):
@@ -189,7 +195,7 @@ class MarginalMixtureRV(RandomVariable):
         joint = log_joint(inside)
         total = pt.logsumexp(joint, axis=0)
         if z is None and self.labels is not None:
-            z = pt.as_tensor_variable(self.labels.values)
+            z = self.labels.variable
         if z is not None:
             is_own = pt.eq(z[None, :], pt.arange(joint.shape[0])[:, None])
             total = pt.switch(pt.ge(z, 0), pt.switch(is_own, joint, 0.0).sum(axis=0), total)
@@ -282,7 +288,7 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
         return checked(density if value.ndim == 2 else density.reshape(value.shape[:-1]), *shared)
     inputs, _output = op.signature.split("->")
 
-    own = () if op.labels is None else (pt.as_tensor_variable(op.labels.values),)
+    own = () if op.labels is None else (op.labels.variable,)
 
     def of_row(x: Any, *others: Any) -> Any:
         z, theta = others[0][None] if own else None, others[len(own) :]
