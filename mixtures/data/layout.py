@@ -8,8 +8,12 @@ from mixtures.data.patterns import patterns_of
 
 __all__ = ["Layout", "layout_of"]
 
-FEW = 8
-"""Patterns up to which their number is rounded up to a power of two; to an eighth to a quarter beyond."""
+FEW = 16
+"""Patterns up to which their number is rounded up to a power of two, and beyond by a quarter at most."""
+
+
+SHORTEST = 8
+"""Rows of a block at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +47,15 @@ def layout_of(seen: np.ndarray) -> Layout:
     Examples
     --------
     >>> layout = layout_of(np.array([[True, False], [True, True], [True, False]]))
-    >>> layout.patterns.tolist(), layout.rows.tolist(), layout.places.ravel().tolist()
-    ([[1.0, 0.0], [1.0, 1.0]], [[0, 2], [1, 1]], [0, 2, 1])
+    >>> layout.patterns.tolist(), layout.rows[:, :3].tolist(), layout.places.ravel().tolist()
+    ([[1.0, 0.0], [1.0, 1.0]], [[0, 2, 0], [1, 1, 1]], [0, 8, 1])
     """
     n, d = seen.shape
     patterns = patterns_of(np.where(seen, 0.0, np.nan))
     room = min(_rounded_up(len(patterns)), n, 2**d)
-    lengths = 2 ** np.arange(1, int(np.log2(n)) + 2)
+    lengths = SHORTEST * 2 ** np.arange(int(np.log2(n)) + 1)
     blocks = (n + room * (lengths - 1)) // lengths  # enough for so many patterns of any sizes
-    work = blocks * (lengths + 2 * d)  # a product with a matrix, and a copy of it
+    work = blocks * (lengths + d)  # a product with a matrix, and a copy of it
     length, m = lengths[np.argmin(work)], blocks[np.argmin(work)]
     rows, of_block = np.zeros((m, length), dtype=np.int64), np.zeros(m, dtype=np.int64)
     places = np.empty(n, dtype=np.int64)
@@ -68,6 +72,6 @@ def layout_of(seen: np.ndarray) -> Layout:
 
 
 def _rounded_up(n: int) -> int:
-    """The next of the numbers 1, 2, 4, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ..."""
+    """The next of the numbers 1, 2, 4, 8, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, ..."""
     power = 2 ** (n - 1).bit_length()
     return power if n <= FEW else -(-n // (power // 8)) * (power // 8)
