@@ -46,6 +46,23 @@ def browser():
         yield driver
 
 
+@pytest.fixture(scope="session")
+def compilations():
+    """A list that grows by one with every program that XLA compiles, so that a test can count them."""
+    import jax
+
+    found = []
+
+    def listen(event, duration, **_):
+        if event.endswith("backend_compile_duration"):
+            found.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    jax.jit(lambda x: x + len(found))(1.0)
+    assert len(found) == 1  # so that a count can be seen to rise
+    return found
+
+
 @pytest.fixture(scope="module")
 def no_c_compiler():
     """PyTensor runs graphs in Python; FAST_COMPILE alone compiles inner graphs in C, which takes minutes."""

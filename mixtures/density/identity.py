@@ -1,9 +1,10 @@
 """What the programs of a declared mixture depend on, as the key of a cache.
 
-Numbers in arrays are arguments of the programs; all else is in the key: the model's structure, the
-scalars of its prior, which of its arrays are equal and which entries are 0 or 1, the shape of the
-data, which cells are missing and which labels are known, the versions of the libraries, and this
-package's own source.
+Numbers in arrays are arguments of the programs, and so are known labels and which cells are missing.
+All else is in the key: the model's structure, the scalars of its prior, which of its arrays are equal
+and which entries are 0 or 1, the shape of the data, whether cells are missing and how large the layout
+of their patterns is, whether there are labels, the versions of the libraries, and this package's own
+source.
 """
 
 import os
@@ -20,6 +21,7 @@ import jax
 import numpy as np
 
 from mixtures.data.table import Data
+from mixtures.density.recipes import layouts_of
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 
@@ -50,9 +52,8 @@ def key_of(spec: Mixture, data: Data) -> str | None:
     settings = _settings()
     if settings is None:
         return None
-    labels = None if data.labels is None else _digest(data.labels)
-    missing = _digest(np.isnan(data.values)) if data.has_missing else None
-    rows = (data.values.shape, data.weights is None, labels, missing)
+    layouts = [(kind, each.rows.shape, each.patterns.shape) for kind, each in layouts_of(spec, data).items()]
+    rows = (data.values.shape, data.weights is None, data.labels is None, data.has_missing, layouts)
     try:
         model = _described(spec), _equal(list(_arrays(spec)))
     except _Unknown:

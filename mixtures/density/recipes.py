@@ -1,9 +1,10 @@
 """Where the arrays of a declared mixture come from, found out once and checked.
 
 A program takes the arrays of its graph as arguments. For another process to make them without
-the graph, each needs a name: data, weights, hyperparameters, units, or a function of them. The names
-are found by comparison, on a twin: the same model of other data, with another prior. An array that
-differs between the two and has no name, or a graph that differs, means that the model is not kept.
+the graph, each needs a name: data, weights, labels, the layout of the missing cells, hyperparameters,
+units, or a function of them. The names are found by comparison, on a twin: the same model of other data,
+with another prior. An array that differs between the two and has no name, or a graph that differs, means
+that the model is not kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from mixtures.data.layout import Layout, layout_of
 from mixtures.data.table import Data, read_only
 from mixtures.families.family import Family
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 
-__all__ = ["Recipe", "named_arrays", "rebuilt", "recipes_of", "twin_of"]
+__all__ = ["Recipe", "layouts_of", "named_arrays", "rebuilt", "recipes_of", "twin_of"]
 
 LOCATIONS = ("mean",)
 """Hyperparameters that a twin shifts; the others, which may be positive, it scales."""
@@ -59,17 +61,33 @@ def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     """Every array that a graph may hold, by name, computed as the declaration computes it."""
     columns = spec.family.row_columns(data.n_features)
     found: dict[str, Any] = {"values": data.values[:, columns.pop("x")]}
-    if not data.has_missing:
+    if data.has_missing:
+        found["observed cells"] = (~np.isnan(found["values"])).astype(np.float64)
+    else:
         found["whole values"] = found["values"].astype(np.int64)
     found |= {name: data.values[:, own] for name, own in columns.items()}
     if data.weights is not None:
         found["weights - 1"] = data.weights - 1
+    if data.labels is not None:
+        found["labels"] = data.labels
+    for kind, layout in layouts_of(spec, data).items():
+        found |= {f"{kind} {field.name}": getattr(layout, field.name) for field in fields(layout)}
     found |= _of_components(spec.family, data, spec.prior)
     if isinstance(spec.family, MixedColumns):
         for block in spec.family.blocks:
             own = _of_components(block.family, block.table(data), block.family.prior)
             found |= {f"{block.kind}: {name}": value for name, value in own.items()}
     return {name: np.asarray(value) for name, value in found.items()}
+
+
+def layouts_of(spec: Mixture, data: Data) -> dict[str, Layout]:
+    """Rows by pattern of the missing cells, for the blocks of columns whose densities depend on it."""
+    if not data.has_missing:
+        return {}
+    tables: list[tuple[str, Family, Data]] = [("rows", spec.family, data)]
+    if isinstance(spec.family, MixedColumns):
+        tables = [(block.kind, block.family, block.table(data)) for block in spec.family.blocks]
+    return {kind: layout_of(~np.isnan(table.values)) for kind, family, table in tables if family.by_pattern}
 
 
 def _of_components(family: Family, data: Data, prior: Any) -> dict[str, Any]:
@@ -95,9 +113,12 @@ def _of_components(family: Family, data: Data, prior: Any) -> dict[str, Any]:
 
 
 def twin_of(spec: Mixture, data: Data) -> tuple[Mixture, Data] | None:
-    """The same model of other data, and with another prior; None if the data allow no other."""
+    """The same model of other data, and with another prior; None if the data allow no other.
+
+    Missing cells and known labels are those of other rows.
+    """
     rng = np.random.default_rng(TWIN)
-    values = data.values.copy()
+    values = np.roll(data.values, 1, axis=0) if data.has_missing else data.values.copy()
     for column in values.T:
         there = np.flatnonzero(~np.isnan(column))
         drawn = rng.choice(column[there], len(there))
@@ -106,8 +127,14 @@ def twin_of(spec: Mixture, data: Data) -> tuple[Mixture, Data] | None:
     if np.array_equal(values, data.values, equal_nan=True):
         return None
     weights = None if data.weights is None else read_only(data.weights * rng.uniform(0.6, 1.4, data.n_rows))
-    prior = _other_prior(spec.prior, rng, {})
-    return replace(spec, prior=prior), replace(data, values=read_only(values), weights=weights)
+    labels = None if data.labels is None else read_only(_other_labels(data.labels, spec.n_components))
+    twin = replace(data, values=read_only(values), weights=weights, labels=labels)
+    return replace(spec, prior=_other_prior(spec.prior, rng, {})), twin
+
+
+def _other_labels(labels: np.ndarray, n_components: int) -> np.ndarray:
+    """The next label of every row: -1 after the last, and 0 after -1."""
+    return (labels + 2) % (n_components + 1) - 1
 
 
 def _other_prior(prior: Any, rng: np.random.Generator, made: dict[Any, Any]) -> Any:

@@ -95,17 +95,17 @@ class GaussianMixtureRV(MarginalMixtureRV):
         multiplied block by block, each block of one pattern.
         """
         mu, chol = theta
-        layout, (k, dim) = cells.layout, mu.shape
-        seen = pt.as_tensor_variable(layout.patterns)[:, None, :]
+        layout, (k, dim) = cells.laid_out, mu.shape
+        seen = layout.patterns[:, None, :]
         pairs = seen[..., None] * seen[..., None, :]
         factor = pt.linalg.cholesky(pairs * (chol @ chol.mT) + pt.eye(dim) * (1 - seen)[..., None])
         constant = log_det(factor) + seen.sum(axis=-1) * np.log(2 * np.pi) / 2
-        pattern, rows = pt.as_tensor_variable(layout.of_block)[:, 0], pt.as_tensor_variable(layout.rows)
-        z = x[rows].dimshuffle(0, 2, 1)[:, None] - mu[:, :, None]
+        pattern = layout.of_block
+        z = x[layout.rows].dimshuffle(0, 2, 1)[:, None] - mu[:, :, None]
         whitened = inverse_cholesky(factor)[pattern] @ (seen[pattern][..., None] * z)
         blocks = -(whitened**2).sum(axis=-2) / 2 - constant[pattern][..., None]
         by_cluster = blocks.dimshuffle(1, 0, 2).reshape((k, -1))
-        return by_cluster[:, pt.as_tensor_variable(layout.places)[:, 0]]
+        return by_cluster[:, layout.places]
 
     @staticmethod
     def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any] | None:

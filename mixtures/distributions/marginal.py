@@ -9,7 +9,8 @@ accurate enough.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from pytensor.tensor.random.op import RandomVariable
 from mixtures.data.known_labels import check_labels_fit
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
-from mixtures.distributions.missing import Cells, is_data, known_cells, layout_of
+from mixtures.distributions.missing import Cells, is_data, known_cells
 from mixtures.distributions.steps import Step, in_natural_form, natural_form, step
 from mixtures.distributions.transforms import floored, unfloored
 from mixtures.errors import InputError
@@ -48,6 +49,11 @@ class KnownLabels:
     """Known clusters of rows: ``values (n,)``, -1 where the cluster is not known. Equal only to itself."""
 
     values: np.ndarray
+
+    @cached_property
+    def variable(self) -> Any:
+        """The same in a graph (n,): a matrix's column, since matrices are data, and one for all terms."""
+        return pt.as_tensor_variable(self.values[:, None])[:, 0]
 
 
 class Weights(Step):
@@ -189,7 +195,7 @@ class MarginalMixtureRV(RandomVariable):
         joint = log_joint(inside)
         total = pt.logsumexp(joint, axis=0)
         if z is None and self.labels is not None:
-            z = pt.as_tensor_variable(self.labels.values)
+            z = self.labels.variable
         if z is not None:
             is_own = pt.eq(z[None, :], pt.arange(joint.shape[0])[:, None])
             total = pt.switch(pt.ge(z, 0), pt.switch(is_own, joint, 0.0).sum(axis=0), total)
@@ -218,7 +224,7 @@ def cells_of(x: Any) -> tuple[Any, Cells | None]:
     if known is None:
         return x, None
     seen = ~pt.isnan(x)
-    return pt.switch(seen, x, 0.0), Cells(seen, layout_of(known))
+    return pt.switch(seen, x, 0.0), Cells(seen, known)
 
 
 def as_given(value: Any) -> Any:
@@ -259,15 +265,15 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
     if op.labels is not None:
         value = pt.specify_shape(value, (len(op.labels.values), None))  # one label for every row
 
-    def observed(x: Any, seen: Any, layout: Any, theta: Any, z: Any = None) -> Any:
-        cells, there = Cells(seen, layout), pt.switch(seen, x, 0.0)
+    def observed(x: Any, seen: Any, known: np.ndarray | None, theta: Any, z: Any = None) -> Any:
+        cells, there = Cells(seen, known), pt.switch(seen, x, 0.0)
         return op._masked(there, lambda inside: op.log_joint(inside, *theta, cells=cells), z)
 
     def of_pattern(x: Any, known: np.ndarray, theta: Any) -> Any:
         """Density of the observed cells; their pattern must stay what it was."""
         flat, seen = known.reshape(-1, known.shape[-1]), ~pt.isnan(x)
         same = pt.eq(seen, pt.as_tensor_variable(flat.astype(np.float64)))
-        density = observed(x, seen, layout_of(flat), theta)
+        density = observed(x, seen, flat, theta)
         return check_parameters(density, same, msg="the pattern of missing cells is that of the declaration")
 
     def checked(density: Any, alpha: Any, *theta: Any) -> Any:
@@ -282,15 +288,13 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
         return checked(density if value.ndim == 2 else density.reshape(value.shape[:-1]), *shared)
     inputs, _output = op.signature.split("->")
 
-    own = () if op.labels is None else (pt.as_tensor_variable(op.labels.values),)
+    own = () if op.labels is None else (op.labels.variable,)
 
     def of_row(x: Any, *others: Any) -> Any:
         z, theta = others[0][None] if own else None, others[len(own) :]
         if known is None:
             return op._masked(x[None, :], lambda inside: op.log_joint(inside, *theta), z)[0]
-        seen = ~pt.isnan(x)[None, :]
-        one = replace(layout_of(np.ones((1, known.shape[-1]), dtype=bool)), patterns=seen.astype("floatX"))
-        return observed(x[None, :], seen, one, theta, z)[0]
+        return observed(x[None, :], ~pt.isnan(x)[None, :], None, theta, z)[0]
 
     one_row = pt.vectorize(of_row, signature=f"(d),{'(),' * len(own)}{inputs}->()")
     return checked(one_row(value, *own, *params), *params)

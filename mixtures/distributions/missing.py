@@ -1,42 +1,42 @@
 """Rows with missing cells in PyTensor: which are observed, and how those of one pattern are laid out.
 
-The patterns of missing cells belong to the form of a graph: how many there are and how many rows each
-has are fixed, and the arrays that say so are data.
+Only the shapes of a layout belong to the form of a graph. The arrays that say which cells are observed,
+and which rows have which pattern, are data.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import explicit_graph_inputs
 
-from mixtures.data.patterns import patterns_of
+from mixtures.data.layout import layout_of
 
-__all__ = ["Cells", "Layout", "is_data", "known_cells", "layout_of"]
+__all__ = ["Cells", "LaidOut", "is_data", "known_cells"]
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Rows in blocks of one length, those of a block with one pattern of observed columns.
+LAYOUTS_KEPT = 8
+"""Layouts in memory, so that the terms of a model share one."""
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """Rows by pattern in a graph, as `mixtures.data.layout.Layout`, without axes of length one.
 
     Attributes
     ----------
-    patterns : ndarray, shape (S, D)
-        1 where a column is observed.
-    of_block : ndarray of int, shape (M, 1)
-        Pattern of every block.
-    rows : ndarray of int, shape (M, B)
-        Rows of every block; the first is repeated where there are too few.
-    places : ndarray of int, shape (n, 1)
-        Where every row is in the blocks, one after another.
+    patterns, of_block, rows, places : TensorVariable
+        Shapes (S, D), (M,), (M, B) and (n,).
     """
 
-    patterns: np.ndarray
-    of_block: np.ndarray
-    rows: np.ndarray
-    places: np.ndarray
+    patterns: Any
+    of_block: Any
+    rows: Any
+    places: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +47,34 @@ class Cells:
     ----------
     seen : TensorVariable of bool, shape (n, D)
         Which cells are observed.
-    layout : Layout
-        The rows by pattern.
+    known : ndarray of bool, shape (n, D), or None
+        The same as numbers; None of a single row that stands for every row.
     """
 
     seen: Any
-    layout: Layout
+    known: np.ndarray | None
+
+    def of_columns(self, columns: Any) -> "Cells":
+        """The cells of some columns, given their index."""
+        return Cells(self.seen[:, columns], None if self.known is None else self.known[:, columns])
+
+    @property
+    def laid_out(self) -> LaidOut:
+        """The rows by pattern."""
+        if self.known is None:
+            of_block, rows, places = (pt.zeros(shape, dtype="int64") for shape in ((1,), (1, 1), (1,)))
+            return LaidOut(self.seen.astype("floatX"), of_block, rows, places)
+        return _laid_out(np.packbits(self.known).tobytes(), self.known.shape)
+
+
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _laid_out(packed: bytes, shape: tuple[int, int]) -> LaidOut:
+    """Layout of known cells; the same variables for all terms of a model, which a program computes once."""
+    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=shape[0] * shape[1])
+    layout = layout_of(bits.reshape(shape).astype(bool))
+    arrays = layout.patterns, layout.of_block, layout.rows, layout.places
+    patterns, of_block, rows, places = map(pt.as_tensor_variable, arrays)
+    return LaidOut(patterns, of_block[:, 0], rows, places[:, 0])
 
 
 def is_data(x: Any) -> bool:
@@ -70,28 +92,3 @@ def known_cells(x: Any) -> np.ndarray | None:
         values = x.get_value(borrow=True) if isinstance(x, SharedVariable) else x.eval()
     seen = ~np.isnan(values)
     return None if seen.all() else seen
-
-
-def layout_of(seen: np.ndarray) -> Layout:
-    """Lay rows out by pattern, in blocks as long as makes least work.
-
-    Examples
-    --------
-    >>> layout = layout_of(np.array([[True, False], [True, True], [True, False]]))
-    >>> layout.patterns.tolist(), layout.rows.tolist(), layout.places.ravel().tolist()
-    ([[1.0, 0.0], [1.0, 1.0]], [[0, 2], [1, 1]], [0, 2, 1])
-    """
-    patterns = patterns_of(np.where(seen, 0.0, np.nan))
-    lengths = 2 ** np.arange(int(np.log2(patterns.sizes.max())) + 2)
-    blocks = -(-patterns.sizes // lengths[:, None])  # of each pattern, for each length
-    work = blocks.sum(axis=1) * (lengths + seen.shape[1])  # a product with a matrix, and a copy of it
-    length, each = lengths[np.argmin(work)], blocks[np.argmin(work)]
-    rows = np.zeros((each.sum(), length), dtype=np.int64)
-    places = np.empty(len(seen), dtype=np.int64)
-    first = 0
-    for (_, own), n in zip(patterns.groups(), each, strict=True):
-        rows[first : first + n] = np.append(own, np.full(n * length - len(own), own[0])).reshape(n, length)
-        places[own] = first * length + np.arange(len(own))
-        first += n
-    of_block = np.repeat(np.arange(len(patterns)), each)
-    return Layout(patterns.observed.astype(np.float64), of_block[:, None], rows, places[:, None])

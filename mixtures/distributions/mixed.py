@@ -128,7 +128,7 @@ class MixedMixtureRV(MarginalMixtureRV):
     def observed_log_density(self, x: Any, cells: Cells, *theta: Any) -> Any:  # type: ignore[override]
         """Sum over the blocks, each of its own observed cells."""
         each = [
-            part.op.observed_log_density(_cells(part, x), _seen(part, cells), *own)
+            part.op.observed_log_density(_cells(part, x), cells.of_columns(part.at), *own)
             for part, own in self._split(theta)
         ]
         return sum(each[1:], each[0])
@@ -166,11 +166,6 @@ def _signature(parts: Sequence[Part]) -> str:
 
 def _cells(part: Part, x: Any) -> Any:
     return x[:, part.at]
-
-
-def _seen(part: Part, cells: Cells) -> Cells:
-    """Which of a part's cells are observed."""
-    return Cells(cells.seen[:, part.at], replace(cells.layout, patterns=cells.layout.patterns[:, part.at]))
 
 
 class MixedMixture(MarginalMixture):

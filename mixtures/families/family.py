@@ -72,6 +72,9 @@ class Family(ABC):
     """Whether cells may be missing: density and expected statistics are then those of the observed ones,
     and `single`, `conditional` and `fill` are there."""
 
+    by_pattern: bool = False
+    """Whether the terms of a row's observed cells depend on which other columns are observed."""
+
     @abstractmethod
     def check(self, data: Rows) -> tuple[str, ...]:
         """Refuse data this family cannot model; return notes for the reader."""
@@ -263,9 +266,6 @@ class ExponentialFamily(Family):
     def rescaled(self, params: Params, location: Array, scale: Array) -> Params:
         """Parameters of the rows ``(x - location) / scale`` in such units."""
         return params
-
-    by_pattern: bool = False
-    """Whether natural parameters depend on which other columns of a row are observed."""
 
     def observed_features(self, X: Array) -> Array:
         """Features (P, n) of rows with missing cells: those of the observed cells, 0 for the others."""

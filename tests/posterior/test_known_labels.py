@@ -62,6 +62,21 @@ def test_numpy_and_pymc_agree_on_the_density_of_labelled_rows(spec, weighted):
     np.testing.assert_allclose(rows[known], joint[given["labels"][known], known], rtol=1e-9)
 
 
+def test_other_labels_compile_nothing(compilations):
+    params, X, z = simulate(SPHERICAL, n_rows=40)
+    spec = mx.resolve(SPHERICAL, X)
+    found = []
+    for labels in (some_of(z), some_of(z, 0.9, seed=1), np.where(z == 0, 0, -1)):
+        before = len(compilations)
+        by_numpy, compiled, by_pymc = heights(spec, X, params, labels=labels)
+        np.testing.assert_allclose(by_pymc, by_numpy, rtol=1e-11)
+        rows = compiled.row_log_likelihoods(compiled.unconstrain(params))["x"].sum()
+        np.testing.assert_allclose(rows + float(spec.log_prior(params)), by_numpy, rtol=1e-11)
+        found.append(by_numpy)
+    assert len(compilations) == before
+    assert len(set(found)) == 3
+
+
 @pytest.mark.parametrize("spec", [mx.GMM(3), mx.GMM(3, covariance_type="diag"), mx.BMM(3)], ids=str)
 def test_they_agree_beside_missing_cells(spec):
     params, X, z = simulate(spec, n_features=3, n_rows=50)
