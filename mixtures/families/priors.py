@@ -125,13 +125,13 @@ class NormalInverseWishart(Prior):
         _positive(self, "nu - (D - 1)", nu - (n_features - 1))
         return NormalInverseWishart(_shaped(self.mean, (n_features,), "mean"), kappa, nu, Psi)
 
-    def log_variance(self, Sigma: Array) -> Array:
-        """Log inverse-Wishart density (...) of every matrix of ``Sigma (..., D, D)``."""
-        Psi, dim = np.asarray(self.Psi), Sigma.shape[-1]
-        log_det = np.linalg.slogdet(Sigma)[1]
-        trace = np.trace(np.linalg.solve(Sigma, Psi), axis1=-2, axis2=-1)
+    def log_variance(self, inverse: Array) -> Array:
+        """Log inverse-Wishart density (...) of matrices whose Cholesky factors have these inverses (..., D, D)."""
+        root, dim = np.linalg.cholesky(self.Psi), inverse.shape[-1]
+        log_det = -2 * np.log(np.diagonal(inverse, axis1=-2, axis2=-1)).sum(axis=-1)
+        trace = ((inverse @ root) ** 2).sum(axis=(-2, -1))
         density = -(self.nu + dim + 1) / 2 * log_det - trace / 2
-        log_scale = dim * np.log(2) - np.linalg.slogdet(Psi)[1]
+        log_scale = dim * np.log(2) - 2 * np.log(np.diagonal(root)).sum()
         return np.asarray(density - self.nu / 2 * log_scale - _log_multigamma(self.nu / 2, dim))
 
 
