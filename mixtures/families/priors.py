@@ -126,7 +126,10 @@ class NormalInverseWishart(Prior):
         return NormalInverseWishart(_shaped(self.mean, (n_features,), "mean"), kappa, nu, Psi)
 
     def log_variance(self, inverse: Array) -> Array:
-        """Log inverse-Wishart density (...) of matrices, from the inverses (..., D, D) of their Cholesky factors."""
+        """Log inverse-Wishart density (...) of matrices.
+
+        ``inverse (..., D, D)`` are the inverses of their Cholesky factors.
+        """
         root, dim = np.linalg.cholesky(self.Psi), inverse.shape[-1]
         log_det = -2 * np.log(np.diagonal(inverse, axis1=-2, axis2=-1)).sum(axis=-1)
         trace = ((inverse @ root) ** 2).sum(axis=(-2, -1))
