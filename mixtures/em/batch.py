@@ -34,6 +34,10 @@ CHUNK_VALUES = 1_000_000
 """Responsibilities of a chunk of rows, over all starts."""
 
 
+LONG_STEP = 1e-2
+"""A step of this length, in standard deviations, is not rounding where densities have lost so few digits."""
+
+
 COARSE_LOSS = 1e-6
 """Error of a log density by rounding that a run without a tolerance may have."""
 
@@ -84,7 +88,9 @@ def advance(
             near = np.zeros(len(moving), dtype=bool)
             if tol is not None:
                 pace = pace.after(spec.step_length(new, params, at.statistics.count))
-                near = pace.has_arrived(tol) | only_rounding(spec, pace, new, at.statistics.count)
+                near = pace.has_arrived(tol)
+                if (pace.step < LONG_STEP).any():
+                    near |= only_rounding(spec, pace, new, at.statistics.count)
             arrived = fits & ~collapsed & near
             found.note(moving, fits, params, at, arrived)
             going = fits & ~arrived & ~collapsed

@@ -28,6 +28,13 @@ SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
 """Number of short runs of which each start is the best, their iterations, and the most rows that they use."""
 
 
+QUICK_RUNS, AGREED = 2, 0.7
+"""The number of short runs in a quick round, and the share of starts that must then agree to end the search.
+
+With swaps of six short runs each this confirms a lower mode no more often than six short runs of every start
+(simulated on the first hundred data sets of "fewer clusters than there are", see `benchmarks.hard`)."""
+
+
 MAXIMA_VALUES = 1_000_000
 """Responsibilities times columns of the starts whose M-step is made together."""
 
@@ -160,33 +167,47 @@ class Portfolio:
         """The next starts after those of the record; none when the search is over.
 
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
-        as there are already, up to `most`: many run together in little more time than few.
+        as there are already, up to `most`: many run together in little more time than few. The first
+        round is a quick one if all kinds are in it, and then ends the search only if most starts agree.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
         while made >= last:
             first, last = last, 2 * last
-        if made > first and len(done.order):
-            return self.swaps(done.params[done.order[0]], last - made)
-        if first == self.most or (first and done.confirmed):
+        n_swaps = self._swaps_among(last - first)
+        best = done.params[done.order[0]] if len(done.order) else None
+        if made > first and best is not None:
+            return self.best(self.swaps(best, last - made))
+        quick = self._swaps_among(self.n_init) + len(KINDS) <= self.n_init
+        agreed = done.confirmed and (not quick or first > self.n_init or done.share >= AGREED)
+        if first == self.most or (first and agreed):
             return []
-        swaps = (last - first) // SWAPS if self.problem.spec.n_components > 1 else 0
-        return self.draw(last - max(first + swaps, made), made)
+        alone = last - max(first + n_swaps, made)
+        each = QUICK_RUNS if quick and not first else SHORT_RUNS
+        drawn = self.draw(alone, made, each)
+        if first and best is not None:  # both in one batch
+            return self.best([*drawn, *self.swaps(best, n_swaps)])
+        return self.best(drawn, each)
 
-    def draw(self, n: int, first: int = 0) -> list[Start]:
-        """A number of starts, the kinds taking turns from the ``first`` on."""
+    def _swaps_among(self, n: int) -> int:
+        """Number of swaps among ``n`` starts of a round."""
+        return n // SWAPS if self.problem.spec.n_components > 1 else 0
+
+    def draw(self, n: int, first: int = 0, most: int = SHORT_RUNS) -> list[Start]:
+        """Several for each of a number of starts, the kinds taking turns from the ``first`` on."""
         kinds = list(islice(cycle(KINDS), first, first + n))
         sample, each = self._short_runs
-        return self._best(random_starts(self.problem.spec, sample, np.repeat(kinds, each).tolist(), self.rng))
+        several = np.repeat(kinds, min(each, most)).tolist()
+        return random_starts(self.problem.spec, sample, several, self.rng)
 
     def swaps(self, best: Params, n: int) -> list[Start]:
-        """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
+        """The same from a fit, each with one cluster taken away and another put elsewhere."""
         spec, (sample, each) = self.problem.spec, self._short_runs
         joint = spec.log_joint(best)(sample.given.T)
         if sample.labels is not None:
             exclude(joint, sample.labels)
         partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
-        return self._best(Start(SWAP, params) for params in _maxima(spec, sample, partitions))
+        return [Start(SWAP, params) for params in _maxima(spec, sample, partitions)]
 
     @cached_property
     def _short_runs(self) -> tuple[Sample, int]:
@@ -202,7 +223,7 @@ class Portfolio:
         values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
         return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
 
-    def _best(self, drawn: Iterable[Start]) -> list[Start]:
+    def best(self, drawn: Sequence[Start], most: int = SHORT_RUNS) -> list[Start]:
         """The best of every few starts after short runs.
 
         References
@@ -210,6 +231,7 @@ class Portfolio:
         Biernacki, Celeux and Govaert (2003), *Computational Statistics & Data Analysis* 41.
         """
         sample, each = self._short_runs
+        each = min(each, most)
         starts = [Start(start.kind, {**start.params, **self.problem.held}) for start in drawn]
         if each == 1:
             return self._on_some(starts)

@@ -15,8 +15,8 @@ from mixtures.em.climb import Climb
 from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.newton import Auto
-from mixtures.em.problem import Run, problem_of
-from mixtures.em.search import _is_hopeless
+from mixtures.em.pace import is_hopeless
+from mixtures.em.problem import problem_of
 from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, _grouped, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
@@ -99,7 +99,8 @@ def test_a_start_is_the_best_of_its_short_runs():
 
     drawn = random_starts(problem.spec, sample, ["random rows"] * SHORT_RUNS, rng(1))
     at_once = [height(start.params) for start in drawn]
-    (start,) = portfolio(problem, sample, rng(1), 1).draw(1, first=list(KINDS).index("random rows"))
+    starts = portfolio(problem, sample, rng(1), 1)
+    (start,) = starts.best(starts.draw(1, first=list(KINDS).index("random rows")))
     assert start.kind == "random rows"
     assert height(start.params) > max(at_once)
 
@@ -108,7 +109,8 @@ def test_a_start_is_the_best_of_its_short_runs():
 def test_kinds_take_turns_from_round_to_round(spec):
     X, _ = make_rows(spec, 60)
     problem, sample = sample_of(spec, X)
-    kinds = [s.kind for first in (0, 4, 8) for s in portfolio(problem, sample, rng(), 4).draw(4, first)]
+    starts = portfolio(problem, sample, rng(), 4)
+    kinds = [s.kind for first in (0, 4, 8) for s in starts.best(starts.draw(4, first))]
     assert kinds == (list(KINDS) * 2)[:12]
 
 
@@ -237,7 +239,8 @@ def test_all_specs_have_a_short_run():
     for spec in all_specs():
         data = as_data(make_rows(spec, 40)[0])
         problem, sample = sample_of(spec, data)
-        assert len(portfolio(problem, sample, rng(), 2).draw(2)) == 2
+        starts = portfolio(problem, sample, rng(), 2)
+        assert len(starts.best(starts.draw(2))) == 2
 
 
 def test_a_wide_model_has_fewer_short_runs(monkeypatch):
@@ -284,7 +287,8 @@ def test_many_rows_begin_on_some_and_end_on_all():
 def test_starts_that_end_alike_on_some_rows_are_one():
     X, spec = many()
     problem, sample = sample_of(spec, X)
-    starts = portfolio(problem, sample, rng(), len(KINDS)).draw(len(KINDS))
+    of_all = portfolio(problem, sample, rng(), len(KINDS))
+    starts = of_all.best(of_all.draw(len(KINDS)))
     ends = {id(start.params) for start in starts}
     assert len(ends) < len(KINDS)
     assert [start.kind for start in starts] == list(KINDS)
@@ -407,10 +411,8 @@ def test_a_start_without_prospects_goes_no_further():
     ("rises", "hopeless"), [([8, 4, 2], True), ([3, 2.9, 2.8], False), ([1, 2, 3], False)]
 )
 def test_what_a_start_may_still_rise_is_judged_by_its_pace(rises, hopeless):
-    """Rises of five steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
-    trace = np.interp(np.arange(16), [0, 5, 10, 15], np.cumsum([0, *rises]))
-    run = Run({}, np.nan, tuple(trace), converged=False)
-    best = Run({}, np.nan, (trace[-1] + 50,), converged=False)
-    assert _is_hopeless(run, [run, best]) is hopeless
-    assert not _is_hopeless(best, [run, best])
-    assert not _is_hopeless(run, [run])
+    """Rises of ten steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
+    trace = np.interp(np.arange(31), [0, 10, 20, 30], np.cumsum([0, *rises]))
+    assert is_hopeless(trace, trace[-1] + 50) is hopeless
+    assert not is_hopeless(trace, trace[-1])
+    assert not is_hopeless(trace, -np.inf)
