@@ -28,11 +28,11 @@ SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
 """Number of short runs of which each start is the best, their iterations, and the most rows that they use."""
 
 
-QUICK_RUNS, AGREED = 2, 0.7
+QUICK_RUNS, AGREED = 2, 0.8
 """The number of short runs in a quick round, and the share of starts that must then agree to end the search.
 
-With swaps of six short runs each this confirms a lower mode no more often than six short runs of every start
-(simulated on the first hundred data sets of "fewer clusters than there are", see `benchmarks.hard`)."""
+With swaps of six short runs each, such a round confirms a lower mode no more often than one of six short
+runs for every start, of which three in ten agree (simulated; see ``docs/known.md``)."""
 
 
 MAXIMA_VALUES = 1_000_000
@@ -174,40 +174,35 @@ class Portfolio:
         first, last = 0, self.n_init  # of this round
         while made >= last:
             first, last = last, 2 * last
-        n_swaps = self._swaps_among(last - first)
-        best = done.params[done.order[0]] if len(done.order) else None
-        if made > first and best is not None:
-            return self.best(self.swaps(best, last - made))
-        quick = self._swaps_among(self.n_init) + len(KINDS) <= self.n_init
-        agreed = done.confirmed and (not quick or first > self.n_init or done.share >= AGREED)
-        if first == self.most or (first and agreed):
+        if made > first and len(done.order):
+            return self.swaps(done.params[done.order[0]], last - made)
+        quick = self.n_init - self._swaps_among(self.n_init) >= len(KINDS)
+        agreed = done.share >= AGREED or not quick or first > self.n_init
+        if first == self.most or (first and done.confirmed and agreed):
             return []
-        alone = last - max(first + n_swaps, made)
-        each = QUICK_RUNS if quick and not first else SHORT_RUNS
-        drawn = self.draw(alone, made, each)
-        if first and best is not None:  # both in one batch
-            return self.best([*drawn, *self.swaps(best, n_swaps)])
-        return self.best(drawn, each)
+        alone = last - max(first + self._swaps_among(last - first), made)
+        return self.draw(alone, made, QUICK_RUNS if quick and not first else SHORT_RUNS)
 
     def _swaps_among(self, n: int) -> int:
         """Number of swaps among ``n`` starts of a round."""
         return n // SWAPS if self.problem.spec.n_components > 1 else 0
 
     def draw(self, n: int, first: int = 0, most: int = SHORT_RUNS) -> list[Start]:
-        """Several for each of a number of starts, the kinds taking turns from the ``first`` on."""
+        """A number of starts, the kinds taking turns from the ``first`` on, of at most so many short runs."""
         kinds = list(islice(cycle(KINDS), first, first + n))
         sample, each = self._short_runs
-        several = np.repeat(kinds, min(each, most)).tolist()
-        return random_starts(self.problem.spec, sample, several, self.rng)
+        each = min(each, most)
+        several = np.repeat(kinds, each).tolist()
+        return self._best(random_starts(self.problem.spec, sample, several, self.rng), each)
 
     def swaps(self, best: Params, n: int) -> list[Start]:
-        """The same from a fit, each with one cluster taken away and another put elsewhere."""
+        """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
         spec, (sample, each) = self.problem.spec, self._short_runs
         joint = spec.log_joint(best)(sample.given.T)
         if sample.labels is not None:
             exclude(joint, sample.labels)
         partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
-        return [Start(SWAP, params) for params in _maxima(spec, sample, partitions)]
+        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)], each)
 
     @cached_property
     def _short_runs(self) -> tuple[Sample, int]:
@@ -223,18 +218,17 @@ class Portfolio:
         values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
         return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
 
-    def best(self, drawn: Sequence[Start], most: int = SHORT_RUNS) -> list[Start]:
+    def _best(self, drawn: Sequence[Start], each: int) -> list[Start]:
         """The best of every few starts after short runs.
 
         References
         ----------
         Biernacki, Celeux and Govaert (2003), *Computational Statistics & Data Analysis* 41.
         """
-        sample, each = self._short_runs
-        each = min(each, most)
         starts = [Start(start.kind, {**start.params, **self.problem.held}) for start in drawn]
         if each == 1:
             return self._on_some(starts)
+        sample, _ = self._short_runs
         runs = advance(self.problem, sample.data(), [start.params for start in starts], SHORT_STEPS)
         groups = [range(i, i + each) for i in range(0, len(runs), each)]
         best = [max(group, key=lambda i: runs[i].height) for group in groups]

@@ -11,13 +11,13 @@ import mixtures as mx
 from mixtures import BMM, GMM, fit_em
 from mixtures.data.reading import as_data
 from mixtures.em.acceleration import Plain
-from mixtures.em.climb import Climb
+from mixtures.em.climb import JUDGED, Climb
 from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.newton import Auto
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import problem_of
-from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, _grouped, random_starts
+from mixtures.em.starts import MOST, QUICK_RUNS, SHORT_RUNS, Portfolio, _grouped, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
 
@@ -99,8 +99,7 @@ def test_a_start_is_the_best_of_its_short_runs():
 
     drawn = random_starts(problem.spec, sample, ["random rows"] * SHORT_RUNS, rng(1))
     at_once = [height(start.params) for start in drawn]
-    starts = portfolio(problem, sample, rng(1), 1)
-    (start,) = starts.best(starts.draw(1, first=list(KINDS).index("random rows")))
+    (start,) = portfolio(problem, sample, rng(1), 1).draw(1, first=list(KINDS).index("random rows"))
     assert start.kind == "random rows"
     assert height(start.params) > max(at_once)
 
@@ -109,8 +108,7 @@ def test_a_start_is_the_best_of_its_short_runs():
 def test_kinds_take_turns_from_round_to_round(spec):
     X, _ = make_rows(spec, 60)
     problem, sample = sample_of(spec, X)
-    starts = portfolio(problem, sample, rng(), 4)
-    kinds = [s.kind for first in (0, 4, 8) for s in starts.best(starts.draw(4, first))]
+    kinds = [s.kind for first in (0, 4, 8) for s in portfolio(problem, sample, rng(), 4).draw(4, first)]
     assert kinds == (list(KINDS) * 2)[:12]
 
 
@@ -239,8 +237,33 @@ def test_all_specs_have_a_short_run():
     for spec in all_specs():
         data = as_data(make_rows(spec, 40)[0])
         problem, sample = sample_of(spec, data)
-        starts = portfolio(problem, sample, rng(), 2)
-        assert len(starts.best(starts.draw(2))) == 2
+        assert len(portfolio(problem, sample, rng(), 2).draw(2)) == 2
+
+
+def test_a_quick_first_round_ends_the_search_only_if_most_starts_agree(monkeypatch):
+    drawn = []
+    random = random_starts
+
+    def counted(spec, sample, kinds, rng):
+        drawn.append(len(kinds))
+        return random(spec, sample, kinds, rng)
+
+    monkeypatch.setattr("mixtures.em.starts.random_starts", counted)
+    X, _ = make_rows(GMM(2), 60)
+    problem, sample = sample_of(GMM(2), X)
+    of_ten = portfolio(problem, sample, rng(), 10)
+    done = fit_em(GMM(2), X, random_seed=1).restarts
+    drawn.clear()
+    heights = np.zeros(10)
+    some = replace(done, kinds=(*KINDS, *[SWAP] * 3), best=0.0, log_posterior=heights)
+    assert not of_ten.next(some)  # all agree
+    heights[0] = -5  # six of seven
+    assert not of_ten.next(some)
+    heights[1] = -5
+    assert some.confirmed
+    assert len(of_ten.next(some)) == 7
+    assert len(of_ten.next(replace(some, kinds=(), log_posterior=np.zeros(0)))) == 7
+    assert drawn == [7 * SHORT_RUNS, 7 * QUICK_RUNS]
 
 
 def test_a_wide_model_has_fewer_short_runs(monkeypatch):
@@ -287,8 +310,7 @@ def test_many_rows_begin_on_some_and_end_on_all():
 def test_starts_that_end_alike_on_some_rows_are_one():
     X, spec = many()
     problem, sample = sample_of(spec, X)
-    of_all = portfolio(problem, sample, rng(), len(KINDS))
-    starts = of_all.best(of_all.draw(len(KINDS)))
+    starts = portfolio(problem, sample, rng(), len(KINDS)).draw(len(KINDS))
     ends = {id(start.params) for start in starts}
     assert len(ends) < len(KINDS)
     assert [start.kind for start in starts] == list(KINDS)
@@ -400,9 +422,10 @@ def test_a_flat_maximum_is_no_saddle(accelerate):
 def test_a_start_without_prospects_goes_no_further():
     X, spec = nested(5), GMM(5, covariance_type="diag")
     em = fit_em(spec, X, random_seed=0)
-    stopped = [i for i, trace in enumerate(em.restarts.traces) if len(trace) == Auto.common_steps + 1]
-    assert stopped
-    for i in stopped:
+    lengths = np.array([len(trace) for trace in em.restarts.traces])
+    early, late = (np.flatnonzero(lengths == steps + 1) for steps in (JUDGED, Auto.common_steps))
+    assert len(early)
+    for i in (*early[:3], *late):
         alone = fit_em(spec, X, start=em.restarts.params[i])
         assert alone.log_posterior < em.log_posterior - 1e-3
 
