@@ -94,7 +94,7 @@ MODELS: dict[str, Make] = {
 
 
 def problem(number: int) -> tuple[str, Mixture, Array, Array]:
-    """A random problem: the name of its model, the model, the rows, and responsibilities (n, K) to start from."""
+    """A random problem: name of the model, model, rows, and responsibilities (n, K) to start from."""
     rng = np.random.default_rng(number)
     name, k = list(MODELS)[number % len(MODELS)], int(rng.integers(2, 5))
     spec, X = MODELS[name](rng, k)
