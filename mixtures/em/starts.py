@@ -28,13 +28,6 @@ SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
 """Number of short runs of which each start is the best, their iterations, and the most rows that they use."""
 
 
-QUICK_RUNS, AGREED = 2, 0.8
-"""The number of short runs in a quick round, and the share of starts that must then agree to end the search.
-
-With swaps of six short runs each, such a round confirms a lower mode no more often than one of six short
-runs for every start, of which three in ten agree (simulated; see ``docs/known.md``)."""
-
-
 MAXIMA_VALUES = 1_000_000
 """Responsibilities times columns of the starts whose M-step is made together."""
 
@@ -167,8 +160,7 @@ class Portfolio:
         """The next starts after those of the record; none when the search is over.
 
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
-        as there are already, up to `most`: many run together in little more time than few. The first
-        round is a quick one if all kinds are in it, and then ends the search only if most starts agree.
+        as there are already, up to `most`: many run together in little more time than few.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
@@ -176,24 +168,16 @@ class Portfolio:
             first, last = last, 2 * last
         if made > first and len(done.order):
             return self.swaps(done.params[done.order[0]], last - made)
-        quick = self.n_init - self._swaps_among(self.n_init) >= len(KINDS)
-        agreed = done.share >= AGREED or not quick or first > self.n_init
-        if first == self.most or (first and done.confirmed and agreed):
+        if first == self.most or (first and done.confirmed):
             return []
-        alone = last - max(first + self._swaps_among(last - first), made)
-        return self.draw(alone, made, QUICK_RUNS if quick and not first else SHORT_RUNS)
+        swaps = (last - first) // SWAPS if self.problem.spec.n_components > 1 else 0
+        return self.draw(last - max(first + swaps, made), made)
 
-    def _swaps_among(self, n: int) -> int:
-        """Number of swaps among ``n`` starts of a round."""
-        return n // SWAPS if self.problem.spec.n_components > 1 else 0
-
-    def draw(self, n: int, first: int = 0, most: int = SHORT_RUNS) -> list[Start]:
-        """A number of starts, the kinds taking turns from the ``first`` on, of at most so many short runs."""
+    def draw(self, n: int, first: int = 0) -> list[Start]:
+        """A number of starts, the kinds taking turns from the ``first`` on."""
         kinds = list(islice(cycle(KINDS), first, first + n))
         sample, each = self._short_runs
-        each = min(each, most)
-        several = np.repeat(kinds, each).tolist()
-        return self._best(random_starts(self.problem.spec, sample, several, self.rng), each)
+        return self._best(random_starts(self.problem.spec, sample, np.repeat(kinds, each).tolist(), self.rng))
 
     def swaps(self, best: Params, n: int) -> list[Start]:
         """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
@@ -202,7 +186,7 @@ class Portfolio:
         if sample.labels is not None:
             exclude(joint, sample.labels)
         partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
-        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)], each)
+        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)])
 
     @cached_property
     def _short_runs(self) -> tuple[Sample, int]:
@@ -218,17 +202,17 @@ class Portfolio:
         values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
         return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
 
-    def _best(self, drawn: Sequence[Start], each: int) -> list[Start]:
+    def _best(self, drawn: Sequence[Start]) -> list[Start]:
         """The best of every few starts after short runs.
 
         References
         ----------
         Biernacki, Celeux and Govaert (2003), *Computational Statistics & Data Analysis* 41.
         """
+        sample, each = self._short_runs
         starts = [Start(start.kind, {**start.params, **self.problem.held}) for start in drawn]
         if each == 1:
             return self._on_some(starts)
-        sample, _ = self._short_runs
         runs = advance(self.problem, sample.data(), [start.params for start in starts], SHORT_STEPS)
         groups = [range(i, i + each) for i in range(0, len(runs), each)]
         best = [max(group, key=lambda i: runs[i].height) for group in groups]

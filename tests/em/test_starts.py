@@ -17,7 +17,7 @@ from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.newton import Auto
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import problem_of
-from mixtures.em.starts import MOST, QUICK_RUNS, SHORT_RUNS, Portfolio, _grouped, random_starts
+from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, _grouped, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
 
@@ -238,32 +238,6 @@ def test_all_specs_have_a_short_run():
         data = as_data(make_rows(spec, 40)[0])
         problem, sample = sample_of(spec, data)
         assert len(portfolio(problem, sample, rng(), 2).draw(2)) == 2
-
-
-def test_a_quick_first_round_ends_the_search_only_if_most_starts_agree(monkeypatch):
-    drawn = []
-    random = random_starts
-
-    def counted(spec, sample, kinds, rng):
-        drawn.append(len(kinds))
-        return random(spec, sample, kinds, rng)
-
-    monkeypatch.setattr("mixtures.em.starts.random_starts", counted)
-    X, _ = make_rows(GMM(2), 60)
-    problem, sample = sample_of(GMM(2), X)
-    of_ten = portfolio(problem, sample, rng(), 10)
-    done = fit_em(GMM(2), X, random_seed=1).restarts
-    drawn.clear()
-    heights = np.zeros(10)
-    some = replace(done, kinds=(*KINDS, *[SWAP] * 3), best=0.0, log_posterior=heights)
-    assert not of_ten.next(some)  # all agree
-    heights[0] = -5  # six of seven
-    assert not of_ten.next(some)
-    heights[1] = -5
-    assert some.confirmed
-    assert len(of_ten.next(some)) == 7
-    assert len(of_ten.next(replace(some, kinds=(), log_posterior=np.zeros(0)))) == 7
-    assert drawn == [7 * SHORT_RUNS, 7 * QUICK_RUNS]
 
 
 def test_a_wide_model_has_fewer_short_runs(monkeypatch):
