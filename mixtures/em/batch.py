@@ -20,6 +20,7 @@ from mixtures.em.natural import NaturalForm
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
+from mixtures.families.kept import Kept
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
@@ -31,6 +32,10 @@ EPS = float(np.finfo(float).eps)
 
 CHUNK_VALUES = 1_000_000
 """Responsibilities of a chunk of rows, over all starts."""
+
+
+LONG_STEP = 1e-2
+"""A step of this length, in standard deviations, is not rounding where densities have lost so few digits."""
 
 
 COARSE_LOSS = 1e-6
@@ -72,18 +77,20 @@ def advance(
     largest_loss = COARSE_LOSS if tol is None else batch.largest_loss(tol)
     found = _Found.none_yet(starts, max_steps)
     moving, pace = np.arange(len(starts)), Pace(*np.full((3, len(starts)), [[np.nan], [np.inf], [np.inf]]))
-    params = {name: x.copy() for name, x in found.params.items()}
+    params = Kept({name: x.copy() for name, x in found.params.items()})
     try:
         for _ in range(max_steps + 1):
             at = batch.passed(params)
             fits = (at.loss < largest_loss) & (at.objective >= found.height[moving] - at.rounding)
-            new = _unless(~fits, params, problem.m_step(at.statistics))
+            new = _unless(~fits, params, Kept(problem.m_step(at.statistics)))
             collapsed = problem.may_collapse & spec.family.degenerate(new, problem.scale).any(axis=-1)
             new = _unless(collapsed, params, new)
             near = np.zeros(len(moving), dtype=bool)
             if tol is not None:
                 pace = pace.after(spec.step_length(new, params, at.statistics.count))
-                near = pace.has_arrived(tol) | only_rounding(spec, pace, new, at.statistics.count)
+                near = pace.has_arrived(tol)
+                if (pace.step < LONG_STEP).any():
+                    near |= only_rounding(spec, pace, new, at.statistics.count)
             arrived = fits & ~collapsed & near
             found.note(moving, fits, params, at, arrived)
             going = fits & ~arrived & ~collapsed
@@ -91,7 +98,7 @@ def advance(
                 return found.runs()
             if not going.all():
                 moving, pace = moving[going], pace.of(going)
-                new = {name: x[going] for name, x in new.items()}
+                new = new.of(going)
             params = new
     except KeyboardInterrupt as error:
         raise Interrupted(found.runs()) from error
@@ -148,13 +155,13 @@ class _Found:
         ]
 
 
-def _unless(which: np.ndarray, params: Params, new: Params) -> dict[str, Array]:
+def _unless(which: np.ndarray, params: Params, new: Kept) -> Kept:
     """New sets of parameters, except those marked, which keep the old values: the new may be invalid."""
     if not which.any():
-        return dict(new)
-    return {
-        name: np.where(which.reshape(-1, *[1] * (x.ndim - 1)), params[name], x) for name, x in new.items()
-    }
+        return new
+    return Kept(
+        {name: np.where(which.reshape(-1, *[1] * (x.ndim - 1)), params[name], x) for name, x in new.items()}
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from mixtures.em.acceleration import Accelerator, Plain
 from mixtures.em.ascent import ascend
 from mixtures.em.batch import advance
 from mixtures.em.fast import FastEStep
+from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import Problem, Run
 from mixtures.errors import CollapseError
 from mixtures.interrupts import Interrupted
@@ -20,6 +21,10 @@ __all__ = ["Begun", "Climb"]
 
 BATCH_VALUES = 50_000
 """Largest number of responsibilities of a start for which all starts are run together."""
+
+
+JUDGED = 30
+"""Steps of EM after which runs that are hopelessly behind leave those that run together."""
 
 
 OFF = "off a saddle"
@@ -73,27 +78,72 @@ class Climb:
         point = self.problem.point(params, self.kernel)
         return Run(dict(params), point.log_likelihood, (point.objective,), False)
 
-    def together(self, starts: Sequence[Params], tol: float) -> list[Run]:
+    def together(self, starts: Sequence[Params], tol: float, known: float = -np.inf) -> list[Run]:
         """Begin from every start, with a few steps of EM if the data are small: in one batch for a table.
 
-        The steps are the same wherever the rows are, so that chunks give the answer of the table. Runs
-        that leave the batch early, as where the natural form would lose too many digits, make them too.
+        Runs that are hopelessly behind after the first `JUDGED` steps go no further. The steps are the
+        same wherever the rows are, so that chunks give the answer of the table.
+
+        Parameters
+        ----------
+        starts : sequence of dict
+            Checked parameters.
+        tol : float
+            Distance to the limit at which to stop.
+        known : float
+            Best objective that is known already.
+
+        Returns
+        -------
+        list of Run
+            One for each start.
         """
-        problem, most = self.problem, min(self.accelerator.common_steps, self.max_iter)
+        most = min(self.accelerator.common_steps, self.max_iter)
         begun = [Run(dict(start), np.nan, (), False) for start in starts]
         if len(starts) == 1 or not most or not self.runs_together:
             return begun
-        if self.kernel is not None and isinstance(problem.data, Data):
+        for until in sorted({min(JUDGED, most), most}):
+            best = max([known, *(run.height for run in begun if run.converged)])
+            going = [
+                i
+                for i, run in enumerate(begun)
+                if not (run.converged or run.collapse or is_hopeless(run.trace, best))
+            ]
             try:
-                begun = advance(problem, problem.data, starts, most, tol)
+                ends = self._steps([begun[i] for i in going], until, tol)
             except Interrupted as error:
-                raise Interrupted(Begun(tuple(error.partial))) from error
+                begun = _with(begun, going, error.partial)
+                raise Interrupted(Begun(tuple(begun))) from error
+            begun = _with(begun, going, ends)
+        return begun
+
+    def _steps(self, runs: Sequence[Run], most: int, tol: float) -> list[Run]:
+        """Continue all runs to this number of steps of EM.
+
+        Those that leave the batch early, as where the natural form would lose too many digits, make them too.
+        """
+        problem, ends = self.problem, list(runs)
+        if runs and self.kernel is not None and isinstance(problem.data, Data):
+            made = max(0, len(runs[0].trace) - 1)
+            try:
+                found = advance(problem, problem.data, [run.params for run in runs], most - made, tol)
+            except Interrupted as error:
+                raise Interrupted(
+                    [run.then(more) for run, more in zip(runs, error.partial, strict=True)]
+                ) from error
+            ends = [run.then(more) for run, more in zip(runs, found, strict=True)]
         plain = replace(self, accelerator=Plain(), max_iter=most)
-        for i, run in enumerate(begun):
+        for i, run in enumerate(ends):
             if not run.converged and len(run.trace) <= most:
                 try:
-                    begun[i] = replace(plain.on(run, tol), accelerator=None)
+                    ends[i] = replace(plain.on(run, tol), accelerator=None)
                 except KeyboardInterrupt as error:
                     so_far = error.partial if isinstance(error, Interrupted) else run
-                    raise Interrupted(Begun((*begun[:i], so_far, *begun[i + 1 :]))) from error
-        return begun
+                    raise Interrupted([*ends[:i], so_far, *ends[i + 1 :]]) from error
+        return ends
+
+
+def _with(runs: Sequence[Run], places: Sequence[int], others: Sequence[Run]) -> list[Run]:
+    """The runs, with others in these places."""
+    new = dict(zip(places, others, strict=True))
+    return [new.get(i, run) for i, run in enumerate(runs)]

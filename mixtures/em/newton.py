@@ -42,6 +42,10 @@ SURPRISE, USUAL = 0.5, 0.25
 """Largest surprise at the end of a jump (see `Tangent.surprise`), and the target value."""
 
 
+AT_SADDLE = 0.1
+"""The same are smaller by this factor where EM leaves a saddle: its paths to several modes part there."""
+
+
 GROWTH, SHRINKAGE = 3.0, 5.0
 """Largest factor of the radius after a jump that is accepted, and divisor after one that is rejected."""
 
@@ -180,8 +184,9 @@ class ManySteps:
             return Landing(None, self.rule.resting(stage))
         new = stage.problem.m_step(there.statistics)
         surprise = self.tangent.surprise(self.steps, there.params, new)
-        change = float(np.clip(np.sqrt(USUAL / max(surprise, EPS)), 1 / SHRINKAGE, GROWTH))
-        if there.objective > here.objective and surprise < SURPRISE:
+        share = AT_SADDLE if self.tangent.is_saddle else 1.0
+        change = float(np.clip(np.sqrt(share * USUAL / max(surprise, EPS)), 1 / SHRINKAGE, GROWTH))
+        if there.objective > here.objective and surprise < share * SURPRISE:
             return Landing(replace(self.rule, radius=self.length * change, pause=PAUSE))
         shorter = self.length * (min(change, 1 / 2) if np.isfinite(surprise) else 1 / SHRINKAGE)
         return Landing(None, self.rule.within(shorter, stage, self.tangent))

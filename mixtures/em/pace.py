@@ -1,17 +1,22 @@
 """How fast the steps of EM shrink, on which the stopping rule is based."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mixtures.families.mixture import Mixture
-from mixtures.tolerances import TOLERANCES
+from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.types import Array, Params
 
-__all__ = ["Pace", "only_rounding"]
+__all__ = ["Pace", "is_hopeless", "only_rounding"]
 
 EPS = float(np.finfo(float).eps)
+
+
+LAG, FAR = 10, 10
+"""Steps of EM by whose rise its pace is judged, and how many times what that promises it may yet rise."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,19 @@ class Pace:
     def has_arrived(self, tol: float) -> Any:
         """Whether the limit is nearer than ``tol``."""
         return (self.step == 0) | (np.maximum(self.left, self.left_before) < tol)
+
+
+def is_hopeless(trace: Sequence[float], best: float) -> bool:
+    """Whether `FAR` times the rise that the pace of the last steps of EM promises would not reach the best.
+
+    The steps of EM near its limit are in geometric progression.
+    """
+    if len(trace) <= 2 * LAG or best == -np.inf:
+        return False
+    earlier, later = np.diff([trace[-1 - 2 * LAG], trace[-1 - LAG], trace[-1]])
+    behind = best - same_height(best) - trace[-1]
+    slows = earlier - later  # the rise that is promised is later ** 2 / slows
+    return bool(slows > 0 and FAR * later**2 < behind * slows)
 
 
 def only_rounding(spec: Mixture, pace: Pace, params: Params, count: Array) -> Any:

@@ -182,6 +182,12 @@ class Run:
         """Objective at the parameters; -inf where none is known."""
         return self.trace[-1] if len(self.trace) else -np.inf
 
+    def then(self, more: "Run") -> "Run":
+        """The run with one that continues it from the point where it ended."""
+        if not len(more.trace):
+            return self
+        return replace(more, trace=(*self.trace[:-1], *more.trace), steps=(*self.steps, *more.steps))
+
 
 def problem_of(
     spec: Mixture,

@@ -7,6 +7,7 @@ import numpy as np
 
 from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Begun, Climb
+from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import Run
 from mixtures.em.saddles import ways_off
 from mixtures.em.starts import Start
@@ -15,16 +16,11 @@ from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.messages import all_of
 from mixtures.progress import track
 from mixtures.results.em import Restarts
-from mixtures.tolerances import same_height
 
 __all__ = ["Search", "search"]
 
 TIE = 1e-8
 """Difference of objectives that is rounding: of such runs the first continues, in memory as in chunks."""
-
-
-LAG, FAR = 5, 10
-"""Steps of EM by whose rise its pace is judged, and and how many times what that promises it may yet rise."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,8 @@ def search(
     try:
         while new := next_starts(_record(starts, runs)):
             starts += new
-            begun += climb.together([start.params for start in new], loose)
+            known = max((run.height for run in runs if run.collapse is None), default=-np.inf)
+            begun += climb.together([start.params for start in new], loose, known)
             for start in track(new, "EM", shown=shown):
                 runs.append(_climbed(climb, start, begun, starts, runs, loose))
         while True:
@@ -94,23 +91,10 @@ def _climbed(
     """The run of the next start: that of another start with the same parameters, if there is one."""
     same = (run for other, run in zip(starts, runs, strict=False) if other.params is start.params)
     run = begun[len(runs)]
-    if run.converged or run.collapse or _is_hopeless(run, [*runs, *begun]):
+    best = max(other.height for other in (*runs, *begun) if other.collapse is None)
+    if run.converged or run.collapse or is_hopeless(run.trace, best):
         return run
     return next(same, None) or (climb.on(run, tol) if start.promising else climb.look(start.params))
-
-
-def _is_hopeless(run: Run, known: Sequence[Run]) -> bool:
-    """Whether `FAR` times the rise that the pace of the last steps promises would not reach the best known.
-
-    The steps of EM near its limit are in geometric progression.
-    """
-    if len(run.trace) <= 2 * LAG:
-        return False
-    earlier, later = np.diff(np.array(run.trace)[[-1 - 2 * LAG, -1 - LAG, -1]])
-    best = max(other.height for other in known if other.collapse is None)
-    behind = best - same_height(best) - run.height
-    slows = earlier - later  # the rise that is promised is later ** 2 / slows
-    return bool(slows > 0 and FAR * later**2 < behind * slows)
 
 
 def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], runs: list[Run]) -> Search:

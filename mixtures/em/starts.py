@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import cycle, islice
+from itertools import batched, cycle, islice
 
 import numpy as np
 from scipy.special import softmax
@@ -15,6 +15,7 @@ from mixtures.em.climb import Climb
 from mixtures.em.grouped import can_group, fast_e_step
 from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition, swapped
 from mixtures.em.problem import Problem
+from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP, Restarts
@@ -25,6 +26,10 @@ __all__ = ["Portfolio", "Start", "random_starts", "split_starts"]
 
 SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
 """Number of short runs of which each start is the best, their iterations, and the most rows that they use."""
+
+
+MAXIMA_VALUES = 1_000_000
+"""Responsibilities times columns of the starts whose M-step is made together."""
 
 
 SHORT_VALUES = 8_000_000
@@ -87,7 +92,8 @@ def random_starts(
         One of each kind.
     """
     with one_thread():
-        return [Start(kind, _maximum(spec, sample, _partition(spec, sample, kind, rng))) for kind in kinds]
+        found = _maxima(spec, sample, (_partition(spec, sample, kind, rng) for kind in kinds))
+        return [Start(kind, params) for kind, params in zip(kinds, found, strict=True)]
 
 
 def _partition(spec: Mixture, sample: Sample, kind: str, rng: np.random.Generator) -> Array:
@@ -96,11 +102,25 @@ def _partition(spec: Mixture, sample: Sample, kind: str, rng: np.random.Generato
     return r if sample.labels is None else match_labels(r, sample.labels)
 
 
+def _maxima(spec: Mixture, sample: Sample, partitions: Iterable[Array]) -> Iterator[dict[str, Array]]:
+    """Parameters that maximise the objective given each of these responsibilities (K, n) and the labels."""
+    n, d = sample.rows.shape
+    alone, X = sample.alone(spec), sample.given.T
+    one_by_one = alone is not None or not isinstance(spec.family, ExponentialFamily)
+    together = 1 if one_by_one else max(1, MAXIMA_VALUES // (spec.n_components * n * d))
+    for some in batched(partitions, together):
+        r = np.stack([one if sample.labels is None else one_hot(one, sample.labels) for one in some])
+        r = r if sample.weights is None else r * sample.weights
+        if one_by_one:
+            yield spec.maximize(spec.expect(alone, X, r[0]))
+        else:
+            found = spec.maximize(spec.expect(None, X, r))
+            yield from ({name: x[i] for name, x in found.items()} for i in range(len(r)))
+
+
 def _maximum(spec: Mixture, sample: Sample, r: Array) -> dict[str, Array]:
-    """Parameters that maximise the objective given responsibilities (K, n) and the labels."""
-    r = r if sample.labels is None else one_hot(r, sample.labels)
-    r = r if sample.weights is None else r * sample.weights
-    return spec.maximize(spec.expect(sample.alone(spec), sample.given.T, r))
+    """The same of responsibilities (K, n)."""
+    return next(_maxima(spec, sample, [r]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +185,8 @@ class Portfolio:
         joint = spec.log_joint(best)(sample.given.T)
         if sample.labels is not None:
             exclude(joint, sample.labels)
-        return self._best(
-            Start(SWAP, _maximum(spec, sample, swapped(sample, joint, self.rng))) for _ in range(n * each)
-        )
+        partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
+        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)])
 
     @cached_property
     def _short_runs(self) -> tuple[Sample, int]:
@@ -183,7 +202,7 @@ class Portfolio:
         values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
         return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
 
-    def _best(self, drawn: Iterable[Start]) -> list[Start]:
+    def _best(self, drawn: Sequence[Start]) -> list[Start]:
         """The best of every few starts after short runs.
 
         References

@@ -53,11 +53,10 @@ class Dense(Covariance):
         scatter[..., i, j] = scatter[..., j, i] = sums - count[..., None] * mean[..., i] * mean[..., j]
         return scatter
 
-    def natural(self, mu: Array, scale: Array) -> tuple[Array, Array]:
-        inverse = self.inverse(scale)
+    def natural(self, mu: Array, inverse: Array) -> tuple[Array, Array]:
         P = inverse.mT @ inverse  # an inverse of Sigma itself loses twice as many digits
         i, j = self.pairs(mu.shape[-1])
-        return np.einsum("...de,...e->...d", P, mu), -P[..., i, j] * np.where(i == j, 0.5, 1.0)
+        return (P @ mu[..., None])[..., 0], -P[..., i, j] * np.where(i == j, 0.5, 1.0)
 
     def squares(self, scale: Array) -> Array:
         return np.outer(scale, scale)
@@ -84,7 +83,16 @@ class Dense(Covariance):
 
     def singular(self, value: Array, k: int, d: int) -> np.ndarray:
         Sigma = self.matrices(value, k, d)
-        return _singular(Sigma.reshape(-1, d, d)).reshape(Sigma.shape[:-2])
+        return self._singular(Sigma.reshape(-1, d, d)).reshape(Sigma.shape[:-2])
+
+    def _singular(self, Sigma: Array) -> np.ndarray:
+        """Which matrices (M, D, D) have no reliable Cholesky factor."""
+        try:
+            return self.without_digits(np.linalg.cholesky(Sigma))
+        except np.linalg.LinAlgError:  # it does not say which: ask both halves
+            if len(Sigma) == 1:
+                return np.ones(1, dtype=bool)
+            return np.concatenate([self._singular(half) for half in np.array_split(Sigma, 2)])
 
     def largest_share(self, part: Array, whole: Array, k: int, d: int) -> Array:
         ratio = np.linalg.solve(self.matrices(whole, k, d), self.matrices(part, k, d))
@@ -98,6 +106,17 @@ class Dense(Covariance):
 
     def inverse(self, scale: Array) -> Array:
         return np.linalg.inv(scale)
+
+    def without_digits(self, scale: Array) -> np.ndarray:
+        enough = self.diagonal(scale) ** 2 > TOLERANCES.singular * np.vecdot(scale, scale)
+        return ~enough.all(axis=-1)
+
+    def log_prior(self, prior: NormalInverseWishart, value: Array, inverse: Array) -> Array:
+        return prior.log_variance(self.unshared(inverse))
+
+    def unshared(self, inverse: Array) -> Array:
+        """The inverse of each scale (..., D, D), those that are equal once."""
+        return inverse
 
     def apply(self, scale: Array, residuals: Array) -> Array:
         return scale @ residuals
@@ -149,6 +168,9 @@ class Tied(Dense):
         chol = np.linalg.cholesky(value)
         return np.broadcast_to(chol[..., None, :, :], (*chol.shape[:-2], k, d, d))
 
+    def unshared(self, inverse: Array) -> Array:
+        return inverse[..., 0, :, :]
+
     def pool(self, scatter: Array) -> Array:
         return scatter.sum(axis=-3)
 
@@ -179,8 +201,8 @@ class Independent(Covariance):
     def about_mean(self, sums: Array, count: Array, mean: Array) -> Array:
         return np.maximum(sums - count[..., None] * mean**2, 0)
 
-    def natural(self, mu: Array, scale: Array) -> tuple[Array, Array]:
-        P = self.inverse(scale) ** 2
+    def natural(self, mu: Array, inverse: Array) -> tuple[Array, Array]:
+        P = inverse**2
         return P * mu, -P / 2
 
     def squares(self, scale: Array) -> Array:
@@ -219,9 +241,14 @@ class Independent(Covariance):
     def narrowest(self, value: Array, unit: Array, k: int) -> Array:
         return (self.scale(value, k, len(unit)) / unit).min(axis=-1)
 
+    def without_digits(self, scale: Array) -> np.ndarray:
+        return ~((scale > 0) & (scale < np.inf)).all(axis=-1)
+
+    def log_prior(self, prior: NormalInverseGamma, value: Array, inverse: Array) -> Array:
+        return prior.log_variance(value)
+
     def singular(self, value: Array, k: int, d: int) -> np.ndarray:
-        variance = self.variances(value, k, d)
-        return ~((variance > 0) & (variance < np.inf)).all(axis=-1)
+        return self.without_digits(self.scale(value, k, d))
 
     def largest_share(self, part: Array, whole: Array, k: int, d: int) -> Array:
         return (self.variances(part, k, d) / self.variances(whole, k, d)).max(axis=-1)
@@ -359,18 +386,6 @@ class TiedSpherical(Spherical):
 def _upper(d: int) -> tuple[Any, Any]:
     """Index pairs i <= j; cached, as every iteration needs them."""
     return np.triu_indices(d)
-
-
-def _singular(Sigma: Array) -> np.ndarray:
-    """Which matrices (M, D, D) have no reliable Cholesky factor."""
-    try:
-        left = np.diagonal(np.linalg.cholesky(Sigma), axis1=-2, axis2=-1) ** 2
-    except np.linalg.LinAlgError:  # it does not say which: ask both halves
-        if len(Sigma) == 1:
-            return np.ones(1, dtype=bool)
-        return np.concatenate([_singular(half) for half in np.array_split(Sigma, 2)])
-    enough = left > TOLERANCES.singular * np.diagonal(Sigma, axis1=-2, axis2=-1)
-    return ~enough.all(axis=-1)
 
 
 COVARIANCES: dict[str, Covariance] = {

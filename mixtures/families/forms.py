@@ -97,7 +97,7 @@ class IndependentForm:
     @property
     def eta(self) -> Array:
         """[0, log-normaliser of each column, P mu, -P / 2]."""
-        linear, quadratic = self.structure.natural(self.mu, self.sd)
+        linear, quadratic = self.structure.natural(self.mu, self.structure.inverse(self.sd))
         each = -linear * self.mu / 2 - np.log(self.sd) - LOG_2PI / 2 - self.log_scale
         none = np.zeros((*each.shape[:-1], 1))
         return np.concatenate([none, each, linear, quadratic], axis=-1)[..., None, :, :]

@@ -14,6 +14,7 @@ from mixtures.families.columns import check_pairs, check_sizes, check_spread
 from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import DenseForm, IndependentForm, ObservedForm
+from mixtures.families.kept import Kept, kept
 from mixtures.families.mixture import Mixture
 from mixtures.families.moments import moments_of
 from mixtures.families.observed import (
@@ -32,6 +33,9 @@ from mixtures.types import Array, Params
 __all__ = ["GMM", "Gaussian", "GaussianStatistics"]
 
 LOG_2PI = float(np.log(2 * np.pi))
+
+SCALE, INVERSE = "scale", "inverse of the scale"
+"""What is kept of parameters: see `kept`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +130,9 @@ class Gaussian(ExponentialFamily):
 
     def natural(self, params: Params) -> Array:
         """[log-normaliser, P mu, -P_ij (halved on the diagonal)] with precisions P."""
-        mu, scale = params["mu"], self._scale(params)
-        linear, quadratic = self.covariance.natural(mu, scale)
-        half_log_det = np.log(self.covariance.diagonal(scale)).sum(axis=-1)
+        mu, inverse = params["mu"], self._inverse(params)
+        linear, quadratic = self.covariance.natural(mu, inverse)
+        half_log_det = -np.log(self.covariance.diagonal(inverse)).sum(axis=-1)
         constant = -0.5 * ((linear * mu).sum(axis=-1) + mu.shape[-1] * LOG_2PI) - half_log_det
         return np.concatenate([constant[..., None], linear, quadratic], axis=-1)
 
@@ -142,7 +146,7 @@ class Gaussian(ExponentialFamily):
     def density(self, params: Params) -> Callable[[Array], Array]:
         """Whitened form: ``-|L_k^-1 (x - mu_k)|^2 / 2 - log |L_k| - D/2 log 2 pi``."""
         mu = params["mu"]
-        inverse = self.covariance.inverse(self._scale(params))
+        inverse = self._inverse(params)
         constant = np.log(self.covariance.diagonal(inverse)).sum(axis=-1) - mu.shape[1] * LOG_2PI / 2
 
         def log_density(X: Array) -> Array:
@@ -218,11 +222,12 @@ class Gaussian(ExponentialFamily):
     def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
         """Means shifted and divided by the scale, covariances divided by its square."""
         name = self.covariance.parameter
-        return {
+        moved = {
             **params,
             "mu": (params["mu"] - location) / scale,
             name: self.covariance.rescaled(params[name], scale),
         }
+        return Kept(moved, {INVERSE: self._inverse(params) * scale}) if isinstance(params, Kept) else moved
 
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
         """Posterior mode; with ``prior=None`` the weighted mean and covariance of the tutorial's S5."""
@@ -246,12 +251,12 @@ class Gaussian(ExponentialFamily):
         if self.prior is None:
             return np.zeros(mu.shape[:-2])
         structure, kappa, size = self.covariance, self.prior.kappa, mu.shape[-2] * mu.shape[-1]
-        inverse = structure.inverse(self._scale(params))
+        inverse = self._inverse(params)
         whitened = structure.apply(inverse, (mu - self.prior.mean)[..., None])
         log_det = np.log(structure.diagonal(inverse)).sum(axis=(-2, -1))
         square = (whitened**2).sum(axis=(-3, -2, -1))
         means = log_det + size * (np.log(kappa) - LOG_2PI) / 2 - kappa * square / 2
-        each = self.prior.log_variance(params[structure.parameter])
+        each = structure.log_prior(self.prior, params[structure.parameter], inverse)
         axes = len(structure.dims) - structure.support.core_ndim
         return np.asarray(means + each.sum(axis=tuple(range(-axes, 0))))
 
@@ -267,17 +272,18 @@ class Gaussian(ExponentialFamily):
 
     def distance(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence of each cluster of ``a`` from that of ``b``."""
-        return self._distance(a["mu"], self._scale(a), b["mu"], self._scale(b))
+        return self._distance(*self._factors(a), *self._factors(b))
 
     def divergence(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence of every pair of clusters, (..., K, K)."""
         core = self.covariance.core_ndim
-        return self._distance(
-            np.expand_dims(a["mu"], -2),
-            np.expand_dims(self._scale(a), -1 - core),
-            np.expand_dims(b["mu"], -3),
-            np.expand_dims(self._scale(b), -2 - core),
+        axes = (-2, -1 - core, -1 - core), (-3, -2 - core, -2 - core)
+        expanded = (
+            np.expand_dims(x, axis)
+            for params, own in zip((a, b), axes, strict=True)
+            for x, axis in zip(self._factors(params), own, strict=True)
         )
+        return self._distance(*expanded)
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
         """Means moved, and covariances widened where they are narrowest."""
@@ -305,7 +311,10 @@ class Gaussian(ExponentialFamily):
         """Collapsed clusters: without a prior the likelihood is unbounded; with one, digits are lost."""
         if self.prior is None:
             return ~(self._narrowest(params, scale) > TOLERANCES.collapsed_sd)
-        return self.covariance.singular(params[self.covariance.parameter], *params["mu"].shape[-2:])
+        try:
+            return self.covariance.without_digits(self._scale(params))
+        except np.linalg.LinAlgError:  # of some set; it does not say which
+            return self.covariance.singular(params[self.covariance.parameter], *params["mu"].shape[-2:])
 
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
         """How narrow a cluster is, or that its covariance is singular."""
@@ -323,14 +332,22 @@ class Gaussian(ExponentialFamily):
         return mu, self.covariance.matrices(params[self.covariance.parameter], *mu.shape[-2:])
 
     def _scale(self, params: Params) -> Array:
-        return self.covariance.scale(params[self.covariance.parameter], *params["mu"].shape[-2:])
+        value, shape = params[self.covariance.parameter], params["mu"].shape[-2:]
+        return kept(params, SCALE, lambda: self.covariance.scale(value, *shape))
+
+    def _inverse(self, params: Params) -> Array:
+        return kept(params, INVERSE, lambda: self.covariance.inverse(self._scale(params)))
 
     def _narrowest(self, params: Params, scale: Array) -> Array:
         return self.covariance.narrowest(params[self.covariance.parameter], scale, params["mu"].shape[-2])
 
-    def _distance(self, mu_a: Array, scale_a: Array, mu_b: Array, scale_b: Array) -> Array:
+    def _factors(self, params: Params) -> tuple[Array, Array, Array]:
+        return params["mu"], self._scale(params), self._inverse(params)
+
+    def _distance(
+        self, mu_a: Array, scale_a: Array, inverse_a: Array, mu_b: Array, scale_b: Array, inverse_b: Array
+    ) -> Array:
         structure, apart = self.covariance, (mu_a - mu_b)[..., None]
-        inverse_a, inverse_b = structure.inverse(scale_a), structure.inverse(scale_b)
         from_a, from_b = structure.apply(inverse_a, apart), structure.apply(inverse_b, apart)
         between = ((from_a**2).sum(axis=(-2, -1)) + (from_b**2).sum(axis=(-2, -1))) / 2
         return between + structure.distance(scale_a, scale_b, inverse_a, inverse_b)

@@ -7,7 +7,7 @@ matrices, variances and probabilities (not Cholesky factors or logits).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -125,14 +125,22 @@ class NormalInverseWishart(Prior):
         _positive(self, "nu - (D - 1)", nu - (n_features - 1))
         return NormalInverseWishart(_shaped(self.mean, (n_features,), "mean"), kappa, nu, Psi)
 
-    def log_variance(self, Sigma: Array) -> Array:
-        """Log inverse-Wishart density (...) of every matrix of ``Sigma (..., D, D)``."""
-        Psi, dim = np.asarray(self.Psi), Sigma.shape[-1]
-        log_det = np.linalg.slogdet(Sigma)[1]
-        trace = np.trace(np.linalg.solve(Sigma, Psi), axis1=-2, axis2=-1)
-        density = -(self.nu + dim + 1) / 2 * log_det - trace / 2
-        log_scale = dim * np.log(2) - np.linalg.slogdet(Psi)[1]
-        return np.asarray(density - self.nu / 2 * log_scale - _log_multigamma(self.nu / 2, dim))
+    def log_variance(self, inverse: Array) -> Array:
+        """Log inverse-Wishart density (...) of matrices.
+
+        ``inverse (..., D, D)`` are the inverses of their Cholesky factors.
+        """
+        root, constant = self._root_and_constant
+        log_det = -2 * np.log(np.diagonal(inverse, axis1=-2, axis2=-1)).sum(axis=-1)
+        trace = ((inverse @ root) ** 2).sum(axis=(-2, -1))
+        return np.asarray(constant - (self.nu + inverse.shape[-1] + 1) / 2 * log_det - trace / 2)
+
+    @cached_property
+    def _root_and_constant(self) -> tuple[Array, float]:
+        """Cholesky factor of Psi, and the log normaliser of the density: EM needs them in every step."""
+        root, dim = np.linalg.cholesky(np.asarray(self.Psi)), np.shape(self.Psi)[-1]
+        log_scale = dim * np.log(2) - 2 * np.log(np.diagonal(root)).sum()
+        return root, float(-self.nu / 2 * log_scale - multigammaln(self.nu / 2, dim))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -324,12 +332,6 @@ def dirichlet_log_density(alpha: Array, concentration: float) -> Array:
     k = alpha.shape[-1]
     kernel = xlogy(concentration - 1, alpha).sum(axis=-1)
     return np.asarray(gammaln(k * concentration) - k * gammaln(concentration) + kernel)
-
-
-@lru_cache
-def _log_multigamma(a: float, dim: int) -> float:
-    """Log of the multivariate gamma function, which takes SciPy longer than the rest of a density."""
-    return float(multigammaln(a, dim))
 
 
 def positive_definite(matrices: Array) -> bool:

@@ -63,8 +63,8 @@ class Covariance(ABC):
         """Scatter about the mean from the sums (..., K, P) of those products."""
 
     @abstractmethod
-    def natural(self, mu: Array, scale: Array) -> tuple[Array, Array]:
-        """``P mu``, and the coefficients of those products, with precisions ``P = scale^-2``."""
+    def natural(self, mu: Array, inverse: Array) -> tuple[Array, Array]:
+        """``P mu``, and the coefficients of those products; precisions P from the inverse of the scale."""
 
     @abstractmethod
     def squares(self, scale: Array) -> Array:
@@ -97,6 +97,17 @@ class Covariance(ABC):
     @abstractmethod
     def singular(self, value: Array, k: int, d: int) -> np.ndarray:
         """Which covariances (..., K) are singular up to rounding."""
+
+    @abstractmethod
+    def without_digits(self, scale: Array) -> np.ndarray:
+        """The same from their scales."""
+
+    @abstractmethod
+    def log_prior(self, prior: Any, value: Array, inverse: Array) -> Array:
+        """Log prior density of the parameter, matrix by matrix or number by number.
+
+        ``inverse`` is that of the scale.
+        """
 
     @abstractmethod
     def largest_share(self, part: Array, whole: Array, k: int, d: int) -> Array:

@@ -11,12 +11,12 @@ import mixtures as mx
 from mixtures import BMM, GMM, fit_em
 from mixtures.data.reading import as_data
 from mixtures.em.acceleration import Plain
-from mixtures.em.climb import Climb
+from mixtures.em.climb import JUDGED, Climb
 from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.newton import Auto
-from mixtures.em.problem import Run, problem_of
-from mixtures.em.search import _is_hopeless
+from mixtures.em.pace import is_hopeless
+from mixtures.em.problem import problem_of
 from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, _grouped, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
@@ -396,9 +396,10 @@ def test_a_flat_maximum_is_no_saddle(accelerate):
 def test_a_start_without_prospects_goes_no_further():
     X, spec = nested(5), GMM(5, covariance_type="diag")
     em = fit_em(spec, X, random_seed=0)
-    stopped = [i for i, trace in enumerate(em.restarts.traces) if len(trace) == Auto.common_steps + 1]
-    assert stopped
-    for i in stopped:
+    lengths = np.array([len(trace) for trace in em.restarts.traces])
+    early, late = (np.flatnonzero(lengths == steps + 1) for steps in (JUDGED, Auto.common_steps))
+    assert len(early)
+    for i in (*early[:3], *late):
         alone = fit_em(spec, X, start=em.restarts.params[i])
         assert alone.log_posterior < em.log_posterior - 1e-3
 
@@ -407,10 +408,8 @@ def test_a_start_without_prospects_goes_no_further():
     ("rises", "hopeless"), [([8, 4, 2], True), ([3, 2.9, 2.8], False), ([1, 2, 3], False)]
 )
 def test_what_a_start_may_still_rise_is_judged_by_its_pace(rises, hopeless):
-    """Rises of five steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
-    trace = np.interp(np.arange(16), [0, 5, 10, 15], np.cumsum([0, *rises]))
-    run = Run({}, np.nan, tuple(trace), converged=False)
-    best = Run({}, np.nan, (trace[-1] + 50,), converged=False)
-    assert _is_hopeless(run, [run, best]) is hopeless
-    assert not _is_hopeless(best, [run, best])
-    assert not _is_hopeless(run, [run])
+    """Rises of ten steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
+    trace = np.interp(np.arange(31), [0, 10, 20, 30], np.cumsum([0, *rises]))
+    assert is_hopeless(trace, trace[-1] + 50) is hopeless
+    assert not is_hopeless(trace, trace[-1])
+    assert not is_hopeless(trace, -np.inf)
