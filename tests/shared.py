@@ -4,7 +4,7 @@ import numpy as np
 from pytensor.conditional import IfElse
 from pytensor.graph.traversal import ancestors
 
-from mixtures.families.parameters import UNIT_INTERVAL
+from mixtures.families.supports import UNIT_INTERVAL
 from mixtures.trees import draws_tree
 
 

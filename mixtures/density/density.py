@@ -234,7 +234,7 @@ class Density(ABC):
 def bound_coordinates(compiled: Density, bound: Mapping[str, np.ndarray]) -> np.ndarray:
     """Mask of the unconstrained coordinates whose entries are on their boundary.
 
-    Those of parameters with boundaries are the ones of `mixtures.families.parameters`, one for one.
+    Those of parameters with boundaries are the ones of `mixtures.families.supports`, one for one.
     """
     parts = [
         np.ravel(bound[name]) if name in bound else np.zeros(int(np.prod(shape)), dtype=bool)

@@ -15,10 +15,11 @@ from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.families.overlap import log_overlap
-from mixtures.families.parameters import UNIT_INTERVAL, Parameter
+from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Beta
 from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
 from mixtures.families.questions import Description, cell_quantiles, describe, summaries
+from mixtures.families.supports import UNIT_INTERVAL
 from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
 from mixtures.messages import columns_are, counted
 from mixtures.tolerances import TOLERANCES

@@ -22,8 +22,9 @@ from mixtures.families.identified import (
     satisfies_kruskal,
     too_few_patterns,
 )
-from mixtures.families.parameters import Parameter, Simplexes
+from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Dirichlet
+from mixtures.families.supports import Simplexes
 from mixtures.messages import columns_are, counted, named
 from mixtures.types import Array, Params
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mixtures.errors import InputError
-from mixtures.families.parameters import POSITIVE, POSITIVE_DEFINITE
 from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
 from mixtures.families.structure import Covariance
+from mixtures.families.supports import POSITIVE, POSITIVE_DEFINITE
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 

@@ -19,11 +19,12 @@ from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import Family
 from mixtures.families.overlap import log_overlap
-from mixtures.families.parameters import NON_NEGATIVE, Parameter
+from mixtures.families.parameters import Parameter
 from mixtures.families.poisson import Poisson, counts, deviance_density, log_or_nothing, poisson_overlap
 from mixtures.families.priors import Gamma
 from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, describe, summaries
+from mixtures.families.supports import NON_NEGATIVE
 from mixtures.families.totals import ColumnTotals
 from mixtures.types import Array, Params
 

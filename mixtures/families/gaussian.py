@@ -24,8 +24,9 @@ from mixtures.families.observed import (
     observed_log_density,
     observed_statistics,
 )
-from mixtures.families.parameters import REAL, Parameter
+from mixtures.families.parameters import Parameter
 from mixtures.families.statistics import GaussianStatistics, statistics_of
+from mixtures.families.supports import REAL
 from mixtures.messages import columns_are, them
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params

@@ -14,10 +14,11 @@ from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
 from mixtures.families.overlap import log_overlap
-from mixtures.families.parameters import NON_NEGATIVE, Parameter
+from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Gamma
 from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, cell_quantiles, describe
+from mixtures.families.supports import NON_NEGATIVE
 from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
 from mixtures.types import Array, Params
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mixtures.families.parameters import Support
+from mixtures.families.supports import Support
 from mixtures.types import Array
 
 __all__ = ["Covariance"]

@@ -5,8 +5,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from mixtures.families.parameters import SIMPLEX, Parameter
+from mixtures.families.parameters import Parameter
 from mixtures.families.priors import dirichlet_log_density
+from mixtures.families.supports import SIMPLEX
 from mixtures.types import Array, Params
 
 __all__ = ["DirichletWeights"]

@@ -20,7 +20,7 @@ from mixtures.data.levels import as_codes
 from mixtures.density.compiled import CompiledModel
 from mixtures.families.categorical import Categorical
 from mixtures.families.identified import satisfies_kruskal
-from mixtures.families.parameters import Simplexes
+from mixtures.families.supports import Simplexes
 from mixtures.trees import item_dim, labels_in, levels_in
 
 SHORT = {"draws": 150, "tune": 200, "chains": 2, "n_init": 2, "random_seed": 1, "progressbar": False}

@@ -5,15 +5,8 @@ import pytest
 from conftest import every_spec, make_params
 
 from mixtures import BMM, GMM, InputError
-from mixtures.families.parameters import (
-    NON_NEGATIVE,
-    POSITIVE,
-    POSITIVE_DEFINITE,
-    REAL,
-    SIMPLEX,
-    UNIT_INTERVAL,
-    Parameter,
-)
+from mixtures.families.parameters import Parameter
+from mixtures.families.supports import NON_NEGATIVE, POSITIVE, POSITIVE_DEFINITE, REAL, SIMPLEX, UNIT_INTERVAL
 
 RNG = np.random.default_rng(0)
 ROOT = RNG.normal(size=(4, 3, 3))
