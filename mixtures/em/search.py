@@ -62,8 +62,7 @@ def search(
     try:
         while new := next_starts(_record(starts, runs)):
             starts += new
-            known = max((run.height for run in runs if run.collapse is None), default=-np.inf)
-            begun += climb.together([start.params for start in new], loose, known)
+            begun += climb.together([start.params for start in new], loose, _best_height(runs))
             for start in track(new, "EM", shown=shown):
                 runs.append(_climbed(climb, start, begun, starts, runs, loose))
         while True:
@@ -91,10 +90,15 @@ def _climbed(
     """The run of the next start: that of another start with the same parameters, if there is one."""
     same = (run for other, run in zip(starts, runs, strict=False) if other.params is start.params)
     run = begun[len(runs)]
-    best = max(other.height for other in (*runs, *begun) if other.collapse is None)
+    best = _best_height([*runs, *begun])
     if run.converged or run.collapse or is_hopeless(run.trace, best):
         return run
     return next(same, None) or (climb.on(run, tol) if start.promising else climb.look(start.params))
+
+
+def _best_height(runs: Sequence[Run]) -> float:
+    """The largest objective of the runs that did not collapse; -inf if all did."""
+    return max((run.height for run in runs if run.collapse is None), default=-np.inf)
 
 
 def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], runs: list[Run]) -> Search:
