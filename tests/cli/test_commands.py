@@ -216,7 +216,7 @@ def test_a_selection_is_saved_and_rows_assigned_by_it(tmp_path):
         "select", "faithful", "--max-k", 3, *SHORT, "--save", path, "--csv", table, columns=200
     )
     assert code == 0
-    assert out.endswith(f"table written to {table}\nresult written to {path}\n")
+    assert f"table written to {table}\nresult written to {path}\nnext: mixtures report faithful" in out
     selection = mx.load(path)
     assert selection.recommended == 2
     assert read_header(path).about["command"].startswith("mixtures select faithful --max-k 3 --n-init 2")
