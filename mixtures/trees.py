@@ -151,9 +151,23 @@ def levels_in(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
     if item and "level" in dataset.coords:
         rows = dataset["level"].transpose(item, "category").values
         own = zip(_names(dataset, item), rows, strict=True)
-        return {name: tuple(str(label) for label in row if str(label)) for name, row in own}
+        return {name: _to_the_last(map(str, row)) for name, row in own}
     kept = dataset["category"].attrs.get(LEVELS) if "category" in dataset.coords else None
-    return {} if kept is None else {str(name): tuple(own) for name, own in json.loads(kept).items()}
+    if kept is None:
+        return {}
+    codes = dataset["category"].values.ravel()  # some of them, or in another order, after a selection
+    return {
+        str(name): _to_the_last(own[code] if code < len(own) else "" for code in codes)
+        for name, own in json.loads(kept).items()
+    }
+
+
+def _to_the_last(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels without the empty ones at the end, of levels that an item does not have."""
+    found = list(labels)
+    while found and not found[-1]:
+        found.pop()
+    return tuple(found)
 
 
 def level_table(dataset: xr.Dataset, item: str, known: xr.Dataset | None = None) -> np.ndarray:

@@ -27,6 +27,7 @@ from mixtures.density.memory import JaxFunction, discard, remembered
 from mixtures.density.recipes import Recipe, named_arrays, rebuilt, recipes_of, twin_of
 from mixtures.density.store import DESCRIPTION, Store, cache_folder
 from mixtures.density.xla import make_ready
+from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array
 
@@ -142,7 +143,10 @@ def _outline_of(built: "CompiledModel", spec: Mixture, data: Data, build: Build)
     rows = list(built.observed().items())
     if twins is None or len(rows) != 1:
         return None
-    twin, (_, observed) = build(*twins), rows[0]
+    try:
+        twin, (_, observed) = build(*twins), rows[0]
+    except InputError:  # few rows, of which others are refused
+        return None
     if twin.facts != built.facts or not np.array_equal(
         observed, _rows(spec, data).astype(observed.dtype), equal_nan=data.has_missing
     ):

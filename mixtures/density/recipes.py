@@ -122,6 +122,8 @@ def twin_of(spec: Mixture, data: Data) -> tuple[Mixture, Data] | None:
     for column in values.T:
         there = np.flatnonzero(~np.isnan(column))
         drawn = rng.choice(column[there], len(there))
+        if (drawn == drawn[:1]).all():  # a column that the model would refuse
+            drawn = column[there][::-1]
         whole = bool((drawn == np.floor(drawn)).all())
         column[there] = drawn if whole else drawn * rng.uniform(1.1, 2.0)
     if np.array_equal(values, data.values, equal_nan=True):

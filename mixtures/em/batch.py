@@ -89,8 +89,8 @@ def advance(
             if tol is not None:
                 pace = pace.after(spec.step_length(new, params, at.statistics.count))
                 near = pace.has_arrived(tol)
-                if (pace.step < LONG_STEP).any():
-                    near |= only_rounding(spec, pace, new, at.statistics.count)
+                if (short := pace.step < LONG_STEP).any():
+                    near |= short & only_rounding(spec, pace, new, at.statistics.count)
             arrived = fits & ~collapsed & near
             found.note(moving, fits, params, at, arrived)
             going = fits & ~arrived & ~collapsed

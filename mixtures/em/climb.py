@@ -23,7 +23,7 @@ BATCH_VALUES = 50_000
 """Largest number of responsibilities of a start for which all starts are run together."""
 
 
-JUDGED = 30
+JUDGED = 100
 """Steps of EM after which runs that are hopelessly behind leave those that run together."""
 
 

@@ -15,7 +15,7 @@ __all__ = ["Pace", "is_hopeless", "only_rounding"]
 EPS = float(np.finfo(float).eps)
 
 
-LAG, FAR = 10, 10
+LAG, FAR = 5, 10
 """Steps of EM by whose rise its pace is judged, and how many times what that promises it may yet rise."""
 
 

@@ -112,7 +112,7 @@ class Dense(Covariance):
         return ~enough.all(axis=-1)
 
     def log_prior(self, prior: NormalInverseWishart, value: Array, inverse: Array) -> Array:
-        return prior.log_variance(self.unshared(inverse))
+        return prior.log_density_of_root(self.unshared(inverse))
 
     def unshared(self, inverse: Array) -> Array:
         """The inverse of each scale (..., D, D), those that are equal once."""

@@ -125,11 +125,8 @@ class NormalInverseWishart(Prior):
         _positive(self, "nu - (D - 1)", nu - (n_features - 1))
         return NormalInverseWishart(_shaped(self.mean, (n_features,), "mean"), kappa, nu, Psi)
 
-    def log_variance(self, inverse: Array) -> Array:
-        """Log inverse-Wishart density (...) of matrices.
-
-        ``inverse (..., D, D)`` are the inverses of their Cholesky factors.
-        """
+    def log_density_of_root(self, inverse: Array) -> Array:
+        """Log inverse-Wishart density (...) of matrices by the inverses (..., D, D) of their factors."""
         root, constant = self._root_and_constant
         log_det = -2 * np.log(np.diagonal(inverse, axis1=-2, axis2=-1)).sum(axis=-1)
         trace = ((inverse @ root) ** 2).sum(axis=(-2, -1))

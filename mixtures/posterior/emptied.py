@@ -11,8 +11,9 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
 from mixtures.em.information import observed_information
-from mixtures.errors import ConvergenceWarning, DataWarning, NoApproximation
+from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, NoApproximation
 from mixtures.families.mixture import Mixture
+from mixtures.interrupts import complete
 from mixtures.posterior.peaks import Peak
 
 __all__ = ["share_without_rows"]
@@ -45,13 +46,19 @@ def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np
     float
         From 0 to 1; 0 if no cluster can be without rows.
     """
-    k, a, n = spec.n_components, spec.weight_concentration, data.total
+    k, a, n = spec.n_components, spec.weight_concentration, _seen(data)
     if len(anchored_clusters(data)) == k or k == 1:
         return 0.0
     allocation = gammaln(k * a) - gammaln(k * a + n) + gammaln((k - 1) * a + n) - gammaln((k - 1) * a)
     fewer = _log_evidence(replace(spec, n_components=k - 1), replace(data, labels=None), rng)
     about_modes = gammaln(k + 1) + logsumexp([peak.log_evidence for peak in peaks])
     return float(expit(np.log(k) + allocation + fewer - about_modes))
+
+
+def _seen(data: Data) -> float:
+    """Number of rows, by weight, without those of which no cell is observed: these inform no cluster."""
+    seen = ~np.isnan(data.values).all(axis=1)
+    return float(seen.sum() if data.weights is None else data.weights[seen].sum())
 
 
 def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
@@ -65,7 +72,10 @@ def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
     with warnings.catch_warnings():
         for told in (ConvergenceWarning, DataWarning):
             warnings.simplefilter("ignore", told)  # nobody asked for this fit
-        em = fit_em(mode, data, n_init=STARTS, random_seed=rng, missing=missing)
+        try:
+            em = complete(fit_em(mode, data, n_init=STARTS, random_seed=rng, missing=missing))
+        except CollapseError as error:
+            raise NoApproximation("one whose mode with a cluster fewer collapses") from error
     if mode is not spec:  # the mode of another prior
         return em.log_likelihood
     try:

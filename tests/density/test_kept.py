@@ -15,6 +15,7 @@ import pytest
 from conftest import all_specs, make_rows, spec_id
 
 import mixtures as mx
+from mixtures.data.reading import as_data
 from mixtures.density import kept as keeping
 from mixtures.density import store as storing
 from mixtures.density.beside import kept_text
@@ -26,6 +27,7 @@ from mixtures.density.store import DESCRIPTION, Store, cache_folder, clear, stor
 from mixtures.distributions.declare import declare
 from mixtures.em.estep import e_step
 from mixtures.families.priors import Prior
+from mixtures.families.registry import resolve
 from mixtures.posterior.target import mixture_target
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not .*identified")
@@ -125,6 +127,18 @@ def test_other_data_take_the_programs_and_nothing_of_the_first(spec, kind, folde
     for name, rows in plain.observed().items():
         np.testing.assert_array_equal(kept.observed()[name], rows)
         assert kept.observed()[name].dtype == rows.dtype
+
+
+def test_a_column_with_one_rare_value_is_not_refused_for_its_other_rows(folder):
+    X = np.column_stack([np.random.default_rng(0).normal(size=40), np.arange(40) == 7])
+    spec = mx.GMM(1, covariance_type="diag")
+    for seed in range(4):  # rows drawn again leave the value out more often than not
+        data = as_data(np.roll(X, seed, axis=0))
+        twin = twin_of(resolve(spec, data), data)
+        assert (np.ptp(twin[1].values, axis=0) > 0).all()
+    few = np.random.default_rng(1).normal(size=(2, 1)) + [[0.0], [3.0]]
+    given = replace(spec, prior=mx.priors.NormalInverseGamma([0.0], 0.01, 4.0, [1.0]))
+    assert np.isfinite(mx.fit_map(given, few, n_init=2, random_seed=0).log_posterior)
 
 
 def test_another_prior_takes_the_programs_and_nothing_of_the_first(folder):

@@ -98,6 +98,17 @@ def test_the_share_is_that_of_the_allocations_that_leave_a_cluster_empty():
         assert share < odds < 5 * share
 
 
+def test_rows_without_an_observed_cell_fill_no_cluster():
+    X, spec = COINS[:9], mx.BMM(2, prior=mx.priors.Beta(3.0, 3.0))
+    _, total = exact_share(X, spec)
+    blank = np.vstack([X, np.full((50, 3), np.nan)])
+    shares = [
+        share_without_rows(spec, [Whole(total)], as_data(rows, missing="integrate"), np.random.default_rng(0))
+        for rows in (X, blank)
+    ]
+    assert shares[1] == pytest.approx(shares[0], rel=0.5)
+
+
 def test_many_rows_of_a_fourth_overlapping_cluster_leave_none_empty():
     """The likelihood of three clusters alone, without the volume of their posterior, could not tell."""
     rng = np.random.default_rng(0)
