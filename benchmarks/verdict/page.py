@@ -38,7 +38,12 @@ def write(outcomes: Outcomes) -> None:
 
 def right(kind: Kind, some: list[Outcome]) -> int:
     """How many outcomes are right for the kind."""
-    return sum(outcome.state == LEFT or State[outcome.state] in kind.accepted for outcome in some)
+    return sum(State[outcome.state] in kind.accepted for outcome in some if outcome.state != LEFT)
+
+
+def at_fault(some: list[Outcome]) -> int:
+    """How many cases there are, without those whose fault the crosscheck mended."""
+    return sum(outcome.state != LEFT for outcome in some)
 
 
 def page(outcomes: Outcomes) -> str:
@@ -46,7 +51,7 @@ def page(outcomes: Outcomes) -> str:
     good, *bad = KINDS
     fine = outcomes.get(good.name, [])
     alarms = len(fine) - right(good, fine)
-    n_bad = sum(len(outcomes.get(kind.name, [])) for kind in bad)
+    n_bad = sum(at_fault(outcomes.get(kind.name, [])) for kind in bad)
     small = f" **This is a small run.** Shares are reliable from about {ENOUGH} good cases on."
     return TEMPLATE.read_text(encoding="utf-8").format(
         n_good=len(fine),
@@ -61,13 +66,11 @@ def page(outcomes: Outcomes) -> str:
 
 def line(kind: Kind, some: list[Outcome]) -> str:
     """One line of the table of bad cases."""
-    caught = right(kind, some)
+    cases, caught = at_fault(some), right(kind, some)
     wanted = " or ".join(state.name.lower() for state in kind.accepted)
     states = Counter(outcome.state.lower() for outcome in some)
     said = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "not run"
-    return (
-        f"| {kind.name} | {kind.what} | {wanted} | {len(some)} | {said} | {caught} | {len(some) - caught} |"
-    )
+    return f"| {kind.name} | {kind.what} | {wanted} | {cases} | {said} | {caught} | {cases - caught} |"
 
 
 def reasons(kind: Kind, some: list[Outcome]) -> str:

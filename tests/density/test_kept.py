@@ -136,7 +136,7 @@ def test_a_column_with_one_rare_value_is_not_refused_for_its_other_rows(folder):
         data = as_data(np.roll(X, seed, axis=0))
         twin = twin_of(resolve(spec, data), data)
         assert (np.ptp(twin[1].values, axis=0) > 0).all()
-    few = np.random.default_rng(1).normal(size=(2, 1)) + [[0.0], [3.0]]
+    few = np.array([[0.1], [3.2]])
     given = replace(spec, prior=mx.priors.NormalInverseGamma([0.0], 0.01, 4.0, [1.0]))
     assert np.isfinite(mx.fit_map(given, few, n_init=2, random_seed=0).log_posterior)
 

@@ -1,7 +1,7 @@
 """The verdict as a classifier: what is kept, counted and shown."""
 
 from benchmarks.verdict import page
-from benchmarks.verdict.cases import KINDS, Outcome
+from benchmarks.verdict.cases import KINDS, LEFT, Outcome
 
 GREEN, AMBER, RED = (Outcome(state, "why") for state in ("GREEN", "AMBER", "RED"))
 
@@ -25,5 +25,7 @@ def test_right_answers_are_counted_by_kind():
     assert "3 of 4 good cases were not green" in text
     assert "- amber: why" in text
     assert "| red | 4 | 2 amber, 1 green, 1 red | 1 | 3 |" in text
+    left = [Outcome(LEFT, ""), RED]
+    assert "| red | 1 | 1 left, 1 red | 1 | 0 |" in page.page({"wrong mode": left})
     assert "small run" in text
     assert "small run" not in page.page({"good": [GREEN] * page.ENOUGH})

@@ -319,10 +319,12 @@ def test_a_degenerate_start_collapses_at_once():
     assert len(info.value.objective_trace) == 0
 
 
-def test_a_first_round_of_which_every_start_collapses_is_no_end():
-    X = np.random.default_rng(0).normal(size=(4, 2))
+def test_a_round_of_which_every_start_collapses_ends_in_words():
     with pytest.raises(CollapseError, match="collapsed"):
-        fit_em(GMM(3, prior=None), X, n_init=2, random_seed=0)
+        fit_em(GMM(3, prior=None), np.random.default_rng(0).normal(size=(5, 2)), n_init=4, random_seed=0)
+    em = fit_em(GMM(3, prior=None), np.random.default_rng(0).normal(size=(4, 2)), random_seed=0)
+    assert np.isfinite(em.log_likelihood)  # a later round has starts that do not
+    assert len(em.restarts.collapsed) >= 10
 
 
 def test_collapsed_restarts_are_counted_and_the_best_other_one_is_the_answer():

@@ -21,7 +21,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.families.categorical import Categorical
 from mixtures.families.identified import satisfies_kruskal
 from mixtures.families.supports import Simplexes
-from mixtures.trees import item_dim, labels_in, levels_in
+from mixtures.trees import item_dim, labels_in, level_table, levels_in
 
 SHORT = {"draws": 150, "tune": 200, "chains": 2, "n_init": 2, "random_seed": 1, "progressbar": False}
 FAST = {"mode": "FAST_COMPILE"}
@@ -517,6 +517,10 @@ def test_a_sample_whose_levels_are_a_coordinate_is_read():
     assert "levels" not in before["category"].attrs
     assert levels_in(before) == levels_in(now)
     assert labels_in(before)["levels"] == labels_in(now)["levels"]
+    for some in ([2, 0], [1]):  # labels go with the levels that are selected
+        for group in (before, now):
+            table = level_table(group.isel(category=some), item_dim(now))
+            assert table.tolist() == [[row[c] for c in some] for row in rows]
 
 
 def test_the_certificate_of_a_flat_prior_holds_on_the_boundary():
