@@ -223,6 +223,7 @@ def test_ctrl_c_while_the_program_loads_is_an_exit_without_a_word():
     """The signal comes while typer is looked for, among the first modules of the command line."""
     code = """if True:
         import os, signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 
         class Interrupt:
             def find_spec(self, name, path=None, target=None):
