@@ -155,10 +155,15 @@ def levels_in(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
     kept = dataset["category"].attrs.get(LEVELS) if "category" in dataset.coords else None
     if kept is None:
         return {}
-    codes = dataset["category"].values.ravel()  # some of them, or in another order, after a selection
+    levels = {str(name): list(own) for name, own in json.loads(kept).items()}
+    there = dataset["category"].values.ravel().tolist()  # some, or in another order, after a selection
+    texts = tuple(map(str, there))
+    if all(set(texts) <= set(own) for own in levels.values()) and len(set(map(tuple, levels.values()))) == 1:
+        return dict.fromkeys(levels, texts)  # the coordinate has the labels, which all items share
+    codes = there if all(isinstance(code, int) for code in there) else range(len(there))
     return {
-        str(name): _to_the_last(own[code] if code < len(own) else "" for code in codes)
-        for name, own in json.loads(kept).items()
+        name: _to_the_last(own[code] if code < len(own) else "" for code in codes)
+        for name, own in levels.items()
     }
 
 

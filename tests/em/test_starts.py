@@ -408,8 +408,8 @@ def test_a_start_without_prospects_goes_no_further():
     ("rises", "hopeless"), [([8, 4, 2], True), ([3, 2.9, 2.8], False), ([1, 2, 3], False)]
 )
 def test_what_a_start_may_still_rise_is_judged_by_its_pace(rises, hopeless):
-    """Rises of ten steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
-    trace = np.interp(np.arange(31), [0, 10, 20, 30], np.cumsum([0, *rises]))
+    """Rises of five steps each: 2, 2.8 and 3 in the end, and the best is fifty higher."""
+    trace = np.interp(np.arange(16), [0, 5, 10, 15], np.cumsum([0, *rises]))
     assert is_hopeless(trace, trace[-1] + 50) is hopeless
     assert not is_hopeless(trace, trace[-1])
     assert not is_hopeless(trace, -np.inf)

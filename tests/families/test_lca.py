@@ -521,6 +521,9 @@ def test_a_sample_whose_levels_are_a_coordinate_is_read():
         for group in (before, now):
             table = level_table(group.isel(category=some), item_dim(now))
             assert table.tolist() == [[row[c] for c in some] for row in rows]
+    alike = mx.fit_em(mx.LCA(2), [[1, 3], [3, 1], [2, 2], [1, 1]], n_init=1, random_seed=1).to_datatree()
+    turned = alike["posterior"].to_dataset().isel(category=[2, 0])
+    assert level_table(turned, item_dim(turned)).tolist() == [["3", "1"]] * 2
 
 
 def test_the_certificate_of_a_flat_prior_holds_on_the_boundary():
