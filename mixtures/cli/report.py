@@ -138,7 +138,9 @@ def report_command(
     cc: Any
     saved_as, result = (None, None) if saved is None else (read_header(saved), load(saved))
     if saved_as is not None and not isinstance(result, Crosscheck):
-        raise InputError(f"{saved} holds a {saved_as.kind}; a report is of what crosscheck --save wrote")
+        raise InputError(
+            f"{saved} holds a result of type {saved_as.kind}; a report is of what crosscheck --save wrote"
+        )
     if isinstance(result, Crosscheck) and names is not None:
         if result.mode.spec is None:
             raise InputError("--names goes with a model of this package, not one of your own; leave it out")

@@ -224,6 +224,7 @@ def _not_written(folder: Path, error: OSError) -> str:
 def _note(what: str) -> None:
     """Say what is wrong with the cache, and what to do; once a process, since everything works without it."""
     warn(
-        f"{what}; the model is built anew (`mixtures cache --clear` empties it, {VARIABLE}=off turns it off)",
+        f"{what}; the model is built anew (`mixtures cache --clear` empties the cache, and {VARIABLE}=off "
+        "turns it off)",
         PerformanceWarning,
     )

@@ -83,4 +83,4 @@ def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
         log_evidence = em.log_posterior + found.log_volume + gammaln(spec.n_components + 1)
     except NoApproximation:
         return em.log_likelihood
-    return float(min(em.log_likelihood, log_evidence + len(found.u) ** 2 / data.total))
+    return float(min(em.log_likelihood, log_evidence + len(found.u) ** 2 / _seen(data)))

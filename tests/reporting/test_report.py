@@ -450,4 +450,4 @@ def test_only_a_crosscheck_is_reported(tmp_path):
     mx.save(mx.fit_em(mx.GMM(2), FAITHFUL, n_init=1, random_seed=1), tmp_path / "em.mix")
     code, _, err = run("report", "--from", tmp_path / "em.mix")
     assert code == 2
-    assert "holds a EMFit; a report is of what crosscheck --save wrote" in err
+    assert "holds a result of type EMFit; a report is of what crosscheck --save wrote" in err
