@@ -188,7 +188,7 @@ def sensitivity_section(material: Material) -> Section:
         return Section("sensitivity", title, (Paragraph(text),))
     table = material.cc.relabelled(prior_sensitivity(tree, spec=spec))
     moved = table.index[table["effect"] > TOLERANCES.prior_effect]
-    told = _told(table, list(map(str, moved)))
+    told = _told(table, [material.cc.in_words(str(label)) for label in moved])
     text = (
         "The effect is how far the posterior of a parameter moves, in its own standard deviations, if the "
         f"prior counts twice; above {TOLERANCES.prior_effect:g} the parameter is sensitive. The others are "

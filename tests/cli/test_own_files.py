@@ -87,7 +87,7 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     assert code == 0
     assert "note: left out, as they hold no numbers: name (text), since (dates)" in err
     assert "lowest BIC: K = 2" in " ".join(out.split())
-    again = ["report", str(file), *words[2:], "--n-init", "4", "--seed", "1", "--index", "customer_id"]
+    again = ["report", str(file), *words[2:], "--n-init", "4", "--seed", "1", "--id", "customer_id"]
     assert sorted(next_command(out)) == sorted([*again, "-k", "2", "-o", "report.html"])
     new = pd.read_csv(file).iloc[:50]
     new.to_csv(tmp_path / "new.csv", index=False)
