@@ -37,8 +37,12 @@ EXAMPLES = examples(
 )
 
 
-LEAST = 8
+LEAST = 12
 """Smallest width of the names of columns."""
+
+
+NEEDED_LEAST = (("different",), ("from", "to"), ("missing",))
+"""What is left out of a narrow window, in this order."""
 
 
 LONGEST_WHOLE = 11
@@ -105,8 +109,7 @@ def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
 
 
 def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
-    """One row for every column; long names are folded so that the table fits into a width."""
-    names = [visible(column.name, longest=LONGEST_LABEL) for column in columns]
+    """One row for every column; what needs more room than there is is left out, and long names are folded."""
     cells = {
         "holds": [column.kind.words for column in columns],
         "from": [_range(column)[0] for column in columns],
@@ -116,12 +119,16 @@ def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
         "read as": [column.kind.read_as for column in columns],
     }
     room = width - sum(2 + max(map(len, [head, *own])) for head, own in cells.items()) - 2
+    for heads in NEEDED_LEAST:
+        if room < LEAST:
+            room += sum(2 + max(map(len, [head, *cells.pop(head)])) for head in heads)
     shown = ruled_table(title)
     shown.add_column("column", overflow="fold", min_width=LEAST)
     for head in cells:
         justify: Literal["left", "right"] = "left" if head in ("holds", "read as") else "right"
-        shown.add_column(head, justify=justify, no_wrap=True, overflow="fold")
-    for name, *own in zip(names, *cells.values(), strict=True):
+        shown.add_column(head, justify=justify, no_wrap=True)
+    for column, *own in zip(columns, *cells.values(), strict=True):
+        name = visible(column.name, longest=LONGEST_LABEL)
         shown.add_row(escape(folded(name, max(room, LEAST))), *own)
     return shown
 
@@ -168,6 +175,13 @@ def _option(option: str, rest: str) -> "Callable[[Sequence[Column]], str]":
     return words
 
 
+def _names_of_rows(columns: "Sequence[Column]") -> str:
+    from mixtures.data.preparation import option_of
+
+    each = option_of("--id", [columns[0].name]) if len(columns) == 1 else "--id with one of them"
+    return f"a text of its own in every row: {each} carries it into the table of predict"
+
+
 def _skewed(columns: "Sequence[Column]") -> str:
     from mixtures.data.preparation import option_of
 
@@ -208,6 +222,7 @@ def _counts_or_steps(columns: "Sequence[Column]") -> str:
 
 HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str]]]" = (
     (_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
+    (lambda column: column.kind.name == "TEXT" and column.different == len(column.cells), _names_of_rows),
     (_is("TEXT", "DATES"), _option("--exclude", "or --numeric-only leaves out text and dates")),
     (_is("CATEGORIES"), _option("--exclude", "leaves out categories; --model mixed and lca take them")),
     (_is("NUMERALS"), _written),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mixtures.diagnostics.loo_pit import LEAST_DRAWS
-from mixtures.diagnostics.predictive import predictive_checks
+from mixtures.diagnostics.predictive import predictive_checks, statistic_words
 from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.questions import marginals
@@ -49,7 +49,8 @@ def predictive_section(material: Material) -> Section:
     table = predictive_checks(spec, material.data, tree, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
     found = f"{len(beyond)} of {len(table)} statistics of the data lie outside"
-    worst = f": {', '.join(map(str, beyond.index[:5]))}" + ("…" if len(beyond) > 5 else "")
+    each = [statistic_words(str(label), material.features) for label in beyond.index[:5]]
+    worst = f": {', '.join(each)}" + ("…" if len(beyond) > 5 else "")
     blocks: list[Block] = [
         Paragraph(
             "Data sets were drawn from the posterior and compared with the one observed. "

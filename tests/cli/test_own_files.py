@@ -308,6 +308,23 @@ def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
     assert "did you mean 'income'" in json.loads(out)["problem"]
 
 
+def test_long_names_and_narrow_windows(tmp_path):
+    """Names end lines after underscores, and figures are left out whole rather than cut."""
+    name = "vibration_of_the_main_bearing_in_mm_per_second"
+    rows = np.random.default_rng(0).normal(size=(12, 2))
+    pd.DataFrame(rows, columns=[name, "rpm"]).to_csv(tmp_path / "t.csv", index=False)
+    for columns, heads in ((80, {"from", "to", "missing", "different"}), (45, {"missing"}), (34, set())):
+        _, out, _ = run("inspect", tmp_path / "t.csv", columns=columns)
+        lines = out.partition("next:")[0].splitlines()
+        assert max(map(len, lines)) <= columns
+        head = next(i for i, line in enumerate(lines) if "read as" in line)
+        assert heads == {"from", "to", "missing", "different"} & set(lines[head].split())
+        pieces = [line.strip().split("  ")[0] for line in lines[head + 2 :]]
+        at = pieces.index("rpm")
+        assert "".join(pieces[:at]) == name
+        assert all(piece.endswith("_") for piece in pieces[: at - 1])
+
+
 def test_a_hostile_name_and_many_columns(tmp_path):
     names = ["\x1b[2J" + "x" * 300, *(f"c{j}" for j in range(80))]
     rows = np.random.default_rng(0).normal(size=(12, 81))
