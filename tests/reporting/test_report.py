@@ -370,6 +370,7 @@ def test_a_comparison_is_shown_when_asked_for(cc):
     page = mx.report(cc, FAITHFUL, selection=selection, progressbar=False)
     part = page.html[page.html.index('id="comparison"') :]
     assert "Lowest BIC: K = 2" in part
+    assert "Numbers of clusters: lower is better for aic, bic, icl<" in part
     for value in selection.table["bic"]:
         assert f'data-key="{float(value)}"' in part
 
