@@ -254,9 +254,7 @@ def entries(
     >>> list(entries(shapes, dims, {"feature": ["heads"]}))
     ['alpha[0]', 'alpha[1]', 'p[0, heads]', 'p[1, heads]']
     """
-    return {
-        _label(name, words): (name, index) for name, index, words in _each_entry(shapes, dims, coords)
-    }
+    return {_label(name, words): (name, index) for name, index, words in _each_entry(shapes, dims, coords)}
 
 
 def _label(name: str, words: Sequence[str]) -> str:

@@ -218,7 +218,9 @@ def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -
         low, high, apart = replicated.min(), replicated.max(), abs(observed - replicated.mean())
         if not low <= observed <= high and apart > limit * replicated.std():
             far[label] = apart / max(replicated.std(), np.finfo(float).tiny)
-            words[label] = f"{statistic_words(label, features)} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+            words[label] = (
+                f"{statistic_words(label, features)} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+            )
     return {label: words[label] for label in sorted(far, key=lambda label: -far[label])}
 
 

@@ -308,7 +308,9 @@ def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None
         return None  # no parameter varies
     label = max(effects, key=lambda name: np.nan_to_num(effects[name], nan=np.inf))
     figure = effects[label]
-    moved = f"{words_of(posterior, label)} moves by about {figure:.1f} posterior sds if the prior counts twice"
+    moved = (
+        f"{words_of(posterior, label)} moves by about {figure:.1f} posterior sds if the prior counts twice"
+    )
     advice = f"{moved}: state the prior and justify it"
     if not np.isfinite(figure):
         advice = "too few effective draws to scale the prior: draw more"

@@ -72,9 +72,9 @@ def _leaning(cc: Crosscheck, spec: Mixture, em: EMFit, data: Data) -> list[Block
     )
     words = (
         "The fraction of missing information of a parameter says how much smaller its variance would be, had "
-        f"all cells been observed. {_most(cc, frame)} What is missing because clusters are hidden does not count "
-        "here. Where the fraction is large, the estimate rests on the assumption that cells are missing at "
-        "random."
+        f"all cells been observed. {_most(cc, frame)} What is missing because clusters are hidden does not "
+        "count here. Where the fraction is large, the estimate rests on the assumption that cells are "
+        "missing at random."
     )
     return [Paragraph(words), table]
 
