@@ -10,7 +10,7 @@ from mixtures.diagnostics.predictive import predictive_checks, statistic_words
 from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.questions import marginals
-from mixtures.messages import sentence
+from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
 from mixtures.plot.predictive import loo_pit as draw_loo_pit
@@ -49,7 +49,7 @@ def predictive_section(material: Material) -> Section:
         return Section("predictive", title, (Paragraph(text),))
     table = predictive_checks(spec, material.data, tree, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
-    found = f"{len(beyond)} of {len(table)} statistics of the data lie outside"
+    found = f"{len(beyond)} of {len(table)} statistics of the data {'lies' if len(beyond) == 1 else 'lie'} outside"
     each = [statistic_words(str(label), material.features) for label in beyond.index[:5]]
     worst = f": {', '.join(each)}" + ("…" if len(beyond) > 5 else "")
     blocks: list[Block] = [
@@ -222,5 +222,5 @@ def _told(table: pd.DataFrame, moved: list[str]) -> str:
         return "There are too few effective draws to tell."
     if not moved:
         return "No parameter is sensitive to the prior."
-    share = f"{len(moved)} of {len(table)} parameters are sensitive to the prior"
+    share = f"{len(moved)} of {len(table)} parameters {are(len(moved))} sensitive to the prior"
     return f"{share}, {moved[0]} the most: state the prior and justify it."
