@@ -49,7 +49,8 @@ def predictive_section(material: Material) -> Section:
         return Section("predictive", title, (Paragraph(text),))
     table = predictive_checks(spec, material.data, tree, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
-    found = f"{len(beyond)} of {len(table)} statistics of the data {'lies' if len(beyond) == 1 else 'lie'} outside"
+    lie = "lies" if len(beyond) == 1 else "lie"
+    found = f"{len(beyond)} of {len(table)} statistics of the data {lie} outside"
     each = [statistic_words(str(label), material.features) for label in beyond.index[:5]]
     worst = f": {', '.join(each)}" + ("…" if len(beyond) > 5 else "")
     blocks: list[Block] = [
