@@ -309,13 +309,21 @@ CELLS = [
         Case(
             f"a {what}, for a PMM",
             f"row 1, column 'x1': {why} (the first is {value}); a PMM takes counts (0, 1, 2, ...): correct "
-            "these cells, or drop the columns",
+            f"these cells, or drop the columns{more}",
             array=lambda value=value: exchanged(1, 1, value, B[:, :2]),
             pandas=lambda value=value: frame(exchanged(1, 1, value, B[:, :2])),
             files={"bad.csv": text(exchanged(1, 1, value, B[:, :2]))},
             model=PMM,
         )
-        for what, why, value in (("negative number", "negative", -2), ("fraction", "not a whole number", 0.5))
+        for what, why, value, more in (
+            ("negative number", "negative", -2, ""),
+            (
+                "fraction",
+                "not a whole number",
+                0.5,
+                "; a column of exposures is named by exposure= (--exposure on the command line)",
+            ),
+        )
     ),
     Case(
         "counts, for a BMM",
@@ -527,7 +535,8 @@ FILES = [
     ),
     Case(
         "another suffix",
-        "bad.xlsx has the suffix '.xlsx'; the files that can be read are .csv, .tsv, .txt, .parquet, .pq",
+        "bad.xlsx has the suffix '.xlsx'; the files that can be read are .csv, .tsv, .txt, .parquet, .pq; "
+        "save a spreadsheet as .csv",
         files={"bad.xlsx": b"PK"},
     ),
     Case(
@@ -556,7 +565,7 @@ FILES = [
     Case(
         "a first column without a name that does not number the rows",
         "the first column of bad.csv has no name and does not number the rows; name it in the first line, or "
-        "say index='Unnamed: 0' (--index 'Unnamed: 0' on the command line) if it holds row labels",
+        "say index='Unnamed: 0' (--id 'Unnamed: 0' on the command line) if it holds row labels",
         files={"bad.csv": text(np.c_[2 * np.arange(6), X], names=["", "x0", "x1"])},
     ),
     Case(

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from mixtures.arguments import check_whole
@@ -18,7 +19,7 @@ from mixtures.cli.options import (
 )
 from mixtures.cli.rows import load_frame, preparation_of
 from mixtures.cli.running import examples, reports_errors
-from mixtures.cli.text import LONGEST_LABEL, console, finite, plain, ruled_table
+from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
 from mixtures.errors import InputError
 from mixtures.messages import counted, shortened, visible
 
@@ -34,6 +35,14 @@ EXAMPLES = examples(
     "mixtures inspect table.csv --exclude id --numeric-only",
     "mixtures inspect faithful --json",
 )
+
+
+LEAST = 12
+"""Smallest width of the names of columns."""
+
+
+NEEDED_LEAST = (("different",), ("from", "to"), ("missing",))
+"""What is left out of a narrow window, in this order."""
 
 
 LONGEST_WHOLE = 11
@@ -67,7 +76,7 @@ def inspect_command(
         return
     out = console()
     size = f"{counted(len(frame), 'row')}, {counted(len(columns), 'column')}"
-    out.print(_table(f"{plain(data)}: {size}", columns[:rows]))
+    out.print(_table(f"{plain(data)}: {size}", columns[:rows], out.width))
     if len(columns) > rows:
         out.print(f"({counted(len(columns) - rows, 'more column')}: --rows or --json)")
     for hint in hints:
@@ -99,29 +108,28 @@ def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
         return [], str(error)
 
 
-def _table(title: str, columns: "Sequence[Column]") -> Table:
+def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
+    """One row for every column; what needs more room than there is is left out, and long names are folded."""
+    cells = {
+        "holds": [column.kind.words for column in columns],
+        "from": [_range(column)[0] for column in columns],
+        "to": [_range(column)[1] for column in columns],
+        "missing": [f"{column.n_missing:,}" for column in columns],
+        "different": [f"{column.different:,}" for column in columns],
+        "read as": [column.kind.read_as for column in columns],
+    }
+    room = width - sum(2 + max(map(len, [head, *own])) for head, own in cells.items()) - 2
+    for heads in NEEDED_LEAST:
+        if room < LEAST:
+            room += sum(2 + max(map(len, [head, *cells.pop(head)])) for head in heads)
     shown = ruled_table(title)
-    for name, justify in (
-        ("column", "left"),
-        ("holds", "left"),
-        ("from", "right"),
-        ("to", "right"),
-        ("missing", "right"),
-        ("different", "right"),
-        ("read as", "left"),
-    ):
-        shown.add_column(name, justify=justify, no_wrap=name != "column", overflow="fold")  # type: ignore[arg-type]
-    for column in columns:
-        low, high = _range(column)
-        shown.add_row(
-            plain(visible(column.name, longest=LONGEST_LABEL)),
-            column.kind.words,
-            low,
-            high,
-            f"{column.n_missing:,}",
-            f"{column.different:,}",
-            column.kind.read_as,
-        )
+    shown.add_column("column", overflow="fold", min_width=LEAST)
+    for head in cells:
+        justify: Literal["left", "right"] = "left" if head in ("holds", "read as") else "right"
+        shown.add_column(head, justify=justify, no_wrap=True)
+    for column, *own in zip(columns, *cells.values(), strict=True):
+        name = visible(column.name, longest=LONGEST_LABEL)
+        shown.add_row(escape(folded(name, max(room, LEAST))), *own)
     return shown
 
 
@@ -167,6 +175,13 @@ def _option(option: str, rest: str) -> "Callable[[Sequence[Column]], str]":
     return words
 
 
+def _names_of_rows(columns: "Sequence[Column]") -> str:
+    from mixtures.data.preparation import option_of
+
+    each = option_of("--id", [columns[0].name]) if len(columns) == 1 else "--id with one of them"
+    return f"a text of its own in every row: {each} carries it into the table of predict"
+
+
 def _skewed(columns: "Sequence[Column]") -> str:
     from mixtures.data.preparation import option_of
 
@@ -207,6 +222,7 @@ def _counts_or_steps(columns: "Sequence[Column]") -> str:
 
 HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str]]]" = (
     (_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
+    (lambda column: column.kind.name == "TEXT" and column.different == len(column.cells), _names_of_rows),
     (_is("TEXT", "DATES"), _option("--exclude", "or --numeric-only leaves out text and dates")),
     (_is("CATEGORIES"), _option("--exclude", "leaves out categories; --model mixed and lca take them")),
     (_is("NUMERALS"), _written),

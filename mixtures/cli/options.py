@@ -71,8 +71,8 @@ IndexOption = Annotated[
     str | None,
     option(
         DATA,
-        "--index",
         "--id",
+        "--index",
         metavar="COLUMN",
         help="Column of row labels, which predict carries into its table. By default a first column without "
         "a name that numbers the rows.",

@@ -102,7 +102,8 @@ def command_of(context: typer.Context, name: str | None = None, without: Contain
         value = context.params.get(str(parameter.name))
         if value == parameter.default or value is None or value == "" or parameter.name in without:
             continue
-        option = max(parameter.secondary_opts if value is False else parameter.opts, key=len)
+        ways = parameter.secondary_opts if value is False else parameter.opts
+        option = next((way for way in ways if way.startswith("--")), ways[0])
         words += [str(value)] if parameter.param_type_name == "argument" else [option, str(value)]
         if isinstance(value, bool):
             words.pop()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mixtures.brief import model_words
@@ -15,6 +16,7 @@ from mixtures.cli.text import (
     LONGEST_LABEL,
     console,
     finite,
+    folded,
     plain,
     ruled_table,
 )
@@ -50,6 +52,10 @@ FROM_CACHE = "PyMC's log density: its program was read from the cache of program
 
 LABEL_WIDTH = 20
 """Smallest width of the names of parameters; longer ones are wrapped."""
+
+
+EDGES = 2
+"""Characters of the edges of a table."""
 
 
 SENTENCES = 10
@@ -189,8 +195,10 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
         shown.add_column("parameter", overflow="fold", min_width=label_width)
         for name in own:
             shown.add_column(plain(name), justify="right", no_wrap=True)
+        widths = [_width(name, cells[name]) for name in own]
+        width = max(label_width, out.width - sum(widths) - EDGES)
         for row, label in enumerate(labels):
-            shown.add_row(plain(label), *(cells[name][row] for name in own))
+            shown.add_row(escape(folded(label, width)), *(cells[name][row] for name in own))
         out.print(shown)
     if len(table) > rows:
         out.print(f"({counted(len(table) - rows, 'more row')}: --rows, --csv or --json)")
@@ -204,7 +212,7 @@ def _stacked(cells: Mapping[str, Sequence[str]], room: int) -> list[list[str]]:
     while rest:
         own = [next(iter(rest))]
         for name in list(rest)[1:]:
-            if sum(_width(each, rest[each]) for each in (*own, name)) > room - 2:
+            if sum(_width(each, rest[each]) for each in (*own, name)) > room - EDGES:
                 break
             own.append(name)
         blocks.append(own)
@@ -219,7 +227,7 @@ def _width(name: str, column: Sequence[str]) -> int:
 
 def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
     """Columns that fit into a number of characters; the least important are left out first."""
-    room -= 2  # the edges
+    room -= EDGES
     widths = {name: _width(name, column) for name, column in cells.items()}
     kept = list(cells)
     expendable = [*(name for name in NEEDED_LEAST if name in cells), *reversed(list(cells))]
@@ -320,7 +328,8 @@ def show_selection(selection: Selection) -> None:
     for up, word in ((False, "lower"), (True, "higher")):
         if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
             out.print(f"{', '.join(names)}: {word} is better", style="dim")
-    for note, same in table["notes"].groupby(table["notes"], sort=False):
+    notes = table["notes"].str.split("; ").explode()
+    for note, same in notes.groupby(notes, sort=False):
         if note:
             out.print(f"K = {', '.join(map(str, same.index))}: {plain(str(note))}")
     for note in selection.notes:

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -27,6 +29,7 @@ __all__ = [
     "check_table",
     "console",
     "finite",
+    "folded",
     "parquet_bytes",
     "plain",
     "ruled_table",
@@ -52,6 +55,26 @@ def console(*, stderr: bool = False) -> Console:
 def plain(text: str) -> str:
     """Escape text for `rich`, which would read markup in it."""
     return escape(visible(text))
+
+
+def folded(text: str, width: int) -> str:
+    """Text on lines of some width, broken after spaces and marks such as ``_``, within words only if it must.
+
+    Examples
+    --------
+    >>> print(folded("monthly_spend_in_euros", 15))
+    monthly_spend_
+    in_euros
+    """
+    lines, width = [""], max(width, 2)  # a character may be two wide
+    for piece in re.findall(r"[^\s_,;:/-]*[\s_,;:/-]*", text):
+        if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+        while cell_len(lines[-1].rstrip()) > width:
+            kept = set_cell_size(lines[-1], width).rstrip()
+            lines[-1:] = [kept, lines[-1][len(kept) :]]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def ruled_table(title: str) -> Table:

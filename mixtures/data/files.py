@@ -96,7 +96,10 @@ def read_table(
         suffix = ".csv"
     if suffix not in (*SEPARATORS, *_PARQUET):
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
-        raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}")
+        raise InputError(
+            f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; save a "
+            "spreadsheet as .csv"
+        )
     told = {"separator": separator, "header": header, "decimal or thousands": not numerals.usual or None}
     if suffix in _PARQUET and any(value is not None for value in told.values()):
         what = next(name for name, value in told.items() if value is not None)

@@ -254,7 +254,7 @@ class _Text:
             return f"column {place + 1} of {self.source} has no name; name it in the first line"
         return (
             f"the first column of {self.source} has no name and does not number the rows; name it in the "
-            f"first line, or say index={name!r} (--index {name!r} on the command line) if it holds row labels"
+            f"first line, or say index={name!r} (--id {name!r} on the command line) if it holds row labels"
         )
 
 

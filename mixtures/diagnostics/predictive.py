@@ -22,6 +22,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import summaries
 from mixtures.given import Fit, with_sample
+from mixtures.messages import named
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -217,8 +218,25 @@ def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -
         low, high, apart = replicated.min(), replicated.max(), abs(observed - replicated.mean())
         if not low <= observed <= high and apart > limit * replicated.std():
             far[label] = apart / max(replicated.std(), np.finfo(float).tiny)
-            words[label] = f"{label} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+            words[label] = (
+                f"{statistic_words(label, features)} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+            )
     return {label: words[label] for label in sorted(far, key=lambda label: -far[label])}
+
+
+def statistic_words(label: str, features: Sequence[str]) -> str:
+    """A statistic in words, by its label in the table of `predictive_checks`.
+
+    Examples
+    --------
+    >>> statistic_words("correlation[age, log(income)]", ["age", "log(income)"])
+    'the correlation of age and log(income)'
+    """
+    name, _, rest = label.partition("[")
+    parts = rest.removesuffix("]").split(", ")  # names of features may have commas
+    ways = [(", ".join(parts[:i]), ", ".join(parts[i:])) for i in range(1, len(parts))]
+    own = next((way for way in [(", ".join(parts),), *ways] if set(way) <= set(features)), ())
+    return f"the {name}" + (f" of {' and '.join(named(each)[1:-1] for each in own)}" if own else "")
 
 
 def replicated_sets(
@@ -260,5 +278,5 @@ def _labels(name: str, observed: Array, features: tuple[str, ...]) -> dict[str, 
         for index in entries
         if (observed.ndim < 2 or index[0] < index[1]) and not np.isnan(observed[index])
     ]
-    named = {index: ", ".join(features[d] for d in index) for index in kept}
-    return {f"{name}[{inside}]" if inside else name: index for index, inside in named.items()}
+    inner = {index: ", ".join(features[d] for d in index) for index in kept}
+    return {f"{name}[{inside}]" if inside else name: index for index, inside in inner.items()}

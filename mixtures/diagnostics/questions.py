@@ -13,7 +13,7 @@ import xarray as xr
 
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import compare_draws, implausible
-from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, prior_effects
+from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, prior_effects, words_of
 from mixtures.diagnostics.switching import compare_labellings, count_switches
 from mixtures.draws import finite_draws, finite_sets, flat_draws, thinned
 from mixtures.families.doubts import doubts
@@ -302,13 +302,16 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
     """Find how far the posterior of each parameter moves if the prior counts twice, in posterior sds."""
-    effects = prior_effects(case.few["posterior"].to_dataset(), log_densities[0])
+    posterior = case.few["posterior"].to_dataset()
+    effects = prior_effects(posterior, log_densities[0])
     if not effects:
         return None  # no parameter varies
     label = max(effects, key=lambda name: np.nan_to_num(effects[name], nan=np.inf))
     figure = effects[label]
-    moved = f"{label} moves by about {figure:.1f} posterior sds if the prior counts twice"
-    advice = f"{moved}: state and defend the prior"
+    moved = (
+        f"{words_of(posterior, label)} moves by about {figure:.1f} posterior sds if the prior counts twice"
+    )
+    advice = f"{moved}: state the prior and justify it"
     if not np.isfinite(figure):
         advice = "too few effective draws to scale the prior: draw more"
     return check(

@@ -12,10 +12,10 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.tolerances import TOLERANCES
-from mixtures.trees import entries, labels_in, sampler_stats
+from mixtures.trees import entries, entry_words, labels_in, sampler_stats
 from mixtures.types import Array
 
-__all__ = ["log_densities", "power_scaled", "prior_effects", "prior_sensitivity"]
+__all__ = ["log_densities", "power_scaled", "prior_effects", "prior_sensitivity", "words_of"]
 
 SCALED_DRAWS = 1000
 """Number of draws used for power-scaling."""
@@ -143,13 +143,24 @@ def _varying(posterior: xr.Dataset) -> dict[str, Array]:
     values: dict[str, Any] = {
         str(name): v.transpose("chain", "draw", ...).values for name, v in posterior.data_vars.items()
     }
-    inner = {
-        str(name): tuple(str(d) for d in v.dims if d not in ("chain", "draw"))
-        for name, v in posterior.data_vars.items()
-    }
-    labels = entries({name: x.shape[2:] for name, x in values.items()}, inner, labels_in(posterior))
+    labels = entries(*_axes(posterior))
     every = {label: values[name][(..., *index)] for label, (name, index) in labels.items()}
     return {label: x for label, x in every.items() if np.ptp(x) > 0}
+
+
+def words_of(posterior: xr.Dataset, label: str) -> str:
+    """An entry of the parameters in words, by its label."""
+    return entry_words(*_axes(posterior))[label]
+
+
+def _axes(posterior: xr.Dataset) -> tuple[dict[str, tuple[int, ...]], dict[str, Any], dict[str, Any]]:
+    """Shapes and dims of every variable without those of the sample, and labels along the dims."""
+    inner = {
+        str(name): {str(dim): n for dim, n in v.sizes.items() if dim not in ("chain", "draw")}
+        for name, v in posterior.data_vars.items()
+    }
+    shapes = {name: tuple(sizes.values()) for name, sizes in inner.items()}
+    return shapes, {name: tuple(sizes) for name, sizes in inner.items()}, labels_in(posterior)
 
 
 def _is_flat(log_density: Array) -> bool:

@@ -16,6 +16,10 @@ from mixtures.types import Array
 
 __all__ = ["AT_SADDLE", "notes_on"]
 
+LEAST_SHOWN = 0.01
+"""Number of rows below which a note does not count."""
+
+
 SHOWN = 10
 """Largest number of clusters that a note names."""
 
@@ -58,9 +62,13 @@ def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
     return (f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers",)
 
 
+def _few(count: float) -> str:
+    return f"{count:.2g}" if count >= LEAST_SHOWN or count == 0 else f"less than {LEAST_SHOWN}"
+
+
 def _empty_clusters(expected: Array) -> tuple[str, ...]:
     return tuple(
-        f"cluster {k} is empty: it is expected to hold {count:.2g} rows"
+        f"cluster {k} is empty: it is expected to hold {_few(count)} rows"
         for k, count in enumerate(expected)
         if count < TOLERANCES.empty_count
     )

@@ -24,6 +24,10 @@ from mixtures.types import Array, Params
 
 __all__: list[str] = []
 
+KINDS = {"gaussian": "Gaussian", "bernoulli": "binary", "poisson": "count"}
+"""Words for kinds of columns."""
+
+
 FILLS = "value"
 """Name of what a missing cell is completed with, where blocks have different names for it."""
 
@@ -33,9 +37,9 @@ def describe_mixed(family: MixedColumns) -> Description:
     """The blocks in a row."""
     each = [(block, _renamed(block, describe(block.family))) for block in family.blocks]
     words = "; ".join(f"in the {_size(block)}, {own.components}" for block, own in each)
-    between = ", the blocks of columns are independent of each other: " if len(each) > 1 else ", "
+    between = "the blocks of columns are independent of each other: " if len(each) > 1 else ""
     return Description(
-        f"all columns share one hidden cluster{between}{words}",
+        f"{between}{words}",
         r"p(x_i \mid z_i = k) = \prod_{b \in \text{blocks}} p(x_{ib} \mid z_i = k)",
         tuple(formula for _, own in each for formula in own.prior),
     )
@@ -55,7 +59,8 @@ def _renamed(block: Block, own: Description) -> Description:
 
 def _size(block: Block) -> str:
     n = np.arange(block.width)[block.family.row_columns(block.width)["x"]].size
-    return f"{block.kind} column" if n == 1 else counted(n, f"{block.kind} column")
+    kind = KINDS.get(block.kind, block.kind)
+    return f"{kind} column" if n == 1 else counted(n, f"{kind} column")
 
 
 @profile_parts.register

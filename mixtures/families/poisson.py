@@ -27,6 +27,9 @@ __all__ = ["Poisson", "counts", "deviance_density", "log_or_nothing"]
 TINY = float(np.finfo(np.float64).tiny)
 """Replaces 0 where its logarithm, or a division by it, would give NaN."""
 
+FRACTION = "not a whole number"
+"""What is wrong with a cell that has a fraction."""
+
 
 LARGEST = 2.0**53
 """Largest count for which neighbouring integers differ in double precision."""
@@ -196,14 +199,16 @@ def _refuse(data: Data) -> None:
     values = data.values
     for bad, why in (
         (values < 0, "negative"),
-        (~np.isnan(values) & (values != np.floor(values)), "not a whole number"),
+        (~np.isnan(values) & (values != np.floor(values)), FRACTION),
         (values > LARGEST, "too large for double precision to tell it from the next count"),
     ):
         if bad.any():
             row, column = np.argwhere(bad)[0]
+            exposed = "; a column of exposures is named by exposure= (--exposure on the command line)"
             raise InputError(
                 f"{data.locate(bad)}: {why} (the first is {values[row, column]:g}); a PMM takes counts "
                 "(0, 1, 2, ...): correct these cells, or drop the columns"
+                + (exposed if why == FRACTION else "")
             )
 
 

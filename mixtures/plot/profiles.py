@@ -167,7 +167,7 @@ def _lines(ax: Axes, found: Given, own: Profile, at: list[int], labels: list[str
         mean, sd = (x[at] for x in own.overall(found.draws["alpha"]))
         values, words = (
             (values - mean) / np.where(sd > 0, sd, 1),
-            f"{own.words}, in sds from that of all rows",
+            f"{own.words}, in sds\nfrom that of all rows",
         )
         ax.axhline(0, color=INK, lw=0.8, ls=":", zorder=1)
     mean, reach = _interval(values, ci_prob)

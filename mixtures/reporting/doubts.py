@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from mixtures.diagnostics.loo_pit import LEAST_DRAWS
-from mixtures.diagnostics.predictive import predictive_checks
+from mixtures.diagnostics.predictive import predictive_checks, statistic_words
 from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.questions import marginals
-from mixtures.messages import sentence
+from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
 from mixtures.plot.predictive import loo_pit as draw_loo_pit
@@ -20,6 +20,7 @@ from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.findings import checks_table
 from mixtures.reporting.material import Material
+from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import permutation
 
@@ -48,8 +49,10 @@ def predictive_section(material: Material) -> Section:
         return Section("predictive", title, (Paragraph(text),))
     table = predictive_checks(spec, material.data, tree, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
-    found = f"{len(beyond)} of {len(table)} statistics of the data lie outside"
-    worst = f": {', '.join(map(str, beyond.index[:5]))}" + ("…" if len(beyond) > 5 else "")
+    lie = "lies" if len(beyond) == 1 else "lie"
+    found = f"{len(beyond)} of {len(table)} statistics of the data {lie} outside"
+    each = [statistic_words(str(label), material.features) for label in beyond.index[:5]]
+    worst = f": {', '.join(each)}" + ("…" if len(beyond) > 5 else "")
     blocks: list[Block] = [
         Paragraph(
             "Data sets were drawn from the posterior and compared with the one observed. "
@@ -157,6 +160,10 @@ def comparison_section(material: Material) -> Section | None:
     frame = selection.table.drop(columns="notes")
     counts = {name: "d" for name in frame.columns if frame[name].dtype.kind in "iu" or name.startswith("n_")}
     figures = {name: ".4f" if name == "blrt_p" else ".2f" for name in frame.columns if name not in counts}
+    words: dict[str, list[str]] = {}
+    for name in selection.criteria:
+        words.setdefault("higher" if HIGHER_IS_BETTER[name] else "lower", []).append(COLUMNS[name][0])
+    better = "; ".join(f"{word} is better for {', '.join(own)}" for word, own in words.items())
     return Section(
         "comparison",
         "How many clusters?",
@@ -168,7 +175,7 @@ def comparison_section(material: Material) -> Section | None:
                 "Criteria over the number of clusters; a diamond marks what each would take by itself.",
             ),
             Table.of_frame(
-                "Numbers of clusters: higher is better for elpd_loo and log_evidence, lower for others",
+                f"Numbers of clusters: {better}",
                 frame,
                 formats={**figures, **counts},
                 index="K",
@@ -188,7 +195,7 @@ def sensitivity_section(material: Material) -> Section:
         return Section("sensitivity", title, (Paragraph(text),))
     table = material.cc.relabelled(prior_sensitivity(tree, spec=spec))
     moved = table.index[table["effect"] > TOLERANCES.prior_effect]
-    told = _told(table, list(map(str, moved)))
+    told = _told(table, [material.cc.in_words(str(label)) for label in moved])
     text = (
         "The effect is how far the posterior of a parameter moves, in its own standard deviations, if the "
         f"prior counts twice; above {TOLERANCES.prior_effect:g} the parameter is sensitive. The others are "
@@ -216,5 +223,5 @@ def _told(table: pd.DataFrame, moved: list[str]) -> str:
         return "There are too few effective draws to tell."
     if not moved:
         return "No parameter is sensitive to the prior."
-    share = f"{len(moved)} of {len(table)} parameters are sensitive to the prior"
+    share = f"{len(moved)} of {len(table)} parameters {are(len(moved))} sensitive to the prior"
     return f"{share}, {moved[0]} the most: state the prior and justify it."

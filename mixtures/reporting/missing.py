@@ -72,9 +72,9 @@ def _leaning(cc: Crosscheck, spec: Mixture, em: EMFit, data: Data) -> list[Block
     )
     words = (
         "The fraction of missing information of a parameter says how much smaller its variance would be, had "
-        f"all cells been observed. {_most(frame)} What is missing because clusters are hidden does not count "
-        "here. Where the fraction is large, the estimate rests on the assumption that cells are missing at "
-        "random."
+        f"all cells been observed. {_most(cc, frame)} What is missing because clusters are hidden does not "
+        "count here. Where the fraction is large, the estimate rests on the assumption that cells are "
+        "missing at random."
     )
     return [Paragraph(words), table]
 
@@ -85,8 +85,8 @@ def _cluster(spec: Mixture, name: str, index: tuple[int, ...]) -> int:
     return index[dims.index("cluster")] if "cluster" in dims else -1
 
 
-def _most(frame: pd.DataFrame) -> str:
+def _most(cc: Crosscheck, frame: pd.DataFrame) -> str:
     """The largest fraction of every cluster, in words."""
     first = frame[frame["cluster"] >= 0].groupby("cluster")[FRACTION].idxmax()
-    each = [f"{frame.loc[label, FRACTION]:.0%} in cluster {k} ({label})" for k, label in first.items()]
-    return f"It is at most {'; '.join(each)}." if each else ""
+    each = [f"{cc.in_words(label)}, {frame.loc[label, FRACTION]:.0%}" for label in first]
+    return f"In each cluster it is largest for: {'; '.join(each)}." if each else ""

@@ -317,7 +317,7 @@ def _page(title: str, verdict: Headline, facts: tuple[tuple[str, str], ...], sec
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("mixtures.reporting", "page"),
         autoescape=True,
         finalize=_harmless,  # for every text that enters the page anywhere
@@ -325,6 +325,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Text in which a line may end after every underscore; browsers would end it anywhere."""
+    return Markup("_<wbr>").join(_harmless(text).split("_"))
 
 
 def _harmless(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -17,7 +18,7 @@ from mixtures.results.parameter_table import ParameterTable
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.results.value import Value
 from mixtures.results.verdict import Check, Starts, Verdict
-from mixtures.trees import entries
+from mixtures.trees import entries, entry_words
 
 __all__ = ["Crosscheck"]
 
@@ -127,11 +128,18 @@ class Crosscheck(Value):
         """A table of parameters whose labels have numbers of clusters, with the names in their place."""
         return table.rename(index=dict(zip(self._labels(None), self._labels(self.names), strict=True)))
 
+    def in_words(self, label: str) -> str:
+        """An entry of the parameters, such as "the mean of waiting in cluster 0", by its label in a table."""
+        return entry_words(*self._axes(self.names)).get(label, label)
+
     def _labels(self, names: tuple[str, ...] | None) -> list[str]:
         """Labels of all entries of the parameters under these names of the clusters."""
+        return list(entries(*self._axes(names)))
+
+    def _axes(self, names: tuple[str, ...] | None) -> tuple[dict[str, Any], Any, Any]:
+        """Shapes and dims of all parameters, and labels along the dims, with these names of the clusters."""
         coords = self.mode.coords if names is None else {**self.mode.coords, "cluster": names}
-        shapes = {name: x.shape for name, x in self.mode.params.items()}
-        return list(entries(shapes, self.mode.dims, coords))
+        return {name: x.shape for name, x in self.mode.params.items()}, self.mode.dims, coords
 
     def summary(self) -> pd.DataFrame:
         """EM, MAP and posterior of every parameter, the table without its diagnostics."""

@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from command import run
+from conftest import all_specs, spec_id
 
 import mixtures as mx
+from mixtures.trees import entry_words
 
 FAITHFUL = mx.datasets.faithful()
 SHORT = {"n_init": 2, "draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -29,6 +31,27 @@ def test_tables_sentences_and_plots_have_the_names(cc):
     assert [text.get_text() for text in legend.get_texts()] == ["long", "short"]
     assert [t.get_text() for t in mx.plot.heatmap(cc, "mu").get_yticklabels()] == ["long", "short"]
     plt.close("all")
+
+
+def test_sentences_have_words_for_parameters(cc):
+    found = [cc.in_words(label) for label in cc.table.index if "short" in label]
+    assert found == [
+        "the share of rows in cluster short",
+        "the mean of eruptions in cluster short",
+        "the mean of waiting in cluster short",
+        "the variance of eruptions in cluster short",
+        "the covariance of waiting and eruptions in cluster short",
+        "the variance of waiting in cluster short",
+    ]
+    assert cc.in_words("sd[0, mine]") == "sd[0, mine]"  # of a model of your own
+
+
+@pytest.mark.parametrize("spec", list(all_specs(2)), ids=spec_id)
+def test_every_parameter_has_words(spec):
+    shapes = {name: (2,) * len(dims) for name, dims in spec.dims.items()}
+    for label, words in entry_words(shapes, spec.dims, {"feature": ["a{}", "b"]}).items():
+        assert words.startswith("the "), label
+        assert words.endswith("cluster 0" if "[0" in label else ("cluster 1", "clusters")), label
 
 
 def test_new_names_replace_old_ones_and_nothing_else(cc):

@@ -327,6 +327,18 @@ def test_criteria_are_whole_or_left_out(monkeypatch, capsys, columns):
     assert ("no room" in shown) is (columns < 200)
 
 
+def test_a_note_on_several_numbers_of_clusters_is_told_once(monkeypatch, capsys):
+    from mixtures.selection.criteria import criteria_table
+
+    notes = {1: "cells are missing", 2: "cells are missing", 3: "cells are missing; cluster 1 is empty"}
+    table = criteria_table({k: {"bic": 1.0, "notes": note} for k, note in notes.items()}, ("bic",))
+    selection = SimpleNamespace(
+        table=table, recommended=1, at_edge=False, rule="so", notes=(), criteria=("bic",)
+    )
+    out = printed(monkeypatch, capsys, 80, show_selection, selection)
+    assert "K = 1, 2, 3: cells are missing\nK = 3: cluster 1 is empty\n" in out
+
+
 def test_names_in_the_help_are_those_that_are_taken():
     from mixtures.cli import choices
     from mixtures.families.covariance import COVARIANCES

@@ -87,7 +87,7 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     assert code == 0
     assert "note: left out, as they hold no numbers: name (text), since (dates)" in err
     assert "lowest BIC: K = 2" in " ".join(out.split())
-    again = ["report", str(file), *words[2:], "--n-init", "4", "--seed", "1", "--index", "customer_id"]
+    again = ["report", str(file), *words[2:], "--n-init", "4", "--seed", "1", "--id", "customer_id"]
     assert sorted(next_command(out)) == sorted([*again, "-k", "2", "-o", "report.html"])
     new = pd.read_csv(file).iloc[:50]
     new.to_csv(tmp_path / "new.csv", index=False)
@@ -306,6 +306,23 @@ def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
     code, out, _ = run("inspect", customers[0], "--log", "incom", "--json")
     assert code == 0
     assert "did you mean 'income'" in json.loads(out)["problem"]
+
+
+def test_long_names_and_narrow_windows(tmp_path):
+    """Names end lines after underscores, and figures are left out whole rather than cut."""
+    name = "vibration_of_the_main_bearing_in_mm_per_second"
+    rows = np.random.default_rng(0).normal(size=(12, 2))
+    pd.DataFrame(rows, columns=[name, "rpm"]).to_csv(tmp_path / "t.csv", index=False)
+    for columns, heads in ((80, {"from", "to", "missing", "different"}), (45, {"missing"}), (34, set())):
+        _, out, _ = run("inspect", tmp_path / "t.csv", columns=columns)
+        lines = out.partition("next:")[0].splitlines()
+        assert max(map(len, lines)) <= columns
+        head = next(i for i, line in enumerate(lines) if "read as" in line)
+        assert heads == {"from", "to", "missing", "different"} & set(lines[head].split())
+        pieces = [line.strip().split("  ")[0] for line in lines[head + 2 :]]
+        at = pieces.index("rpm")
+        assert "".join(pieces[:at]) == name
+        assert all(piece.endswith("_") for piece in pieces[: at - 1])
 
 
 def test_a_hostile_name_and_many_columns(tmp_path):

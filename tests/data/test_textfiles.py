@@ -150,7 +150,7 @@ def test_names_of_rows_in_words_are_labels():
 @pytest.mark.parametrize("cells", [(5, 7), (1, 0), (0, 2), (0.5, 1.5), ("x", "x"), ("x", 3), ("x", "")])
 def test_another_first_column_without_a_name_is_refused(cells):
     text = f",a\n{cells[0]},5\n{cells[1]},7\n"
-    refused(text, "the first column of it has no name and does not number the rows", "--index 'Unnamed: 0'")
+    refused(text, "the first column of it has no name and does not number the rows", "--id 'Unnamed: 0'")
     assert_read(
         text,
         ["a"],

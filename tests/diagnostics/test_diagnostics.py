@@ -1,5 +1,6 @@
 """Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
 
+import re
 from dataclasses import replace
 
 import arviz as az
@@ -255,6 +256,7 @@ def test_every_check_is_made_and_holds(rows):
     assert {check.name for check in verdict.checks if check.caution} == CARE
     assert all(check.source for check in verdict.checks)
     assert "200 draws and 200 rows" in found[ALIKE].note
+    assert re.match(r"the \w+ of \w+ in cluster [01] moves by about", found[SENSITIVE].note)
     frame = verdict.to_frame()
     assert list(frame.index) == list(found)
     assert list(frame.columns) == ["figure", "tolerance", "passed", "judged", "source", "note"]

@@ -16,7 +16,7 @@ def material(spec, data, em):
     return SimpleNamespace(
         data=data,
         spec=spec,
-        cc=SimpleNamespace(em=em, relabelled=lambda table: table),
+        cc=SimpleNamespace(em=em, relabelled=lambda table: table, in_words=lambda label: f"the {label}"),
         pictured=SimpleNamespace(data=data),
     )
 
@@ -45,8 +45,8 @@ def test_the_patterns_are_drawn_and_the_parameters_listed(told):
     first = [cell.text for cell in table.rows[0]]
     assert first[0].endswith("x1]")
     assert "1" in first[0]
-    assert f"{fractions['mu'][0].max():.0%}" in paragraph.text or "in cluster 0" in paragraph.text
-    assert "in cluster 1 (" in paragraph.text
+    assert f"the {first[0]}, {first[2]}" in paragraph.text
+    assert paragraph.text.count("; the ") == 1  # one of each cluster
 
 
 def test_without_missing_cells_there_is_no_section():

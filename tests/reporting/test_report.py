@@ -225,6 +225,11 @@ def test_hostile_names_are_text(hostile):
     assert "</code><script>alert(4)</script>" in said
 
 
+def test_heads_of_tables_may_end_lines_after_underscores(hostile):
+    assert "a_<wbr>name_<wbr>without_<wbr>end_<wbr>" in hostile.html
+    assert "<wbr><wbr>" not in hostile.html
+
+
 def test_names_in_figures_are_text_of_a_bearable_length(hostile):
     drawn = figures(hostile.html)
     assert len(drawn) > 4
@@ -365,6 +370,7 @@ def test_a_comparison_is_shown_when_asked_for(cc):
     page = mx.report(cc, FAITHFUL, selection=selection, progressbar=False)
     part = page.html[page.html.index('id="comparison"') :]
     assert "Lowest BIC: K = 2" in part
+    assert "Numbers of clusters: lower is better for aic, bic, icl<" in part
     for value in selection.table["bic"]:
         assert f'data-key="{float(value)}"' in part
 
