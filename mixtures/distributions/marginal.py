@@ -79,7 +79,7 @@ class MarginalMixtureRV(RandomVariable):
     Draws are of new rows, whose clusters are drawn too.
     """
 
-    __props__ = (*RandomVariable.__props__, "labels")  # type: ignore[assignment]
+    __props__ = (*RandomVariable.__props__, "labels")
     labels: "KnownLabels | None" = None
     signature: str
     dtype = "floatX"

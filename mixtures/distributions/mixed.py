@@ -55,7 +55,7 @@ class MixedMixtureRV(MarginalMixtureRV):
     """Rows whose blocks of columns are independent given the hidden cluster."""
 
     name = "MixedMixture"
-    __props__ = (*MarginalMixtureRV.__props__, "parts")  # type: ignore[assignment]
+    __props__ = (*MarginalMixtureRV.__props__, "parts")
     parts: tuple[Part, ...]
     _print_name = ("MixedMixture", "\\operatorname{MixedMixture}")
 

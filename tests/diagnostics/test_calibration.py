@@ -164,6 +164,7 @@ def test_transitions_are_those_of_the_sampler_that_is_shipped(line, lanes):
         np.testing.assert_allclose(statistics[name], values, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.long  # the transitions are the same to the last digits, by the test above
 def test_draws_agree_with_those_of_sample(line):
     simulation, compiled, frames = line
     x, _ = draw_many([compiled] * 2, frames, draws=1200, tune=500, seed=5)

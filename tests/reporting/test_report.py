@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from unicodedata import category
 from xml.etree import ElementTree
@@ -77,9 +78,9 @@ def page(cc):
     return mx.report(cc, FAITHFUL, progressbar=False)
 
 
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory):
-    """A table whose names and rows try to be more than text, and the report of it."""
+@cache  # test_report_browser.py opens the same page
+def hostile_report():
+    """Report of a table whose names and rows try to be more than text."""
     rng = np.random.default_rng(1)
     values = np.vstack([rng.normal(0, 1, (60, 5)), rng.normal(4, 1, (60, 5))])
     rows = [f"<b onclick=alert({i})>‮row {i}" for i in range(120)]
@@ -90,6 +91,11 @@ def hostile(tmp_path_factory):
         "command": "mixtures report '</code><script>alert(4)</script>'",
     }
     return mx.report(found, X, title="<h1>A title</h1>", about=about, progressbar=False)
+
+
+@pytest.fixture
+def hostile():
+    return hostile_report()
 
 
 def test_sections_in_reading_order(page):

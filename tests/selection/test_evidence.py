@@ -77,7 +77,7 @@ def test_a_bridge_ends_at_the_exact_value(spec, X):
     assert_exact(marginal_likelihood(spec, X, **SAMPLING), exact(spec, X))
 
 
-@pytest.mark.parametrize("all_labellings", [5, 1])
+@pytest.mark.parametrize("all_labellings", [pytest.param(5, marks=pytest.mark.long), 1])
 def test_some_labellings_say_as_much_as_all(monkeypatch, line_tree, all_labellings):
     """Above five clusters only the labelling of a pivot and its exchanges are used."""
     monkeypatch.setattr(bridge, "ALL_LABELLINGS", all_labellings)

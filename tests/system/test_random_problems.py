@@ -101,7 +101,7 @@ def test_a_prior_too_small_to_hold_a_cluster_is_named(log_scale):
 # EM and PyMC describe one point
 
 
-@tries(6)
+@tries(3)
 @given(
     spec=st.sampled_from(list(all_specs(2))),
     recipe=recipes(components=(2, 2), features=(3, 3), extra_rows=(58, 58)),
