@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 import mixtures as mx
-from mixtures import BMM, GMM, DataWarning, InputError, em_step, fit_em, priors, resolve
+from mixtures import BMM, GMM, PMM, DataWarning, InputError, em_step, fit_em, priors, resolve
 from mixtures.data.reading import as_data
 from mixtures.em.acceleration import existing
 from mixtures.em.estep import e_step
@@ -525,6 +525,14 @@ def test_numbers_that_make_no_sense(keywords):
 def test_weights_that_do_not_fit(weights, message):
     with pytest.raises(InputError, match=message):
         fit_em(GMM(2), mx.datasets.faithful(), weights=weights)
+
+
+@pytest.mark.parametrize("spec", [GMM(2), GMM(2, prior=None), BMM(2), PMM(2)], ids=str)
+def test_weights_that_sum_to_one_but_for_rounding(spec):
+    weights = np.array([1 / 3, 1 / 3, 1 / 3 + 1e-15, 0])
+    assert weights.sum() > 1
+    with pytest.raises(InputError, match=r"weights sum to 1;"):
+        fit_em(spec, [[0, 1], [1, 0], [1, 1], [0, 0]], weights=weights)
 
 
 FAITHFUL = mx.datasets.faithful()
