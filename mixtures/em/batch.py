@@ -160,7 +160,9 @@ class _Found:
 
 def _collapsed(problem: Problem, params: Params) -> np.ndarray:
     """Which sets of parameters (R,) have a cluster that collapsed, as one that labels leave without rows."""
-    return np.asarray(problem.may_collapse & problem.spec.family.degenerate(params, problem.scale).any(axis=-1))
+    return np.asarray(
+        problem.may_collapse & problem.spec.family.degenerate(params, problem.scale).any(axis=-1)
+    )
 
 
 def _unless(which: np.ndarray, params: Params, new: Kept) -> Kept:

@@ -25,8 +25,8 @@ AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: st
 
 
 UNBOUNDED = (
-    "EM stopped at a saddle point of the objective, from which it rises without bound as a cluster collapses: "
-    "use prior='default', fewer components or a simpler covariance_type"
+    "EM stopped at a saddle point of the objective, from which it rises without bound as a cluster "
+    "collapses: use prior='default', fewer components or a simpler covariance_type"
 )
 """Note on a fit from which a small step leads to a cluster of no width."""
 

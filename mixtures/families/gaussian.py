@@ -96,7 +96,8 @@ class Gaussian(ExponentialFamily):
         if self.prior is None:
             return self
         if not isinstance(self.prior, str):
-            return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
+            own = self.prior.for_columns(data.features)
+            return replace(self, prior=self.covariance.check_prior(own, data.n_features))
         moments = moments_of(self.covariance, data)
         fewest = moments.rows[0] - 1
         if not (fewest > 0).all():

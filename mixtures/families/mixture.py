@@ -234,7 +234,7 @@ class Mixture(ABC):
         arrays = {}
         labels = {} if self.features is None else self.coords(self.features)
         for name, shape in shapes.items():
-            value = by_name(params[name], name, self.dims[name], labels)
+            value = by_name(params[name], f"parameter {name}", self.dims[name], labels)
             arrays[name] = array = as_numbers(value, f"parameter {name} is not")
             if array.shape != shape:
                 raise InputError(f"parameter {name} has shape {array.shape}; this model has {shape}")

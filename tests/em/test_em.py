@@ -372,6 +372,13 @@ def test_a_prior_keeps_clusters_of_one_row_from_collapsing(structure):
 # A fall of the objective
 
 
+@pytest.mark.parametrize("concentration", [1e8, 1e12])
+def test_rounding_of_a_strong_prior_is_no_fall(concentration):
+    spec = GMM(2, weight_concentration=concentration)
+    em = fit_em(spec, mx.datasets.faithful(), n_init=2, random_seed=0)
+    np.testing.assert_allclose(em.params["alpha"], 0.5, atol=1e-5)
+
+
 @pytest.mark.parametrize("start", [None, "given"])
 def test_a_fall_is_an_error_with_the_last_state(monkeypatch, start):
     X = mx.datasets.iris().to_numpy()
