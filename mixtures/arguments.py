@@ -32,7 +32,8 @@ def check_kind(kind: type, what: str, **things: Any) -> None:
     """Refuse a value of another type."""
     for name, thing in things.items():
         if not isinstance(thing, kind):
-            raise InputError(f"{name} is a {type(thing).__name__}; it must be {what}")
+            given = f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+            raise InputError(f"{name} is {given}; it must be {what}")
 
 
 def check_share(**numbers: Any) -> None:

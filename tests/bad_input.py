@@ -459,6 +459,12 @@ TABLES = [
         array=lambda: X[None],
     ),
     Case(
+        "a structured array",
+        "the data are a structured array with the fields a, b; pass pandas.DataFrame(X), which makes columns "
+        "of them",
+        array=lambda: np.rec.fromarrays(X.T, names="a,b"),
+    ),
+    Case(
         "no dimension",
         "expected a table, got float; pass an array, a list of rows or a data frame",
         array=lambda: 5.0,

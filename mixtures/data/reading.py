@@ -23,7 +23,7 @@ from mixtures.data.known_labels import check_labels
 from mixtures.data.levels import Categories, as_codes, declared_in, is_categorical
 from mixtures.data.table import BLOCK_ROWS, LARGEST_TOTAL, Data, places_by_index, read_only, row_labels
 from mixtures.errors import InputError
-from mixtures.messages import counted, named
+from mixtures.messages import counted, named, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,6 +247,11 @@ def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int, categorie
 
 def _read_array(X: Any, first: int, missing: str | None, categories: Categories) -> Data:
     array = as_array(X)
+    if array.dtype.names:
+        raise InputError(
+            f"the data are a structured array with the fields {shortened(array.dtype.names)}; pass "
+            "pandas.DataFrame(X), which makes columns of them"
+        )
     if array.ndim == 0:
         kind = type(X).__name__
         raise InputError(f"expected a table, got {kind}; pass an array, a list of rows or a data frame")

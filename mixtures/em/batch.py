@@ -76,14 +76,17 @@ def advance(
     batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data)
     largest_loss = COARSE_LOSS if tol is None else batch.largest_loss(tol)
     found = _Found.none_yet(starts, max_steps)
-    moving, pace = np.arange(len(starts)), Pace(*np.full((3, len(starts)), [[np.nan], [np.inf], [np.inf]]))
-    params = Kept({name: x.copy() for name, x in found.params.items()})
+    moving = np.flatnonzero(~_collapsed(problem, found.params))
+    if not len(moving):
+        return found.runs()
+    pace = Pace(*np.full((3, len(moving)), [[np.nan], [np.inf], [np.inf]]))
+    params = Kept({name: x[moving] for name, x in found.params.items()})
     try:
         for _ in range(max_steps + 1):
             at = batch.passed(params)
             fits = (at.loss < largest_loss) & (at.objective >= found.height[moving] - at.rounding)
             new = _unless(~fits, params, Kept(problem.m_step(at.statistics)))
-            collapsed = problem.may_collapse & spec.family.degenerate(new, problem.scale).any(axis=-1)
+            collapsed = _collapsed(problem, new)
             new = _unless(collapsed, params, new)
             near = np.zeros(len(moving), dtype=bool)
             if tol is not None:
@@ -153,6 +156,13 @@ class _Found:
             )
             for i, passes in enumerate(self.passes)
         ]
+
+
+def _collapsed(problem: Problem, params: Params) -> np.ndarray:
+    """Which sets of parameters (R,) have a cluster that collapsed, as one that labels leave without rows."""
+    return np.asarray(
+        problem.may_collapse & problem.spec.family.degenerate(params, problem.scale).any(axis=-1)
+    )
 
 
 def _unless(which: np.ndarray, params: Params, new: Kept) -> Kept:

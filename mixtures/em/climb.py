@@ -63,11 +63,16 @@ class Climb:
             return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
 
     def past(self, run: Run, ways: Sequence[Params], tol: float) -> Run | None:
-        """Continue past a saddle point from each of these points; None if no run ends higher."""
+        """Continue past a saddle point from each of these points; None if no run ends higher.
+
+        Where all of them collapse, it is one of those: the objective rises without bound.
+        """
         first, begun = len(run.trace), (*run.trace, np.nan)
         ends = [self.on(Run(dict(there), np.nan, begun, False, (*run.steps, OFF)), tol) for there in ways]
         best = max(ends, key=lambda end: -np.inf if end.collapse else end.height)
-        if best.collapse or best.height <= run.height + same_height(run.height):
+        if best.collapse:
+            return best
+        if best.height <= run.height + same_height(run.height):
             return None
         higher = first + int(np.argmax(np.array(best.trace[first:]) >= run.height))
         trace = (*run.trace, *best.trace[higher:])

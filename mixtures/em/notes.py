@@ -14,7 +14,7 @@ from mixtures.messages import warn
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
-__all__ = ["AT_SADDLE", "notes_on"]
+__all__ = ["AT_SADDLE", "UNBOUNDED", "notes_on"]
 
 LEAST_SHOWN = 0.01
 """Number of rows below which a note does not count."""
@@ -26,6 +26,13 @@ SHOWN = 10
 
 AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: start elsewhere, or accelerate"
 """Note on a fit by plain EM from which a small step leads higher."""
+
+
+UNBOUNDED = (
+    "EM stopped at a saddle point of the objective, from which it rises without bound as a cluster "
+    "collapses: use prior='default', fewer components or a simpler covariance_type"
+)
+"""Note on a fit from which a small step leads to a cluster of no width."""
 
 
 def notes_on(
@@ -43,8 +50,8 @@ def notes_on(
         unfinished = f"EM has not converged after max_iter={max_iter} iterations: raise max_iter or tol"
         notes += (unfinished,)
         warn(unfinished, ConvergenceWarning)
-    if found.at_saddle:
-        notes += (AT_SADDLE,)
+    if found.beyond is not None:
+        notes += (AT_SADDLE if found.beyond.collapse is None else UNBOUNDED,)
     if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample.given):
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)

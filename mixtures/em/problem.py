@@ -17,6 +17,7 @@ from mixtures.em.hard import hard_assignment, worst_rows
 from mixtures.em.natural import has_natural_form
 from mixtures.errors import CollapseError, InputError
 from mixtures.families.assignment import NO_DENSITY
+from mixtures.families.labelled import by_name
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.messages import did_you_mean
@@ -223,6 +224,7 @@ def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, 
         if name not in shapes:
             hint = did_you_mean(name, shapes)
             raise InputError(f"hold has {name!r}{hint}; the parameters are {', '.join(shapes)}")
+        value = by_name(value, f"hold {name}", spec.dims[name], spec.coords(spec.features or ()))
         array = as_numbers(value, f"hold {name} does not fit shape {shapes[name]}: it is not")
         if not np.isfinite(array).all():
             raise InputError(f"hold {name} is not finite")

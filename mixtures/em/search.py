@@ -25,12 +25,12 @@ TIE = 1e-8
 
 @dataclass(frozen=True)
 class Search:
-    """The best run, the record of all, a note of an interrupt, and whether the run ends at a saddle."""
+    """The best run, the record of all, a note of an interrupt, and where a saddle at its end would lead."""
 
     best: Run
     restarts: Restarts
     interrupted: tuple[str, ...] = ()
-    at_saddle: bool = False
+    beyond: Run | None = None
 
 
 def search(
@@ -76,8 +76,8 @@ def search(
             if best.collapse is None:
                 ways = ways_off(climb.problem, climb.kernel, best.params) if best.converged else []
                 higher = climb.past(best, ways, tol) if ways else None
-                if higher is None or isinstance(climb.accelerator, Plain):
-                    return Search(best, restarts, at_saddle=higher is not None)
+                if higher is None or higher.collapse or isinstance(climb.accelerator, Plain):
+                    return Search(best, restarts, beyond=higher)
                 best = higher
             runs[winner] = best  # it has collapsed, and the next best goes on, or it has passed a saddle
     except KeyboardInterrupt as error:

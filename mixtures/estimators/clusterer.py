@@ -224,7 +224,10 @@ class MixtureClusterer(ClusterMixin, BaseEstimator):
         return float(-2 * each.sum() + self._n_parameters() * np.log(len(each)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray]:
-        """Draw rows (n, D) from the fit, and their clusters (n,); levels of an `LCA` as codes 0, 1, ..."""
+        """Draw rows (n, D) from the fit, and their clusters (n,).
+
+        Levels of an `LCA` are codes 0, 1, ...; counts with an exposure are those at an exposure of 1.
+        """
         check_is_fitted(self)
         check_whole(1, n_samples=n_samples)
         return self.em_.spec.sample(self.em_.params, n_samples, generator(_seed(self.random_state)))

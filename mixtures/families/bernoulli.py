@@ -77,7 +77,7 @@ class Bernoulli(ExponentialFamily):
         if self.prior is None:
             return self
         prior = Beta(2.0, 2.0) if isinstance(self.prior, str) else self.prior
-        return replace(self, prior=prior.broadcast(data.n_features))
+        return replace(self, prior=prior.for_columns(data.features).broadcast(data.n_features))
 
     def for_mode(self) -> Self:
         """Counts below 1 raised to 1."""

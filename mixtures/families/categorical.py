@@ -161,7 +161,8 @@ class Categorical(ExponentialFamily):
         if self.prior is None:
             return self
         prior = Dirichlet(2.0) if isinstance(self.prior, str) else self.prior
-        return replace(self, prior=prior.broadcast(self.numbers(data.n_features)))
+        prior = prior.for_columns(data.features).broadcast(self.numbers(data.n_features))
+        return replace(self, prior=prior)
 
     def for_mode(self) -> Self:
         """Counts below 1 raised to 1."""

@@ -96,11 +96,9 @@ class Gaussian(ExponentialFamily):
         if self.prior is None:
             return self
         if not isinstance(self.prior, str):
-            return replace(self, prior=self.covariance.check_prior(self.prior, data.n_features))
+            own = self.prior.for_columns(data.features)
+            return replace(self, prior=self.covariance.check_prior(own, data.n_features))
         moments = moments_of(self.covariance, data)
-        n = moments.count[0]
-        if not n > 1:
-            raise InputError(f"weights sum to {n:g}; a row of weight 2 counts as two rows, so they sum to n")
         fewest = moments.rows[0] - 1
         if not (fewest > 0).all():
             seldom = [data.features[d] for d in np.flatnonzero(~(fewest > 0))]

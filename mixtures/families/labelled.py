@@ -4,22 +4,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.matching import places
 
 __all__ = ["by_name"]
 
 
-def by_name(value: Any, name: str, dims: Sequence[str], labels: Mapping[str, Sequence[Any]]) -> Any:
+def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Sequence[Any]]) -> Any:
     """A parameter with its columns in the model's order; one without names as it is.
 
     Parameters
     ----------
-    value : array_like, frame or DataArray
+    value : array_like, Series, frame or DataArray
         The parameter. A frame has the columns of the data for its columns, and for its index too
-        where both axes are columns; a DataArray has them for coordinates.
-    name : str
-        Its name, for messages.
+        where both axes are columns; a Series, of the last axis, has them for its index; a DataArray
+        has them for coordinates.
+    what : str
+        What it is called in messages, such as "parameter mu".
     dims : sequence of str
         Dims of its axes.
     labels : dict of sequence
@@ -36,12 +38,15 @@ def by_name(value: Any, name: str, dims: Sequence[str], labels: Mapping[str, Seq
         array = moved.values
     elif hasattr(value, "columns") and len(dims) == 2:
         given, array = {dims[1]: value.columns, dims[0]: getattr(value, "index", ())}, np.asarray(value)
+    elif is_pandas_series(value) and dims and value.size > 1:
+        dims = dims[-1:]
+        given, array = {dims[0]: value.index}, np.asarray(value)
     else:
         return value
     for axis, dim in enumerate(dims):
         if dim.startswith("feature") and dim in given and dim in labels:
             own = [str(label) for label in given[dim]]
             model = tuple(map(str, labels[dim]))
-            order = places(own, model, what=f"parameter {name} has", whose="the model is")
+            order = places(own, model, what=f"{what} has", whose="the model is")
             array = np.take(array, order, axis=axis)
     return array

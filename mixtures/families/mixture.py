@@ -35,6 +35,9 @@ from mixtures.types import LEVELS, Array, Params
 
 __all__ = ["Mixture"]
 
+ROUNDING = 1e-9
+"""How far weights that were divided by their sum may be from adding up to one."""
+
 
 @dataclass(frozen=True)
 class Mixture(ABC):
@@ -191,6 +194,10 @@ class Mixture(ABC):
         """Refuse data that this model cannot be fitted to; return notes for the reader."""
         if data.n_rows < 2:
             raise InputError("the data have one row; a mixture needs at least two")
+        if data.total < 1 + ROUNDING:
+            raise InputError(
+                f"weights sum to {data.total:g}; a row of weight 2 counts as two rows, so they sum to n"
+            )
         if data.n_rows < self.n_components:
             raise InputError(
                 f"{data.n_rows} rows cannot hold n_components={self.n_components} clusters; "
@@ -227,7 +234,7 @@ class Mixture(ABC):
         arrays = {}
         labels = {} if self.features is None else self.coords(self.features)
         for name, shape in shapes.items():
-            value = by_name(params[name], name, self.dims[name], labels)
+            value = by_name(params[name], f"parameter {name}", self.dims[name], labels)
             arrays[name] = array = as_numbers(value, f"parameter {name} is not")
             if array.shape != shape:
                 raise InputError(f"parameter {name} has shape {array.shape}; this model has {shape}")

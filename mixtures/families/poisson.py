@@ -82,7 +82,8 @@ class Poisson(ExponentialFamily):
         mean = self.overall(data)
         default = Gamma(2.0, np.divide(1, mean, out=np.full_like(mean, self.unit_of_empty()), where=mean > 0))
         prior = default if isinstance(self.prior, str) else self.prior
-        return replace(self, prior=prior.broadcast(len(mean)))
+        names = np.array(data.features)[self.row_columns(data.n_features)["x"]].tolist()
+        return replace(self, prior=prior.for_columns(names).broadcast(len(mean)))
 
     def for_mode(self) -> Self:
         """Alpha below 1 raised to 1."""

@@ -8,7 +8,7 @@ matrices, variances and probabilities (not Cholesky factors or logits).
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from scipy.special import betaln, gammaln, multigammaln, xlog1py, xlogy
 from mixtures.brief import array_words
 from mixtures.data.cells import as_numbers
 from mixtures.errors import InputError
+from mixtures.families.labelled import by_name
 from mixtures.types import Array
 
 __all__ = [
@@ -43,6 +44,9 @@ class Prior:
     True
     """
 
+    axes: ClassVar[tuple[str, ...]] = ("feature", "feature_bis")
+    """What the axes of a hyperparameter are of."""
+
     def _values(self) -> tuple[Any, ...]:
         return tuple(np.asarray(getattr(self, field.name)).tolist() for field in fields(self))  # type: ignore[arg-type]
 
@@ -63,6 +67,16 @@ class Prior:
             array = np.asarray(getattr(self, field.name))
             if array.ndim and array.shape == (d,) * array.ndim:
                 moved[field.name] = array[np.ix_(*[places] * array.ndim)]
+        return replace(self, **moved)  # type: ignore[type-var]
+
+    def for_columns(self, features: Sequence[str]) -> Self:
+        """The prior of these columns: Series, frames and DataArrays are put in their order by name."""
+        labels = dict.fromkeys(self.axes, features)
+        moved = {}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            dims = self.axes[: getattr(value, "ndim", 0)]
+            moved[field.name] = by_name(value, f"prior {field.name}", dims, labels)
         return replace(self, **moved)  # type: ignore[type-var]
 
     def __eq__(self, other: object) -> bool:
@@ -284,6 +298,8 @@ class Dirichlet(Prior):
     """
 
     concentration: ArrayLike
+
+    axes: ClassVar[tuple[str, ...]] = ("feature", "level")
 
     def __post_init__(self) -> None:
         """Make one array of items with different numbers of levels, with 0 where there is no level."""

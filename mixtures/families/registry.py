@@ -31,8 +31,9 @@ def resolve(spec: Mixture, X: Any, *, weights: Any = None, missing: str | None =
         The model with every hyperparameter a number; it is not resolved again. It
         knows the names of the columns, ``spec.features``, of its prior. Columns of
         other data with names are matched by name, and by position where either has
-        none. A prior that you state, and ``em.params``, are arrays
-        without names: without ``features`` they go by position.
+        none. A prior that you state is matched by name where its numbers have names, as a Series such as
+        ``X.mean()`` or a DataFrame does. Arrays, and ``em.params``, have none: without ``features``
+        they go by position.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from mixtures.arguments import check_kind
 from mixtures.data.known_labels import known_rows
 from mixtures.data.table import Data
+from mixtures.em.estep import e_step
 from mixtures.errors import IdentifiabilityWarning, InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
@@ -80,6 +81,17 @@ class MixtureTarget:
         if best - np.trace(gain) > same_height(best):
             raise InputError(
                 "the clusters of em are not numbered as labels number them: fit em with the same labels"
+            )
+
+    def check_same(self, em: EMFit) -> None:
+        """Refuse a fit of other rows, weights or labels, or with another prior."""
+        self.check_numbers(em)
+        found = e_step(self.spec, self.data, em.params).log_likelihood + float(self.spec.log_prior(em.params))
+        if not abs(found - em.log_posterior) < same_height(em.log_posterior):
+            raise InputError(
+                "em is a fit of other data or with another prior: its log posterior is "
+                f"{em.log_posterior:.8g}, and here {found:.8g} at its parameters; fit em with these rows, "
+                "weights, labels and prior"
             )
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:

@@ -45,8 +45,9 @@ class Responsibilities(xr.Dataset):
         -------
         pandas.DataFrame
             ``label`` and ``label_probability``; then, for every cluster k, ``cluster_k`` and, from a
-            sample, ``cluster_k_lower`` and ``cluster_k_upper``. The index is that of the data. Clusters
-            with names have these in place of their numbers.
+            sample, ``cluster_k_lower`` and ``cluster_k_upper``. The index is that of the data; the labels
+            of a MultiIndex are text, such as "(0, 1)". Clusters with names have these in place of their
+            numbers.
 
         Examples
         --------

@@ -45,6 +45,7 @@ def check_comparison(
 
 
 def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
+    check_kind(Iterable, "names of criteria, or 'all'", criteria=criteria)
     names = CRITERIA if criteria == "all" else (criteria,) if isinstance(criteria, str) else tuple(criteria)
     for name in names:
         if name not in CRITERIA:
@@ -68,11 +69,12 @@ def check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
 
 def check_fits(fits: Mapping[int, EMFit], spec: Mixture, data: Data) -> Mapping[int, EMFit]:
     """Known fits, each of this model and these data."""
+    check_kind(Mapping, "a dictionary of fits by their number of clusters", fits=fits)
     for k, em in fits.items():
         check_kind(EMFit, "a fit of fit_em", fits=em)
         if em.spec != resolve(replace(spec, n_components=k), data) or em.features != data.features:
             raise InputError(f"the fit of K = {k} in fits is of another model or other data; leave it out")
-        MixtureTarget(em.spec, data).check_numbers(em)
+        MixtureTarget(em.spec, data).check_same(em)
     return fits
 
 

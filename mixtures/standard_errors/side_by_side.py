@@ -7,13 +7,13 @@ separated data from the model. If they differ, there is a reason: few rows,
 overlapping clusters, a prior that matters, or a wrong model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from mixtures.arguments import check_share, check_whole, generator
+from mixtures.arguments import check_kind, check_share, check_whole, generator
 from mixtures.draws import of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
@@ -128,7 +128,7 @@ def uncertainty(
         weights = labels = None
     target = mixture_target(spec, X, weights, missing=missing, labels=labels)
     if em is not None:
-        target.check_numbers(em)
+        target.check_same(em)
     rng = generator(random_seed)
     from mixtures.standard_errors.methods import compare  # PyMC and JAX, only now
 
@@ -142,6 +142,7 @@ def check_methods(methods: str | Sequence[str], n_resamples: int) -> tuple[str, 
     check_whole(2, n_resamples=n_resamples)
     if isinstance(methods, str):
         methods = METHODS if methods == "all" else [name.strip() for name in methods.split(",")]
+    check_kind(Iterable, "names of methods, or 'all'", methods=methods)
     for name in methods:
         if name not in METHODS:
             hint = did_you_mean(str(name), METHODS)

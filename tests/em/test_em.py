@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 import mixtures as mx
-from mixtures import BMM, GMM, DataWarning, InputError, em_step, fit_em, priors, resolve
+from mixtures import BMM, GMM, PMM, DataWarning, InputError, em_step, fit_em, priors, resolve
 from mixtures.data.reading import as_data
 from mixtures.em.acceleration import existing
 from mixtures.em.estep import e_step
@@ -372,6 +372,13 @@ def test_a_prior_keeps_clusters_of_one_row_from_collapsing(structure):
 # A fall of the objective
 
 
+@pytest.mark.parametrize("concentration", [1e8, 1e12])
+def test_rounding_of_a_strong_prior_is_no_fall(concentration):
+    spec = GMM(2, weight_concentration=concentration)
+    em = fit_em(spec, mx.datasets.faithful(), n_init=2, random_seed=0)
+    np.testing.assert_allclose(em.params["alpha"], 0.5, atol=1e-5)
+
+
 @pytest.mark.parametrize("start", [None, "given"])
 def test_a_fall_is_an_error_with_the_last_state(monkeypatch, start):
     X = mx.datasets.iris().to_numpy()
@@ -525,6 +532,14 @@ def test_numbers_that_make_no_sense(keywords):
 def test_weights_that_do_not_fit(weights, message):
     with pytest.raises(InputError, match=message):
         fit_em(GMM(2), mx.datasets.faithful(), weights=weights)
+
+
+@pytest.mark.parametrize("spec", [GMM(2), GMM(2, prior=None), BMM(2), PMM(2)], ids=str)
+def test_weights_that_sum_to_one_but_for_rounding(spec):
+    weights = np.array([1 / 3, 1 / 3, 1 / 3 + 1e-15, 0])
+    assert weights.sum() > 1
+    with pytest.raises(InputError, match=r"weights sum to 1;"):
+        fit_em(spec, [[0, 1], [1, 0], [1, 1], [0, 0]], weights=weights)
 
 
 FAITHFUL = mx.datasets.faithful()

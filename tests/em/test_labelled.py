@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 from scipy.special import logsumexp
 
-from mixtures import BMM, GMM, InputError, em_step, fit_em, resolve
+from mixtures import BMM, GMM, CollapseError, InputError, em_step, fit_em, resolve
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.reading import as_data
 from mixtures.em.batch import advance
@@ -304,6 +304,17 @@ def test_chunks_are_refused():
     for chunks in ([X[:10], X[10:]], lambda: iter([X])):
         with pytest.raises(InputError, match="labels= needs the rows in memory, and the data are"):
             fit_em(GMM(2), chunks, labels=np.zeros(20))
+
+
+@pytest.mark.parametrize("structure", ["full", "diag"])
+@pytest.mark.parametrize("unknown", [0, 1])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_cluster_that_the_labels_leave_without_rows_has_collapsed(structure, unknown):
+    """Without a prior nothing is known of its covariance."""
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    labels = np.where(np.arange(20) < unknown, -1, 0)
+    with pytest.raises(CollapseError, match="cluster 1 collapsed"):
+        fit_em(GMM(2, covariance_type=structure, prior=None), X, labels=labels, n_init=2, random_seed=0)
 
 
 def test_rows_of_weight_zero_anchor_nothing():

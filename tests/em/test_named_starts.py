@@ -1,5 +1,7 @@
 """Starts whose columns have names: matched to those of the data, or refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +60,43 @@ def test_other_columns_are_refused(kind):
     )
     with pytest.raises(mx.InputError, match=r"parameter mu has the columns .*'depth' is missing"):
         mx.fit_em(em.spec, rows(), start={**em.params, "mu": kind(mu, **named)})
+
+
+def test_what_is_held_is_matched_by_name():
+    spec, mu = mx.GMM(2, covariance_type="diag"), np.array([[0.0, 10.0, 20.0], [5.0, 12.0, 17.0]])
+    frame = pd.DataFrame(mu, columns=NAMES)[MOVED]
+    array = xr.DataArray(frame, dims=spec.dims["mu"]).T
+    for held, found in ((frame, mu), (array, mu), (frame.loc[0], mu[[0, 0]])):
+        hold = {"mu": held, "sigma2": 1.0}
+        em = mx.fit_em(spec, rows(), hold=hold, start={"alpha": [0.5, 0.5]}, max_iter=2, tol=9)
+        np.testing.assert_array_equal(em.params["mu"], found)
+
+
+def test_priors_are_matched_by_name():
+    means = pd.Series([20.0, 0.0, 10.0], index=MOVED)
+    Psi = pd.DataFrame(np.diag([3.0, 1.0, 2.0]), index=MOVED, columns=MOVED)
+    prior = mx.resolve(mx.GMM(2, prior=mx.priors.NormalInverseWishart(means, 1, 5, Psi)), rows()).prior
+    np.testing.assert_array_equal(prior.mean, [0, 10, 20])
+    np.testing.assert_array_equal(np.diagonal(prior.Psi), [1, 2, 3])
+    by_place = mx.priors.NormalInverseGamma(means.to_numpy(), 1, 5, pd.Series([1.0, 2.0, 3.0]))
+    prior = mx.resolve(mx.GMM(2, covariance_type="diag", prior=by_place), rows()).prior
+    np.testing.assert_array_equal([prior.mean, prior.psi], [[20, 0, 10], [1, 2, 3]])
+    other = mx.priors.NormalInverseWishart(means.rename({"width": "height"}), 1, 5, Psi)
+    with pytest.raises(mx.InputError, match=r"prior mean has the columns .*'width' is missing"):
+        mx.resolve(mx.GMM(2, prior=other), rows())
+
+
+def test_priors_of_other_columns_are_matched_by_name():
+    flags = pd.DataFrame({"a": [0, 1, 1], "b": [1, 0, 1], "time": [1.0, 2.0, 3.0]})
+    of_b_and_a = pd.Series([3.0, 2.0], index=["b", "a"])
+    bmm = mx.resolve(mx.BMM(1, prior=mx.priors.Beta(of_b_and_a, 1.0)), flags[["a", "b"]])
+    pmm = mx.resolve(mx.PMM(1, exposure="time", prior=mx.priors.Gamma(of_b_and_a, 1.0)), flags)
+    lca = mx.resolve(mx.LCA(1, prior=mx.priors.Dirichlet(of_b_and_a)), flags[["a", "b"]])
+    mixed = mx.Mixed(1, bernoulli=["a", "b"], gaussian=["time"], prior=mx.priors.Blocks(bernoulli=bmm.prior))
+    stated = replace(mixed, prior=mx.priors.Blocks(bernoulli=mx.priors.Beta(of_b_and_a, 1.0)))
+    np.testing.assert_array_equal([bmm.prior.alpha, pmm.prior.alpha], [[2, 3], [2, 3]])
+    np.testing.assert_array_equal(lca.prior.concentration, [[2, 2], [3, 3]])
+    assert mx.resolve(stated, flags).prior == mx.resolve(mixed, flags).prior
 
 
 def test_a_fit_of_another_model_or_of_other_columns_is_refused():

@@ -16,7 +16,7 @@ from mixtures.em import newton
 from mixtures.em.estep import e_step
 from mixtures.em.free import Chart
 from mixtures.em.kernel import Kernel
-from mixtures.em.notes import AT_SADDLE
+from mixtures.em.notes import AT_SADDLE, UNBOUNDED
 from mixtures.em.problem import problem_of
 from mixtures.em.tangent import tangent_at
 from mixtures.families.covariance import COVARIANCES
@@ -175,6 +175,13 @@ def test_equal_clusters_are_set_apart(structure, prior):
     assert Counter(fast.steps)["off a saddle"] >= 1
     assert len(fast.steps) == fast.n_iter
     assert fast.restarts.n_best == 1
+
+
+def test_a_saddle_below_collapsed_clusters_is_told():
+    """Two clusters alike are the only end of EM where whatever sets them apart makes one collapse."""
+    em = fit_em(GMM(2, prior=None), [[1.0], [1.0], [2.0], [2.0], [3.0]], random_seed=0)
+    np.testing.assert_allclose(em.params["mu"], 1.8)
+    assert UNBOUNDED in em.notes
 
 
 def test_an_empty_cluster_stops_no_jump():

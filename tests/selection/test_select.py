@@ -457,3 +457,18 @@ def test_nothing_fitted_exits_with_1(tmp_path):
     code, out, _ = run("select", tmp_path / "few.csv", "--min-k", 6, "--max-k", 7, "--quiet")
     assert code == 1
     assert "No recommendation" in out
+
+
+def test_a_known_fit_of_other_rows_is_refused():
+    """Without a prior the model is the same, whatever the rows."""
+    X = mx.datasets.faithful()
+    em = fit_em(GMM(2, prior=None), X[:100], n_init=1, random_seed=0)
+    with pytest.raises(InputError, match="em is a fit of other data"):
+        select(GMM(1, prior=None), X, [2], fits={2: em}, n_init=1, progressbar=False)
+
+
+def test_criteria_and_fits_of_another_type_are_refused():
+    with pytest.raises(InputError, match="criteria is a NoneType; it must be names"):
+        select(GMM(1), mx.datasets.faithful(), [1], criteria=None)
+    with pytest.raises(InputError, match="fits is a list; it must be a dictionary"):
+        select(GMM(1), mx.datasets.faithful(), [1], fits=[1])

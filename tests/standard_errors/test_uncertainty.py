@@ -425,3 +425,20 @@ def test_other_models_are_refused(em):
         uncertainty(model, None, **SMALL)
     with pytest.raises(InputError, match="uncertainty needs a model such as GMM"):
         mx.crosscheck(model, uncertainty="all")
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows", "weights"),
+    [(BMM(2, prior=None), 40, None), (BMM(2), 30, None), (BMM(2), 40, np.full(40, 2.0))],
+    ids=["prior", "rows", "weights"],
+)
+def test_a_fit_of_other_data_or_another_prior_is_refused(spec, rows, weights):
+    X = (np.random.default_rng(0).random((40, 3)) < 0.4).astype(int)
+    em = fit_em(BMM(2), X, n_init=2, random_seed=0)
+    with pytest.raises(InputError, match="em is a fit of other data or with another prior"):
+        uncertainty(spec, X[:rows], weights=weights, em=em, methods="information")
+
+
+def test_methods_that_are_no_names_are_refused():
+    with pytest.raises(InputError, match="methods is a NoneType; it must be names"):
+        uncertainty(BMM(2), [[0, 1], [1, 0]], methods=None)
