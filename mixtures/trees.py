@@ -85,12 +85,14 @@ def _in_order(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
         rows, columns = (list(group[d].values) if d in group.coords else [] for d in (dim, bis))
         if dim not in group.dims or not rows or rows == columns:
             continue
-        if sorted(rows) != sorted(columns):
+        both = set(rows) & set(columns)
+        if len(rows) != len(columns) or 0 < len(both) < len(rows):
             raise InputError(
                 f"matrices of the sample have columns {', '.join(map(str, rows))} along {dim} and "
                 f"{', '.join(map(str, columns))} along {bis}: select the same along both"
             )
-        new = new.isel({bis: [columns.index(name) for name in rows]})
+        if both:  # else the two sides have labels of their own
+            new = new.isel({bis: [columns.index(name) for name in rows]})
     if clusters and "cluster" in group.dims and "cluster" in group.coords:
         numbers = group["cluster"].values
         order, own = np.argsort(numbers), np.arange(len(numbers))
