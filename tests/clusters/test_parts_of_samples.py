@@ -127,3 +127,20 @@ def test_a_singular_pivot_is_refused(tree):
     for call in (lambda: mx.align(tree, singular), lambda: mx.sample(SPEC, X, pivot=singular)):
         with pytest.raises(InputError, match="not positive definite"):
             call()
+
+
+@pytest.mark.parametrize("answer", [ANSWERS["loo"], mx.loo_pit], ids=["loo", "loo_pit"])
+def test_a_chain_that_never_moved_leaves_no_tail(answer, tree):
+    stuck = {name: group.to_dataset() for name, group in tree.children.items()}
+    moved = stuck["posterior"]
+    moved["mu"] = moved["mu"].where(moved["chain"] == 0, 9.0)
+    for name in ("alpha", "Sigma"):
+        moved[name] = moved[name].where(moved["chain"] == 0, moved[name].isel(chain=1, draw=0))
+    with pytest.raises(InputError, match="as where a chain did not move"):
+        answer(xr.DataTree.from_dict(stuck))
+
+
+@pytest.mark.parametrize("plot", ["trace", "selection", "model_graph"])
+def test_plots_of_other_things_refuse_a_sample(plot, tree):
+    with pytest.raises(InputError, match="is a DataTree; it must be"):
+        getattr(mx.plot, plot)(tree)
