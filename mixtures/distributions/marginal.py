@@ -89,15 +89,15 @@ class MarginalMixtureRV(RandomVariable):
         super().__init__(*args, **kwargs)
         self.labels = labels
 
-    def make_node(self, rng: Any, size: Any, *params: Any) -> Any:
+    def make_node(self, *inputs: Any) -> Any:
         """Refuse parameters with too few axes; of others PyTensor makes the node."""
-        for x, axes in zip(params, self.inputs_sig, strict=True):
+        for x, axes in zip(inputs[2:], self.inputs_sig, strict=True):  # after the generator and the size
             if x.ndim < len(axes):
                 raise ValueError(
                     f"{self.name}: a parameter has {x.ndim} axes and needs ({','.join(axes)}) at least; all "
                     f"have the trailing axes {self.signature}"
                 )
-        return super().make_node(rng, size, *params)
+        return super().make_node(*inputs)
 
     def rng_fn(self, rng: np.random.Generator, *args: Any) -> np.ndarray:
         """Draw the hidden cluster of every row, then the row given its cluster."""
