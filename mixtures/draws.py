@@ -14,7 +14,7 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import counted, them
-from mixtures.trees import feature_dims, feature_labels, item_dim, labels_in
+from mixtures.trees import SUM_ROUNDING, feature_dims, feature_labels, in_order, item_dim, labels_in
 from mixtures.types import LEVELS, Array, Params
 
 __all__ = [
@@ -72,9 +72,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     InputError
         If a parameter is missing, or has other dims, clusters or features than the model's.
     """
-    check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
-    if "posterior" not in tree.children:
-        raise InputError("the tree has no group posterior; give the sample of this model")
+    tree = in_order(tree)
     posterior = tree["posterior"].to_dataset()
     missing = [name for name in spec.dims if name not in posterior.data_vars]
     if missing:
@@ -102,11 +100,18 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
 def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
     """Return draws (S, ...) of a sample by name; refuse those of another model or not finite."""
     draws = flat_draws(sample_of(spec, tree), spec.dims)
+    sums = draws["alpha"].sum(axis=-1)
     for name, x in draws.items():
         bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
         if len(bad):
             where = f"{counted(len(bad), 'draw')}, the first is {bad[0]}; drop {them(bad)}"
             raise InputError(f"{name} is not finite in {where}")
+    bad = np.flatnonzero(np.abs(sums - 1) > SUM_ROUNDING)
+    if len(bad):
+        raise InputError(
+            f"alpha sums to {sums[bad[0]]:.3g} in draw {bad[0]}, and the weights of all clusters to 1: "
+            "select clusters from results, not from the sample"
+        )
     return draws
 
 

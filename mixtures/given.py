@@ -17,7 +17,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.trees import ANCHORED, feature_labels, point_tree
+from mixtures.trees import ANCHORED, check_sample, feature_labels, in_order, point_tree
 from mixtures.types import LEVELS, Array
 
 __all__ = [
@@ -178,8 +178,7 @@ def _(result: Selection) -> Given:
 
 @given.register
 def _(result: xr.DataTree) -> Given:
-    if "posterior" not in result.children:
-        raise InputError("the tree has no group posterior; give a sample")
+    result = in_order(result)
     posterior = result["posterior"].to_dataset()
     found = {str(name): tuple(map(str, x.dims)) for name, x in posterior.data_vars.items()}
     dims = {name: tuple(d for d in own if d not in ("chain", "draw")) for name, own in found.items()}
@@ -187,7 +186,8 @@ def _(result: xr.DataTree) -> Given:
     if model is None:
         raise InputError(
             f"the sample is not of a mixture known here: its variables are {', '.join(dims) or 'none'}; they "
-            "need the names and dims of a model of this package, such as GMM, BMM, LCA or PMM"
+            "need the names and dims of a model of this package, such as GMM, BMM, LCA or PMM. Of a model of "
+            "your own, model_responsibilities(model, tree) gives the responsibilities"
         )
     spec = named_after(model.with_columns(feature_labels(posterior)), result)
     return Given(spec, features_of(result), result, prior_known=False)
@@ -241,8 +241,9 @@ def with_point(
 
 
 def posterior_of(result: xr.DataTree | Crosscheck) -> xr.DataTree:
-    """The posterior sample of a crosscheck; anything else as it is."""
+    """The posterior sample of a crosscheck, or a sample as it is; anything else is refused."""
     if not isinstance(result, Crosscheck):
+        check_sample(result)
         return result
     if result.posterior is None:
         raise InputError("the crosscheck has no posterior sample: its notes say why")

@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixtures.arguments import check_kind
+from mixtures.errors import InputError
 from mixtures.messages import named
 from mixtures.types import LEVELS
 
 __all__ = [
     "ANCHORED",
+    "SUM_ROUNDING",
+    "check_sample",
     "draws_tree",
     "entries",
     "entry_table",
@@ -22,6 +26,7 @@ __all__ = [
     "feature_dims",
     "feature_labels",
     "group_of",
+    "in_order",
     "item_dim",
     "labels_in",
     "level_table",
@@ -37,8 +42,65 @@ __all__ = [
 SAMPLE_DIMS = ("chain", "draw")
 
 
+SUM_ROUNDING = 1e-5
+"""Weights sum to one up to this; some samplers store 32-bit floats."""
+
+
 ANCHORED = "anchored_clusters"
 """Attribute of a tree: clusters that have labelled rows, which no alignment moves."""
+
+
+def check_sample(tree: Any) -> None:
+    """Refuse what is no posterior sample with chains and draws, such as what ``isel(draw=0)`` leaves."""
+    check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
+    if "posterior" not in tree.children:
+        raise InputError("the tree has no group posterior; give a sample")
+    posterior = tree["posterior"].to_dataset()
+    for dim in SAMPLE_DIMS:
+        if dim not in posterior.dims:
+            raise InputError(
+                f"the posterior has no dim {dim}; a sample has dims chain and draw: keep it by a list, as in "
+                f"tree.isel({dim}=[0])"
+            )
+        if not posterior.sizes[dim]:
+            raise InputError(f"the posterior has no {dim}s: give a sample with one at least")
+
+
+def in_order(tree: xr.DataTree) -> xr.DataTree:
+    """Checked sample whose order somebody may have changed by ``isel``.
+
+    Both sides of matrices have the columns in the same order, and clusters that are numbered are in the
+    order of their numbers, unless they are those of a user's model. A tree in order is returned itself.
+    """
+    check_sample(tree)
+    groups = {name: group.to_dataset() for name, group in tree.children.items()}
+    moved = {name: _in_order(group, clusters="labels" not in tree.attrs) for name, group in groups.items()}
+    if all(moved[name] is group for name, group in groups.items()):
+        return tree
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **moved})
+
+
+def _in_order(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
+    new = group
+    for bis in (dim for dim in map(str, group.dims) if dim.endswith("_bis") and dim in group.coords):
+        dim = bis.removesuffix("_bis")
+        rows, columns = (list(group[d].values) if d in group.coords else [] for d in (dim, bis))
+        if dim not in group.dims or not rows or rows == columns:
+            continue
+        both = set(rows) & set(columns)
+        if len(rows) != len(columns) or 0 < len(both) < len(rows):
+            raise InputError(
+                f"matrices of the sample have columns {', '.join(map(str, rows))} along {dim} and "
+                f"{', '.join(map(str, columns))} along {bis}: select the same along both"
+            )
+        if both:  # else the two sides have labels of their own
+            new = new.isel({bis: [columns.index(name) for name in rows]})
+    if clusters and "cluster" in group.dims and "cluster" in group.coords:
+        numbers = group["cluster"].values
+        order, own = np.argsort(numbers), np.arange(len(numbers))
+        if np.array_equal(numbers[order], own) and not np.array_equal(order, own):
+            new = new.isel(cluster=order)
+    return new
 
 
 def make_tree(
@@ -346,7 +408,15 @@ def permutation(tree: xr.DataTree) -> np.ndarray | None:
     """Raw label of each aligned one (chain, draw, cluster); None if the tree is not aligned."""
     if "sample_stats" not in tree.children or "permutation" not in tree["sample_stats"].data_vars:
         return None
-    return np.asarray(tree["sample_stats"]["permutation"].transpose("chain", "draw", "cluster"))
+    stored = tree["sample_stats"]["permutation"]
+    whole = set(stored.dims) == {*SAMPLE_DIMS, "cluster"}
+    values = np.asarray(stored.transpose(*SAMPLE_DIMS, "cluster")) if whole else np.empty(0)
+    if not whole or (np.sort(values, axis=-1) != np.arange(stored.sizes["cluster"])).any():
+        raise InputError(
+            "the permutation in sample_stats does not hold every cluster once: select clusters from results, "
+            "not from the sample that is given"
+        )
+    return values
 
 
 def sampler_stats(tree: xr.DataTree) -> xr.Dataset:

@@ -8,15 +8,12 @@ import xarray as xr
 
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
+from mixtures.trees import SUM_ROUNDING
 
 __all__ = ["as_names", "axes_along", "cluster_dims", "inner", "suggested"]
 
 CLUSTER = "cluster"
 """Dim of clusters in this package."""
-
-
-ROUNDING = 1e-6
-"""Weights sum to one up to this; some samplers store 32-bit floats."""
 
 
 def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -90,6 +87,6 @@ def _of_weights(posterior: xr.Dataset) -> list[tuple[str, str]]:
         dims = inner(variable)
         if len(dims) == 1 and variable.sizes[dims[0]] > 1 and variable.dtype.kind == "f":
             total = variable.sum(dims[0])
-            if (variable >= 0).all() and bool((np.abs(total - 1) < ROUNDING).all()):
+            if (variable >= 0).all() and bool((np.abs(total - 1) < SUM_ROUNDING).all()):
                 found.append((str(name), str(dims[0])))
     return found

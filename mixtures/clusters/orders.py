@@ -173,7 +173,10 @@ def find_orders(
         )
     if to is None and METHODS[method] is not _by_key:
         to = _densest(sample)
-    return METHODS[method](sample, to).reshape(sample.sizes)
+    try:
+        return METHODS[method](sample, to).reshape(sample.sizes)
+    except np.linalg.LinAlgError:
+        raise InputError("covariances of the pivot or of a draw are not positive definite") from None
 
 
 def _densest(sample: Sample) -> dict[str, Array]:
@@ -245,6 +248,8 @@ def _pivot(variable: xr.DataArray, value: Any) -> Array:
     shape = tuple(variable.sizes[dim] for dim in dims)
     if array.shape != shape:
         raise InputError(f"the pivot's {variable.name} has shape {array.shape}; in the tree it has {shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"the pivot's {variable.name} is not finite")
     return array.transpose([dims.index(dim) for dim in _cluster_first(variable)])
 
 

@@ -34,6 +34,8 @@ from pytensor.tensor.type import TensorType
 
 from mixtures.density.memory import GRAPHS_KEPT, JaxFunction, discard
 from mixtures.density.xla import make_ready
+from mixtures.errors import InputError
+from mixtures.messages import counted
 
 __all__ = [
     "Lifted",
@@ -248,7 +250,17 @@ def known_value(v: Any) -> Any:
     """Value of a variable that depends on no input; constants and shared values are not compiled."""
     if isinstance(v, Constant):
         return v.data
-    return v.get_value() if isinstance(v, SharedVariable) else v.eval()
+    if not isinstance(v, SharedVariable):
+        return v.eval()
+    value = v.get_value()
+    if (masked := np.ma.getmaskarray(value)).any():  # pm.set_data masks NaN
+        first = ", ".join(map(str, np.argwhere(masked)[0]))
+        raise InputError(
+            f"the data '{v.name}' have {counted(int(masked.sum()), 'missing cell')}, the first at ({first}): "
+            "fill them, or give the rows of a mixture as an array, observed=X, whose missing cells are "
+            "integrated out"
+        )
+    return value
 
 
 def _is_array(v: Variable) -> bool:

@@ -15,7 +15,7 @@ import xarray as xr
 
 from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
 from mixtures.data.reading import as_data
-from mixtures.diagnostics.mixing import constant, invariants, parameters, worst
+from mixtures.diagnostics.mixing import LEAST_DRAWS, constant, invariants, parameters, worst
 from mixtures.diagnostics.questions import QUESTIONS, Case
 from mixtures.draws import of_sample, sample_of
 from mixtures.errors import InputError
@@ -170,6 +170,8 @@ def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
         return
     r_hat, ess = figures["r_hat"], float(np.minimum(figures["ess_bulk"], figures["ess_tail"]))
     enough = TOLERANCES.ess_per_chain * draws.shape[0]
+    if draws.shape[0] == 1 or draws.shape[1] < LEAST_DRAWS:
+        advice = f"R-hat compares chains: draw two or more, of {LEAST_DRAWS} draws at least"
     yield check(f"R-hat of {name}", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING)
     yield check(f"ESS of {name}", ess, enough, ess > enough, "draw more", source=MIXING)
 

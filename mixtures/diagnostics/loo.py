@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixtures.data.known_labels import exclude
-from mixtures.diagnostics.loo_pit import check_enough
+from mixtures.diagnostics.loo_pit import check_enough, tails_told
 from mixtures.diagnostics.predictive import BLOCK
 from mixtures.draws import checked_draws, of_sample
 from mixtures.errors import DataWarning, InputError
@@ -149,7 +149,7 @@ def _of_block(posterior: xr.Dataset, values: Array, obs_id: Any, efficiency: flo
         name="x",
     )
     groups = {"posterior": posterior, "log_likelihood": rows.to_dataset()}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tails_told():
         warnings.simplefilter("ignore", UserWarning)  # of single blocks; the whole is judged below
         found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, reff=efficiency)
     return replace(found, log_weights=None)

@@ -1,6 +1,7 @@
 """Leave-one-out probability integral transforms."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -18,7 +19,7 @@ from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
-__all__ = ["check_enough", "loo_pit"]
+__all__ = ["check_enough", "loo_pit", "tails_told"]
 
 LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""
@@ -134,7 +135,8 @@ def loo_pit(
             joint, alpha, None if data.labels is None else data.labels[rows]
         )
         refuse_impossible(data, log_likelihood, rows.start)
-        log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign
+        with tails_told():
+            log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign
         below = margins.cdf(block[:, None, None, at])
         pit[rows] = np.einsum("ns,nsk,nskd->nd", softmax(log_weights, axis=1), shares, below, optimize=True)
     coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": features}
@@ -153,6 +155,20 @@ def _predictions(joint: Array, alpha: Array, labels: np.ndarray | None) -> tuple
     own = labels[known]
     log_density[known] = joint[own, known] - np.log(alpha[:, own]).T
     return one_hot(shares.T, labels).T, log_density
+
+
+@contextmanager
+def tails_told() -> Iterator[None]:
+    """Say in words what ArviZ does of a row whose largest weights are all the same."""
+    try:
+        yield
+    except ValueError as error:
+        if "tail values" not in str(error):
+            raise
+        raise InputError(
+            "a row has the same density in all the draws that weigh most when it is left out, as where a "
+            "chain did not move: see what diagnose says of the sample, and draw more"
+        ) from None
 
 
 def check_enough(n_draws: int) -> None:

@@ -9,7 +9,11 @@ from mixtures.clusters.labelled import Labelled, inner
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
-__all__ = ["constant", "invariants", "parameters", "summarise", "worst"]
+__all__ = ["LEAST_DRAWS", "constant", "invariants", "parameters", "summarise", "worst"]
+
+LEAST_DRAWS = 4
+"""Draws of a chain without which there is neither R-hat nor ESS."""
+
 
 PROBES = 5
 """Number of fixed rows at which the density is monitored."""
@@ -19,7 +23,7 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
     """Mean, sd, equal-tailed interval, ESS and R-hat of quantities (chain, draw, quantity).
 
     R-hat and ESS are rank-normalised (Vehtari et al. 2021); NaN for a constant
-    or with fewer than four draws.
+    or with fewer than `LEAST_DRAWS` draws; R-hat also for a single chain.
     """
     from arviz_stats.base import array_stats  # slow to load
 
@@ -30,7 +34,7 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
 
     def filled(statistic: str, **kwargs: Any) -> Array:
         values = np.full(draws.shape[-1], np.nan)
-        if moving.shape[-1] and draws.shape[1] >= 4:
+        if moving.shape[-1] and draws.shape[1] >= LEAST_DRAWS:
             function = getattr(array_stats, statistic)
             with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
                 values[varies] = function(moving, chain_axis=0, draw_axis=1, **kwargs)

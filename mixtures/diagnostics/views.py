@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.arguments import check_kind
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
-from mixtures.trees import item_dim, level_table
+from mixtures.trees import check_sample, in_order, item_dim, level_table
 
 __all__ = ["by_column", "for_summary"]
 
@@ -58,7 +57,7 @@ def for_summary(tree: xr.DataTree, *, sd: bool = True) -> xr.DataTree:
     >>> posterior["corr"].sel(pair="waiting, eruptions").values.round(2).tolist()
     [[[0.39, 0.32]]]
     """
-    _check(tree)
+    tree = in_order(tree)
     new = tree.copy()
     for group in OF_PARAMETERS:
         if group in tree.children:
@@ -106,7 +105,7 @@ def by_column(tree: xr.DataTree, columns: str | Sequence[str] | None = None) -> 
     >>> list(mx.by_column(tree)["posterior_predictive"].data_vars)
     ['eruptions', 'waiting']
     """
-    _check(tree)
+    check_sample(tree)
     if "observed_data" not in tree.children or "x" not in tree["observed_data"]:
         raise InputError("the tree has no rows x in observed_data: mx.extend(spec, X, tree) adds them")
     observed = tree["observed_data"].to_dataset()["x"]
@@ -136,12 +135,6 @@ def by_column(tree: xr.DataTree, columns: str | Sequence[str] | None = None) -> 
         same = dict.fromkeys(chosen, dataset["x"].isel(obs_id=whole_rows))
         new["log_likelihood"] = xr.DataTree(xr.Dataset(same, attrs=dataset.attrs))
     return new
-
-
-def _check(tree: xr.DataTree) -> None:
-    check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
-    if "posterior" not in tree.children:
-        raise InputError("the tree has no group posterior")
 
 
 def _as_counted(column: xr.DataArray) -> xr.DataArray:

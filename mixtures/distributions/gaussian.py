@@ -280,8 +280,8 @@ class GaussianMixture(MarginalMixture):
     Raises
     ------
     ValueError
-        If not exactly one of the three covariances is given, or ``mu`` has no
-        feature axis.
+        If not exactly one of the three covariances is given, ``mu`` has no feature axis, shapes do
+        not fit, or numbers for ``Sigma`` are not symmetric or for ``chol`` not lower triangular.
     InputError
         If ``observed`` has infinite cells; names their rows and columns.
 
@@ -314,18 +314,39 @@ class GaussianMixture(MarginalMixture):
         """Create an unnamed Gaussian mixture variable."""
         if sum(x is not None for x in (Sigma, chol, sigma2)) != 1:
             raise ValueError("GaussianMixture takes exactly one of Sigma, chol and sigma2")
+        _check_matrices(Sigma=Sigma, chol=chol)
         mu = pt.as_tensor_variable(mu)
         if mu.ndim < 2:
             raise ValueError("mu must have shape (..., K, D); with one feature pass mu[:, None]")
         if sigma2 is not None:
             sigma2 = as_floats(sigma2)
             by_feature = sigma2[:, None] if sigma2.ndim == 1 else sigma2
-            scale, _ = pt.broadcast_arrays(pt.sqrt(by_feature), mu)
+            scale = _like(mu, pt.sqrt(by_feature), "sigma2", "(..., K, D), (1, D), (K,) or ()")
         else:
             scale = pt.linalg.cholesky(Sigma) if chol is None else pt.as_tensor_variable(chol)
             if scale.ndim == 2:
-                scale, _ = pt.broadcast_arrays(scale, mu[..., None])
+                scale = _like(mu[..., None], scale, "Sigma or chol", "(..., K, D, D) or (D, D)")
         return super().dist(alpha, mu, scale, dense=sigma2 is None, **kwargs)
+
+
+def _like(mu: Any, scale: Any, name: str, shapes: str) -> Any:
+    """A scale for every entry of the means; refused if it does not broadcast to them."""
+    try:
+        return pt.broadcast_arrays(scale, mu)[0]
+    except ValueError as error:
+        raise ValueError(
+            f"GaussianMixture: {name} must have shape {shapes}, for mu (..., K, D): {error}"
+        ) from None
+
+
+def _check_matrices(**matrices: Any) -> None:
+    """Refuse numbers of which only one triangle would be read."""
+    for name, x in matrices.items():
+        if isinstance(x, np.ndarray) and x.ndim > 1:
+            other = np.swapaxes(x, -1, -2) if name == "Sigma" else np.tril(x)
+            if not np.allclose(x, other):
+                kind = "symmetric" if name == "Sigma" else "lower triangular"
+                raise ValueError(f"GaussianMixture: {name} must be {kind}")
 
 
 @declare_components.register

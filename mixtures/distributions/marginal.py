@@ -89,6 +89,16 @@ class MarginalMixtureRV(RandomVariable):
         super().__init__(*args, **kwargs)
         self.labels = labels
 
+    def make_node(self, *inputs: Any) -> Any:
+        """Refuse parameters with too few axes; of others PyTensor makes the node."""
+        for x, axes in zip(inputs[2:], self.inputs_sig, strict=True):  # after the generator and the size
+            if x.ndim < len(axes):
+                raise ValueError(
+                    f"{self.name}: a parameter has {x.ndim} axes and needs ({','.join(axes)}) at least; all "
+                    f"have the trailing axes {self.signature}"
+                )
+        return super().make_node(*inputs)
+
     def rng_fn(self, rng: np.random.Generator, *args: Any) -> np.ndarray:
         """Draw the hidden cluster of every row, then the row given its cluster."""
         *params, size = args
@@ -113,6 +123,15 @@ class MarginalMixtureRV(RandomVariable):
                         f"parameters and rows have the trailing axes {self.signature}"
                     )
         return known
+
+    def check_batch(self, params: Any, value: Any) -> None:
+        """Refuse parameters that vary by row for another number of rows, where both are known."""
+        rows = value.type.shape[: value.ndim - 1]
+        for x, core in zip(params, self.ndims_params, strict=True):
+            own = x.type.shape[: x.ndim - core]
+            for length, n in zip(reversed(own), reversed(rows), strict=False):
+                if None not in (length, n) and length not in (1, n):
+                    raise ValueError(f"{self.name}: a parameter varies over {length} rows, and there are {n}")
 
     @staticmethod
     def check(data: Data) -> np.ndarray:
@@ -281,6 +300,7 @@ def row_logp(op: MarginalMixtureRV, values: Any, rng: Any, size: Any, *params: A
             density = check_parameters(density, holds, msg=condition)
         return check_parameters(density, are_weights(alpha), msg="alpha >= 0, sum(alpha) = 1")
 
+    op.check_batch(params, value)
     shared = op.shared(params)
     if shared is not None:
         flat = value if value.ndim == 2 else value.reshape((-1, value.shape[-1]))

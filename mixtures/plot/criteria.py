@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from mixtures.arguments import check_kind
 from mixtures.plot.style import COLOURS, INK
 from mixtures.results.selection import Selection
 from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
@@ -53,6 +54,7 @@ def selection(selection: Selection, *, axes: Any = None) -> np.ndarray:
     >>> [ax.get_ylabel() for ax in mx.plot.selection(selection)]
     ['AIC (twice nats)', 'BIC (twice nats)', 'ICL (twice nats)']
     """
+    check_kind(Selection, "what select returned", selection=selection)
     criteria, table = selection.criteria, selection.table
     if axes is None:
         columns = min(3, len(criteria))

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.ticker import MaxNLocator
 
+from mixtures.arguments import check_kind
 from mixtures.data.table import Data
 from mixtures.draws import flat_draws, of_sample
 from mixtures.errors import InputError
@@ -69,6 +70,7 @@ def trace(em: EMFit | Crosscheck, *, log: bool = False, ax: Axes | None = None) 
         if em.em is None:
             raise InputError("this crosscheck is of a model of your own, which EM does not fit")
         em = em.em
+    check_kind(EMFit, "a fit of fit_em, or a crosscheck", em=em)
     ax = axes_or_new(ax)
     best = em.objective_trace[-1]
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse, FancyBboxPatch
 
+from mixtures.arguments import check_kind
 from mixtures.plot.style import INK
 from mixtures.types import DeferredModule
 
@@ -99,6 +100,7 @@ def model_graph(model: "pm.Model", *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in ax.texts][:2]
     ['alpha ~ Dirichlet', 'cluster (2)']
     """
+    check_kind(pm.Model, "a pymc.Model, such as declare returns", model=model)
     return draw_nodes(nodes_of(model), ax)
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_kind, generator
+from mixtures.clusters.rules import by_parameters
+from mixtures.data.cells import as_numbers
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.posterior.chains import Chains
@@ -174,7 +176,7 @@ def sample(
         if em is not None:
             target.check_numbers(em)
         if pivot is not None:
-            _check_pivot(pivot, target.spec.shapes(target.data.n_features))
+            _check_pivot(pivot, target)
     else:
         how.check_model()
     rng = generator(random_seed)
@@ -183,9 +185,19 @@ def sample(
     return draw(target, how, rng, em=em, pivot=pivot, log_likelihood=log_likelihood, log_prior=log_prior)
 
 
-def _check_pivot(pivot: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse a pivot of another model before anything is drawn."""
+def _check_pivot(pivot: Mapping[str, Any], target: MixtureTarget) -> None:
+    """Refuse a pivot that no draw can be aligned to, before anything is drawn."""
     check_kind(Mapping, "a dict of parameters, such as em.params", pivot=pivot)
-    for name, shape in shapes.items():
-        if name in pivot and np.shape(pivot[name]) != shape:
-            raise InputError(f"the pivot's {name} has shape {np.shape(pivot[name])}; this model has {shape}")
+    family, shapes = target.spec.family, target.spec.shapes(target.data.n_features)
+    if missing := [name for name in family.dims if name not in pivot]:
+        raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")
+    own = {name: as_numbers(pivot[name], f"the pivot's {name} is not") for name in family.dims}
+    for name, x in own.items():
+        if x.shape != shapes[name]:
+            raise InputError(f"the pivot's {name} has shape {x.shape}; this model has {shapes[name]}")
+        if not np.isfinite(x).all():
+            raise InputError(f"the pivot's {name} is not finite")
+    try:
+        by_parameters(family, {name: x[None] for name, x in own.items()}, own)
+    except np.linalg.LinAlgError:
+        raise InputError("the pivot's covariances are not positive definite") from None

@@ -23,6 +23,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import compile_graph
 from mixtures.errors import InputError
 from mixtures.posterior.mixture_nodes import cluster_axes, mixtures_of
+from mixtures.trees import check_sample
 from mixtures.types import Array
 
 __all__ = [
@@ -174,6 +175,7 @@ def values_at(compiled: CompiledModel, draws: Mapping[str, Array], graphs: Seque
 
 def draws_of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
     """Draws (chain, draw, ...) of a model's free variables."""
+    check_sample(tree)
     posterior = tree["posterior"].to_dataset()
     missing = [name for name in compiled.rv_shapes if name not in posterior]
     if missing:

@@ -319,9 +319,11 @@ def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
     """PSIS-LOO over the rows with hidden clusters summed out; a Pareto k that is NaN counts as bad."""
     from arviz_stats import loo
 
+    from mixtures.diagnostics.loo_pit import tails_told  # loads ArviZ
+
     if tree["posterior"].sizes["draw"] < 2:
         raise InputError("LOO needs many draws, the tree has one per chain")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tails_told():
         warnings.simplefilter("ignore", UserWarning)  # bad Pareto k are counted and reported below
         found = loo(tree, pointwise=True)
     k = np.asarray(found.pareto_k)

@@ -5,6 +5,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
+import xarray as xr
 from conftest import long
 from pymc.distributions.dist_math import check_parameters
 from pytensor.raise_op import Assert
@@ -245,6 +246,20 @@ def test_miscoded_rows_in_a_models_data_are_refused(kind):
             door(model)
     *_, logp = model.compile_logp(sum=False, **FAST)(model.initial_point())
     np.testing.assert_array_equal(np.isneginf(logp), np.arange(8) == 3)
+
+
+def test_missing_cells_in_a_models_data_are_refused():
+    rows = X.copy()
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 1, shape=(2, 2))
+        mx.GaussianMixture("x", [0.4, 0.6], mu, sigma2=np.ones(2), observed=pm.Data("data", rows))
+        rows[3, 1] = np.nan
+        pm.set_data({"data": rows})
+    posterior = xr.Dataset({"mu": (["chain", "draw", "k", "d"], np.zeros((1, 1, 2, 2)))})
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    for door in (mx.fit_map, mx.sample, mx.crosscheck, lambda own: mx.model_responsibilities(own, tree)):
+        with pytest.raises(mx.InputError, match=r"'data' have 1 missing cell, the first at \(3, 1\)"):
+            door(model)
 
 
 @pytest.mark.parametrize("scale", [{"Sigma": np.eye(2)}, {"sigma2": 1.0}], ids=["full", "diag"])

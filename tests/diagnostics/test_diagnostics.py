@@ -185,6 +185,15 @@ def test_tails_visited_in_one_long_stay_have_too_few_effective_draws():
 def test_three_draws_cannot_be_believed():
     groups = {group: {name: x[:2, :3] for name, x in arrays.items()} for group, arrays in good().items()}
     assert set(LABELLED + INVARIANT) <= failed(groups)
+    assert "of 4 draws at least" in lines(groups)[LABELLED[0]].note
+
+
+def test_a_single_chain_is_told_that_it_needs_others():
+    groups = {group: {name: x[:1] for name, x in arrays.items()} for group, arrays in good().items()}
+    found = lines(groups)
+    for name in (LABELLED[0], INVARIANT[0]):
+        assert not found[name].passed
+        assert "draw two or more" in found[name].note
 
 
 def test_trees_of_other_samplers():

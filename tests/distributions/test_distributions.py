@@ -260,6 +260,34 @@ def test_rows_of_another_width_do_not_broadcast(keywords):
         pm.logp(rv, pt.matrix("x")).eval({"x": np.zeros((N, 1))}, **FAST)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BernoulliMixture.dist([0.4, 0.6], [0.2, 0.3]), r"1 axes and needs \(k,d\)"),
+        (lambda: GaussianMixture.dist(0.5, np.zeros((2, 3)), sigma2=1.0), r"0 axes and needs \(k\)"),
+        (
+            lambda: GaussianMixture.dist([0.4, 0.6], np.zeros((2, 3)), sigma2=np.ones(3)),
+            r"sigma2 must have shape .* \(1, D\)",
+        ),
+        (lambda: GaussianMixture.dist([0.4, 0.6], np.zeros((2, 3)), np.eye(2)), "Sigma or chol must have"),
+        (lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), np.array([[2.0, 0], [1, 2]])), "symmetric"),
+        (
+            lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), chol=np.array([[2.0, 1], [0, 2]])),
+            "lower triangular",
+        ),
+        (
+            lambda: pm.logp(
+                GaussianMixture.dist(np.full((5, 2), 0.5), np.zeros((2, 3)), sigma2=1.0), np.ones((6, 3))
+            ),
+            "varies over 5 rows, and there are 6",
+        ),
+    ],
+)
+def test_parameters_that_do_not_fit_are_told_in_words(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 @pytest.mark.parametrize("alpha", [[0.3, 0.3], [-0.5, 1.5]])
 @pytest.mark.parametrize("by_row", [False, True])
 def test_weights_that_are_no_weights(alpha, by_row):
