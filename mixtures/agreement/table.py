@@ -10,7 +10,7 @@ import xarray as xr
 from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
 from mixtures.diagnostics.mixing import summarise
-from mixtures.trees import entries
+from mixtures.entries import entries
 from mixtures.types import Array
 
 __all__ = ["parameter_table"]

@@ -21,6 +21,7 @@ from mixtures.cli.text import (
     ruled_table,
 )
 from mixtures.clusters.description import describe
+from mixtures.entries import entries
 from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.messages import counted, visible
@@ -31,7 +32,7 @@ from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.results.verdict import Check, State, explained
 from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
-from mixtures.trees import entries, labels_in
+from mixtures.trees import labels_in
 
 __all__ = [
     "crosscheck_as_json",

@@ -13,11 +13,12 @@ from mixtures.clusters.named import suggested
 from mixtures.clusters.rules import Classified, by_allocations, by_parameters, by_probabilities
 from mixtures.data.table import Data
 from mixtures.draws import features_of, named_after, rows_of
+from mixtures.entries import entries
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import recognise, recognise_mixture
 from mixtures.messages import counted, did_you_mean
-from mixtures.trees import entries, feature_labels, labels_in, log_density_of
+from mixtures.trees import feature_labels, labels_in, log_density_of
 from mixtures.types import Array, Params
 
 __all__ = ["METHODS", "find_orders"]

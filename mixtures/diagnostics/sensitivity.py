@@ -7,12 +7,13 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.draws import finite_sets, sample_of, thinned
+from mixtures.entries import entries, entry_words
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.tolerances import TOLERANCES
-from mixtures.trees import entries, entry_words, labels_in, sampler_stats
+from mixtures.trees import labels_in, sampler_stats
 from mixtures.types import Array
 
 __all__ = ["log_densities", "power_scaled", "prior_effects", "prior_sensitivity", "words_of"]

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from mixtures.arguments import check_kind
 from mixtures.data.table import Data
 from mixtures.draws import flat_draws, of_sample
+from mixtures.entries import entries
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
@@ -21,7 +22,6 @@ from mixtures.messages import did_you_mean
 from mixtures.plot.style import COLOURS, INK, axes_or_new, lettering
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
-from mixtures.trees import entries
 from mixtures.types import Array
 
 __all__ = ["surface", "trace"]

@@ -5,6 +5,7 @@ import pandas as pd
 
 from mixtures.data.table import Data
 from mixtures.em.missing_information import missing_information
+from mixtures.entries import entries
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.plot.patterns import missing_patterns
@@ -13,7 +14,6 @@ from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
-from mixtures.trees import entries
 
 __all__ = ["missing_section"]
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 from mixtures.arguments import check_names
 from mixtures.brief import model_words, noted, on_a_page, table_head
+from mixtures.entries import entries, entry_words
 from mixtures.errors import InputError
 from mixtures.interrupts import Status
 from mixtures.results.em import EMFit
@@ -18,7 +19,6 @@ from mixtures.results.parameter_table import ParameterTable
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.results.value import Value
 from mixtures.results.verdict import Check, Starts, Verdict
-from mixtures.trees import entries, entry_words
 
 __all__ = ["Crosscheck"]
 

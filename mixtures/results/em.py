@@ -204,7 +204,7 @@ class EMFit(Value):
 
     def summary(self) -> "pd.DataFrame":
         """Every entry of the parameters by its label."""
-        from mixtures.trees import entry_table  # xarray, only now
+        from mixtures.entries import entry_table  # xarray, only now
 
         return entry_table(self.params, self.spec.dims, self.spec.coords(self.features), "EM")
 

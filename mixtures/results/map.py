@@ -9,12 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.brief import model_words, on_a_page, parameter_lines
+from mixtures.entries import entry_table
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status
 from mixtures.messages import counted
 from mixtures.results.value import Value
 from mixtures.tolerances import same_height
-from mixtures.trees import entry_table, make_tree
+from mixtures.trees import make_tree
 from mixtures.types import Array
 
 __all__ = ["MAPFit"]

@@ -15,6 +15,7 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.draws import flat_draws
 from mixtures.em.fit import fit_em
+from mixtures.entries import entries
 from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Interrupted, Status, complete
 from mixtures.posterior.about_modes import in_words
@@ -27,7 +28,7 @@ from mixtures.standard_errors.bootstrap import Resample, bootstrap, simulated, w
 from mixtures.standard_errors.information import observed_information
 from mixtures.standard_errors.laplace import laplace_draws
 from mixtures.tolerances import TOLERANCES
-from mixtures.trees import draws_tree, entries
+from mixtures.trees import draws_tree
 from mixtures.types import Array
 
 __all__ = ["ANSWERS", "compare"]

@@ -9,7 +9,7 @@ from command import run
 from conftest import all_specs, spec_id
 
 import mixtures as mx
-from mixtures.trees import entry_words
+from mixtures.entries import entry_words
 
 FAITHFUL = mx.datasets.faithful()
 SHORT = {"n_init": 2, "draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}

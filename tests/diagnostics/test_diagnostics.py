@@ -1,6 +1,5 @@
 """Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
 
-import re
 from dataclasses import replace
 
 import arviz as az
@@ -265,7 +264,6 @@ def test_every_check_is_made_and_holds(rows):
     assert {check.name for check in verdict.checks if check.caution} == CARE
     assert all(check.source for check in verdict.checks)
     assert "200 draws and 200 rows" in found[ALIKE].note
-    assert re.match(r"the \w+ of \w+ in cluster [01] moves by about", found[SENSITIVE].note)
     frame = verdict.to_frame()
     assert list(frame.index) == list(found)
     assert list(frame.columns) == ["figure", "tolerance", "passed", "judged", "source", "note"]
@@ -403,7 +401,7 @@ def test_a_posterior_that_moves_with_its_prior_is_told(rows):
     verdict, found = asked(groups, rows)
     check = found[SENSITIVE]
     assert not check.passed
-    assert check.note.startswith("mu[1, f] moves by about 7.1 posterior sds")
+    assert check.note.startswith("the mean of f in cluster 1 moves by about 7.1 posterior sds")
     assert check.figure == pytest.approx(np.log(2) * 10, rel=0.1)
     assert verdict.passed
     table = mx.prior_sensitivity(tree_of(groups))

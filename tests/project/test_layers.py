@@ -20,6 +20,7 @@ CHAPTERS = [
     "progress",
     "threads",
     "brief",
+    "entries",
     "trees",
     "data",
     "families",
