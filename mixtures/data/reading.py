@@ -1,5 +1,6 @@
 """Tables read into checked arrays of numbers."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,9 +62,9 @@ def as_data(
     Parameters
     ----------
     X : array, data frame, series, list or Data
-        NumPy arrays and anything with ``__array__``; pandas, polars and pyarrow tables and series; lists of
-        numbers or of rows. A one-dimensional X is read as one column, booleans as 0 and 1. A ``Data`` is
-        returned unchanged.
+        NumPy arrays and anything with ``__array__``; xarray arrays, columns by their labels; pandas, polars
+        and pyarrow tables and series; lists of numbers or of rows. A one-dimensional X is read as
+        one column, booleans as 0 and 1. A ``Data`` is returned unchanged.
     weights : array_like, shape (n,), optional
         Frequency weights, read by the rules for cells: true counts a row and false does not. A pandas
         Series is matched by its index to the rows of a pandas frame; a ``Data`` keeps its own weights if
@@ -104,6 +105,7 @@ def as_data(
     mixtures.errors.InputError: row 1, column 'x' is NaN or null; drop or impute it...
     """
     check_missing(missing)
+    X = _by_names(X)
     if labels is not None:
         if what := elsewhere(labels):
             raise InputError(f"labels are {what}; pass one array in memory")
@@ -208,6 +210,14 @@ def _as_numbers(
 
 def _reader(categories: Categories, feature: str, place: int) -> Reader:
     return as_codes if is_categorical(categories, feature, place) else _as_numbers
+
+
+def _by_names(X: Any) -> Any:
+    """An xarray array whose columns have labels as a frame; anything else as it is."""
+    xarray = sys.modules.get("xarray")
+    if xarray is None or not isinstance(X, xarray.DataArray) or X.ndim != 2 or X.dims[1] not in X.coords:
+        return X
+    return X.to_pandas()
 
 
 def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int, categories: Categories) -> Data:

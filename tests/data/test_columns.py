@@ -324,8 +324,12 @@ def test_saved_results_know_their_columns(gaussian, tmp_path):
 
 @pytest.mark.parametrize(
     "kind",
-    [pl.from_pandas, lambda X: pa.Table.from_pandas(X, preserve_index=False)],
-    ids=["polars", "pyarrow"],
+    [
+        pl.from_pandas,
+        lambda X: pa.Table.from_pandas(X, preserve_index=False),
+        lambda X: xr.DataArray(X.to_numpy(), dims=("row", "column"), coords={"column": list(X)}),
+    ],
+    ids=["polars", "pyarrow", "xarray"],
 )
 def test_any_frame_has_names(kind, gaussian):
     X, em, tree = gaussian
