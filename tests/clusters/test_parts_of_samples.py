@@ -62,6 +62,15 @@ def test_a_sample_needs_a_draw_and_is_a_tree(answer, tree):
         answer(tree["posterior"].to_dataset())
 
 
+def test_no_variance_is_lost_where_columns_are_turned(tree):
+    log_density = -tree["posterior"]["mu"].sum(("cluster", "feature"))
+    tree["log_prior"] = xr.Dataset({"mu": log_density})
+    tree["log_likelihood"] = xr.Dataset({"x": log_density.expand_dims(obs_id=2)})
+    found = mx.prior_sensitivity(tree.isel(feature=[1, 0])).index
+    assert {"Sigma[0, u, u]", "Sigma[0, v, v]"} < set(found)
+    assert len(found) == len(mx.prior_sensitivity(tree).index)
+
+
 @pytest.mark.parametrize("clusters", [[0], 0, [0, 0]], ids=["first", "dropped", "twice"])
 def test_some_of_the_clusters_are_no_sample(clusters, tree):
     part = tree.isel(cluster=clusters)
