@@ -65,8 +65,8 @@ def in_order(tree: xr.DataTree) -> xr.DataTree:
     """Checked sample whose order somebody may have changed by ``isel``.
 
     Both sides of matrices have the columns in the same order, and clusters that are numbered are in the
-    order of their numbers, unless they are those of a user's model. A tree in order is returned itself, and
-    of another only the groups that are not are new.
+    order of their numbers, unless they are those of a user's model. A tree in order is returned itself; of
+    another, only the groups that were not in order are new.
     """
     check_sample(tree)
     groups = {name: group.to_dataset() for name, group in tree.children.items()}
