@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import mixtures as mx
-from mixtures import errors, trees
+from mixtures import errors
 from mixtures.brief import (
     CHARACTERS,
     HTML_CHARACTERS,
@@ -25,6 +25,7 @@ from mixtures.brief import (
     table_html,
 )
 from mixtures.diagnostics.switching import count_switches
+from mixtures.entries import entry_table
 from mixtures.results.evidence import Evidence
 from mixtures.results.value import Value
 from mixtures.saving.save import RESULTS
@@ -142,7 +143,7 @@ def kinds_of(cls):
 def test_a_table_of_parameters_prints_all_its_columns(results, d):
     columns = results["Crosscheck"].table.columns
     spec, names = mx.GMM(2), [f"feature {i} of the data" for i in range(d)]
-    rows = trees.entry_table(
+    rows = entry_table(
         {name: np.full(shape, 1234.56789) for name, shape in spec.shapes(d).items()},
         spec.dims,
         spec.coords(names),
