@@ -1,5 +1,6 @@
 """Wording of messages about data: what is wrong and where, in names and texts that are safe to show."""
 
+import functools
 import reprlib
 import warnings
 from collections.abc import Iterable, Sequence, Sized
@@ -275,6 +276,10 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" (did you mean {named(nearest[0])}?)" if nearest else ""
 
 
+NOT_THE_CALLER = (str(Path(__file__).parent), str(Path(functools.__file__).with_suffix("")))
+"""How paths of this package and of cached properties start; CPython wants less than the whole path."""
+
+
 def warn(message: str, category: type[UserWarning]) -> None:
     """Warn at the line of the user's code that called the package, however deep the cause is."""
-    warnings.warn(message, category, skip_file_prefixes=(str(Path(__file__).parent),))
+    warnings.warn(message, category, skip_file_prefixes=NOT_THE_CALLER)

@@ -42,11 +42,11 @@ def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
     numerals = Numerals(decimal or ".", thousands)
     how: dict[str, Any] = {"separator": separator, "header": reading.header, "index": reading.index}
     if data in DATASETS:
-        told = {f"--{name}": value for name, value in how.items()}
+        header = "--no-header" if reading.header is False else "--header"
+        told = {"--separator": separator, header: reading.header, "--id": reading.index}
         told |= {"--decimal": decimal, "--thousands": thousands}
         for name, value in told.items():
             if value is not None:
-                name = "--no-header" if value is False else name
                 raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
         table = load(data)
     elif data == "-":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mixtures.brief import on_a_page, table_head
+from mixtures.messages import counted
 from mixtures.results.value import Value
 
 __all__ = ["BivariateResiduals", "PairResidual"]
@@ -65,9 +66,8 @@ class BivariateResiduals(Value):
         """Show the largest residuals."""
         judged = f", p-values from {self.n_draws} replicated data sets" if self.n_draws else ""
         count = len(self.pairs)
+        title = f"BivariateResiduals of {counted(count, 'pair')}{judged}"
         table = self.to_frame().reset_index()
         table = (table if self.n_draws else table.drop(columns="p")).set_index("first")
-        left_out = [f"  and {count - SHOWN} more pairs: see .to_frame()"] if count > SHOWN else []
-        return on_a_page(
-            f"BivariateResiduals of {count} pairs{judged}", table_head(table.head(SHOWN)), *left_out
-        )
+        left_out = [f"  and {counted(count - SHOWN, 'more pair')}: see .to_frame()"] if count > SHOWN else []
+        return on_a_page(title, table_head(table.head(SHOWN)), *left_out)

@@ -158,8 +158,9 @@ def test_probabilities_at_their_boundary_are_certified_by_their_slope():
 
 
 def test_coins_are_not_identified():
-    with pytest.warns(mx.IdentifiabilityWarning, match="identifies only sum_k alpha_k p_k"):
+    with pytest.warns(mx.IdentifiabilityWarning, match="identifies only sum_k alpha_k p_k") as told:
         cc = crosscheck(BMM(2), mx.datasets.coins(), **SHORT)
+    assert [each.filename for each in told] == [__file__]
     assert not cc.passed
     assert IDENTIFIED in failed(cc)
     assert EQUAL not in failed(cc)

@@ -371,7 +371,7 @@ def test_every_command_that_reads_data_has_the_options(command):
     shown = run(command, "--help")[1]
     for each in ("--header", "--no-header", "--index"):
         assert each in shown
-    for option in ("--header", "--no-header", "--index=a"):
+    for option in ("--header", "--no-header", "--id=a"):
         k = [] if command == "select" else ["-k", 2]
         code, _, err = run(command, "faithful", *k, option)
         assert code == 2
