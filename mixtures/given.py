@@ -17,7 +17,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.trees import ANCHORED, check_sample, feature_labels, in_order, point_tree
+from mixtures.trees import ANCHORED, feature_labels, in_order, point_tree
 from mixtures.types import LEVELS, Array
 
 __all__ = [
@@ -241,10 +241,9 @@ def with_point(
 
 
 def posterior_of(result: xr.DataTree | Crosscheck) -> xr.DataTree:
-    """The posterior sample of a crosscheck, or a sample as it is; anything else is refused."""
+    """The posterior sample of a crosscheck, or a sample, in order; anything else is refused."""
     if not isinstance(result, Crosscheck):
-        check_sample(result)
-        return result
+        return in_order(result)
     if result.posterior is None:
         raise InputError("the crosscheck has no posterior sample: its notes say why")
     return result.posterior

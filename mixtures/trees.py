@@ -65,14 +65,19 @@ def in_order(tree: xr.DataTree) -> xr.DataTree:
     """Checked sample whose order somebody may have changed by ``isel``.
 
     Both sides of matrices have the columns in the same order, and clusters that are numbered are in the
-    order of their numbers, unless they are those of a user's model. A tree in order is returned itself.
+    order of their numbers, unless they are those of a user's model. A tree in order is returned itself; of
+    another, only the groups that were not in order are new.
     """
     check_sample(tree)
     groups = {name: group.to_dataset() for name, group in tree.children.items()}
-    moved = {name: _in_order(group, clusters="labels" not in tree.attrs) for name, group in groups.items()}
-    if all(moved[name] is group for name, group in groups.items()):
+    ordered = {name: _in_order(group, clusters="labels" not in tree.attrs) for name, group in groups.items()}
+    moved = {name: group for name, group in ordered.items() if group is not groups[name]}
+    if not moved:
         return tree
-    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **moved})
+    new = tree.copy()
+    for name, group in moved.items():
+        new[name].dataset = group
+    return new
 
 
 def _in_order(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
@@ -92,9 +97,10 @@ def _in_order(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
             new = new.isel({bis: [columns.index(name) for name in rows]})
     if clusters and "cluster" in group.dims and "cluster" in group.coords:
         numbers = group["cluster"].values
-        order, own = np.argsort(numbers), np.arange(len(numbers))
-        if np.array_equal(numbers[order], own) and not np.array_equal(order, own):
-            new = new.isel(cluster=order)
+        own = np.arange(len(numbers))
+        if numbers.dtype.kind in "iuf" and not np.array_equal(numbers, own):
+            order = np.argsort(numbers)
+            new = new.isel(cluster=order) if np.array_equal(numbers[order], own) else new
     return new
 
 

@@ -329,7 +329,8 @@ def show_selection(selection: Selection) -> None:
     for up, word in ((False, "lower"), (True, "higher")):
         if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
             out.print(f"{', '.join(names)}: {word} is better", style="dim")
-    notes = table["notes"].str.split("; ").explode()
+    each = [note.split("; ") if ok else [note] for note, ok in zip(table["notes"], fitted, strict=True)]
+    notes = pd.Series(each, table.index).explode()
     for note, same in notes.groupby(notes, sort=False):
         if note:
             out.print(f"K = {', '.join(map(str, same.index))}: {plain(str(note))}")

@@ -342,9 +342,9 @@ def _like(mu: Any, scale: Any, name: str, shapes: str) -> Any:
 def _check_matrices(**matrices: Any) -> None:
     """Refuse numbers of which only one triangle would be read."""
     for name, x in matrices.items():
-        if isinstance(x, np.ndarray) and x.ndim > 1:
+        if isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[-1] == x.shape[-2]:
             other = np.swapaxes(x, -1, -2) if name == "Sigma" else np.tril(x)
-            if not np.allclose(x, other):
+            if not np.allclose(x, other, atol=1e-8 * np.abs(x).max(initial=0)):
                 kind = "symmetric" if name == "Sigma" else "lower triangular"
                 raise ValueError(f"GaussianMixture: {name} must be {kind}")
 

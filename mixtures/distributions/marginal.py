@@ -125,12 +125,15 @@ class MarginalMixtureRV(RandomVariable):
         return known
 
     def check_batch(self, params: Any, value: Any) -> None:
-        """Refuse parameters that vary by row for another number of rows, where both are known."""
+        """Refuse parameters that vary by row for another number of rows, where both are known.
+
+        One row has a density under each of them.
+        """
         rows = value.type.shape[: value.ndim - 1]
         for x, core in zip(params, self.ndims_params, strict=True):
             own = x.type.shape[: x.ndim - core]
             for length, n in zip(reversed(own), reversed(rows), strict=False):
-                if None not in (length, n) and length not in (1, n):
+                if None not in (length, n) and 1 not in (length, n) and length != n:
                     raise ValueError(f"{self.name}: a parameter varies over {length} rows, and there are {n}")
 
     @staticmethod

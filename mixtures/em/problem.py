@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -216,7 +216,7 @@ def problem_of(
 
 def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, Array]:
     """Values to hold, in full shape; refuses a choice under which an M-step is not a maximum."""
-    shapes, own, held = spec.shapes(n_features), list(spec.family.dims), {}
+    shapes, held = spec.shapes(n_features), {}
     check_kind(
         Mapping, "a dictionary of parameters and their values, such as {'alpha': [0.5, 0.5]}", hold=hold
     )
@@ -235,7 +235,7 @@ def _held(spec: Mixture, hold: Mapping[str, Any], n_features: int) -> dict[str, 
     for each in spec.parameters:
         if each.name in held and (fault := each.support.fault(held[each.name])):
             raise InputError(f"parameter {each.name} {fault}")
-    for first, after in pairwise(own):
+    for first, after in chain.from_iterable(map(pairwise, spec.family.updated_together)):
         if first in held and after not in held:
             raise InputError(
                 f"hold {after} too: its update in closed form needs that of {first}, which is held"

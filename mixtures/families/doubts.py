@@ -96,7 +96,7 @@ def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> I
         times = f"{scale[d] / trimmed[d]:,.0f} times as wide as" if trimmed[d] > 0 else "constant"
         yield (
             f"{place} lies far from the others: the column is {times} without its farthest rows, and the "
-            "default prior takes its scale from that; correct or drop such rows, or state a prior"
+            "default prior takes its scale from that: correct or drop such rows, or state a prior"
         )
 
 

@@ -58,6 +58,11 @@ class Family(ABC):
         """Dims of every parameter by name."""
         return {each.name: each.dims for each in self.parameters}
 
+    @property
+    def updated_together(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the parameters in groups; the update of each needs those before it in its group."""
+        return (tuple(self.dims),)
+
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
         """Size of every dim that a parameter may have."""
         return {"cluster": n_components, "feature": n_features, "feature_bis": n_features}

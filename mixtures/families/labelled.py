@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from narwhals.dependencies import is_pandas_series
 
-from mixtures.data.matching import places
+from mixtures.data.matching import has_names, places
 
 __all__ = ["by_name"]
 
@@ -19,7 +19,7 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
     value : array_like, Series, frame or DataArray
         The parameter. A frame has the columns of the data for its columns, and for its index too
         where both axes are columns; a Series, of the last axis, has them for its index; a DataArray
-        has them for coordinates.
+        has them for coordinates, along whatever dim if it has one.
     what : str
         What it is called in messages, such as "parameter mu".
     dims : sequence of str
@@ -32,6 +32,8 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
     InputError
         If a column of the model is missing, or there is one that it does not have.
     """
+    if hasattr(value, "coords") and value.ndim == len(dims) == 1:
+        value = value.rename({value.dims[0]: dims[0]})
     if hasattr(value, "coords") and hasattr(value, "transpose") and set(value.dims) == set(dims):
         moved = value.transpose(*dims)
         given = {dim: moved[dim].values for dim in dims if dim in moved.coords}
@@ -47,6 +49,8 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
         if dim.startswith("feature") and dim in given and dim in labels:
             own = [str(label) for label in given[dim]]
             model = tuple(map(str, labels[dim]))
+            if len(own) == 1 and not has_names(own):
+                continue  # one value for all columns
             order = places(own, model, what=f"{what} has", whose="the model is")
             array = np.take(array, order, axis=axis)
     return array

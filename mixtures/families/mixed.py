@@ -85,6 +85,11 @@ class MixedColumns(ExponentialFamily):
         """Those of every block."""
         return tuple(each for block in self.blocks for each in block.parameters)
 
+    @property
+    def updated_together(self) -> tuple[tuple[str, ...], ...]:
+        """Those of a block."""
+        return tuple(tuple(each.name for each in block.parameters) for block in self.blocks)
+
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
         """Size of every dim, the blocks' own among them."""
         if n_features != self.width:

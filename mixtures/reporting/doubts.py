@@ -195,7 +195,7 @@ def sensitivity_section(material: Material) -> Section:
         return Section("sensitivity", title, (Paragraph(text),))
     table = material.cc.relabelled(prior_sensitivity(tree, spec=spec))
     moved = table.index[table["effect"] > TOLERANCES.prior_effect]
-    told = _told(table, [material.cc.in_words(str(label)) for label in moved])
+    told = _told(table, len(moved), material.cc.in_words(str(moved[0])) if len(moved) else "")
     text = (
         "The effect is how far the posterior of a parameter moves, in its own standard deviations, if the "
         f"prior counts twice; above {TOLERANCES.prior_effect:g} the parameter is sensitive. The others are "
@@ -218,10 +218,10 @@ def sensitivity_section(material: Material) -> Section:
     )
 
 
-def _told(table: pd.DataFrame, moved: list[str]) -> str:
+def _told(table: pd.DataFrame, moved: int, most: str) -> str:
     if not np.isfinite(table["effect"]).all():
         return "There are too few effective draws to tell."
     if not moved:
         return "No parameter is sensitive to the prior."
-    share = f"{len(moved)} of {len(table)} parameters {are(len(moved))} sensitive to the prior"
-    return f"{share}, {moved[0]} the most: state the prior and justify it."
+    share = f"{moved} of {len(table)} parameters {are(moved)} sensitive to the prior"
+    return f"{share}, {most} the most: state the prior and justify it."

@@ -129,8 +129,11 @@ class Crosscheck(Value):
         return table.rename(index=dict(zip(self._labels(None), self._labels(self.names), strict=True)))
 
     def in_words(self, label: str) -> str:
-        """An entry of the parameters, such as "the mean of waiting in cluster 0", by its label in a table."""
-        return entry_words(*self._axes(self.names)).get(label, label)
+        """An entry of the parameters, such as "the mean of waiting in cluster 0", by its label in a table.
+
+        Variables of a model of your own may mean anything: their label stays.
+        """
+        return label if self.em is None else entry_words(*self._axes(self.names)).get(label, label)
 
     def _labels(self, names: tuple[str, ...] | None) -> list[str]:
         """Labels of all entries of the parameters under these names of the clusters."""

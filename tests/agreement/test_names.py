@@ -1,6 +1,7 @@
 """Names of the clusters: refused before anything is computed, and carried to all that shows a crosscheck."""
 
 import io
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -43,7 +44,7 @@ def test_sentences_have_words_for_parameters(cc):
         "the covariance of waiting and eruptions in cluster short",
         "the variance of waiting in cluster short",
     ]
-    assert cc.in_words("sd[0, mine]") == "sd[0, mine]"  # of a model of your own
+    assert replace(cc, em=None).in_words("alpha[short]") == "alpha[short]"  # of a model of your own
 
 
 @pytest.mark.parametrize("spec", list(all_specs(2)), ids=spec_id)

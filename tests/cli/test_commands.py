@@ -331,12 +331,15 @@ def test_a_note_on_several_numbers_of_clusters_is_told_once(monkeypatch, capsys)
     from mixtures.selection.criteria import criteria_table
 
     notes = {1: "cells are missing", 2: "cells are missing", 3: "cells are missing; cluster 1 is empty"}
-    table = criteria_table({k: {"bic": 1.0, "notes": note} for k, note in notes.items()}, ("bic",))
+    rows = {k: {"bic": 1.0, "n_best": 1, "n_init": 1, "notes": note} for k, note in notes.items()}
+    refused = {k: {"notes": f"4 rows cannot hold {k} clusters; lower n_components"} for k in (5, 6)}
+    table = criteria_table(rows | refused, ("bic",))
     selection = SimpleNamespace(
         table=table, recommended=1, at_edge=False, rule="so", notes=(), criteria=("bic",)
     )
     out = printed(monkeypatch, capsys, 80, show_selection, selection)
     assert "K = 1, 2, 3: cells are missing\nK = 3: cluster 1 is empty\n" in out
+    assert "K = 5: 4 rows cannot hold 5 clusters; lower n_components\nK = 6: 4 rows" in out
 
 
 def test_names_in_the_help_are_those_that_are_taken():

@@ -6,7 +6,7 @@ import xarray as xr
 
 import mixtures as mx
 from mixtures import InputError
-from mixtures.trees import make_tree
+from mixtures.trees import in_order, make_tree
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-2, 1, (30, 2)), RNG.normal(2, [0.5, 1.5], (20, 2))])
@@ -62,6 +62,15 @@ def test_a_sample_needs_a_draw_and_is_a_tree(answer, tree):
         answer(tree["posterior"].to_dataset())
 
 
+def test_no_variance_is_lost_where_columns_are_turned(tree):
+    log_density = -tree["posterior"]["mu"].sum(("cluster", "feature"))
+    tree["log_prior"] = xr.Dataset({"mu": log_density})
+    tree["log_likelihood"] = xr.Dataset({"x": log_density.expand_dims(obs_id=2)})
+    found = mx.prior_sensitivity(tree.isel(feature=[1, 0])).index
+    assert {"Sigma[0, u, u]", "Sigma[0, v, v]"} < set(found)
+    assert len(found) == len(mx.prior_sensitivity(tree).index)
+
+
 @pytest.mark.parametrize("clusters", [[0], 0, [0, 0]], ids=["first", "dropped", "twice"])
 def test_some_of_the_clusters_are_no_sample(clusters, tree):
     part = tree.isel(cluster=clusters)
@@ -86,6 +95,23 @@ def test_clusters_are_known_by_their_numbers_whatever_their_order(tree):
     assert str(mx.describe(turned)) == str(mx.describe(tree))
     again = mx.unalign(turned)["posterior"]["mu"].sortby("cluster")
     xr.testing.assert_equal(again, mx.unalign(tree)["posterior"]["mu"])
+
+
+def test_groups_below_groups_and_attributes_stay(tree):
+    tree.attrs["mine"] = tree["posterior"].attrs["own"] = 1
+    tree["posterior/below"] = xr.Dataset({"q": ("w", [1.0])})
+    turned = tree.isel(cluster=[1, 0])
+    found = in_order(turned)
+    assert found.groups == turned.groups
+    assert found.attrs["mine"] == found["posterior"].attrs["own"] == 1
+    assert found["posterior"]["cluster"].values.tolist() == [0, 1]
+    assert turned["posterior"]["cluster"].values.tolist() == [1, 0]
+
+
+def test_labels_of_clusters_that_have_no_order_stay(tree):
+    named = tree["posterior"].to_dataset().assign_coords(cluster=np.array(["a", 1], dtype=object))
+    own = xr.DataTree.from_dict({"posterior": named})
+    assert in_order(own) is own
 
 
 def test_both_sides_of_matrices_follow_one_order(tree):

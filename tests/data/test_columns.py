@@ -270,7 +270,7 @@ def test_fits_given_beside_the_data(gaussian):
             door(GMM(2, covariance_type="tied"), X, em=em, **FAST)
         with pytest.raises(InputError, match="em is a dict"):
             door(model, X, em=em.params, **FAST)
-    with pytest.raises(InputError, match="alpha has shape"):
+    with pytest.raises(InputError, match="mu has shape"):
         mx.sample(replace(model, n_components=3), X, pivot=em.params, **FAST)
 
 

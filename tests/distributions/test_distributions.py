@@ -276,6 +276,16 @@ def test_rows_of_another_width_do_not_broadcast(keywords):
             "lower triangular",
         ),
         (
+            lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), 1e-9 * np.array([[2.0, 0], [1, 2]])),
+            "symmetric",
+        ),
+        (
+            lambda: pm.logp(
+                GaussianMixture.dist([1.0], np.zeros((1, 3)), np.ones((1, 3, 4))), np.ones((2, 3))
+            ),
+            "axis d has length",
+        ),
+        (
             lambda: pm.logp(
                 GaussianMixture.dist(np.full((5, 2), 0.5), np.zeros((2, 3)), sigma2=1.0), np.ones((6, 3))
             ),
@@ -286,6 +296,12 @@ def test_rows_of_another_width_do_not_broadcast(keywords):
 def test_parameters_that_do_not_fit_are_told_in_words(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_one_row_has_a_density_under_the_parameters_of_every_row():
+    alpha = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
+    logp = pm.logp(BernoulliMixture.dist(alpha, [[0.1], [0.6]]), np.ones((1, 1)))
+    np.testing.assert_allclose(np.exp(logp.eval(**FAST)), [0.5, 0.35, 0.1])
 
 
 @pytest.mark.parametrize("alpha", [[0.3, 0.3], [-0.5, 1.5]])

@@ -70,6 +70,9 @@ def test_what_is_held_is_matched_by_name():
         hold = {"mu": held, "sigma2": 1.0}
         em = mx.fit_em(spec, rows(), hold=hold, start={"alpha": [0.5, 0.5]}, max_iter=2, tol=9)
         np.testing.assert_array_equal(em.params["mu"], found)
+    one = {"sigma2": pd.DataFrame([[1.0], [2.0]])}  # a column without a name, for all
+    em = mx.fit_em(spec, rows(), hold=one, n_init=1, max_iter=2, tol=9, random_seed=1)
+    np.testing.assert_array_equal(em.params["sigma2"], [[1, 1, 1], [2, 2, 2]])
 
 
 def test_priors_are_matched_by_name():
@@ -81,6 +84,9 @@ def test_priors_are_matched_by_name():
     by_place = mx.priors.NormalInverseGamma(means.to_numpy(), 1, 5, pd.Series([1.0, 2.0, 3.0]))
     prior = mx.resolve(mx.GMM(2, covariance_type="diag", prior=by_place), rows()).prior
     np.testing.assert_array_equal([prior.mean, prior.psi], [[20, 0, 10], [1, 2, 3]])
+    array = xr.DataArray(means.to_numpy(), {"column": MOVED})
+    prior = mx.resolve(mx.GMM(2, prior=mx.priors.NormalInverseWishart(array, 1, 5, Psi)), rows()).prior
+    np.testing.assert_array_equal(prior.mean, [0, 10, 20])
     other = mx.priors.NormalInverseWishart(means.rename({"width": "height"}), 1, 5, Psi)
     with pytest.raises(mx.InputError, match=r"prior mean has the columns .*'width' is missing"):
         mx.resolve(mx.GMM(2, prior=other), rows())

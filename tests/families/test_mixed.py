@@ -338,6 +338,21 @@ def test_em_climbs_with_missing_cells(spec):
         np.testing.assert_allclose(after[name], x, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("block", [("mu", "Sigma"), ("p",), ("p_level",), ("rate",)])
+def test_blocks_are_held_one_by_one(block):
+    """They share no update: what is held at the mode leaves the others there."""
+    frame, _ = people(100)
+    em = mx.fit_em(mx.Mixed(2, **BLOCKS), frame, n_init=1, random_seed=0)
+    hold = {name: em.params[name] for name in block}
+    start = {**em.params, "alpha": [0.5, 0.5]}
+    held = mx.fit_em(em.spec, frame, hold=hold, start=start)
+    for name, x in em.params.items():
+        np.testing.assert_allclose(held.params[name], x, rtol=1e-4, atol=1e-4)
+    if block[0] == "mu":
+        with pytest.raises(InputError, match="hold Sigma too"):
+            mx.fit_em(em.spec, frame, hold={"mu": em.params["mu"]})
+
+
 def test_missing_cells_are_completed():
     frame, _ = people()
     holes = with_holes(frame)
