@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import mixtures as mx
+from benchmarks.verdict import real
 from mixtures.results.verdict import State
 from mixtures.types import Array
 
@@ -35,12 +36,15 @@ class Kind:
         States that are right for it.
     judge : callable
         Makes the case of a number, fits it and returns the outcome.
+    n_cases : int, optional
+        Number of cases there are; by default as many as are asked for.
     """
 
     name: str
     what: str
     accepted: tuple[State, ...]
     judge: Callable[[int], Outcome]
+    n_cases: int | None = None
 
 
 GOOD = (State.GREEN,)
@@ -165,6 +169,14 @@ def _stuck(seed: int) -> Outcome:
     return Outcome("GREEN" if verdict.passed else "RED", str(verdict).splitlines()[0])
 
 
+def _real(cases: tuple[Callable[[], real.Crosscheck], ...]) -> Callable[[int], Outcome]:
+    def judge(number: int) -> Outcome:
+        spec, X, how = cases[number]()
+        return judged(spec, X, 1, **how)
+
+    return judge
+
+
 KINDS = (
     Kind("good", "data from the model, clusters 3 to 6 sd apart, and resampled faithful", GOOD, _good),
     Kind("wrong mode", "EM starts at the mode next to the best, and only there", REFUSED, _wrong_mode),
@@ -181,4 +193,18 @@ KINDS = (
     Kind("rounding", "rows rounded to four standard deviations", DOUBTED, _rounded),
     Kind("outliers", "one row in a hundred 400 standard deviations away", DOUBTED, _outliers),
     Kind("stuck chain", "one chain of four hardly moves", REFUSED, _stuck),
+    Kind(
+        "real, sound",
+        "Old Faithful whole, in part and in other units; three cultivars of wine by two columns",
+        GOOD,
+        _real(real.SOUND),
+        n_cases=len(real.SOUND),
+    ),
+    Kind(
+        "real, with a fault",
+        "a typing error, rounding, too few draws, a prior in other units, too many clusters, too few rows",
+        DOUBTED,
+        _real(real.FAULTY),
+        n_cases=len(real.FAULTY),
+    ),
 )

@@ -22,8 +22,8 @@ def test_right_answers_are_counted_by_kind():
     some = [GREEN, AMBER, AMBER, RED]
     assert [page.right(by[name], some) for name in ("good", "misfit", "wrong mode")] == [1, 3, 1]
     text = page.page({"good": some, "wrong mode": some})
-    assert "3 of 4 good cases were not green" in text
-    assert "- amber: why" in text
+    assert "| 4 | 3 |" in text
+    assert "- good: amber. why" in text
     assert "| red | 4 | 2 amber, 1 green, 1 red | 1 | 3 |" in text
     left = [Outcome(LEFT, ""), RED]
     assert "| red | 1 | 1 left, 1 red | 1 | 0 |" in page.page({"wrong mode": left})
