@@ -156,7 +156,8 @@ def test_without_a_prior_only_the_shares_of_the_weights_matter(spec, recipe, see
     if (problem := posed(spec, recipe, None)) is None:
         return
     spec, X = problem
-    weights = np.random.default_rng(seed).uniform(0.1, 2, len(X))
+    weights = np.random.default_rng(seed).uniform(0.6, 2, len(X))
+    factor = max(factor, 1.1 / weights.sum())  # a total below one is refused
     start = random_start(spec, X, seed)
     trace, params, collapsed = climb(spec, X, start, weights=weights)
     scaled = trace * factor, params, collapsed
