@@ -114,7 +114,7 @@ def overlapping(n=300):
 
 
 BINARY = (np.random.default_rng(0).random((200, 4)) < 0.4).astype(float)
-CAUGHT, ROUNDS, DRAWS = 2, 60, 1500
+CAUGHT, ROUNDS, DRAWS = 1, 60, 1500
 
 
 def fit_slowly():
