@@ -169,7 +169,7 @@ def _stuck(seed: int) -> Outcome:
     return Outcome("GREEN" if verdict.passed else "RED", str(verdict).splitlines()[0])
 
 
-def _real(cases: tuple[Callable[[], real.Crosscheck], ...]) -> Callable[[int], Outcome]:
+def _real(cases: tuple[Callable[[], real.Case], ...]) -> Callable[[int], Outcome]:
     def judge(number: int) -> Outcome:
         spec, X, how = cases[number]()
         return judged(spec, X, 1, **how)

@@ -8,7 +8,7 @@ from sklearn import datasets
 
 import mixtures as mx
 
-Crosscheck = tuple[mx.GMM | mx.BMM, Any, dict[str, Any]]
+Case = tuple[mx.GMM | mx.BMM, Any, dict[str, Any]]
 """Model, rows, and further arguments."""
 
 
@@ -30,7 +30,7 @@ def in_other_units() -> mx.GMM:
     return mx.GMM(2, prior=prior)
 
 
-SOUND: tuple[Callable[[], Crosscheck], ...] = (
+SOUND: tuple[Callable[[], Case], ...] = (
     lambda: (mx.GMM(2), mx.datasets.faithful(), {}),
     lambda: (mx.GMM(2, covariance_type="tied"), mx.datasets.faithful(), {}),
     lambda: (mx.GMM(2), mx.datasets.faithful()[["waiting"]], {}),
@@ -42,7 +42,7 @@ SOUND: tuple[Callable[[], Crosscheck], ...] = (
 )
 """Old Faithful, whole, in part and in other units, and wines of three cultivars by two columns."""
 
-FAULTY: tuple[Callable[[], Crosscheck], ...] = (
+FAULTY: tuple[Callable[[], Case], ...] = (
     lambda: (mx.GMM(2), typed_wrong(), {}),
     lambda: (mx.GMM(4), mx.datasets.faithful(), {}),
     lambda: (mx.GMM(2), (mx.datasets.faithful() / [2, 20]).round() * [2, 20], {}),

@@ -31,7 +31,7 @@ from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
 from mixtures.results.verdict import Check, State, explained
-from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
+from mixtures.selection.criteria import columns_by_sense
 from mixtures.trees import labels_in
 
 __all__ = [
@@ -326,9 +326,8 @@ def show_selection(selection: Selection) -> None:
         shown.add_row(f"[bold]{k} *[/]" if chosen else str(k), *(cells[name][i] for name in kept))
     out.print(shown)
     _say_left_out(out, cells, kept)
-    for up, word in ((False, "lower"), (True, "higher")):
-        if names := [COLUMNS[name][0] for name in selection.criteria if HIGHER_IS_BETTER[name] is up]:
-            out.print(f"{', '.join(names)}: {word} is better", style="dim")
+    for word, names in columns_by_sense(selection.criteria).items():
+        out.print(f"{', '.join(names)}: {word} is better", style="dim")
     each = [note.split("; ") if ok else [note] for note, ok in zip(table["notes"], fitted, strict=True)]
     notes = pd.Series(each, table.index).explode()
     for note, same in notes.groupby(notes, sort=False):

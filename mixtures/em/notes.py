@@ -17,7 +17,7 @@ from mixtures.types import Array
 __all__ = ["AT_SADDLE", "UNBOUNDED", "notes_on"]
 
 LEAST_SHOWN = 0.01
-"""Number of rows below which a note does not count."""
+"""Expected numbers of rows below this are not given as figures."""
 
 
 SHOWN = 10

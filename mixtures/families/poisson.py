@@ -27,8 +27,8 @@ __all__ = ["Poisson", "counts", "deviance_density", "log_or_nothing"]
 TINY = float(np.finfo(np.float64).tiny)
 """Replaces 0 where its logarithm, or a division by it, would give NaN."""
 
-FRACTION = "not a whole number"
-"""What is wrong with a cell that has a fraction."""
+EXPOSED = "; a column of exposures is named by exposure= (--exposure on the command line)"
+"""What to do about fractions that are no counts."""
 
 
 LARGEST = 2.0**53
@@ -198,18 +198,16 @@ def counts(data: Data) -> Array:
 def _refuse(data: Data) -> None:
     """Name the cells that are negative, else those with a fraction, else those that are too large."""
     values = data.values
-    for bad, why in (
-        (values < 0, "negative"),
-        (~np.isnan(values) & (values != np.floor(values)), FRACTION),
-        (values > LARGEST, "too large for double precision to tell it from the next count"),
+    for bad, why, more in (
+        (values < 0, "negative", ""),
+        (~np.isnan(values) & (values != np.floor(values)), "not a whole number", EXPOSED),
+        (values > LARGEST, "too large for double precision to tell it from the next count", ""),
     ):
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            exposed = "; a column of exposures is named by exposure= (--exposure on the command line)"
             raise InputError(
                 f"{data.locate(bad)}: {why} (the first is {values[row, column]:g}); a PMM takes counts "
-                "(0, 1, 2, ...): correct these cells, or drop the columns"
-                + (exposed if why == FRACTION else "")
+                f"(0, 1, 2, ...): correct these cells, or drop the columns{more}"
             )
 
 

@@ -20,7 +20,7 @@ from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.findings import checks_table
 from mixtures.reporting.material import Material
-from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
+from mixtures.selection.criteria import columns_by_sense
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import permutation
 
@@ -160,10 +160,8 @@ def comparison_section(material: Material) -> Section | None:
     frame = selection.table.drop(columns="notes")
     counts = {name: "d" for name in frame.columns if frame[name].dtype.kind in "iu" or name.startswith("n_")}
     figures = {name: ".4f" if name == "blrt_p" else ".2f" for name in frame.columns if name not in counts}
-    words: dict[str, list[str]] = {}
-    for name in selection.criteria:
-        words.setdefault("higher" if HIGHER_IS_BETTER[name] else "lower", []).append(COLUMNS[name][0])
-    better = "; ".join(f"{word} is better for {', '.join(own)}" for word, own in words.items())
+    senses = columns_by_sense(selection.criteria).items()
+    better = "; ".join(f"{word} is better for {', '.join(names)}" for word, names in senses)
     return Section(
         "comparison",
         "How many clusters?",

@@ -1,6 +1,6 @@
 """Criteria for several numbers of clusters in one table, and the rule that chooses one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "SAMPLED",
     "TEST",
     "best_by",
+    "columns_by_sense",
     "criteria_table",
     "recommend",
     "remarks",
@@ -48,6 +49,15 @@ COLUMNS = {
 
 
 HIGHER_IS_BETTER = {name: name in SAMPLED for name in CRITERIA}
+
+
+def columns_by_sense(criteria: Sequence[str]) -> dict[str, list[str]]:
+    """The compared columns of which "lower" or "higher" is better."""
+    found: dict[str, list[str]] = {}
+    for word, up in (("lower", False), ("higher", True)):
+        if names := [COLUMNS[name][0] for name in criteria if HIGHER_IS_BETTER[name] is up]:
+            found[word] = names
+    return found
 
 
 TEST = ("lr", "blrt_p")
