@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pymc.distributions.distribution import Continuous
-from pytensor.tensor.random.op import RandomVariable
+from pytensor.graph.basic import Constant
 
 from mixtures.data.table import Data
 from mixtures.distributions.components import declare_components
+from mixtures.distributions.conjugate_normal import ConjugateNormal
 from mixtures.distributions.inverse_wishart import InverseWishart
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.distributions.missing import Cells
@@ -26,7 +26,6 @@ from mixtures.distributions.transforms import (
     log_det,
     log_variance,
     middle,
-    whitened,
 )
 from mixtures.families.covariance import Covariance, Dense, Independent
 from mixtures.families.gaussian import Gaussian
@@ -199,50 +198,6 @@ def _normal_log_density(residuals: Any, log_det: Any) -> Any:
     return -(residuals**2).sum(axis=1) / 2 - constant[:, None]
 
 
-class ConjugateNormalRV(RandomVariable):
-    """Means given their cluster's covariance, ``N(m, L L' / kappa)``."""
-
-    name = "ConjugateNormal"
-    signature = "(d),(d,d),()->(d)"
-    dtype = "floatX"
-    _print_name = ("ConjugateNormal", "\\operatorname{ConjugateNormal}")
-
-    @classmethod
-    def rng_fn(cls, rng: np.random.Generator, *args: Any) -> np.ndarray:
-        """``m + L eps / sqrt(kappa)``."""
-        mean, chol, kappa, size = args
-        batch = (
-            np.broadcast_shapes(mean.shape[:-1], chol.shape[:-2], kappa.shape)
-            if size is None
-            else tuple(size)
-        )
-        noise = rng.standard_normal((*batch, mean.shape[-1], 1))
-        return mean + (chol @ noise)[..., 0] / np.sqrt(kappa)[..., None]
-
-
-class ConjugateNormal(Continuous):
-    """Normal distribution whose covariance is that of a Cholesky factor divided by a prior count.
-
-    The same density as ``pm.MvNormal(chol=L / sqrt(kappa))``, but computed from the
-    inverse of ``L``, which the rows and the inverse-Wishart also need.
-    """
-
-    rv_op = ConjugateNormalRV()
-
-    @classmethod
-    def dist(cls, mean: Any, chol: Any, kappa: Any, **kwargs: Any) -> Any:
-        """Create an unnamed variable."""
-        return super().dist([as_floats(x) for x in (mean, chol, kappa)], **kwargs)
-
-    def support_point(rv: Any, size: Any, mean: Any, chol: Any, kappa: Any) -> Any:
-        return pt.broadcast_to(mean, rv.shape)
-
-    def logp(mu: Any, mean: Any, chol: Any, kappa: Any) -> Any:
-        square, half_log_det = whitened(chol, (mu - mean)[..., None])
-        constant = half_log_det + mu.shape[-1] * (np.log(2 * np.pi) - pt.log(kappa)) / 2
-        return -kappa * square / 2 - constant
-
-
 class GaussianMixture(MarginalMixture):
     r"""Mixture of K Gaussians over rows of D features, the hidden cluster summed out.
 
@@ -339,10 +294,17 @@ def _like(mu: Any, scale: Any, name: str, shapes: str) -> Any:
         ) from None
 
 
+def _as_numbers(x: Any) -> np.ndarray:
+    """The numbers of an array, a list or a constant; a scalar in place of what a model computes."""
+    tensor = pt.as_tensor_variable(x)
+    return np.asarray(tensor.data) if isinstance(tensor, Constant) else np.zeros(())
+
+
 def _check_matrices(**matrices: Any) -> None:
     """Refuse numbers of which only one triangle would be read."""
-    for name, x in matrices.items():
-        if isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[-1] == x.shape[-2]:
+    for name, given in matrices.items():
+        x = np.zeros(()) if given is None else _as_numbers(given)
+        if x.ndim > 1 and x.shape[-1] == x.shape[-2]:
             other = np.swapaxes(x, -1, -2) if name == "Sigma" else np.tril(x)
             if not np.allclose(x, other, atol=1e-8 * np.abs(x).max(initial=0)):
                 kind = "symmetric" if name == "Sigma" else "lower triangular"

@@ -15,7 +15,8 @@ import numpy as np
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
 
-from mixtures.distributions.gaussian import ConjugateNormalRV, DiagonalGaussianMixtureRV, GaussianMixtureRV
+from mixtures.distributions.conjugate_normal import ConjugateNormalRV
+from mixtures.distributions.gaussian import DiagonalGaussianMixtureRV, GaussianMixtureRV
 from mixtures.distributions.inverse_wishart import InverseWishartRV
 from mixtures.distributions.marginal import MarginalMixtureRV
 from mixtures.distributions.mixed import MixedMixtureRV

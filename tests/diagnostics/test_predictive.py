@@ -16,7 +16,7 @@ import mixtures as mx
 from mixtures import BMM, GMM, BernoulliMixture, GaussianMixture, InputError, InverseWishart, plot
 from mixtures.data.reading import as_data
 from mixtures.diagnostics.predictive import Comparison
-from mixtures.distributions.gaussian import ConjugateNormal
+from mixtures.distributions.conjugate_normal import ConjugateNormal
 from mixtures.families.questions import marginals, summaries
 from mixtures.plot.style import COLOURS, INK, REPLICATED
 from mixtures.trees import draws_tree

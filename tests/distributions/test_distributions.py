@@ -17,7 +17,7 @@ from xarray import DataTree
 
 from mixtures import BernoulliMixture, GaussianMixture, InverseWishart
 from mixtures.density.compiled import CompiledModel
-from mixtures.distributions.gaussian import ConjugateNormal
+from mixtures.distributions.conjugate_normal import ConjugateNormal
 from mixtures.distributions.transforms import LogCholesky, Standardise, log_cholesky, log_variance
 from mixtures.errors import InputError
 from mixtures.families.covariance import COVARIANCES
@@ -271,6 +271,11 @@ def test_rows_of_another_width_do_not_broadcast(keywords):
         ),
         (lambda: GaussianMixture.dist([0.4, 0.6], np.zeros((2, 3)), np.eye(2)), "Sigma or chol must have"),
         (lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), np.array([[2.0, 0], [1, 2]])), "symmetric"),
+        (lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), [[2.0, 0], [1, 2]]), "symmetric"),
+        (
+            lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), chol=pt.constant([[2.0, 1], [0, 2]])),
+            "lower",
+        ),
         (
             lambda: GaussianMixture.dist([1.0], np.zeros((1, 2)), chol=np.array([[2.0, 1], [0, 2]])),
             "lower triangular",
