@@ -109,7 +109,7 @@ def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
 
 
 def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
-    """One row for every column; what needs more room than there is is left out, and long names are folded."""
+    """One row for every column; long names are folded, and a narrow window shows less of each column."""
     cells = {
         "holds": [column.kind.words for column in columns],
         "from": [_range(column)[0] for column in columns],

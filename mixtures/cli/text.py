@@ -58,7 +58,7 @@ def plain(text: str) -> str:
 
 
 def folded(text: str, width: int) -> str:
-    """Text on lines of some width, broken after spaces and marks such as ``_``, within words only if it must.
+    """Break text into lines of at most this width, after spaces and marks such as ``_`` where possible.
 
     Examples
     --------

@@ -90,7 +90,7 @@ class MarginalMixtureRV(RandomVariable):
         self.labels = labels
 
     def make_node(self, *inputs: Any) -> Any:
-        """Refuse parameters with too few axes; of others PyTensor makes the node."""
+        """Make the node, unless a parameter has too few axes."""
         for x, axes in zip(inputs[2:], self.inputs_sig, strict=True):  # after the generator and the size
             if x.ndim < len(axes):
                 raise ValueError(

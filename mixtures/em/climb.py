@@ -65,7 +65,7 @@ class Climb:
     def past(self, run: Run, ways: Sequence[Params], tol: float) -> Run | None:
         """Continue past a saddle point from each of these points; None if no run ends higher.
 
-        Where all of them collapse, it is one of those: the objective rises without bound.
+        Where all of them collapse, one of those is returned: the objective rises without bound.
         """
         first, begun = len(run.trace), (*run.trace, np.nan)
         ends = [self.on(Run(dict(there), np.nan, begun, False, (*run.steps, OFF)), tol) for there in ways]

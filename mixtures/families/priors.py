@@ -45,7 +45,7 @@ class Prior:
     """
 
     axes: ClassVar[tuple[str, ...]] = ("feature", "feature_bis")
-    """What the axes of a hyperparameter are of."""
+    """Dims of the axes of a hyperparameter."""
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(np.asarray(getattr(self, field.name)).tolist() for field in fields(self))  # type: ignore[arg-type]
