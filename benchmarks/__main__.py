@@ -1,6 +1,6 @@
 """Speed as ratios taken in one run: ``python -m benchmarks``, or with names to run some.
 
-The names are em, density, patterns, optimum, posterior, effective, whole and scaling. Use an
+The names are em, density, patterns, optimum, posterior, effective, whole, commands and scaling. Use an
 otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
 Prints a table, and writes it with the machine and the versions to
 ``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
@@ -13,7 +13,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import density, effective, em, optimum, patterns, posterior, scaling, whole
+from benchmarks import commands, density, effective, em, optimum, patterns, posterior, scaling, whole
 from benchmarks.rounds import Row, markdown
 
 BENCHMARKS = {
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "posterior": posterior.run,
     "effective": effective.run,
     "whole": whole.run,
+    "commands": commands.run,
     "scaling": scaling.run,
 }
 PACKAGES = (
@@ -49,7 +50,8 @@ rounds. Absolute times are those of one machine: {machine}. Versions: {versions}
 {table}
 
 Densities are timed as each sampler calls them: ours in a loop inside XLA, PyMC's as a compiled function. The
-posteriors are one round each, caches being cold only once; a second round is another run.
+posteriors are one round each, caches being cold only once; a second round is another run. Whole processes are
+timed from their start to their end; beside a command are the imports of the libraries it stands on.
 
 A whole default call is `fit_em(GMM(K), X)` with its default prior beside `GaussianMixture(K, n_init=10)`
 with its default tolerance, or one with which it comes near the limit. The nats say how much higher the
