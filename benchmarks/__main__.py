@@ -1,7 +1,7 @@
 """Speed as ratios taken in one run: ``python -m benchmarks``, or with names to run some.
 
-The names are em, density, patterns, optimum, posterior, effective, whole, commands and scaling. Use an
-otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
+The names are em, density, missing, patterns, optimum, posterior, effective, whole, commands and scaling.
+Use an otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
 Prints a table, and writes it with the machine and the versions to
 ``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
 """
@@ -13,12 +13,13 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import commands, density, effective, em, optimum, patterns, posterior, scaling, whole
+from benchmarks import commands, density, effective, em, missing, optimum, patterns, posterior, scaling, whole
 from benchmarks.rounds import Row, markdown
 
 BENCHMARKS = {
     "em": em.run,
     "density": density.run,
+    "missing": missing.run,
     "patterns": patterns.run,
     "optimum": optimum.run,
     "posterior": posterior.run,
