@@ -155,8 +155,7 @@ def comparison_section(material: Material) -> Section | None:
     selection = material.selection
     if selection is None:
         return None
-    notes = [f"K = {k}: {note}" for k, note in selection.table["notes"].items() if note]
-    listed = tuple(map(sentence, (*notes, *selection.notes)))
+    listed = tuple(map(sentence, (*selection.notes_told, *selection.notes)))
     frame = selection.table.drop(columns="notes")
     counts = {name: "d" for name in frame.columns if frame[name].dtype.kind in "iu" or name.startswith("n_")}
     figures = {name: ".4f" if name == "blrt_p" else ".2f" for name in frame.columns if name not in counts}
