@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mixtures.diagnostics.loo_pit import LEAST_DRAWS
-from mixtures.diagnostics.predictive import predictive_checks, statistic_words
+from mixtures.diagnostics.predictive import checks_by_statistic, unweighted
 from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.questions import marginals
@@ -47,11 +47,11 @@ def predictive_section(material: Material) -> Section:
             "Posterior predictive checks need the model, the data and a posterior sample, and are left out."
         )
         return Section("predictive", title, (Paragraph(text),))
-    table = predictive_checks(spec, material.data, tree, **REPLICATES)
+    table = checks_by_statistic(*unweighted(spec, material.data, tree), ci_prob=0.95, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
     lie = "lies" if len(beyond) == 1 else "lie"
     found = f"{len(beyond)} of {len(table)} statistics of the data {lie} outside"
-    each = [statistic_words(str(label), material.features) for label in beyond.index[:5]]
+    each = [statistic.words for statistic in beyond.index[:5]]
     worst = f": {', '.join(each)}" + ("…" if len(beyond) > 5 else "")
     blocks: list[Block] = [
         Paragraph(
