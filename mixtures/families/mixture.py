@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 from mixtures.data.cells import as_numbers
 from mixtures.data.known_labels import check_labels_fit, known_rows
 from mixtures.data.levels import Categories
-from mixtures.data.matching import in_order, matched
+from mixtures.data.matching import matched, places_and_names
 from mixtures.data.reading import as_data
 from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
@@ -132,7 +132,7 @@ class Mixture(ABC):
         """
         if self.features is None:
             return replace(self, features=tuple(features))
-        order, names = in_order(self.features, features, what="the model has", whose=whose)
+        order, names = places_and_names(self.features, features, what="the model has", whose=whose)
         prior = self.prior.in_order(order) if isinstance(self.prior, Prior) else self.prior
         return self if names == self.features else replace(self, prior=prior, features=names)
 
