@@ -18,9 +18,10 @@ from typing import Self
 import numpy as np
 
 from mixtures.data.patterns import patterns_of
-from mixtures.families.covariance import COVARIANCES, Dense, Independent
+from mixtures.families.covariance import COVARIANCES, Dense
 from mixtures.families.statistics import GaussianStatistics, shares_of, statistics_of
 from mixtures.families.structure import Covariance
+from mixtures.families.variances import Independent
 from mixtures.types import Array
 
 __all__ = [

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mixtures.clusters.rules import Anchors, match_params
 from mixtures.density.density import Density
 from mixtures.em.fit import fit_em
-from mixtures.families.gaussian import GMM
+from mixtures.families.gaussian_model import GMM
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
 from mixtures.results.evidence import Evidence, standard_error_notes
