@@ -13,6 +13,7 @@ from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.mixture import Mixture
 from mixtures.families.overlap import log_overlap
 from mixtures.families.parameters import Parameter
@@ -21,18 +22,13 @@ from mixtures.families.profiles import Figures, Levels, Profile, item_levels, it
 from mixtures.families.questions import Description, cell_quantiles, describe, summaries
 from mixtures.families.supports import UNIT_INTERVAL
 from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
-from mixtures.messages import columns_are, counted
-from mixtures.tolerances import TOLERANCES
+from mixtures.messages import columns_are
 from mixtures.types import Array, Params
 
 __all__ = ["BMM", "Bernoulli", "binary_values"]
 
 IMPOSSIBLE = -1e300
 """Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
-
-
-PATTERN_FEATURES = 12
-"""Largest number of features for which all 2^D patterns are enumerated to test identifiability."""
 
 
 def _logarithms(p: Array, floor: float) -> tuple[Array, Array]:
@@ -188,27 +184,14 @@ class Bernoulli(ExponentialFamily):
         """One flip per row, or fewer patterns than parameters."""
         if n_components > 1 and data.n_features == 1:
             return _one_flip(float(means(data)[0]), "the share of ones in the data")
-        return _too_few_patterns(n_components, data.n_features)
+        return too_few_patterns(n_components, item_levels(self, data.n_features))
 
     def unidentified(self, params: Params, data: Rows | None = None) -> str:
         """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
-        p, alpha = params["p"], params["alpha"]
-        k, d = p.shape
-        if k == 1:
-            return ""
-        if d == 1:
-            return _one_flip(float(alpha @ p[:, 0]), "at this fit")
-        if d >= 2 * np.ceil(np.log2(k)) + 1 and d > PATTERN_FEATURES:
-            return ""  # identified for almost all parameters (Allman, Matias and Rhodes 2009)
-        if too_few := _too_few_patterns(k, d):
-            return too_few
-        rank, free = _pattern_rank(alpha, p, partly_observed(data)), k - 1 + k * d
-        if rank < free:
-            return (
-                f"the pattern probabilities vary in only {counted(rank, 'direction')}, but the model has "
-                f"{free} parameters: not all are identified at this fit"
-            )
-        return ""
+        alpha, (k, d) = params["alpha"], params["p"].shape
+        if d == 1 < k:
+            return _one_flip(float(alpha @ params["p"][:, 0]), "at this fit")
+        return unidentified(alpha, item_tables(self, params), item_levels(self, d), partly_observed(data))
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """None: a Bernoulli likelihood is bounded."""
@@ -245,41 +228,6 @@ def _one_flip(heads: float, where: str) -> str:
         f"one flip per row identifies only sum_k alpha_k p_k = {heads:.4f} ({where}); alpha and p are not "
         "identified: every point of that ridge fits alike, and only the prior tells them apart"
     )
-
-
-def _too_few_patterns(k: int, d: int) -> str:
-    if k == 1 or 2**d >= (d + 1) * k:
-        return ""
-    return (
-        f"{counted(d, 'feature')} {'has' if d == 1 else 'have'} 2^{d} - 1 = {2**d - 1} free pattern "
-        f"probabilities, the model has {k - 1 + k * d} parameters: not all are identified"
-    )
-
-
-def _pattern_rank(alpha: Array, p: Array, observed: np.ndarray | None = None) -> int:
-    """Rank of the Jacobian of all 2^D pattern probabilities in the inner parameters.
-
-    Where only some columns are observed together, it is that of the probabilities in these columns.
-    """
-    k, d = p.shape
-    p = np.clip(p, 1e-3, 1 - 1e-3)  # the rank nearby; at a boundary point some directions are lost
-    X = ((np.arange(2**d) >> np.arange(d)[:, None]) & 1).astype(np.float64)
-    conditional = np.exp(Bernoulli(None).textbook_log_density(X, {"p": p}))
-    by_weight = conditional[:-1] - conditional[-1]
-    score = (X - p[:, :, None]) / (p * (1 - p))[:, :, None]
-    by_p = (alpha[:, None] * conditional)[:, None, :] * score
-    jacobian = np.vstack([by_weight, by_p.reshape(k * d, -1)])
-    if observed is not None:
-        jacobian = np.hstack([_margin(jacobian, X, seen) for seen in observed])
-    norms = np.linalg.norm(jacobian, axis=1, keepdims=True)
-    singular = np.linalg.svd(jacobian / np.where(norms > 0, norms, 1), compute_uv=False)
-    return int(np.sum(singular > TOLERANCES.rank * singular[0]))
-
-
-def _margin(jacobian: Array, X: Array, seen: np.ndarray) -> Array:
-    """Columns of a Jacobian, one per row of ``X (D, 2^D)``, summed over the columns that are not seen."""
-    codes = (2 ** np.arange(len(X)) * seen) @ X
-    return np.stack([jacobian[:, codes == code].sum(axis=1) for code in np.unique(codes)], axis=1)
 
 
 def _distance(p: Array, q: Array) -> Array:

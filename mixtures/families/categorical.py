@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -14,14 +13,7 @@ from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 from mixtures.families.family import LOG_NOTHING, ExponentialFamily
-from mixtures.families.identified import (
-    BEYOND_KRUSKAL,
-    PATTERNS,
-    one_item,
-    pattern_rank,
-    satisfies_kruskal,
-    too_few_patterns,
-)
+from mixtures.families.identified import one_item, too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Dirichlet
 from mixtures.families.supports import Simplexes
@@ -307,25 +299,10 @@ class Categorical(ExponentialFamily):
 
     def unidentified(self, params: Params, data: Rows | None = None) -> str:
         """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
-        p, alpha = params["p"], params["alpha"]
-        k, d = p.shape[:2]
-        levels = self.numbers(d)
-        if k == 1:
-            return ""
-        if d == 1:
+        k, d = params["p"].shape[:2]
+        if d == 1 < k:
             return one_item(k)
-        if too_few := too_few_patterns(k, levels):
-            return too_few
-        if prod(levels) > PATTERNS:  # too many to write down
-            return "" if satisfies_kruskal(k, levels) else BEYOND_KRUSKAL
-        free = k - 1 + k * sum(c - 1 for c in levels)
-        rank = pattern_rank(alpha, p, levels, partly_observed(data))
-        if rank < free:
-            return (
-                f"the pattern probabilities vary in only {counted(rank, 'direction')}, but the model has "
-                f"{free} parameters: not all are identified at this fit"
-            )
-        return ""
+        return unidentified(params["alpha"], params["p"], self.numbers(d), partly_observed(data))
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """No cluster is: a categorical likelihood is bounded."""

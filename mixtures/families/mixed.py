@@ -14,8 +14,9 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.blocks import Block, BlockForm, Blocks, BlockStatistics, check_kinds, of_kind
 from mixtures.families.family import ExponentialFamily
-from mixtures.families.identified import PATTERNS, pattern_rank, satisfies_kruskal, too_few_patterns
+from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
+from mixtures.families.profiles import item_levels, item_tables
 from mixtures.messages import counted
 from mixtures.types import Array, Params
 
@@ -354,26 +355,17 @@ class MixedColumns(ExponentialFamily):
         ]
         if not all(own) or len(own) == 1:
             return "" if not all(own) else own[0]
-        levels, k = self._levels(), len(params["alpha"])
-        if too_few := too_few_patterns(k, levels):
-            return too_few
-        if np.prod(levels, dtype=float) > PATTERNS:
-            return "" if satisfies_kruskal(k, levels) else own[0]
-        items = _items([block.own(params)["p"] for block in self.blocks])
+        items = [item_tables(block.family, block.own(params)) for block in self.blocks]
+        most = max(p.shape[-1] for p in items)
+        p = np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, most - p.shape[-1]))) for p in items], axis=1)
         observed = partly_observed(data)
         if observed is not None:
             observed = np.concatenate([observed[:, block.at] for block in self.blocks], axis=1)
-        rank = pattern_rank(params["alpha"], items, levels, observed)
-        free = k - 1 + k * sum(c - 1 for c in levels)
-        return "" if rank >= free else own[0]
+        return unidentified(params["alpha"], p, self._levels(), observed)
 
     def _levels(self) -> list[int]:
         """Number of levels of every binary and categorical column, block by block."""
-        found: list[int] = []
-        for block in self.blocks:
-            numbers = getattr(block.family, "numbers", None)
-            found += [2] * block.width if numbers is None else list(numbers(block.width))
-        return found
+        return [c for block in self.blocks for c in item_levels(block.family, block.width)]
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """Clusters that are no fit in some block."""
@@ -386,10 +378,3 @@ class MixedColumns(ExponentialFamily):
         for block in reversed(self.blocks):
             found |= block.family.defects(block.own(params), scale[block.at])
         return dict(sorted(found.items()))
-
-
-def _items(each: Sequence[Array]) -> Array:
-    """Probabilities of levels (K, D, C) from those of binary (K, D) and of categorical items (K, D, C)."""
-    items = [np.stack([1 - p, p], axis=-1) if p.ndim == 2 else p for p in each]
-    most = max(p.shape[-1] for p in items)
-    return np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, most - p.shape[-1]))) for p in items], axis=1)
