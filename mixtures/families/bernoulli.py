@@ -12,7 +12,7 @@ from mixtures.data.patterns import partly_observed, seen_in
 from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.family import LOG_NOTHING
 from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.mixture import Mixture
 from mixtures.families.overlap import log_overlap
@@ -21,7 +21,7 @@ from mixtures.families.priors import Beta
 from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
 from mixtures.families.questions import Description, cell_quantiles, describe, summaries
 from mixtures.families.supports import UNIT_INTERVAL
-from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
+from mixtures.families.totals import ColumnFamily, ColumnForm, ColumnTotals
 from mixtures.messages import columns_are
 from mixtures.types import Array, Params
 
@@ -38,7 +38,7 @@ def _logarithms(p: Array, floor: float) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, eq=False)
-class Bernoulli(ExponentialFamily):
+class Bernoulli(ColumnFamily):
     """Independent coins ``p_k^x (1 - p_k)^(1 - x)``, D of them; phi(x) = [1, x]."""
 
     flat_is_proper = True
@@ -88,10 +88,6 @@ class Bernoulli(ExponentialFamily):
         """Zeros and ones are of order one already."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
-    def features(self, X: Array, out: Array | None = None) -> Array:
-        """phi(x) = [1, x]."""
-        return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
-
     def natural(self, params: Params) -> Array:
         """[sum_d log(1 - p_d), logit p], with a finite number for log 0."""
         log_one, log_zero = _logarithms(params["p"], LOG_NOTHING)
@@ -119,10 +115,6 @@ class Bernoulli(ExponentialFamily):
 
         return log_density
 
-    def statistics(self, X: Array, r: Array) -> ColumnTotals:
-        """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        return ColumnTotals.of(X, r)
-
     def single(self, data: Rows) -> dict[str, Array]:
         """Shares of ones."""
         return {"p": means(data)[None]}
@@ -135,14 +127,6 @@ class Bernoulli(ExponentialFamily):
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
         """Flips of the coins."""
         return np.where(np.isnan(X), rng.random(X.shape) < params["p"][z].T, X)
-
-    def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
-        """The sums themselves: zeros and ones are not rescaled."""
-        return ColumnTotals(sums[..., 0], sums[..., 1:])
-
-    def observed_features(self, X: Array) -> Array:
-        """phi(x) = [1, seen, x]."""
-        return observed_features(X)
 
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
         """One form for all patterns."""
@@ -173,12 +157,10 @@ class Bernoulli(ExponentialFamily):
         return p, (p * (1 - p))[..., None] * np.eye(p.shape[-1])
 
     def distance(self, a: Params, b: Params) -> Array:
-        """``sum_d (p_a - p_b) (logit p_a - logit p_b)``."""
-        return _distance(a["p"], b["p"])
-
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
-        return _distance(np.expand_dims(a["p"], -2), np.expand_dims(b["p"], -3))
+        """``sum_d (p_a - p_b) (logit p_a - logit p_b)``, finite as a probability reaches 0 or 1."""
+        inside = [np.clip(params["p"], 1e-15, 1 - 1e-15) for params in (a, b)]
+        logits = [np.log(x) - np.log1p(-x) for x in inside]
+        return np.asarray(((a["p"] - b["p"]) * (logits[0] - logits[1])).sum(axis=-1))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """One flip per row, or fewer patterns than parameters."""
@@ -228,13 +210,6 @@ def _one_flip(heads: float, where: str) -> str:
         f"one flip per row identifies only sum_k alpha_k p_k = {heads:.4f} ({where}); alpha and p are not "
         "identified: every point of that ridge fits alike, and only the prior tells them apart"
     )
-
-
-def _distance(p: Array, q: Array) -> Array:
-    """Symmetric divergence over the features, finite as a probability reaches 0 or 1."""
-    inside = [np.clip(x, 1e-15, 1 - 1e-15) for x in (p, q)]
-    logits = [np.log(x) - np.log1p(-x) for x in inside]
-    return np.asarray(((p - q) * (logits[0] - logits[1])).sum(axis=-1))
 
 
 @describe.register

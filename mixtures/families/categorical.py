@@ -180,11 +180,11 @@ class Categorical(ExponentialFamily):
         """1: indicators are 0 or 1."""
         return np.ones(1 + len(_indicators(self.numbers(len(furthest)))[0]))
 
-    def logarithms(self, p: Array, floor: float = LOG_NOTHING) -> tuple[Array, Array]:
+    def logarithms(self, p: Array) -> tuple[Array, Array]:
         """Log p of every item's first level (..., D), and of the other levels relative to it."""
         item, level = _indicators(self.numbers(p.shape[-2]))
         with np.errstate(divide="ignore"):
-            log = np.maximum(np.log(p), floor)
+            log = np.maximum(np.log(p), LOG_NOTHING)
         return log[..., 0], log[..., item, level] - log[..., item, 0]
 
     def natural(self, params: Params) -> Array:
@@ -285,11 +285,8 @@ class Categorical(ExponentialFamily):
 
     def distance(self, a: Params, b: Params) -> Array:
         """``sum_dc (p_a - p_b) (log p_a - log p_b)``."""
-        return _distance(a["p"], b["p"])
-
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same for every pair of clusters, (..., K, K)."""
-        return _distance(np.expand_dims(a["p"], -3), np.expand_dims(b["p"], -4))
+        logs = [np.log(np.maximum(params["p"], NEGLIGIBLE)) for params in (a, b)]
+        return np.asarray(((a["p"] - b["p"]) * (logs[0] - logs[1])).sum(axis=(-2, -1)))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """Say if there is a single item, or fewer patterns than parameters."""
@@ -362,9 +359,3 @@ def _of_codes(p: Array) -> tuple[Array, Array]:
     code = np.arange(p.shape[-1])
     mean = p @ code
     return mean, (p * (code - mean[..., None]) ** 2).sum(axis=-1)
-
-
-def _distance(p: Array, q: Array) -> Array:
-    """Symmetric divergence, summed over the items, finite where a probability is 0."""
-    logs = [np.log(np.maximum(x, NEGLIGIBLE)) for x in (p, q)]
-    return np.asarray(((p - q) * (logs[0] - logs[1])).sum(axis=(-2, -1)))

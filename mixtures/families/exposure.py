@@ -220,10 +220,6 @@ class ExposedPoisson(Poisson):
         """That of rows with a typical exposure."""
         return self.typical * super().distance(a, b)
 
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
-        return self.typical * super().divergence(a, b)
-
 
 def _totals(family: ExposedPoisson, data: Data) -> Array:
     """Events, and exposure of the observed cells, of every column of counts (2, D), with the weights."""
