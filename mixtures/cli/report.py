@@ -119,7 +119,8 @@ def report_command(
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, load, read_header, save
-    from mixtures.selection.select import check_comparison, select
+    from mixtures.selection.checking import check_comparison
+    from mixtures.selection.select import select
 
     check_outputs(seed, data, saved, o=output, save=save_as)
     if (saved is None) is (k is None):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, inner, label_state
+from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, label_state
+from mixtures.clusters.named import inner
 from mixtures.clusters.orders import find_orders
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.registry import recognise_mixture

@@ -28,7 +28,6 @@ __all__ = [
     "Labelled",
     "anchor",
     "anchored_of",
-    "inner",
     "label_state",
 ]
 

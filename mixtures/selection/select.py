@@ -38,7 +38,7 @@ from mixtures.selection.evidence import marginal_likelihood
 from mixtures.selection.skewness import skewness_note
 from mixtures.tolerances import TOLERANCES, same_height
 
-__all__ = ["check_comparison", "select"]
+__all__ = ["select"]
 
 
 def select(

@@ -68,7 +68,7 @@ def test_the_examples_can_be_typed(command, monkeypatch, tmp_path):
     monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", compute)
     for place in (
         "selection.select.select",
-        "selection.select.check_comparison",
+        "selection.checking.check_comparison",
         "em.fit.fit_em",
         "saving.save.load",
         "saving.save.read_header",
