@@ -26,7 +26,7 @@ from mixtures.types import Array
 
 __all__ = ["surface", "trace"]
 
-CLIMB, STAND = COLOURS[2], COLOURS[0]
+CLIMB = COLOURS[2]
 
 
 MARKERS = ("*", "D", "P", "X", "s")
