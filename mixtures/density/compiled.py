@@ -79,7 +79,7 @@ class CompiledModel(Density):
 
     @property
     def built(self) -> "CompiledModel":
-        """Itself."""
+        """The model itself, which is built already."""
         return self
 
     def _graph_of(self, model: pm.Model) -> Graph:
@@ -199,7 +199,7 @@ class CompiledModel(Density):
 
     @cached_property
     def unconstrain_function(self) -> Program:
-        """The same, compiled."""
+        """The same as a compiled function."""
         return compile_graph(*self.unconstrain_graph)
 
     @cached_property

@@ -165,7 +165,7 @@ class Statistic:
 
     @property
     def words(self) -> str:
-        """Itself in a sentence."""
+        """Its name in a sentence."""
         columns = " and ".join(named(each)[1:-1] for each in self.columns)
         return f"the {self.name} of {columns}" if columns else f"the {self.name}"
 

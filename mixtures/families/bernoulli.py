@@ -116,7 +116,7 @@ class Bernoulli(ColumnFamily):
         return log_density
 
     def single(self, data: Rows) -> dict[str, Array]:
-        """Shares of ones."""
+        """Shares of ones in every column."""
         return {"p": means(data)[None]}
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
@@ -125,7 +125,7 @@ class Bernoulli(ColumnFamily):
         return np.where(seen, X, p), np.where(seen, 0, p * (1 - p))
 
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
-        """Flips of the coins."""
+        """Flip the coins of the missing cells."""
         return np.where(np.isnan(X), rng.random(X.shape) < params["p"][z].T, X)
 
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
@@ -260,13 +260,13 @@ def bernoulli_overlap(family: Bernoulli, draws: Params) -> Array:
 
 @item_levels.register
 def bernoulli_levels(family: Bernoulli, n_features: int) -> tuple[int, ...]:
-    """Two."""
+    """Two levels for every item."""
     return (2,) * n_features
 
 
 @item_tables.register
 def bernoulli_tables(family: Bernoulli, params: Params) -> Array:
-    """Of a zero and of a one."""
+    """Probabilities of a zero and of a one."""
     return np.stack([1 - params["p"], params["p"]], axis=-1)
 
 

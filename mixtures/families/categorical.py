@@ -230,7 +230,7 @@ class Categorical(ExponentialFamily):
         return np.where(seen, X, mean[..., None]), np.where(seen, 0, variance[..., None])
 
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
-        """Draws of the items."""
+        """Draw the missing items."""
         return np.where(np.isnan(X), self.sample(params, z, rng).T, X)
 
     def cells_of(self, rows: Array, others: Array) -> Array:

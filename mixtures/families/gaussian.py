@@ -198,7 +198,7 @@ class Gaussian(ExponentialFamily):
 
     @property
     def by_pattern(self) -> bool:  # type: ignore[override]
-        """Where features covary."""
+        """Whether features covary."""
         return isinstance(self.covariance, Dense)
 
     def observed_features(self, X: Array) -> Array:

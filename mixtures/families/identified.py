@@ -35,7 +35,7 @@ def one_item(k: int) -> str:
 
 
 def too_few_patterns(k: int, levels: Sequence[int]) -> str:
-    """Whether there are fewer patterns of answers than parameters, in words; empty if not."""
+    """Say that there are fewer patterns of answers than parameters; empty if there are not."""
     patterns, parameters = prod(levels), k - 1 + k * sum(c - 1 for c in levels)
     if k == 1 or patterns - 1 >= parameters:
         return ""

@@ -53,27 +53,27 @@ class MixedColumns(ExponentialFamily):
 
     @property
     def flat_is_proper(self) -> bool:  # type: ignore[override]
-        """Where it is for every block."""
+        """Whether ``prior=None`` gives a proper posterior: in every block."""
         return all(block.family.flat_is_proper for block in self.blocks)
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
-        """Where every block does."""
+        """Whether cells may be missing: if they may in every block."""
         return all(block.family.takes_missing for block in self.blocks)
 
     @property
     def takes_categories(self) -> bool:  # type: ignore[override]
-        """Where some block does."""
+        """Whether some block has categories."""
         return any(block.family.takes_categories for block in self.blocks)
 
     @property
     def monomial(self) -> bool:  # type: ignore[override]
-        """Where every block's features are."""
+        """Whether the features are monomials, in every block."""
         return all(block.family.monomial for block in self.blocks)
 
     @property
     def by_pattern(self) -> bool:  # type: ignore[override]
-        """Where some block's natural parameters depend on the pattern."""
+        """Whether the natural parameters of some block depend on the pattern of observed cells."""
         return any(block.family.by_pattern for block in self.blocks)
 
     @property
@@ -83,12 +83,12 @@ class MixedColumns(ExponentialFamily):
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Those of every block."""
+        """The parameters of every block."""
         return tuple(each for block in self.blocks for each in block.parameters)
 
     @property
     def updated_together(self) -> tuple[tuple[str, ...], ...]:
-        """Those of a block."""
+        """The parameters of each block: its updates need none of another block."""
         return tuple(tuple(each.name for each in block.parameters) for block in self.blocks)
 
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
@@ -118,7 +118,7 @@ class MixedColumns(ExponentialFamily):
         return joined
 
     def check(self, data: Rows) -> tuple[str, ...]:
-        """What every block says of its columns."""
+        """Check the columns of every block; return the notes of all."""
         notes: tuple[str, ...] = ()
         for block in self.blocks:
             try:
@@ -153,12 +153,12 @@ class MixedColumns(ExponentialFamily):
         return self if kept else replace(self, prior=Blocks(**found))
 
     def units(self, data: Rows) -> tuple[Array, Array]:
-        """Those of every block."""
+        """Location and scale of every feature, block by block."""
         location, scale = zip(*(block.family.units(block.rows(data)) for block in self.blocks), strict=True)
         return self._spread(location, 0), self._spread(scale, 0)
 
     def affine_units(self, data: Rows) -> tuple[Array, Array]:
-        """Those of every block: only Gaussian columns may be shifted and scaled."""
+        """Location and scale of every block: only Gaussian columns may be shifted and scaled."""
         each = [block.family.affine_units(block.rows(data)) for block in self.blocks]
         location, scale = zip(*each, strict=True)
         return self._spread(location, 0), self._spread(scale, 0)
@@ -182,7 +182,7 @@ class MixedColumns(ExponentialFamily):
         return out
 
     def largest_features(self, furthest: Array) -> Array:
-        """Those of every block."""
+        """Largest size of every feature, block by block."""
         each = [block.family.largest_features(furthest[block.at]) for block in self.blocks]
         return np.concatenate([[1.0], *(own[1:] for own in each)])
 
@@ -251,7 +251,7 @@ class MixedColumns(ExponentialFamily):
         return self._joined([block.family.single(block.rows(data)) for block in self.blocks])
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
-        """Those of every block: blocks of one cluster tell nothing about each other."""
+        """Mean and variance of every cell, block by block: given the cluster, blocks are independent."""
         each = [block.family.conditional(block.own(params), X[block.at]) for block in self.blocks]
         mean, variance = zip(*each, strict=True)
         return self._spread(mean, 1), self._spread(variance, 1)
@@ -292,7 +292,7 @@ class MixedColumns(ExponentialFamily):
         return {"x": [d for d in range(n_columns) if d not in beside.values()], **beside}
 
     def compared(self, rows: Array) -> Array:
-        """Those of every block."""
+        """Rows as starts compare them, block by block."""
         return self._spread([block.family.compared(rows[:, block.at]) for block in self.blocks], 1)
 
     def moments(self, params: Params) -> tuple[Array, Array]:
@@ -306,7 +306,7 @@ class MixedColumns(ExponentialFamily):
         return mean, covariance
 
     def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
-        """Those of the blocks that have some of the columns."""
+        """Parameters of the blocks that have some of the columns."""
         kept: dict[str, Array] = {}
         for block in self.blocks:
             if own := block.among(features):
@@ -334,22 +334,22 @@ class MixedColumns(ExponentialFamily):
         return np.asarray(np.sum(each, axis=0))
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
-        """Every block's parameters, changed."""
+        """The parameters of every block, each number changed by this relative amount."""
         return self._joined([block.family.perturbed(block.own(params), by) for block in self.blocks])
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
-        """Those of every block."""
+        """The notes of every block."""
         return tuple(r for block in self.blocks for r in block.family.remarks(block.own(params), count))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
-        """What all blocks together leave open: one that tells the clusters apart does so for the others."""
+        """What no block identifies: one that tells the clusters apart does so for all the others."""
         own = [b.family.never_identified(n_components, b.rows(data)) for b in self.blocks]
         if not all(own):
             return ""
         return own[0] if len(own) == 1 else too_few_patterns(n_components, self._levels())
 
     def unidentified(self, params: Params, data: Rows | None = None) -> str:
-        """The same of parameters like these; binary and categorical columns are items of one kind."""
+        """The same near these parameters; binary and categorical columns count as items of one kind."""
         own = [
             b.family.unidentified(b.own(params), None if data is None else b.rows(data)) for b in self.blocks
         ]
@@ -368,12 +368,12 @@ class MixedColumns(ExponentialFamily):
         return [c for block in self.blocks for c in item_levels(block.family, block.width)]
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """Clusters that are no fit in some block."""
+        """Clusters that are degenerate in some block."""
         each = [block.family.degenerate(block.own(params), scale[block.at]) for block in self.blocks]
         return np.asarray(np.any(each, axis=0))
 
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
-        """The same with the reason of the first such block."""
+        """Those clusters, each with the reason that the first such block gives."""
         found: dict[int, str] = {}
         for block in reversed(self.blocks):
             found |= block.family.defects(block.own(params), scale[block.at])

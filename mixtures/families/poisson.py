@@ -236,7 +236,7 @@ def describe_poisson(family: Poisson) -> Description:
 
 @cell_quantiles.register
 def poisson_quantiles(family: Poisson, shares: Array, mean: Array, variance: Array, q: Array) -> Array:
-    """Of mixtures of Poissons, by bisection between those of their components."""
+    """Quantiles of mixtures of Poissons, by bisection between those of their components."""
     from scipy import stats  # slow to load, and EM does without
 
     each = stats.poisson.ppf(q[:, None, None], mean)  # (Q, C, m)

@@ -88,7 +88,7 @@ class PMM(Mixture):
 
     @classmethod
     def variants(cls) -> Iterator[Self]:
-        """Without exposure and with."""
+        """One specification without an exposure and one with it."""
         yield cls(1)
         yield cls(1, exposure=0)
 

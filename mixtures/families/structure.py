@@ -115,7 +115,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def scale(self, value: Array, k: int, d: int) -> Array:
-        """What whitens residuals."""
+        """Scale of every cluster (..., K, D, D) or (..., K, D): what whitens residuals."""
 
     @abstractmethod
     def pool(self, scatter: Array) -> Array:

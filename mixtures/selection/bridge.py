@@ -51,11 +51,11 @@ class _Proposal:
         return cls(em.spec, em.params)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """Vectors (n, size)."""
+        """Draws as vectors (n, size)."""
         return self.spec.sample(self.params, n, rng)[0]
 
     def log_density(self, x: Array) -> Array:
-        """At vectors (n, size)."""
+        """Log density at vectors (n, size)."""
         return self.spec.log_likelihood(x, self.params)
 
 
