@@ -140,12 +140,6 @@ class Bernoulli(ColumnFamily):
         rows = stats.rows + (a + b - 2) + np.zeros_like(ones)
         return {"p": np.clip(np.divide(ones, rows, out=np.full_like(ones, 0.5), where=rows > 0), 0, 1)}
 
-    def log_prior(self, params: Params) -> Array:
-        """Log Beta density of every p; 0 when flat, which is Beta(1, 1)."""
-        p = params["p"]
-        each = np.zeros_like(p) if self.prior is None else self.prior.log_density(p)
-        return np.asarray(each.sum(axis=(-2, -1)))
-
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """One flip of each of the cluster's coins."""
         p = params["p"][z]

@@ -320,6 +320,17 @@ class Mixture(ABC):
         """Parameters with the clusters in another order."""
         return {name: x[order] if "cluster" in self.dims[name] else x for name, x in params.items()}
 
+    def relabel_each(self, params: Params, order: np.ndarray) -> dict[str, Array]:
+        """Sets of parameters (N, ...), each with its clusters in an order (N, K), or all in one (K,)."""
+        found = {name: params[name] for name in self.dims}
+        order = np.broadcast_to(order, (len(found["alpha"]), self.n_components))
+        for name, dims in self.dims.items():
+            if "cluster" in dims:
+                x = found[name]
+                own = order.reshape(*order.shape, *(1,) * (x.ndim - 2))
+                found[name] = np.take_along_axis(x, own, axis=1)
+        return found
+
     def alike(self, single: Params) -> dict[str, Array]:
         """Parameters under which every cluster is this single one."""
         return self.relabel(single, np.zeros(self.n_components, dtype=int))

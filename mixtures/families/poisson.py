@@ -142,12 +142,6 @@ class Poisson(ColumnFamily):
         rows = np.maximum(stats.rows + beta, TINY)
         return {"rate": (stats.total + (alpha - 1)) / rows}
 
-    def log_prior(self, params: Params) -> Array:
-        """Log Gamma density of all rates of a set; 0 when flat."""
-        rate = params["rate"]
-        each = np.zeros_like(rate) if self.prior is None else self.prior.log_density(rate)
-        return np.asarray(each.sum(axis=(-2, -1)))
-
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """Counts at the rates of each row's cluster."""
         return rng.poisson(params["rate"][z]).astype(np.float64)

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from mixtures.families.family import ExponentialFamily
-from mixtures.types import Array
+from mixtures.types import Array, Params
 
 __all__ = ["ColumnFamily", "ColumnForm", "ColumnTotals"]
 
@@ -80,7 +80,10 @@ class ColumnForm:
 
 
 class ColumnFamily(ExponentialFamily):
-    """A family of independent columns whose totals are its statistics; they are never rescaled."""
+    """A family of independent columns with one parameter each; their totals are its statistics.
+
+    Columns are never rescaled.
+    """
 
     def features(self, X: Array, out: Array | None = None) -> Array:
         """phi(x) = [1, x]."""
@@ -93,6 +96,13 @@ class ColumnFamily(ExponentialFamily):
     def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
         """The sums themselves."""
         return ColumnTotals(sums[..., 0], sums[..., 1:])
+
+    def log_prior(self, params: Params) -> Array:
+        """Log prior density of all entries of the parameter; 0 when flat."""
+        (name,) = self.dims
+        value = params[name]
+        each = np.zeros_like(value) if self.prior is None else self.prior.log_density(value)
+        return np.asarray(each.sum(axis=(-2, -1)))
 
     def observed_features(self, X: Array) -> Array:
         """phi(x) = [1, seen, x], 0 where a cell is missing."""
