@@ -12,7 +12,7 @@ from mixtures.data.patterns import partly_observed, seen_in
 from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import LOG_NOTHING
+from mixtures.families.family import IMPOSSIBLE, LOG_NOTHING
 from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.mixture import Mixture
 from mixtures.families.overlap import log_overlap
@@ -26,9 +26,6 @@ from mixtures.messages import columns_are
 from mixtures.types import Array, Params
 
 __all__ = ["BMM", "Bernoulli", "binary_values"]
-
-IMPOSSIBLE = -1e300
-"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
 
 
 def _logarithms(p: Array, floor: float) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from mixtures.data.patterns import partly_observed
 from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.family import IMPOSSIBLE, LOG_NOTHING, ExponentialFamily
 from mixtures.families.identified import one_item, too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Dirichlet
@@ -21,10 +21,6 @@ from mixtures.messages import columns_are, counted, named
 from mixtures.types import Array, Params
 
 __all__ = ["Categorical", "CategoricalStatistics", "codes", "one_hot"]
-
-IMPOSSIBLE = -1e300
-"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
-
 
 NEGLIGIBLE = 1e-15
 """Stands for a probability of 0 where two clusters are compared."""

@@ -13,7 +13,11 @@ from mixtures.families.forms import ObservedForm
 from mixtures.families.parameters import Parameter, bound_coordinates, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
+__all__ = ["IMPOSSIBLE", "LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
+
+
+IMPOSSIBLE = -1e300
+"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
 
 
 LOG_NOTHING = -1000.0

@@ -25,15 +25,13 @@ from mixtures.families.observed import (
 )
 from mixtures.families.parameters import Parameter
 from mixtures.families.statistics import GaussianStatistics, statistics_of
-from mixtures.families.structure import Covariance
+from mixtures.families.structure import LOG_2PI, Covariance
 from mixtures.families.supports import REAL
 from mixtures.messages import columns_are, them
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
 __all__ = ["Gaussian"]
-
-LOG_2PI = float(np.log(2 * np.pi))
 
 SCALE, INVERSE = "scale", "inverse of the scale"
 """What is kept of parameters: see `kept`."""

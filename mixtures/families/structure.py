@@ -15,7 +15,9 @@ import numpy as np
 from mixtures.families.supports import Support
 from mixtures.types import Array
 
-__all__ = ["Covariance"]
+__all__ = ["LOG_2PI", "Covariance"]
+
+LOG_2PI = float(np.log(2 * np.pi))
 
 
 class Covariance(ABC):
