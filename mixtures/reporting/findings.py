@@ -147,8 +147,8 @@ def parameters_section(material: Material) -> Section:
         text = "There is no posterior sample: standard deviations come from the curvature at the mode."
     else:
         text = (
-            f"Means, standard deviations and equal-tailed intervals ({material.interval}) of the aligned "
-            "posterior sample, in the units of the data."
+            f"Means, standard deviations and equal-tailed intervals ({' to '.join(material.bounds)}) of the "
+            "aligned posterior sample, in the units of the data."
         )
     table = Table.of_frame(
         "Posterior of every parameter",
@@ -230,9 +230,8 @@ def clusters_section(material: Material) -> Section:
 
 def _sizes(material: Material) -> Table:
     """Table of the weights of the clusters, as shares of the rows."""
-    table = material.cc.table
+    table, bounds = material.cc.table, material.bounds
     own = table[table.index.str.startswith("alpha[")]
-    bounds = [name for name in own.columns if str(name).endswith("%")]
     frame = own[[name for name in ("mean", *bounds) if name in own]] if bounds else own[["EM"]]
     percent = {str(name): ".1%" for name in frame.columns}
     frame = frame.set_axis([label[len("alpha[") : -1] for label in frame.index])
