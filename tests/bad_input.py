@@ -951,6 +951,13 @@ OPTIONS = [
     ),
     Case("a tolerance of zero", "tol must be positive, got 0", python=("mx.fit_em(mx.GMM(2), X, tol=0)",)),
     Case(
+        "an unknown way with missing cells",
+        "missing is 'drop'; it can be 'integrate' (--missing integrate on the command line), which integrates "
+        "missing cells out of the likelihood, or be left out: then they are refused",
+        python=("mx.fit_em(mx.GMM(2), X, missing='drop')",),
+        commands=("crosscheck faithful -k 2 --missing drop", "select faithful --missing drop"),
+    ),
+    Case(
         "an unknown sampler",
         "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, split_hmc, auto",
         python=("mx.sample(mx.GMM(2), X, sampler='gibbs')", "mx.crosscheck(mx.GMM(2), X, sampler='gibbs')"),
