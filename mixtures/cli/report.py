@@ -46,6 +46,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_unused,
 )
 from mixtures.errors import InputError
 from mixtures.messages import visible
@@ -151,6 +152,8 @@ def report_command(
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
     fitted = None if result is None else given(result)
+    if result is not None:
+        tell_unused(context, quiet=quiet or as_json)
     frame = of_rows = None
     if data:
         how: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels, "quiet": quiet or as_json}

@@ -155,8 +155,8 @@ def check_missing(missing: Any) -> None:
     """Refuse another way of dealing with missing cells."""
     if missing is not None and not (isinstance(missing, str) and missing == INTEGRATE):
         raise InputError(
-            f"missing is {missing!r:.80}; it can be 'integrate' (--missing integrate on the command line), which "
-            "integrates missing cells out of the likelihood, or be left out: then they are refused"
+            f"missing is {missing!r:.80}; it can be 'integrate' (--missing integrate on the command line), "
+            "which integrates missing cells out of the likelihood, or be left out: then they are refused"
         )
 
 

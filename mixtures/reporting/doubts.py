@@ -82,12 +82,13 @@ def predictive_section(material: Material) -> Section:
                 )
             )
     else:
-        source = drawn(lambda: predictive_statistic(spec, data, pictured, **REPLICATES))
+        name = "mean" if table.index.str.startswith("mean[").any() else "entropy"
+        source = drawn(lambda: predictive_statistic(spec, data, pictured, name, **REPLICATES))
         blocks.append(
             Figure(
                 source,
-                "Means of features and their intervals",
-                "Mean of every feature over its interval in replicated data sets.",
+                f"{name.capitalize()} of every feature and its interval",
+                f"{name.capitalize()} of every feature over its interval in replicated data sets.",
             )
         )
         if data.n_features > 1:

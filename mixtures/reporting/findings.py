@@ -61,6 +61,10 @@ FOREST_DIMS = 4
 """Largest number of dims, each a column of labels, of the parameters in one forest plot."""
 
 
+LEAST_WRONG = 0.1
+"""Expected number of rows in a wrong cluster that is still told as a figure."""
+
+
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
 """Numbers of least certain rows listed, and of their features shown."""
 
@@ -286,11 +290,12 @@ def rows_section(material: Material) -> Section:
     params = material.cc.em.params if material.cc.posterior is None else material.cc.posterior
     found = responsibilities(spec, data, params)
     sure = found["label_probability"].values
-    unsure = int((sure < SURE).sum())
+    unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
+    expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"
     blocks: list[Block] = [
         Paragraph(
             f"Every row is given its likeliest cluster. For {unsure:,} of {data.n_rows:,} rows its "
-            f"probability is below {SURE:.0%}; if the model is right, {np.sum(1 - sure):,.1f} rows are "
+            f"probability is below {SURE:.0%}; if the model is right, {expected} rows are "
             "expected to have a wrong one."
         )
     ]

@@ -122,7 +122,9 @@ class Crosscheck(Value):
             )
         called = check_names(names, spec.n_components)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
-        said = partial(_renamed, dict(zip(_numbered(self.names, called), _numbered(called, called), strict=True)))
+        said = partial(
+            _renamed, dict(zip(_numbered(self.names, called), _numbered(called, called), strict=True))
+        )
         beside, verdict = self.uncertainty, self.convergence
         if beside is not None:
             notes = tuple(map(said, beside.notes))
