@@ -10,7 +10,7 @@ from mixtures.data.numerals import AS_IN_PYTHON, writings_of
 
 __all__ = ["codes_in", "has_infinite", "signs_in", "words_in"]
 
-SIGNED = re.compile(r"([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)", re.DOTALL)
+SIGNED = re.compile(r"[+-]?\s*([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)", re.DOTALL)
 """A number with a sign before or after it."""
 
 
@@ -57,10 +57,15 @@ def words_in(column: Column) -> list[str]:
     """
     if column.values is not None:
         return []
-    numbers = [text for text in column.texts if _are_numbers([text])]
-    words = dict.fromkeys(text for text in column.texts if not _are_numbers([text]))
-    few = 0 < len(words) <= MOST_WORDS and 2 * len(numbers) > len(column.texts)
-    return list(words) if few and _are_numbers(numbers) else []
+    words: list[str] = []
+    for text in dict.fromkeys(column.texts):
+        if not _are_numbers([text]):
+            words.append(text)
+        if len(words) > MOST_WORDS:
+            return []
+    numbers = [text for text in column.texts if text not in words]
+    few = 0 < 2 * (len(column.texts) - len(numbers)) < len(column.texts)
+    return words if few and _are_numbers(numbers) else []
 
 
 def codes_in(column: Column) -> str:

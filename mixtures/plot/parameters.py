@@ -336,7 +336,7 @@ def _mean_and_sd(params: Parameters | Fit, name: str) -> tuple[Array, Array | No
     """A parameter (K, D), its posterior sd from a sample, and the names of its features."""
     features: Sequence[str] | None = None
     point = params.em if isinstance(params, Crosscheck) and params.posterior is None else params
-    if isinstance(point, EMFit | MAPFit) and np.ndim(point.params.get(name)) > 2:  # of categories
+    if isinstance(point, EMFit | MAPFit) and np.ndim(point.params.get(name, 0)) > 2:  # of categories
         mean, _, items = _mean_and_sd(point.to_datatree(), name)
         return mean, None, items
     if isinstance(params, EMFit | MAPFit | Crosscheck):
