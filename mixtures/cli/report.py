@@ -46,6 +46,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_unused,
 )
 from mixtures.errors import InputError
 from mixtures.messages import visible
@@ -130,6 +131,7 @@ def report_command(
     if k is None:
         assert saved is not None  # one of the two was given
         header, cc, called = _loaded(saved, names)
+        tell_unused(context, quiet=not shown)
         typed = [header.about["command"]] if "command" in header.about else []
         told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
         frame = of_rows = None

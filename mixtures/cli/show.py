@@ -86,6 +86,7 @@ NEEDED_LEAST = (
         "elpd_loo_se",
         "log_evidence_se",
     ),
+    *("lr", "sabic", "caic", "icl", "aic"),  # the BIC, LOO and the evidence decide
 )
 """Columns of tables in the order in which they are left out of a narrow terminal."""
 

@@ -160,8 +160,8 @@ def check_missing(missing: Any) -> None:
     """Refuse another way of dealing with missing cells."""
     if missing is not None and not (isinstance(missing, str) and missing == INTEGRATE):
         raise InputError(
-            f"missing={missing!r:.80}: it is None, which refuses missing cells, or 'integrate', which "
-            "integrates them out of the likelihood"
+            f"missing is {missing!r:.80}; it can be 'integrate' (--missing integrate on the command line), "
+            "which integrates missing cells out of the likelihood, or be left out: then they are refused"
         )
 
 

@@ -80,8 +80,8 @@ class Gaussian(ExponentialFamily):
         if len(places):
             dependent = columns_are([data.features[d] for d in places])
             raise InputError(
-                f"{dependent} linearly dependent in these {data.n_rows} rows, so their "
-                "covariance is singular; drop one, use covariance_type='diag', or state a prior"
+                f"{dependent} linearly dependent in these {data.n_rows} rows, so their covariance is "
+                "singular; drop one, use covariance_type='diag' (--covariance diag), or state a prior"
             )
         return ()
 

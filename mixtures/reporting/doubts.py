@@ -61,7 +61,7 @@ def predictive_section(material: Material) -> Section:
             "Data sets were drawn from the posterior and compared with the one observed. "
             f"{found} the middle 95% of their replicates{': ' if each else ''}{each}."
         ),
-        *_predictive_figures(material, spec, shown.data, tree),
+        *_predictive_figures(material, spec, shown.data, tree, {each.name for each in table.index}),
         Table.of_frame(
             "Statistics of the data and of their replicates, the most extreme first",
             table.loc[order],
@@ -73,24 +73,27 @@ def predictive_section(material: Material) -> Section:
     return Section("predictive", title, blocks)
 
 
-def _predictive_figures(material: Material, spec: Mixture, data: Data, tree: xr.DataTree) -> list[Figure]:
+def _predictive_figures(
+    material: Material, spec: Mixture, data: Data, tree: xr.DataTree, statistics: set[str]
+) -> list[Figure]:
     """Densities and leave-one-out transforms of a family that has marginal densities; else statistics."""
     pictured = material.pictured.posterior
     assert pictured is not None
     if material.cc.em is None or marginals(spec.family, [material.cc.em.params]) is None:
-        means = Figure(
-            drawn(lambda: predictive_statistic(spec, data, pictured, **REPLICATES)),
-            "Means of features and their intervals",
-            "Mean of every feature over its interval in replicated data sets.",
+        name = "mean" if "mean" in statistics else "entropy"
+        by_column = Figure(
+            drawn(lambda: predictive_statistic(spec, data, pictured, name, **REPLICATES)),
+            f"{name.capitalize()} of every feature and its interval",
+            f"{name.capitalize()} of every feature over its interval in replicated data sets.",
         )
         if data.n_features == 1:
-            return [means]
+            return [by_column]
         pairs = Figure(
             drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES)),
             "Pairs of features",
             "Whether pairs of features occur together as often as in replicated data sets.",
         )
-        return [means, pairs]
+        return [by_column, pairs]
     densities = Figure(
         drawn(lambda: predictive_density(spec, data, pictured)),
         "Predicted densities and histograms",

@@ -208,6 +208,11 @@ class _Run:
         figures: dict[str, Any] = {"log_likelihood": em.log_likelihood, "n_parameters": p}
         per_parameter = {"aic": 2, "bic": np.log(n), "caic": np.log(n) + 1, "sabic": np.log((n + 2) / 24)}
         figures |= {name: -2 * em.log_likelihood + p * each for name, each in per_parameter.items()}
+        if p > n:
+            notes = [
+                *notes,
+                f"{p} parameters of {n:g} rows: AIC, BIC and similar criteria want far more rows",
+            ]
         figures["icl"] = figures["bic"] - 2 * _log_assigned(em, self.data)
         figures |= {"n_best": em.restarts.n_best, "n_init": len(em.restarts.log_posterior)}
         if self.test is not None and k - 1 in self.fits:
