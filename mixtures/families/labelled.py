@@ -17,9 +17,9 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
     Parameters
     ----------
     value : array_like, Series, frame or DataArray
-        The parameter. A frame has the columns of the data for its columns, and for its index too
-        where both axes are columns; a Series, of the last axis, has them for its index; a DataArray
-        has them for coordinates, along whatever dim if it has one.
+        The parameter. A frame is of the last two axes, with labels for its columns and its index; a Series
+        is of the last axis, with labels for its index. A DataArray has them for coordinates; dims with
+        other names are those that are left, counted from the last.
     what : str
         What it is called in messages, such as "parameter mu".
     dims : sequence of str
@@ -32,13 +32,19 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
     InputError
         If a column of the model is missing, or there is one that it does not have.
     """
-    if hasattr(value, "coords") and value.ndim == len(dims) == 1:
-        value = value.rename({value.dims[0]: dims[0]})
-    if hasattr(value, "coords") and hasattr(value, "transpose") and set(value.dims) == set(dims):
-        moved = value.transpose(*dims)
-        given = {dim: moved[dim].values for dim in dims if dim in moved.coords}
-        array = moved.values
-    elif hasattr(value, "columns") and len(dims) == 2:
+    if hasattr(value, "coords") and hasattr(value, "transpose"):
+        unknown, free = (
+            [dim for dim in value.dims if dim not in dims],
+            [dim for dim in dims if dim not in value.dims],
+        )
+        if len(unknown) > len(free):
+            return value
+        value = value.rename(dict(zip(reversed(unknown), reversed(free), strict=False)))
+        moved = value.transpose(*[dim for dim in dims if dim in value.dims])
+        given = {dim: moved[dim].values for dim in moved.dims if dim in moved.coords}
+        array = np.expand_dims(moved.values, [axis for axis, dim in enumerate(dims) if dim not in moved.dims])
+    elif hasattr(value, "columns") and len(dims) > 1:
+        dims = dims[-2:]
         given, array = {dims[1]: value.columns, dims[0]: getattr(value, "index", ())}, np.asarray(value)
     elif is_pandas_series(value) and dims and value.size > 1:
         dims = dims[-1:]
