@@ -1,4 +1,4 @@
-"""Parameters whose axes carry the names of columns: matched to the model's by name."""
+"""Parameters whose axes carry the names of columns or levels: matched to the model's by name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 from narwhals.dependencies import is_pandas_series
 
-from mixtures.data.matching import has_names, places
+from mixtures.data.matching import OF_FRAMES, has_names, places
+from mixtures.errors import InputError
+from mixtures.messages import shortened
+from mixtures.types import LEVELS
 
 __all__ = ["by_name"]
 
 
 def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Sequence[Any]]) -> Any:
-    """A parameter with its columns in the model's order; one without names as it is.
+    """A parameter with its columns and levels in the model's order; one without names as it is.
 
     Parameters
     ----------
@@ -59,4 +62,20 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
                 continue  # one value for all columns
             order = places(own, model, what=f"{what} has", whose="the model is")
             array = np.take(array, order, axis=axis)
+        elif dim == "category" and dim in given and LEVELS in labels:
+            array = np.take(
+                array, _levels([str(label) for label in given[dim]], labels[LEVELS], what), axis=axis
+            )
     return array
+
+
+def _levels(own: Sequence[str], of_items: Sequence[Sequence[Any]], what: str) -> list[int]:
+    """Positions of the levels that all items have among those given; numbers count from the first."""
+    first, *others = [tuple(map(str, levels)) for levels in of_items]
+    alike = all(levels == first for levels in others)
+    if alike and sorted(own) == sorted(first):
+        return [own.index(level) for level in first]
+    if has_names(own, OF_FRAMES):
+        rest = f"those of the model are {shortened(first)}" if alike else "those of the items differ"
+        raise InputError(f"{what} has the levels {shortened(own)}; {rest}: give an array")
+    return list(range(len(own)))
