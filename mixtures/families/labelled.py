@@ -45,7 +45,7 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
         value = value.rename(dict(zip(reversed(unknown), reversed(free), strict=False)))
         moved = value.transpose(*[dim for dim in dims if dim in value.dims])
         given = {dim: moved[dim].values for dim in moved.dims if dim in moved.coords}
-        array = np.expand_dims(moved.values, [axis for axis, dim in enumerate(dims) if dim not in moved.dims])
+        array = moved.values.reshape([moved.sizes.get(dim, 1) for dim in dims])
     elif hasattr(value, "columns") and len(dims) > 1:
         dims = dims[-2:]
         given, array = {dims[1]: value.columns, dims[0]: getattr(value, "index", ())}, np.asarray(value)
