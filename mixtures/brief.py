@@ -150,7 +150,7 @@ def table_head(table: "pd.DataFrame", rows: int = MOST_ROWS, digits: int = 4) ->
         *([counted(len(table) - rows, "more row")] if len(table) > rows else []),
         *([f"columns {', '.join(map(str, head.columns[n:]))}"] if n < head.shape[1] else []),
     ]
-    return "\n".join([text, *([f"  and {'; '.join(left_out)}: see .table"] if left_out else [])])
+    return "\n".join([text, *([f"  and {'; '.join(left_out)}: see .summary()"] if left_out else [])])
 
 
 def table_html(head: str, table: "pd.DataFrame") -> str:

@@ -203,8 +203,8 @@ def fit_em(
         without a prior favour clusters of a few rows that lie close together.
     hold : dict of array_like, optional
         Parameters that stay at these values, broadcast to their shapes, such as
-        ``{"sigma2": 0.1}``. Means can be held only together with covariances. Columns of Series,
-        DataFrames and DataArrays are matched by name.
+        ``{"sigma2": 0.1}``. Means can be held only together with covariances. Columns and
+        levels of Series, DataFrames and DataArrays are matched by name.
     accelerate : {"auto", None, "newton", "squarem"}, default "auto"
         Jumps ahead of EM, which are made only if they raise the objective: far fewer iterations if
         clusters overlap. "auto" is EM until its steps shrink slowly, then "newton" where that

@@ -10,6 +10,7 @@ from mixtures.em.problem import Problem
 from mixtures.em.search import Search
 from mixtures.errors import ConvergenceWarning, DataWarning
 from mixtures.families.doubts import doubts
+from mixtures.families.mixture import Mixture
 from mixtures.messages import warn
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
@@ -43,6 +44,7 @@ def notes_on(
     shares = spec.weights.shares(params)
     notes = (
         spec.check(rows)
+        + _unidentified(spec, rows)
         + _of_labels(rows, spec.n_components)
         + (() if shares is None else _empty_clusters(problem.data.total * shares))
     )
@@ -56,6 +58,12 @@ def notes_on(
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
     return notes
+
+
+def _unidentified(spec: Mixture, rows: Rows) -> tuple[str, ...]:
+    """Note that rows of this kind identify no such model, which known labels may do."""
+    reason = "" if len(anchored_clusters(rows)) else spec.family.never_identified(spec.n_components, rows)
+    return (reason,) if reason else ()
 
 
 def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:

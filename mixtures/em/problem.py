@@ -20,6 +20,7 @@ from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.labelled import by_name
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
+from mixtures.families.supports import POSITIVE, POSITIVE_DEFINITE
 from mixtures.messages import did_you_mean
 from mixtures.types import Array, Params
 
@@ -43,8 +44,11 @@ class Problem:
 
     @property
     def may_collapse(self) -> bool:
-        """A likelihood is unbounded only while all the components' parameters are free."""
-        return not self.held.keys() & set(self.spec.family.dims)
+        """A likelihood is unbounded only where a parameter can approach a value that it may not have."""
+        open_ended = (POSITIVE, POSITIVE_DEFINITE)
+        return any(
+            each.support in open_ended and each.name not in self.held for each in self.spec.family.parameters
+        )
 
     def check(self, params: Params) -> dict[str, Array]:
         """A user's parameters, with the held ones put in."""

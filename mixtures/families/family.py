@@ -226,7 +226,11 @@ class Family(ABC):
 
     @abstractmethod
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """Which clusters (..., K) are degenerate: the likelihood is unbounded there, or precision is lost."""
+        """Which clusters (..., K) are degenerate: the likelihood is unbounded there, or precision is lost.
+
+        Only parameters of open support, such as variances, run off to there: EM does not ask where all of
+        these are held.
+        """
 
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
         """Those clusters of one set of parameters, each with the reason in words."""

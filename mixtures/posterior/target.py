@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from mixtures.arguments import check_kind
 from mixtures.data.known_labels import known_rows
 from mixtures.data.table import Data
-from mixtures.em.estep import e_step
+from mixtures.em.problem import problem_of
 from mixtures.errors import IdentifiabilityWarning, InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
@@ -84,14 +84,22 @@ class MixtureTarget:
             )
 
     def check_same(self, em: EMFit) -> None:
-        """Refuse a fit of other rows, weights or labels, or with another prior."""
+        """Refuse a fit of other rows, weights or labels, with another prior, or that ended beside a mode."""
         self.check_numbers(em)
-        found = e_step(self.spec, self.data, em.params).log_likelihood + float(self.spec.log_prior(em.params))
-        if not abs(found - em.log_posterior) < same_height(em.log_posterior):
+        problem = problem_of(self.spec, self.data, None, None, hard=False)
+        point, close = problem.point(em.params), same_height(em.log_posterior)
+        if not abs(point.objective - em.log_posterior) < close:
             raise InputError(
                 "em is a fit of other data or with another prior: its log posterior is "
-                f"{em.log_posterior:.8g}, and here {found:.8g} at its parameters; fit em with these rows, "
-                "weights, labels and prior"
+                f"{em.log_posterior:.8g}, and here {point.objective:.8g} at its parameters; fit em with "
+                "these rows, weights, labels and prior"
+            )
+        step = problem.m_step(point.statistics)
+        rise = 0.0 if problem.defects(step) else problem.point(step).objective - point.objective
+        if em.converged and rise > close:
+            raise InputError(
+                f"em is not at a mode of the model: one step of EM raises its log posterior by {rise:.2g}; "
+                "fit em without hold and hard"
             )
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:

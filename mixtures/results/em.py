@@ -179,7 +179,8 @@ class EMFit(Value):
     restarts : Restarts
         How every start ended.
     notes : tuple of str
-        What a reader should know: empty clusters, constant columns, an interrupt.
+        What a reader should know: empty clusters, constant columns, a model that no such data identify, an
+        interrupt.
     features : tuple of str
         Names of the columns fitted.
     status : Status

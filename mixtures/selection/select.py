@@ -108,7 +108,8 @@ def select(
         Simulated data sets of a bootstrap likelihood-ratio test of every K against K - 1, such as 200:
         ``lr`` is twice the difference of the log-likelihoods and ``blrt_p`` the share of data sets
         simulated from the fit with K - 1 clusters, the data themselves counted in, in which it is as
-        large. A small p speaks for K clusters. It informs and does not change the recommendation.
+        large, all fitted from the same few starts. A small p speaks for K clusters. It informs and
+        does not change the recommendation.
         Each data set is fitted twice, which takes about as long as one start of EM and K splits.
     random_seed : int or numpy.random.Generator, optional
         Seed of everything.

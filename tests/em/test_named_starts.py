@@ -70,9 +70,31 @@ def test_what_is_held_is_matched_by_name():
         hold = {"mu": held, "sigma2": 1.0}
         em = mx.fit_em(spec, rows(), hold=hold, start={"alpha": [0.5, 0.5]}, max_iter=2, tol=9)
         np.testing.assert_array_equal(em.params["mu"], found)
+    named = xr.DataArray([20.0, 0.0, 10.0], {"feature": MOVED})  # fewer dims than the parameter
+    hold = {"mu": named, "sigma2": xr.DataArray([1.0, 2.0], dims="cluster")}
+    em = mx.fit_em(spec, rows(), hold=hold, n_init=1, max_iter=2, tol=9, random_seed=1)
+    np.testing.assert_array_equal(em.params["mu"], [[0, 10, 20]] * 2)
+    np.testing.assert_array_equal(em.params["sigma2"], [[1, 1, 1], [2, 2, 2]])
+    matrix = pd.DataFrame(np.diag([3.0, 1.0, 2.0]), index=MOVED, columns=MOVED)  # the same for every cluster
+    for Sigma in (matrix, xr.DataArray(matrix, dims=("feature", "other"))):
+        em = mx.fit_em(mx.GMM(2), rows(), hold={"Sigma": Sigma}, n_init=1, max_iter=2, tol=9, random_seed=1)
+        np.testing.assert_array_equal(em.params["Sigma"], [np.diag([1.0, 2.0, 3.0])] * 2)
     one = {"sigma2": pd.DataFrame([[1.0], [2.0]])}  # a column without a name, for all
     em = mx.fit_em(spec, rows(), hold=one, n_init=1, max_iter=2, tol=9, random_seed=1)
     np.testing.assert_array_equal(em.params["sigma2"], [[1, 1, 1], [2, 2, 2]])
+
+
+def test_levels_are_matched_by_name_where_all_items_have_them():
+    items = pd.DataFrame({"a": ["no", "yes", "yes"], "b": ["no", "no", "yes"]})
+    p = pd.DataFrame({"yes": [0.9, 0.8], "no": [0.1, 0.2]}, index=["b", "a"])
+    em = mx.fit_em(mx.LCA(1), items, hold={"p": p})
+    np.testing.assert_array_equal(em.params["p"], [[[0.2, 0.8], [0.1, 0.9]]])
+    by_place = mx.fit_em(mx.LCA(1), items, hold={"p": p.to_numpy()})
+    np.testing.assert_array_equal(by_place.params["p"], [p])
+    with pytest.raises(mx.InputError, match="the levels yes, maybe; those of the model are no, yes"):
+        mx.fit_em(mx.LCA(1), items, hold={"p": p.rename(columns={"no": "maybe"})})
+    with pytest.raises(mx.InputError, match="those of the items differ"):
+        mx.fit_em(mx.LCA(1), items.replace({"b": {"no": "never"}}), hold={"p": p})
 
 
 def test_priors_are_matched_by_name():

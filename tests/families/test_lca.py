@@ -447,6 +447,9 @@ def test_identifiability_is_by_rank_and_kruskals_bound():
     assert "whether the parameters are identified is not known" in told(400, (2, *[3] * 8))
     with pytest.warns(mx.IdentifiabilityWarning, match="one item"):
         mx.declare(mx.LCA(2), survey()[["smokes"]])
+    rows, labels = survey()[["smokes"]], np.arange(len(survey())) % 2
+    assert "one item identifies only" in mx.fit_em(mx.LCA(2), rows, n_init=1, random_seed=0).notes[0]
+    assert "one item" not in str(mx.fit_em(mx.LCA(2), rows, n_init=1, random_seed=0, labels=labels).notes)
 
 
 # A user's own model

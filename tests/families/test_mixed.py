@@ -353,6 +353,15 @@ def test_blocks_are_held_one_by_one(block):
             mx.fit_em(em.spec, frame, hold={"mu": em.params["mu"]})
 
 
+def test_a_cluster_collapses_whatever_is_held_beside_it():
+    frame = pd.DataFrame({"x": [5.0, 5.0, 5.0, 0.0, 1.0, 2.0, 3.0], "flag": [0, 1, 0, 1, 0, 1, 1]})
+    spec = mx.Mixed(2, gaussian=["x"], bernoulli=["flag"], prior=None)
+    with pytest.raises(mx.CollapseError):
+        mx.fit_em(spec, frame, hold={"p": 0.5}, random_seed=0, n_init=1)
+    em = mx.fit_em(spec, frame, hold={"Sigma": 1e-20}, random_seed=0, n_init=1)  # as narrow as is asked for
+    assert em.converged
+
+
 def test_missing_cells_are_completed():
     frame, _ = people()
     holes = with_holes(frame)

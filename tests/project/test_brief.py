@@ -225,6 +225,7 @@ def test_pages_are_cut_and_say_so():
     wide = table_head(pd.DataFrame(np.ones((50, 60)), columns=[f"column{j}" for j in range(60)]))
     assert_on_a_page(on_a_page(wide))
     assert "36 more rows; columns column" in wide
+    assert wide.endswith("see .summary()")
     assert array_words(np.full((20,), np.nan)) == "array (20,) from nan to nan"
     assert array_words(np.empty((0, 3))) == "[]"
 

@@ -439,6 +439,15 @@ def test_a_fit_of_other_data_or_another_prior_is_refused(spec, rows, weights):
         uncertainty(spec, X[:rows], weights=weights, em=em, methods="information")
 
 
+@pytest.mark.parametrize("how", [{"hold": {"alpha": [0.9, 0.1]}}, {"hard": True}], ids=["hold", "hard"])
+def test_a_fit_that_ended_beside_a_mode_is_refused(how):
+    X = np.random.default_rng(0).normal([[0.0], [1.5]], size=(2, 40)).ravel()[:, None]
+    em = fit_em(mx.GMM(2), X, n_init=2, random_seed=0, **how)
+    assert em.converged
+    with pytest.raises(InputError, match="em is not at a mode of the model"):
+        uncertainty(mx.GMM(2), X, em=em, methods="information")
+
+
 def test_methods_that_are_no_names_are_refused():
     with pytest.raises(InputError, match="methods is a NoneType; it must be names"):
         uncertainty(BMM(2), [[0, 1], [1, 0]], methods=None)
