@@ -53,7 +53,7 @@ def of_sample(
 
 
 def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
-    """Check that a sample holds draws of this model's parameters, and put its features in the model's order.
+    """Check that a sample holds draws of this model's parameters, and put dims and features in its order.
 
     Parameters
     ----------
@@ -87,6 +87,10 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
                 f"{name} in the posterior has dims {', '.join(found)}, that of {_word(spec)} has "
                 f"chain, draw, {', '.join(own)}; give the model that was sampled"
             )
+    turned = {name: posterior[name].transpose(..., *own) for name, own in spec.dims.items()}
+    if any(x.dims != posterior[name].dims for name, x in turned.items()):
+        posterior, tree = posterior.assign(turned), tree.copy()
+        tree["posterior"].dataset = posterior
     k = posterior.sizes["cluster"]
     if k != spec.n_components:
         raise InputError(

@@ -130,6 +130,8 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
     quantities = np.concatenate(list(free.values()), axis=-1)
     if constant(quantities).all():
         advice = "every draw is the same point: the chains never moved; tune longer, or start elsewhere"
+        if quantities.shape[:2] == (1, 1):
+            advice = "one draw tells nothing of mixing: draw more"
         yield check(
             "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
         )
@@ -192,7 +194,8 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
         from arviz_stats.base import array_stats  # slow to load
 
         with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
-            bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
+            energies = stats["energy"].values
+            bfmi = float(np.min(array_stats.bfmi(energies))) if energies.shape[1] > 1 else np.nan
         advice = "heavy tails: tune longer"
         yield check(
             "E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, advice, source="Betancourt (2016)"

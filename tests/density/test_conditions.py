@@ -218,6 +218,24 @@ def test_discrete_variables_are_refused():
         mx.fit_map(model)
 
 
+def test_rows_that_a_search_cannot_have_are_refused():
+    with pm.Model() as of_batches:
+        mu = pm.Normal("mu", 0, 1, shape=(2, 2))
+        batch = pm.Minibatch(X, batch_size=5)
+        mx.GaussianMixture("x", [0.4, 0.6], mu, sigma2=1.0, observed=batch, total_size=X.shape)
+    with pm.Model() as widened:
+        mu = pm.Normal("mu", 0, 1, shape=(2, 2))
+        mx.GaussianMixture("x", [0.4, 0.6], mu, sigma2=1.0, observed=pm.Data("data", X))
+        pm.set_data({"data": np.hstack([X, X])})
+    for model, words in (
+        (of_batches, "'x' is a minibatch"),
+        (widened, "rows have 4 columns, the parameters are of 2"),
+    ):
+        for door in (mx.fit_map, mx.sample, mx.crosscheck):
+            with pytest.raises(mx.InputError, match=words):
+                door(model)
+
+
 # --- The support of rows
 
 
