@@ -28,8 +28,8 @@ def check_model(model: pm.Model) -> None:
         given = ancestors([model.rvs_to_values[v]])
         if any(x.owner is not None and isinstance(x.owner.op, MinibatchOp) for x in given):
             raise InputError(
-                f"observed '{v.name}' is a minibatch, and the search and the samplers need all rows: give the "
-                "whole table, or use pm.fit"
+                f"observed '{v.name}' is a minibatch, and the search and the samplers need all rows: give "
+                "the whole table, or use pm.fit"
             )
         if isinstance(v.owner.op, MarginalMixtureRV):
             rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))

@@ -79,7 +79,7 @@ def test_chains_and_draws_may_come_last(answer, tree):
         assert found.equals(expected)
     else:
         assert str(found) == str(expected)
-    with pytest.raises(InputError, match="no dim chain; .*: unstack sample"):
+    with pytest.raises(InputError, match=r"no dim chain; .*: unstack sample"):
         answer(tree.map_over_datasets(lambda x: x.stack(sample=("chain", "draw")) if "draw" in x.dims else x))
 
 
