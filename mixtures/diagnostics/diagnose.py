@@ -17,10 +17,9 @@ from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_s
 from mixtures.data.reading import as_data
 from mixtures.diagnostics.mixing import LEAST_DRAWS, constant, invariants, parameters, worst
 from mixtures.diagnostics.questions import QUESTIONS, Case
-from mixtures.draws import of_sample, sample_of
+from mixtures.draws import of_sample, resolved_for, sample_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.families.registry import resolve
 from mixtures.given import posterior_of, rows_in
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
@@ -110,7 +109,7 @@ def diagnose(
         tree = sample_of(spec, tree)
     else:
         spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
-        spec = spec if spec.resolved else resolve(spec, data)
+        spec = resolved_for(spec, tree, data)
     case = Case(tree, spec, data, em)
     checks = [*_parameters(tree), *label_free(tree)]
     unchecked = []

@@ -90,6 +90,11 @@ def test_dims_of_a_parameter_may_be_turned_where_the_model_is_given(tree):
     pd.testing.assert_frame_equal(found, expected)
 
 
+def test_a_default_prior_is_that_of_the_rows_that_were_fitted(tree):
+    new, fitted = (mx.extend(SPEC, x, tree, ["log_prior"])["log_prior"] for x in (3 * X[:5], X))
+    assert new.equals(fitted)
+
+
 def test_a_tree_of_32_bit_floats_is_unaligned_and_aligned_again(tree):
     single = tree.map_over_datasets(lambda x: x.astype("float32"))
     np.testing.assert_array_equal(permutation(mx.align(single)), permutation(mx.align(tree)))
