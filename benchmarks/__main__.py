@@ -1,7 +1,7 @@
 """Speed as ratios taken in one run: ``python -m benchmarks``, or with names to run some.
 
-The names are em, density, patterns, optimum, posterior, effective, whole and scaling. Use an
-otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
+The names are em, density, missing, patterns, optimum, posterior, effective, whole, commands and scaling.
+Use an otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
 Prints a table, and writes it with the machine and the versions to
 ``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
 """
@@ -13,17 +13,19 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import density, effective, em, optimum, patterns, posterior, scaling, whole
+from benchmarks import commands, density, effective, em, missing, optimum, patterns, posterior, scaling, whole
 from benchmarks.rounds import Row, markdown
 
 BENCHMARKS = {
     "em": em.run,
     "density": density.run,
+    "missing": missing.run,
     "patterns": patterns.run,
     "optimum": optimum.run,
     "posterior": posterior.run,
     "effective": effective.run,
     "whole": whole.run,
+    "commands": commands.run,
     "scaling": scaling.run,
 }
 PACKAGES = (
@@ -49,7 +51,8 @@ rounds. Absolute times are those of one machine: {machine}. Versions: {versions}
 {table}
 
 Densities are timed as each sampler calls them: ours in a loop inside XLA, PyMC's as a compiled function. The
-posteriors are one round each, caches being cold only once; a second round is another run.
+posteriors are one round each, caches being cold only once; a second round is another run. Whole processes are
+timed from their start to their end; beside a command are the imports of the libraries it stands on.
 
 A whole default call is `fit_em(GMM(K), X)` with its default prior beside `GaussianMixture(K, n_init=10)`
 with its default tolerance, or one with which it comes near the limit. The nats say how much higher the

@@ -36,6 +36,16 @@ def plain(X: np.ndarray, k: int) -> pm.Model:
     return model
 
 
+def plain_bernoulli(X: np.ndarray, k: int) -> pm.Model:
+    """A sum over clusters by hand: `pm.Mixture` has no rows of several Bernoulli columns."""
+    with pm.Model() as model:
+        alpha = pm.Dirichlet("alpha", np.ones(k))
+        p = pm.Beta("p", 2, 2, shape=(k, X.shape[1]))
+        rows = pm.logp(pm.Bernoulli.dist(p), X[:, None]).sum(axis=-1)
+        pm.Potential("x", pm.math.logsumexp(pm.math.log(alpha) + rows, axis=1).sum())
+    return model
+
+
 def in_a_loop(log_density: Any) -> Any:
     """Gradients one after the other, each where the last one points: none can be left out."""
     gradient = jax.value_and_grad(log_density)

@@ -1,4 +1,4 @@
-"""A Bernoulli mixture against StepMix, and a Gaussian one against scikit-learn: time to the same optimum."""
+"""Latent classes against StepMix, and a Gaussian one against scikit-learn: time to the same optimum."""
 
 import time
 import warnings
@@ -11,21 +11,20 @@ from stepmix.stepmix import StepMix
 
 import mixtures as mx
 from benchmarks.rounds import Row, compare
+from mixtures.families.mixture import Mixture
+from mixtures.types import Array
 
 NEAR = 1e-3
 """Nats within which two optima are one."""
 
 
-def bernoulli() -> Iterator[Row]:
+def classes(spec: Mixture, X: Array, measurement: str, what: str) -> Row:
     """Ten starts of a latent class model, each stopped when it gains little: who is there first."""
-    rng = np.random.default_rng(0)
-    p = rng.uniform(0.1, 0.9, size=(3, 12))
-    X = (rng.random((5000, 12)) < p[rng.choice(3, 5000)]).astype(np.float64)
-    best = mx.fit_em(mx.BMM(3, prior=None), X, random_seed=1).log_likelihood
+    best = mx.fit_em(spec, X, random_seed=1).log_likelihood
 
     def ours() -> float:
         began = time.perf_counter()
-        em = mx.fit_em(mx.BMM(3, prior=None), X, random_seed=2)
+        em = mx.fit_em(spec, X, random_seed=2)
         seconds = time.perf_counter() - began
         assert abs(em.log_likelihood - best) < NEAR
         return seconds
@@ -33,8 +32,8 @@ def bernoulli() -> Iterator[Row]:
     def theirs() -> float:
         began = time.perf_counter()
         model = StepMix(
-            3,
-            measurement="binary",
+            spec.n_components,
+            measurement=measurement,
             n_init=10,
             max_iter=10_000,
             abs_tol=1e-9,
@@ -47,9 +46,24 @@ def bernoulli() -> Iterator[Row]:
         assert abs(model.score(X) * len(X) - best) < NEAR
         return seconds
 
-    yield compare(
-        "BMM to the optimum, n=5,000 K=3 D=12, 10 starts", "s", 1.0, {"ours": ours, "StepMix": theirs}, 3
-    )
+    return compare(f"{what} to the optimum, 10 starts", "s", 1.0, {"ours": ours, "StepMix": theirs}, 3)
+
+
+def bernoulli() -> Row:
+    """Three classes, twelve items of yes or no."""
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.1, 0.9, size=(3, 12))
+    X = (rng.random((5000, 12)) < p[rng.choice(3, 5000)]).astype(np.float64)
+    return classes(mx.BMM(3, prior=None), X, "binary", "BMM, n=5,000 K=3 D=12,")
+
+
+def categorical() -> Row:
+    """Four classes, twenty items of four answers."""
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(4), size=(4, 20))
+    z = rng.choice(4, 5000)
+    X = (rng.random((5000, 20, 1)) > p[z].cumsum(axis=2)[:, :, :3]).sum(axis=2)
+    return classes(mx.LCA(4, prior=None), X, "categorical", "LCA, n=5,000 K=4, 20 items of 4 answers,")
 
 
 def gaussian() -> Iterator[Row]:
@@ -89,6 +103,7 @@ def gaussian() -> Iterator[Row]:
 
 
 def run() -> Iterator[Row]:
-    """Both."""
-    yield from bernoulli()
+    """All of them."""
+    yield bernoulli()
+    yield categorical()
     yield from gaussian()

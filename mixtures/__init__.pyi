@@ -38,7 +38,7 @@ from .errors import (
 from .estimators.clusterer import MixtureClusterer
 from .estimators.gaussian import to_sklearn
 from .families.bernoulli import BMM
-from .families.gaussian import GMM
+from .families.gaussian_model import GMM
 from .families.latent_classes import LCA
 from .families.mixed_model import Mixed
 from .families.poisson_model import PMM

@@ -153,7 +153,7 @@ def table_head(table: "pd.DataFrame", rows: int = MOST_ROWS, digits: int = 4) ->
     return "\n".join([text, *([f"  and {'; '.join(left_out)}: see .table"] if left_out else [])])
 
 
-def table_html(head: str, table: "pd.DataFrame", more: str = "see .summary()") -> str:
+def table_html(head: str, table: "pd.DataFrame") -> str:
     """Return the first rows and columns of a table as HTML, as many as fit, under a heading."""
     import pandas as pd
 
@@ -165,7 +165,7 @@ def table_html(head: str, table: "pd.DataFrame", more: str = "see .summary()") -
             text = rows.to_html(border=0, float_format=lambda x: f"{x:.4g}", na_rep="", max_rows=None)
         left = len(table) - len(rows), table.shape[1] - rows.shape[1]
         words = [f"{k:,} more {word}" for k, word in zip(left, ("rows", "columns"), strict=True) if k]
-        html = f"{head}{text}" + (f"<p>and {' and '.join(words)}: {more}</p>" if words else "")
+        html = f"{head}{text}" + (f"<p>and {' and '.join(words)}: see .summary()</p>" if words else "")
         if len(html) <= HTML_CHARACTERS:
             break
     return html

@@ -15,7 +15,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.messages import counted, them
-from mixtures.trees import SUM_ROUNDING, feature_dims, feature_labels, in_order, item_dim, labels_in
+from mixtures.trees import SUM_ROUNDING, feature_dims, feature_labels, item_dim, labels_in, sorted_sample
 from mixtures.types import LEVELS, Array, Params
 
 __all__ = [
@@ -74,7 +74,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     InputError
         If a parameter is missing, or has other dims, clusters or features than the model's.
     """
-    tree = in_order(tree)
+    tree = sorted_sample(tree)
     posterior = tree["posterior"].to_dataset()
     missing = [name for name in spec.dims if name not in posterior.data_vars]
     if missing:
@@ -100,7 +100,7 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
             f"{spec.n_components}; give the model that was sampled"
         )
     features = None if spec.features is None else named_after(spec, tree).features
-    return tree if features is None else _in_order(tree, posterior, spec.of(features))
+    return tree if features is None else _in_order_of_model(tree, posterior, spec.of(features))
 
 
 def checked_draws(spec: Mixture, tree: xr.DataTree) -> dict[str, Array]:
@@ -192,7 +192,7 @@ def resolved_for(spec: Mixture, tree: xr.DataTree, data: Data) -> Mixture:
     return resolve(spec, data if rows is None else spec.read(rows))
 
 
-def _in_order(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) -> xr.DataTree:
+def _in_order_of_model(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) -> xr.DataTree:
     """Return the tree with the features of every group in the model's order, by their labels."""
     own, features = features_of(tree), spec.features or ()
     order = places(own, features, what="the posterior has", whose="the model is")

@@ -17,7 +17,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.trees import ANCHORED, feature_labels, in_order, point_tree
+from mixtures.trees import ANCHORED, feature_labels, point_tree, sorted_sample
 from mixtures.types import LEVELS, Array
 
 __all__ = [
@@ -178,7 +178,7 @@ def _(result: Selection) -> Given:
 
 @given.register
 def _(result: xr.DataTree) -> Given:
-    result = in_order(result)
+    result = sorted_sample(result)
     posterior = result["posterior"].to_dataset()
     found = {str(name): tuple(map(str, x.dims)) for name, x in posterior.data_vars.items()}
     dims = {name: tuple(d for d in own if d not in ("chain", "draw")) for name, own in found.items()}
@@ -243,7 +243,7 @@ def with_point(
 def posterior_of(result: xr.DataTree | Crosscheck) -> xr.DataTree:
     """The posterior sample of a crosscheck, or a sample, in order; anything else is refused."""
     if not isinstance(result, Crosscheck):
-        return in_order(result)
+        return sorted_sample(result)
     if result.posterior is None:
         raise InputError("the crosscheck has no posterior sample: its notes say why")
     return result.posterior

@@ -36,8 +36,8 @@ __all__ = [
     "word_among",
 ]
 
-NAME_LENGTH, NAMES_LISTED = 60, 20
-"""Characters of a name, and names of a list, that a message shows."""
+NAME_LENGTH, NAMES_LISTED, ROWS_LISTED = 60, 20, 5
+"""Characters of a name, names of a list, and rows, that a message shows."""
 
 
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -176,7 +176,7 @@ def columns_are(names: Sequence[object], limit: int = 10) -> str:
     return f"column {listed} is" if len(names) == 1 else f"columns {listed}{more} are"
 
 
-def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 5) -> str:
+def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0) -> str:
     """Name rows by their positions, with the verb that follows.
 
     Examples
@@ -184,8 +184,8 @@ def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0, limit: int = 
     >>> rows_are(np.array([1]), np.arange(3)), rows_are(np.array([0, 1]), np.array(["p6", "p7"]))
     ('row 1 is', 'row 0 (index p6), row 1 (index p7) are')
     """
-    names = [_row_name(int(row), obs_id, first) for row in rows[:limit]]
-    rest = " and others" if len(rows) > limit else ""  # how many is not known before all are looked at
+    names = [_row_name(int(row), obs_id, first) for row in rows[:ROWS_LISTED]]
+    rest = " and others" if len(rows) > ROWS_LISTED else ""  # how many is not known before all are looked at
     return f"{', '.join(names)}{rest} {'is' if len(rows) == 1 else 'are'}"
 
 

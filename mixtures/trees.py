@@ -21,7 +21,6 @@ __all__ = [
     "feature_dims",
     "feature_labels",
     "group_of",
-    "in_order",
     "item_dim",
     "labels_in",
     "level_table",
@@ -31,6 +30,7 @@ __all__ = [
     "permutation",
     "point_tree",
     "sampler_stats",
+    "sorted_sample",
     "with_levels",
 ]
 
@@ -60,7 +60,7 @@ def check_sample(tree: Any) -> None:
             raise InputError(f"the posterior has no {dim}s: give a sample with one at least")
 
 
-def in_order(tree: xr.DataTree) -> xr.DataTree:
+def sorted_sample(tree: xr.DataTree) -> xr.DataTree:
     """Checked sample whose order somebody may have changed by ``isel``.
 
     Chains and draws come first, which they do not after ``unstack``. Both sides of matrices have the columns
@@ -70,7 +70,9 @@ def in_order(tree: xr.DataTree) -> xr.DataTree:
     """
     check_sample(tree)
     groups = {name: group.to_dataset() for name, group in tree.children.items()}
-    ordered = {name: _in_order(group, clusters="labels" not in tree.attrs) for name, group in groups.items()}
+    ordered = {
+        name: _sorted_group(group, clusters="labels" not in tree.attrs) for name, group in groups.items()
+    }
     moved = {name: group for name, group in ordered.items() if group is not groups[name]}
     if not moved:
         return tree
@@ -80,7 +82,7 @@ def in_order(tree: xr.DataTree) -> xr.DataTree:
     return new
 
 
-def _in_order(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
+def _sorted_group(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
     new = group
     dims = (x.dims for x in group.data_vars.values() if {*SAMPLE_DIMS} <= {*x.dims})
     if any(own[:2] != SAMPLE_DIMS for own in dims):

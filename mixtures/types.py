@@ -1,4 +1,4 @@
-"""Types that the whole package shares."""
+"""Types and constants that the whole package shares."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LEVELS", "Array", "DeferredModule", "Params"]
+__all__ = ["EPS", "LEVELS", "Array", "DeferredModule", "Params"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 Params = Mapping[str, Array]
 """Parameters of a mixture by name, each with its cluster axis first."""
+
+
+EPS = float(np.finfo(float).eps)
+"""Relative rounding error of a double."""
 
 
 LEVELS = "levels"

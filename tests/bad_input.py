@@ -373,7 +373,7 @@ TABLES = [
         "no more rows than columns",
         "columns 'x0', 'x1' are linearly dependent in these 2 rows, so their covariance is singular; drop "
         "one, "
-        "use covariance_type='diag', or state a prior",
+        "use covariance_type='diag' (--covariance diag), or state a prior",
         array=lambda: X[:2],
         pandas=lambda: frame(X[:2]),
         files={"bad.csv": text(X[:2])},
@@ -394,7 +394,7 @@ TABLES = [
         "one column twice",
         "columns 'x0', 'x1' are linearly dependent in these 6 rows, so their covariance is singular; drop "
         "one, "
-        "use covariance_type='diag', or state a prior",
+        "use covariance_type='diag' (--covariance diag), or state a prior",
         3 * X[:, 0] + 1,
     ),
     column(
@@ -956,6 +956,13 @@ OPTIONS = [
         commands=("crosscheck faithful -k 2 --n-init 0", "predict faithful -k 2 --n-init 0"),
     ),
     Case("a tolerance of zero", "tol must be positive, got 0", python=("mx.fit_em(mx.GMM(2), X, tol=0)",)),
+    Case(
+        "an unknown way with missing cells",
+        "missing is 'drop'; it can be 'integrate' (--missing integrate on the command line), which "
+        "integrates missing cells out of the likelihood, or be left out: then they are refused",
+        python=("mx.fit_em(mx.GMM(2), X, missing='drop')",),
+        commands=("crosscheck faithful -k 2 --missing drop", "select faithful --missing drop"),
+    ),
     Case(
         "an unknown sampler",
         "sampler 'gibbs' is not one of blackjax, nutpie, pymc, laplace, split_hmc, auto",

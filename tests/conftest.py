@@ -16,7 +16,7 @@ from mixtures.data.reading import as_data
 from mixtures.errors import InputError
 from mixtures.families.bernoulli import BMM
 from mixtures.families.covariance import COVARIANCES
-from mixtures.families.gaussian import GMM
+from mixtures.families.gaussian_model import GMM
 from mixtures.families.latent_classes import LCA
 from mixtures.families.mixed_model import Mixed
 from mixtures.families.mixture import Mixture

@@ -32,6 +32,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_unused,
     tell_written,
 )
 from mixtures.cli.text import TABLES, write_table
@@ -51,6 +52,7 @@ EXAMPLES = examples(
 @reports_errors
 @with_groups
 def complete_command(
+    context: typer.Context,
     data: DataArgument,
     *,
     k: FreeComponentsOption = None,
@@ -91,6 +93,8 @@ def complete_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else given(load(saved))
+    if saved is not None:
+        tell_unused(context, quiet=quiet)
     spec = (
         None
         if k is None

@@ -113,7 +113,7 @@ def crosscheck_command(
     if save_as is not None:
         require_netcdf()
     frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
-    spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
+    spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
     if save_as is not None:
         check_labels(spec.table(frame, None, missing).obs_id)
     if csv is not None:

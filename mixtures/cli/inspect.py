@@ -1,11 +1,12 @@
 """``mixtures inspect``: what would be read from a table, column by column."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import typer
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,7 +22,7 @@ from mixtures.cli.rows import load_frame, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
 from mixtures.errors import InputError
-from mixtures.messages import counted, shortened, visible
+from mixtures.messages import counted, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,10 @@ NEEDED_LEAST = (("different",), ("from", "to"), ("missing",))
 """What is left out of a narrow window, in this order."""
 
 
+NOTHING_TO_FIT = "there is nothing to fit yet: no column that a model takes tells rows apart"
+"""Last line where no command would work."""
+
+
 LONGEST_WHOLE = 11
 """Characters of a whole number up to which it is shown to the last digit."""
 
@@ -62,6 +67,7 @@ def inspect_command(
     Columns are shown as they are read, before --recode, --log and --numeric-only do anything. Nothing is
     fitted. Exits with 2 if the file cannot be read.
     """
+    from mixtures.cli.hints import hints_for
     from mixtures.cli.proposal import next_command
     from mixtures.data.columns import examine
 
@@ -85,17 +91,8 @@ def inspect_command(
         out.print(f"done: {plain(note)}")
     if problem:
         out.print(f"to be settled: {plain(problem)}")
-    typer.echo(visible(f"next: {next_command(data, reading, frame, columns)}"))
-
-
-def hints_for(columns: "Sequence[Column]") -> list[str]:
-    """What a reader of the table should know, each cause once, with the option that helps."""
-    found = []
-    for holds, words in HINTS:
-        own = [column for column in columns if holds(column)]
-        if own:
-            found.append(f"{shortened([column.name for column in own])}: {words(own)}")
-    return found
+    proposed = next_command(data, reading, frame, columns)
+    typer.echo(visible(f"next: {proposed}" if proposed else NOTHING_TO_FIT))
 
 
 def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
@@ -123,12 +120,12 @@ def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
         if room < LEAST:
             room += sum(2 + max(map(len, [head, *cells.pop(head)])) for head in heads)
     shown = ruled_table(title)
-    shown.add_column("column", overflow="fold", min_width=LEAST)
+    names = [visible(column.name, longest=LONGEST_LABEL) for column in columns]
+    shown.add_column("column", overflow="fold", min_width=min(LEAST, max(map(cell_len, ["column", *names]))))
     for head in cells:
         justify: Literal["left", "right"] = "left" if head in ("holds", "read as") else "right"
-        shown.add_column(head, justify=justify, no_wrap=True)
-    for column, *own in zip(columns, *cells.values(), strict=True):
-        name = visible(column.name, longest=LONGEST_LABEL)
+        shown.add_column(head, justify=justify, no_wrap=head in sum(NEEDED_LEAST, ()))
+    for name, *own in zip(names, *cells.values(), strict=True):
         shown.add_row(escape(folded(name, max(room, LEAST))), *own)
     return shown
 
@@ -154,84 +151,3 @@ def _as_json(column: "Column") -> dict[str, Any]:
     figures = {"from": least, "to": most, "skewness": skewness, "skewness_of_log": of_log}
     told = {"name": column.name, "holds": column.kind.words, "read_as": column.kind.read_as}
     return told | finite(figures) | {"missing": column.n_missing, "different": column.different}
-
-
-def _is(*names: str) -> "Callable[[Column], bool]":
-    return lambda column: column.kind.name in names
-
-
-def _has_gaps(column: "Column") -> bool:
-    return 0 < column.n_missing < len(column.cells)
-
-
-def _option(option: str, rest: str) -> "Callable[[Sequence[Column]], str]":
-    """Words of a hint that names an option with all the columns."""
-
-    def words(columns: "Sequence[Column]") -> str:
-        from mixtures.data.preparation import option_of
-
-        return f"{option_of(option, [column.name for column in columns])} {rest}"
-
-    return words
-
-
-def _names_of_rows(columns: "Sequence[Column]") -> str:
-    from mixtures.data.preparation import option_of
-
-    each = option_of("--id", [columns[0].name]) if len(columns) == 1 else "--id with one of them"
-    return f"a text of its own in every row: {each} carries it into the table of predict"
-
-
-def _skewed(columns: "Sequence[Column]") -> str:
-    from mixtures.data.preparation import option_of
-
-    before = ", ".join(f"{column.skewness[0]:.1f}" for column in columns[:5])
-    after = ", ".join(f"{column.skewness[1]:.1f}" for column in columns[:5])
-    names = [column.name for column in columns]
-    logs = "its logarithm" if len(names) == 1 else "their logarithms"
-    return f"skewed ({before}; {logs} {after}): {option_of('--log', names)} fits {logs}"
-
-
-def _written(columns: "Sequence[Column]") -> str:
-    from mixtures.data.columns import writings_in
-    from mixtures.data.preparation import written_as
-
-    ways = writings_in(columns)
-    offers = [f"{written_as(way)} reads them as numbers" for way in ways]
-    return " or ".join(offers) or "numbers written in several ways"
-
-
-def _ranges(columns: "Sequence[Column]") -> str:
-    return " or ".join(dict.fromkeys(column.scale.words for column in columns if column.scale))
-
-
-def _steps(columns: "Sequence[Column]") -> str:
-    return (
-        f"three or more columns share the range {_ranges(columns)}: taken for answers on a scale, proposed "
-        "as categories, their order not used; as counts: --model mixed --kinds NAME=poisson; as numbers: "
-        "--model gmm"
-    )
-
-
-def _counts_or_steps(columns: "Sequence[Column]") -> str:
-    return (
-        f"three or more columns share the range {_ranges(columns)}, but few cells hold the greatest value: "
-        "taken for counts; as answers on a scale: --model mixed --kinds NAME=categorical"
-    )
-
-
-HINTS: "Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str]]]" = (
-    (_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
-    (lambda column: column.kind.name == "TEXT" and column.different == len(column.cells), _names_of_rows),
-    (_is("TEXT", "DATES"), _option("--exclude", "or --numeric-only leaves out text and dates")),
-    (_is("CATEGORIES"), _option("--exclude", "leaves out categories; --model mixed and lca take them")),
-    (_is("NUMERALS"), _written),
-    (_is("ANSWERS"), lambda _: "--recode reads yes as 1 and no as 0; --model mixed and lca take the words"),
-    (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
-    (_is("STEPS"), _steps),
-    (lambda column: column.kind.name == "COUNTS" and column.scale is not None, _counts_or_steps),
-    (lambda column: not column.varies, _option("--exclude", "leaves out columns without information")),
-    (lambda column: column.wants_logarithm, _skewed),
-    (_has_gaps, lambda _: "cells are missing: --missing integrate"),
-)
-"""Columns that a hint is about, and its words."""

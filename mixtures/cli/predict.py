@@ -32,7 +32,7 @@ from mixtures.cli.options import (
     written,
 )
 from mixtures.cli.rows import names_of, read_rows, with_kinds
-from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of
+from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of, tell_unused
 from mixtures.cli.text import TABLES, check_table, finite, write_table
 from mixtures.errors import InputError
 from mixtures.messages import counted, visible
@@ -51,6 +51,7 @@ EXAMPLES = examples(
 @reports_errors
 @with_groups
 def predict_command(
+    context: typer.Context,
     data: DataArgument,
     *,
     k: FreeComponentsOption = None,
@@ -89,6 +90,8 @@ def predict_command(
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else given(load(saved))
+    if saved is not None:
+        tell_unused(context, quiet=quiet)
     n_clusters = k if fitted is None else fitted.spec.n_components
     assert n_clusters is not None  # one of the two was given
     called = names_of(names, n_clusters)

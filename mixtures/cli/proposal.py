@@ -29,11 +29,16 @@ GAUSSIAN = "gaussian"
 
 
 def next_command(data: str, reading: Reading, frame: "pd.DataFrame", columns: Sequence[Column]) -> str:
-    """A command to go on with: a model, the options that its columns ask for, and those that were given."""
+    """A command to go on with: a model, the options that its columns ask for, and those that were given.
+
+    Empty if no model takes any of the columns.
+    """
     if ways := writings_in(columns):  # to be read anew, before anything else can be told
         given = _Proposal(frame, (), reading).options
         return _command("mixtures inspect", data, *given, *_as_typed(reading), written_as(ways[0]))
     proposed = _Proposal(frame, tuple(columns), reading)
+    if not proposed.usable:
+        return ""
     return _command("mixtures select", data, *proposed.model_options, *proposed.options, *_as_typed(reading))
 
 
@@ -101,10 +106,12 @@ class _Proposal:
     def model_options(self) -> tuple[str, ...]:
         """Options of the model; --kinds states what is no plain number."""
         model = "" if self.model == "gmm" else f"--model {self.model}"
+        singular = [*self.kinds.values()].count(GAUSSIAN) >= len(self.frame)
+        shape = "--covariance diag" if singular and self.model in ("gmm", "mixed") else ""
         if self.model != "mixed":
-            return (model,)
+            return model, shape
         told = [f"{name}={kind}" for name, kind in self.kinds.items() if kind != GAUSSIAN]
-        return model, option_of("--kinds", told)
+        return model, option_of("--kinds", told), shape
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -46,15 +46,18 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_unused,
 )
 from mixtures.errors import InputError
 from mixtures.messages import visible
 from mixtures.saving.archive import is_stream
 
 if TYPE_CHECKING:
+    from mixtures.families.mixture import Mixture
     from mixtures.reporting.report import Report
     from mixtures.results.crosscheck import Crosscheck
-    from mixtures.results.em import EMFit
+    from mixtures.results.selection import Selection
+    from mixtures.saving.save import Header
 
 __all__ = ["EXAMPLES", "report_command"]
 
@@ -113,83 +116,50 @@ def report_command(
     crosscheck, with its data if they are given. Exits with 0 if the certificate
     holds, 1 if not, 2 on bad input.
     """
-    from mixtures.agreement.crosscheck import crosscheck
     from mixtures.clusters.prediction import select_features
     from mixtures.given import given
-    from mixtures.results.crosscheck import Crosscheck
     from mixtures.saving.netcdf import require_netcdf
-    from mixtures.saving.save import check_labels, load, read_header, save
-    from mixtures.selection.select import check_comparison, select
+    from mixtures.saving.save import check_labels, save
+    from mixtures.selection.checking import check_comparison
 
     check_outputs(seed, data, saved, o=output, save=save_as)
-    if (saved is None) is (k is None):
-        raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
-    if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
-        raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
-    if not data and saved is None:
-        raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
-    if saved is not None and (max_k is not None or save_as is not None):
-        raise InputError("--max-k and --save go with -k: what is saved is fitted already")
-    called = None if k is None else names_of(names, k)
-    if max_k is not None and max_k < 1:
-        raise InputError(f"--max-k must be at least 1, got {max_k}")
+    _check_asked(data, k, saved, labels, output, save_as, max_k)
     if save_as is not None:
         require_netcdf()
-    cc: Any
-    saved_as, result = (None, None) if saved is None else (read_header(saved), load(saved))
-    if saved_as is not None and not isinstance(result, Crosscheck):
-        raise InputError(
-            f"{saved} holds a result of type {saved_as.kind}; a report is of what crosscheck --save wrote"
-        )
-    if isinstance(result, Crosscheck) and names is not None:
-        if result.mode.spec is None:
-            raise InputError("--names goes with a model of this package, not one of your own; leave it out")
-        called = names_of(names, result.mode.spec.n_components)
-    spec = (
-        None
-        if k is None
-        else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
-    )
-    fitted = None if result is None else given(result)
-    frame = of_rows = None
-    if data:
-        how: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels, "quiet": quiet or as_json}
-        frame, of_rows = read_rows(data, reading, **how)
-        spec = (
-            None if spec is None else with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
-        )
-    elif labels is not None:
-        raise InputError("--labels names a column of the data: name the data too")
-    told = about(context, data, seed)
-    shown = not (quiet or as_json)
-    selection, made = None, {}
-    if save_as is not None and frame is not None and spec is not None:
-        check_labels(spec.table(frame, None, missing).obs_id)
-    if saved_as is not None:
-        cc = result
-        typed = [saved_as.about["command"]] if "command" in saved_as.about else []
+    shown, told = not (quiet or as_json), about(context, data, seed)
+    header, selection, made = None, None, {}
+    if k is None:
+        assert saved is not None  # one of the two was given
+        header, cc, called = _loaded(saved, names)
+        tell_unused(context, quiet=not shown)
+        typed = [header.about["command"]] if "command" in header.about else []
         told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
-        if frame is not None and fitted is not None:
+        frame = of_rows = None
+        if data:
+            fitted = given(cc)
+            frame, of_rows = read_rows(data, reading, fitted=fitted, labels=labels, quiet=not shown)
             frame, _ = select_features(frame, fitted.features)
     else:
-        assert k is not None  # one of the two was given
-        assert spec is not None
-        sampling: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed}
-        rows: dict[str, Any] = {"missing": missing, "labels": of_rows}
-        common: dict[str, Any] = {"n_init": n_init, "progressbar": shown, **rows, **sampling}
-        checked: dict[str, Any] = {"sampler": sampler, "names": called, **common}
+        called = names_of(names, k)
+        spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
+        frame, of_rows = read_rows(data, reading, spec=spec, labels=labels, quiet=not shown)
+        spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=not shown)
+        if save_as is not None:
+            check_labels(spec.table(frame, None, missing).obs_id)
         asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
         if max_k is not None:
-            check_comparison(spec, frame, asked, draws, **rows)
-        cc = crosscheck(spec, frame, **checked)
-        if max_k is not None:
-            compared: dict[str, Any] = {"criteria": asked, **common}
-            ks = range(1, max_k + 1)
-            selection = select(spec, frame, ks, fits=known(cc), **compared)
-            if selection.contradicts(cc.em):  # the same best fit everywhere
-                cc = crosscheck(spec, frame, start=selection.fits[k].params, **checked)
-                if selection.contradicts(cc.em):
-                    selection = select(spec, frame, ks, fits=known(cc), **compared)
+            check_comparison(spec, frame, asked, draws, missing=missing, labels=of_rows)
+        common: dict[str, Any] = {
+            "missing": missing,
+            "labels": of_rows,
+            "n_init": n_init,
+            "draws": draws,
+            "tune": tune,
+            "chains": chains,
+            "random_seed": seed,
+            "progressbar": shown,
+        }
+        cc, selection = _computed(spec, frame, max_k, asked, {"sampler": sampler, "names": called}, common)
         made = written(result=(save_as, partial(save, cc, X=frame, labels=of_rows, about=told)))
     from mixtures.reporting.report import report  # PyMC and JAX, only now
 
@@ -201,7 +171,7 @@ def report_command(
         names=called,
         title=title,
         selection=selection,
-        header=saved_as,
+        header=header,
         about=told,
         progressbar=shown,
     )
@@ -211,9 +181,73 @@ def report_command(
     raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and cc.passed else FAILS)
 
 
-def known(cc: "Crosscheck") -> "dict[int, EMFit]":
-    """Return the fit of a crosscheck by its number of clusters."""
-    return {} if cc.em is None else {cc.em.spec.n_components: cc.em}
+def _check_asked(
+    data: str,
+    k: int | None,
+    saved: Path | None,
+    labels: str | None,
+    output: Path,
+    save_as: Path | None,
+    max_k: int | None,
+) -> None:
+    """Refuse options that do not go together, before anything is read."""
+    if (saved is None) is (k is None):
+        raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
+    if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
+        raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
+    if not data and saved is None:
+        raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
+    if not data and labels is not None:
+        raise InputError("--labels names a column of the data: name the data too")
+    if saved is not None and (max_k is not None or save_as is not None):
+        raise InputError("--max-k and --save go with -k: what is saved is fitted already")
+    if max_k is not None and max_k < 1:
+        raise InputError(f"--max-k must be at least 1, got {max_k}")
+
+
+def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[str, ...] | None]":
+    """What a file records, the crosscheck in it, and the names that an option gives its clusters."""
+    from mixtures.results.crosscheck import Crosscheck
+    from mixtures.saving.save import load, read_header
+
+    header, cc = read_header(file), load(file)
+    if not isinstance(cc, Crosscheck):
+        raise InputError(
+            f"{file} holds a result of type {header.kind}; a report is of what crosscheck --save wrote"
+        )
+    spec = cc.mode.spec
+    if spec is None and names is not None:
+        raise InputError("--names goes with a model of this package, not one of your own; leave it out")
+    return header, cc, None if spec is None else names_of(names, spec.n_components)
+
+
+def _computed(
+    spec: "Mixture",
+    frame: Any,
+    max_k: int | None,
+    criteria: str | list[str],
+    alone: dict[str, Any],
+    common: dict[str, Any],
+) -> "tuple[Crosscheck, Selection | None]":
+    """Crosscheck a model and, if asked, compare numbers of clusters, both with the same best fit of it."""
+    from mixtures.agreement.crosscheck import crosscheck
+    from mixtures.selection.select import select
+
+    cc = crosscheck(spec, frame, **alone, **common)
+    if max_k is None:
+        return cc, None
+
+    def compared() -> "Selection":
+        known = {} if cc.em is None else {spec.n_components: cc.em}
+        return select(spec, frame, range(1, max_k + 1), fits=known, criteria=criteria, **common)
+
+    selection = compared()
+    if selection.contradicts(cc.em):
+        start = selection.fits[spec.n_components].params
+        cc = crosscheck(spec, frame, start=start, **alone, **common)
+        if selection.contradicts(cc.em):
+            selection = compared()
+    return cc, selection
 
 
 def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> None:

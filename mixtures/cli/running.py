@@ -33,6 +33,13 @@ HOLDS, FAILS, BAD_INPUT = 0, 1, 2
 """Exit codes."""
 
 
+OF_A_FIT = {
+    *("model", "kinds", "covariance", "prior", "weight_concentration"),
+    *("n_init", "draws", "tune", "chains", "sampler"),
+}
+"""Parameters of commands that say how to fit, and have no effect on a result that is saved."""
+
+
 def examples(*commands: str) -> str:
     """Examples at the end of a command's help, one per line."""
     return "\n".join(["", "[bold]Examples[/]", *(f"  {plain(command)}" for command in commands)])
@@ -108,6 +115,18 @@ def command_of(context: typer.Context, name: str | None = None, without: Contain
         if isinstance(value, bool):
             words.pop()
     return shlex.join(words)
+
+
+def tell_unused(context: typer.Context, *, quiet: bool) -> None:
+    """Name the options of a fit that were typed beside --from, which is of a fit that is there."""
+    typed = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in OF_A_FIT and context.get_parameter_source(parameter.name).name == "COMMANDLINE"  # type: ignore[union-attr]
+    ]
+    if typed and not quiet:
+        change = "changes" if len(typed) == 1 else "change"
+        typer.echo(f"note: {', '.join(typed)} {change} nothing: the saved result is fitted already", err=True)
 
 
 def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:

@@ -108,7 +108,7 @@ def select_command(
     if sampled:
         require_netcdf()
     frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
-    spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
+    spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
     if sampled:
         check_labels(spec.table(frame, None, missing).obs_id)
     if csv is not None:

@@ -86,6 +86,7 @@ NEEDED_LEAST = (
         "elpd_loo_se",
         "log_evidence_se",
     ),
+    *("lr", "sabic", "caic", "icl", "aic"),  # the BIC, LOO and the evidence decide
 )
 """Columns of tables in the order in which they are left out of a narrow terminal."""
 
@@ -328,11 +329,8 @@ def show_selection(selection: Selection) -> None:
     _say_left_out(out, cells, kept)
     for word, names in columns_by_sense(selection.criteria).items():
         out.print(f"{', '.join(names)}: {word} is better", style="dim")
-    each = [note.split("; ") if ok else [note] for note, ok in zip(table["notes"], fitted, strict=True)]
-    notes = pd.Series(each, table.index).explode()
-    for note, same in notes.groupby(notes, sort=False):
-        if note:
-            out.print(f"K = {', '.join(map(str, same.index))}: {plain(str(note))}")
+    for line in selection.notes_told:
+        out.print(plain(line))
     for note in selection.notes:
         out.print(f"note: {plain(note)}")
     found = selection.recommended

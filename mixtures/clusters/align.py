@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, inner, label_state
+from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, label_state
+from mixtures.clusters.named import inner
 from mixtures.clusters.orders import find_orders
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.registry import recognise_mixture
 from mixtures.messages import warn
-from mixtures.trees import in_order, permutation
+from mixtures.trees import permutation, sorted_sample
 from mixtures.types import Array
 
 __all__ = ["align_tree", "posterior_values", "raw_labels", "relabelled", "unalign", "warn_of_doubtful"]
@@ -36,7 +37,7 @@ def align_tree(
     **given: Any,
 ) -> xr.DataTree:
     """`align` by what the tree records about its variables, or by the dims named."""
-    tree = in_order(tree)
+    tree = sorted_sample(tree)
     state, why = label_state(tree)
     if state not in (ALIGNED, RAW):
         raise InputError(f"the labels of this tree cannot be aligned: {why}")
@@ -110,7 +111,7 @@ def unalign(tree: xr.DataTree) -> xr.DataTree:
     >>> em = mx.fit_em(mx.GMM(2), mx.datasets.faithful(), random_seed=1)
     >>> raw = mx.unalign(mx.align(em.to_datatree(), to=em.params))
     """
-    tree = in_order(tree)
+    tree = sorted_sample(tree)
     stored = permutation(tree)
     if stored is None:
         raise InputError("this tree is not aligned: its sample_stats hold no permutation")

@@ -165,7 +165,7 @@ class _Sums:
 
     @classmethod
     def of(cls, r: Array, weights: Array) -> Self:
-        """Of some rows, with responsibilities (K, n, S)."""
+        """Sums over some rows, with responsibilities (K, n, S)."""
         modal = r.argmax(axis=0)[None] == np.arange(len(r))[:, None, None]
         counted = modal * weights[:, None]
         return cls(
@@ -176,7 +176,7 @@ class _Sums:
         )
 
     def __add__(self, other: Self) -> Self:
-        """Of both sets of rows."""
+        """Sums over both sets of rows."""
         return replace(
             self,
             rows=self.rows + other.rows,

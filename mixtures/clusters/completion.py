@@ -162,7 +162,7 @@ def complete(
 
 
 def _rows(data: Data, rows: np.ndarray) -> Data:
-    """Some of the rows."""
+    """Some rows of the data."""
     labels = None if data.labels is None else data.labels[rows]
     return Data(data.values[rows], data.features, data.obs_id[rows], labels=labels)
 

@@ -204,7 +204,7 @@ class _Part:
 
     @property
     def summaries(self) -> list[_Summary]:
-        """All of them, in order."""
+        """The summaries of all figures, in order."""
         return [self.location, *self.beside, *([] if self.difference is None else [self.difference])]
 
     def height(self, k: int) -> Array:

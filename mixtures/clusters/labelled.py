@@ -28,7 +28,6 @@ __all__ = [
     "Labelled",
     "anchor",
     "anchored_of",
-    "inner",
     "label_state",
 ]
 
@@ -180,37 +179,43 @@ class Labelled:
         Functions of the parameters take the values given, or are left out. Their
         former values are kept in a separate group for `restored`.
         """
-        posterior = tree["posterior"].to_dataset()
-        dims, sizes = self.dims(posterior), order.shape[:2]
-        moved = (order != np.arange(order.shape[-1])).any(axis=-1)
-        new = tree.copy()
+        dims, new = self.dims(tree["posterior"].to_dataset()), tree.copy()
         for group, node in tree.children.items():
             if group.startswith(OF_THEIR_OWN):
                 continue
             dataset = node.to_dataset()
-            kept = xr.Dataset({name: dataset[name] for name in self.functions if name in dataset})
-            for name, variable in dataset.data_vars.items():
-                dim = self._moving(group, variable, dims)
-                if name in kept and group != "predictions" and name in again:
-                    values = variable.transpose("chain", "draw", ...)
-                    chosen = moved.reshape(*sizes, *(1 for _ in values.dims[2:]))
-                    values = values.copy(data=np.where(chosen, again[str(name)], values.values))
-                    dataset[name] = values.transpose(*variable.dims)
-                elif name in kept:
-                    dataset = dataset.drop_vars(str(name))
-                elif name in self.numbers and {"chain", "draw"} <= set(variable.dims):
-                    dataset[name] = _renumbered(variable, order)
-                elif dim is not None:
-                    if (variable.sizes["chain"], variable.sizes["draw"]) != sizes:
-                        raise InputError(
-                            f"{group} has {variable.sizes['draw']} draws of {name} a chain and the posterior "
-                            f"{sizes[1]}: which belongs to which is not known; drop the group {group}"
-                        )
-                    dataset[name] = _taken(variable, dim, order)
-            new[group] = xr.DataTree(dataset)
-            if kept.data_vars:
-                new[KEPT + group] = xr.DataTree(kept)
+            moved = {name: self._moved(group, x, order, again, dims) for name, x in dataset.data_vars.items()}
+            known = {name: x for name, x in moved.items() if x is not None}
+            new[group] = xr.DataTree(dataset.drop_vars(moved.keys() - known.keys()).assign(known))
+            kept = {name: dataset[name] for name in dataset.data_vars if name in self.functions}
+            if kept:
+                new[KEPT + group] = xr.DataTree(xr.Dataset(kept))
         return new
+
+    def _moved(
+        self,
+        group: str,
+        variable: xr.DataArray,
+        order: np.ndarray,
+        again: Mapping[str, np.ndarray],
+        dims: set[Any],
+    ) -> xr.DataArray | None:
+        """A variable of any group under the new labels; None if its values are not known."""
+        name, dim = str(variable.name), self._moving(group, variable, dims)
+        if name in self.functions:
+            return (
+                _replaced(variable, again[name], order) if group != "predictions" and name in again else None
+            )
+        if name in self.numbers and {"chain", "draw"} <= set(variable.dims):
+            return _renumbered(variable, order)
+        if dim is None:
+            return variable
+        if (variable.sizes["chain"], variable.sizes["draw"]) != order.shape[:2]:
+            raise InputError(
+                f"{group} has {variable.sizes['draw']} draws of {name} a chain and the posterior "
+                f"{order.shape[1]}: which belongs to which is not known; drop the group {group}"
+            )
+        return _taken(variable, dim, order)
 
     def restored(self, tree: xr.DataTree, stored: np.ndarray) -> xr.DataTree:
         """Return the tree with raw labels, given the raw label ``stored`` for each of its own."""
@@ -233,6 +238,14 @@ class Labelled:
             axis = self.axes.get(name)  # a density lacks the last dims of its variable
             return own[axis] if axis is not None and axis < len(own) else None
         return next((dim for dim in own if dim in dims), None)
+
+
+def _replaced(variable: xr.DataArray, again: np.ndarray, order: np.ndarray) -> xr.DataArray:
+    """The values ``again`` in the draws whose labels are in another order."""
+    leading = variable.transpose("chain", "draw", ...)
+    moved = (order != np.arange(order.shape[-1])).any(axis=-1)
+    moved = moved.reshape(*moved.shape, *(1 for _ in leading.dims[2:]))
+    return leading.copy(data=np.where(moved, again, leading.values)).transpose(*variable.dims)
 
 
 def _renumbered(variable: xr.DataArray, order: np.ndarray) -> xr.DataArray:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import Labelled, anchored_of, inner
-from mixtures.clusters.named import suggested
+from mixtures.clusters.labelled import Labelled, anchored_of
+from mixtures.clusters.named import inner, suggested
 from mixtures.clusters.rules import Classified, by_allocations, by_parameters, by_probabilities
 from mixtures.data.table import Data
 from mixtures.draws import features_of, named_after, rows_of

@@ -32,6 +32,10 @@ PIECE = 2**20
 _PARQUET = (".parquet", ".pq")
 
 
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+"""Suffixes of files that hold another, packed."""
+
+
 _NAMELESS = re.compile(r"__index_level_\d+__")
 
 
@@ -96,10 +100,8 @@ def read_table(
         suffix = ".csv"
     if suffix not in (*SEPARATORS, *_PARQUET):
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
-        raise InputError(
-            f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; save a "
-            "spreadsheet as .csv"
-        )
+        way = "unpack it first" if suffix in PACKED else "save a spreadsheet as .csv"
+        raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; {way}")
     told = {"separator": separator, "header": header, "decimal or thousands": not numerals.usual or None}
     if suffix in _PARQUET and any(value is not None for value in told.values()):
         what = next(name for name, value in told.items() if value is not None)

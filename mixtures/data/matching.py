@@ -17,7 +17,7 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.messages import counted, did_you_mean, named, shortened
 
-__all__ = ["columns_of", "has_names", "in_order", "matched", "places"]
+__all__ = ["columns_of", "has_names", "matched", "places", "places_and_names"]
 
 OF_FRAMES = ("", "column_")
 
@@ -104,7 +104,9 @@ def places(
     return list(range(len(fitted)))
 
 
-def in_order(given: Sequence[str], fitted: Sequence[str], **words: Any) -> tuple[list[int], tuple[str, ...]]:
+def places_and_names(
+    given: Sequence[str], fitted: Sequence[str], **words: Any
+) -> tuple[list[int], tuple[str, ...]]:
     """Positions of the fitted columns among those given, and the names of whichever side has any."""
     order = places(given, fitted, **words)
     found = [given[j] for j in order]

@@ -38,9 +38,14 @@ OR_INTEGRATE = f', or pass missing="{INTEGRATE}" (--missing {INTEGRATE} on the c
 """What may also be done about missing cells."""
 
 
+def is_dask(X: Any) -> bool:
+    """Whether it is one of Dask's collections, which is told without importing Dask."""
+    return type(X).__module__.split(".")[0] == "dask"
+
+
 def elsewhere(X: Any) -> str:
     """Word for data that are not in memory at once; empty for a table."""
-    if type(X).__module__.split(".")[0] == "dask":  # recognised without importing it
+    if is_dask(X):
         return f"a Dask {type(X).__name__}"
     if callable(X) and not hasattr(X, "__array__"):
         return "a function"
@@ -155,8 +160,8 @@ def check_missing(missing: Any) -> None:
     """Refuse another way of dealing with missing cells."""
     if missing is not None and not (isinstance(missing, str) and missing == INTEGRATE):
         raise InputError(
-            f"missing={missing!r:.80}: it is None, which refuses missing cells, or 'integrate', which "
-            "integrates them out of the likelihood"
+            f"missing is {missing!r:.80}; it can be 'integrate' (--missing integrate on the command line), "
+            "which integrates missing cells out of the likelihood, or be left out: then they are refused"
         )
 
 

@@ -10,7 +10,7 @@ from mixtures.data.chunks import Chunks, checked_blocks, chunk_labels
 from mixtures.data.dask_rows import dask_rows
 from mixtures.data.known_labels import labels_in_memory
 from mixtures.data.levels import Categories
-from mixtures.data.reading import as_data, check_missing, check_total, check_weights, elsewhere
+from mixtures.data.reading import as_data, check_missing, check_total, check_weights, elsewhere, is_dask
 from mixtures.data.rows import Blocks, Rows
 from mixtures.errors import InputError
 
@@ -77,7 +77,7 @@ def as_rows(
     what = elsewhere(X)
     if what:
         labels_in_memory(labels, what)
-    if what.startswith("a Dask"):
+    if is_dask(X):
         return dask_rows(X, weights, missing=missing, categories=categories)
     if what:
         return _chunks(X if callable(X) else lambda: X, weights, missing, categories)

@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
 from mixtures.density.conditions import checks_of, guarded, holds, log_jacobian_of, terms_of
-from mixtures.density.density import Density, Facts, Program, bound_coordinates
+from mixtures.density.density import Density, Facts, Program
 from mixtures.density.functions import (
     arrays_as_inputs,
     compiled,
@@ -28,11 +28,12 @@ from mixtures.density.functions import (
 )
 from mixtures.density.lowering import compile_graph, known_value
 from mixtures.density.memory import JaxFunction
-from mixtures.distributions.marginal import as_given, cells_of, natural_form
+from mixtures.distributions.marginal import as_given, cells_of
+from mixtures.distributions.steps import natural_form
 from mixtures.families.family import Family
 from mixtures.types import Array
 
-__all__ = ["CompiledModel", "bound_coordinates", "model_dims"]
+__all__ = ["CompiledModel", "model_dims"]
 
 Graph = tuple[list[Any], list[Any]]
 """Inputs and outputs of a function in PyTensor."""
@@ -78,7 +79,7 @@ class CompiledModel(Density):
 
     @property
     def built(self) -> "CompiledModel":
-        """Itself."""
+        """The model itself, which is built already."""
         return self
 
     def _graph_of(self, model: pm.Model) -> Graph:
@@ -198,7 +199,7 @@ class CompiledModel(Density):
 
     @cached_property
     def unconstrain_function(self) -> Program:
-        """The same, compiled."""
+        """The same as a compiled function."""
         return compile_graph(*self.unconstrain_graph)
 
     @cached_property

@@ -66,12 +66,12 @@ class Outline:
     observed: str
 
     def written(self) -> bytes:
-        """As JSON."""
+        """The outline as JSON."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def read(cls, content: bytes) -> "Outline":
-        """From JSON."""
+        """An outline from JSON."""
         read = json.loads(content)
         facts = {name: _tuples(value) for name, value in read["facts"].items()}
         own, unconstrain = (

@@ -199,7 +199,7 @@ def _prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
 
 
 def _prior_predictive(case: _Case, tree: xr.DataTree) -> xr.DataTree:
-    """Of the draws in the group prior, which is made first if the tree has none."""
+    """Rows of the draws in the group prior, which is made first if the tree has none."""
     prior = (tree["prior"] if "prior" in tree.children else _prior(case, tree)).to_dataset()
     posterior = xr.DataTree.from_dict({"posterior": prior})
     params = checked_draws(case.spec, posterior)

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import Labelled, inner
+from mixtures.clusters.labelled import Labelled
+from mixtures.clusters.named import inner
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 

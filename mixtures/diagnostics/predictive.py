@@ -29,6 +29,8 @@ from mixtures.types import Array, Params
 __all__ = [
     "BLOCK",
     "Comparison",
+    "Statistic",
+    "checks_by_statistic",
     "compare",
     "compare_draws",
     "implausible",
@@ -140,15 +142,51 @@ def predictive_checks(
     [-1.1, -0.5, 0.7]
     """
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
+    return checks_by_statistic(spec, data, tree, n_draws, ci_prob, random_seed).rename(index=str)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A statistic of the data, or of one or two of their columns.
+
+    Examples
+    --------
+    >>> one = Statistic("correlation", ("age", "log(income)"))
+    >>> print(one, one.words, sep=": ")
+    correlation[age, log(income)]: the correlation of age and log(income)
+    """
+
+    name: str
+    columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Its label in the table of `predictive_checks`."""
+        return f"{self.name}[{', '.join(self.columns)}]" if self.columns else self.name
+
+    @property
+    def words(self) -> str:
+        """Its name in a sentence."""
+        columns = " and ".join(named(each)[1:-1] for each in self.columns)
+        return f"the {self.name} of {columns}" if columns else f"the {self.name}"
+
+
+def checks_by_statistic(
+    spec: Mixture,
+    data: Data,
+    tree: xr.DataTree,
+    n_draws: int,
+    ci_prob: float,
+    random_seed: int | np.random.Generator | None,
+) -> pd.DataFrame:
+    """The table of `predictive_checks`, with every `Statistic` itself in the index."""
     rows = {}
     for name, found in compare(spec, data, tree, n_draws, random_seed).items():
         lower, upper = found.interval(ci_prob)
         columns = (found.observed, found.replicated.mean(axis=0), lower, upper, found.p)
-        for label, index in _labels(name, found.observed, data.features).items():
-            rows[label] = [float(column[index]) for column in columns]
+        for statistic, index in _entries(name, found.observed, data.features).items():
+            rows[statistic] = [float(column[index]) for column in columns]
     names = ["observed", "replicated", "lower", "upper", "p"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
-    return table.rename_axis("statistic")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("statistic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,44 +237,26 @@ def compare_draws(
     }
 
 
-def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -> dict[str, str]:
+def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -> list[str]:
     """Describe the statistics that the model does not produce, the most extreme first.
 
     Such a statistic lies outside all replicates, and so many of their standard deviations
     away that this would rarely happen by chance to any statistic (Bonferroni).
     """
     places = [
-        (label, one, index)
+        (statistic, one, index)
         for name, one in compared.items()
-        for label, index in _labels(name, one.observed, features).items()
+        for statistic, index in _entries(name, one.observed, features).items()
     ]
     limit = -ndtri(TOLERANCES.misfit / (2 * max(1, len(places))))
     far: dict[str, float] = {}
-    words: dict[str, str] = {}
-    for label, one, index in places:
+    for statistic, one, index in places:
         observed, replicated = float(one.observed[index]), np.moveaxis(one.replicated, 0, -1)[index]
         low, high, apart = replicated.min(), replicated.max(), abs(observed - replicated.mean())
         if not low <= observed <= high and apart > limit * replicated.std():
-            far[label] = apart / max(replicated.std(), np.finfo(float).tiny)
-            words[label] = (
-                f"{statistic_words(label, features)} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
-            )
-    return {label: words[label] for label in sorted(far, key=lambda label: -far[label])}
-
-
-def statistic_words(label: str, features: Sequence[str]) -> str:
-    """A statistic in words, by its label in the table of `predictive_checks`.
-
-    Examples
-    --------
-    >>> statistic_words("correlation[age, log(income)]", ["age", "log(income)"])
-    'the correlation of age and log(income)'
-    """
-    name, _, rest = label.partition("[")
-    parts = rest.removesuffix("]").split(", ")  # names of features may have commas
-    ways = [(", ".join(parts[:i]), ", ".join(parts[i:])) for i in range(1, len(parts))]
-    own = next((way for way in [(", ".join(parts),), *ways] if set(way) <= set(features)), ())
-    return f"the {name}" + (f" of {' and '.join(named(each)[1:-1] for each in own)}" if own else "")
+            text = f"{statistic.words} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+            far[text] = apart / max(replicated.std(), np.finfo(float).tiny)
+    return sorted(far, key=lambda text: -far[text])
 
 
 def replicated_sets(
@@ -267,8 +287,8 @@ def unweighted(
     return spec, data, tree
 
 
-def _labels(name: str, observed: Array, features: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Label and index of every entry of a statistic; for pairs, those of two different features.
+def _entries(name: str, observed: Array, features: tuple[str, ...]) -> dict[Statistic, tuple[int, ...]]:
+    """Every entry of a statistic and its index; for pairs, those of two different features.
 
     Entries that are not a number belong to columns of which the family has no such statistic.
     """
@@ -278,5 +298,4 @@ def _labels(name: str, observed: Array, features: tuple[str, ...]) -> dict[str, 
         for index in entries
         if (observed.ndim < 2 or index[0] < index[1]) and not np.isnan(observed[index])
     ]
-    inner = {index: ", ".join(features[d] for d in index) for index in kept}
-    return {f"{name}[{inside}]" if inside else name: index for index, inside in inner.items()}
+    return {Statistic(name, tuple(features[d] for d in index)): index for index in kept}

@@ -257,7 +257,7 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
         len(beyond) if draws else np.nan,
         0,
         not beyond,
-        f"{'; '.join(list(beyond.values())[:3])}{more} (in {n_sets} data sets simulated from the model): "
+        f"{'; '.join(beyond[:3])}{more} (in {n_sets} data sets simulated from the model): "
         "raise n_components, transform the columns, or take another family",
         source="Gelman, Meng and Stern (1996)",
         caution=True,

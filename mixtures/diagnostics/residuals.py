@@ -136,7 +136,7 @@ class _Tables:
 
     @classmethod
     def of(cls, X: Array, levels: int) -> "_Tables":
-        """Of rows ``X (D, n)`` of codes; missing cells are in no table."""
+        """Tables of rows ``X (D, n)`` of codes; missing cells are in no table."""
         hot, seen = one_hot(X, levels), (~np.isnan(X)).astype(np.float64)
         shape = (len(X), levels, len(X), levels)
         return cls((hot @ hot.T).reshape(shape), seen @ seen.T)

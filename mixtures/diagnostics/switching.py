@@ -16,7 +16,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.switches import Switches, Switching
-from mixtures.trees import in_order, permutation
+from mixtures.trees import permutation, sorted_sample
 
 __all__ = ["compare_labellings", "count_switches", "switching"]
 
@@ -135,7 +135,7 @@ def compare_labellings(
     >>> float(mx.compare_labellings(tree, to=em.params, draws=200).loc["parameters", "stephens"])
     1.0
     """
-    tree = in_order(tree)
+    tree = sorted_sample(tree)
     tree = tree if draws is None else thinned(tree, draws)
     orders = [find_orders(tree, to, method, spec=spec, X=X, weights=weights, dim=dim) for method in methods]
     flat = [order.reshape(-1, order.shape[-1]) for order in orders]

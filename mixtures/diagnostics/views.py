@@ -8,7 +8,7 @@ import xarray as xr
 
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
-from mixtures.trees import check_sample, in_order, item_dim, level_table
+from mixtures.trees import check_sample, item_dim, level_table, sorted_sample
 
 __all__ = ["by_column", "for_summary"]
 
@@ -57,7 +57,7 @@ def for_summary(tree: xr.DataTree, *, sd: bool = True) -> xr.DataTree:
     >>> posterior["corr"].sel(pair="waiting, eruptions").values.round(2).tolist()
     [[[0.39, 0.32]]]
     """
-    tree = in_order(tree)
+    tree = sorted_sample(tree)
     new = tree.copy()
     for group in OF_PARAMETERS:
         if group in tree.children:

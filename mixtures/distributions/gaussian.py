@@ -27,10 +27,12 @@ from mixtures.distributions.transforms import (
     log_variance,
     middle,
 )
-from mixtures.families.covariance import Covariance, Dense, Independent
+from mixtures.families.covariance import Dense
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.parameters import Parameter, shapes_of
 from mixtures.families.priors import NormalInverseGamma, NormalInverseWishart
+from mixtures.families.structure import Covariance
+from mixtures.families.variances import Independent
 
 __all__ = ["GaussianMixture"]
 

@@ -29,7 +29,7 @@ from mixtures.data.known_labels import check_labels_fit
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.distributions.missing import Cells, is_data, known_cells
-from mixtures.distributions.steps import Step, in_natural_form, natural_form, step
+from mixtures.distributions.steps import Step, in_natural_form, step
 from mixtures.distributions.transforms import floored, unfloored
 from mixtures.errors import InputError
 from mixtures.tolerances import TOLERANCES
@@ -41,7 +41,6 @@ __all__ = [
     "are_weights",
     "as_given",
     "cells_of",
-    "natural_form",
 ]
 
 

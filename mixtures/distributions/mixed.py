@@ -140,7 +140,7 @@ class MixedMixtureRV(MarginalMixtureRV):
         return inside, pt.stack([possible for _, possible in each]).all(axis=0)
 
     def conditions(self, *theta: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Those of every block."""
+        """The conditions of every block."""
         return {
             f"{part.op.name}: {words}": holds
             for part, own in self._split(theta)
@@ -148,7 +148,7 @@ class MixedMixtureRV(MarginalMixtureRV):
         }
 
     def centre(self, alpha: Any, *theta: Any) -> Any:  # type: ignore[override]
-        """That of every block."""
+        """The centre of every block."""
         split = self._split(theta)
         each = [part.op.centre(alpha, *own).astype("floatX") for part, own in split]
         nothing = sum(0 * x[..., :1] for x in each)  # as many rows for each

@@ -12,11 +12,9 @@ from mixtures.errors import CollapseError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Params
+from mixtures.types import EPS, Params
 
 __all__ = ["ascend"]
-
-EPS = float(np.finfo(float).eps)
 
 
 def ascend(

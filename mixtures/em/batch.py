@@ -24,11 +24,9 @@ from mixtures.families.kept import Kept
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array, Params
+from mixtures.types import EPS, Array, Params
 
 __all__ = ["advance"]
-
-EPS = float(np.finfo(float).eps)
 
 CHUNK_VALUES = 1_000_000
 """Responsibilities of a chunk of rows, over all starts."""

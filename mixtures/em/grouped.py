@@ -30,11 +30,9 @@ from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import ObservedForm
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array, Params
+from mixtures.types import EPS, Array, Params
 
 __all__ = ["Found", "Grouped", "GroupedKernel", "can_group", "fast_e_step"]
-
-EPS = float(np.finfo(float).eps)
 
 CHUNK_VALUES = 262_144
 """Number of responsibilities in a chunk of rows, over all sets of parameters: a share of a core's cache."""

@@ -20,11 +20,9 @@ from mixtures.em.acceleration import (
 )
 from mixtures.em.problem import Point
 from mixtures.em.tangent import Tangent, tangent_at
-from mixtures.types import Array
+from mixtures.types import EPS, Array
 
 __all__ = ["ACCELERATORS", "Auto", "Newton"]
-
-EPS = float(np.finfo(float).eps)
 
 ROUNDING = 10.0
 """A rise of fewer machine epsilons of the objective's terms is hidden by rounding."""

@@ -8,12 +8,9 @@ import numpy as np
 
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES, same_height
-from mixtures.types import Array, Params
+from mixtures.types import EPS, Array, Params
 
 __all__ = ["Pace", "is_hopeless", "only_rounding"]
-
-EPS = float(np.finfo(float).eps)
-
 
 LAG, FAR = 5, 10
 """Steps of EM by whose rise its pace is judged, and how many times what that promises it may yet rise."""

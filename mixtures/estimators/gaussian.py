@@ -8,7 +8,7 @@ from mixtures.arguments import check_kind
 from mixtures.data.matching import has_names
 from mixtures.errors import InputError
 from mixtures.families.covariance import Dense
-from mixtures.families.gaussian import GMM
+from mixtures.families.gaussian_model import GMM
 from mixtures.results.em import EMFit
 from mixtures.types import DeferredModule
 

@@ -7,7 +7,8 @@ from mixtures.families import (  # noqa: F401 (they register themselves)
 )
 from mixtures.families.bernoulli import BMM, Bernoulli
 from mixtures.families.categorical import Categorical
-from mixtures.families.gaussian import GMM, Gaussian
+from mixtures.families.gaussian import Gaussian
+from mixtures.families.gaussian_model import GMM
 from mixtures.families.latent_classes import LCA
 from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixed_model import Mixed

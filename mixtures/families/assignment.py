@@ -7,12 +7,9 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.messages import rows_are, them
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array
+from mixtures.types import EPS, Array
 
 __all__ = ["NO_DENSITY", "assigned", "refuse_impossible", "refuse_unassigned", "share_out"]
-
-EPS = float(np.finfo(float).eps)
-
 
 NO_DENSITY = "of density zero under every cluster"
 

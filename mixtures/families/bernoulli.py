@@ -12,7 +12,8 @@ from mixtures.data.patterns import partly_observed, seen_in
 from mixtures.data.rows import Rows, means, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.family import IMPOSSIBLE, LOG_NOTHING
+from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.mixture import Mixture
 from mixtures.families.overlap import log_overlap
 from mixtures.families.parameters import Parameter
@@ -20,19 +21,11 @@ from mixtures.families.priors import Beta
 from mixtures.families.profiles import Figures, Levels, Profile, item_levels, item_tables, profile
 from mixtures.families.questions import Description, cell_quantiles, describe, summaries
 from mixtures.families.supports import UNIT_INTERVAL
-from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
-from mixtures.messages import columns_are, counted
-from mixtures.tolerances import TOLERANCES
+from mixtures.families.totals import ColumnFamily, ColumnForm, ColumnTotals
+from mixtures.messages import columns_are
 from mixtures.types import Array, Params
 
 __all__ = ["BMM", "Bernoulli", "binary_values"]
-
-IMPOSSIBLE = -1e300
-"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
-
-
-PATTERN_FEATURES = 12
-"""Largest number of features for which all 2^D patterns are enumerated to test identifiability."""
 
 
 def _logarithms(p: Array, floor: float) -> tuple[Array, Array]:
@@ -42,7 +35,7 @@ def _logarithms(p: Array, floor: float) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, eq=False)
-class Bernoulli(ExponentialFamily):
+class Bernoulli(ColumnFamily):
     """Independent coins ``p_k^x (1 - p_k)^(1 - x)``, D of them; phi(x) = [1, x]."""
 
     flat_is_proper = True
@@ -92,10 +85,6 @@ class Bernoulli(ExponentialFamily):
         """Zeros and ones are of order one already."""
         return np.zeros(data.n_features), np.ones(data.n_features)
 
-    def features(self, X: Array, out: Array | None = None) -> Array:
-        """phi(x) = [1, x]."""
-        return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
-
     def natural(self, params: Params) -> Array:
         """[sum_d log(1 - p_d), logit p], with a finite number for log 0."""
         log_one, log_zero = _logarithms(params["p"], LOG_NOTHING)
@@ -123,12 +112,8 @@ class Bernoulli(ExponentialFamily):
 
         return log_density
 
-    def statistics(self, X: Array, r: Array) -> ColumnTotals:
-        """Expected counts of rows and ones of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        return ColumnTotals.of(X, r)
-
     def single(self, data: Rows) -> dict[str, Array]:
-        """Shares of ones."""
+        """Shares of ones in every column."""
         return {"p": means(data)[None]}
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
@@ -137,16 +122,8 @@ class Bernoulli(ExponentialFamily):
         return np.where(seen, X, p), np.where(seen, 0, p * (1 - p))
 
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
-        """Flips of the coins."""
+        """Flip the coins of the missing cells."""
         return np.where(np.isnan(X), rng.random(X.shape) < params["p"][z].T, X)
-
-    def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
-        """The sums themselves: zeros and ones are not rescaled."""
-        return ColumnTotals(sums[..., 0], sums[..., 1:])
-
-    def observed_features(self, X: Array) -> Array:
-        """phi(x) = [1, seen, x]."""
-        return observed_features(X)
 
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
         """One form for all patterns."""
@@ -160,12 +137,6 @@ class Bernoulli(ExponentialFamily):
         rows = stats.rows + (a + b - 2) + np.zeros_like(ones)
         return {"p": np.clip(np.divide(ones, rows, out=np.full_like(ones, 0.5), where=rows > 0), 0, 1)}
 
-    def log_prior(self, params: Params) -> Array:
-        """Log Beta density of every p; 0 when flat, which is Beta(1, 1)."""
-        p = params["p"]
-        each = np.zeros_like(p) if self.prior is None else self.prior.log_density(p)
-        return np.asarray(each.sum(axis=(-2, -1)))
-
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """One flip of each of the cluster's coins."""
         p = params["p"][z]
@@ -177,38 +148,23 @@ class Bernoulli(ExponentialFamily):
         return p, (p * (1 - p))[..., None] * np.eye(p.shape[-1])
 
     def distance(self, a: Params, b: Params) -> Array:
-        """``sum_d (p_a - p_b) (logit p_a - logit p_b)``."""
-        return _distance(a["p"], b["p"])
-
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
-        return _distance(np.expand_dims(a["p"], -2), np.expand_dims(b["p"], -3))
+        """``sum_d (p_a - p_b) (logit p_a - logit p_b)``, finite as a probability reaches 0 or 1."""
+        inside = [np.clip(params["p"], 1e-15, 1 - 1e-15) for params in (a, b)]
+        logits = [np.log(x) - np.log1p(-x) for x in inside]
+        return np.asarray(((a["p"] - b["p"]) * (logits[0] - logits[1])).sum(axis=-1))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """One flip per row, or fewer patterns than parameters."""
         if n_components > 1 and data.n_features == 1:
             return _one_flip(float(means(data)[0]), "the share of ones in the data")
-        return _too_few_patterns(n_components, data.n_features)
+        return too_few_patterns(n_components, item_levels(self, data.n_features))
 
     def unidentified(self, params: Params, data: Rows | None = None) -> str:
         """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
-        p, alpha = params["p"], params["alpha"]
-        k, d = p.shape
-        if k == 1:
-            return ""
-        if d == 1:
-            return _one_flip(float(alpha @ p[:, 0]), "at this fit")
-        if d >= 2 * np.ceil(np.log2(k)) + 1 and d > PATTERN_FEATURES:
-            return ""  # identified for almost all parameters (Allman, Matias and Rhodes 2009)
-        if too_few := _too_few_patterns(k, d):
-            return too_few
-        rank, free = _pattern_rank(alpha, p, partly_observed(data)), k - 1 + k * d
-        if rank < free:
-            return (
-                f"the pattern probabilities vary in only {counted(rank, 'direction')}, but the model has "
-                f"{free} parameters: not all are identified at this fit"
-            )
-        return ""
+        alpha, (k, d) = params["alpha"], params["p"].shape
+        if d == 1 < k:
+            return _one_flip(float(alpha @ params["p"][:, 0]), "at this fit")
+        return unidentified(alpha, item_tables(self, params), item_levels(self, d), partly_observed(data))
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """None: a Bernoulli likelihood is bounded."""
@@ -245,48 +201,6 @@ def _one_flip(heads: float, where: str) -> str:
         f"one flip per row identifies only sum_k alpha_k p_k = {heads:.4f} ({where}); alpha and p are not "
         "identified: every point of that ridge fits alike, and only the prior tells them apart"
     )
-
-
-def _too_few_patterns(k: int, d: int) -> str:
-    if k == 1 or 2**d >= (d + 1) * k:
-        return ""
-    return (
-        f"{counted(d, 'feature')} {'has' if d == 1 else 'have'} 2^{d} - 1 = {2**d - 1} free pattern "
-        f"probabilities, the model has {k - 1 + k * d} parameters: not all are identified"
-    )
-
-
-def _pattern_rank(alpha: Array, p: Array, observed: np.ndarray | None = None) -> int:
-    """Rank of the Jacobian of all 2^D pattern probabilities in the inner parameters.
-
-    Where only some columns are observed together, it is that of the probabilities in these columns.
-    """
-    k, d = p.shape
-    p = np.clip(p, 1e-3, 1 - 1e-3)  # the rank nearby; at a boundary point some directions are lost
-    X = ((np.arange(2**d) >> np.arange(d)[:, None]) & 1).astype(np.float64)
-    conditional = np.exp(Bernoulli(None).textbook_log_density(X, {"p": p}))
-    by_weight = conditional[:-1] - conditional[-1]
-    score = (X - p[:, :, None]) / (p * (1 - p))[:, :, None]
-    by_p = (alpha[:, None] * conditional)[:, None, :] * score
-    jacobian = np.vstack([by_weight, by_p.reshape(k * d, -1)])
-    if observed is not None:
-        jacobian = np.hstack([_margin(jacobian, X, seen) for seen in observed])
-    norms = np.linalg.norm(jacobian, axis=1, keepdims=True)
-    singular = np.linalg.svd(jacobian / np.where(norms > 0, norms, 1), compute_uv=False)
-    return int(np.sum(singular > TOLERANCES.rank * singular[0]))
-
-
-def _margin(jacobian: Array, X: Array, seen: np.ndarray) -> Array:
-    """Columns of a Jacobian, one per row of ``X (D, 2^D)``, summed over the columns that are not seen."""
-    codes = (2 ** np.arange(len(X)) * seen) @ X
-    return np.stack([jacobian[:, codes == code].sum(axis=1) for code in np.unique(codes)], axis=1)
-
-
-def _distance(p: Array, q: Array) -> Array:
-    """Symmetric divergence over the features, finite as a probability reaches 0 or 1."""
-    inside = [np.clip(x, 1e-15, 1 - 1e-15) for x in (p, q)]
-    logits = [np.log(x) - np.log1p(-x) for x in inside]
-    return np.asarray(((p - q) * (logits[0] - logits[1])).sum(axis=-1))
 
 
 @describe.register
@@ -337,13 +251,13 @@ def bernoulli_overlap(family: Bernoulli, draws: Params) -> Array:
 
 @item_levels.register
 def bernoulli_levels(family: Bernoulli, n_features: int) -> tuple[int, ...]:
-    """Two."""
+    """Two levels for every item."""
     return (2,) * n_features
 
 
 @item_tables.register
 def bernoulli_tables(family: Bernoulli, params: Params) -> Array:
-    """Of a zero and of a one."""
+    """Probabilities of a zero and of a one."""
     return np.stack([1 - params["p"], params["p"]], axis=-1)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -13,15 +12,8 @@ from mixtures.data.patterns import partly_observed
 from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import LOG_NOTHING, ExponentialFamily
-from mixtures.families.identified import (
-    BEYOND_KRUSKAL,
-    PATTERNS,
-    one_item,
-    pattern_rank,
-    satisfies_kruskal,
-    too_few_patterns,
-)
+from mixtures.families.family import IMPOSSIBLE, LOG_NOTHING, ExponentialFamily
+from mixtures.families.identified import one_item, too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Dirichlet
 from mixtures.families.supports import Simplexes
@@ -29,10 +21,6 @@ from mixtures.messages import columns_are, counted, named
 from mixtures.types import Array, Params
 
 __all__ = ["Categorical", "CategoricalStatistics", "codes", "one_hot"]
-
-IMPOSSIBLE = -1e300
-"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
-
 
 NEGLIGIBLE = 1e-15
 """Stands for a probability of 0 where two clusters are compared."""
@@ -188,11 +176,11 @@ class Categorical(ExponentialFamily):
         """1: indicators are 0 or 1."""
         return np.ones(1 + len(_indicators(self.numbers(len(furthest)))[0]))
 
-    def logarithms(self, p: Array, floor: float = LOG_NOTHING) -> tuple[Array, Array]:
+    def logarithms(self, p: Array) -> tuple[Array, Array]:
         """Log p of every item's first level (..., D), and of the other levels relative to it."""
         item, level = _indicators(self.numbers(p.shape[-2]))
         with np.errstate(divide="ignore"):
-            log = np.maximum(np.log(p), floor)
+            log = np.maximum(np.log(p), LOG_NOTHING)
         return log[..., 0], log[..., item, level] - log[..., item, 0]
 
     def natural(self, params: Params) -> Array:
@@ -238,7 +226,7 @@ class Categorical(ExponentialFamily):
         return np.where(seen, X, mean[..., None]), np.where(seen, 0, variance[..., None])
 
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
-        """Draws of the items."""
+        """Draw the missing items."""
         return np.where(np.isnan(X), self.sample(params, z, rng).T, X)
 
     def cells_of(self, rows: Array, others: Array) -> Array:
@@ -293,11 +281,8 @@ class Categorical(ExponentialFamily):
 
     def distance(self, a: Params, b: Params) -> Array:
         """``sum_dc (p_a - p_b) (log p_a - log p_b)``."""
-        return _distance(a["p"], b["p"])
-
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same for every pair of clusters, (..., K, K)."""
-        return _distance(np.expand_dims(a["p"], -3), np.expand_dims(b["p"], -4))
+        logs = [np.log(np.maximum(params["p"], NEGLIGIBLE)) for params in (a, b)]
+        return np.asarray(((a["p"] - b["p"]) * (logs[0] - logs[1])).sum(axis=(-2, -1)))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """Say if there is a single item, or fewer patterns than parameters."""
@@ -307,25 +292,10 @@ class Categorical(ExponentialFamily):
 
     def unidentified(self, params: Params, data: Rows | None = None) -> str:
         """Counts, then the rank of the pattern probabilities' Jacobian (Goodman 1974)."""
-        p, alpha = params["p"], params["alpha"]
-        k, d = p.shape[:2]
-        levels = self.numbers(d)
-        if k == 1:
-            return ""
-        if d == 1:
+        k, d = params["p"].shape[:2]
+        if d == 1 < k:
             return one_item(k)
-        if too_few := too_few_patterns(k, levels):
-            return too_few
-        if prod(levels) > PATTERNS:  # too many to write down
-            return "" if satisfies_kruskal(k, levels) else BEYOND_KRUSKAL
-        free = k - 1 + k * sum(c - 1 for c in levels)
-        rank = pattern_rank(alpha, p, levels, partly_observed(data))
-        if rank < free:
-            return (
-                f"the pattern probabilities vary in only {counted(rank, 'direction')}, but the model has "
-                f"{free} parameters: not all are identified at this fit"
-            )
-        return ""
+        return unidentified(params["alpha"], params["p"], self.numbers(d), partly_observed(data))
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """No cluster is: a categorical likelihood is bounded."""
@@ -385,9 +355,3 @@ def _of_codes(p: Array) -> tuple[Array, Array]:
     code = np.arange(p.shape[-1])
     mean = p @ code
     return mean, (p * (code - mean[..., None]) ** 2).sum(axis=-1)
-
-
-def _distance(p: Array, q: Array) -> Array:
-    """Symmetric divergence, summed over the items, finite where a probability is 0."""
-    logs = [np.log(np.maximum(x, NEGLIGIBLE)) for x in (p, q)]
-    return np.asarray(((p - q) * (logs[0] - logs[1])).sum(axis=(-2, -1)))

@@ -90,7 +90,7 @@ def categorical_levels(family: Categorical, n_features: int) -> tuple[int, ...]:
 
 @item_tables.register
 def categorical_tables(family: Categorical, params: Params) -> Array:
-    """The parameters."""
+    """The parameters, which are such tables."""
     return params["p"]
 
 

@@ -114,7 +114,7 @@ class ExposedPoisson(Poisson):
         return self.typical
 
     def units(self, data: Rows) -> tuple[Array, Array]:
-        """Those of the rates that `compared` gives, at a typical exposure."""
+        """Units of the rates that `compared` gives, at a typical exposure."""
         mean = self.overall(data) / self.typical
         scale = np.exp2(np.round(np.log2(np.where(mean > 0, mean, 1)) / 2))
         return np.zeros(data.n_features), self.joined(scale, 1.0)
@@ -217,12 +217,8 @@ class ExposedPoisson(Poisson):
         return mean[:, at], covariance[:, at][:, :, at]
 
     def distance(self, a: Params, b: Params) -> Array:
-        """That of rows with a typical exposure."""
+        """Distance of rows with a typical exposure."""
         return self.typical * super().distance(a, b)
-
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
-        return self.typical * super().divergence(a, b)
 
 
 def _totals(family: ExposedPoisson, data: Data) -> Array:
@@ -262,13 +258,13 @@ def exposed_profile(
 
 @log_overlap.register
 def exposed_overlap(family: ExposedPoisson, draws: Params) -> Array:
-    """That of rows of the mean exposure."""
+    """Overlap of rows of the mean exposure."""
     return family.typical * poisson_overlap(family, draws)
 
 
 @summaries.register
 def exposed_summaries(family: ExposedPoisson, X: Array) -> dict[str, Array]:
-    """Those of all columns, but of the exposure only how it goes with the counts."""
+    """Statistics of all columns, but of the exposure only its correlations with the counts."""
     found = summaries.dispatch(Family)(family, X)
     for name, x in found.items():
         if x.ndim == 1:

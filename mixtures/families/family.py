@@ -13,7 +13,11 @@ from mixtures.families.forms import ObservedForm
 from mixtures.families.parameters import Parameter, bound_coordinates, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
+__all__ = ["IMPOSSIBLE", "LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
+
+
+IMPOSSIBLE = -1e300
+"""Stands for log 0 where a matrix product would turn 0 x -inf into NaN; no sum comes near half of it."""
 
 
 LOG_NOTHING = -1000.0
@@ -184,9 +188,14 @@ class Family(ABC):
     def distance(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence between the clusters of the same index, (..., K)."""
 
-    @abstractmethod
     def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
+        """The same of every pair of clusters, (..., K, K).
+
+        By default the distance, broadcast; a family with a parameter that clusters share must override this.
+        """
+        rows = {name: np.expand_dims(a[name], -len(dims)) for name, dims in self.dims.items()}
+        columns = {name: np.expand_dims(b[name], -len(dims) - 1) for name, dims in self.dims.items()}
+        return self.distance(rows, columns)
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
         """Parameters with every number changed by this relative amount, to the side of larger effect."""

@@ -12,12 +12,10 @@ import numpy as np
 
 from mixtures.families.observed import Factored
 from mixtures.families.statistics import GaussianStatistics, shares_of
-from mixtures.families.structure import Covariance
+from mixtures.families.structure import LOG_2PI, Covariance
 from mixtures.types import Array
 
 __all__ = ["DenseForm", "IndependentForm", "ObservedForm"]
-
-LOG_2PI = float(np.log(2 * np.pi))
 
 
 class ObservedForm(Protocol):

@@ -1,6 +1,6 @@
 """Gaussian components with one of the covariance structures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -11,11 +11,10 @@ from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.columns import check_pairs, check_sizes, check_spread
-from mixtures.families.covariance import COVARIANCES, Covariance, Dense, covariance
+from mixtures.families.covariance import Dense
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import DenseForm, IndependentForm, ObservedForm
 from mixtures.families.kept import Kept, kept
-from mixtures.families.mixture import Mixture
 from mixtures.families.moments import moments_of
 from mixtures.families.observed import (
     Factored,
@@ -26,14 +25,13 @@ from mixtures.families.observed import (
 )
 from mixtures.families.parameters import Parameter
 from mixtures.families.statistics import GaussianStatistics, statistics_of
+from mixtures.families.structure import LOG_2PI, Covariance
 from mixtures.families.supports import REAL
 from mixtures.messages import columns_are, them
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
-__all__ = ["GMM", "Gaussian", "GaussianStatistics"]
-
-LOG_2PI = float(np.log(2 * np.pi))
+__all__ = ["Gaussian"]
 
 SCALE, INVERSE = "scale", "inverse of the scale"
 """What is kept of parameters: see `kept`."""
@@ -82,8 +80,8 @@ class Gaussian(ExponentialFamily):
         if len(places):
             dependent = columns_are([data.features[d] for d in places])
             raise InputError(
-                f"{dependent} linearly dependent in these {data.n_rows} rows, so their "
-                "covariance is singular; drop one, use covariance_type='diag', or state a prior"
+                f"{dependent} linearly dependent in these {data.n_rows} rows, so their covariance is "
+                "singular; drop one, use covariance_type='diag' (--covariance diag), or state a prior"
             )
         return ()
 
@@ -198,7 +196,7 @@ class Gaussian(ExponentialFamily):
 
     @property
     def by_pattern(self) -> bool:  # type: ignore[override]
-        """Where features covary."""
+        """Whether features covary."""
         return isinstance(self.covariance, Dense)
 
     def observed_features(self, X: Array) -> Array:
@@ -350,54 +348,3 @@ class Gaussian(ExponentialFamily):
         from_a, from_b = structure.apply(inverse_a, apart), structure.apply(inverse_b, apart)
         between = ((from_a**2).sum(axis=(-2, -1)) + (from_b**2).sum(axis=(-2, -1))) / 2
         return between + structure.distance(scale_a, scale_b, inverse_a, inverse_b)
-
-
-@dataclass(frozen=True)
-class GMM(Mixture):
-    r"""Gaussian mixture model, ``x ~ sum_k alpha_k N(mu_k, Sigma_k)``.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of clusters K.
-    covariance_type : str, default "full"
-        "full": Sigma (K, D, D); "tied": one Sigma (D, D); "diag": sigma2 (K, D);
-        "spherical": sigma2 (K,); "tied_diag": sigma2 (D,); "tied_spherical": one
-        sigma2. mclust calls them VVV, EEE, VVI, VII, EEI and EII.
-    prior : {"default"}, None, NormalInverseWishart or NormalInverseGamma
-        "default" follows Fraley and Raftery (2007), resolved from the data: mean
-        of the columns, kappa = 0.01, nu = D + 2 (3 for variances), scale =
-        covariance / K^(2/D). None is flat: the mode is the maximum likelihood
-        estimate. NormalInverseWishart goes with full and tied,
-        NormalInverseGamma with the others.
-    weight_concentration : float, default 1.0
-        Concentration of the symmetric Dirichlet prior on alpha.
-
-    Raises
-    ------
-    InputError
-        If K < 1, the structure is unknown, or the prior does not go with it.
-
-    References
-    ----------
-    Bishop, *Pattern Recognition and Machine Learning* (2006), section 9.2;
-    Fraley and Raftery (2007), *Journal of Classification* 24, 155-181.
-
-    Examples
-    --------
-    >>> import mixtures as mx
-    >>> mx.GMM(2, covariance_type="tied")
-    GMM(n_components=2, prior='default', weight_concentration=1.0, covariance_type='tied')
-    """
-
-    covariance_type: str = "full"
-
-    @classmethod
-    def variants(cls) -> Iterator[Self]:
-        """One specification for every covariance structure."""
-        return (cls(1, covariance_type=name) for name in COVARIANCES)
-
-    @property
-    def family(self) -> Gaussian:
-        """Gaussian components with this covariance structure and prior."""
-        return Gaussian(covariance(self.covariance_type), self.prior)

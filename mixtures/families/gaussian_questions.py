@@ -69,7 +69,7 @@ def gaussian_marginals(family: Gaussian, draws: Sequence[Params]) -> Any:
 
 @cell_quantiles.register
 def gaussian_quantiles(family: Gaussian, shares: Array, mean: Array, variance: Array, q: Array) -> Array:
-    """Of mixtures of normals, by bisection between those of their components."""
+    """Quantiles of mixtures of normals, by bisection between those of their components."""
     sd = np.sqrt(variance)
     each = mean + ndtri(q)[:, None, None] * sd  # (Q, C, m)
     low, high = each.min(axis=1), each.max(axis=1)

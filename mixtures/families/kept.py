@@ -28,7 +28,7 @@ class Kept(dict[str, Array]):
         self.made = {} if made is None else made
 
     def of(self, which: np.ndarray) -> Self:
-        """Some of the sets."""
+        """Some of the sets of parameters."""
         made = {name: x[which] for name, x in self.made.items()}
         return type(self)({name: x[which] for name, x in self.items()}, made)
 

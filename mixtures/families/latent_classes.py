@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from mixtures.data.levels import Levels, as_levels, coded
-from mixtures.data.matching import in_order
+from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows
 from mixtures.errors import InputError
 from mixtures.families.categorical import Categorical
@@ -103,7 +103,7 @@ class LCA(Mixture):
         moved = super().of(features, whose=whose)
         if self.features is None or not isinstance(self._numbers(), tuple):
             return moved
-        order, _ = in_order(self.features, features, what="the model has", whose=whose)
+        order, _ = places_and_names(self.features, features, what="the model has", whose=whose)
         return replace(moved, levels=tuple(tuple(self.levels or ())[j] for j in order))
 
     def ordered[R: Rows](self, rows: R, X: Any) -> R:

@@ -14,8 +14,9 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.blocks import Block, BlockForm, Blocks, BlockStatistics, check_kinds, of_kind
 from mixtures.families.family import ExponentialFamily
-from mixtures.families.identified import PATTERNS, pattern_rank, satisfies_kruskal, too_few_patterns
+from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
+from mixtures.families.profiles import item_levels, item_tables
 from mixtures.messages import counted
 from mixtures.types import Array, Params
 
@@ -52,27 +53,27 @@ class MixedColumns(ExponentialFamily):
 
     @property
     def flat_is_proper(self) -> bool:  # type: ignore[override]
-        """Where it is for every block."""
+        """Whether ``prior=None`` gives a proper posterior: in every block."""
         return all(block.family.flat_is_proper for block in self.blocks)
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
-        """Where every block does."""
+        """Whether cells may be missing: if they may in every block."""
         return all(block.family.takes_missing for block in self.blocks)
 
     @property
     def takes_categories(self) -> bool:  # type: ignore[override]
-        """Where some block does."""
+        """Whether some block has categories."""
         return any(block.family.takes_categories for block in self.blocks)
 
     @property
     def monomial(self) -> bool:  # type: ignore[override]
-        """Where every block's features are."""
+        """Whether the features are monomials, in every block."""
         return all(block.family.monomial for block in self.blocks)
 
     @property
     def by_pattern(self) -> bool:  # type: ignore[override]
-        """Where some block's natural parameters depend on the pattern."""
+        """Whether the natural parameters of some block depend on the pattern of observed cells."""
         return any(block.family.by_pattern for block in self.blocks)
 
     @property
@@ -82,12 +83,12 @@ class MixedColumns(ExponentialFamily):
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Those of every block."""
+        """The parameters of every block."""
         return tuple(each for block in self.blocks for each in block.parameters)
 
     @property
     def updated_together(self) -> tuple[tuple[str, ...], ...]:
-        """Those of a block."""
+        """The parameters of each block: its updates need none of another block."""
         return tuple(tuple(each.name for each in block.parameters) for block in self.blocks)
 
     def sizes(self, n_components: int, n_features: int) -> dict[str, int]:
@@ -117,7 +118,7 @@ class MixedColumns(ExponentialFamily):
         return joined
 
     def check(self, data: Rows) -> tuple[str, ...]:
-        """What every block says of its columns."""
+        """Check the columns of every block; return the notes of all."""
         notes: tuple[str, ...] = ()
         for block in self.blocks:
             try:
@@ -152,12 +153,12 @@ class MixedColumns(ExponentialFamily):
         return self if kept else replace(self, prior=Blocks(**found))
 
     def units(self, data: Rows) -> tuple[Array, Array]:
-        """Those of every block."""
+        """Location and scale of every feature, block by block."""
         location, scale = zip(*(block.family.units(block.rows(data)) for block in self.blocks), strict=True)
         return self._spread(location, 0), self._spread(scale, 0)
 
     def affine_units(self, data: Rows) -> tuple[Array, Array]:
-        """Those of every block: only Gaussian columns may be shifted and scaled."""
+        """Location and scale of every block: only Gaussian columns may be shifted and scaled."""
         each = [block.family.affine_units(block.rows(data)) for block in self.blocks]
         location, scale = zip(*each, strict=True)
         return self._spread(location, 0), self._spread(scale, 0)
@@ -181,7 +182,7 @@ class MixedColumns(ExponentialFamily):
         return out
 
     def largest_features(self, furthest: Array) -> Array:
-        """Those of every block."""
+        """Largest size of every feature, block by block."""
         each = [block.family.largest_features(furthest[block.at]) for block in self.blocks]
         return np.concatenate([[1.0], *(own[1:] for own in each)])
 
@@ -250,7 +251,7 @@ class MixedColumns(ExponentialFamily):
         return self._joined([block.family.single(block.rows(data)) for block in self.blocks])
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
-        """Those of every block: blocks of one cluster tell nothing about each other."""
+        """Mean and variance of every cell, block by block: given the cluster, blocks are independent."""
         each = [block.family.conditional(block.own(params), X[block.at]) for block in self.blocks]
         mean, variance = zip(*each, strict=True)
         return self._spread(mean, 1), self._spread(variance, 1)
@@ -291,7 +292,7 @@ class MixedColumns(ExponentialFamily):
         return {"x": [d for d in range(n_columns) if d not in beside.values()], **beside}
 
     def compared(self, rows: Array) -> Array:
-        """Those of every block."""
+        """Rows as starts compare them, block by block."""
         return self._spread([block.family.compared(rows[:, block.at]) for block in self.blocks], 1)
 
     def moments(self, params: Params) -> tuple[Array, Array]:
@@ -305,7 +306,7 @@ class MixedColumns(ExponentialFamily):
         return mean, covariance
 
     def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
-        """Those of the blocks that have some of the columns."""
+        """Parameters of the blocks that have some of the columns."""
         kept: dict[str, Array] = {}
         for block in self.blocks:
             if own := block.among(features):
@@ -333,63 +334,47 @@ class MixedColumns(ExponentialFamily):
         return np.asarray(np.sum(each, axis=0))
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
-        """Every block's parameters, changed."""
+        """The parameters of every block, each number changed by this relative amount."""
         return self._joined([block.family.perturbed(block.own(params), by) for block in self.blocks])
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
-        """Those of every block."""
+        """The notes of every block."""
         return tuple(r for block in self.blocks for r in block.family.remarks(block.own(params), count))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
-        """What all blocks together leave open: one that tells the clusters apart does so for the others."""
+        """What no block identifies: one that tells the clusters apart does so for all the others."""
         own = [b.family.never_identified(n_components, b.rows(data)) for b in self.blocks]
         if not all(own):
             return ""
         return own[0] if len(own) == 1 else too_few_patterns(n_components, self._levels())
 
     def unidentified(self, params: Params, data: Rows | None = None) -> str:
-        """The same of parameters like these; binary and categorical columns are items of one kind."""
+        """The same near these parameters; binary and categorical columns count as items of one kind."""
         own = [
             b.family.unidentified(b.own(params), None if data is None else b.rows(data)) for b in self.blocks
         ]
         if not all(own) or len(own) == 1:
             return "" if not all(own) else own[0]
-        levels, k = self._levels(), len(params["alpha"])
-        if too_few := too_few_patterns(k, levels):
-            return too_few
-        if np.prod(levels, dtype=float) > PATTERNS:
-            return "" if satisfies_kruskal(k, levels) else own[0]
-        items = _items([block.own(params)["p"] for block in self.blocks])
+        items = [item_tables(block.family, block.own(params)) for block in self.blocks]
+        most = max(p.shape[-1] for p in items)
+        p = np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, most - p.shape[-1]))) for p in items], axis=1)
         observed = partly_observed(data)
         if observed is not None:
             observed = np.concatenate([observed[:, block.at] for block in self.blocks], axis=1)
-        rank = pattern_rank(params["alpha"], items, levels, observed)
-        free = k - 1 + k * sum(c - 1 for c in levels)
-        return "" if rank >= free else own[0]
+        return unidentified(params["alpha"], p, self._levels(), observed)
 
     def _levels(self) -> list[int]:
         """Number of levels of every binary and categorical column, block by block."""
-        found: list[int] = []
-        for block in self.blocks:
-            numbers = getattr(block.family, "numbers", None)
-            found += [2] * block.width if numbers is None else list(numbers(block.width))
-        return found
+        return [c for block in self.blocks for c in item_levels(block.family, block.width)]
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """Clusters that are no fit in some block."""
+        """Clusters that are degenerate in some block."""
         each = [block.family.degenerate(block.own(params), scale[block.at]) for block in self.blocks]
         return np.asarray(np.any(each, axis=0))
 
     def defects(self, params: Params, scale: Array) -> dict[int, str]:
-        """The same with the reason of the first such block."""
+        """Those clusters, each with the reason that the first such block gives."""
         found: dict[int, str] = {}
         for block in reversed(self.blocks):
             found |= block.family.defects(block.own(params), scale[block.at])
         return dict(sorted(found.items()))
-
-
-def _items(each: Sequence[Array]) -> Array:
-    """Probabilities of levels (K, D, C) from those of binary (K, D) and of categorical items (K, D, C)."""
-    items = [np.stack([1 - p, p], axis=-1) if p.ndim == 2 else p for p in each]
-    most = max(p.shape[-1] for p in items)
-    return np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, most - p.shape[-1]))) for p in items], axis=1)

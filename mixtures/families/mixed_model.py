@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, Self
 
 from mixtures.data.levels import Categories, Levels, as_levels, coded
-from mixtures.data.matching import in_order
+from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows, means
 from mixtures.errors import InputError
 from mixtures.families.bernoulli import Bernoulli
@@ -272,7 +272,7 @@ class Mixed(Mixture):
         """The same model of data with their columns in this order; those of a block keep their own."""
         if self.features is None:
             return replace(self, features=tuple(features))
-        order, names = in_order(self.features, features, what="the model has", whose=whose)
+        order, names = places_and_names(self.features, features, what="the model has", whose=whose)
         if names == self.features:
             return self
         new = {self.features[j]: name for j, name in zip(order, names, strict=True)}

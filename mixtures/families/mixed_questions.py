@@ -87,7 +87,7 @@ def mixed_overlap(family: MixedColumns, draws: Params) -> Array | None:
 
 @continuous.register
 def continuous_columns(family: MixedColumns, draws: Sequence[Params]) -> tuple[Any, Any]:
-    """Those of the Gaussian block."""
+    """The columns of the Gaussian block."""
     for block in family.blocks:
         margins = marginals(block.family, [block.own(one) for one in draws])
         if margins is not None:

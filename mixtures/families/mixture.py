@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 from mixtures.data.cells import as_numbers
 from mixtures.data.known_labels import check_labels_fit, known_rows
 from mixtures.data.levels import Categories
-from mixtures.data.matching import in_order, matched
+from mixtures.data.matching import matched, places_and_names
 from mixtures.data.reading import as_data
 from mixtures.data.rows import Rows
 from mixtures.data.sources import as_rows
@@ -132,7 +132,7 @@ class Mixture(ABC):
         """
         if self.features is None:
             return replace(self, features=tuple(features))
-        order, names = in_order(self.features, features, what="the model has", whose=whose)
+        order, names = places_and_names(self.features, features, what="the model has", whose=whose)
         prior = self.prior.in_order(order) if isinstance(self.prior, Prior) else self.prior
         return self if names == self.features else replace(self, prior=prior, features=names)
 
@@ -319,6 +319,17 @@ class Mixture(ABC):
     def relabel(self, params: Params, order: np.ndarray) -> dict[str, Array]:
         """Parameters with the clusters in another order."""
         return {name: x[order] if "cluster" in self.dims[name] else x for name, x in params.items()}
+
+    def relabel_each(self, params: Params, order: np.ndarray) -> dict[str, Array]:
+        """Sets of parameters (N, ...), each with its clusters in an order (N, K), or all in one (K,)."""
+        found = {name: params[name] for name in self.dims}
+        order = np.broadcast_to(order, (len(found["alpha"]), self.n_components))
+        for name, dims in self.dims.items():
+            if "cluster" in dims:
+                x = found[name]
+                own = order.reshape(*order.shape, *(1,) * (x.ndim - 2))
+                found[name] = np.take_along_axis(x, own, axis=1)
+        return found
 
     def alike(self, single: Params) -> dict[str, Array]:
         """Parameters under which every cluster is this single one."""

@@ -12,9 +12,10 @@ import numpy as np
 from mixtures.data.patterns import patterns_of
 from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import Data
-from mixtures.families.covariance import Covariance, covariance
+from mixtures.families.covariance import covariance
 from mixtures.families.observed import Factored, observed_statistics, statistics_of_observed
 from mixtures.families.statistics import GaussianStatistics, statistics_of
+from mixtures.families.structure import Covariance
 from mixtures.types import Array
 
 __all__ = ["moments_of"]

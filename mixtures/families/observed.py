@@ -18,9 +18,10 @@ from typing import Self
 import numpy as np
 
 from mixtures.data.patterns import patterns_of
-from mixtures.families.covariance import COVARIANCES, Dense, Independent
+from mixtures.families.covariance import COVARIANCES, Dense
 from mixtures.families.statistics import GaussianStatistics, shares_of, statistics_of
-from mixtures.families.structure import Covariance
+from mixtures.families.structure import LOG_2PI, Covariance
+from mixtures.families.variances import Independent
 from mixtures.types import Array
 
 __all__ = [
@@ -31,9 +32,6 @@ __all__ = [
     "observed_statistics",
     "statistics_of_observed",
 ]
-
-LOG_2PI = float(np.log(2 * np.pi))
-
 
 FACTORED_VALUES = 2**21
 """Number of entries of the matrices that are factored at once."""

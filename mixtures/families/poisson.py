@@ -12,14 +12,14 @@ from scipy.special import gammaln, kl_div, pdtr, xlog1py, xlogy
 from mixtures.data.rows import Rows, means
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.families.family import LOG_NOTHING, ExponentialFamily
+from mixtures.families.family import LOG_NOTHING
 from mixtures.families.overlap import log_overlap
 from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Gamma
 from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, cell_quantiles, describe
 from mixtures.families.supports import NON_NEGATIVE
-from mixtures.families.totals import ColumnForm, ColumnTotals, observed_features
+from mixtures.families.totals import ColumnFamily, ColumnForm, ColumnTotals
 from mixtures.types import Array, Params
 
 __all__ = ["Poisson", "counts", "deviance_density", "log_or_nothing"]
@@ -36,7 +36,7 @@ LARGEST = 2.0**53
 
 
 @dataclass(frozen=True, eq=False)
-class Poisson(ExponentialFamily):
+class Poisson(ColumnFamily):
     """Independent counts ``rate_k^x exp(-rate_k) / x!``, D of them; phi(x) = [1, x]."""
 
     flat_is_proper = False  # a cluster without rows could have any rate
@@ -92,10 +92,6 @@ class Poisson(ExponentialFamily):
         alpha = np.asarray(self.prior.alpha, float)
         return self if alpha.min() >= 1 else replace(self, prior=Gamma(np.maximum(alpha, 1), self.prior.beta))
 
-    def features(self, X: Array, out: Array | None = None) -> Array:
-        """phi(x) = [1, x]."""
-        return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
-
     def base_measure(self, X: Array) -> Array:
         """h(x) = -sum_d log x_d!, over the observed cells."""
         return np.asarray(-gammaln(np.where(np.isnan(X), 0, X) + 1).sum(axis=0))
@@ -114,10 +110,6 @@ class Poisson(ExponentialFamily):
         """The density at ``rate = x`` less half the deviance: no large terms cancel."""
         rate = params["rate"][:, :, None]
         return lambda X: deviance_density(X, rate)
-
-    def statistics(self, X: Array, r: Array) -> ColumnTotals:
-        """Expected rows and events of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        return ColumnTotals.of(X, r)
 
     def overall(self, data: Rows) -> Array:
         """Rate (D,) of every column over all rows."""
@@ -140,14 +132,6 @@ class Poisson(ExponentialFamily):
         """Counts at the rates."""
         return np.where(np.isnan(X), rng.poisson(params["rate"][z].T), X)
 
-    def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
-        """The sums themselves: counts are not rescaled."""
-        return ColumnTotals(sums[..., 0], sums[..., 1:])
-
-    def observed_features(self, X: Array) -> Array:
-        """phi(x) = [1, seen, x]."""
-        return observed_features(X)
-
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> ColumnForm:
         """One form for all patterns."""
         return ColumnForm(-params["rate"], log_or_nothing(params["rate"]))
@@ -157,12 +141,6 @@ class Poisson(ExponentialFamily):
         alpha, beta = (1.0, 0.0) if self.prior is None else (self.prior.alpha, self.prior.beta)
         rows = np.maximum(stats.rows + beta, TINY)
         return {"rate": (stats.total + (alpha - 1)) / rows}
-
-    def log_prior(self, params: Params) -> Array:
-        """Log Gamma density of all rates of a set; 0 when flat."""
-        rate = params["rate"]
-        each = np.zeros_like(rate) if self.prior is None else self.prior.log_density(rate)
-        return np.asarray(each.sum(axis=(-2, -1)))
 
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """Counts at the rates of each row's cluster."""
@@ -175,11 +153,8 @@ class Poisson(ExponentialFamily):
 
     def distance(self, a: Params, b: Params) -> Array:
         """``sum_d (rate_a - rate_b) (log rate_a - log rate_b)``."""
-        return _distance(a["rate"], b["rate"])
-
-    def divergence(self, a: Params, b: Params) -> Array:
-        """The same of every pair of clusters, (..., K, K)."""
-        return _distance(np.expand_dims(a["rate"], -2), np.expand_dims(b["rate"], -3))
+        logs = [np.log(np.maximum(params["rate"], TINY)) for params in (a, b)]
+        return np.asarray(((a["rate"] - b["rate"]) * (logs[0] - logs[1])).sum(axis=-1))
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
         """None: a Poisson likelihood is bounded."""
@@ -241,16 +216,6 @@ def log_or_nothing(rate: Array) -> Array:
         return np.maximum(np.log(rate), LOG_NOTHING)
 
 
-def _log(rate: Array) -> Array:
-    """Logarithm that is finite at 0, so that its product with a count of 0 is 0."""
-    return np.log(np.maximum(rate, TINY))
-
-
-def _distance(a: Array, b: Array) -> Array:
-    """Symmetric Kullback-Leibler divergence, summed over the features."""
-    return np.asarray(((a - b) * (_log(a) - _log(b))).sum(axis=-1))
-
-
 @describe.register
 def describe_poisson(family: Poisson) -> Description:
     """Independent counts."""
@@ -265,7 +230,7 @@ def describe_poisson(family: Poisson) -> Description:
 
 @cell_quantiles.register
 def poisson_quantiles(family: Poisson, shares: Array, mean: Array, variance: Array, q: Array) -> Array:
-    """Of mixtures of Poissons, by bisection between those of their components."""
+    """Quantiles of mixtures of Poissons, by bisection between those of their components."""
     from scipy import stats  # slow to load, and EM does without
 
     each = stats.poisson.ppf(q[:, None, None], mean)  # (Q, C, m)

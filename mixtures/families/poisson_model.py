@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any, Self
 
-from mixtures.data.matching import in_order
+from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows, means
 from mixtures.errors import InputError
 from mixtures.families.exposure import COUNTS, ExposedPoisson
@@ -88,7 +88,7 @@ class PMM(Mixture):
 
     @classmethod
     def variants(cls) -> Iterator[Self]:
-        """Without exposure and with."""
+        """One specification without an exposure and one with it."""
         yield cls(1)
         yield cls(1, exposure=0)
 
@@ -109,7 +109,7 @@ class PMM(Mixture):
         """The same model of data with their columns in this order, the exposure among them."""
         if self.exposure is None or self.features is None:
             return super().of(features, whose=whose)
-        order, names = in_order(self.features, features, what="the model has", whose=whose)
+        order, names = places_and_names(self.features, features, what="the model has", whose=whose)
         if names == self.features:
             return self
         at = self.features.index(self.exposure)

@@ -15,7 +15,9 @@ import numpy as np
 from mixtures.families.supports import Support
 from mixtures.types import Array
 
-__all__ = ["Covariance"]
+__all__ = ["LOG_2PI", "Covariance"]
+
+LOG_2PI = float(np.log(2 * np.pi))
 
 
 class Covariance(ABC):
@@ -115,7 +117,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def scale(self, value: Array, k: int, d: int) -> Array:
-        """What whitens residuals."""
+        """Scale of every cluster (..., K, D, D) or (..., K, D): what whitens residuals."""
 
     @abstractmethod
     def pool(self, scatter: Array) -> Array:

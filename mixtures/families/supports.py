@@ -74,7 +74,7 @@ class Support(ABC):
 
 
 class Real(Support):
-    """Any number."""
+    """Any real number."""
 
     def fault(self, value: Array) -> str:
         """Every number is valid."""

@@ -1,4 +1,4 @@
-"""Totals of independent columns, which are all that families with phi(x) = [1, x] need from the rows.
+"""Families with phi(x) = [1, x], which need no more from the rows than the totals of independent columns.
 
 Where cells are missing, their factors drop out of the density, and phi(x) = [1, seen, x].
 """
@@ -8,9 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from mixtures.types import Array
+from mixtures.families.family import ExponentialFamily
+from mixtures.types import Array, Params
 
-__all__ = ["ColumnForm", "ColumnTotals", "observed_features"]
+__all__ = ["ColumnFamily", "ColumnForm", "ColumnTotals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,32 @@ class ColumnForm:
         return ColumnTotals(sums[..., 0, :, 0], sums[..., 0, :, 1 + d :], sums[..., 0, :, 1 : 1 + d])
 
 
-def observed_features(X: Array) -> Array:
-    """phi(x) = [1, seen, x] of rows ``X (D, n)``, 0 where a cell is missing."""
-    seen = ~np.isnan(X)
-    return np.concatenate([np.ones((1, X.shape[1])), seen, np.where(seen, X, 0)])
+class ColumnFamily(ExponentialFamily):
+    """A family of independent columns with one parameter each; their totals are its statistics.
+
+    Columns are never rescaled.
+    """
+
+    def features(self, X: Array, out: Array | None = None) -> Array:
+        """phi(x) = [1, x]."""
+        return np.concatenate([np.ones((1, X.shape[1])), X], out=out)
+
+    def statistics(self, X: Array, r: Array) -> ColumnTotals:
+        """Expected rows and totals of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
+        return ColumnTotals.of(X, r)
+
+    def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
+        """The sums themselves."""
+        return ColumnTotals(sums[..., 0], sums[..., 1:])
+
+    def log_prior(self, params: Params) -> Array:
+        """Log prior density of all entries of the parameter; 0 when flat."""
+        (name,) = self.dims
+        value = params[name]
+        each = np.zeros_like(value) if self.prior is None else self.prior.log_density(value)
+        return np.asarray(each.sum(axis=(-2, -1)))
+
+    def observed_features(self, X: Array) -> Array:
+        """phi(x) = [1, seen, x], 0 where a cell is missing."""
+        seen = ~np.isnan(X)
+        return np.concatenate([np.ones((1, X.shape[1])), seen, np.where(seen, X, 0)])

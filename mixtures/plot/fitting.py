@@ -26,7 +26,7 @@ from mixtures.types import Array
 
 __all__ = ["surface", "trace"]
 
-CLIMB, STAND = COLOURS[2], COLOURS[0]
+CLIMB = COLOURS[2]
 
 
 MARKERS = ("*", "D", "P", "X", "s")
@@ -218,15 +218,7 @@ def surface(
     x, y = (np.linspace(low[i], high[i], n_grid) for i in range(2))
     height = np.array([[_height(spec, data, params, at, (a, b)) for a in x] for b in y])
     ax = axes_or_new(ax)
-    below = np.nanmax(height) - height
-    levels = np.array([0, *np.geomspace(0.5, max(1.0, np.nanmax(below)), LEVELS)])
-    norm = BoundaryNorm(levels, 256)
-    filled = ax.contourf(x, y, below, levels=levels, norm=norm, cmap="cividis_r")
-    ax.contour(x, y, below, levels=levels, colors="white", linewidths=0.4)
-    what = "log-likelihood" if spec.prior is None else "log posterior"
-    bar = plt.colorbar(filled, ax=ax, label=f"{what}: nats below the highest here", spacing="uniform")
-    ticks = [float(level) for level in levels[::2]]
-    bar.set_ticks(ticks, labels=[f"{tick:.2g}" if tick < 10 else f"{tick:.0f}" for tick in ticks])
+    _contours(ax, x, y, height, "log-likelihood" if spec.prior is None else "log posterior")
     if len(drawn):
         a, b = drawn[:: max(1, len(drawn) // 1000)].T
         ax.scatter(a, b, s=3, color=INK, alpha=0.4, lw=0, label="posterior")
@@ -251,6 +243,18 @@ def _limits(limits: Any, shown: Array) -> tuple[Array, Array]:
         raise InputError("a surface needs limits=((low, high), (low, high)), or a path or posterior to show")
     margin = 0.15 * np.ptp(shown, axis=0)
     return shown.min(axis=0) - margin, shown.max(axis=0) + margin
+
+
+def _contours(ax: Axes, x: Array, y: Array, height: Array, what: str) -> None:
+    """Draw heights (y, x) as contours, with a bar of the nats below the highest of them."""
+    below = np.nanmax(height) - height
+    levels = np.array([0, *np.geomspace(0.5, max(1.0, np.nanmax(below)), LEVELS)])
+    norm = BoundaryNorm(levels, 256)
+    filled = ax.contourf(x, y, below, levels=levels, norm=norm, cmap="cividis_r")
+    ax.contour(x, y, below, levels=levels, colors="white", linewidths=0.4)
+    bar = plt.colorbar(filled, ax=ax, label=f"{what}: nats below the highest here", spacing="uniform")
+    ticks = [float(level) for level in levels[::2]]
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" if tick < 10 else f"{tick:.0f}" for tick in ticks])
 
 
 def _height(

@@ -335,6 +335,10 @@ def _shades(n: int) -> list[str]:
 def _mean_and_sd(params: Parameters | Fit, name: str) -> tuple[Array, Array | None, list[str]]:
     """A parameter (K, D), its posterior sd from a sample, and the names of its features."""
     features: Sequence[str] | None = None
+    point = params.em if isinstance(params, Crosscheck) and params.posterior is None else params
+    if isinstance(point, EMFit | MAPFit) and np.ndim(point.params.get(name, 0)) > 2:  # of categories
+        mean, _, items = _mean_and_sd(point.to_datatree(), name)
+        return mean, None, items
     if isinstance(params, EMFit | MAPFit | Crosscheck):
         found = given(params)
         params, features = found.params, found.features

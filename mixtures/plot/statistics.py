@@ -25,7 +25,7 @@ def predictive_statistic(
     spec: Mixture,
     X: Any,
     tree: xr.DataTree,
-    statistic: str = "mean",
+    statistic: str | None = None,
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
@@ -40,7 +40,7 @@ def predictive_statistic(
     /,
     X: Any = None,
     *,
-    statistic: str = "mean",
+    statistic: str | None = None,
     n_draws: int = 500,
     ci_prob: float = 0.95,
     random_seed: int | np.random.Generator | None = None,
@@ -52,7 +52,7 @@ def predictive_statistic(
     spec: Mixture | Fit,
     X: Any = None,
     tree: xr.DataTree | None = None,
-    statistic: str = "mean",
+    statistic: str | None = None,
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
@@ -65,9 +65,10 @@ def predictive_statistic(
     ----------
     spec, X, tree, n_draws, ci_prob, random_seed
         As in `mixtures.predictive_checks`.
-    statistic : str, default "mean"
+    statistic : str, optional
         A statistic of single features in `mixtures.predictive_checks`: the item means
-        for a BMM; also sd, skewness and kurtosis for a GMM.
+        for a BMM; also sd, skewness and kurtosis for a GMM; the entropy of the levels
+        of categories. By default the mean, or the entropy if there is no mean.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -93,9 +94,11 @@ def predictive_statistic(
     spec, data, tree = unweighted(*with_sample(spec, X, tree))
     found = compare(spec, data, tree, n_draws, random_seed)
     of_features = {name: x for name, x in found.items() if x.observed.ndim == 1}
+    if statistic is None:
+        statistic = "mean" if "mean" in of_features else next(iter(of_features))
     if statistic not in of_features:
         raise InputError(
-            f"there is no statistic {statistic!r} of single features; there are {', '.join(of_features)}"
+            f"there is no statistic {statistic!r} of single features; known: {', '.join(of_features)}"
         )
     shown = of_features[statistic]
     lower, upper = shown.interval(ci_prob)

@@ -25,7 +25,7 @@ from mixtures.posterior.symmetry import (
 )
 from mixtures.types import Array
 
-__all__ = ["align_by_model", "align_to_model", "draws_of_free", "with_own_labels"]
+__all__ = ["align_by_model", "align_to_model", "with_own_labels"]
 
 
 def align_to_model(

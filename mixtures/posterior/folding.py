@@ -115,14 +115,14 @@ class Region:
         moved = inside & ~matches[:, 0]
         x, log_jacobian = x.copy(), log_jacobian.copy()
         if moved.any():
-            x[moved] = self._unconstrain(_relabelled(self.spec, _rows(params, moved), orders[moved]))
+            x[moved] = self._unconstrain(self.spec.relabel_each(_rows(params, moved), orders[moved]))
             again, log_jacobian[moved] = self.constrain(x[moved])
             for name, values in params.items():
                 values[moved] = again[name]
         squared = [proposal.distances(x)]
         volumes = [np.zeros(len(x))]
         for order in self.labellings[1:]:
-            image = self._unconstrain(_relabelled(self.spec, params, np.argsort(order)))
+            image = self._unconstrain(self.spec.relabel_each(params, np.argsort(order)))
             squared.append(proposal.distances(image))
             volumes.append(log_jacobian - self.constrain(image)[1])
         return Folded(x, inside, np.stack(squared, axis=1), np.stack(volumes, axis=1))
@@ -158,17 +158,6 @@ def _nearest(spec: Mixture, proposal: Proposal, params: Params, anchored: Anchor
         costs.append(np.take_along_axis(cost, order[:, None, :], axis=1)[:, 0].sum(axis=-1))
     nearest = np.argmin(costs, axis=0)
     return np.stack(orders)[nearest, np.arange(len(nearest))]
-
-
-def _relabelled(spec: Mixture, params: Params, order: np.ndarray) -> dict[str, Array]:
-    """Parameters (N, ...) with clusters in an order (K,) or (N, K)."""
-    order = np.broadcast_to(order, (len(params["alpha"]), spec.n_components))
-    return {
-        name: np.take_along_axis(x, order.reshape(*order.shape, *(1,) * (x.ndim - 2)), axis=1)
-        if "cluster" in spec.dims[name]
-        else x
-        for name, x in params.items()
-    }
 
 
 def _rows(params: Params, chosen: np.ndarray) -> dict[str, Array]:

@@ -38,18 +38,12 @@ def best_mode(
         ends += [error.partial] if isinstance(error, Interrupted) else []
         if not ends:
             raise
-    params = [compiled.constrain(x) for x in ends]
-    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
-    if spec is not None and data is not None:
-        scale = spec.family.units(data)[1]
-        sets = {name: np.stack([p[name] for p in params]) for name in spec.dims}
-        heights[spec.family.degenerate(sets, scale).any(axis=-1)] = np.nan
-    heights[~np.isfinite(heights)] = np.nan
+    heights = _heights(compiled, ends, spec, data)
     if np.isnan(heights).all():
         raise CollapseError(
             f"{all_of(len(ends), 'start')} ran off to a degenerate cluster; use prior='default', "
             "fewer components or a simpler covariance_type",
-            params[0],
+            compiled.constrain(ends[0]),
             [],
         )
     best = int(np.nanargmax(heights))
@@ -74,6 +68,16 @@ def best_mode(
         coords=compiled.coords,
         status=Status.INTERRUPTED if interrupted else Status.WHOLE,
     )
+
+
+def _heights(compiled: Density, ends: list[Array], spec: Mixture | None, data: Rows | None) -> Array:
+    """Log densities where the climbs ended; NaN if it is not finite, or a cluster is degenerate."""
+    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+    if spec is not None and data is not None:
+        params = [compiled.constrain(x) for x in ends]
+        sets = {name: np.stack([each[name] for each in params]) for name in spec.dims}
+        heights[spec.family.degenerate(sets, spec.family.units(data)[1]).any(axis=-1)] = np.nan
+    return np.where(np.isfinite(heights), heights, np.nan)
 
 
 def _describe(compiled: Density, mode: Optimum) -> str:

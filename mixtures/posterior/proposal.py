@@ -34,7 +34,7 @@ class Proposal:
     df: float
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """Vectors (n, size)."""
+        """Draws as vectors (n, size)."""
         z = rng.standard_normal((n, self.peaks[0].x.size))
         df = np.where(rng.random(n) < HEAVY_SHARE, HEAVY_DF, self.df)
         z *= np.sqrt(df / rng.chisquare(df))[:, None]

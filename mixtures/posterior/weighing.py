@@ -67,7 +67,7 @@ class Weighed:
         return self._weighed(self.x, self.log_density, proposal, components)
 
     def __getitem__(self, chosen: np.ndarray) -> "Weighed":
-        """Some of them."""
+        """Some of the proposals."""
         return Weighed(**{name: values[chosen] for name, values in vars(self).items()})
 
     def __add__(self, more: "Weighed") -> "Weighed":

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
+from mixtures.data.table import Data
 from mixtures.diagnostics.loo_pit import LEAST_DRAWS
-from mixtures.diagnostics.predictive import predictive_checks, statistic_words
+from mixtures.diagnostics.predictive import checks_by_statistic, unweighted
 from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
+from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
 from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
@@ -47,69 +50,65 @@ def predictive_section(material: Material) -> Section:
             "Posterior predictive checks need the model, the data and a posterior sample, and are left out."
         )
         return Section("predictive", title, (Paragraph(text),))
-    table = predictive_checks(spec, material.data, tree, **REPLICATES)
+    table = checks_by_statistic(*unweighted(spec, material.data, tree), ci_prob=0.95, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
     lie = "lies" if len(beyond) == 1 else "lie"
     found = f"{len(beyond)} of {len(table)} statistics of the data {lie} outside"
-    each = [statistic_words(str(label), material.features) for label in beyond.index[:5]]
-    worst = f": {', '.join(each)}" + ("…" if len(beyond) > 5 else "")
-    blocks: list[Block] = [
+    each = ", ".join(statistic.words for statistic in beyond.index[:5]) + ("…" if len(beyond) > 5 else "")
+    order = (table["p"] - 0.5).abs().sort_values(ascending=False, kind="stable").index
+    blocks = (
         Paragraph(
             "Data sets were drawn from the posterior and compared with the one observed. "
-            f"{found} the middle 95% of their replicates{worst if len(beyond) else ''}."
-        )
-    ]
-    data, pictured = shown.data, shown.posterior
-    assert pictured is not None
-    draws = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
-    if material.cc.em is not None and marginals(spec.family, [material.cc.em.params]) is not None:
-        source = drawn(lambda: predictive_density(spec, data, pictured))
-        blocks.append(
-            Figure(
-                source,
-                "Predicted densities and histograms",
-                "Density that the model predicts over a histogram of the data.",
-            )
-        )
-        if draws >= LEAST_DRAWS:
-            source = drawn(lambda: draw_loo_pit(spec, data, pictured))
-            blocks.append(
-                Figure(
-                    source,
-                    "Curves of the leave-one-out transform within bands",
-                    "Leave-one-out probability integral transform: within the band the data are as uniform "
-                    "as they would be under the model.",
-                )
-            )
-    else:
-        source = drawn(lambda: predictive_statistic(spec, data, pictured, **REPLICATES))
-        blocks.append(
-            Figure(
-                source,
-                "Means of features and their intervals",
-                "Mean of every feature over its interval in replicated data sets.",
-            )
-        )
-        if data.n_features > 1:
-            source = drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES))
-            blocks.append(
-                Figure(
-                    source,
-                    "Pairs of features",
-                    "Whether pairs of features occur together as often as in replicated data sets.",
-                )
-            )
-    order = (table["p"] - 0.5).abs().sort_values(ascending=False, kind="stable").index
-    blocks.append(
+            f"{found} the middle 95% of their replicates{': ' if each else ''}{each}."
+        ),
+        *_predictive_figures(material, spec, shown.data, tree, {each.name for each in table.index}),
         Table.of_frame(
             "Statistics of the data and of their replicates, the most extreme first",
             table.loc[order],
             formats={"p": ".3f"},
             helps={"p": "share of replicates above the observed value; near 0 or 1 the model does not fit"},
             source="mixtures.predictive_checks of the sample",
-        )
+        ),
     )
-    return Section("predictive", title, tuple(blocks))
+    return Section("predictive", title, blocks)
+
+
+def _predictive_figures(
+    material: Material, spec: Mixture, data: Data, tree: xr.DataTree, statistics: set[str]
+) -> list[Figure]:
+    """Densities and leave-one-out transforms of a family that has marginal densities; else statistics."""
+    pictured = material.pictured.posterior
+    assert pictured is not None
+    if material.cc.em is None or marginals(spec.family, [material.cc.em.params]) is None:
+        name = "mean" if "mean" in statistics else "entropy"
+        by_column = Figure(
+            drawn(lambda: predictive_statistic(spec, data, pictured, name, **REPLICATES)),
+            f"{name.capitalize()} of every feature and its interval",
+            f"{name.capitalize()} of every feature over its interval in replicated data sets.",
+        )
+        if data.n_features == 1:
+            return [by_column]
+        pairs = Figure(
+            drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES)),
+            "Pairs of features",
+            "Whether pairs of features occur together as often as in replicated data sets.",
+        )
+        return [by_column, pairs]
+    densities = Figure(
+        drawn(lambda: predictive_density(spec, data, pictured)),
+        "Predicted densities and histograms",
+        "Density that the model predicts over a histogram of the data.",
+    )
+    sizes = tree["posterior"].sizes
+    if sizes["chain"] * sizes["draw"] < LEAST_DRAWS:
+        return [densities]
+    transforms = Figure(
+        drawn(lambda: draw_loo_pit(spec, data, pictured)),
+        "Curves of the leave-one-out transform within bands",
+        "Leave-one-out probability integral transform: within the band the data are as uniform "
+        "as they would be under the model.",
+    )
+    return [densities, transforms]
 
 
 def labels_section(material: Material) -> Section:
@@ -155,8 +154,7 @@ def comparison_section(material: Material) -> Section | None:
     selection = material.selection
     if selection is None:
         return None
-    notes = [f"K = {k}: {note}" for k, note in selection.table["notes"].items() if note]
-    listed = tuple(map(sentence, (*notes, *selection.notes)))
+    listed = tuple(map(sentence, (*selection.notes_told, *selection.notes)))
     frame = selection.table.drop(columns="notes")
     counts = {name: "d" for name in frame.columns if frame[name].dtype.kind in "iu" or name.startswith("n_")}
     figures = {name: ".4f" if name == "blrt_p" else ".2f" for name in frame.columns if name not in counts}

@@ -8,11 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
+from mixtures.given import Fit, Parameters
 from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
 from mixtures.plot.clusters import responsibilities as draw_responsibilities
@@ -39,7 +41,14 @@ from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.verdict import Check, explained
 from mixtures.trees import feature_dims
 
-__all__ = ["agreement_section", "checks_table", "clusters_section", "parameters_section", "rows_section"]
+__all__ = [
+    "agreement_section",
+    "checks_table",
+    "clusters_section",
+    "draw_heatmap",
+    "parameters_section",
+    "rows_section",
+]
 
 FOREST_ENTRIES = 80
 """Largest number of entries of a parameter in a forest plot."""
@@ -59,6 +68,10 @@ NAMED = {
 
 FOREST_DIMS = 4
 """Largest number of dims, each a column of labels, of the parameters in one forest plot."""
+
+
+LEAST_WRONG = 0.1
+"""Expected number of rows in a wrong cluster that is still told as a figure."""
 
 
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
@@ -147,8 +160,8 @@ def parameters_section(material: Material) -> Section:
         text = "There is no posterior sample: standard deviations come from the curvature at the mode."
     else:
         text = (
-            f"Means, standard deviations and equal-tailed intervals ({material.interval}) of the aligned "
-            "posterior sample, in the units of the data."
+            f"Means, standard deviations and equal-tailed intervals ({' to '.join(material.bounds)}) of the "
+            "aligned posterior sample, in the units of the data."
         )
     table = Table.of_frame(
         "Posterior of every parameter",
@@ -213,14 +226,19 @@ def _by_feature(dims: Sequence[Any]) -> bool:
 
 def _heatmap(cc: Crosscheck, name: str, shape: Sequence[int]) -> Figure:
     k, d = shape[:2]
-
-    def draw() -> None:
-        ax = plt.subplots(figsize=(8, min(1.2 + 0.35 * k, 8)), layout="constrained")[1]
-        heatmap(cc, name, ax=ax)
-
     what = "Posterior mean" if cc.posterior is not None else "EM's estimate"
     caption = f"{what} of {name} in {counted(k, 'cluster')} and {counted(d, 'feature')}."
-    return Figure(drawn(draw), f"Heat map of {name}", caption)
+    return Figure(drawn(partial(draw_heatmap, cc, name, k)), f"Heat map of {name}", caption)
+
+
+def draw_heatmap(fit: Parameters | Fit, name: str, k: int) -> Axes:
+    """Draw a heat map of K clusters, with room for the names below it that stand upright."""
+    figure, ax = plt.subplots(figsize=(8, min(1.2 + 0.35 * k, 8)), layout="constrained")
+    heatmap(fit, name, ax=ax)
+    upright = [label for label in ax.get_xticklabels() if label.get_rotation()]
+    room = max((label.get_window_extent().height for label in upright), default=0) / figure.dpi
+    figure.set_figheight(figure.get_figheight() + room)
+    return ax
 
 
 def clusters_section(material: Material) -> Section:
@@ -230,9 +248,8 @@ def clusters_section(material: Material) -> Section:
 
 def _sizes(material: Material) -> Table:
     """Table of the weights of the clusters, as shares of the rows."""
-    table = material.cc.table
+    table, bounds = material.cc.table, material.bounds
     own = table[table.index.str.startswith("alpha[")]
-    bounds = [name for name in own.columns if str(name).endswith("%")]
     frame = own[[name for name in ("mean", *bounds) if name in own]] if bounds else own[["EM"]]
     percent = {str(name): ".1%" for name in frame.columns}
     frame = frame.set_axis([label[len("alpha[") : -1] for label in frame.index])
@@ -286,11 +303,12 @@ def rows_section(material: Material) -> Section:
     params = material.cc.em.params if material.cc.posterior is None else material.cc.posterior
     found = responsibilities(spec, data, params)
     sure = found["label_probability"].values
-    unsure = int((sure < SURE).sum())
+    unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
+    expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"
     blocks: list[Block] = [
         Paragraph(
             f"Every row is given its likeliest cluster. For {unsure:,} of {data.n_rows:,} rows its "
-            f"probability is below {SURE:.0%}; if the model is right, {np.sum(1 - sure):,.1f} rows are "
+            f"probability is below {SURE:.0%}; if the model is right, {expected} rows are "
             "expected to have a wrong one."
         )
     ]

@@ -60,9 +60,9 @@ class Material:
         return tuple(map(str, self.cc.mode.coords.get("feature", ())))
 
     @property
-    def interval(self) -> str:
-        """The intervals of the table in words, such as "2.5% to 97.5%"."""
-        return " to ".join(str(name) for name in self.cc.table.columns if str(name).endswith("%"))
+    def bounds(self) -> list[str]:
+        """The columns of the table with the bounds of intervals, such as "2.5%" and "97.5%"."""
+        return [str(name) for name in self.cc.table.columns if str(name).endswith("%")]
 
     @cached_property
     def pictured(self) -> Pictured:

@@ -1,7 +1,9 @@
 """What `crosscheck` returns."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -96,8 +98,9 @@ class Crosscheck(Value):
         Returns
         -------
         Crosscheck
-            With the names in the labels of its tables: ``alpha[short]`` in place of ``alpha[0]``. The samples
-            and parameters themselves keep numbers along the dim ``cluster``.
+            With the names in the labels of its tables, ``alpha[short]`` in place of ``alpha[0]``, and in the
+            words of its checks and notes, "cluster short" in place of "cluster 0". The samples and parameters
+            themselves keep numbers along the dim ``cluster``.
 
         Raises
         ------
@@ -119,10 +122,24 @@ class Crosscheck(Value):
             )
         called = check_names(names, spec.n_components)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
-        beside = self.uncertainty
+        said = partial(
+            _renamed, dict(zip(_numbered(self.names, called), _numbered(called, called), strict=True))
+        )
+        beside, verdict = self.uncertainty, self.convergence
         if beside is not None:
-            beside = replace(beside, table=beside.table.rename(index=labels))
-        return replace(self, table=self.table.rename(index=labels), uncertainty=beside, names=called)
+            notes = tuple(map(said, beside.notes))
+            beside = replace(beside, table=beside.table.rename(index=labels), notes=notes)
+        if verdict is not None:
+            verdict = replace(verdict, checks=_noting(verdict.checks, said))
+        return replace(
+            self,
+            table=self.table.rename(index=labels),
+            certificate=_noting(self.certificate, said),
+            convergence=verdict,
+            notes=tuple(map(said, self.notes)),
+            uncertainty=beside,
+            names=called,
+        )
 
     def relabelled(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of parameters whose labels have numbers of clusters, with the names in their place."""
@@ -183,3 +200,19 @@ class Crosscheck(Value):
         """Whether Ctrl-C cut the crosscheck short; a note says where."""
         beside = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
         return beside or self.status is Status.INTERRUPTED
+
+
+def _numbered(names: Sequence[str] | None, clusters: Sequence[str]) -> list[str]:
+    """How checks and notes call the clusters: "cluster 0", or "cluster short" if there are names."""
+    return [f"cluster {k if names is None else names[k]}" for k in range(len(clusters))]
+
+
+def _renamed(words: Mapping[str, str], text: str) -> str:
+    """A text with other words for the clusters; a quoted name of a column stays as it is."""
+    found = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w'\"])({found})(?!\w)", lambda match: words[match[0]], text)
+
+
+def _noting(checks: Iterable[Check], said: Callable[[str], str]) -> tuple[Check, ...]:
+    """Checks whose notes are in other words."""
+    return tuple(replace(check, note=said(check.note)) for check in checks)

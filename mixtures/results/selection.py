@@ -87,6 +87,8 @@ class Selection(Value):
         What a reader should know about the comparison.
     status : Status
         Whether every K was fitted.
+    notes_by_k : dict of int to tuple of str
+        What a reader should know about each K, of which the column ``notes`` is made.
     """
 
     table: pd.DataFrame
@@ -98,6 +100,7 @@ class Selection(Value):
     rule: str
     notes: tuple[str, ...]
     status: Status = Status.WHOLE
+    notes_by_k: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def contradicts(self, em: EMFit | None) -> bool:
         """Whether this comparison holds another optimum than a fit of the same model."""
@@ -110,6 +113,15 @@ class Selection(Value):
     def at_edge(self) -> bool:
         """Whether the recommended K is the largest one tried, so that a larger one may be better."""
         return self.recommended == max(self.table.index) > min(self.table.index)
+
+    @property
+    def notes_told(self) -> list[str]:
+        """The notes of the numbers of clusters, each once: "K = 1, 2: a note"."""
+        ks: dict[str, list[str]] = {}
+        for k, joined in self.table["notes"].items():
+            for note in self.notes_by_k.get(k, (joined,)):  # files of version 0.1 have only the column
+                ks.setdefault(note, []).append(str(k))
+        return [f"K = {', '.join(own)}: {note}" for note, own in ks.items() if note]
 
     def summary(self) -> pd.DataFrame:
         """The table, one row per K, without its notes."""

@@ -68,6 +68,9 @@ def _check_selection(selection: Selection, where: str) -> None:
     if selection.criteria != tuple(name for name in CRITERIA if name in selection.criteria):
         raise InputError(f"{where}.criteria has {selection.criteria}, not some of {', '.join(CRITERIA)}")
     _check_criteria_table(table, selection.criteria, f"{where}.table")
+    for k, notes in selection.notes_by_k.items():
+        if k not in table.index or "; ".join(notes) != table["notes"][k]:
+            raise InputError(f"{where}.notes_by_k.{k} are not the notes that the table has for K = {k}")
     for k, em in fits.items():
         own = f"{where}.fits.{k}"
         check_parts(em, own)

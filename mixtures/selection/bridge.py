@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mixtures.clusters.rules import Anchors, match_params
 from mixtures.density.density import Density
 from mixtures.em.fit import fit_em
-from mixtures.families.gaussian import GMM
+from mixtures.families.gaussian_model import GMM
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
 from mixtures.results.evidence import Evidence, standard_error_notes
@@ -51,11 +51,11 @@ class _Proposal:
         return cls(em.spec, em.params)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """Vectors (n, size)."""
+        """Draws as vectors (n, size)."""
         return self.spec.sample(self.params, n, rng)[0]
 
     def log_density(self, x: Array) -> Array:
-        """At vectors (n, size)."""
+        """Log density at vectors (n, size)."""
         return self.spec.log_likelihood(x, self.params)
 
 
@@ -87,30 +87,22 @@ class _Labellings:
         self.orders = np.tile(np.arange(spec.n_components), (len(among), 1))
         self.orders[:, free] = free[among]
 
-    def relabelled(self, params: Mapping[str, Array], order: np.ndarray) -> dict[str, Array]:
-        """Return parameters (N, ...) with clusters in the order (N, K) or (K,)."""
-        order = np.broadcast_to(order, (len(params["alpha"]), self.spec.n_components))
-        return {
-            name: np.take_along_axis(x, order.reshape(*order.shape, *(1,) * (x.ndim - 2)), axis=1)
-            if "cluster" in self.spec.dims[name]
-            else x
-            for name, x in ((name, params[name]) for name in self.spec.dims)
-        }
-
     def aligned(self, params: Mapping[str, Array]) -> dict[str, Array]:
         """Relabel draws to agree with the pivot."""
-        return self.relabelled(params, self._order(params))
+        return self.spec.relabel_each(params, self._order(params))
 
     def shuffled(self, params: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
         """Relabel every draw by a random member of the set."""
         chosen = self.orders[rng.integers(len(self.orders), size=len(params["alpha"]))]
-        return self.relabelled(params, chosen)
+        return self.spec.relabel_each(params, chosen)
 
     def log_ratio(self, params: Mapping[str, Array], proposal: _Proposal) -> Array:
         """Log of target over proposal, both restricted to the set of labellings."""
         logs = []
         for order in self.orders:
-            x = self.compiled.unconstrain_draws(_leading(self.relabelled(params, np.argsort(order))))[0]
+            x = self.compiled.unconstrain_draws(_leading(self.spec.relabel_each(params, np.argsort(order))))[
+                0
+            ]
             logs.append(proposal.log_density(x) - self.compiled.constrain_with_jacobian(x)[1])
         log_proposal = logsumexp(logs, axis=0) - np.log(len(self.orders))
         log_target = self.compiled.log_densities(x)  # the same in every labelling

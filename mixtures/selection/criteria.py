@@ -85,14 +85,16 @@ def best_by(table: pd.DataFrame, criterion: str) -> int | None:
     return int(figures.idxmax() if HIGHER_IS_BETTER[criterion] else figures.idxmin())
 
 
-def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None, str]:
-    """The recommended K, and the rule in words."""
+def recommend(
+    table: pd.DataFrame, best: Mapping[str, int], doubtful: Sequence[int] = ()
+) -> tuple[int | None, str]:
+    """The recommended K, and the rule in words; ``doubtful`` are those with notes on their evidence."""
     if not best:
         return None, "no number of clusters could be fitted: see the notes of each"
     decides = next((name for name in ("evidence", "bic") if name in best), next(iter(best)))
     k = best[decides]
     if decides == "evidence":
-        k, rule = _by_evidence(table, k)
+        k, rule = _by_evidence(table, k, doubtful)
     else:
         sense = "highest" if HIGHER_IS_BETTER[decides] else "lowest"
         rule = f"{sense} {decides.upper()}: K = {k}"
@@ -106,7 +108,7 @@ def recommend(table: pd.DataFrame, best: Mapping[str, int]) -> tuple[int | None,
     return k, rule
 
 
-def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
+def _by_evidence(table: pd.DataFrame, best: int, doubtful: Sequence[int]) -> tuple[int, str]:
     """The fewest clusters whose evidence is indistinguishable from the highest (Kass and Raftery 1995)."""
     log, error = table["log_evidence"], table["log_evidence_se"]
     by_error = TOLERANCES.indistinguishable_se * np.hypot(error, error[best])
@@ -120,9 +122,8 @@ def _by_evidence(table: pd.DataFrame, best: int) -> tuple[int, str]:
             f"{TOLERANCES.log_bayes_factor:g} nat, or {TOLERANCES.indistinguishable_se:g} standard errors) "
             f"and the fewest are taken: K = {k}"
         )
-    doubtful = [str(i) for i, note in table["notes"].items() if "evidence: " in note]
     if doubtful:
-        rule += f"; the evidence of K = {', '.join(doubtful)} is doubtful, see the notes"
+        rule += f"; the evidence of K = {', '.join(map(str, doubtful))} is doubtful, see the notes"
     return k, rule
 
 

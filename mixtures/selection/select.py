@@ -38,7 +38,7 @@ from mixtures.selection.evidence import marginal_likelihood
 from mixtures.selection.skewness import skewness_note
 from mixtures.tolerances import TOLERANCES, same_height
 
-__all__ = ["check_comparison", "select"]
+__all__ = ["select"]
 
 
 def select(
@@ -159,10 +159,12 @@ def select(
     test = None if blrt is None else RatioTest(data, blrt, rng.spawn(1)[0], progressbar)
     run = _Run(spec, data, asked, n_init, how, rng, known, test)
     rows: dict[int, dict[str, Any]] = {}
+    by_k: dict[int, tuple[str, ...]] = {}
     notes, status = [], Status.WHOLE
     try:
         for k in track(ks, "clusters", shown=progressbar):
-            rows[k] = run.row(k)
+            figures, by_k[k] = run.row(k)
+            rows[k] = {**figures, "notes": "; ".join(by_k[k])}
     except KeyboardInterrupt:
         if not rows:
             raise
@@ -170,18 +172,18 @@ def select(
         notes.append(f"{INTERRUPTED}: of K = {', '.join(map(str, ks))} only those in the table were done")
     table = criteria_table(rows, asked, tested=blrt is not None)
     best = {name: found for name in asked if (found := best_by(table, name)) is not None}
-    recommended, rule = recommend(table, best)
+    recommended, rule = recommend(table, best, run.doubtful)
     notes += remarks(run.fits, asked)
     by_bic = best.get("bic")
     if by_bic is not None and status is Status.WHOLE:
         skewed = skewness_note(spec, data, by_bic, float(table.loc[by_bic, "bic"]), rng)
         notes += [skewed] if skewed else []
-    return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes), status)
+    return Selection(table, run.fits, run.samples, asked, best, recommended, rule, tuple(notes), status, by_k)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """The options of every fit, and the fits so far."""
+    """The options of every fit, the fits so far, and the K whose evidence is doubtful."""
 
     spec: Mixture
     data: Data
@@ -193,18 +195,24 @@ class _Run:
     test: RatioTest | None = None
     fits: dict[int, EMFit] = field(default_factory=dict)
     samples: dict[int, xr.DataTree] = field(default_factory=dict)
+    doubtful: list[int] = field(default_factory=list)
 
-    def row(self, k: int) -> dict[str, Any]:
-        """Row of the table for one K, or the reason why it cannot be fitted."""
+    def row(self, k: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Figures of one K and notes on them, or the reason why it cannot be fitted."""
         try:
             em, notes = self._best_known(*self._fit(k))
         except (InputError, CollapseError, NonMonotoneError) as error:
-            return {"notes": str(error)}
+            return {}, (str(error),)
         self.fits[k] = em
         p, n = em.spec.parameter_count(self.data.n_features), self.data.total
         figures: dict[str, Any] = {"log_likelihood": em.log_likelihood, "n_parameters": p}
         per_parameter = {"aic": 2, "bic": np.log(n), "caic": np.log(n) + 1, "sabic": np.log((n + 2) / 24)}
         figures |= {name: -2 * em.log_likelihood + p * each for name, each in per_parameter.items()}
+        if p > n:
+            notes = [
+                *notes,
+                f"{p} parameters of {n:g} rows: AIC, BIC and similar criteria want far more rows",
+            ]
         figures["icl"] = figures["bic"] - 2 * _log_assigned(em, self.data)
         figures |= {"n_best": em.restarts.n_best, "n_init": len(em.restarts.log_posterior)}
         if self.test is not None and k - 1 in self.fits:
@@ -216,7 +224,7 @@ class _Run:
             except InputError as error:
                 sampled, doubts = {}, [str(error)]
             figures, notes = figures | sampled, notes + doubts
-        return {**figures, "notes": "; ".join(notes)}
+        return figures, tuple(notes)
 
     def _best_known(self, em: EMFit, notes: list[str]) -> tuple[EMFit, list[str]]:
         """The fit, or the known fit of the same K if that is not lower."""
@@ -291,6 +299,7 @@ class _Run:
             figures["log_evidence"] = found.log_marginal_likelihood
             figures["log_evidence_se"] = found.standard_error
             notes += [f"evidence: {note}" for note in found.notes]
+            self.doubtful.extend([em.spec.n_components] if found.notes else [])
         return figures, notes
 
 

@@ -9,7 +9,7 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
 from mixtures.errors import CollapseError
-from mixtures.families.gaussian import GMM
+from mixtures.families.gaussian_model import GMM
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
 from mixtures.messages import shortened

@@ -22,13 +22,13 @@ from mixtures.errors import CollapseError
 from mixtures.posterior.labels import align
 from mixtures.progress import track
 from mixtures.results.em import EMFit
-from mixtures.standard_errors.simulation import Resample, simulated
+from mixtures.standard_errors.simulation import Resample
 from mixtures.threads import one_thread
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import draws_tree
 from mixtures.types import Array
 
-__all__ = ["Replicates", "bootstrap", "simulated", "weighted"]
+__all__ = ["Replicates", "bootstrap", "weighted"]
 
 MAX_ITER = 10_000
 """Largest number of iterations of a replicate."""

@@ -24,9 +24,10 @@ from mixtures.posterior.drawing import draw
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.em import EMFit
 from mixtures.results.uncertainty import Uncertainty
-from mixtures.standard_errors.bootstrap import Resample, bootstrap, simulated, weighted
+from mixtures.standard_errors.bootstrap import bootstrap, weighted
 from mixtures.standard_errors.information import observed_information
 from mixtures.standard_errors.laplace import laplace_draws
+from mixtures.standard_errors.simulation import Resample, simulated
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import draws_tree
 from mixtures.types import Array

@@ -63,6 +63,23 @@ def test_new_names_replace_old_ones_and_nothing_else(cc):
     assert cc.relabelled(other.table).index.tolist() == cc.table.index.tolist()
 
 
+def test_checks_and_notes_have_the_names_and_columns_keep_theirs(cc):
+    said = "cluster 1 is empty; column 'cluster 1' and p of cluster 10"
+    check = replace(cc.certificate[0], passed=False, note=said)
+    plain = replace(
+        cc.named(["0", "1"]),
+        names=None,
+        certificate=(check,),
+        convergence=replace(cc.convergence, checks=(check,)),
+        notes=(said,),
+    )
+    found = plain.named(["1", "(tiny)"])
+    wanted = said.replace("cluster 1 is", "cluster (tiny) is")
+    assert [found.certificate[0].note, found.convergence.checks[0].note, *found.notes] == [wanted] * 3
+    assert any("Cluster (tiny) is empty" in reason for reason in found.headline.reasons)
+    assert found.named(["0", "1"]).notes == plain.notes
+
+
 def test_a_saved_crosscheck_keeps_them_and_its_report_takes_others(cc, tmp_path):
     saved, page = tmp_path / "cc.mix", tmp_path / "page.html"
     mx.save(cc, saved)

@@ -21,6 +21,7 @@ from mixtures.cli.rows import load_frame
 from mixtures.cli.show import show_crosscheck, show_selection
 from mixtures.data.files import read_stream, read_table
 from mixtures.results.headline import Headline
+from mixtures.results.selection import Selection
 from mixtures.results.verdict import State
 from mixtures.saving import content_hash
 from mixtures.saving.save import read_header
@@ -67,7 +68,7 @@ def test_the_examples_can_be_typed(command, monkeypatch, tmp_path):
     monkeypatch.setattr("mixtures.agreement.crosscheck.crosscheck", compute)
     for place in (
         "selection.select.select",
-        "selection.select.check_comparison",
+        "selection.checking.check_comparison",
         "em.fit.fit_em",
         "saving.save.load",
         "saving.save.read_header",
@@ -306,16 +307,14 @@ def test_figures_are_whole_or_left_out(monkeypatch, capsys, table, columns):
     assert [len(words) for words in rows_of_alpha] == [len(words) for words in blocks]
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+@pytest.mark.parametrize("columns", [40, 60, 120, 200])
 def test_criteria_are_whole_or_left_out(monkeypatch, capsys, columns):
     from mixtures.selection.criteria import CRITERIA, criteria_table
 
     names = list(criteria_table({1: {"notes": ""}}, CRITERIA).columns[:-1])
     rows = {k: {**dict.fromkeys(names, 12345), "notes": ""} for k in (1, 12)}
     criteria = criteria_table({**rows, 13: {"notes": "could not be fitted"}}, CRITERIA)
-    selection = SimpleNamespace(
-        table=criteria, recommended=12, at_edge=False, rule="so", notes=(), criteria=CRITERIA
-    )
+    selection = Selection(criteria, {}, {}, CRITERIA, {}, 12, "so", ())
     out = printed(monkeypatch, capsys, columns, show_selection, selection)
     shown = out.partition("aic, bic, icl, caic, sabic: lower is better")[0]
     assert "elpd_loo, log_evidence: higher is better" in " ".join(out.split())
@@ -323,22 +322,20 @@ def test_criteria_are_whole_or_left_out(monkeypatch, capsys, columns):
     assert widest(shown) <= columns
     assert re.search(r"^ 12 \*", shown, re.MULTILINE)
     assert re.search(r"^ +13 +-", shown, re.MULTILINE)
-    assert columns < 80 or all(name in shown for name in ("bic", "elpd_loo", "log_evidence"))
+    assert columns < 60 or all(name in shown for name in ("bic", "elpd_loo", "log_evidence"))
     assert ("no room" in shown) is (columns < 200)
 
 
 def test_a_note_on_several_numbers_of_clusters_is_told_once(monkeypatch, capsys):
     from mixtures.selection.criteria import criteria_table
 
-    notes = {1: "cells are missing", 2: "cells are missing", 3: "cells are missing; cluster 1 is empty"}
-    rows = {k: {"bic": 1.0, "n_best": 1, "n_init": 1, "notes": note} for k, note in notes.items()}
-    refused = {k: {"notes": f"4 rows cannot hold {k} clusters; lower n_components"} for k in (5, 6)}
-    table = criteria_table(rows | refused, ("bic",))
-    selection = SimpleNamespace(
-        table=table, recommended=1, at_edge=False, rule="so", notes=(), criteria=("bic",)
-    )
+    missing, empty = "cells are missing: 3; they are integrated out", "cluster 1 is empty"
+    notes = {1: (missing,), 2: (missing,), 3: (missing, empty), 4: ()}
+    notes |= {k: (f"4 rows cannot hold {k} clusters; lower n_components",) for k in (5, 6)}
+    table = criteria_table({k: {"bic": 1.0, "notes": "; ".join(own)} for k, own in notes.items()}, ("bic",))
+    selection = Selection(table, {}, {}, ("bic",), {}, 1, "so", (), notes_by_k=notes)
     out = printed(monkeypatch, capsys, 80, show_selection, selection)
-    assert "K = 1, 2, 3: cells are missing\nK = 3: cluster 1 is empty\n" in out
+    assert f"K = 1, 2, 3: {missing}\nK = 3: {empty}\n" in out
     assert "K = 5: 4 rows cannot hold 5 clusters; lower n_components\nK = 6: 4 rows" in out
 
 

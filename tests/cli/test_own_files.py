@@ -308,6 +308,35 @@ def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
     assert "did you mean 'income'" in json.loads(out)["problem"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["1.5", ".", "2"], "x: numbers but for '.': leave such cells empty in the file if they are missing"),
+        (["$1,250.00", "$3.50", "$4"], "x: numbers with the sign $: remove it in the file"),
+        (["30%", "4.5%", "12%"], "x: numbers with the sign %: remove it in the file"),
+        ([1.5, -99, -99, 0.5], "x: -99 lies far from all other numbers: leave such cells empty"),
+        (["1", "inf", "2"], "x: infinite cells, which no model takes: leave such cells empty"),
+        (["Hull", "York", "7"], "x: a text of its own in every row"),
+    ],
+)
+def test_what_spoils_a_column_of_numbers_is_told(tmp_path, cells, words):
+    pd.DataFrame({"x": cells, "y": np.arange(len(cells)) ** 2 / 2}).to_csv(tmp_path / "t.csv", index=False)
+    _, out, _ = run("inspect", tmp_path / "t.csv", columns=400)
+    assert words in out
+    assert ("text of its own" in out) is ("Hull" in cells)
+
+
+def test_the_command_that_inspect_ends_with_can_be_run(tmp_path):
+    wide, text = tmp_path / "wide.csv", tmp_path / "text.csv"
+    pd.DataFrame(np.random.default_rng(0).normal(size=(8, 9))).add_prefix("x").to_csv(wide, index=False)
+    text.write_text("a,b\nfoo,bar\nfun,baz\n")
+    _, out, _ = run("inspect", wide, columns=400)
+    assert next_command(out)[2:] == ["--covariance", "diag"]
+    for file in (text, "-"):
+        _, out, _ = run("inspect", file, columns=400, stdin="a,b\n")
+        assert out.endswith("there is nothing to fit yet: no column that a model takes tells rows apart\n")
+
+
 def test_long_names_and_narrow_windows(tmp_path):
     """Names end lines after underscores, and figures are left out whole rather than cut."""
     name = "vibration_of_the_main_bearing_in_mm_per_second"
@@ -323,6 +352,9 @@ def test_long_names_and_narrow_windows(tmp_path):
         at = pieces.index("rpm")
         assert "".join(pieces[:at]) == name
         assert all(piece.endswith("_") for piece in pieces[: at - 1])
+    pd.DataFrame({name: [1, 5, 2, 3] for name in "abc"}).to_csv(tmp_path / "s.csv", index=False)
+    _, out, _ = run("inspect", tmp_path / "s.csv", columns=30)
+    assert "number" in out.partition("read as")[2]
 
 
 def test_a_hostile_name_and_many_columns(tmp_path):

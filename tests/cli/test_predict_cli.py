@@ -71,6 +71,13 @@ def test_rows_are_assigned_from_a_saved_sample(saved, tmp_path):
     assert run("predict", "faithful", "--from", saved, "-o", tmp_path / "x.pq", "--quiet")[:2] == (0, "")
 
 
+def test_options_of_a_fit_beside_a_saved_result_are_told(point):
+    options = ("--model", "bmm", "--n-init", 3)
+    code, out, err = run("predict", "faithful", "--from", point, *options)
+    assert (code, out) == (0, run("predict", "faithful", "--from", point, *options, "--quiet")[1])
+    assert err == "note: --model, --n-init change nothing: the saved result is fitted already\n"
+
+
 def test_a_point_has_no_intervals(point):
     code, out, _ = run("predict", "faithful", "--from", point, "--json")
     rows = json.loads(out)

@@ -517,6 +517,7 @@ def test_a_missing_cell_is_read_and_then_refused(tmp_path):
         ("t.csv", b"a,b\n1,\xff\xfe\n", None, "is not UTF-8 (line 2); save it as UTF-8"),
         ("t.parquet", b"a,b\n1,2\n", None, "cannot be read as parquet"),
         ("t.xlsx", b"PK", None, "has the suffix '.xlsx'; the files that can be read are .csv, .tsv, .txt"),
+        ("t.csv.gz", b"\x1f", None, "are .csv, .tsv, .txt, .parquet, .pq; unpack it first"),
         ("t", b"a,b\n1,2\n", None, "has the suffix ''"),
         (
             "t.csv",

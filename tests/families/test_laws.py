@@ -16,7 +16,7 @@ from mixtures.em.estep import e_step
 from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition
 from mixtures.em.starts import random_starts
 from mixtures.families.covariance import COVARIANCES
-from mixtures.families.gaussian import GaussianStatistics
+from mixtures.families.statistics import GaussianStatistics
 
 seeds = st.integers(0, 10_000)
 every_prior = pytest.mark.parametrize("prior", ["default", None], ids=["default", "flat"])

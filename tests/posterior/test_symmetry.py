@@ -558,7 +558,7 @@ def test_a_sample_without_names_of_dims_is_aligned():
         mu = pm.Normal("mu", 0, 5, shape=2)
         pm.Deterministic("gap", mu[1] - mu[0])
         mx.GaussianMixture("x", alpha=alpha, mu=mu[:, None], sigma2=np.ones((2, 1)), observed=X)
-    tree = mx.sample(model, draws=300, tune=200, chains=4, random_seed=1, progressbar=False)
+    tree = mx.sample(model, draws=300, tune=200, chains=8, random_seed=1, progressbar=False)
     orders = np.unique(tree["sample_stats"]["permutation"].values.reshape(-1, 2), axis=0)
     assert len(orders) == 2  # else there was nothing to mend
     mu, gap = (tree["posterior"][name].values for name in ("mu", "gap"))

@@ -7,9 +7,11 @@ import re
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from unicodedata import category
 from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -20,7 +22,9 @@ from conftest import long
 
 import mixtures as mx
 from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Table, aligned
+from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
+from mixtures.reporting.findings import draw_heatmap
 from mixtures.results.verdict import State
 from mixtures.saving.save import Header, read_header
 
@@ -96,6 +100,38 @@ def hostile_report():
 @pytest.fixture
 def hostile():
     return hostile_report()
+
+
+@pytest.mark.parametrize(
+    ("spec", "figures"),
+    [
+        (mx.GMM(1), ["Predicted densities"]),
+        (mx.BMM(1), ["Mean of every", "Pairs"]),
+        (mx.PMM(1), ["Mean of every", "Pairs"]),
+        (mx.LCA(1), ["Entropy of every", "Pairs"]),
+        (mx.Mixed(1, categorical=["a"], bernoulli=["b"]), ["Mean of every", "Pairs"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_family_has_predictive_checks(spec, figures):
+    X = pd.DataFrame(np.random.default_rng(1).integers(0, 2, (40, 2)), columns=["a", "b"])
+    em = mx.fit_em(spec, X, n_init=1, random_seed=1)
+    data, tree = em.spec.table(X), em.to_datatree()
+    shown = SimpleNamespace(data=data, posterior=tree)
+    cc = SimpleNamespace(em=em, posterior=tree)
+    material = SimpleNamespace(spec=em.spec, data=data, features=em.features, cc=cc, pictured=shown)
+    found = [block.alt for block in predictive_section(material).blocks if isinstance(block, Figure)]
+    assert [words for words, alt in zip(figures, found, strict=True) if alt.startswith(words)] == figures
+
+
+def test_a_heat_map_keeps_its_height_above_long_names():
+    levels = ["strongly disagree", "neither agree nor disagree", "strongly agree"]
+    X = pd.DataFrame(dict.fromkeys("abcdef", levels * 4))
+    ax = draw_heatmap(mx.fit_em(mx.LCA(2), X, n_init=1, random_seed=1), "p", 2)
+    ax.figure.canvas.draw()
+    height = ax.get_window_extent().height / ax.figure.dpi
+    plt.close(ax.figure)
+    assert height > 0.6  # inches, of two clusters
 
 
 def test_sections_in_reading_order(page):

@@ -94,6 +94,7 @@ FIRST = ["result", "fits", "1"]
         (["result", "recommended"], None, "result.recommended is None"),
         (["result", "recommended"], "2", "result.recommended is str, not int"),
         (["result", "notes"], "x", "result.notes is str, not list"),
+        (["result", "notes_by_k", "2"], ["x"], "result.notes_by_k.2 are not the notes that the table has"),
         (["result", "fits"], lambda fits: {"01": fits["1"], **fits}, "a key that is not written as int is"),
         (["result", "fits"], lambda fits: {"one": fits["1"]}, "result.fits has a key that is not int"),
         (["result", "fits"], lambda fits: {**fits, "9": fits["1"]}, "result.fits.9 is not the fit"),

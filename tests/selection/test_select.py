@@ -174,6 +174,7 @@ def test_a_number_that_cannot_be_fitted_keeps_its_row():
     assert {1} <= set(found.fits) <= {1, 2}  # two equal clusters do not collapse, and are no better than one
     assert "all 80 starts collapsed" in found.table.loc[3, "notes"]
     assert "5 rows cannot hold n_components=7" in found.table.loc[7, "notes"]
+    assert all(("11 parameters of 5 rows" in found.table.loc[k, "notes"]) is (k == 2) for k in found.fits)
     assert found.table.loc[3:, "bic"].isna().all()
     assert found.recommended == 1
 
@@ -259,9 +260,9 @@ def rows(**figures):
 
 def test_evidence_to_doubt_is_said_in_the_rule():
     figures = rows(log_evidence=[-9.0, -1.0, -8.0], log_evidence_se=[0.1] * 3)
-    figures[3]["notes"] = "evidence: R-hat"
     table = criteria_table(figures, ("evidence",))
-    assert "the evidence of K = 3 is doubtful" in recommend(table, {"evidence": 2})[1]
+    assert "doubtful" not in recommend(table, {"evidence": 2})[1]
+    assert "the evidence of K = 3 is doubtful" in recommend(table, {"evidence": 2}, [3])[1]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from problems import Recipe, condition, recipes, stated
 from mixtures import BMM, GMM, InputError, declare, fit_em
 from mixtures.agreement.certificate import equal_log_posterior, identified, last_digits, slopes
 from mixtures.data.reading import as_data
-from mixtures.density.compiled import CompiledModel, bound_coordinates
+from mixtures.density.compiled import CompiledModel
 from mixtures.density.curvature import curvature_at
+from mixtures.density.density import bound_coordinates
 from mixtures.errors import CollapseError
 from mixtures.tolerances import TOLERANCES
 

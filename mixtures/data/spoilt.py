@@ -1,0 +1,97 @@
+"""Columns of numbers that something else is mixed into: signs, words, codes for missing cells, infinities."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from mixtures.data.columns import Column
+from mixtures.data.numerals import AS_IN_PYTHON, writings_of
+
+__all__ = ["codes_in", "has_infinite", "signs_in", "words_in"]
+
+SIGNED = re.compile(r"[+-]?\s*([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)", re.DOTALL)
+"""A number with a sign before or after it."""
+
+
+CODE = re.compile(r"-9|-?99+")
+"""A number that often stands for a missing one."""
+
+
+MOST_WORDS = 3
+"""Different words up to which they look like codes in a column of numbers."""
+
+
+FEWEST_CODED = 2
+"""Cells from which a number that lies far from all others looks like a code."""
+
+
+def signs_in(column: Column) -> str:
+    """Signs of currency or per cent that stand with all the numbers of a column of text; empty if none do.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mixtures.data.columns import examine
+    >>> cells = pd.DataFrame({"price": ["$1,250.00", "$3.50"], "share": ["3%", "none"]})
+    >>> [signs_in(column) for column in examine(cells)]
+    ['$', '']
+    """
+    if column.values is not None:
+        return ""
+    found = [match.groups() for text in column.texts if (match := SIGNED.fullmatch(text))]
+    signs = dict.fromkeys(sign for before, _, after in found for sign in (before, after) if sign)
+    return " ".join(signs) if signs and _are_numbers([number for _, number, _ in found]) else ""
+
+
+def words_in(column: Column) -> list[str]:
+    """The few words among the numbers of a column of text; none if it is no such column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mixtures.data.columns import examine
+    >>> cells = pd.DataFrame({"x": ["1.5", ".", "2", "3"], "city": ["Bonn", "Ulm", "Ulm", "7"]})
+    >>> [words_in(column) for column in examine(cells)]
+    [['.'], []]
+    """
+    if column.values is not None:
+        return []
+    words: list[str] = []
+    for text in dict.fromkeys(column.texts):
+        if not _are_numbers([text]):
+            words.append(text)
+        if len(words) > MOST_WORDS:
+            return []
+    numbers = [text for text in column.texts if text not in words]
+    few = 0 < 2 * (len(column.texts) - len(numbers)) < len(column.texts)
+    return words if few and _are_numbers(numbers) else []
+
+
+def codes_in(column: Column) -> str:
+    """A number such as -99 or 999 in several cells, farther from the others than they are from each other.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mixtures.data.columns import examine
+    >>> cells = pd.DataFrame({"x": [-99, 1.5, 2.0, -99], "y": [1, 2, 99, 4]})
+    >>> [codes_in(column) for column in examine(cells)]
+    ['-99', '']
+    """
+    x = column.known
+    for code in dict.fromkeys(x[[0, -1]]) if len(x) and not has_infinite(column) else ():
+        rest = x[x != code]
+        several = 0 < len(rest) <= len(x) - FEWEST_CODED
+        if several and CODE.fullmatch(f"{code:g}") and np.abs(rest - code).min() > rest[-1] - rest[0]:
+            return f"{code:g}"
+    return ""
+
+
+def has_infinite(column: Column) -> bool:
+    """Whether there are infinite cells among the numbers."""
+    return bool(np.isinf(column.known).any())
+
+
+def _are_numbers(texts: Sequence[str]) -> bool:
+    return AS_IN_PYTHON.fit(texts) or bool(writings_of(texts))
