@@ -13,6 +13,7 @@ from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.families.registry import resolve
 from mixtures.messages import counted, them
 from mixtures.trees import SUM_ROUNDING, feature_dims, feature_labels, item_dim, labels_in, sorted_sample
 from mixtures.types import LEVELS, Array, Params
@@ -26,6 +27,7 @@ __all__ = [
     "levels_of",
     "named_after",
     "of_sample",
+    "resolved_for",
     "rows_of",
     "sample_of",
     "some_draws",
@@ -53,7 +55,7 @@ def of_sample(
 
 
 def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
-    """Check that a sample holds draws of this model's parameters, and put its features in the model's order.
+    """Check that a sample holds draws of this model's parameters, and put dims and features in its order.
 
     Parameters
     ----------
@@ -87,6 +89,10 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
                 f"{name} in the posterior has dims {', '.join(found)}, that of {_word(spec)} has "
                 f"chain, draw, {', '.join(own)}; give the model that was sampled"
             )
+    turned = {name: posterior[name].transpose(..., *own) for name, own in spec.dims.items()}
+    if any(x.dims != posterior[name].dims for name, x in turned.items()):
+        posterior, tree = posterior.assign(turned), tree.copy()
+        tree["posterior"].dataset = posterior
     k = posterior.sizes["cluster"]
     if k != spec.n_components:
         raise InputError(
@@ -176,6 +182,14 @@ def rows_of(tree: xr.DataTree) -> Data | None:
     obs_id = table[table.dims[0]].values if table.dims[0] in table.coords else data.obs_id
     names = features if len(features) == data.n_features else data.features
     return replace(data, features=names, obs_id=obs_id, levels=levels)
+
+
+def resolved_for(spec: Mixture, tree: xr.DataTree, data: Data) -> Mixture:
+    """The model of a sample: a default prior is that of the rows that it was drawn from, if it holds them."""
+    if spec.resolved:
+        return spec
+    rows = rows_of(tree)
+    return resolve(spec, data if rows is None else spec.read(rows))
 
 
 def _in_order_of_model(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) -> xr.DataTree:

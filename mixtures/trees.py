@@ -53,10 +53,9 @@ def check_sample(tree: Any) -> None:
     posterior = tree["posterior"].to_dataset()
     for dim in SAMPLE_DIMS:
         if dim not in posterior.dims:
-            raise InputError(
-                f"the posterior has no dim {dim}; a sample has dims chain and draw: keep it by a list, as in "
-                f"tree.isel({dim}=[0])"
-            )
+            stacked = posterior[dim].dims if dim in posterior.coords else ()
+            kept = f"unstack {stacked[0]}" if stacked else f"keep it by a list, as in tree.isel({dim}=[0])"
+            raise InputError(f"the posterior has no dim {dim}; a sample has dims chain and draw: {kept}")
         if not posterior.sizes[dim]:
             raise InputError(f"the posterior has no {dim}s: give a sample with one at least")
 
@@ -64,8 +63,9 @@ def check_sample(tree: Any) -> None:
 def sorted_sample(tree: xr.DataTree) -> xr.DataTree:
     """Checked sample whose order somebody may have changed by ``isel``.
 
-    Both sides of matrices have the columns in the same order, and clusters that are numbered are in the
-    order of their numbers, unless they are those of a user's model. A tree in order is returned itself; of
+    Chains and draws come first, which they do not after ``unstack``. Both sides of matrices have the columns
+    in the same order, and clusters that are numbered are in the order of their numbers, unless they are
+    those of a user's model. A tree in order is returned itself; of
     another, only the groups that were not in order are new.
     """
     check_sample(tree)
@@ -84,6 +84,9 @@ def sorted_sample(tree: xr.DataTree) -> xr.DataTree:
 
 def _sorted_group(group: xr.Dataset, *, clusters: bool) -> xr.Dataset:
     new = group
+    dims = (x.dims for x in group.data_vars.values() if {*SAMPLE_DIMS} <= {*x.dims})
+    if any(own[:2] != SAMPLE_DIMS for own in dims):
+        new = new.transpose(*SAMPLE_DIMS, ...)
     for bis in (dim for dim in map(str, group.dims) if dim.endswith("_bis") and dim in group.coords):
         dim = bis.removesuffix("_bis")
         rows, columns = (list(group[d].values) if d in group.coords else [] for d in (dim, bis))
@@ -315,7 +318,7 @@ def permutation(tree: xr.DataTree) -> np.ndarray | None:
             "the permutation in sample_stats does not hold every cluster once: select clusters from results, "
             "not from the sample that is given"
         )
-    return values
+    return values.astype(int)  # 32-bit floats where the whole tree was made so
 
 
 def sampler_stats(tree: xr.DataTree) -> xr.Dataset:

@@ -939,6 +939,12 @@ OPTIONS = [
         commands=("crosscheck faithful -k 2 --tune -1",),
     ),
     Case(
+        "nutpie without a warm-up",
+        "sampler='nutpie' needs tune to be at least 1, got 0",
+        python=("mx.sample(mx.GMM(2), X, sampler='nutpie', tune=0)",),
+        commands=("crosscheck faithful -k 2 --sampler nutpie --tune 0",),
+    ),
+    Case(
         "no starts",
         "n_init must be at least 1, got 0",
         python=(

@@ -17,10 +17,9 @@ from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_s
 from mixtures.data.reading import as_data
 from mixtures.diagnostics.mixing import LEAST_DRAWS, constant, invariants, parameters, worst
 from mixtures.diagnostics.questions import QUESTIONS, Case
-from mixtures.draws import of_sample, sample_of
+from mixtures.draws import of_sample, resolved_for, sample_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.families.registry import resolve
 from mixtures.given import posterior_of, rows_in
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
@@ -110,7 +109,7 @@ def diagnose(
         tree = sample_of(spec, tree)
     else:
         spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
-        spec = spec if spec.resolved else resolve(spec, data)
+        spec = resolved_for(spec, tree, data)
     case = Case(tree, spec, data, em)
     checks = [*_parameters(tree), *label_free(tree)]
     unchecked = []
@@ -130,6 +129,8 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
     quantities = np.concatenate(list(free.values()), axis=-1)
     if constant(quantities).all():
         advice = "every draw is the same point: the chains never moved; tune longer, or start elsewhere"
+        if quantities.shape[:2] == (1, 1):
+            advice = "one draw tells nothing of mixing: draw more"
         yield check(
             "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
         )
@@ -192,7 +193,8 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
         from arviz_stats.base import array_stats  # slow to load
 
         with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
-            bfmi = float(np.min(array_stats.bfmi(stats["energy"].values)))
+            energies = stats["energy"].values
+            bfmi = float(np.min(array_stats.bfmi(energies))) if energies.shape[1] > 1 else np.nan
         advice = "heavy tails: tune longer"
         yield check(
             "E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, advice, source="Betancourt (2016)"

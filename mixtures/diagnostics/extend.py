@@ -11,10 +11,9 @@ from scipy.special import logsumexp
 from mixtures.arguments import check_whole, generator
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
-from mixtures.draws import checked_draws, of_sample
+from mixtures.draws import checked_draws, of_sample, resolved_for
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.families.registry import resolve
 from mixtures.messages import did_you_mean
 from mixtures.trees import group_of
 from mixtures.types import Array, Params
@@ -45,7 +44,8 @@ def extend(
     Parameters
     ----------
     spec : Mixture
-        The model that was sampled; a "default" prior is resolved from the data.
+        The model that was sampled; a "default" prior is resolved from the rows that the sample holds, or else
+        from ``X``.
     X : array_like or frame, shape (n, D)
         The data that were fitted; checked and matched by name as in `responsibilities`.
     tree : xarray.DataTree
@@ -99,7 +99,7 @@ def extend(
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
         raise InputError("predictive draws and densities of single rows know no weights; repeat rows instead")
-    spec = spec if spec.resolved else resolve(spec, data)
+    spec = resolved_for(spec, tree, data)
     case = _Case(spec, data, tree, draws, generator(random_seed))
     new = tree.copy()
     for group, make in GROUPS.items():

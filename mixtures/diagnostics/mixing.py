@@ -43,7 +43,7 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
 
     return {
         "mean": draws.mean(axis=(0, 1)),
-        "sd": draws.std(axis=(0, 1), ddof=1),
+        "sd": draws.std(axis=(0, 1), ddof=1) if lower.size < draws.size else np.full(lower.shape, np.nan),
         "lower": lower,
         "upper": upper,
         "ess_bulk": filled("ess", method="bulk"),

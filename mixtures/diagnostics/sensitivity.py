@@ -78,7 +78,10 @@ def prior_sensitivity(tree: xr.DataTree | Crosscheck, *, spec: Mixture | None = 
     few = thinned(tree if spec is None else sample_of(spec, tree), SCALED_DRAWS)
     densities = log_densities(few, spec)
     if densities is None:
-        raise InputError("the tree has no log_prior and log_likelihood to scale; pass spec=, resolved")
+        raise InputError(
+            "the tree has no log_prior and log_likelihood to scale; pass spec=, resolved, or, of a model of "
+            "your own, the tree that pm.compute_log_prior returns"
+        )
     posterior = few["posterior"].to_dataset()
     columns = zip(("prior", "likelihood"), densities, strict=True)
     table = pd.DataFrame(

@@ -18,6 +18,7 @@ import pytensor.tensor as pt
 from pymc.distributions.dist_math import check_parameters
 from pymc.distributions.distribution import Distribution, _support_point
 from pymc.logprob.abstract import _logprob
+from pytensor import config
 from pytensor.conditional import ifelse
 from pytensor.graph.basic import Apply, Variable
 from pytensor.scalar.basic import Cast
@@ -359,6 +360,11 @@ class MarginalMixture(Distribution):
     @classmethod
     def dist(cls, *params: Any, **kwargs: Any) -> Any:
         """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``."""
+        if config.floatX != "float64":
+            raise InputError(
+                f"pytensor.config.floatX is {config.floatX!r}, in which densities of rows lose their digits: "
+                "set it to 'float64'"
+            )
         labels = kwargs.pop("labels", None)
         rv = super().dist([pt.as_tensor_variable(x) for x in params], **kwargs)
         node = rv.owner

@@ -60,6 +60,8 @@ class Chains:
             check_whole(1, cores=self.cores)
         if self.sampler == "nutpie" and find_spec("nutpie") is None:
             raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'")
+        if self.sampler == "nutpie" and not self.tune:  # on which it panics
+            raise InputError("sampler='nutpie' needs tune to be at least 1, got 0")
 
     def check_model(self) -> None:
         """Refuse samplers that need the modes for a user's own model."""

@@ -12,11 +12,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
 from mixtures.arguments import check_kind
 from mixtures.data.known_labels import known_rows
 from mixtures.data.table import Data
+from mixtures.draws import some_draws
+from mixtures.em.estep import e_step
 from mixtures.em.problem import problem_of
 from mixtures.errors import IdentifiabilityWarning, InputError
 from mixtures.families.mixture import Mixture
@@ -25,6 +28,7 @@ from mixtures.messages import warn
 from mixtures.results.em import EMFit
 from mixtures.results.starting import start_of
 from mixtures.tolerances import same_height
+from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
 if TYPE_CHECKING:
@@ -37,6 +41,10 @@ __all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target
 
 LOWEST = -1e100
 """Log joint density that stands for none."""
+
+
+SAME_DRAW = 1e-4
+"""Relative difference of the log density at a draw up to which a sample is of these data and this prior."""
 
 
 WORTH_DISTINCT = 2000
@@ -100,6 +108,21 @@ class MixtureTarget:
             raise InputError(
                 f"em is not at a mode of the model: one step of EM raises its log posterior by {rise:.2g}; "
                 "fit em without hold and hard"
+            )
+
+    def check_drawn(self, tree: xr.DataTree) -> None:
+        """Refuse a sample of other rows, weights or labels, or of another prior, by the density of a draw."""
+        stats = sampler_stats(tree)
+        if "log_posterior" not in stats:
+            return
+        stored = stats["log_posterior"].transpose("chain", "draw").values[0, 0]
+        (params,) = some_draws(self.spec, self.data, tree.isel(chain=[0], draw=[0]), 1)
+        found = e_step(self.spec, self.data, params).log_likelihood + float(self.spec.log_prior(params))
+        if abs(found - stored) > SAME_DRAW * max(1, abs(stored)):
+            raise InputError(
+                "the sample is of other data or of another prior: the log posterior at its first draw is "
+                f"{stored:.8g}, and here {found:.8g}; give the rows, weights, labels and prior that were "
+                "sampled"
             )
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pymc as pm
+from pymc.data import MinibatchOp
+from pytensor.graph.traversal import ancestors
 
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.density.lowering import known_value
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given
 from mixtures.errors import InputError
+from mixtures.messages import counted
 
 __all__ = ["check_model"]
 
@@ -22,8 +25,20 @@ def check_model(model: pm.Model) -> None:
             "slopes: sum them out of the density, or observe them"
         )
     for v in model.observed_RVs:
+        given = ancestors([model.rvs_to_values[v]])
+        if any(x.owner is not None and isinstance(x.owner.op, MinibatchOp) for x in given):
+            raise InputError(
+                f"observed '{v.name}' is a minibatch, and the search and the samplers need all rows: give "
+                "the whole table, or use pm.fit"
+            )
         if isinstance(v.owner.op, MarginalMixtureRV):
             rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))
+            width = v.owner.op.lengths(*v.owner.op.dist_params(v.owner)).get("d", rows.shape[-1])
+            if rows.shape[-1] != width:
+                raise InputError(
+                    f"observed '{v.name}': the rows have {counted(rows.shape[-1], 'column')}, the parameters "
+                    f"are of {width}"
+                )
             try:
                 v.owner.op.check(as_data(rows.reshape(-1, rows.shape[-1]), missing=INTEGRATE))
             except InputError as error:

@@ -119,6 +119,8 @@ def marginal_likelihood(
     target = mixture_target(spec, X, weights, missing=missing, labels=labels)
     if tree is not None and set(anchored_of(tree)) != set(anchored_clusters(target.data)):
         raise InputError("the sample was drawn with other labels than these: pass the same labels=")
+    if tree is not None:
+        target.check_drawn(tree)
     from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
     from mixtures.selection.bridge import bridge_sampling
 

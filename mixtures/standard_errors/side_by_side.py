@@ -129,6 +129,8 @@ def uncertainty(
     target = mixture_target(spec, X, weights, missing=missing, labels=labels)
     if em is not None:
         target.check_same(em)
+    if posterior is not None:
+        target.check_drawn(posterior)
     rng = generator(random_seed)
     from mixtures.standard_errors.methods import compare  # PyMC and JAX, only now
 

@@ -1,12 +1,13 @@
 """Samples of which somebody has taken a part by ``isel``, or changed the order."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 import mixtures as mx
 from mixtures import InputError
-from mixtures.trees import make_tree, sorted_sample
+from mixtures.trees import make_tree, permutation, sorted_sample
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-2, 1, (30, 2)), RNG.normal(2, [0.5, 1.5], (20, 2))])
@@ -60,6 +61,48 @@ def test_a_sample_needs_a_draw_and_is_a_tree(answer, tree):
         answer(tree.isel(draw=slice(0)))
     with pytest.raises(InputError, match="is a Dataset; it must be"):
         answer(tree["posterior"].to_dataset())
+
+
+def unstacked(group):
+    """Chains and draws last, as ``unstack`` leaves them."""
+    return group.stack(sample=("chain", "draw")).unstack("sample") if "draw" in group.dims else group
+
+
+@pytest.mark.filterwarnings("ignore:leaving one row out:mixtures.errors.DataWarning")
+@ask
+def test_chains_and_draws_may_come_last(answer, tree):
+    tree["sample_stats"]["energy"] = xr.DataArray(RNG.normal(size=(2, 20)), dims=("chain", "draw"))
+    turned = tree.map_over_datasets(unstacked)
+    assert turned["posterior"]["mu"].dims == ("cluster", "feature", "chain", "draw")
+    found, expected = answer(turned), answer(tree)
+    if isinstance(expected, xr.DataTree):
+        assert found.equals(expected)
+    else:
+        assert str(found) == str(expected)
+    with pytest.raises(InputError, match=r"no dim chain; .*: unstack sample"):
+        answer(tree.map_over_datasets(lambda x: x.stack(sample=("chain", "draw")) if "draw" in x.dims else x))
+
+
+def test_dims_of_a_parameter_may_be_turned_where_the_model_is_given(tree):
+    turned = tree.copy()
+    turned["posterior"]["mu"] = tree["posterior"]["mu"].transpose(..., "feature", "cluster")
+    found, expected = (mx.uncertainty(SPEC, X, posterior=x, methods="nuts").table for x in (turned, tree))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_default_prior_is_that_of_the_rows_that_were_fitted(tree):
+    new, fitted = (mx.extend(SPEC, x, tree, ["log_prior"])["log_prior"] for x in (3 * X[:5], X))
+    assert new.equals(fitted)
+
+
+def test_a_tree_of_32_bit_floats_is_unaligned_and_aligned_again(tree):
+    single = tree.map_over_datasets(lambda x: x.astype("float32"))
+    np.testing.assert_array_equal(permutation(mx.align(single)), permutation(mx.align(tree)))
+
+
+def test_one_draw_is_told(tree):
+    tree["sample_stats"]["energy"] = xr.DataArray(RNG.normal(size=(2, 20)), dims=("chain", "draw"))
+    assert "one draw tells nothing of mixing" in str(mx.diagnose(tree.isel(chain=[0], draw=[3])))
 
 
 def test_no_variance_is_lost_where_columns_are_turned(tree):

@@ -218,6 +218,34 @@ def test_discrete_variables_are_refused():
         mx.fit_map(model)
 
 
+def test_rows_that_a_search_cannot_have_are_refused():
+    with pm.Model() as of_batches:
+        mu = pm.Normal("mu", 0, 1, shape=(2, 2))
+        batch = pm.Minibatch(X, batch_size=5)
+        mx.GaussianMixture("x", [0.4, 0.6], mu, sigma2=1.0, observed=batch, total_size=X.shape)
+    with pm.Model() as widened:
+        mu = pm.Normal("mu", 0, 1, shape=(2, 2))
+        mx.GaussianMixture("x", [0.4, 0.6], mu, sigma2=1.0, observed=pm.Data("data", X))
+        pm.set_data({"data": np.hstack([X, X])})
+    for told, model in {"'x' is a minibatch": of_batches, "rows have 4 columns, .* of 2": widened}.items():
+        for door in (mx.fit_map, mx.sample, mx.crosscheck):
+            with pytest.raises(mx.InputError, match=told):
+                door(model)
+
+
+@pytest.mark.parametrize(
+    "door",
+    [lambda: mx.declare(mx.PMM(2), B), lambda: mx.PoissonMixture.dist([0.4, 0.6], np.ones((2, 2)))],
+    ids=["declare", "dist"],
+)
+def test_single_precision_is_refused(door):
+    with (
+        pytensor.config.change_flags(floatX="float32"),
+        pytest.raises(mx.InputError, match="floatX is 'float32'"),
+    ):
+        door()
+
+
 # --- The support of rows
 
 

@@ -1,11 +1,13 @@
 """Marginal likelihoods against exact ones: closed forms, and sums over all allocations of ten rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from exact_evidence import bernoulli, gaussian, mixture
 from scipy import stats
 
-from mixtures import BMM, GMM, InputError, marginal_likelihood, priors, resolve, sample
+from mixtures import BMM, GMM, InputError, marginal_likelihood, priors, resolve, sample, uncertainty
 from mixtures.results.evidence import Evidence
 from mixtures.selection import bridge
 from mixtures.selection.bridge import _cross
@@ -177,3 +179,8 @@ def test_a_sample_of_another_model_is_refused(line_tree):
         marginal_likelihood(line(3), LINE, tree=line_tree.isel(draw=slice(0, 50)))
     with pytest.raises(InputError, match="the posterior lacks p"):
         marginal_likelihood(coins(3), COINS, tree=line_tree)
+    for spec, X in ((line(3), LINE + 1), (replace(line(3), weight_concentration=2.0), LINE)):
+        with pytest.raises(InputError, match="the sample is of other data or of another prior"):
+            marginal_likelihood(spec, X, tree=line_tree)
+        with pytest.raises(InputError, match="the sample is of other data or of another prior"):
+            uncertainty(spec, X, posterior=line_tree, methods="nuts")
