@@ -13,7 +13,6 @@ from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status, attaching, status_of
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
-from mixtures.posterior.samplers import compile_ahead
 from mixtures.posterior.starts import kinds_in_turn, partition_starts
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
@@ -32,8 +31,6 @@ def crosscheck_mixture(
 ) -> Crosscheck:
     """Compare EM, MAP and posterior of a mixture."""
     compiled, spec, data = target.compiled, target.spec, target.data
-    if not target.is_improper:
-        compile_ahead(compiled, how)  # beside the search for the modes
     found = find_modes(
         compiled,
         spec,

@@ -6,7 +6,6 @@ and a diagonal mass matrix, in coordinates that the caller may have whitened.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import jax
@@ -22,10 +21,6 @@ __all__ = ["Frame", "Loop", "compile_nuts", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""
-
-
-COMPILING = Lock()
-"""Held while a sampler is compiled; JAX would compile it twice for two threads."""
 
 
 FAST, SLOW, FAST_AT_END, SHORTEST = 75, 25, 50, 20
@@ -143,13 +138,9 @@ def _windows(tune: int) -> np.ndarray:
 
 
 def compile_nuts(compiled: Density, frame: Frame, target_accept: float, max_treedepth: int) -> None:
-    """Compile the program of `run_nuts` in advance, by running a chunk without transitions.
-
-    A thread that asks for what another is compiling waits for it.
-    """
-    with COMPILING:
-        loop = Loop(compiled, frame.basis.ndim == 2, target_accept, max_treedepth)
-        loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
+    """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
+    loop = Loop(compiled, frame.basis.ndim == 2, target_accept, max_treedepth)
+    loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
 
 
 class Loop:

@@ -22,7 +22,7 @@ from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.progress import counting
 from mixtures.types import Array
 
-__all__ = ["DRAW", "compile_ahead", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
+__all__ = ["DRAW", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
 
 
 def draw_by_pymc(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
@@ -156,34 +156,16 @@ Sampler = Callable[[Density, list[Array], np.random.Generator, Chains], Draws]
 def draw_by_blackjax(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by BlackJAX's NUTS with the whole loop inside XLA, in whitened coordinates."""
     seed = int(rng.integers(2**31))
+    basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
+    like = Frame(starts[0], basis, np.zeros(compiled.size))
     with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
-        compiling = pool.submit(_compile_blackjax, compiled, how)
+        compiling = pool.submit(compile_nuts, compiled, like, how.target_accept, how.max_treedepth)
         frames = [jitter_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
         compiling.result()
     with counting("NUTS", len(starts) * (how.tune + how.draws), shown=how.progressbar) as on_progress:
         drawn = run_nuts(compiled, frames, how, seed, on_progress=on_progress)
     saturated: Any = drawn.statistics["tree_depth"] >= how.max_treedepth
     return replace(drawn, statistics=drawn.statistics | {"reached_max_treedepth": saturated})
-
-
-def _compile_blackjax(compiled: Density, how: Chains) -> None:
-    basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
-    nowhere = np.zeros(compiled.size)
-    compile_nuts(compiled, Frame(nowhere, basis, nowhere), how.target_accept, how.max_treedepth)
-
-
-def compile_ahead(compiled: Density, how: Chains) -> None:
-    """Compile the sampler in a thread of its own, for a posterior that will be drawn; drawing waits for it.
-
-    Only BlackJAX's: others compile in their own way, or need the modes first. What fails here fails
-    again where it is drawn.
-    """
-    if how.sampler != "blackjax":
-        return
-    compiled.program("gradient")  # made by PyTensor, which is not for two threads
-    pool = ThreadPoolExecutor(1)
-    pool.submit(_compile_blackjax, compiled, how)
-    pool.shutdown(wait=False)
 
 
 DRAW: Mapping[str, Sampler] = {
