@@ -160,7 +160,8 @@ class Portfolio:
         """The next starts after those of the record; none when the search is over.
 
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
-        as there are already, up to `most`: many run together in little more time than few.
+        as there are already, up to `most`: many run together in little more time than few. A second round is
+        made too if the starts of the first end at several optima, for there may be more.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
@@ -168,7 +169,8 @@ class Portfolio:
             first, last = last, 2 * last
         if made > first and len(done.order):
             return self.swaps(done.params[done.order[0]], last - made)
-        if first == self.most or (first and done.confirmed):
+        several = done.share < 1 and first == self.n_init and self.climb.runs_together
+        if first == self.most or (first and done.confirmed and not several):
             return []
         swaps = (last - first) // SWAPS if self.problem.spec.n_components > 1 else 0
         return self.draw(last - max(first + swaps, made), made)

@@ -338,7 +338,7 @@ def test_collapsed_restarts_are_counted_and_the_best_other_one_is_the_answer():
     assert not set(em.restarts.order) & set(collapsed)
     assert len(em.restarts.order) == made - len(collapsed)
     assert em.log_posterior >= np.nanmax(em.restarts.log_posterior) - 1e-9
-    assert str(em.restarts).endswith(f", {len(collapsed)} collapsed")
+    assert f", {len(collapsed)} collapsed" in str(em.restarts)
 
 
 def test_a_collapse_on_the_last_stretch_leaves_the_next_best(monkeypatch):

@@ -194,6 +194,16 @@ def test_the_search_ends_when_two_kinds_agree():
     assert sum(made for _, made in restarts.by_kind.values()) == 10
 
 
+def test_a_second_round_is_made_where_the_first_ends_at_several_optima():
+    together = fit_em(GMM(2), mx.datasets.faithful(), random_seed=1).restarts
+    assert together.share == 1
+    assert len(together.kinds) == 10
+    apart = fit_em(GMM(2, covariance_type="diag"), nested(40), random_seed=1).restarts
+    assert apart.confirmed
+    assert apart.share < 1
+    assert len(apart.kinds) == 20
+
+
 def test_the_search_goes_on_while_one_kind_alone_reaches_the_best():
     X = mx.datasets.wine().to_numpy() if hasattr(mx.datasets, "wine") else nested(1, n=60, d=13)
     restarts = fit_em(GMM(3), X, n_init=4, random_seed=2).restarts
