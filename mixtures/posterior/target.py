@@ -107,7 +107,7 @@ class MixtureTarget:
         if em.converged and rise > close:
             raise InputError(
                 f"em is not at a mode of the model: one step of EM raises its log posterior by {rise:.2g}; "
-                "fit em without hold and hard"
+                "fit em without hold and hard, and with the default tol"
             )
 
     def check_drawn(self, tree: xr.DataTree) -> None:
