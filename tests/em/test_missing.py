@@ -320,7 +320,7 @@ def test_columns_never_seen_together_are_named(structure):
 
 
 def test_another_way_of_dealing_with_missing_cells_is_refused():
-    with pytest.raises(InputError, match="missing='drop': it is None"):
+    with pytest.raises(InputError, match="missing is 'drop'; it can be 'integrate'"):
         fit_em(GMM(1), [[1.0], [2.0]], missing="drop")
 
 
