@@ -258,7 +258,7 @@ def test_draws_that_ignored_the_data_are_given_away_by_the_log_likelihood_alone(
 
 def test_a_missing_jacobian_is_found():
     few = replace(LINE, n_rows=2)  # so few that the Jacobian matters most
-    p = p_values(calibrate(few, 90, 1, partial(of_lanes, fault=without_jacobian)))
+    p = p_values(calibrate(few, 120, 1, partial(of_lanes, fault=without_jacobian)))
     assert min(p.values()) < 0.05 / len(p), p
 
 
