@@ -1,7 +1,8 @@
 """Component families and their mixtures; NumPy and SciPy only. Importing this package registers them."""
 
-from mixtures.families import (  # noqa: F401 (they register themselves)
+from mixtures.families import (  # noqa: F401 (they register themselves, models in this order)
     categorical_questions,
+    gaussian_model,
     gaussian_questions,
     mixed_questions,
 )

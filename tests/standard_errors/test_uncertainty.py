@@ -20,6 +20,7 @@ from mixtures.posterior.target import mixture_target
 from mixtures.standard_errors import bootstrap as boot
 from mixtures.standard_errors.information import observed_information
 from mixtures.standard_errors.side_by_side import METHODS
+from mixtures.standard_errors.simulation import simulated
 
 FAITHFUL = mx.datasets.faithful()
 SMALL = {"n_resamples": 20, "draws": 50, "tune": 100, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -224,7 +225,7 @@ def test_bootstraps_of_one_coin_have_the_sds_of_algebra(counted):
     data = as_data(X, w)
     fit = fit_em(BMM(1), data, random_seed=1)
     expected = {
-        boot.simulated: np.sqrt(n * p * (1 - p)) / (n + 2),
+        simulated: np.sqrt(n * p * (1 - p)) / (n + 2),
         boot.weighted: n / (n + 2) * np.sqrt(ones / n * (1 - ones / n) / (n + 1)),
     }
     for how, sd in expected.items():
@@ -236,7 +237,7 @@ def test_bootstraps_of_one_coin_have_the_sds_of_algebra(counted):
 def test_replicates_are_fits_of_their_data(em):
     """The same as `fit_em` on each, started at the fit."""
     data = as_data(FAITHFUL)
-    for how in (boot.simulated, boot.weighted):
+    for how in (simulated, boot.weighted):
         resample = how(em, data)
         made = boot.bootstrap(em, data, resample, 3, np.random.default_rng(5)).tree["posterior"]
         rng = np.random.default_rng(5)
@@ -261,7 +262,7 @@ def test_the_prior_is_not_resolved_again(em, monkeypatch):
 
     data = as_data(FAITHFUL)
     monkeypatch.setattr("mixtures.families.gaussian.Gaussian.resolve", resolve)
-    for how in (boot.simulated, boot.weighted):
+    for how in (simulated, boot.weighted):
         boot.bootstrap(em, data, how(em, data), 2, np.random.default_rng(1))
 
 
@@ -291,7 +292,7 @@ def test_collapsed_replicates_are_counted_and_left_out(em, monkeypatch):
 
     monkeypatch.setattr(boot, "ascend", fragile)
     data = as_data(FAITHFUL)
-    made = boot.bootstrap(em, data, boot.simulated(em, data), 20, np.random.default_rng(1))
+    made = boot.bootstrap(em, data, simulated(em, data), 20, np.random.default_rng(1))
     assert (made.collapsed, made.unfinished, made.tree["posterior"].sizes["draw"]) == (5, 5, 15)
     assert "5 of 20 replicates collapsed" in made.notes[0]
     assert "5 of 20 replicates did not converge" in made.notes[1]
