@@ -14,7 +14,7 @@ from mixtures.families.structure import Covariance
 from mixtures.families.supports import POSITIVE_DEFINITE
 from mixtures.families.variances import Diagonal, Spherical, TiedDiagonal, TiedSpherical
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array
+from mixtures.types import EPS, Array
 
 __all__ = ["COVARIANCES", "Dense", "covariance"]
 
@@ -79,8 +79,9 @@ class Dense(Covariance):
         return np.diagonal(self.matrices(value, k, d), axis1=-2, axis2=-1)
 
     def narrowest(self, value: Array, unit: Array, k: int) -> Array:
-        Sigma = self.matrices(value, k, len(unit)) / np.outer(unit, unit)
-        return np.sqrt(np.maximum(np.linalg.eigvalsh(Sigma)[..., 0], 0))
+        values = np.linalg.eigvalsh(self.matrices(value, k, len(unit)) / np.outer(unit, unit))
+        rounding = 10 * len(unit) * EPS * values[..., -1]  # with less, a Cholesky factor may fail
+        return np.sqrt(np.where(values[..., 0] > rounding, values[..., 0], 0.0))
 
     def singular(self, value: Array, k: int, d: int) -> np.ndarray:
         Sigma = self.matrices(value, k, d)

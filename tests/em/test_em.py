@@ -10,6 +10,7 @@ import pytest
 from conftest import every_spec, every_spec_in_turn, make_params, make_rows, simulate
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import logsumexp
 from scipy.stats import chi2
 from sklearn.exceptions import ConvergenceWarning
@@ -325,6 +326,18 @@ def test_a_round_of_which_every_start_collapses_ends_in_words():
     em = fit_em(GMM(3, prior=None), np.random.default_rng(0).normal(size=(4, 2)), random_seed=0)
     assert np.isfinite(em.log_likelihood)  # a later round has starts that do not
     assert len(em.restarts.collapsed) >= 10
+
+
+@pytest.mark.parametrize("structure", ["full", "tied"])
+def test_a_covariance_whose_width_is_rounding_has_collapsed(structure):
+    spec = GMM(1, covariance_type=structure, prior=None)
+    for seed in range(20):
+        Q = stats.ortho_group.rvs(4, random_state=seed)
+        for widest, collapsed in ((1e4, False), (1e12, True)):  # the variance of rows far away
+            Sigma = Q @ np.diag([1e-6, 1.0, 1.0, widest]) @ Q.T
+            params = {"alpha": np.ones(1), "mu": np.zeros((1, 4)), "Sigma": (Sigma + Sigma.T) / 2}
+            params["Sigma"] = params["Sigma"] if structure == "tied" else params["Sigma"][None]
+            assert spec.family.degenerate(params, np.ones(4)).tolist() == [collapsed]
 
 
 def test_collapsed_restarts_are_counted_and_the_best_other_one_is_the_answer():
