@@ -36,10 +36,8 @@ def by_name(value: Any, what: str, dims: Sequence[str], labels: Mapping[str, Seq
         If a column of the model is missing, or there is one that it does not have.
     """
     if hasattr(value, "coords") and hasattr(value, "transpose"):
-        unknown, free = (
-            [dim for dim in value.dims if dim not in dims],
-            [dim for dim in dims if dim not in value.dims],
-        )
+        unknown = [dim for dim in value.dims if dim not in dims]
+        free = [dim for dim in dims if dim not in value.dims]
         if len(unknown) > len(free):
             return value
         value = value.rename(dict(zip(reversed(unknown), reversed(free), strict=False)))
