@@ -3,13 +3,15 @@
 The names are em, density, missing, patterns, optimum, posterior, effective, whole, commands and scaling.
 Use an otherwise idle machine, with the peers: ``pip install -c constraints.txt -e ".[bench,dask]"``.
 Prints a table, and writes it with the machine and the versions to
-``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``.
+``benchmarks/results.json`` and ``docs/benchmarks.md`` if asked: ``--write``. What is written there by the
+other names stays if it is of the same machine and versions.
 """
 
 import json
 import os
 import platform
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,6 +43,7 @@ PACKAGES = (
     "stepmix",
 )
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results.json"
 
 PAGE = """# Benchmarks
 
@@ -69,24 +72,27 @@ chain.
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
     named = [name for name in sys.argv[1:] if not name.startswith("--")] or list(BENCHMARKS)
-    rows = []
     for name in named:
+        rows = []
         for row in BENCHMARKS[name]():
             rows.append(row)
             print("\n".join(markdown([row]).splitlines()[2:]), flush=True)
         if "--write" in sys.argv:
-            write(rows)  # what is there already is not lost with the next
+            write(name, rows)
 
 
-def write(rows: list[Row]) -> None:
-    """Keep figures with the machine and the versions, and a page of the docs."""
+def write(name: str, rows: list[Row]) -> None:
+    """Keep the rows of a benchmark with the machine and the versions, and make a page of the docs of all."""
     versions = {package: version(package) for package in PACKAGES}
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    machine = f"{os.cpu_count()} cores, {system}"
-    found = {"machine": machine, "versions": versions, "rows": [row.figures() for row in rows]}
-    (ROOT / "benchmarks" / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    where = {"machine": f"{os.cpu_count()} cores, {system}", "versions": versions}
+    written = json.loads(RESULTS.read_text(encoding="utf-8"))
+    known = written["rows"] if {key: written[key] for key in where} == where else {}
+    known[name] = [asdict(row) for row in rows]
+    RESULTS.write_text(json.dumps({**where, "rows": known}, indent=1) + "\n", encoding="utf-8")
     listed = ", ".join(f"{package} {v}" for package, v in versions.items())
-    page = PAGE.format(machine=machine, versions=listed, table=markdown(rows))
+    every = [Row(**row) for each in BENCHMARKS for row in known.get(each, [])]
+    page = PAGE.format(machine=where["machine"], versions=listed, table=markdown(every))
     (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
 

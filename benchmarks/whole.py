@@ -17,10 +17,10 @@ TOLERANCES = {"scikit-learn": 1e-3, "scikit-learn, tol=1e-9": 1e-9}
 """scikit-learn's default, with which it stops before the limit, and one with which it comes near."""
 
 
-def overlapping(n: int, k: int, d: int) -> Array:
-    """Unit normals around centres two standard deviations from the middle."""
+def overlapping(n: int, k: int, d: int, apart: float = 2) -> Array:
+    """Unit normals around centres, as a rule, two standard deviations from the middle, or another number."""
     rng = np.random.default_rng(0)
-    mu = rng.normal(0, 2, (k, d))
+    mu = rng.normal(0, apart, (k, d))
     return mu[rng.integers(k, size=n)] + rng.normal(size=(n, d))
 
 

@@ -22,7 +22,6 @@ import numpy as np
 
 from mixtures.data.table import Data
 from mixtures.density.recipes import layouts_of
-from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 
 __all__ = ["key_of"]
@@ -58,8 +57,7 @@ def key_of(spec: Mixture, data: Data) -> str | None:
         model = _described(spec), _equal(list(_arrays(spec)))
     except _Unknown:
         return None
-    blocks = spec.family.blocks if isinstance(spec.family, MixedColumns) else ()
-    places = [(block.kind, block.places) for block in blocks]
+    places = [(block.kind, block.places) for block in spec.family.parts]
     where = (jax.default_backend(), str(jax.config.jax_default_matmul_precision), sys.version_info[:2])
     parts = (model, places, rows, where, settings, _versions(), _source())
     return sha256(repr(parts).encode()).hexdigest()

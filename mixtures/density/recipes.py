@@ -16,7 +16,6 @@ import numpy as np
 from mixtures.data.layout import Layout, layout_of
 from mixtures.data.table import Data, read_only
 from mixtures.families.family import Family
-from mixtures.families.mixed import MixedColumns
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 
@@ -73,10 +72,9 @@ def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
     for kind, layout in layouts_of(spec, data).items():
         found |= {f"{kind} {field.name}": getattr(layout, field.name) for field in fields(layout)}
     found |= _of_components(spec.family, data, spec.prior)
-    if isinstance(spec.family, MixedColumns):
-        for block in spec.family.blocks:
-            own = _of_components(block.family, block.table(data), block.family.prior)
-            found |= {f"{block.kind}: {name}": value for name, value in own.items()}
+    for block in spec.family.parts:
+        own = _of_components(block.family, block.table(data), block.family.prior)
+        found |= {f"{block.kind}: {name}": value for name, value in own.items()}
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -84,9 +82,8 @@ def layouts_of(spec: Mixture, data: Data) -> dict[str, Layout]:
     """Rows by pattern of the missing cells, for the blocks of columns whose densities depend on it."""
     if not data.has_missing:
         return {}
-    tables: list[tuple[str, Family, Data]] = [("rows", spec.family, data)]
-    if isinstance(spec.family, MixedColumns):
-        tables = [(block.kind, block.family, block.table(data)) for block in spec.family.blocks]
+    blocks = [(block.kind, block.family, block.table(data)) for block in spec.family.parts]
+    tables = blocks or [("rows", spec.family, data)]
     return {kind: layout_of(~np.isnan(table.values)) for kind, family, table in tables if family.by_pattern}
 
 

@@ -71,6 +71,11 @@ class Family(ABC):
         """Size of every dim that a parameter may have."""
         return {"cluster": n_components, "feature": n_features, "feature_bis": n_features}
 
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The blocks of columns that are independent within a cluster, where there are several kinds."""
+        return ()
+
     flat_is_proper: bool
     """Whether ``prior=None`` gives a proper posterior."""
 

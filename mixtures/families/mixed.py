@@ -47,6 +47,11 @@ class MixedColumns(ExponentialFamily):
         object.__setattr__(self, "blocks", own)
 
     @property
+    def parts(self) -> tuple[Block, ...]:
+        """The blocks."""
+        return self.blocks
+
+    @property
     def title(self) -> str:
         """Name in the title of a report."""
         return "Mixed-column"
