@@ -44,6 +44,10 @@ END, ALIKE, ENDS = 1e-3, 1e-2, 3
 """Tolerance of these runs, largest difference of equal optima, and number of optima that EM goes on from."""
 
 
+FEW = 3
+"""From this number of clusters on, all starts of a round may agree on a lower optimum."""
+
+
 MOST, MOST_DEAR, SWAPS = 8, 4, 3
 """Most starts in multiples of ``n_init``, where they run together and not; one in this many is a swap."""
 
@@ -161,7 +165,7 @@ class Portfolio:
 
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
         as there are already, up to `most`: many run together in little more time than few. A second round is
-        made too if the starts of the first end at several optima, for there may be more.
+        made too if there may be more optima: with three clusters or more, or if the first round ends at several.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
@@ -169,10 +173,11 @@ class Portfolio:
             first, last = last, 2 * last
         if made > first and len(done.order):
             return self.swaps(done.params[done.order[0]], last - made)
-        several = done.share < 1 and first == self.n_init and self.climb.runs_together
-        if first == self.most or (first and done.confirmed and not several):
+        k = self.problem.spec.n_components
+        again = (k >= FEW or done.share < 1) and first == self.n_init and self.climb.runs_together
+        if first == self.most or (first and done.confirmed and not again):
             return []
-        swaps = (last - first) // SWAPS if self.problem.spec.n_components > 1 else 0
+        swaps = (last - first) // SWAPS if k > 1 else 0
         return self.draw(last - max(first + swaps, made), made)
 
     def draw(self, n: int, first: int = 0) -> list[Start]:
