@@ -204,6 +204,13 @@ def test_a_second_round_is_made_where_the_first_ends_at_several_optima():
     assert len(apart.kinds) == 20
 
 
+def test_a_second_round_finds_what_ten_starts_that_agree_have_missed():
+    fit = fit_em(GMM(3, covariance_type="diag"), nested(72), random_seed=72)
+    first = np.sort(fit.restarts.log_posterior[:10])
+    assert first[-1] - first[0] < 1e-3
+    assert fit.log_posterior > first[-1] + 14
+
+
 def test_the_search_goes_on_while_one_kind_alone_reaches_the_best():
     X = mx.datasets.wine().to_numpy() if hasattr(mx.datasets, "wine") else nested(1, n=60, d=13)
     restarts = fit_em(GMM(3), X, n_init=4, random_seed=2).restarts
