@@ -25,7 +25,7 @@ from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.data.known_labels import check_labels_fit
+from mixtures.data.known_labels import check_labels_fit, known_rows
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.distributions.missing import Cells, is_data, known_cells
@@ -54,6 +54,11 @@ class KnownLabels:
     def variable(self) -> Any:
         """The same in a graph (n,): a matrix's column, since matrices are data, and one for all terms."""
         return pt.as_tensor_variable(self.values[:, None])[:, 0]
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """The clusters that have a labelled row."""
+        return np.unique(self.values[known_rows(self.values)])
 
 
 class Weights(Step):
