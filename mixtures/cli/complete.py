@@ -15,6 +15,7 @@ from mixtures.cli.options import (
     IntervalOption,
     KindsOption,
     LabelsOption,
+    MissingOption,
     ModelOption,
     OutputOption,
     PriorOption,
@@ -62,6 +63,7 @@ def complete_command(
     prior: PriorOption = "default",
     weight_concentration: ConcentrationOption = 1.0,
     reading: Reading,
+    missing: MissingOption = "integrate",
     labels: LabelsOption = None,
     saved: FromOption = None,
     n_init: StartsOption = 10,
@@ -82,12 +84,14 @@ def complete_command(
     from mixtures.clusters.completion import complete
     from mixtures.clusters.prediction import select_features
     from mixtures.data.known_labels import numbered
+    from mixtures.data.reading import check_missing
     from mixtures.em.fit import fit_em
     from mixtures.given import given
     from mixtures.interrupts import complete as whole
     from mixtures.saving.save import load
 
     check_outputs(seed, data, saved, o=output, csv=csv)
+    check_missing(missing)
     if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
@@ -109,11 +113,12 @@ def complete_command(
     else:
         assert spec is not None  # one of the two was given
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
-        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing="integrate", labels=known))
+        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing=missing, labels=known))
         fitted = given(em)
     how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
     found = complete(fitted.spec, frame, fitted.params, **how)
-    table = pd.DataFrame(found.data).rename_axis("row")
+    named = [name or f"row{j or ''}" for j, name in enumerate(frame.index.names)]
+    table = pd.DataFrame(found.data).rename_axis(named)
     if known is not None:
         table[known.name] = known
     made = written(

@@ -6,12 +6,12 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 import xarray as xr
-from narwhals.dependencies import is_pandas_dataframe
+from narwhals.dependencies import is_pandas_dataframe, is_pandas_series
 
 from mixtures.arguments import check_share, check_whole, generator
 from mixtures.data.known_labels import numbered
 from mixtures.data.levels import labels_of
-from mixtures.data.reading import INTEGRATE
+from mixtures.data.reading import INTEGRATE, by_names
 from mixtures.data.table import Data
 from mixtures.draws import of_sample, some_draws
 from mixtures.families.assignment import assigned
@@ -104,7 +104,8 @@ def complete(
     -------
     Completed
         The data with missing cells at their means, a table of the missing cells, and draws. Row and
-        column labels are those of X; of a pandas frame the data are one too.
+        column labels are those of X, and columns are in its order. Data with labels come back as a pandas
+        frame, others as an array.
 
     Raises
     ------
@@ -128,6 +129,7 @@ def complete(
     check_whole(0, draws=draws)
     labels = numbered(labels, names_of(spec))
     spec, X, params = with_params(spec, X, params)
+    X = X.to_frame(X.name or "x0") if is_pandas_series(X) else by_names(X)
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, missing=INTEGRATE, labels=labels)
         sets: Sequence[Params] = some_draws(spec, data, tree, n_draws)
@@ -206,4 +208,7 @@ def _whole(X: Any, data: Data, holes: np.ndarray, filled: Array) -> Any:
                 is_category = isinstance(X[name].dtype, pd.CategoricalDtype)
                 whole[name] = column.astype(X[name].dtype) if is_category else column.infer_objects()
         return whole
-    return pd.DataFrame(values, columns=list(data.features)) if hasattr(X, "columns") else values
+    if not hasattr(X, "columns"):
+        return values
+    names = [str(name) for name in getattr(X, "column_names", X.columns)]  # pyarrow's columns are arrays
+    return pd.DataFrame(values, columns=list(data.features))[names]

@@ -110,7 +110,7 @@ def as_data(
     mixtures.errors.InputError: row 1, column 'x' is NaN or null; drop or impute it...
     """
     check_missing(missing)
-    X = _by_names(X)
+    X = by_names(X)
     if labels is not None:
         if what := elsewhere(labels):
             raise InputError(f"labels are {what}; pass one array in memory")
@@ -217,7 +217,7 @@ def _reader(categories: Categories, feature: str, place: int) -> Reader:
     return as_codes if is_categorical(categories, feature, place) else _as_numbers
 
 
-def _by_names(X: Any) -> Any:
+def by_names(X: Any) -> Any:
     """An xarray array whose columns have labels as a frame; anything else as it is."""
     xarray = sys.modules.get("xarray")
     if xarray is None or not isinstance(X, xarray.DataArray) or X.ndim != 2 or X.dims[1] not in X.coords:

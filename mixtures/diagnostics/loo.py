@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixtures.data.known_labels import exclude
-from mixtures.diagnostics.loo_pit import check_enough, tails_told
+from mixtures.diagnostics.loo_pit import check_enough, tails_told, without_weight
 from mixtures.diagnostics.predictive import BLOCK
 from mixtures.draws import checked_draws, of_sample
 from mixtures.errors import DataWarning, InputError
@@ -21,7 +21,7 @@ from mixtures.messages import warn
 from mixtures.progress import track
 from mixtures.types import Array
 
-__all__ = ["loo"]
+__all__ = ["loo", "loo_of_rows"]
 
 
 @overload
@@ -61,7 +61,9 @@ def loo(
 
     ``arviz.loo`` needs the log-likelihood of every row in every draw, n times S values, and
     `sample` does not store them where they would be very many. Here they are computed from the
-    draws, given to ``arviz.loo``, and discarded. The result is the same.
+    draws, given to ``arviz.loo``, and discarded. The result is the same, but for rows without an observed
+    cell, whose density is 1 in every draw: ``arviz.loo`` finds no weights to smooth there, and refuses the
+    sample or calls such a row in doubt. Here they count with 0.
 
     Parameters
     ----------
@@ -148,11 +150,32 @@ def _of_block(posterior: xr.Dataset, values: Array, obs_id: Any, efficiency: flo
         coords={"chain": posterior["chain"], "draw": posterior["draw"], "obs_id": obs_id},
         name="x",
     )
-    groups = {"posterior": posterior, "log_likelihood": rows.to_dataset()}
+    return loo_of_rows(posterior, rows, efficiency)
+
+
+def loo_of_rows(posterior: xr.Dataset, rows: xr.DataArray, efficiency: float | None = None) -> Any:
+    """What ArviZ finds for log-likelihoods (chain, draw, row).
+
+    A row that has the same in every draw, as one without an observed cell, has no weights to smooth: leaving
+    it out changes nothing, and its Pareto k is 0.
+    """
+    still = without_weight(rows.values.reshape(-1, rows.shape[-1]).T)
+    groups = {"posterior": posterior, "log_likelihood": rows[..., ~still].to_dataset(name="x")}
     with warnings.catch_warnings(), tails_told():
-        warnings.simplefilter("ignore", UserWarning)  # of single blocks; the whole is judged below
+        warnings.simplefilter("ignore", UserWarning)  # of these rows alone; the whole is judged elsewhere
         found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, reff=efficiency)
-    return replace(found, log_weights=None)
+    if not still.any():
+        return replace(found, log_weights=None)
+    elpd_i = rows.mean(("chain", "draw"))
+    pareto_k = xr.zeros_like(elpd_i)
+    elpd_i[~still], pareto_k[~still] = found.elpd_i.values, found.pareto_k.values
+    return replace(found, elpd_i=elpd_i, pareto_k=pareto_k, **_totals(elpd_i.values), log_weights=None)
+
+
+def _totals(elpd_i: Array) -> dict[str, Any]:
+    """What is added up over the rows."""
+    n = elpd_i.size
+    return {"elpd": np.sum(elpd_i), "se": np.sqrt(n * np.var(elpd_i, ddof=1)), "n_data_points": n}
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -170,10 +193,8 @@ def _joined(parts: list[Any]) -> Any:
         )
     return replace(
         parts[0],
-        elpd=np.sum([part.elpd for part in parts]),
-        se=np.sqrt(n * np.var(elpd_i.values, ddof=1)),
+        **_totals(elpd_i.values),
         p=np.sum([part.p for part in parts]),
-        n_data_points=n,
         warning=bad > 0,
         elpd_i=elpd_i,
         pareto_k=pareto_k,

@@ -19,10 +19,14 @@ from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
-__all__ = ["check_enough", "loo_pit", "tails_told"]
+__all__ = ["check_enough", "loo_pit", "tails_told", "without_weight"]
 
 LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""
+
+
+STILL = 1e-10
+"""Range of a row's log-likelihood over the draws, in nats, below which it is the same in all."""
 
 
 @overload
@@ -135,8 +139,7 @@ def loo_pit(
             joint, alpha, None if data.labels is None else data.labels[rows]
         )
         refuse_impossible(data, log_likelihood, rows.start)
-        with tails_told():
-            log_weights, pareto_k[rows] = array_stats.psislw(log_likelihood)  # it changes the sign
+        log_weights, pareto_k[rows] = _smoothed(log_likelihood)
         below = margins.cdf(block[:, None, None, at])
         pit[rows] = np.einsum("ns,nsk,nskd->nd", softmax(log_weights, axis=1), shares, below, optimize=True)
     coords: Mapping[str, Any] = {"obs_id": data.obs_id, "feature": features}
@@ -155,6 +158,28 @@ def _predictions(joint: Array, alpha: Array, labels: np.ndarray | None) -> tuple
     own = labels[known]
     log_density[known] = joint[own, known] - np.log(alpha[:, own]).T
     return one_hot(shares.T, labels).T, log_density
+
+
+def without_weight(log_likelihood: Array) -> np.ndarray:
+    """Which rows (n,) of log-likelihoods (n, S) have the same in every draw; none if all have: no draw moved.
+
+    Examples
+    --------
+    >>> without_weight(np.array([[0.0, 1e-16], [-1.0, -2.0]])).tolist()
+    [True, False]
+    """
+    still = np.ptp(log_likelihood, axis=1) < STILL
+    return still & ~still.all()
+
+
+def _smoothed(log_likelihood: Array) -> tuple[Array, Array]:
+    """Log weights (n, S) of the draws for leaving out each row, and Pareto k (n,)."""
+    moving = ~without_weight(log_likelihood)
+    log_weights, pareto_k = np.zeros_like(log_likelihood), np.zeros(len(log_likelihood))
+    with tails_told():
+        found = array_stats.psislw(log_likelihood[moving])  # it changes the sign
+    log_weights[moving], pareto_k[moving] = found
+    return log_weights, pareto_k
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from mixtures.data.known_labels import check_labels_fit
+from mixtures.data.known_labels import check_labels_fit, known_rows
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.distributions.missing import Cells, is_data, known_cells
@@ -54,6 +54,11 @@ class KnownLabels:
     def variable(self) -> Any:
         """The same in a graph (n,): a matrix's column, since matrices are data, and one for all terms."""
         return pt.as_tensor_variable(self.values[:, None])[:, 0]
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """The clusters that have a labelled row."""
+        return np.unique(self.values[known_rows(self.values)])
 
 
 class Weights(Step):
@@ -349,6 +354,8 @@ class MarginalMixture(Distribution):
                 observed = pt.as_tensor_variable(values, name=name)
             else:
                 observed = values.astype(cls.observed_dtype)
+        if isinstance(observed, Variable) and known_cells(observed) is not None:
+            kwargs["in_floats"] = True
         return super().__new__(cls, name, *args, observed=observed, **kwargs)
 
     @classmethod
@@ -359,24 +366,33 @@ class MarginalMixture(Distribution):
 
     @classmethod
     def dist(cls, *params: Any, **kwargs: Any) -> Any:
-        """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``."""
+        """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``.
+
+        ``in_floats`` makes counts and codes floats, as PyMC casts the rows to the type of the variable, and
+        NaN is no integer.
+        """
         if config.floatX != "float64":
             raise InputError(
                 f"pytensor.config.floatX is {config.floatX!r}, in which densities of rows lose their digits: "
                 "set it to 'float64'"
             )
-        labels = kwargs.pop("labels", None)
+        labels, in_floats = kwargs.pop("labels", None), kwargs.pop("in_floats", False)
         rv = super().dist([pt.as_tensor_variable(x) for x in params], **kwargs)
         node = rv.owner
         node.op.lengths(*node.op.dist_params(node))
-        return rv if labels is None else _labelled(node, labels)
+        other: dict[str, Any] = {"dtype": "float64"} if in_floats else {}
+        if labels is not None:
+            _check_labels(node, labels)
+            other["labels"] = KnownLabels(labels)
+        if not other:
+            return rv
+        op = type(node.op)(**{**node.op._props_dict(), **other})
+        return op.make_node(*node.inputs).outputs[1]
 
 
-def _labelled(node: Apply, labels: np.ndarray) -> Any:
-    """The rows of a node, with known clusters."""
+def _check_labels(node: Apply, labels: np.ndarray) -> None:
+    """Refuse labels of clusters that the rows of a node do not have."""
     k = node.op.dist_params(node)[0].type.shape[-1]
     if k is not None:
         rows = Data(np.zeros((len(labels), 1)), ("x0",), np.arange(len(labels)), labels=labels)
         check_labels_fit(rows, k)
-    op = type(node.op)(**{**node.op._props_dict(), "labels": KnownLabels(labels)})
-    return op.make_node(*node.inputs).outputs[1]

@@ -108,10 +108,11 @@ def mixture_rows(op: MarginalMixtureRV, node: Any) -> Any:
 @numba_core_rv_funcify.register
 def exposed_rows(op: ExposedPoissonMixtureRV, node: Any) -> Any:
     """One row of counts at its exposure."""
+    dtype = np.dtype(op.dtype)
 
     def draw(rng: Any, alpha: Any, rate: Any, exposure: Any, out: Any = None) -> Any:
         if out is None:
-            out = np.empty(rate.shape[1], dtype=np.int64)
+            out = np.empty(rate.shape[1], dtype=dtype)
         k = _cluster(rng, alpha)
         for d in range(len(out)):
             out[d] = rng.poisson(exposure * rate[k, d])

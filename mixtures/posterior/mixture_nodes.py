@@ -1,5 +1,6 @@
 """The mixtures in a model, of this package and PyMC's own, as symbolic functions of its variables."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pymc as pm
@@ -9,7 +10,7 @@ from pymc.distributions.mixture import MixtureRV
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given, cells_of
 from mixtures.errors import InputError
 
-__all__ = ["cluster_axes", "log_joint", "mixtures_of"]
+__all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
 
 
 def mixtures_of(model: pm.Model) -> list[Any]:
@@ -40,6 +41,12 @@ def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
             for *own, core in zip(*parts, cores, strict=True)
         ]
     return [(_weights(node), -1), *found]
+
+
+def labelled_clusters(rows: Any) -> Sequence[int]:
+    """Clusters of a mixture that have a row with a known label."""
+    op = rows.owner.op
+    return () if getattr(op, "labels", None) is None else op.labels.clusters.tolist()
 
 
 def log_joint(model: pm.Model, rows: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import UNALIGNABLE, label_state
+from mixtures.clusters.labelled import UNALIGNABLE, anchor, label_state
 from mixtures.density.compiled import CompiledModel
 from mixtures.distributions.bernoulli import BernoulliMixtureRV
 from mixtures.distributions.categorical import CategoricalMixtureRV
@@ -61,8 +61,11 @@ def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | 
     values = values_at(compiled, free, [graph for graph, _ in graphs.values()])
     draws = dict(zip(graphs, values, strict=True))
     dims = {name: own for name, (_, own) in graphs.items()} | {"x": ("obs_id", "feature")}
-    features = _names(compiled, draws["alpha"].shape[-1], rows.shape[1])
-    coords = {"feature": features, "feature_bis": features}
+    named, columns = [*map(compiled.coords.get, compiled.dims.get(rv.name, ())), None, None][:2]
+    features = _names(compiled, draws["alpha"].shape[-1], rows.shape[1]) if columns is None else columns
+    features = tuple(map(str, features))
+    coords: dict[str, Any] = {"feature": features, "feature_bis": features}
+    coords |= {} if named is None else {"obs_id": named}
     known: dict[str, Any] = {} if op.labels is None else {"labels": ("obs_id", np.asarray(op.labels.values))}
     if isinstance(op, ExposedPoissonMixtureRV):
         exposure = _known_exposure(compiled, free, theta[-1], len(rows))
@@ -70,12 +73,12 @@ def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | 
             return None
         name = EXPOSURE if EXPOSURE not in features else f"{EXPOSURE} of the row"
         dims["x"] = ("obs_id", COUNTS)
-        coords = {"feature": (*features, name), COUNTS: features}
+        coords |= {"feature": (*features, name), COUNTS: features}
         known["exposure"] = xr.Variable("obs_id", exposure, {"feature": name})
     made = make_tree({"posterior": draws, "observed_data": {"x": rows}}, dims, coords)
     if known:
         made["constant_data"] = xr.DataTree(xr.Dataset(known))
-    return made
+    return made if op.labels is None else anchor(made, op.labels.clusters)
 
 
 def _known_exposure(compiled: CompiledModel, free: Mapping[str, Any], graph: Any, n_rows: int) -> Any:

@@ -22,7 +22,7 @@ from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE, Labelle
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import compile_graph
 from mixtures.errors import InputError
-from mixtures.posterior.mixture_nodes import cluster_axes, mixtures_of
+from mixtures.posterior.mixture_nodes import cluster_axes, labelled_clusters, mixtures_of
 from mixtures.trees import check_sample
 from mixtures.types import Array
 
@@ -60,7 +60,8 @@ class Symmetry:
     ----------
     state : str
         ``"exchangeable"``: it does not. ``"fixed"``: only one order has positive
-        density. ``"unalignable"``: neither, or the clusters' axes were not found.
+        density, or rows with known labels tell the clusters apart. ``"unalignable"``: neither, or the
+        clusters' axes were not found.
     axes : dict of str to int
         Cluster axis of every free variable that has one; for exchangeable models only.
     why : str
@@ -119,6 +120,8 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
     k = lengths.pop() if lengths else 1
     if k == 1:
         return Symmetry(FIXED, {}, "there is one cluster")
+    if len(mixtures) == 1 and len(labelled_clusters(mixtures[0])) >= k - 1:
+        return Symmetry(FIXED, {}, "known labels of rows say which cluster is which")
     found = _judged(compiled, points, _ways(targets, points, _options(compiled, k), k, None), k)
     if found.state == EXCHANGEABLE and len(mixtures) > 1:
         for one in range(len(mixtures)):

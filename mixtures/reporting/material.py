@@ -56,8 +56,9 @@ class Material:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the fitted columns."""
-        return tuple(map(str, self.cc.mode.coords.get("feature", ())))
+        """Names of the fitted columns; those of the data where a user's own model has none."""
+        known = tuple(map(str, self.cc.mode.coords.get("feature", ())))
+        return known or (() if self.data is None else self.data.features)
 
     @property
     def bounds(self) -> list[str]:

@@ -171,8 +171,8 @@ def report(
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else _data_of(result, X, weights, missing, labels)
     found = None if data is None else content_hash(data)
-    if data is None and isinstance(result, Crosscheck) and result.mode.spec is not None:
-        data = rows_in(result)
+    if data is None and isinstance(result, Crosscheck):
+        data = _rows_of(result)
     if isinstance(result, Mixture):
         if data is None:
             raise InputError("a model has to be crosschecked first, which needs the data: pass X")
@@ -211,6 +211,14 @@ def report(
     if path is not None:
         page.save(path)
     return page
+
+
+def _rows_of(cc: Crosscheck) -> Data | None:
+    """The rows that a crosscheck's sample holds, if its parameters are of all their columns."""
+    if cc.mode.spec is None and cc.mixture is None:
+        return None
+    rows, fitted = rows_in(cc), tuple(map(str, cc.mode.coords.get("feature", ())))
+    return None if rows is None or (cc.mode.spec is None and fitted not in ((), rows.features)) else rows
 
 
 def _data_of(result: Any, X: Any, weights: Any, missing: str | None, labels: Any) -> Data:

@@ -1,6 +1,5 @@
 """Choice of the number of clusters: fits for every K, a table of criteria, and a stated rule."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -327,15 +326,12 @@ def _log_assigned(em: EMFit, data: Data) -> float:
 
 def _loo(tree: xr.DataTree) -> tuple[dict[str, float], list[str]]:
     """PSIS-LOO over the rows with hidden clusters summed out; a Pareto k that is NaN counts as bad."""
-    from arviz_stats import loo
-
-    from mixtures.diagnostics.loo_pit import tails_told  # loads ArviZ
+    from mixtures.diagnostics.loo import loo_of_rows  # loads ArviZ
 
     if tree["posterior"].sizes["draw"] < 2:
         raise InputError("LOO needs many draws, the tree has one per chain")
-    with warnings.catch_warnings(), tails_told():
-        warnings.simplefilter("ignore", UserWarning)  # bad Pareto k are counted and reported below
-        found = loo(tree, pointwise=True)
+    (rows,) = tree["log_likelihood"].data_vars.values()
+    found = loo_of_rows(tree["posterior"].to_dataset(), rows)
     k = np.asarray(found.pareto_k)
     bad = int(np.sum(~(np.isfinite(k) & (k <= found.good_k))))
     notes = []

@@ -51,10 +51,12 @@ def test_complete_fills_the_cells_of_labelled_rows_from_their_cluster(table):
     rows = pd.read_csv(file)
     rows.loc[:1, ["a", "b"]] = np.nan
     rows.loc[:1, "group"] = [0, 1]
-    rows.to_csv(file, index=False)
-    code, out, err = run("complete", file, "-k", 2, "--labels", "group", "--seed", 1)
+    rows.to_csv(file, index_label="who")
+    how = ["--labels", "group", "--id", "who", "--seed", 1, "--missing", "integrate"]
+    code, out, err = run("complete", file, "-k", 2, *how)
     assert code == 0, err
     found = pd.read_csv(io.StringIO(out))
+    assert found.columns[0] == "who"
     expected = [rows["a"][2:][z[2:] == 1 - label].mean() for label in (0, 1)]
     np.testing.assert_allclose(found.loc[:1, "a"], expected, atol=0.5)
     pd.testing.assert_series_equal(found["group"], rows["group"], check_dtype=False)

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import xarray as xr
 from conftest import all_specs, simulate, spec_id
 from scipy import stats
 
@@ -100,6 +103,25 @@ def test_labels_index_and_column_order_are_kept():
     assert found.data.loc["q", "a"] == found.cells.loc[("q", "a"), "mean"]
     assert found.data.loc["p", "a"] == 1
     assert X["a"].isna().sum() == 1  # the data given are left as they are
+
+
+@pytest.mark.parametrize("kind", ["xarray", "polars", "pyarrow"])
+def test_columns_come_back_in_the_order_in_which_they_were_given(kind):
+    params, values, _ = simulate(mx.GMM(2), n_features=3, n_rows=30)
+    fitted = pd.DataFrame(values, columns=["a", "b", "c"])
+    spec = mx.resolve(mx.GMM(2), fitted)
+    X = fitted[["c", "a", "b"]].mask(np.random.default_rng(0).random((30, 3)) < 0.3)
+    expected = mx.complete(spec, X, params).data
+    given = {"xarray": xr.DataArray, "polars": pl.from_pandas, "pyarrow": pa.Table.from_pandas}[kind](X)
+    found = mx.complete(spec, given, params).data
+    pd.testing.assert_frame_equal(found, expected, check_names=False, check_index_type=False)
+
+
+def test_a_series_keeps_its_index():
+    X = pd.Series([1.0, NAN, 3.0], index=["p", "q", "r"], name="a")
+    params = {"alpha": [1.0], "mu": [[2.0]], "Sigma": [[[1.0]]]}
+    found = mx.complete(mx.GMM(1), X, params).data
+    pd.testing.assert_frame_equal(found, X.fillna(2.0).to_frame())
 
 
 def test_nothing_missing_is_nothing_to_do():

@@ -66,6 +66,28 @@ def test_it_is_what_arviz_computes(spec):
     check(found, az.loo(kept(tree, log_likelihood), pointwise=True))
 
 
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
+def test_a_row_without_an_observed_cell_changes_nothing(recwarn):
+    """Its density is 1 in every draw, but for rounding, to which no tail can be fitted."""
+    spec = mx.GMM(2, covariance_type="diag")
+    X, z = make_rows(spec, 60)
+    whole, empty = np.delete(X, [7, 40], axis=0), np.arange(60) == 7
+    empty[40], X[7], X[40] = True, np.nan, np.nan
+    spec, _, tree = sampled(spec, whole, np.delete(z, [7, 40]))
+    expected = mx.loo(spec, whole, tree, progressbar=False)
+    doubts = [each for each in recwarn.list if "trusted" in str(each.message)]
+    recwarn.clear()
+    labels = np.where(np.arange(60) == 40, 0, -1)
+    found = mx.loo(spec, X, tree, missing="integrate", progressbar=False)
+    assert found.elpd == pytest.approx(expected.elpd, rel=1e-9)
+    np.testing.assert_allclose(found.elpd_i.values[~empty], expected.elpd_i.values, rtol=1e-9)
+    np.testing.assert_allclose([found.elpd_i.values[empty], found.pareto_k.values[empty]], 0, atol=1e-12)
+    assert len([each for each in recwarn.list if "trusted" in str(each.message)]) == len(doubts)
+    pit = mx.loo_pit(spec, X, tree, missing="integrate", labels=labels)
+    np.testing.assert_array_equal(pit["pareto_k"].values[empty], 0)
+    assert np.isfinite(pit["pit"].values[~empty]).all()
+
+
 @pytest.mark.filterwarnings("ignore:.*trusted", "ignore:Estimated shape parameter")
 def test_known_labels_and_missing_cells():
     spec = mx.GMM(3, covariance_type="diag")

@@ -9,6 +9,7 @@ import pytest
 from conftest import long, make_params, oracle, simulate, specs_compiled
 from hypothesis import given
 from hypothesis import strategies as st
+from pymc.pytensorf import extract_obs_data
 from scipy.special import logsumexp
 
 import mixtures as mx
@@ -105,6 +106,8 @@ def test_a_users_own_model(spec, mixture, how):
         x = mixture("x", observed=observed, **params)
     assert model.free_RVs == []
     np.testing.assert_allclose(row_density(model, x)({}), marginals(spec, X, params), rtol=1e-9, atol=1e-12)
+    kept = extract_obs_data(model.rvs_to_values[x])  # what PyMC stores with samples of its own
+    np.testing.assert_array_equal(kept, X)
 
 
 def test_parameters_that_vary_by_row():

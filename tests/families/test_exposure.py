@@ -270,10 +270,12 @@ def test_the_log_density_with_missing_cells_is_ems():
 def test_a_model_of_ones_own_has_clusters_that_can_be_described():
     X = rows(40)
     counts, hours = X[["jays", "wrens", "ducks"]], X["hours"].to_numpy()
-    with pm.Model(coords={"group": range(2), "bird": list(counts)}) as model:
+    walks = [f"walk {i}" for i in range(40)]
+    with pm.Model(coords={"group": range(2), "bird": list(counts), "walk": walks}) as model:
         w = pm.Dirichlet("w", np.ones(2), dims="group")
         per_hour = pm.Gamma("per_hour", 2, 0.5, dims=("group", "bird"))
-        mx.PoissonMixture("seen", alpha=w, rate=per_hour, exposure=hours, observed=counts.to_numpy())
+        how = {"exposure": hours, "observed": counts.to_numpy(), "dims": ("walk", "bird")}
+        mx.PoissonMixture("seen", alpha=w, rate=per_hour, **how)
     tree = mx.sample(model, draws=20, tune=30, chains=1, random_seed=1, progressbar=False)
     assert "permutation" in tree["sample_stats"]
     within = mixture_within(CompiledModel(model), tree)
@@ -281,7 +283,9 @@ def test_a_model_of_ones_own_has_clusters_that_can_be_described():
     np.testing.assert_array_equal(within["posterior"]["rate"].values[0], draws["rate"])
     joint = [scipy_log_joint(X, *one) for one in zip(*draws.values(), strict=True)]
     expected = np.mean([softmax(one, axis=0).T for one in joint], axis=0)
-    np.testing.assert_allclose(mx.responsibilities(within)["responsibilities"], expected, rtol=1e-8)
+    found = mx.responsibilities(within)
+    np.testing.assert_allclose(found["responsibilities"], expected, rtol=1e-8)
+    assert found["obs_id"].values.tolist() == walks
     assert "wrens" in str(mx.describe(within))
 
 

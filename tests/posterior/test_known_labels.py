@@ -133,7 +133,7 @@ def test_a_users_own_mixture_takes_labels_and_its_labels_are_not_aligned():
     mode = mx.fit_map(model, random_seed=1)
     np.testing.assert_allclose(mode.params["mu"], [[0, 0], [8, -4]], atol=0.6)
     tree = mx.sample(model, **SHORT)
-    assert tree.attrs["labels"] == "unalignable"
+    assert tree.attrs["labels"] == "fixed"
     np.testing.assert_allclose(tree["posterior"]["mu"].mean(("chain", "draw")), mode.params["mu"], atol=0.3)
 
 

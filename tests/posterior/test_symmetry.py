@@ -409,6 +409,12 @@ def told_apart():
     gaussian("x", weights(concentration=[1.0, 3.0]), means(dims="cluster"))
 
 
+def told_by_a_label():
+    """The label of one row tells both clusters."""
+    how = {"sigma2": np.ones((2, 1)), "observed": X, "labels": np.where(np.arange(len(X)) == 0, 1, -1)}
+    mx.GaussianMixture("x", weights(), means()[:, None], **how)
+
+
 def turned_but_not_swapped():
     """A density that stays when three clusters move up by one, and not when two of them are exchanged."""
     mu = means(3)
@@ -454,6 +460,7 @@ def inflated():
         (ordered, "fixed", "single order"),
         (ordered_by_a_potential, "fixed", "single order"),
         (one_cluster, "fixed", "one cluster"),
+        (told_by_a_label, "fixed", "known labels of rows"),
         (told_apart, "unalignable", "density changes"),
         (turned_but_not_swapped, "unalignable", "density changes"),
         (sorted_means, "unalignable", "no exchange of entries"),

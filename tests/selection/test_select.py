@@ -240,6 +240,7 @@ def test_a_pareto_k_that_is_no_number_is_bad():
     rng = np.random.default_rng(0)
     values = rng.normal(-1, 0.1, size=(4, 250, 20))
     values[..., 3] = -(rng.pareto(0.5, size=(4, 250)))
+    values[..., 5] = 0  # a row without an observed cell, which is in no doubt
     tree = make_tree(
         {"posterior": {"a": rng.normal(size=(4, 250))}, "log_likelihood": {"x": values}},
         {"x": ("obs_id",)},
