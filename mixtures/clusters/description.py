@@ -217,7 +217,8 @@ class _Part:
         value = rounded(*(scale * self.location.table[:2, k, m])) + unit
         sds = [each.table for each in self.beside if each.figures.kind == "sd"]
         beside = "".join(f" (sd {rounded(*table[:2, k, m])})" for table in sds)
-        return f"{_short(self.own.location.of[m])} {value}{beside}"
+        per = f" per unit of {_short(self.own.per)}" if self.own.per else ""
+        return f"{_short(self.own.location.of[m])} {value}{per}{beside}"
 
 
 def _of_rows(

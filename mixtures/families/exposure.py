@@ -252,8 +252,8 @@ def exposed_profile(
     """Rates; their variances are those of ``x / e`` at a typical exposure."""
     rate, own = draws["rate"], tuple(d for d in range(len(features)) if d != family.at)
     names = tuple(features[d] for d in own)
-    words = "rate, events per unit of exposure"
-    return Profile(Figures("rate", names, rate), rate / family.typical, own, words, comparable=True)
+    words, per = "rate, events per unit of exposure", features[family.at]
+    return Profile(Figures("rate", names, rate), rate / family.typical, own, words, comparable=True, per=per)
 
 
 @log_overlap.register

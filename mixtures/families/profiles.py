@@ -60,6 +60,8 @@ class Profile:
         Whether locations are shares of rows, to be given in per cent.
     comparable : bool
         Whether the locations of all features have one unit, so that a plot can show them as they are.
+    per : str
+        The column per unit of which locations are; empty if they are per row.
     """
 
     location: Figures
@@ -69,6 +71,7 @@ class Profile:
     beside: tuple[Figures, ...] = ()
     is_share: bool = False
     comparable: bool = False
+    per: str = ""
 
     def differences(self, alpha: Array) -> Array:
         """Standardised difference (S, K, M) of every cluster from all others together.
