@@ -29,6 +29,7 @@ from mixtures.cli.options import (
 from mixtures.cli.rows import read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
+    OF_A_FIT,
     check_outputs,
     examples,
     reports_errors,
@@ -98,13 +99,14 @@ def complete_command(
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else given(load(saved))
     if saved is not None:
-        tell_unused(context, quiet=quiet)
+        tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
     spec = (
         None
         if k is None
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
-    frame, known = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    rows_read = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    frame, known = rows_read.frame, rows_read.labels
     if fitted is not None:
         frame, ignored = select_features(frame, fitted.features)
         if ignored and not quiet:
@@ -113,7 +115,8 @@ def complete_command(
     else:
         assert spec is not None  # one of the two was given
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
-        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing=missing, labels=known))
+        beside: dict[str, Any] = {"weights": rows_read.weights, "labels": known}
+        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing=missing, **beside))
         fitted = given(em)
     how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
     found = complete(fitted.spec, frame, fitted.params, **how)

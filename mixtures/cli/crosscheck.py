@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 import numpy as np
 import typer
@@ -112,7 +113,9 @@ def crosscheck_command(
     called = names_of(names, k)
     if save_as is not None:
         require_netcdf()
-    frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    frame = rows_read.frame
+    beside: dict[str, Any] = {"weights": rows_read.weights, "labels": rows_read.labels}
     spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
     if save_as is not None:
         check_labels(spec.table(frame, None, missing).obs_id)
@@ -122,7 +125,7 @@ def crosscheck_command(
         spec,
         frame,
         missing=missing,
-        labels=known,
+        **beside,
         n_init=n_init,
         draws=draws,
         tune=tune,
@@ -136,7 +139,7 @@ def crosscheck_command(
     )
     made = written(
         table=(csv, partial(write_table, cc.table)),
-        result=(save_as, partial(save, cc, X=frame, labels=known, about=about(context, data, seed))),
+        result=(save_as, partial(save, cc, X=frame, **beside, about=about(context, data, seed))),
     )
     if as_json:
         typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))

@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from mixtures.data.columns import Column, Kind, writings_in
 from mixtures.data.preparation import option_of, written_as
 from mixtures.data.spoilt import codes_in, has_infinite, signs_in, words_in
-from mixtures.messages import named, shortened
+from mixtures.messages import counted, named, shortened
 
 __all__ = ["hints_for"]
 
 LEFT_EMPTY = "leave such cells empty in the file if they are missing"
 """What to do about cells that stand for a missing number."""
+
+
+TOTALS = {"total", "totals", "sum", "grand total", "average", "mean", "summe", "gesamt", "mittelwert"}
+"""Words, in small letters, that mark the last line of a spreadsheet as no row."""
 
 
 def hints_for(columns: Sequence[Column]) -> list[str]:
@@ -20,6 +26,22 @@ def hints_for(columns: Sequence[Column]) -> list[str]:
         own = [column for column in columns if holds(column)]
         if own:
             found.append(f"{shortened([column.name for column in own])}: {words(own)}")
+    return [*found, *_lines_that_are_no_rows(columns)]
+
+
+def _lines_that_are_no_rows(columns: Sequence[Column]) -> list[str]:
+    """Lines of totals and lines without a cell, as spreadsheets leave them: they would count as rows."""
+    filled = np.any([column.cells.notna().to_numpy() for column in columns], axis=0)
+    places = np.flatnonzero(filled)
+    found = []
+    if len(places):
+        last = [str(column.cells.iloc[places[-1]]).strip() for column in columns]
+        words = [named(text) for text in last if text.rstrip(":").casefold() in TOTALS]
+        if words:
+            found.append(f"the last line says {words[0]}, and would count as a row: remove it in the file")
+    if not filled.all():
+        empty = counted(int((~filled).sum()), "line")
+        found.append(f"{empty} without any cell would count as rows: remove them in the file")
     return found
 
 

@@ -18,7 +18,7 @@ from mixtures.cli.options import (
     RowsOption,
     with_groups,
 )
-from mixtures.cli.rows import load_frame, preparation_of
+from mixtures.cli.rows import load_rows, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
 from mixtures.errors import InputError
@@ -72,7 +72,7 @@ def inspect_command(
     from mixtures.data.columns import examine
 
     check_whole(0, rows=rows)
-    frame = load_frame(data, reading)
+    frame = load_rows(data, reading).frame
     columns = examine(frame)
     hints = hints_for(columns)
     done, problem = _prepared(frame, reading)

@@ -123,6 +123,16 @@ ExposureOption = Annotated[
 ]
 
 
+WeightsOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        metavar="COLUMN",
+        help="Column of frequency weights, which is not fitted: a row of weight 2 counts as two rows.",
+    ),
+]
+
+
 MissingOption = Annotated[
     str | None,
     option(
@@ -315,6 +325,7 @@ class Reading:
     recode: RecodeOption = False
     log: LogOption = None
     exposure: ExposureOption = None
+    weights: WeightsOption = None
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

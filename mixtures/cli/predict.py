@@ -32,7 +32,15 @@ from mixtures.cli.options import (
     written,
 )
 from mixtures.cli.rows import names_of, read_rows, with_kinds
-from mixtures.cli.running import FAILS, check_outputs, examples, reports_errors, spec_of, tell_unused
+from mixtures.cli.running import (
+    FAILS,
+    OF_A_FIT,
+    check_outputs,
+    examples,
+    reports_errors,
+    spec_of,
+    tell_unused,
+)
 from mixtures.cli.text import TABLES, check_table, finite, write_table
 from mixtures.errors import InputError
 from mixtures.messages import counted, visible
@@ -91,7 +99,7 @@ def predict_command(
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
     fitted = None if saved is None else given(load(saved))
     if saved is not None:
-        tell_unused(context, quiet=quiet)
+        tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
     n_clusters = k if fitted is None else fitted.spec.n_components
     assert n_clusters is not None  # one of the two was given
     called = names_of(names, n_clusters)
@@ -100,7 +108,8 @@ def predict_command(
         if k is None
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
-    frame, known = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    rows_read = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    frame, known = rows_read.frame, rows_read.labels
     if output is not None and frame.index.nlevels == 1:  # a MultiIndex becomes text
         check_table(frame.index.to_numpy(), output)
     progress = output is not None and not (quiet or as_json)  # it would be mixed into the table
@@ -113,11 +122,12 @@ def predict_command(
         assert spec is not None  # one of the two was given
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
-        em = complete(fit_em(spec, frame, missing=missing, labels=known, **options))
+        rows: dict[str, Any] = {"weights": rows_read.weights, "missing": missing, "labels": known}
+        em = complete(fit_em(spec, frame, **rows, **options))
         fitted = given(em)
     fitted = fitted if called is None else replace(fitted, names=called)
-    rows: dict[str, Any] = {"missing": missing, "labels": known}
-    table = prediction_table(fitted, frame, ci_prob=ci_prob, progressbar=progress, **rows)
+    how: dict[str, Any] = {"missing": missing, "labels": known, "progressbar": progress}
+    table = prediction_table(fitted, frame, ci_prob=ci_prob, **how)
     made = written(table=(output, partial(write_table, table)))
     if as_json:
         records = table.reset_index().to_dict("records")

@@ -56,6 +56,7 @@ def _as_typed(reading: Reading) -> list[str]:
         "--thousands": reading.thousands,
         "--id": reading.index,
         "--exposure": reading.exposure,
+        "--weights": reading.weights,
     }
     return [header, *(f"{name} {shlex.quote(text)}" for name, text in values.items() if text is not None)]
 

@@ -123,35 +123,39 @@ def report_command(
     from mixtures.selection.checking import check_comparison
 
     check_outputs(seed, data, saved, o=output, save=save_as)
-    _check_asked(data, k, saved, labels, output, save_as, max_k)
+    of_data = {"--labels": labels, "--weights": reading.weights}
+    _check_asked(data, k, saved, of_data, output, save_as, max_k)
     if save_as is not None:
         require_netcdf()
     shown, told = not (quiet or as_json), about(context, data, seed)
     header, selection, made = None, None, {}
+    beside: dict[str, Any] = {}
     if k is None:
         assert saved is not None  # one of the two was given
         header, cc, called = _loaded(saved, names)
         tell_unused(context, quiet=not shown)
         typed = [header.about["command"]] if "command" in header.about else []
         told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
-        frame = of_rows = None
+        frame = None
         if data:
             fitted = given(cc)
-            frame, of_rows = read_rows(data, reading, fitted=fitted, labels=labels, quiet=not shown)
-            frame, _ = select_features(frame, fitted.features)
+            rows_read = read_rows(data, reading, fitted=fitted, labels=labels, quiet=not shown)
+            frame, _ = select_features(rows_read.frame, fitted.features)
+            beside = {"weights": rows_read.weights, "labels": rows_read.labels}
     else:
         called = names_of(names, k)
         spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
-        frame, of_rows = read_rows(data, reading, spec=spec, labels=labels, quiet=not shown)
+        rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=not shown)
+        frame, beside = rows_read.frame, {"weights": rows_read.weights, "labels": rows_read.labels}
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=not shown)
         if save_as is not None:
             check_labels(spec.table(frame, None, missing).obs_id)
         asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
         if max_k is not None:
-            check_comparison(spec, frame, asked, draws, missing=missing, labels=of_rows)
+            check_comparison(spec, frame, asked, draws, missing=missing, **beside)
         common: dict[str, Any] = {
             "missing": missing,
-            "labels": of_rows,
+            **beside,
             "n_init": n_init,
             "draws": draws,
             "tune": tune,
@@ -160,14 +164,14 @@ def report_command(
             "progressbar": shown,
         }
         cc, selection = _computed(spec, frame, max_k, asked, {"sampler": sampler, "names": called}, common)
-        made = written(result=(save_as, partial(save, cc, X=frame, labels=of_rows, about=told)))
+        made = written(result=(save_as, partial(save, cc, X=frame, **beside, about=told)))
     from mixtures.reporting.report import report  # PyMC and JAX, only now
 
     page = report(
         cc,
         frame,
         missing=missing,
-        labels=of_rows,
+        **beside,
         names=called,
         title=title,
         selection=selection,
@@ -185,7 +189,7 @@ def _check_asked(
     data: str,
     k: int | None,
     saved: Path | None,
-    labels: str | None,
+    beside: dict[str, str | None],
     output: Path,
     save_as: Path | None,
     max_k: int | None,
@@ -197,8 +201,9 @@ def _check_asked(
         raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
     if not data and saved is None:
         raise InputError("name the data to fit: a CSV or Parquet file, - or a built-in name")
-    if not data and labels is not None:
-        raise InputError("--labels names a column of the data: name the data too")
+    for flag, name in beside.items():
+        if not data and name is not None:
+            raise InputError(f"{flag} names a column of the data: name the data too")
     if saved is not None and (max_k is not None or save_as is not None):
         raise InputError("--max-k and --save go with -k: what is saved is fitted already")
     if max_k is not None and max_k < 1:

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
     from mixtures.given import Given
 
-__all__ = ["load_frame", "load_labelled", "names_in", "names_of", "preparation_of", "read_rows", "with_kinds"]
+__all__ = [
+    "Loaded",
+    "load_frame",
+    "load_rows",
+    "names_in",
+    "names_of",
+    "preparation_of",
+    "read_rows",
+    "with_kinds",
+]
 
 MARKS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "point": "."}
 """Names of marks that are hard to type in a shell."""
@@ -60,20 +69,33 @@ def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
     return table[choose_columns(list(table.columns), keep, drop or ())]
 
 
-def load_labelled(data: str, reading: Reading, labels: str | None) -> "tuple[pd.DataFrame, pd.Series | None]":
-    """Load data as `load_frame` does, and known labels from a column of the same table."""
-    if labels is None:
-        return load_frame(data, reading), None
-    quoted = '"' + labels.replace('"', '""') + '"'
-    asked = reading.columns and f"{reading.columns},{quoted}"
-    frame = load_frame(data, replace(reading, columns=asked))
-    if labels not in frame.columns:
-        hint = did_you_mean(labels, map(str, frame.columns))
-        raise InputError(f"--labels: there is no column {named(labels)}{hint}")
-    rest = frame.drop(columns=labels)
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """Columns to fit, and those of the same table that stand beside them: known labels and weights."""
+
+    frame: "pd.DataFrame"
+    labels: "pd.Series | None" = None
+    weights: "pd.Series | None" = None
+
+
+def load_rows(data: str, reading: Reading, labels: str | None = None) -> Loaded:
+    """Load data as `load_frame` does, and set aside the columns of known labels and of weights."""
+    asked = {"--labels": labels, "--weights": reading.weights}
+    beside = {option: name for option, name in asked.items() if name is not None}
+    if len(set(beside.values())) < len(beside):
+        raise InputError(f"--labels and --weights both name {named(labels)}; they are different columns")
+    quoted = ['"' + name.replace('"', '""') + '"' for name in beside.values()]
+    columns = reading.columns and ",".join([reading.columns, *quoted])
+    frame = load_frame(data, replace(reading, columns=columns))
+    for option, name in beside.items():
+        if name not in frame.columns:
+            hint = did_you_mean(name, map(str, frame.columns))
+            raise InputError(f"{option}: there is no column {named(name)}{hint}")
+    rest = frame.drop(columns=[*beside.values()])
     if not len(rest.columns):
-        raise InputError("--labels names the only column; there are none to fit")
-    return rest, frame[labels]
+        name = "names" if len(beside) == 1 else "name"
+        raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
+    return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked))
 
 
 def read_rows(
@@ -84,19 +106,20 @@ def read_rows(
     fitted: "Given | None" = None,
     labels: str | None = None,
     quiet: bool = False,
-) -> "tuple[pd.DataFrame, pd.Series | None]":
-    """Rows ready for a model, or for a fit that is there, and the known labels.
+) -> Loaded:
+    """Rows ready for a model, or for a fit that is there, with known labels and weights.
 
     What was done to them is said on standard error.
     """
     if fitted is not None and reading.exposure is not None:
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
-    frame, known = load_labelled(data, reading, labels)
+    loaded = load_rows(data, reading, labels)
+    frame = loaded.frame
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
     for note in () if quiet else found.notes:
         typer.echo(visible(f"note: {note}"), err=True)
-    return found.frame, known
+    return replace(loaded, frame=found.frame)
 
 
 def with_kinds(

@@ -117,13 +117,12 @@ def command_of(context: typer.Context, name: str | None = None, without: Contain
     return shlex.join(words)
 
 
-def tell_unused(context: typer.Context, *, quiet: bool) -> None:
+def tell_unused(context: typer.Context, unused: Container[str] = OF_A_FIT, *, quiet: bool) -> None:
     """Name the options of a fit that were typed beside --from, which is of a fit that is there."""
-    typed = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name in OF_A_FIT and context.get_parameter_source(parameter.name).name == "COMMANDLINE"  # type: ignore[union-attr]
-    ]
+    own = [parameter for parameter in context.command.params if str(parameter.name) in unused]
+    sources = [context.get_parameter_source(str(parameter.name)) for parameter in own]
+    said = [source is not None and source.name == "COMMANDLINE" for source in sources]
+    typed = [parameter.opts[0] for parameter, typed_here in zip(own, said, strict=True) if typed_here]
     if typed and not quiet:
         change = "changes" if len(typed) == 1 else "change"
         typer.echo(f"note: {', '.join(typed)} {change} nothing: the saved result is fitted already", err=True)

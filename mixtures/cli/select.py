@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 import numpy as np
 import typer
@@ -107,7 +108,9 @@ def select_command(
     sampled = save_as is not None and set(asked) & set(SAMPLED)
     if sampled:
         require_netcdf()
-    frame, known = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    frame = rows_read.frame
+    beside: dict[str, Any] = {"weights": rows_read.weights, "labels": rows_read.labels}
     spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
     if sampled:
         check_labels(spec.table(frame, None, missing).obs_id)
@@ -118,7 +121,7 @@ def select_command(
         frame,
         range(min_k, max_k + 1),
         missing=missing,
-        labels=known,
+        **beside,
         criteria=asked,
         blrt=blrt,
         n_init=n_init,
@@ -130,7 +133,7 @@ def select_command(
     )
     made = written(
         table=(csv, partial(write_table, selection.table)),
-        result=(save_as, partial(save, selection, X=frame, labels=known, about=about(context, data, seed))),
+        result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data, seed))),
     )
     if as_json:
         typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))

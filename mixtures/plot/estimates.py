@@ -15,7 +15,7 @@ from mixtures.arguments import check_share, cluster_names
 from mixtures.diagnostics.views import for_summary
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
-from mixtures.plot.style import INK, cluster_colour, lettering
+from mixtures.plot.style import INK, LONGEST_NAME, cluster_colour, lettering
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.types import Array
 
@@ -35,6 +35,10 @@ SPREAD = 0.7
 
 TICKS = 4
 """Intervals between the marks of an axis at most, so that their numbers do not touch."""
+
+
+LEGEND = 4
+"""Entries of the legend in a line."""
 
 
 POINTS = {"EM": "*", "MAP": "D"}
@@ -162,7 +166,13 @@ def _by_entry(x: xr.DataArray) -> tuple[list[str], Array]:
     ordered = by_cluster.transpose("chain", "draw", ..., "cluster")
     labels = [str(each) for each in x[inner[0]].values] if inner else [str(x.name)]
     values = ordered.values.reshape(-1, len(labels), ordered.sizes["cluster"])
-    return [lettering(label) for label in labels], values
+    return [_lines(label) for label in labels], values
+
+
+def _lines(label: str) -> str:
+    """A label as it is displayed, that of a long pair on two lines."""
+    whole, (first, comma, second) = lettering(label), label.partition(", ")
+    return whole if len(label) <= LONGEST_NAME or not comma else f"{lettering(first)},\n{lettering(second)}"
 
 
 def _figure(across: int, down: int, height: float, width: float) -> np.ndarray:
@@ -183,5 +193,7 @@ def _legend(axes: np.ndarray, called: list[str], points: dict[str, Array], ci_pr
     handles = [Line2D([], [], color=cluster_colour(k), lw=3, label=name) for k, name in enumerate(called)]
     handles += [Line2D([], [], ls="", label=name, **_marker(name)) for name in points]
     handles.append(Line2D([], [], color=INK, lw=1.2, label=f"{INNER:.0%} and {ci_prob:.0%} intervals"))
-    how: dict[str, Any] = {"loc": "outside upper left", "ncols": min(len(handles), 4)}
-    axes[0].get_figure().legend(handles=handles, **how, frameon=False, fontsize="small")
+    across = min(len(handles), LEGEND)
+    in_lines = [handle for j in range(across) for handle in handles[j::across]]  # matplotlib fills columns
+    how: dict[str, Any] = {"loc": "outside upper left", "ncols": across, "frameon": False}
+    axes[0].get_figure().legend(handles=in_lines, **how, fontsize="small")

@@ -20,6 +20,10 @@ WRITTEN = 12
 """Largest number of features for which p-values of pairs are written in."""
 
 
+CELL, FIGURE = 0.75, (6.4, 4.8)
+"""Inches of a figure for every cell, so that p-values do not touch; the usual size of figures."""
+
+
 @overload
 def predictive_statistic(
     spec: Mixture,
@@ -103,15 +107,17 @@ def predictive_statistic(
     shown = of_features[statistic]
     lower, upper = shown.interval(ci_prob)
     outside = _outside(shown, ci_prob)
-    ax, x = axes_or_new(ax), np.arange(data.n_features)
+    has = np.isfinite(shown.observed)  # the mean of a column of categories is none
+    lower, upper, observed, outside = lower[has], upper[has], shown.observed[has], outside[has]
+    ax, x = axes_or_new(ax), np.arange(has.sum())
     width = min(6, 200 / len(x))
     ax.vlines(x, lower, upper, color=REPLICATED, lw=width, alpha=0.45, label=f"predicted ({ci_prob:.0%})")
-    ax.plot(x[~outside], shown.observed[~outside], "o", color=INK, ms=4, label="observed")
+    ax.plot(x[~outside], observed[~outside], "o", color=INK, ms=4, label="observed")
     if outside.any():
-        ax.plot(x[outside], shown.observed[outside], "X", color=INK, ms=width + 2, label="observed, outside")
+        ax.plot(x[outside], observed[outside], "X", color=INK, ms=width + 2, label="observed, outside")
     ax.set_title(_count(outside, "features", ci_prob), fontsize="medium")
     ax.set(xlabel="feature", ylabel=statistic, xlim=(-0.6, len(x) - 0.4))
-    _name(ax, "x", data.features)
+    _name(ax, "x", tuple(np.array(data.features)[has]))
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
@@ -190,28 +196,39 @@ def predictive_pairs(
         raise InputError("there is one feature; pairs need two")
     found = compare(spec, data, tree, n_draws, random_seed)
     name, shown = next((name, x) for name, x in found.items() if x.observed.ndim == 2)
-    below = np.tri(data.n_features, k=-1, dtype=bool)
-    outside, p = _outside(shown, ci_prob), shown.p
+    has = _associated(shown.observed)
+    if len(has) < 2:
+        raise InputError("no two features have a correlation: columns of categories have none")
+    below, own = np.tri(len(has), k=-1, dtype=bool), np.ix_(has, has)
+    outside, p = _outside(shown, ci_prob)[own], shown.p[own]
     mean = shown.replicated.mean(axis=0)
-    apart = shown.observed - mean
-    ax = axes_or_new(ax)
-    largest = max(np.abs(x[below]).max() for x in (apart, *(shown.interval(ci_prob) - mean)))
+    apart, ends = (shown.observed - mean)[own], [end[own] for end in shown.interval(ci_prob) - mean]
+    features = tuple(data.features[j] for j in has)
+    room = max(1.0, min(len(has), WRITTEN) * CELL / FIGURE[0])
+    ax = plt.subplots(figsize=np.multiply(room, FIGURE), layout="constrained")[1] if ax is None else ax
+    largest = max(np.nanmax(np.abs(x[below])) for x in (apart, *ends))
     ax.imshow(np.where(below, 0.0, np.nan), cmap="Greys", norm=Normalize(-1, 8))
     image = ax.imshow(
         np.where(below & outside, apart, np.nan), cmap="PuOr_r", norm=Normalize(-largest, largest)
     )
     plt.colorbar(image, ax=ax, label=f"{name}: observed less predicted")
-    if data.n_features <= WRITTEN:
+    if len(has) <= WRITTEN:
         for i, j in zip(*np.nonzero(below), strict=True):
             dark = outside[i, j] and abs(apart[i, j]) > 0.6 * largest
             ax.text(j, i, f"{p[i, j]:.2f}", ha="center", va="center", color=ON_DARK if dark else ON_LIGHT)
     ax.set_title(_count(outside[below], "pairs", ci_prob), fontsize="medium")
     ax.spines[:].set_visible(False)
-    _name(ax, "x", data.features)
-    _name(ax, "y", data.features)
-    last = data.n_features - 0.5
+    _name(ax, "x", features)
+    _name(ax, "y", features)
+    last = len(has) - 0.5
     ax.set(xlim=(-0.5, last - 1), ylim=(last, 0.5))  # the first row and the last column are empty
     return ax
+
+
+def _associated(observed: np.ndarray) -> np.ndarray:
+    """Places of the features that have an association with another one: categories have no correlation."""
+    pairs = np.isfinite(observed) & ~np.eye(len(observed), dtype=bool)
+    return np.flatnonzero(pairs.any(axis=0) | pairs.any(axis=1))
 
 
 def _outside(shown: Comparison, ci_prob: float) -> np.ndarray:

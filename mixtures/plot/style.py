@@ -15,6 +15,7 @@ from mixtures.messages import did_you_mean, named
 __all__ = [
     "COLOURS",
     "INK",
+    "LONGEST_NAME",
     "ON_DARK",
     "ON_LIGHT",
     "REPLICATED",

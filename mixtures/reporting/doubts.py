@@ -41,6 +41,10 @@ SENSITIVE_ROWS = 15
 """Number of parameters listed by their sensitivity."""
 
 
+OF_PAIRS = {"association", "co-occurrence", "correlation"}
+"""Statistics of pairs of columns; a column of categories has no correlation with others."""
+
+
 def predictive_section(material: Material) -> Section:
     """Compare replicated data sets with the data."""
     spec, shown, tree = material.spec, material.pictured, material.cc.posterior
@@ -86,7 +90,7 @@ def _predictive_figures(
             f"{name.capitalize()} of every feature and its interval",
             f"{name.capitalize()} of every feature over its interval in replicated data sets.",
         )
-        if data.n_features == 1:
+        if not statistics & OF_PAIRS:
             return [by_column]
         pairs = Figure(
             drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES)),

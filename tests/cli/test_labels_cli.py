@@ -1,6 +1,7 @@
-"""Known labels on the command line: a column of the data that is not fitted."""
+"""Known labels and weights on the command line: columns of the data that are not fitted."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,21 @@ def table(tmp_path):
     rows["group"] = np.where(rng.random(80) < 0.2, 1 - z, np.nan)
     rows.to_csv(tmp_path / "t.csv", index=False)
     return tmp_path / "t.csv", z
+
+
+@pytest.fixture(scope="module")
+def crosschecked(tmp_path_factory):
+    """The rows with weights, and the file of a crosscheck of them."""
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("crosschecked")
+    z = rng.integers(2, size=80)
+    rows = pd.DataFrame({"a": 6.0 * z + rng.normal(size=80), "b": rng.normal(size=80), "n": 1 + z})
+    rows["group"] = np.where(rng.random(80) < 0.2, 1 - z, np.nan)
+    rows.to_csv(folder / "t.csv", index=False)
+    beside, short = ["--labels", "group", "--weights", "n"], ["--covariance", "spherical", "--prior", "none"]
+    arguments = [folder / "t.csv", "-k", 2, *beside, *short, "--seed", 1, "--save", folder / "t.mix"]
+    code, _, err = run("crosscheck", *arguments)
+    assert code in (0, 1), err
+    return folder / "t.csv", folder / "t.mix", beside
 
 
 @pytest.mark.parametrize("chosen", [[], ["--columns", "a,b"], ["--columns", "a"]])
@@ -62,14 +78,41 @@ def test_complete_fills_the_cells_of_labelled_rows_from_their_cluster(table):
     pd.testing.assert_series_equal(found["group"], rows["group"], check_dtype=False)
 
 
-def test_a_saved_crosscheck_is_reported_with_its_labels_only(table, tmp_path):
-    saved, short = tmp_path / "t.mix", ["--covariance", "spherical", "--prior", "none", "--seed", 1]
-    code, _, err = run("crosscheck", table[0], "-k", 2, "--labels", "group", "--save", saved, *short)
-    assert code in (0, 1), err
-    rows = pd.read_csv(table[0])
-    rows["group"] = 1 - rows["group"]
+def test_weights_count_rows_twice(table, tmp_path):
+    """A row of weight 2 is two rows; the column of weights is not fitted, whatever --columns says."""
+    rows = pd.read_csv(table[0])[["a", "b"]].assign(**{"how often": np.arange(80) % 3 + 1})
+    rows.to_csv(tmp_path / "short.csv", index=False)
+    rows.loc[rows.index.repeat(rows["how often"]), ["a", "b"]].to_csv(tmp_path / "long.csv", index=False)
+    weighted = ["--weights", "how often", "--columns", "a,b"]
+    found = []
+    for name, options in (("long.csv", []), ("short.csv", weighted)):
+        code, out, err = run("select", tmp_path / name, "--max-k", 2, "--prior", "none", "--json", *options)
+        assert code == 0, err
+        found.append(pd.DataFrame(json.loads(out)["table"])[["log_likelihood", "bic"]])
+    np.testing.assert_allclose(*found, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "said"),
+    [
+        ("predict", ["--weights", "grup"], "--weights: there is no column 'grup' (did you mean 'group'?)"),
+        ("select", ["--weights", "group", "--labels", "group"], "--labels and --weights both name 'group'"),
+        ("inspect", ["--weights", "a", "--exclude", "b,group"], "there are none to fit"),
+    ],
+)
+def test_columns_beside_the_rows_that_cannot_be_had(table, command, options, said):
+    code, _, err = run(command, table[0], *options, *(["-k", 2] if command == "predict" else []))
+    assert code == 2
+    assert said in err
+
+
+@pytest.mark.parametrize("column", ["group", "n"])
+def test_a_saved_crosscheck_is_reported_with_its_labels_and_weights_only(crosschecked, tmp_path, column):
+    file, saved, beside = crosschecked
+    rows = pd.read_csv(file)
+    rows[column] = 1 - rows[column] if column == "group" else rows[column] + 1
     rows.to_csv(tmp_path / "other.csv", index=False)
     page = tmp_path / "page.html"
-    code, _, err = run("report", tmp_path / "other.csv", "--labels", "group", "--from", saved, "-o", page)
+    code, _, err = run("report", tmp_path / "other.csv", *beside, "--from", saved, "-o", page)
     assert code == 2
     assert "not the data that the result was saved with" in err

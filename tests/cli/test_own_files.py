@@ -378,3 +378,20 @@ def test_all_commands_have_the_same_options_for_data():
     shared |= {"--index", "--header", "--no-header", "--recode", "--log"}
     assert shared <= seen["inspect"]
     assert all(shared <= options for options in seen.values())
+
+
+@pytest.mark.parametrize("words", [("Total", 1), ("Summe:", 2)])
+def test_lines_that_a_spreadsheet_adds_are_told(tmp_path, words):
+    """A line of totals is a row to a program, and one that pulls every mean."""
+    word, n = words
+    rows = [f"{j},{j % 7}.5,{j * j}" for j in range(20)]
+    text = "\n".join(["who,a,b", *rows, f"{word},70,2470", *[",,"] * n])
+    (tmp_path / "t.csv").write_text(text)
+    code, out, err = run("inspect", tmp_path / "t.csv")
+    assert code == 0, err
+    assert f"- the last line says '{word}', and would count as a row" in out
+    assert f"- {n} line{'s' * (n > 1)} without any cell would count as rows" in out
+
+
+def test_a_whole_table_has_no_such_lines(customers):
+    assert "would count as" not in run("inspect", customers[0])[1]

@@ -14,6 +14,7 @@ from matplotlib.patches import Ellipse
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, plot
+from mixtures.plot.estimates import _lines
 from mixtures.trees import point_tree
 
 X = mx.datasets.faithful()
@@ -355,3 +356,25 @@ def test_patterns_are_drawn_with_the_most_frequent_on_top():
     assert "2 rarer patterns are left out" in few.get_xlabel()
     with pytest.raises(InputError, match="most"):
         plot.missing_patterns(X, most=0)
+
+
+def test_columns_of_categories_have_no_correlation():
+    """A correlation that there is none of had a p-value of 0."""
+    rng = np.random.default_rng(3)
+    X = pd.DataFrame({"city": rng.choice(["a", "b"], 60), "x": rng.normal(size=60), "y": rng.poisson(3, 60)})
+    spec = mx.Mixed(1, gaussian=["x"], categorical=["city"], poisson=["y"])
+    em = mx.fit_em(spec, X, n_init=1, random_seed=1)
+    ax = mx.plot.predictive_pairs(em, X, n_draws=20, random_seed=1)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["x", "y"]
+    assert len(ax.texts) == 1
+    assert " of 1 pairs" in ax.get_title()
+    ax = mx.plot.predictive_statistic(em, X, n_draws=20, random_seed=1)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["x", "y"]
+    alone = mx.fit_em(mx.Mixed(1, gaussian=["x"], categorical=["city"]), X[["x", "city"]], n_init=1)
+    with pytest.raises(mx.InputError, match="no two features have a correlation"):
+        mx.plot.predictive_pairs(alone, X[["x", "city"]], n_draws=20, random_seed=1)
+
+
+def test_a_long_pair_is_told_on_two_lines():
+    assert _lines("log(Annual income), log(Spend 2025)") == "log(Annual income),\nlog(Spend 2025)"
+    assert _lines("waiting, eruptions") == "waiting, eruptions"
