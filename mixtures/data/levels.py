@@ -150,14 +150,11 @@ def _why_no_label(cell: Any, place: int, feature: str, obs_id: np.ndarray, first
     where = locate(mask, (feature,), obs_id, first=first)
     if isinstance(cell, str):
         return (
-            f"{where}: the text is empty; put None where a cell is missing, or give the level a name, such as "
-            "'none'"
+            f"{where}: the text is empty; put None where a cell is missing, or give the level a name, such "
+            "as 'none'"
         )
     what = f"{cell:g} is not a whole number" if isinstance(cell, Real) else f"{kind_of(cell)} ({shown(cell)})"
-    return (
-        f"{where}: {what}; the levels of categories are text, whole "
-        "numbers or booleans"
-    )
+    return f"{where}: {what}; the levels of categories are text, whole numbers or booleans"
 
 
 def _ordered(labels: set[Any], feature: str) -> Levels:

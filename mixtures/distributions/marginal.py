@@ -261,7 +261,7 @@ def as_given(value: Any) -> Any:
 
 
 def node_of(rows: Any) -> Apply:
-    """Node that draws the rows of a variable: below that of ``total_size``, which scales their log density."""
+    """Node that draws the rows of a variable, below that of ``total_size``, which scales their density."""
     node = rows.owner
     return node.inputs[0].owner if isinstance(node.op, MinibatchRandomVariable) else node
 

@@ -67,9 +67,7 @@ def _run(compiled: CompiledModel, concentration: float, rng: np.random.Generator
     return log_evidence
 
 
-def _prior_draws(
-    compiled: CompiledModel, concentration: float, rng: np.random.Generator, n: int
-) -> Array:
+def _prior_draws(compiled: CompiledModel, concentration: float, rng: np.random.Generator, n: int) -> Array:
     """Unconstrained coordinates (n, size) of draws from the prior."""
     free = compiled.model.free_RVs
     seed = int(rng.integers(2**31))
@@ -80,8 +78,9 @@ def _prior_draws(
 
 
 def _weights(concentration: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draws of a symmetric Dirichlet, none of them 0: those of NumPy are, where the concentration is small."""
-    log_gamma = np.log(rng.standard_gamma(concentration + 1, shape)) + np.log1p(-rng.random(shape)) / concentration
+    """Draws of a symmetric Dirichlet, none of them 0, as those of NumPy are at small concentrations."""
+    boost = np.log1p(-rng.random(shape)) / concentration
+    log_gamma = np.log(rng.standard_gamma(concentration + 1, shape)) + boost
     return np.maximum(softmax(log_gamma, axis=-1), np.finfo(float).tiny)
 
 
