@@ -8,13 +8,14 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_kind, check_whole
+from mixtures.data.known_labels import UNKNOWN
 from mixtures.data.matching import has_names, places
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
-from mixtures.messages import counted, them
+from mixtures.messages import counted, rows_are, them
 from mixtures.trees import SUM_ROUNDING, feature_dims, feature_labels, item_dim, labels_in, sorted_sample
 from mixtures.types import LEVELS, Array, Params
 
@@ -26,6 +27,7 @@ __all__ = [
     "flat_draws",
     "levels_of",
     "named_after",
+    "not_fitted",
     "of_sample",
     "resolved_for",
     "rows_of",
@@ -190,6 +192,35 @@ def resolved_for(spec: Mixture, tree: xr.DataTree, data: Data) -> Mixture:
         return spec
     rows = rows_of(tree)
     return resolve(spec, data if rows is None else spec.read(rows))
+
+
+def not_fitted(tree: xr.DataTree, data: Data) -> str:
+    """Which of these rows the sample was not drawn from, in words; empty if from all, or it is not known.
+
+    They may be some of the rows, in any order; their known labels count as well.
+    """
+    rows = rows_of(tree)
+    if rows is None or rows.n_features != data.n_features:
+        return ""
+    if rows.weights is not None and (rows.weights != 1).any():
+        return "the sample was drawn from rows with weights"
+    own, fitted = (_as_bytes(one) for one in (data, rows))
+    other = np.flatnonzero(~np.isin(own, fitted))
+    if not len(other):
+        return ""
+    first = rows_are(other[:1], data.obs_id, data.first).removesuffix(" is")
+    return (
+        f"the sample was drawn from other rows: {len(other):,} of {data.n_rows:,} are none of its own, "
+        f"the first {first}"
+    )
+
+
+def _as_bytes(data: Data) -> np.ndarray:
+    """One value for every row with its label, by which rows are compared: some samples hold 32-bit floats."""
+    labels = np.full(data.n_rows, UNKNOWN) if data.labels is None else data.labels
+    table = np.column_stack([data.values, labels]).astype(np.float32) + 0.0  # one zero
+    table[np.isnan(table)] = np.nan  # of one kind
+    return np.ascontiguousarray(table).view(f"V{table.shape[1] * table.itemsize}")[:, 0]
 
 
 def _in_order_of_model(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) -> xr.DataTree:

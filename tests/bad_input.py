@@ -17,6 +17,7 @@ from pyarrow import parquet
 from scipy import sparse
 
 import mixtures as mx
+from mixtures.cli.wording import in_options
 
 X = np.array([[1, 2], [3, 5], [4, 1], [6, 4], [7, 9], [9, 3]], dtype=float)
 B = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]], dtype=float)
@@ -73,9 +74,10 @@ class Case:
     doors: tuple[str, ...] = EVERYWHERE
     option: str = ""
 
-    def says(self, text: str, option: str = "") -> bool:
-        """Whether a text is the message, with what the command line adds to it."""
-        parts = map(re.escape, f"{self.message}{option}".split("..."))
+    def says(self, text: str, option: str | None = None) -> bool:
+        """Whether a text is the message; on the command line, with its options, and what it adds to it."""
+        message = self.message if option is None else in_options(f"{self.message}{option}")
+        parts = map(re.escape, message.split("..."))
         return re.fullmatch(".*".join(parts), text) is not None
 
     @property
@@ -1192,7 +1194,9 @@ def page() -> str:
         "",
         "This page is written by `python -m tests.bad_input > docs/bad_input.md` from the table that the "
         "tests",
-        "run; `...` stands for words of another package or for a value.",
+        "run; `...` stands for words of another package or for a value. The command line names its options "
+        "in",
+        "place of Python's arguments: `-k` for `n_components`, `--prior none` for `prior=None`.",
     ]
     for title, cases in SECTIONS.items():
         lines += ["", f"## {title}", "", "| input | given as | message |", "|---|---|---|"]

@@ -37,6 +37,6 @@ def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> 
     below = 2 * (log_posterior - np.asarray(posterior["sample_stats"]["log_posterior"]))
     normal = f"normal (chi-squared with {counted(free, 'degree')} of freedom)"
     return (
-        f"2 (log posterior at the mode - at a draw): median {np.median(below):.1f}, and "
+        f"twice the fall of the log posterior from the mode to a draw: median {np.median(below):.1f}, and "
         f"{chdtri(free, 0.5):.1f} if the posterior is {normal}"
     )

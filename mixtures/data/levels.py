@@ -138,7 +138,7 @@ def _objects(cells: np.ndarray, feature: str, obs_id: np.ndarray, first: int) ->
     places, distinct = pd.factorize(cells)  # -1 where missing
     labels = [label_of(cell) for cell in distinct]
     for j, label in enumerate(labels):
-        if label is None:
+        if label is None or (isinstance(label, str) and not label.strip()):
             place = int(np.flatnonzero(places == j)[0])
             raise InputError(_why_no_label(cells[place], place, feature, obs_id, first))
     return places, labels
@@ -147,11 +147,14 @@ def _objects(cells: np.ndarray, feature: str, obs_id: np.ndarray, first: int) ->
 def _why_no_label(cell: Any, place: int, feature: str, obs_id: np.ndarray, first: int) -> str:
     mask = np.zeros((len(obs_id), 1), dtype=bool)
     mask[place] = True
+    where = locate(mask, (feature,), obs_id, first=first)
+    if isinstance(cell, str):
+        return (
+            f"{where}: the text is empty; put None where a cell is missing, or give the level a name, such "
+            "as 'none'"
+        )
     what = f"{cell:g} is not a whole number" if isinstance(cell, Real) else f"{kind_of(cell)} ({shown(cell)})"
-    return (
-        f"{locate(mask, (feature,), obs_id, first=first)}: {what}; the levels of categories are text, whole "
-        "numbers or booleans"
-    )
+    return f"{where}: {what}; the levels of categories are text, whole numbers or booleans"
 
 
 def _ordered(labels: set[Any], feature: str) -> Levels:

@@ -28,7 +28,7 @@ from mixtures.density.functions import (
 )
 from mixtures.density.lowering import compile_graph, known_value
 from mixtures.density.memory import JaxFunction
-from mixtures.distributions.marginal import as_given, cells_of
+from mixtures.distributions.marginal import as_given, cells_of, node_of
 from mixtures.distributions.steps import natural_form
 from mixtures.families.family import Family
 from mixtures.types import Array
@@ -283,8 +283,9 @@ class CompiledModel(Density):
             responsibilities ``r (K, n)`` and a flat vector.
         """
         known = pt.matrix("r")
-        op = rows.owner.op
-        theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(rows.owner)))
+        node = node_of(rows)
+        op = node.op
+        theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(node)))
         with natural_form():
             values, cells = cells_of(as_given(self.model.rvs_to_values[rows]))
             log_joint = op.log_joint(values, *theta, cells=cells)

@@ -21,6 +21,7 @@ from mixtures.draws import of_sample, resolved_for, sample_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of, rows_in
+from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
 from mixtures.results.verdict import Check, Verdict, check
@@ -81,7 +82,7 @@ def diagnose(
     ------
     InputError
         If the tree has neither ``lp`` in its sample_stats nor a log_likelihood, or
-        is not of this model.
+        is not of this model, or was drawn from other rows, weights or labels, or under another prior.
 
     References
     ----------
@@ -110,6 +111,7 @@ def diagnose(
     else:
         spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
         spec = resolved_for(spec, tree, data)
+        MixtureTarget(spec, data).check_drawn(tree)
     case = Case(tree, spec, data, em)
     checks = [*_parameters(tree), *label_free(tree)]
     unchecked = []

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mixtures.data.known_labels import exclude
 from mixtures.diagnostics.loo_pit import check_enough, tails_told, without_weight
 from mixtures.diagnostics.predictive import BLOCK
-from mixtures.draws import checked_draws, of_sample
+from mixtures.draws import checked_draws, not_fitted, of_sample
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
@@ -88,8 +88,8 @@ def loo(
     Raises
     ------
     InputError
-        If the sample is not of the model or has too few draws, or rows have weights, or a row has
-        density zero.
+        If the sample is not of the model or was drawn from other rows, or has too few draws, or rows have
+        weights, or a row has density zero.
 
     Warns
     -----
@@ -111,6 +111,8 @@ def loo(
     spec, data, tree = of_sample(*with_sample(spec, X, tree), missing=missing, labels=labels)
     if data.weights is not None:
         raise InputError("leaving one row out knows no weights; repeat rows by their weights")
+    if other := not_fitted(tree, data):
+        raise InputError(f"{other}: only a row that was fitted can be left out")
     draws = checked_draws(spec, tree)
     n_draws = len(draws["alpha"])
     check_enough(n_draws)

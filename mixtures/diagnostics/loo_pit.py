@@ -11,7 +11,7 @@ from scipy.special import logsumexp, softmax
 
 from mixtures.data.known_labels import known_rows, one_hot
 from mixtures.diagnostics.predictive import BLOCK, unweighted
-from mixtures.draws import some_draws
+from mixtures.draws import not_fitted, some_draws
 from mixtures.errors import InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
@@ -121,6 +121,8 @@ def loo_pit(
     [0.5, 0.5]
     """
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
+    if other := not_fitted(tree, data):
+        raise InputError(f"{other}: only a row that was fitted can be left out")
     draws = some_draws(spec, data, tree, n_draws)
     check_enough(len(draws))
     at, margins = continuous(spec.family, draws)

@@ -17,12 +17,12 @@ from scipy.special import ndtri
 
 from mixtures.arguments import generator
 from mixtures.data.table import Data
-from mixtures.draws import of_sample, some_draws
-from mixtures.errors import InputError
+from mixtures.draws import not_fitted, of_sample, some_draws
+from mixtures.errors import DataWarning, InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import summaries
 from mixtures.given import Fit, with_sample
-from mixtures.messages import named
+from mixtures.messages import named, warn
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -128,6 +128,11 @@ def predictive_checks(
         If the data have weights or other features than the sample, or an option
         is invalid.
 
+    Warns
+    -----
+    DataWarning
+        If the sample was drawn from other rows, as far as it tells.
+
     References
     ----------
     Gelman, Meng and Stern (1996), *Statistica Sinica* 6, 733-807.
@@ -142,6 +147,8 @@ def predictive_checks(
     [-1.1, -0.5, 0.7]
     """
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
+    if other := not_fitted(tree, data):
+        warn(f"{other}: the table compares other rows with what the model expects of them", DataWarning)
     return checks_by_statistic(spec, data, tree, n_draws, ci_prob, random_seed).rename(index=str)
 
 

@@ -80,9 +80,8 @@ class CategoricalMixtureRV(MarginalMixtureRV):
         A code for which p has no level is impossible.
         """
         (log_p,) = terms
-        known = pt.lt(x, log_p.shape[-1]).all(axis=-1)
         found = log_p.reshape((log_p.shape[0], -1)) @ _indicators(x, log_p.shape[-1])
-        return found + pt.switch(known, *np.array([0, IMPOSSIBLE]))
+        return found + _beyond(x, log_p)
 
     @staticmethod
     def natural(x: Any, *theta: Any) -> tuple[Any, Any, Any]:
@@ -104,7 +103,7 @@ class CategoricalMixtureRV(MarginalMixtureRV):
         """The same, without the factors of missing cells."""
         (p,) = theta
         phi = _indicators(x, p.shape[-1]) * pt.repeat(cells.seen.T.astype("floatX"), p.shape[-1], axis=0)
-        return floored(pt.log(p)).reshape((p.shape[0], -1)) @ phi
+        return floored(pt.log(p)).reshape((p.shape[0], -1)) @ phi + _beyond(x, p)
 
     @staticmethod
     def support(x: Any) -> tuple[Any, Any]:
@@ -129,6 +128,11 @@ def _indicators(x: Any, levels: Any, first: int = 0) -> Any:
     """Indicators (D C, n) of every level from the first one on, from codes (n, D)."""
     found = pt.eq(x.T[:, None, :], pt.arange(first, levels)[:, None])
     return found.reshape((-1, x.shape[0])).astype("floatX")
+
+
+def _beyond(x: Any, p: Any) -> Any:
+    """Log density (n,) of having codes for which p (K, D, C) has a level: impossible where one is beyond."""
+    return pt.switch(pt.lt(x, p.shape[-1]).all(axis=-1), *np.array([0, IMPOSSIBLE]))
 
 
 class CategoricalMixture(MarginalMixture):

@@ -18,6 +18,7 @@ import pytensor.tensor as pt
 from pymc.distributions.dist_math import check_parameters
 from pymc.distributions.distribution import Distribution, _support_point
 from pymc.logprob.abstract import _logprob
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor import config
 from pytensor.conditional import ifelse
 from pytensor.graph.basic import Apply, Variable
@@ -41,6 +42,7 @@ __all__ = [
     "are_weights",
     "as_given",
     "cells_of",
+    "node_of",
 ]
 
 
@@ -261,6 +263,12 @@ def as_given(value: Any) -> Any:
         return value
     (given,) = node.inputs
     return given if value.dtype.startswith("int") and given.dtype.startswith("float") else value
+
+
+def node_of(rows: Any) -> Apply:
+    """Node that draws the rows of a variable, below that of ``total_size``, which scales their density."""
+    node = rows.owner
+    return node.inputs[0].owner if isinstance(node.op, MinibatchRandomVariable) else node
 
 
 def _of_cluster(parameter: np.ndarray, z: np.ndarray, core: int) -> np.ndarray:

@@ -68,7 +68,14 @@ def given_start(problem: Problem, rows: Rows, start: Any) -> dict[str, Array]:
     spec = problem.spec
     alone = spec.alike(spec.family.single(rows)) if rows.has_missing else None
     parts = (spec.expect(alone, block.T, r[place].T) for place, block in rows.blocks(BLOCK_ROWS))
-    return problem.check(problem.m_step(reduce(add, parts)))
+    params = problem.m_step(reduce(add, parts))
+    if defects := problem.defects(params):
+        k, reason = next(iter(defects.items()))
+        raise InputError(
+            f"start: the rows of cluster {k} make it collapse ({reason}): give it more rows that differ, or "
+            "use prior='default'"
+        )
+    return problem.check(params)
 
 
 def _responsibilities(array: Array, rows: Data, k: int) -> Array:

@@ -7,7 +7,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.mixture import MixtureRV
 
-from mixtures.distributions.marginal import MarginalMixtureRV, as_given, cells_of
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given, cells_of, node_of
 from mixtures.errors import InputError
 
 __all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
@@ -19,7 +19,7 @@ def mixtures_of(model: pm.Model) -> list[Any]:
     A ``pm.Mixture`` of different distributions, such as a zero-inflated one, has no clusters that
     could exchange labels.
     """
-    return [v for v in model.basic_RVs if isinstance(v.owner.op, MarginalMixtureRV) or _components(v)]
+    return [v for v in model.basic_RVs if isinstance(node_of(v).op, MarginalMixtureRV) or _components(v)]
 
 
 def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
@@ -27,7 +27,7 @@ def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
 
     A parameter of a ``pm.Mixture`` that all clusters share may lack that axis, or have length 1 there.
     """
-    node = rows.owner
+    node = node_of(rows)
     if isinstance(node.op, MarginalMixtureRV):
         own = zip(node.op.dist_params(node), node.op.ndims_params, strict=True)
         return [(x, -core) for x, core in own if core]  # without core axes it is of the row, as an exposure
@@ -54,7 +54,7 @@ def log_joint(model: pm.Model, rows: Any) -> Any:
 
     In PyMC's own mixtures, the components' densities are PyMC's.
     """
-    node, value = rows.owner, model.rvs_to_values[rows]
+    node, value = node_of(rows), model.rvs_to_values[rows]
     if isinstance(node.op, MarginalMixtureRV):
         shared = node.op.shared(node.op.dist_params(node))
         if shared is None or rows.ndim != 2 or node.op.labels is not None:
@@ -79,7 +79,7 @@ def _weights(node: Any) -> Any:
 
 def _components(rows: Any) -> list[Any]:
     """Components of a ``pm.Mixture`` of one kind: a single one with an axis of clusters, or a list."""
-    node = rows.owner
+    node = node_of(rows)
     if not isinstance(node.op, MixtureRV):
         return []
     components = list(node.inputs[2:])

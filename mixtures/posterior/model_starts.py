@@ -8,7 +8,7 @@ from mixtures.data.known_labels import match_labels, one_hot
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import known_value
 from mixtures.density.search import climb, reach
-from mixtures.distributions.marginal import MarginalMixtureRV, as_given
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
 from mixtures.em.kinds import random_partition
 from mixtures.types import Array
 
@@ -25,18 +25,18 @@ def model_starts(compiled: CompiledModel, n: int, rng: np.random.Generator) -> l
     """
     model = compiled.model
     origin = compiled.initial_point(int(rng.integers(2**31)))
-    mixtures = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
-    shared = [v for v in mixtures if v.ndim == 2 and v.owner.op.shared(v.owner.op.dist_params(v.owner))]
+    nodes = {v: node_of(v) for v in model.observed_RVs if isinstance(node_of(v).op, MarginalMixtureRV)}
+    shared = [v for v, node in nodes.items() if v.ndim == 2 and node.op.shared(node.op.dist_params(node))]
     if not shared:
         steps = rng.normal(size=(n, origin.size))
         return [origin + reach(compiled, origin, step) * step for step in steps]
-    rows = shared[0]
+    rows, op = shared[0], nodes[shared[0]].op
     X = np.asarray(known_value(as_given(model.rvs_to_values[rows])), dtype=np.float64)
     X = np.where(np.isnan(X), np.nan_to_num(np.nanmean(X, axis=0)), X)
     standardised = X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
-    k = compiled.shape_of(rows.owner.op.dist_params(rows.owner)[0])[-1]
+    k = compiled.shape_of(op.dist_params(nodes[rows])[0])[-1]
     complete = compiled.complete(rows)
     partitions = [random_partition(standardised, k, rng, lloyd=i % 2 == 0) for i in range(n)]
-    if (known := rows.owner.op.labels) is not None:
+    if (known := op.labels) is not None:
         partitions = [one_hot(match_labels(r, known.values), known.values) for r in partitions]
     return [climb(partial(complete, r), origin) for r in partitions]

@@ -11,7 +11,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.distributions.bernoulli import BernoulliMixtureRV
 from mixtures.distributions.categorical import CategoricalMixtureRV
 from mixtures.distributions.gaussian import DiagonalGaussianMixtureRV, GaussianMixtureRV
-from mixtures.distributions.marginal import MarginalMixtureRV
+from mixtures.distributions.marginal import MarginalMixtureRV, node_of
 from mixtures.distributions.poisson import ExposedPoissonMixtureRV, PoissonMixtureRV
 from mixtures.families.exposure import COUNTS
 from mixtures.posterior.symmetry import draws_of_free, values_at
@@ -47,12 +47,13 @@ def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | 
     sample cannot be told apart.
     """
     model = compiled.model
-    found = [v for v in model.observed_RVs if isinstance(v.owner.op, MarginalMixtureRV)]
+    found = [v for v in model.observed_RVs if isinstance(node_of(v).op, MarginalMixtureRV)]
     if len(found) != 1 or label_state(tree)[0] == UNALIGNABLE:
         return None
     (rv,) = found
-    op, rows = rv.owner.op, compiled.observed()[rv.name]
-    params = op.shared(op.dist_params(rv.owner))
+    node, rows = node_of(rv), compiled.observed()[rv.name]
+    op = node.op
+    params = op.shared(op.dist_params(node))
     if type(op) not in NAMES or params is None or rows.ndim != 2:
         return None
     alpha, *theta = params

@@ -5,9 +5,10 @@ sampled has the Jacobian of the coordinates in it, and its modes are a little be
 those: a few Newton steps lead there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -21,9 +22,10 @@ from mixtures.em.optima import more_optima
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.results.em import EMFit
+from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.types import Array, Params
 
-__all__ = ["Peak", "find_peaks"]
+__all__ = ["Peak", "find_peaks", "rival_ends", "rivals"]
 
 MOST = 12
 """Optima of EM that are climbed from, best first."""
@@ -119,6 +121,16 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
     NoApproximation
         If no mode is found from EM's best optimum, or it has directions without curvature.
     """
+    found = _climbed(compiled, em, rows, rng)
+    evidence = np.array([peak.log_evidence for peak in found])
+    kept = np.flatnonzero(evidence > evidence.max() + np.log(NEGLIGIBLE))
+    return tuple(found[i] for i in kept[np.argsort(-evidence[kept])])
+
+
+def _climbed(
+    compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generator, most: int = MOST
+) -> list[Peak]:
+    """All distinct modes, that of EM's best optimum first."""
     if compiled.size > MOST_COORDINATES:
         raise NoApproximation(
             f"one of {compiled.size} unconstrained coordinates, and normal approximations are tried up to "
@@ -126,7 +138,7 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
         )
     spec, anchored = em.spec, anchored_clusters(rows)
     found: list[Peak] = []
-    for i, params in enumerate(_optima(em, compiled.size, rows, rng)):
+    for i, params in enumerate(islice(_optima(em, compiled.size, rows, rng), most)):
         try:
             peak = _peak(compiled, spec, params, em.params, anchored)
         except NoApproximation:
@@ -135,9 +147,49 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
             continue
         if not any(_is_same(compiled, spec, peak, other, anchored) for other in found):
             found.append(peak)
-    evidence = np.array([peak.log_evidence for peak in found])
-    kept = np.flatnonzero(evidence > evidence.max() + np.log(NEGLIGIBLE))
-    return tuple(found[i] for i in kept[np.argsort(-evidence[kept])])
+    return found
+
+
+def rivals(compiled: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
+    """Optima beside the best whose modes hold so much of the posterior that a summary must be over them too.
+
+    They are looked for among the ``most`` highest optima. On large data, where height decides, these are
+    EM's restarts that end nearly as high.
+    """
+    least = np.log(1 / TOLERANCES.single_mode - 1)
+    if rows.n_rows * compiled.size > SMALL:
+        below = em.restarts.log_posterior - em.log_posterior
+        near = (i for i in em.restarts.order if least < below[i] < -same_height(em.log_posterior))
+        return [em.restarts.params[i] for i in near][:1]
+    try:
+        peaks = _climbed(compiled, em, rows, np.random.default_rng(0), most)
+    except NoApproximation:
+        return []
+    others = sorted(peaks[1:], key=lambda peak: -peak.log_evidence)
+    return [peak.params for peak in others if peak.log_evidence - peaks[0].log_evidence > least]
+
+
+def rival_ends(compiled: Density, ends: Sequence[Array], heights: Array) -> list[Array]:
+    """The same of a user's own model, from where the searches for its mode ended, best first.
+
+    Ends of one height are one mode, whatever its labels.
+    """
+    least, apart = np.log(1 / TOLERANCES.single_mode - 1), same_height(heights[0])
+    distinct = [i for i, height in enumerate(heights) if not i or heights[i - 1] - height > apart]
+    if len(distinct) < 2 or compiled.size > MOST_COORDINATES:
+        return []
+    evidence = {i: _log_evidence(compiled, ends[i]) for i in distinct if heights[0] - heights[i] < BELOW}
+    others = sorted(distinct[1:], key=lambda i: -evidence.get(i, -np.inf))
+    return [ends[i] for i in others if evidence.get(i, -np.inf) - evidence[0] > least]
+
+
+def _log_evidence(compiled: Density, x: Array) -> float:
+    """Laplace's approximation about a point near a mode; -inf where the density does not curve down."""
+    try:
+        widths = principal_widths(_curvature(compiled, x))
+    except NoApproximation:
+        return -np.inf
+    return float(compiled.value_and_grad(x, jacobian=True)[0] + np.linalg.slogdet(widths)[1])
 
 
 def _optima(em: EMFit, size: int, rows: Rows, rng: np.random.Generator) -> Iterator[Params]:

@@ -5,7 +5,6 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from mixtures.clusters.rules import Anchors
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.density.density import Density
@@ -15,6 +14,7 @@ from mixtures.em.kinds import KINDS, Sample
 from mixtures.em.starts import random_starts
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
+from mixtures.posterior.peaks import rival_ends, rivals
 from mixtures.posterior.target import MixtureTarget, ModelTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.types import Array
@@ -68,10 +68,14 @@ def chain_starts(
         ]
         require_density(compiled, ends)  # without a density a search stays at its start
         heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
-        highest = [ends[i] for i in np.argsort(-heights) if np.isfinite(heights[i])]
-        return [highest[i % len(highest)] for i in range(chains)], compiled.constrain(highest[0])
+        finite = [i for i in np.argsort(-heights) if np.isfinite(heights[i])]
+        highest = [ends[i] for i in finite]
+        first = [highest[0], *rival_ends(compiled, highest, heights[finite])]
+        return [(first if i < len(first) else highest)[i % len(highest)] for i in range(chains)], (
+            compiled.constrain(highest[0])
+        )
     em = fit_of(target, em, rng)
-    return em_starts(compiled, em, chains, rng, anchored_clusters(target.data)), em.params
+    return em_starts(compiled, em, chains, rng, target.data), em.params
 
 
 def fit_of(target: MixtureTarget, em: EMFit | None, rng: np.random.Generator) -> EMFit:
@@ -84,15 +88,19 @@ def em_starts(
     em: EMFit,
     chains: int,
     rng: np.random.Generator,
-    anchored: Anchors = (),
+    data: Data,
 ) -> list[Array]:
-    """Starts of chains from EM: its best fit, then the other restarts, with clusters in random order.
+    """Starts of chains from EM: its best fit, rival modes, then the other restarts.
 
-    Anchored clusters keep their places.
+    Clusters are in random order, but for anchored ones, which keep their places. NUTS seldom moves between
+    modes: chains that all start at the best say nothing of others that hold as much of the posterior.
     """
     spec, best_first, starts = em.spec, em.restarts.order, []
+    anchored = anchored_clusters(data)
+    first = [em.params, *(rivals(compiled, em, data, chains) if chains > 1 else ())]
     for chain in range(chains):
-        params = em.params if chain == 0 else em.restarts.params[best_first[chain % len(best_first)]]
+        known = chain < len(first)
+        params = first[chain] if known else em.restarts.params[best_first[chain % len(best_first)]]
         order = np.arange(spec.n_components)
         free = np.setdiff1d(order, anchored)
         order[free] = rng.permutation(free)

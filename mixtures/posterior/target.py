@@ -153,9 +153,9 @@ class ModelTarget:
     @cached_property
     def compiled(self) -> "CompiledModel":
         """The model, compiled."""
-        from mixtures.density.compiled import CompiledModel
+        from mixtures.posterior.user_models import compiled_model
 
-        return CompiledModel(self.model)
+        return compiled_model(self.model)
 
     def check_start(self, start: Mapping[str, Any]) -> Mapping[str, Array]:
         """Check a user's starting point: one value per free variable."""

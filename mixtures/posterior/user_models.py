@@ -1,17 +1,19 @@
 """A user's own PyMC model: whether it can be fitted and sampled."""
 
+import jax
 import numpy as np
 import pymc as pm
 from pymc.data import MinibatchOp
 from pytensor.graph.traversal import ancestors
 
 from mixtures.data.reading import INTEGRATE, as_data
+from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import known_value
-from mixtures.distributions.marginal import MarginalMixtureRV, as_given
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
 from mixtures.errors import InputError
 from mixtures.messages import counted
 
-__all__ = ["check_model"]
+__all__ = ["check_model", "compiled_model"]
 
 
 def check_model(model: pm.Model) -> None:
@@ -31,15 +33,32 @@ def check_model(model: pm.Model) -> None:
                 f"observed '{v.name}' is a minibatch, and the search and the samplers need all rows: give "
                 "the whole table, or use pm.fit"
             )
-        if isinstance(v.owner.op, MarginalMixtureRV):
+        node = node_of(v)
+        if isinstance(node.op, MarginalMixtureRV):
             rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))
-            width = v.owner.op.lengths(*v.owner.op.dist_params(v.owner)).get("d", rows.shape[-1])
+            width = node.op.lengths(*node.op.dist_params(node)).get("d", rows.shape[-1])
             if rows.shape[-1] != width:
                 raise InputError(
                     f"observed '{v.name}': the rows have {counted(rows.shape[-1], 'column')}, the parameters "
                     f"are of {width}"
                 )
             try:
-                v.owner.op.check(as_data(rows.reshape(-1, rows.shape[-1]), missing=INTEGRATE))
+                node.op.check(as_data(rows.reshape(-1, rows.shape[-1]), missing=INTEGRATE))
             except InputError as error:
                 raise InputError(f"observed '{v.name}': {error}") from None
+
+
+def compiled_model(model: pm.Model) -> CompiledModel:
+    """The log density of a checked model; refused if ``pm.set_data`` left shapes that do not fit together."""
+    compiled = CompiledModel(model)
+    if model.data_vars:
+        point = jax.ShapeDtypeStruct((compiled.size,), float)
+        try:
+            jax.eval_shape(compiled.log_density, point, compiled.arrays, 0.0)
+        except (TypeError, ValueError) as error:
+            lengths = ", ".join(f"{v.name} {v.get_value(borrow=True).shape}" for v in model.data_vars)
+            raise InputError(
+                f"the shapes of the model's data do not fit together ({lengths}): set all data that have a "
+                f"value for every row in one pm.set_data ({' '.join(str(error).split())})"
+            ) from error
+    return compiled

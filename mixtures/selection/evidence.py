@@ -127,10 +127,9 @@ def marginal_likelihood(
     if method == "smc":
         from mixtures.selection.smc import smc_log_evidence
 
-        compiled = target.compiled.built
-        return _of_runs(
-            smc_log_evidence(compiled, rng, runs=runs, particles=particles, progressbar=progressbar)
-        )
+        compiled, concentration = target.compiled.built, target.spec.weight_concentration
+        how: dict[str, Any] = {"runs": runs, "particles": particles, "progressbar": progressbar}
+        return _of_runs(smc_log_evidence(compiled, concentration, rng, **how))
     if tree is None:
         tree = complete(draw(target, Chains(progressbar=progressbar), rng, log_likelihood=False))
     draws, anchored = _draws(tree, target.spec), anchored_clusters(target.data)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 from scipy.optimize import brentq
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.memory import remembered
@@ -30,19 +30,25 @@ ACCEPTED = 0.7
 
 
 def smc_log_evidence(
-    compiled: CompiledModel, rng: np.random.Generator, *, runs: int, particles: int, progressbar: bool
+    compiled: CompiledModel,
+    concentration: float,
+    rng: np.random.Generator,
+    *,
+    runs: int,
+    particles: int,
+    progressbar: bool,
 ) -> Array:
-    """Log of unbiased estimates of the marginal likelihood, one per run."""
+    """Log of unbiased estimates of the marginal likelihood, one per run; ``concentration`` of the weights."""
     shown = track(range(runs), "SMC", shown=progressbar)
-    return np.array([_run(compiled, rng, particles) for _ in shown])
+    return np.array([_run(compiled, concentration, rng, particles) for _ in shown])
 
 
-def _run(compiled: CompiledModel, rng: np.random.Generator, n: int) -> float:
+def _run(compiled: CompiledModel, concentration: float, rng: np.random.Generator, n: int) -> float:
     """Temper ``n`` particles; the evidence is the product of their mean incremental weights."""
     log_prior, prior_arrays = compiled.log_prior
     transitions = _transitions(compiled.log_density, log_prior)
     arrays = (compiled.arrays, prior_arrays)
-    x = _prior_draws(compiled, rng, n)
+    x = _prior_draws(compiled, concentration, rng, n)
     height = np.asarray(transitions.log_likelihood(x, *arrays))
     key, step, temperature, log_evidence = jax.random.key(int(rng.integers(2**31))), 0.3, 0.0, 0.0
     stage = 0
@@ -61,17 +67,29 @@ def _run(compiled: CompiledModel, rng: np.random.Generator, n: int) -> float:
     return log_evidence
 
 
-def _prior_draws(compiled: CompiledModel, rng: np.random.Generator, n: int) -> Array:
+def _prior_draws(compiled: CompiledModel, concentration: float, rng: np.random.Generator, n: int) -> Array:
     """Unconstrained coordinates (n, size) of draws from the prior."""
     free = compiled.model.free_RVs
     seed = int(rng.integers(2**31))
     values = pm.draw(free, draws=n, random_seed=seed, mode="FAST_COMPILE")  # small graph, used once
     named = {v.name: value[None] for v, value in zip(free, values, strict=True)}
+    named["alpha"] = _weights(concentration, named["alpha"].shape, rng)
     return compiled.unconstrain_draws(named)[0]
 
 
+def _weights(concentration: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draws of a symmetric Dirichlet, none of them 0, as those of NumPy are at small concentrations."""
+    boost = np.log1p(-rng.random(shape)) / concentration
+    log_gamma = np.log(rng.standard_gamma(concentration + 1, shape)) + boost
+    return np.maximum(softmax(log_gamma, axis=-1), np.finfo(float).tiny)
+
+
 def _rise(height: Array, left: float) -> float:
-    """Largest rise of the temperature that keeps enough particles effective (Del Moral et al. 2012)."""
+    """Largest rise of the temperature that keeps enough particles effective (Del Moral et al. 2012).
+
+    Those of likelihood 0 are lost at any rise.
+    """
+    height = height[np.isfinite(height)]
 
     def excess(rise: float) -> float:
         log_weights = rise * height

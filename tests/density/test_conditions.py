@@ -233,6 +233,17 @@ def test_rows_that_a_search_cannot_have_are_refused():
                 door(model)
 
 
+def test_data_of_which_only_some_were_set_anew_are_named():
+    with pm.Model() as model:
+        slope = pm.Normal("slope", 0, 1, shape=(1, 2))
+        alpha = pm.math.softmax(pm.Data("z", X[:, :1]) @ slope, axis=-1)
+        means = np.array([[0.0, 0.0], [1.0, 1.0]])
+        mx.GaussianMixture("x", alpha, means, sigma2=1.0, observed=pm.Data("rows", X))
+        pm.set_data({"rows": X[:-3]})
+    with pytest.raises(mx.InputError, match=r"do not fit together \(z \(.*set all data that have a value"):
+        mx.fit_map(model)
+
+
 @pytest.mark.parametrize(
     "door",
     [lambda: mx.declare(mx.PMM(2), B), lambda: mx.PoissonMixture.dist([0.4, 0.6], np.ones((2, 2)))],

@@ -138,6 +138,26 @@ def test_a_row_of_density_zero_is_named():
         mx.loo(spec, X, tree, progressbar=False)
 
 
+@pytest.mark.filterwarnings("ignore:.*trusted", "ignore:Estimated shape parameter")
+def test_only_rows_of_the_sample_can_be_left_out_and_others_are_told_of():
+    X, z = make_rows(mx.GMM(2), 40, 3)
+    spec, _, tree = sampled(mx.GMM(2), X, z % 2)
+    tree["observed_data"] = xr.DataTree(xr.Dataset({"x": (("obs_id", "feature"), X.copy())}))
+    few = mx.loo(spec, X[::-3], tree, progressbar=False)
+    assert few.elpd == pytest.approx(float(mx.loo(spec, X, tree, progressbar=False).elpd_i[::-3].sum()))
+    heights = xr.DataArray(np.zeros((CHAINS, DRAWS)), dims=("chain", "draw"))
+    tree["sample_stats"] = xr.DataTree(xr.Dataset({"lp": heights, "log_posterior": heights}))
+    with pytest.raises(mx.InputError, match="the sample is of other data or of another prior"):
+        mx.diagnose(tree, spec=spec, X=X)
+    told = "the sample was drawn from other rows: 1 of 40 are none of its own, the first row 7"
+    X[7] += 1
+    for door in (mx.loo, mx.loo_pit):
+        with pytest.raises(mx.InputError, match=told):
+            door(spec, X, tree)
+    with pytest.warns(mx.DataWarning, match=told):
+        mx.predictive_checks(spec, X, tree, n_draws=2)
+
+
 def test_a_point_estimate_is_no_sample():
     X = mx.datasets.faithful()
     em = mx.fit_em(mx.GMM(2), X, n_init=1, random_seed=1)

@@ -110,6 +110,13 @@ def test_a_users_own_model(spec, mixture, how):
     np.testing.assert_array_equal(kept, X)
 
 
+def test_a_code_beyond_the_levels_is_impossible_beside_missing_cells_too():
+    with pm.Model() as model:
+        p = pytensor.shared(np.full((2, 2, 3), 1 / 3))
+        x = mx.CategoricalMixture("x", alpha=[0.4, 0.6], p=p, observed=[[NAN, 5.0], [NAN, 1.0]])
+    np.testing.assert_allclose(row_density(model, x)({}), [-np.inf, np.log(1 / 3)])
+
+
 def test_parameters_that_vary_by_row():
     spec = mx.GMM(2)
     params, X, _ = simulate(spec, n_features=3, n_rows=12)

@@ -86,6 +86,14 @@ def test_a_start_that_does_not_fit_is_refused(start, message):
         fit_em(GMM(2), FAITHFUL, start=start)
 
 
+@pytest.mark.parametrize("structure", ["full", "diag"])
+def test_labels_of_a_cluster_of_identical_rows_are_named(structure):
+    X = np.vstack([FAITHFUL.to_numpy()[[0, 0, 0]], FAITHFUL])
+    labels = (np.arange(len(X)) >= 3).astype(int)
+    with pytest.raises(InputError, match="start: the rows of cluster 0 make it collapse"):
+        fit_em(GMM(2, prior=None, covariance_type=structure), X, start=labels)
+
+
 def test_labels_of_rows_in_chunks_are_refused():
     with pytest.raises(InputError, match="in chunks"):
         fit_em(GMM(2), [FAITHFUL[:100], FAITHFUL[100:]], start=LABELS)

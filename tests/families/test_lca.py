@@ -291,6 +291,7 @@ def test_levels_that_are_stated(stated, expected):
             "and 100 more: 5 is not one of the levels 1, 2; correct these cells",
         ),
         (lambda X: mx.fit_em(mx.LCA(2), X.assign(visits=0.5)), "0.5 is not a whole number"),
+        (lambda X: mx.fit_em(mx.LCA(2), X.assign(visits=["a", ""] * 150)), "visits': the text is empty"),
         (lambda X: mx.fit_em(mx.LCA(2), X.assign(visits=["a", 1] * 150)), "holds text and numbers"),
         (
             lambda X: mx.fit_em(mx.LCA(2), pd.DataFrame({"x": np.arange(2000), "y": 1})),

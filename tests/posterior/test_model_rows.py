@@ -56,7 +56,9 @@ def test_pymcs_list_of_components_and_this_packages_mixtures():
         mu = pm.Normal("mu", 0, 5, shape=2)
         pm.Mixture("y", [0.3, 0.7], [pm.Normal.dist(mu[k], 1.0) for k in range(2)], observed=Y)
         means = mu[:, None] * np.ones((2, 2))
-        mx.GaussianMixture("x", alpha=[0.3, 0.7], mu=means, sigma2=np.ones((2, 2)), observed=table)
+        # all rows, so that total_size changes nothing
+        known = {"sigma2": np.ones((2, 2)), "observed": table, "total_size": len(table)}
+        mx.GaussianMixture("x", alpha=[0.3, 0.7], mu=means, **known)
     tree = tree_of(mu=MU)
     r = mx.model_responsibilities(model, tree, "y")
     assert r.dims == ("chain", "draw", "y_dim_0", "cluster")

@@ -12,6 +12,8 @@ from mixtures.results.evidence import Evidence
 from mixtures.selection import bridge
 from mixtures.selection.bridge import _cross
 from mixtures.selection.evidence import _of_runs
+from mixtures.selection.smc import _rise
+from mixtures.selection.smc import _weights as drawn_weights
 
 STANDARD_ERRORS = 4
 RNG = np.random.default_rng(0)
@@ -112,6 +114,14 @@ def test_smc_comes_to_the_exact_value(spec, X):
     found = marginal_likelihood(spec, X, method="smc", runs=8, particles=300, **SAMPLING)
     assert found.method == "SMC from the prior, 8 runs"
     assert_exact(found, exact(spec, X))
+
+
+def test_particles_of_a_small_concentration_are_in_the_space():
+    alpha = drawn_weights(0.02, (1, 4000, 3), np.random.default_rng(0))
+    assert alpha.min() > 0
+    np.testing.assert_allclose(alpha.mean((0, 1)), 1 / 3, atol=0.03)
+    np.testing.assert_allclose(alpha.var((0, 1)), 2 / 9 / 1.06, atol=0.01)
+    assert _rise(np.array([-np.inf, -1.0, -1.1, -np.inf]), 1.0) == 1.0  # of the two that are left
 
 
 def test_the_interval_of_a_few_runs_covers_as_often_as_it_says():

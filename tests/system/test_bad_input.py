@@ -151,7 +151,7 @@ def forbidden(monkeypatch):
 def test_command_lines(case, line, monkeypatch):
     with forbidden(monkeypatch):
         said = complaint(line)
-    assert case.says(said), said
+    assert case.says(said, ""), said
 
 
 def test_a_case_is_one_message_and_some_way_to_it():
