@@ -165,7 +165,7 @@ class Portfolio:
 
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
         as there are already, up to `most`: many run together in little more time than few. A second round is
-        made too if there may be more optima: with three clusters or more, or if the first round ends at several.
+        made too where there may be more optima: with three clusters or more, or if the first ends at several.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
