@@ -28,7 +28,8 @@ from mixtures.density.functions import (
 )
 from mixtures.density.lowering import compile_graph, known_value
 from mixtures.density.memory import JaxFunction
-from mixtures.distributions.marginal import as_given, cells_of, node_of
+from mixtures.distributions.marginal import as_given, node_of
+from mixtures.distributions.missing import cells_of
 from mixtures.distributions.steps import natural_form
 from mixtures.families.family import Family
 from mixtures.types import Array

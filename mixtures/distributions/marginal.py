@@ -41,7 +41,6 @@ __all__ = [
     "Weights",
     "are_weights",
     "as_given",
-    "cells_of",
     "node_of",
 ]
 
@@ -245,15 +244,6 @@ class MarginalMixtureRV(RandomVariable):
     def centre(alpha: Any, *theta: Any) -> Any:
         """Symbolic central row (..., D), where an unobserved variable starts."""
         raise NotImplementedError
-
-
-def cells_of(x: Any) -> tuple[Any, Cells | None]:
-    """Rows (n, D) that are data, with 0 in missing cells, and which cells are observed; None if all are."""
-    known = known_cells(x)
-    if known is None:
-        return x, None
-    seen = ~pt.isnan(x)
-    return pt.switch(seen, x, 0.0), Cells(seen, known)
 
 
 def as_given(value: Any) -> Any:

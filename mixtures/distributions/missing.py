@@ -16,7 +16,7 @@ from pytensor.graph.traversal import explicit_graph_inputs
 
 from mixtures.data.layout import layout_of
 
-__all__ = ["Cells", "LaidOut", "is_data", "known_cells"]
+__all__ = ["Cells", "LaidOut", "cells_of", "is_data", "known_cells"]
 
 
 LAYOUTS_KEPT = 8
@@ -92,3 +92,12 @@ def known_cells(x: Any) -> np.ndarray | None:
         values = x.get_value(borrow=True) if isinstance(x, SharedVariable) else x.eval()
     seen = ~np.isnan(values)
     return None if seen.all() else seen
+
+
+def cells_of(x: Any) -> tuple[Any, Cells | None]:
+    """Rows (n, D) that are data, with 0 in missing cells, and which cells are observed; None if all are."""
+    known = known_cells(x)
+    if known is None:
+        return x, None
+    seen = ~pt.isnan(x)
+    return pt.switch(seen, x, 0.0), Cells(seen, known)

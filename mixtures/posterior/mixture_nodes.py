@@ -7,7 +7,8 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.mixture import MixtureRV
 
-from mixtures.distributions.marginal import MarginalMixtureRV, as_given, cells_of, node_of
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
+from mixtures.distributions.missing import cells_of
 from mixtures.errors import InputError
 
 __all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
