@@ -49,7 +49,7 @@ def of_lanes(
     for i, (simulation, own) in enumerate(zip(simulations, compiled, strict=True), start=first):
         rng, data = np.random.default_rng([seed, i]), as_data(simulation.X)
         em = mx.fit_em(spec.for_mode(), data, n_init=EM_STARTS, max_iter=EM_STEPS, random_seed=rng)
-        frames.extend(frames_at(own, em_starts(own, em, 1, rng), rng))
+        frames.extend(frames_at(own, em_starts(own, em, 1, rng, data), rng))
     x, statistics = draw_many(
         compiled, frames, draws=KEPT * THIN, tune=TUNE, seed=seed, first=first, fault=fault
     )

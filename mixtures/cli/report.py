@@ -71,6 +71,11 @@ EXAMPLES = examples(
 PageOption = Annotated[Path, option(OUTPUT, "--output", "-o", metavar="FILE", help="The HTML file to write.")]
 
 
+BriefOption = Annotated[
+    bool, option(OUTPUT, "--brief", help="Write only what fits on a printed page: verdict and clusters.")
+]
+
+
 TitleOption = Annotated[str | None, option(OUTPUT, metavar="TEXT", help="Title of the report.")]
 
 
@@ -105,6 +110,7 @@ def report_command(
     criteria: CriteriaOption = "aic,bic,icl",
     output: PageOption = Path("report.html"),
     title: TitleOption = None,
+    brief: BriefOption = False,
     names: NamesOption = None,
     save_as: SaveOption = None,
     as_json: JsonOption = False,
@@ -175,6 +181,7 @@ def report_command(
         names=called,
         title=title,
         selection=selection,
+        brief=brief,
         header=header,
         about=told,
         progressbar=shown,

@@ -92,7 +92,7 @@ def load_rows(data: str, reading: Reading, labels: str | None = None) -> Loaded:
             hint = did_you_mean(name, map(str, frame.columns))
             raise InputError(f"{option}: there is no column {named(name)}{hint}")
     rest = frame.drop(columns=[*beside.values()])
-    if not len(rest.columns):
+    if beside and not len(rest.columns):
         name = "names" if len(beside) == 1 else "name"
         raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
     return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked))

@@ -163,8 +163,7 @@ def images(
         for i, ax in enumerate(axes[row]):
             ax.imshow(values[i].reshape(shape), norm=scale, cmap="cividis")
             ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_color(cluster_colour(i))
-            ax.spines[:].set_linewidth(3)
+            ax.spines[:].set(color=cluster_colour(i), linewidth=3, visible=True)
             if row == 0:
                 ax.set_title(str(i) if called is None else lettering(called[i]), fontsize="medium", color=INK)
         plt.colorbar(ScalarMappable(scale, "cividis"), ax=list(axes[row]), label=label, shrink=0.9, pad=0.01)

@@ -43,12 +43,17 @@ from mixtures.trees import feature_dims
 
 __all__ = [
     "agreement_section",
+    "brief_parameters_section",
     "checks_table",
     "clusters_section",
     "draw_heatmap",
     "parameters_section",
     "rows_section",
 ]
+
+BRIEF_ENTRIES = 20
+"""Parameters of a model of the user's own in a report of one page."""
+
 
 FOREST_ENTRIES = 80
 """Largest number of entries of a parameter in a forest plot."""
@@ -152,10 +157,15 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
     return Table(caption, columns, tuple(rows))
 
 
+def _of_posterior(table: pd.DataFrame) -> list[str]:
+    """Columns of a crosscheck's table that tell of the posterior."""
+    return [name for name in table.columns if name not in ("EM", "MAP", "gap", "z")]
+
+
 def parameters_section(material: Material) -> Section:
     """Show posterior mean, sd and interval of every parameter, and forest plots."""
     cc = material.cc
-    names = [name for name in cc.table.columns if name not in ("EM", "MAP", "gap", "z")]
+    names = _of_posterior(cc.table)
     if cc.posterior is None:
         text = "There is no posterior sample: standard deviations come from the curvature at the mode."
     else:
@@ -163,17 +173,20 @@ def parameters_section(material: Material) -> Section:
             f"Means, standard deviations and equal-tailed intervals ({' to '.join(material.bounds)}) of the "
             "aligned posterior sample, in the units of the data."
         )
-    table = Table.of_frame(
-        "Posterior of every parameter",
-        cc.table[names],
-        formats=FORMATS,
-        helps=HELPS,
-        index="parameter",
-        source="the posterior group of the sample",
-    )
     return Section(
-        "parameters", "Parameters and their uncertainty", (Paragraph(text), *_forests(material), table)
+        "parameters",
+        "Parameters and their uncertainty",
+        (
+            Paragraph(text),
+            *_forests(material),
+            _posterior_table("Posterior of every parameter", cc.table[names]),
+        ),
     )
+
+
+def _posterior_table(caption: str, frame: pd.DataFrame) -> Table:
+    source = "the posterior group of the sample"
+    return Table.of_frame(caption, frame, formats=FORMATS, helps=HELPS, index="parameter", source=source)
 
 
 def _forests(material: Material) -> list[Figure]:
@@ -244,6 +257,18 @@ def draw_heatmap(fit: Parameters | Fit, name: str, k: int) -> Axes:
 def clusters_section(material: Material) -> Section:
     """Show the sizes and positions of the clusters."""
     return Section("clusters", "Clusters", (_sizes(material), *_pictures(material)))
+
+
+def brief_parameters_section(material: Material) -> Section | None:
+    """Show the first parameters of a model of your own, whose clusters have no sentences."""
+    if material.spec is not None:
+        return None
+    table = material.cc.table
+    shown = table[_of_posterior(table)].head(BRIEF_ENTRIES)
+    caption = "Posterior of every parameter"
+    if len(shown) < len(table):
+        caption = f"Posterior of the first {len(shown)} of {len(table)} parameters"
+    return Section("parameters", "Parameters and their uncertainty", (_posterior_table(caption, shown),))
 
 
 def _sizes(material: Material) -> Table:

@@ -1,6 +1,8 @@
 """What the clusters are: a sentence each, and their profiles. It comes first, after the verdict."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -8,16 +10,21 @@ import pandas as pd
 from mixtures.clusters.description import describe
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
+from mixtures.plot.parameters import images
 from mixtures.plot.profiles import MOST_NAMED, profiles
 from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material, values_of_rows
 from mixtures.results.profiles import ClusterRow
 
-__all__ = ["profiles_section"]
+__all__ = ["brief_profiles_section", "profiles_section"]
 
 SHOWN_FEATURES = 6
 """Features of a typical row that are shown."""
+
+
+PIXEL, LEAST_SIDE = re.compile(r"(.*\D)?(\d+)_(\d+)"), 4
+"""Name of a column that is a pixel, and the smallest side of a picture."""
 
 
 MOST_CLUSTERS = 10
@@ -45,13 +52,46 @@ def profiles_section(material: Material) -> Section | None:
         Listing(tuple(f"{sentence}." for sentence in found.sentences)),
         Paragraph(f"Shares are of all rows{intervals}.{apart}", quiet=True),
     ]
-    if len(material.features) <= MOST_NAMED and spec.n_components <= MOST_CLUSTERS:
+    pixels = _pixels(material.features)
+    name = next((name for name, dims in spec.dims.items() if dims == ("cluster", "feature")), None)
+    if pixels is not None and name is not None and spec.n_components <= MOST_CLUSTERS:
+        blocks.append(_as_images(material, pixels, name))
+    elif len(material.features) <= MOST_NAMED and spec.n_components <= MOST_CLUSTERS:
         shown = material.pictured
         caption = f"Profiles of the clusters{intervals}; in brackets their shares of the rows."
         blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
     if data is not None and found.rows:
         blocks.append(_typical(data, found.rows))
     return Section("profiles", "What the clusters are", tuple(blocks))
+
+
+def _pixels(features: Sequence[str]) -> tuple[int, int] | None:
+    """Rows and columns of a picture whose pixels the features are: ``name_row_column``, row by row."""
+    parts = [PIXEL.fullmatch(feature) for feature in features]
+    if not all(parts) or len({part[1] for part in parts if part}) > 1:
+        return None
+    places = [(int(part[2]), int(part[3])) for part in parts if part]
+    rows, columns = (len({place[axis] for place in places}) for axis in (0, 1))
+    (top, left), small = min(places), min(rows, columns) < LEAST_SIDE
+    whole = [(top + i, left + j) for i in range(rows) for j in range(columns)]
+    return None if small or places != whole else (rows, columns)
+
+
+def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure:
+    """The clusters as pictures, of columns that are pixels."""
+    sample = material.cc.posterior is not None
+    what = "Posterior means, and below them standard deviations," if sample else "EM's estimates"
+    caption = f"{what} of {name} in every cluster; the columns are {pixels[0]} x {pixels[1]} pixels."
+    shown = material.pictured
+    return Figure(drawn(lambda: images(shown.cc, pixels, name)), "Clusters as images", caption)
+
+
+def brief_profiles_section(material: Material) -> Section | None:
+    """The same without single rows."""
+    whole = profiles_section(material)
+    if whole is None:
+        return None
+    return replace(whole, blocks=tuple(block for block in whole.blocks if not isinstance(block, Table)))
 
 
 def _typical(data: Data, rows: Sequence[ClusterRow]) -> Table:

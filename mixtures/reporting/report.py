@@ -32,11 +32,17 @@ from mixtures.reporting.doubts import (
     predictive_section,
     sensitivity_section,
 )
-from mixtures.reporting.findings import agreement_section, clusters_section, parameters_section, rows_section
+from mixtures.reporting.findings import (
+    agreement_section,
+    brief_parameters_section,
+    clusters_section,
+    parameters_section,
+    rows_section,
+)
 from mixtures.reporting.material import Material
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
-from mixtures.reporting.profiles import profiles_section
+from mixtures.reporting.profiles import brief_profiles_section, profiles_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
 from mixtures.results.selection import Selection
@@ -96,6 +102,7 @@ def report(
     names: Sequence[str] | None = None,
     title: str | None = None,
     selection: Selection | None = None,
+    brief: bool = False,
     header: Header | None = None,
     about: Mapping[str, str] | None = None,
     random_seed: int | None = None,
@@ -131,6 +138,9 @@ def report(
         Title of the page; by default the model and the name of the data.
     selection : Selection, optional
         What `select` returned, to compare numbers of clusters.
+    brief : bool, default False
+        Write only the verdict, what the clusters are and how to reproduce it: as a rule one page in
+        print. Of a model of your own it has the first 20 parameters.
     header : mixtures.saving.save.Header, optional
         The header of a saved result, from `mixtures.saving.save.read_header`: the
         versions that made it, and the hash of its data, which X must have.
@@ -200,14 +210,14 @@ def report(
         _check_selection(material, selection)
     sections = [
         section
-        for make in track(SECTIONS, "report", shown=progressbar)
+        for make in track(BRIEF if brief else SECTIONS, "report", shown=progressbar)
         if (section := _made(make, material)) is not None
     ]
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
     title = visible(title, longest=LONGEST_TITLE)
     verdict = result.headline if selection is None else compared(result.headline, selection)
-    page = Report(title, verdict, _page(title, verdict, glance(material), sections))
+    page = Report(title, verdict, _page(title, verdict, glance(material), sections, brief))
     if path is not None:
         page.save(path)
     return page
@@ -261,10 +271,19 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
 
 def reproduction_section(material: Material) -> Section:
     """Say how to reproduce the numbers."""
+    return Section("reproduce", "How to reproduce this", (*_how_made(material), Paragraph(SAVED)))
+
+
+def brief_reproduction_section(material: Material) -> Section:
+    """The same without advice."""
+    return Section("reproduce", "How to reproduce this", _how_made(material))
+
+
+def _how_made(material: Material) -> tuple[Block, ...]:
+    """The command or code that made the numbers, the seed and the versions."""
     about, spec = material.about, material.spec
-    blocks: list[Block] = []
     if "command" in about:
-        blocks.append(Code(about["command"], "The command that made this report"))
+        code = Code(about["command"], "The command that made this report")
     else:
         seed = about.get("seed") or "None"
         kind = getattr(spec, "covariance_type", None)
@@ -272,21 +291,21 @@ def reproduction_section(material: Material) -> Section:
         model = "model" if spec is None else f"mx.{type(spec).__name__}({options})"
         lines = (
             "import mixtures as mx",
-            f"cc = mx.crosscheck({model}, X, random_seed={seed})  # with the priors of the section above",
+            f"cc = mx.crosscheck({model}, X, random_seed={seed})  # with the same priors",
             'mx.report(cc, X, "report.html")',
         )
-        blocks.append(Code("\n".join(lines), "In Python"))
+        code = Code("\n".join(lines), "In Python")
     used = ", ".join(f"{name} {number}" for name, number in material.versions.items())
     seed = f"Seed: {about['seed']}. " if about.get("seed") else "No seed was given, or it is not known. "
-    blocks.append(Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}."))
-    blocks.append(
-        Paragraph(
-            "Every number of this page is in the crosscheck or in the DataTree of its sample; save both with "
-            "mixtures report --save FILE or mixtures.save, and read them with mixtures.load. With the same "
-            "seed and versions on the same kind of machine the numbers are the same."
-        )
-    )
-    return Section("reproduce", "How to reproduce this", tuple(blocks))
+    return code, Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}.")
+
+
+SAVED = (
+    "Every number of this page is in the crosscheck or in the DataTree of its sample; save both with "
+    "mixtures report --save FILE or mixtures.save, and read them with mixtures.load. With the same seed and "
+    "versions on the same kind of machine the numbers are the same."
+)
+"""Where the numbers are, and what makes them the same again."""
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
@@ -308,7 +327,21 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
 how they were made."""
 
 
-def _page(title: str, verdict: Headline, facts: tuple[tuple[str, str], ...], sections: list[Section]) -> str:
+BRIEF: tuple[Callable[[Material], Section | None], ...] = (
+    brief_profiles_section,
+    brief_parameters_section,
+    brief_reproduction_section,
+)
+"""Those of a report of one page."""
+
+
+def _page(
+    title: str,
+    verdict: Headline,
+    facts: tuple[tuple[str, str], ...],
+    sections: list[Section],
+    brief: bool,
+) -> str:
     style, script = _own("style.css"), _own("sort.js")
     template = _environment().get_template("page.html.j2")
     return template.render(
@@ -316,6 +349,7 @@ def _page(title: str, verdict: Headline, facts: tuple[tuple[str, str], ...], sec
         verdict=verdict,
         facts=facts,
         sections=sections,
+        brief=brief,
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),

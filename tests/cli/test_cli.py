@@ -252,6 +252,7 @@ def test_options_reach_the_model(asked):
         "uncertainty": "laplace",
         "n_resamples": 30,
         "missing": "integrate",
+        "weights": None,
         "labels": None,
         "names": None,
     }

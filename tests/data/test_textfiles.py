@@ -351,7 +351,7 @@ def test_the_command_line_says_which_line_is_what(tmp_path, monkeypatch, name):
     stdin = text if name == "-" else None
     code, out, err = run("predict", name, "-k", 2, stdin=stdin)
     assert (code, out) == (2, "")
-    assert "holds numbers (3.6, 79.0) where column names should be; say header=False (--no-header" in err
+    assert "holds numbers (3.6, 79.0) where column names should be; say --no-header if it is a row, " in err
     assert len(run("predict", name, "-k", 2, "--no-header", "-q", stdin=stdin)[1].splitlines()) == 41
     assert len(run("predict", name, "-k", 2, "--header", "-q", stdin=stdin)[1].splitlines()) == 40
 

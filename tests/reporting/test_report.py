@@ -25,6 +25,7 @@ from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Table, aligned
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
 from mixtures.reporting.findings import draw_heatmap
+from mixtures.reporting.profiles import _pixels
 from mixtures.results.verdict import State
 from mixtures.saving.save import Header, read_header
 
@@ -109,7 +110,7 @@ def hostile():
         (mx.BMM(1), ["Mean of every", "Pairs"]),
         (mx.PMM(1), ["Mean of every", "Pairs"]),
         (mx.LCA(1), ["Entropy of every", "Pairs"]),
-        (mx.Mixed(1, categorical=["a"], bernoulli=["b"]), ["Mean of every", "Pairs"]),
+        (mx.Mixed(1, categorical=["a"], bernoulli=["b"]), ["Mean of every"]),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -502,3 +503,24 @@ def test_only_a_crosscheck_is_reported(tmp_path):
     code, _, err = run("report", "--from", tmp_path / "em.mix")
     assert code == 2
     assert "holds a result of type EMFit; a report is of what crosscheck --save wrote" in err
+
+
+def test_columns_are_pixels_if_their_names_fill_a_picture():
+    names = [f"pixel_{r}_{c}" for r in range(4) for c in range(5)]
+    assert _pixels(names) == (4, 5)
+    assert _pixels([name.removeprefix("pixel_") for name in names]) == (4, 5)
+    assert _pixels(names[::-1]) is None
+    assert _pixels(names[:-1]) is None
+    assert _pixels(["waiting", *names[1:]]) is None
+    assert _pixels([f"item_{r}_{c}" for r in range(2) for c in range(8)]) is None
+
+
+def test_a_brief_report_has_verdict_clusters_and_code(cc):
+    page = mx.report(cc, FAITHFUL, brief=True, progressbar=False).html
+    assert re.findall(r'<section id="(\w+)"', page) == ["verdict", "profiles", "reproduce"]
+    assert "<table" not in page
+
+
+def test_columns_that_are_pixels_are_shown_as_images():
+    cc = mx.crosscheck(mx.BMM(2), mx.datasets.digits(), **SHORT)
+    assert "8 x 8 pixels" in mx.report(cc, brief=True, progressbar=False).html

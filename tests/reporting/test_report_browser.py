@@ -38,3 +38,16 @@ def test_hostile_names_are_read_as_text(browser, hostile, tmp_path):  # noqa: F8
     for name in HOSTILE:
         assert name in said
     assert "<h1>A title</h1>" in said
+
+
+def test_a_brief_report_is_one_page_in_print(browser, plain, tmp_path):
+    found = mx.crosscheck(mx.GMM(2), FAITHFUL, **SHORT)
+    brief = mx.report(found, FAITHFUL, brief=True, progressbar=False)
+    assert len(brief.html) < len(plain.html) / 2
+    brief.save(tmp_path / "brief.html")
+    page = chrome.open_page(browser, tmp_path / "brief.html")
+    for check in (chrome.check_structure, chrome.check_images, chrome.check_fits, chrome.check_contrast):
+        check(page)
+    chrome.check_requests(page)
+    chrome.check_console(page)
+    assert chrome.print_page(page) == 1

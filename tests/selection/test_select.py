@@ -426,6 +426,7 @@ def test_options_reach_select(monkeypatch):
     assert (spec, columns, ks) == (GMM(1, covariance_type="diag"), ["waiting"], range(2, 5))
     assert passed == {
         "missing": "integrate",
+        "weights": None,
         "labels": None,
         "criteria": ("bic", "evidence"),
         "blrt": 20,
