@@ -5,7 +5,7 @@ sampled has the Jacobian of the coordinates in it, and its modes are a little be
 those: a few Newton steps lead there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -121,15 +121,13 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
     NoApproximation
         If no mode is found from EM's best optimum, or it has directions without curvature.
     """
-    found = _climbed(compiled, em, rows, rng)
+    found = _climbed(compiled, em, rows, islice(_optima(em, compiled.size, rows, rng), MOST))
     evidence = np.array([peak.log_evidence for peak in found])
     kept = np.flatnonzero(evidence > evidence.max() + np.log(NEGLIGIBLE))
     return tuple(found[i] for i in kept[np.argsort(-evidence[kept])])
 
 
-def _climbed(
-    compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generator, most: int = MOST
-) -> list[Peak]:
+def _climbed(compiled: Density, em: EMFit, rows: Rows, optima: Iterable[Params]) -> list[Peak]:
     """All distinct modes, that of EM's best optimum first."""
     if compiled.size > MOST_COORDINATES:
         raise NoApproximation(
@@ -138,7 +136,7 @@ def _climbed(
         )
     spec, anchored = em.spec, anchored_clusters(rows)
     found: list[Peak] = []
-    for i, params in enumerate(islice(_optima(em, compiled.size, rows, rng), most)):
+    for i, params in enumerate(optima):
         try:
             peak = _peak(compiled, spec, params, em.params, anchored)
         except NoApproximation:
@@ -161,8 +159,13 @@ def rivals(compiled: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
         below = em.restarts.log_posterior - em.log_posterior
         near = (i for i in em.restarts.order if least < below[i] < -same_height(em.log_posterior))
         return [em.restarts.params[i] for i in near][:1]
+    if compiled.size > MOST_COORDINATES:
+        return []
+    optima = list(islice(_optima(em, compiled.size, rows, np.random.default_rng(0)), most))
+    if len(optima) < 2:
+        return []  # and nothing is compiled
     try:
-        peaks = _climbed(compiled, em, rows, np.random.default_rng(0), most)
+        peaks = _climbed(compiled, em, rows, optima)
     except NoApproximation:
         return []
     others = sorted(peaks[1:], key=lambda peak: -peak.log_evidence)
