@@ -9,8 +9,9 @@ ALONE, END = r"(?<![\w'.\[])", r"(?![\w'(])"
 
 
 ARGUMENTS = (
-    (r"[a-z]\w*=\S+ \((--[^()]*?) on the command line\)", r"\1"),
-    (r"[a-z]\w*=\S+ \((--[^()]*?)\)", r"\1"),
+    (r"[a-z]\w*=\S* \((--[^()]*?) on the command line\)", r"\1"),
+    (r"[a-z]\w*=\S* \((--[^()]*?)\)", r"\1"),
+    (r"[a-z]\w*=\S+ (?:in Python )?or (--[^()]*?) on the command line", r"\1"),
     (rf"{ALONE}n_components=(\d+) clusters", r"\1 clusters"),
     (rf"{ALONE}n_components=(\d+)", r"-k \1"),
     (rf"{ALONE}n_components{END}", "-k"),
@@ -35,6 +36,8 @@ def in_options(text: str) -> str:
     "use --prior default, or lower -k 9; column 'n_init' is text"
     >>> in_options('drop it, or pass missing="integrate" (--missing integrate on the command line)')
     'drop it, or pass --missing integrate'
+    >>> in_options("drop it (columns=... or --exclude on the command line)")
+    'drop it (--exclude)'
     """
     for pattern, words in ARGUMENTS:
         text = re.sub(pattern, words, text)
