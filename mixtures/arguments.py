@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixtures.errors import InputError
-from mixtures.messages import counted
+from mixtures.messages import Option, counted, worded
 
 __all__ = ["check_kind", "check_names", "check_share", "check_whole", "cluster_names", "generator"]
 
@@ -23,9 +23,9 @@ def check_whole(least: int, **numbers: Any) -> None:
     """
     for name, number in numbers.items():
         if not isinstance(number, Integral) or isinstance(number, bool):
-            raise InputError(f"{name} must be a whole number, got {number!r:.80}")
+            raise InputError(worded(Option(name), f" must be a whole number, got {number!r:.80}"))
         if number < least:
-            raise InputError(f"{name} must be at least {least}, got {number}")
+            raise InputError(worded(Option(name), f" must be at least {least}, got {number}"))
 
 
 def check_kind(kind: type, what: str, **things: Any) -> None:
@@ -40,7 +40,7 @@ def check_share(**numbers: Any) -> None:
     """Refuse a value that does not lie between 0 and 1."""
     for name, number in numbers.items():
         if not isinstance(number, Real) or not 0 < float(number) < 1:
-            raise InputError(f"{name} must lie between 0 and 1, got {number!r:.80}")
+            raise InputError(worded(Option(name), f" must lie between 0 and 1, got {number!r:.80}"))
 
 
 def check_names(names: Sequence[str], k: int, what: str = "names") -> tuple[str, ...]:

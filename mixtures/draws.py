@@ -15,7 +15,7 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
-from mixtures.messages import counted, rows_are, them
+from mixtures.messages import Option, counted, rows_are, them, worded
 from mixtures.trees import SUM_ROUNDING, feature_dims, feature_labels, item_dim, labels_in, sorted_sample
 from mixtures.types import LEVELS, Array, Params
 
@@ -98,8 +98,11 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     k = posterior.sizes["cluster"]
     if k != spec.n_components:
         raise InputError(
-            f"the posterior is of {counted(k, 'cluster')}, the model has n_components="
-            f"{spec.n_components}; give the model that was sampled"
+            worded(
+                f"the posterior is of {counted(k, 'cluster')}, the model has ",
+                Option("n_components", spec.n_components),
+                "; give the model that was sampled",
+            )
         )
     features = None if spec.features is None else named_after(spec, tree).features
     return tree if features is None else _in_order_of_model(tree, posterior, spec.of(features))

@@ -3,7 +3,8 @@
 import functools
 import reprlib
 import warnings
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 from difflib import get_close_matches
 from itertools import islice
@@ -17,14 +18,20 @@ import numpy as np
 __all__ = [
     "ADVICE",
     "NAMES_LISTED",
+    "Option",
     "all_of",
     "are",
     "cell_at",
     "columns_are",
     "counted",
+    "did_you_mean",
+    "joined",
     "kind_of",
     "locate",
+    "message_of",
     "named",
+    "parts_of",
+    "reworded",
     "rows_are",
     "sentence",
     "shortened",
@@ -34,6 +41,7 @@ __all__ = [
     "warn",
     "why_no_array",
     "word_among",
+    "worded",
 ]
 
 NAME_LENGTH, NAMES_LISTED, ROWS_LISTED = 60, 20, 5
@@ -81,16 +89,107 @@ def named(name: object, longest: int = NAME_LENGTH) -> str:
     return repr(text)
 
 
+@dataclass(frozen=True)
+class Option:
+    """An argument that a message names, for the reader to set; the command line spells it in its own way.
+
+    Attributes
+    ----------
+    name : str
+        Its name in Python.
+    value : object
+        What the message says that it is, or should be; ``...`` if it only names the option.
+    said : str
+        The words in Python, if not ``name=value``.
+    typed : str
+        The words on the command line, if not the option's name there and the value.
+
+    Examples
+    --------
+    >>> print(Option("n_init"), Option("prior", None), Option("missing", said="missing=..."))
+    n_init prior=None missing=...
+    """
+
+    name: str
+    value: Any = ...
+    said: str = ""
+    typed: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it has a value."""
+        return self.value is not ...
+
+    def __str__(self) -> str:
+        """Word it as in Python."""
+        return self.said or (f"{self.name}={self.value!r}" if self.is_set else self.name)
+
+
+class _Worded(str):
+    """A text that names options; Python's words, and of what parts they are made."""
+
+    parts: tuple[str | Option, ...] = ()
+
+
+def worded(*parts: object) -> str:
+    """Join texts, options and errors to a text that keeps its options, see `parts_of`.
+
+    Examples
+    --------
+    >>> print(worded("lower ", Option("n_components", 9)))
+    lower n_components=9
+    """
+    flat = [piece for part in parts for piece in _pieces(part)]
+    text = _Worded("".join(map(str, flat)))
+    text.parts = tuple(flat)
+    return text if any(isinstance(piece, Option) for piece in flat) else str(text)
+
+
+def parts_of(text: str) -> tuple[str | Option, ...]:
+    """The parts of a text: options, and the words between them."""
+    return text.parts if isinstance(text, _Worded) else (text,)
+
+
+def _pieces(part: object) -> tuple[str | Option, ...]:
+    match part:
+        case Option():
+            return (part,)
+        case Exception():
+            return parts_of(message_of(part))
+        case str():
+            return parts_of(part)
+    return (str(part),)
+
+
+def message_of(error: Exception) -> str:
+    """The message of an error, with its options."""
+    own = error.args[0] if error.args else None
+    return own if isinstance(own, _Worded) else str(error)
+
+
+def joined(between: str, texts: Iterable[str]) -> str:
+    """Join texts, as `str.join` does, but keep their options."""
+    every = list(texts)
+    return worded(*every[:1], *(part for text in every[1:] for part in (between, text)))
+
+
+def reworded(text: str, change: Callable[[str], str]) -> str:
+    """Change the words of a text between its options."""
+    return worded(*(part if isinstance(part, Option) else change(part) for part in parts_of(text)))
+
+
 def sentence(text: str) -> str:
-    """Turn a note into a sentence; a parameter name such as ``p[0, heads]`` stays as it is.
+    """Turn a note into a sentence; a first word that is a parameter, or an option, stays as it is.
 
     Examples
     --------
     >>> sentence("draw more"), sentence("p[0, heads] moves with the prior")
     ('Draw more.', 'p[0, heads] moves with the prior.')
     """
-    first = text.split(maxsplit=1)[0] if text.strip() else ""
-    return (text if "[" in first else text[:1].upper() + text[1:]) + "."
+    first, *rest = parts_of(text)
+    if isinstance(first, str) and "[" not in text.partition(" ")[0]:
+        first = first[:1].upper() + first[1:]
+    return worded(first, *rest, ".")
 
 
 def shortened(names: Sequence[object], limit: int = NAMES_LISTED) -> str:

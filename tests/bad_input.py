@@ -17,7 +17,6 @@ from pyarrow import parquet
 from scipy import sparse
 
 import mixtures as mx
-from mixtures.cli.wording import in_options
 
 X = np.array([[1, 2], [3, 5], [4, 1], [6, 4], [7, 9], [9, 3]], dtype=float)
 B = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]], dtype=float)
@@ -31,6 +30,31 @@ FITS = ("fit_em", "fit_map", "sample", "crosscheck", "declare", "resolve")
 EVERYWHERE = (*FITS, "select")
 COMMANDS = ("crosscheck bad -k 2", "select bad --max-k 2", "predict bad -k 2", "report bad -k 2 -o r.html")
 """Command lines that read a file, called ``bad`` here."""
+
+TYPED = {
+    "missing is 'drop'": "--missing is 'drop'",
+    "'integrate' (--missing integrate on the command line)": "integrate",
+    'missing="integrate" (--missing integrate on the command line)': "--missing integrate",
+    "exposure= (--exposure on the command line)": "--exposure",
+    "n_components=7 clusters": "7 clusters",
+    "n_components": "-k",
+    "covariance_type='diag' (--covariance diag)": "--covariance diag",
+    "covariance_type": "--covariance",
+    "columns=... or --exclude on the command line": "--exclude",
+    "header=False (--no-header on the command line)": "--no-header",
+    "header=True (--header)": "--header",
+    "separator=';' in Python or --separator ';' on the command line": "--separator ';'",
+    "separator=',' in Python or --separator ',' on the command line": "--separator ,",
+    "index='Unnamed: 0' (--id 'Unnamed: 0' on the command line)": "--id 'Unnamed: 0'",
+    "prior=None": "--prior none",
+    "weight_concentration=1": "--weight-concentration 1",
+    "weight_concentration": "--weight-concentration",
+    "sampler='nutpie' needs tune": "--sampler nutpie needs --tune",
+    "n_init": "--n-init",
+    "n_resamples": "--n-resamples",
+    "ci_prob": "--ci-prob",
+}
+"""What messages say of options, and what the command line says in its place."""
 
 SHOWN = 2
 """Expressions, and command lines, of a case that the page shows."""
@@ -76,7 +100,7 @@ class Case:
 
     def says(self, text: str, option: str | None = None) -> bool:
         """Whether a text is the message; on the command line, with its options, and what it adds to it."""
-        message = self.message if option is None else in_options(f"{self.message}{option}")
+        message = self.message if option is None else typed(f"{self.message}{option}")
         parts = map(re.escape, message.split("..."))
         return re.fullmatch(".*".join(parts), text) is not None
 
@@ -91,6 +115,14 @@ class Case:
             ways += [f"`{each}`" for each in shown[:SHOWN]]
             ways += [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
         return ", ".join(ways)
+
+
+def typed(message: str) -> str:
+    """A message as it is on the command line."""
+    for said, instead in TYPED.items():
+        message = message.replace(said, instead)
+    begin, _, rest = message.partition(" must be ")
+    return f"--{message}" if rest and begin in ("draws", "chains", "tune") else message
 
 
 def exchanged(row: int, column: int, value: Any, rows: Any = X) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
 from mixtures.em.estep import e_step
 from mixtures.families.mixture import Mixture
+from mixtures.messages import Option, worded
 from mixtures.results.em import EMFit, unlike
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import IDENTIFIED, Check, Starts
@@ -170,7 +171,8 @@ def identified(spec: Mixture, rows: Rows, em: EMFit) -> Check:
     empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
     reason = spec.family.unidentified(em.params, rows)
     if len(empty):
-        reason = f"cluster {empty[0]} is empty: only the prior informs its parameters; lower n_components"
+        what = f"cluster {empty[0]} is empty: only the prior informs its parameters; lower "
+        reason = worded(what, Option("n_components"))
     return Check(IDENTIFIED, float(bool(reason)), 0.0, not reason, reason, cause=True)
 
 
@@ -206,12 +208,15 @@ def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Star
     above = multi.log_posterior - log_posterior
     note = f"starts that reach the best optimum: {starts}"
     if not starts.confirmed:
-        note = (
-            f"unconfirmed, as too few independent starts, or kinds of starts, reach it ({starts}): raise "
-            "n_init, lower n_components, or simplify the model"
+        note = worded(
+            f"unconfirmed, as too few independent starts, or kinds of starts, reach it ({starts}): raise ",
+            Option("n_init"),
+            ", lower ",
+            Option("n_components"),
+            ", or simplify the model",
         )
     if missed > tolerance:
-        note += f"; EM had missed it by {missed:.3g} and was started again there"
+        note = worded(note, f"; EM had missed it by {missed:.3g} and was started again there")
     passed = bool(above <= tolerance) and starts.confirmed
     return Check(INDEPENDENT, above, tolerance, passed, note, cause=not starts.confirmed)
 

@@ -11,6 +11,7 @@ from mixtures.agreement.table import parameter_table
 from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status, attaching, status_of
+from mixtures.messages import Option, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.starts import kinds_in_turn, partition_starts
@@ -54,11 +55,10 @@ def crosscheck_mixture(
             status = status_of(posterior)
             convergence = diagnose(posterior, spec=spec, X=data, em=em)
         else:
-            notes.append(
-                "prior=None: the posterior is improper and was not sampled; sds are Laplace's at the mode"
-            )
+            why = ": the posterior is improper and was not sampled; sds are Laplace's at the mode"
+            notes.append(worded(Option("prior", None), why))
     except NoApproximation as error:
-        notes.append(f"the posterior was not sampled, and sds are Laplace's at the mode: {error}")
+        notes.append(worded("the posterior was not sampled, and sds are Laplace's at the mode: ", error))
     except KeyboardInterrupt:
         left = "drawn from: sds are Laplace's at the mode" if posterior is None else "judged"
         notes.append(f"{INTERRUPTED}: the posterior was not {left}")

@@ -15,6 +15,7 @@ from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status, status_of
+from mixtures.messages import Option, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.starts import partition_starts
@@ -52,7 +53,8 @@ def crosscheck_blocks(
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
     posterior, table, convergence, status = None, None, None, Status.WHOLE
     if spec.prior is None and not spec.family.flat_is_proper:
-        notes.append("prior=None: the posterior is improper; sds are Laplace's at the mode")
+        why = ": the posterior is improper; sds are Laplace's at the mode"
+        notes.append(worded(Option("prior", None), why))
     else:
         try:
             posterior = _laplace_tree(compiled, spec, em, rng, how)

@@ -22,7 +22,7 @@ from mixtures.cli.rows import load_rows, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
 from mixtures.errors import InputError
-from mixtures.messages import counted, visible
+from mixtures.messages import counted, message_of, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
     try:
         return list(preparation_of(reading).of(frame).notes), ""
     except InputError as error:
-        return [], str(error)
+        return [], message_of(error)
 
 
 def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:

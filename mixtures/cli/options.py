@@ -12,6 +12,7 @@ import typer
 from mixtures.cli.choices import COVARIANCES, CRITERIA, DATASETS, METHODS, MODELS
 from mixtures.cli.streams import complain
 from mixtures.errors import InputError
+from mixtures.messages import worded
 from mixtures.posterior.chains import SAMPLERS
 
 __all__ = ["Reading", "option", "with_groups", "written"]
@@ -366,7 +367,7 @@ def written(**outputs: tuple[Path | None, Callable[[Path], None]]) -> dict[str, 
         try:
             write(file)
         except (InputError, MemoryError, OSError) as error:
-            complain(InputError(f"the {what} is not written: {error}"))
+            complain(InputError(worded(f"the {what} is not written: ", error)))
         else:
             made[what] = file
     return made

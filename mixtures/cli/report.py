@@ -48,6 +48,7 @@ from mixtures.cli.running import (
     spec_of,
     tell_unused,
 )
+from mixtures.cli.wording import in_options
 from mixtures.errors import InputError
 from mixtures.messages import visible
 from mixtures.saving.archive import is_stream
@@ -273,7 +274,7 @@ def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> No
         }
         typer.echo(json.dumps(told | lists, indent=2))
     elif not quiet:
-        for line in (verdict.title, *(f"  {reason}" for reason in verdict.reasons)):
+        for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
             typer.echo(visible(line))
         if output is not None and not is_stream(output):
             typer.echo(visible(f"The report is in {output}"))

@@ -23,7 +23,7 @@ from mixtures.errors import (
     NoApproximation,
     NonMonotoneError,
 )
-from mixtures.messages import did_you_mean, named, visible
+from mixtures.messages import did_you_mean, named, visible, worded
 from mixtures.saving.archive import check_writable, is_stream
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
         try:
             check_writable(file)
         except InputError as error:
-            raise InputError(f"{option}: {error}") from error
+            raise InputError(worded(f"{option}: ", error)) from error
     read = {file_of(0 if name == "-" else name) for name in inputs if name and name not in DATASETS}
     if (out := file_of(1)) is not None and out in read:
         raise InputError("standard output goes to a file that is read from; name another file")

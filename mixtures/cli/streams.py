@@ -14,8 +14,8 @@ import rich
 import typer
 
 from mixtures.cli.text import console, plain
-from mixtures.cli.wording import in_options
 from mixtures.errors import InputError
+from mixtures.messages import message_of
 
 __all__ = ["complain", "file_of", "flushed", "prepare_streams", "standard_input"]
 
@@ -85,4 +85,4 @@ def file_of(place: int | str | Path) -> object:
 def complain(error: Exception) -> None:
     """Print an error on one line on standard error, in options of the command line, if that is open."""
     with suppress(OSError):
-        console(stderr=True).print(f"[bold red]error:[/] {plain(in_options(str(error)))}", soft_wrap=True)
+        console(stderr=True).print(f"[bold red]error:[/] {plain(message_of(error))}", soft_wrap=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mixtures.cli.wording import in_options
 from mixtures.errors import InputError
 from mixtures.messages import visible
 from mixtures.saving.archive import replacing
@@ -53,8 +54,8 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def plain(text: str) -> str:
-    """Escape text for `rich`, which would read markup in it."""
-    return escape(visible(text))
+    """Text for `rich`, in options of the command line, without what `rich` would read as markup."""
+    return escape(visible(in_options(text)))
 
 
 def folded(text: str, width: int) -> str:

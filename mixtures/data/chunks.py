@@ -12,6 +12,7 @@ from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data, row_labels
 from mixtures.errors import InputError
+from mixtures.messages import worded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,7 @@ def checked_blocks(
                 block = as_data(table, missing=missing, first=first, categories=categories)
                 check_two_dimensions(table)
             except InputError as error:
-                raise InputError(f"chunk {place}: {error}") from error
+                raise InputError(worded(f"chunk {place}: ", error)) from error
             features = features or block.features
             check_alike("chunk", place, block.features, features)
             first += block.n_rows

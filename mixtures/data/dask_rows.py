@@ -20,6 +20,7 @@ from mixtures.data.reading import as_data, check_total, check_weights, labels_fr
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data
 from mixtures.errors import InputError
+from mixtures.messages import worded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +204,7 @@ def _refuse_bad(
     for i, (_, features, is_bad, _) in enumerate(reports):
         if is_bad:  # read it again, now that the number of rows before it is known
             (error,) = _computed(client, _tasks(_read, [tables[i]], *([x] for x in how), [firsts[i]]))
-            raise InputError(f"partition {i}: {error}")
+            raise InputError(worded(f"partition {i}: ", error))
         if features:
             expected = expected or features
             check_alike("partition", i, features, expected)

@@ -10,7 +10,7 @@ from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data, places_by_index, read_only
 from mixtures.errors import InputError
-from mixtures.messages import counted, did_you_mean, named, rows_are, shortened
+from mixtures.messages import Option, counted, did_you_mean, named, rows_are, shortened, worded
 from mixtures.types import Array
 
 if TYPE_CHECKING:
@@ -121,8 +121,13 @@ def check_labels_fit(rows: Rows, n_components: int) -> None:
     if len(bad):
         row = rows_are(bad[:1], rows.obs_id, rows.first).removesuffix(" is")
         raise InputError(
-            f"{row}: label is {rows.labels[bad[0]]}, and the model has n_components={n_components}; labels "
-            "are from 0 to n_components - 1, and -1, NaN or None where the cluster is not known"
+            worded(
+                f"{row}: label is {rows.labels[bad[0]]}, and the model has ",
+                Option("n_components", n_components),
+                "; labels are from 0 to ",
+                Option("n_components", said="n_components - 1", typed=str(n_components - 1)),
+                ", and -1, NaN or None where the cluster is not known",
+            )
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixtures.errors import InputError
+from mixtures.messages import Option, worded
 
 __all__ = ["AS_IN_PYTHON", "MISSING", "Numerals", "writings_of"]
 
@@ -80,8 +81,11 @@ class Numerals:
             )
         if self.thousands == self.decimal:
             raise InputError(
-                f"decimal and thousands are both {self.decimal!r}; one mark cannot be both: say decimal=',' "
-                "(--decimal , on the command line) too if thousands are set apart by points"
+                worded(
+                    f"decimal and thousands are both {self.decimal!r}; one mark cannot be both: say ",
+                    Option("decimal", ",", "decimal=',' (--decimal , on the command line)"),
+                    " too if thousands are set apart by points",
+                )
             )
 
     @property

@@ -18,7 +18,7 @@ from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, num
 from mixtures.data.files import choose_columns
 from mixtures.data.numerals import Numerals
 from mixtures.errors import InputError
-from mixtures.messages import NAMES_LISTED, are, cell_at, columns_are, counted, named, shortened, them
+from mixtures.messages import NAMES_LISTED, are, cell_at, columns_are, counted, named, shortened, them, worded
 
 __all__ = ["Preparation", "Prepared", "log_name", "option_of", "written_as"]
 
@@ -209,7 +209,7 @@ def _refuse(bad: Sequence[Column]) -> None:
     try:
         refuse_columns([c.refusal for c in bad if isinstance(c.refusal, NotNumbers)])
     except InputError as error:
-        raise InputError(f"{error}: {'; '.join(offers)}") from error
+        raise InputError(worded(error, f": {'; '.join(offers)}")) from error
     raise bad[0].refusal or InputError(f"column {named(bad[0].name)} holds no numbers")
 
 
@@ -275,7 +275,7 @@ def _logarithm(cells: pd.Series) -> np.ndarray:
     try:
         x = numbers_in(cells)
     except InputError as error:
-        raise InputError(f"--log: {error}") from error
+        raise InputError(worded("--log: ", error)) from error
     bad = np.flatnonzero(x <= 0)
     if len(bad):
         row = int(bad[0])

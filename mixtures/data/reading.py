@@ -24,7 +24,7 @@ from mixtures.data.known_labels import check_labels
 from mixtures.data.levels import Categories, as_codes, declared_in, is_categorical
 from mixtures.data.table import BLOCK_ROWS, LARGEST_TOTAL, Data, places_by_index, read_only, row_labels
 from mixtures.errors import InputError
-from mixtures.messages import counted, named, shortened
+from mixtures.messages import Option, counted, named, shortened, worded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,10 @@ INTEGRATE = "integrate"
 """What callers say if missing cells are to be integrated out."""
 
 
-OR_INTEGRATE = f', or pass missing="{INTEGRATE}" (--missing {INTEGRATE} on the command line)'
+OR_INTEGRATE = worded(
+    ", or pass ",
+    Option("missing", INTEGRATE, f'missing="{INTEGRATE}" (--missing {INTEGRATE} on the command line)'),
+)
 """What may also be done about missing cells."""
 
 
@@ -160,8 +163,17 @@ def check_missing(missing: Any) -> None:
     """Refuse another way of dealing with missing cells."""
     if missing is not None and not (isinstance(missing, str) and missing == INTEGRATE):
         raise InputError(
-            f"missing is {missing!r:.80}; it can be 'integrate' (--missing integrate on the command line), "
-            "which integrates missing cells out of the likelihood, or be left out: then they are refused"
+            worded(
+                Option("missing"),
+                f" is {missing!r:.80}; it can be ",
+                Option(
+                    "missing",
+                    said=f"{INTEGRATE!r} (--missing {INTEGRATE} on the command line)",
+                    typed=INTEGRATE,
+                ),
+                ", which integrates missing cells out of the likelihood, or be left out: then they are "
+                "refused",
+            )
         )
 
 
@@ -307,6 +319,6 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 def _refuse(mask: np.ndarray, what: str, data: Data, more: str = "") -> None:
     count = np.count_nonzero(mask)
     if count == 1:
-        raise InputError(f"{data.locate(mask)} is {what}; drop or impute it{more}")
+        raise InputError(worded(f"{data.locate(mask)} is {what}; drop or impute it", more))
     if count > 1:
-        raise InputError(f"{count} cells are {what}: {data.locate(mask)}; drop or impute them{more}")
+        raise InputError(worded(f"{count} cells are {what}: {data.locate(mask)}; drop or impute them", more))

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mixtures.data.numerals import AS_IN_PYTHON, MISSING, Numerals
 from mixtures.errors import InputError
-from mixtures.messages import are, counted, did_you_mean, named, shortened, shown
+from mixtures.messages import Option, are, counted, did_you_mean, named, shortened, shown, worded
 
 __all__ = ["MOST_COLUMNS", "SEPARATORS", "read_text", "refuse_repeats"]
 
@@ -196,9 +196,14 @@ class _Text:
             return
         kinds = "numbers" if all(map(_is_number, given)) else "cells that may be values"
         raise InputError(
-            f"the first line of {self.source} holds {kinds} ({shortened(doubtful)}) where column names "
-            "should be; say header=False (--no-header on the command line) if it is a row, header=True "
-            f"(--header) if it holds the names{_comment(self.body)}{self.hint()}"
+            worded(
+                f"the first line of {self.source} holds {kinds} ({shortened(doubtful)}) where column names "
+                "should be; say ",
+                Option("header", False, "header=False (--no-header on the command line)"),
+                " if it is a row, ",
+                Option("header", True, "header=True (--header)"),
+                f" if it holds the names{_comment(self.body)}{self.hint()}",
+            )
         )
 
     def check_separator(self, names: Sequence[str], table: pd.DataFrame) -> None:
@@ -252,9 +257,11 @@ class _Text:
     def nameless(self, place: int, name: str) -> str:
         if place:
             return f"column {place + 1} of {self.source} has no name; name it in the first line"
-        return (
+        return worded(
             f"the first column of {self.source} has no name and does not number the rows; name it in the "
-            f"first line, or say index={name!r} (--id {name!r} on the command line) if it holds row labels"
+            "first line, or say ",
+            Option("index", name, f"index={name!r} (--id {name!r} on the command line)"),
+            " if it holds row labels",
         )
 
 
@@ -372,8 +379,10 @@ def _other_separator(body: bytes, separator: str) -> str:
 
 
 def _wrong_separator(separator: str, other: str, source: str) -> str:
-    return (
+    said = f"separator={other!r} in Python or --separator {other!r} on the command line"
+    return worded(
         f"{source} should have {_BY_NAME.get(separator, repr(separator))} between its columns and seems to "
-        f"have {_BY_NAME[other]}; say so by separator={other!r} in Python or --separator {other!r} on the "
-        f"command line{'' if other == ',' else ', and --decimal , if decimals have commas'}"
+        f"have {_BY_NAME[other]}; say so by ",
+        Option("separator", other, said),
+        "" if other == "," else ", and --decimal , if decimals have commas",
     )

@@ -21,6 +21,7 @@ from mixtures.draws import of_sample, resolved_for, sample_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of, rows_in
+from mixtures.messages import Option, joined, worded
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
@@ -137,12 +138,15 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
             "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
         )
     was_tried = "sampler_note" in tree.attrs  # which says why it drew by NUTS
-    other = "" if was_tried else "try sampler='auto', which weighs modes where it can, "
+    auto = ("try ", Option("sampler", "auto"), ", which weighs modes where it can, ")
     yield from _mixing(
         "label-invariant quantities",
         quantities,
-        "slow mixing, or chains in different modes, whose weights are then unknown: draw more, "
-        f"{other}lower K, or state a prior",
+        worded(
+            "slow mixing, or chains in different modes, whose weights are then unknown: draw more, ",
+            *(() if was_tried else auto),
+            "lower K, or state a prior",
+        ),
     )
     yield from _sampler(sampler_stats(tree))
     yield from _proposals(tree)
@@ -162,7 +166,7 @@ def _parameters(tree: xr.DataTree) -> Iterator[Check]:
     state, why = label_state(tree)
     ending, judged, advice = LABELS[state]
     for line in _mixing(f"parameters{ending}", parameters(tree), advice):
-        note = "; ".join(part for part in (line.note, why) if part)
+        note = joined("; ", filter(None, (line.note, why)))
         yield replace(line, judged=judged, caution=not judged, note=line.note if judged else note)
 
 
@@ -214,7 +218,7 @@ def _proposals(tree: xr.DataTree) -> Iterator[Check]:
     if "pareto_k" in tree.attrs:
         k, share = float(tree.attrs["pareto_k"]), float(tree.attrs["acceptance"])
         limit, least = TOLERANCES.proposal_pareto_k, TOLERANCES.proposal_acceptance
-        advice = "the proposals miss part of the posterior: use sampler='blackjax'"
+        advice = worded("the proposals miss part of the posterior: use ", Option("sampler", "blackjax"))
         yield check("Pareto k-hat of proposals", k, limit, k <= limit, advice, source="Vehtari et al. (2024)")
         yield check("acceptance of proposals", share, least, share >= least, advice, source="Liu (1996)")
     if "modes" in tree.children:

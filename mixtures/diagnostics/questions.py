@@ -19,7 +19,7 @@ from mixtures.draws import finite_draws, finite_sets, flat_draws, thinned
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
-from mixtures.messages import named
+from mixtures.messages import Option, joined, named, worded
 from mixtures.results.em import EMFit
 from mixtures.results.switches import Switches
 from mixtures.results.verdict import IDENTIFIED, Check, check
@@ -141,8 +141,11 @@ def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
         least,
         TOLERANCES.labelled_alike,
         least >= TOLERANCES.labelled_alike,
-        f"clusters overlap (the methods {table.index[a]} and {table.index[b]} label draws differently), so "
-        "that summaries of single clusters are conditional on the relabelling rule: lower n_components",
+        worded(
+            f"clusters overlap (the methods {table.index[a]} and {table.index[b]} label draws differently), "
+            "so that summaries of single clusters are conditional on the relabelling rule: lower ",
+            Option("n_components"),
+        ),
         source="Stephens (2000); Papastamoulis (2016)",
         cause=True,
         remark=f"on about {COMPARED_DRAWS} draws and {rows.n_rows} rows",
@@ -159,7 +162,10 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
         fewest,
         TOLERANCES.empty_count,
         fewest >= TOLERANCES.empty_count,
-        f"cluster {int(rows.argmin())} is empty: only the prior informs its parameters; lower n_components",
+        worded(
+            f"cluster {int(rows.argmin())} is empty: only the prior informs its parameters; lower ",
+            Option("n_components"),
+        ),
         source="Rousseau and Mengersen (2011)",
         cause=True,
     )
@@ -222,7 +228,7 @@ def _restarts(case: Case, em: EMFit) -> Check:
         share,
         TOLERANCES.restarts_alike,
         share >= TOLERANCES.restarts_alike and not em.restarts.unconfirmed,
-        "there may be a better optimum: raise n_init",
+        worded("there may be a better optimum: raise ", Option("n_init")),
         source="Linzer and Lewis (2011)",
         judged=False,
         remark=str(em.restarts),
@@ -257,8 +263,11 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
         len(beyond) if draws else np.nan,
         0,
         not beyond,
-        f"{'; '.join(beyond[:3])}{more} (in {n_sets} data sets simulated from the model): "
-        "raise n_components, transform the columns, or take another family",
+        worded(
+            f"{'; '.join(beyond[:3])}{more} (in {n_sets} data sets simulated from the model): raise ",
+            Option("n_components"),
+            ", transform the columns, or take another family",
+        ),
         source="Gelman, Meng and Stern (1996)",
         caution=True,
     )
@@ -294,7 +303,7 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
         len(reasons),
         0,
         not reasons,
-        "; ".join(reasons),
+        joined("; ", reasons),
         source="Fraley and Raftery (2007)",
         caution=True,
     )

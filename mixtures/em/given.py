@@ -13,6 +13,7 @@ from mixtures.data.rows import Rows
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.em.problem import Problem
 from mixtures.errors import InputError
+from mixtures.messages import Option, worded
 from mixtures.results.starting import start_of
 from mixtures.types import Array
 
@@ -63,7 +64,10 @@ def given_start(problem: Problem, rows: Rows, start: Any) -> dict[str, Array]:
     empty = np.flatnonzero(r.sum(axis=0) == 0)
     if len(empty):
         raise InputError(
-            f"start: cluster {empty[0]} has no row; give every cluster some, or lower n_components"
+            worded(
+                f"start: cluster {empty[0]} has no row; give every cluster some, or lower ",
+                Option("n_components"),
+            )
         )
     spec = problem.spec
     alone = spec.alike(spec.family.single(rows)) if rows.has_missing else None
@@ -72,8 +76,11 @@ def given_start(problem: Problem, rows: Rows, start: Any) -> dict[str, Array]:
     if defects := problem.defects(params):
         k, reason = next(iter(defects.items()))
         raise InputError(
-            f"start: the rows of cluster {k} make it collapse ({reason}): give it more rows that differ, or "
-            "use prior='default'"
+            worded(
+                f"start: the rows of cluster {k} make it collapse ({reason}): give it more rows that differ, "
+                "or use ",
+                Option("prior", "default"),
+            )
         )
     return problem.check(params)
 

@@ -11,7 +11,7 @@ from mixtures.em.search import Search
 from mixtures.errors import ConvergenceWarning, DataWarning
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.messages import warn
+from mixtures.messages import Option, warn, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
@@ -29,9 +29,12 @@ AT_SADDLE = "EM stopped at a saddle point of the objective, not at a maximum: st
 """Note on a fit by plain EM from which a small step leads higher."""
 
 
-UNBOUNDED = (
+UNBOUNDED = worded(
     "EM stopped at a saddle point of the objective, from which it rises without bound as a cluster "
-    "collapses: use prior='default', fewer components or a simpler covariance_type"
+    "collapses: use ",
+    Option("prior", "default"),
+    ", fewer components or a simpler ",
+    Option("covariance_type"),
 )
 """Note on a fit from which a small step leads to a cluster of no width."""
 

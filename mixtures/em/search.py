@@ -13,7 +13,7 @@ from mixtures.em.saddles import ways_off
 from mixtures.em.starts import Start
 from mixtures.errors import CollapseError
 from mixtures.interrupts import INTERRUPTED, Interrupted
-from mixtures.messages import all_of
+from mixtures.messages import Option, all_of, worded
 from mixtures.progress import track
 from mixtures.results.em import Restarts
 
@@ -134,8 +134,14 @@ def _refuse_collapse(runs: Sequence[Run]) -> None:
     collapses = [run.collapse for run in runs if run.collapse is not None]
     if len(collapses) == len(runs):
         raise CollapseError(
-            f"{all_of(len(runs), 'start')} collapsed (first: {collapses[0]}); use prior='default', fewer "
-            "components, a simpler covariance_type, or more n_init",
+            worded(
+                f"{all_of(len(runs), 'start')} collapsed (first: {collapses[0]}); use ",
+                Option("prior", "default"),
+                ", fewer components, a simpler ",
+                Option("covariance_type"),
+                ", or more ",
+                Option("n_init"),
+            ),
             collapses[0].params,
             list(collapses[0].objective_trace),
         )

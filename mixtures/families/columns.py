@@ -6,7 +6,7 @@ from mixtures.data.patterns import seen_in
 from mixtures.data.rows import Rows
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
-from mixtures.messages import columns_are, counted, locate, named, them
+from mixtures.messages import Option, columns_are, counted, locate, named, them, worded
 from mixtures.types import Array
 
 __all__ = ["check_pairs", "check_seen", "check_sizes", "check_spread"]
@@ -39,10 +39,11 @@ def check_spread(rows: Rows, mean: Array, variance: Array) -> None:
         varied = flat & (high > -minus_low)
         if not varied.any():
             names = _named(rows, flat)
-            raise InputError(
-                f"{columns_are(names)} constant; a Gaussian cannot model that, drop {them(names)} "
-                "(columns=... or --exclude on the command line)"
+            without = Option(
+                "exclude", said="columns=... or --exclude on the command line", typed="--exclude"
             )
+            what = f"{columns_are(names)} constant; a Gaussian cannot model that, drop {them(names)} ("
+            raise InputError(worded(what, without, ")"))
         d = int(np.flatnonzero(varied)[0])
         raise InputError(
             f"column {named(rows.features[d])} varies too little for double precision: from "
@@ -92,8 +93,12 @@ def check_pairs(rows: Rows) -> None:
     first = " and ".join(named(rows.features[d]) for d in apart[0])
     more = f", nor {counted(len(apart) - 1, 'other pair')} of columns" if len(apart) > 1 else ""
     raise InputError(
-        f"columns {first} are never observed in the same row{more}, so nothing tells how they covary: drop "
-        "one, or use covariance_type='diag' or 'spherical'"
+        worded(
+            f"columns {first} are never observed in the same row{more}, so nothing tells how they covary: "
+            "drop one, or use ",
+            Option("covariance_type", "diag"),
+            " or 'spherical'",
+        )
     )
 
 

@@ -13,6 +13,7 @@ from mixtures.families.priors import NormalInverseWishart
 from mixtures.families.structure import Covariance
 from mixtures.families.supports import POSITIVE_DEFINITE
 from mixtures.families.variances import Diagonal, Spherical, TiedDiagonal, TiedSpherical
+from mixtures.messages import Option, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import EPS, Array
 
@@ -198,4 +199,5 @@ def covariance(name: str) -> Covariance:
     try:
         return COVARIANCES[name]
     except (KeyError, TypeError):
-        raise InputError(f"covariance_type {name!r:.80} is not one of {', '.join(COVARIANCES)}") from None
+        known = f" {name!r:.80} is not one of {', '.join(COVARIANCES)}"
+        raise InputError(worded(Option("covariance_type"), known)) from None

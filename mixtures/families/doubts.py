@@ -12,7 +12,7 @@ from mixtures.data.table import Data
 from mixtures.families.family import Family
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Mixture
-from mixtures.messages import named, shortened
+from mixtures.messages import Option, named, shortened, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -122,8 +122,9 @@ def _single_values(X: Array, r: Array, features: tuple[str, ...]) -> Iterator[st
             if size[k] >= FEWEST and mass.max() > TOLERANCES.single_value * size[k]:
                 held.append(f"cluster {k}: {name} = {values[mass.argmax()]:g}")
     if held:
-        yield (
+        yield worded(
             f"clusters that hold a single value of a column ({shortened(held, 5)}) are narrower than the "
-            "data can resolve, and their spread there is not the data's: lower n_components, or model that "
-            "column as categories"
+            "data can resolve, and their spread there is not the data's: lower ",
+            Option("n_components"),
+            ", or model that column as categories",
         )

@@ -27,7 +27,7 @@ from mixtures.families.parameters import Parameter
 from mixtures.families.statistics import GaussianStatistics, statistics_of
 from mixtures.families.structure import LOG_2PI, Covariance
 from mixtures.families.supports import REAL
-from mixtures.messages import columns_are, them
+from mixtures.messages import Option, columns_are, them, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -55,8 +55,11 @@ class Gaussian(ExponentialFamily):
         expected = self.covariance.prior_type
         if not (self.prior is None or isinstance(self.prior, expected) or str(self.prior) == "default"):
             raise InputError(
-                f"prior {self.prior!r} does not go with covariance_type={self.covariance.name!r}; "
-                f"use 'default', None or {expected.__name__}"
+                worded(
+                    f"prior {self.prior!r} does not go with ",
+                    Option("covariance_type", self.covariance.name),
+                    f"; use 'default', None or {expected.__name__}",
+                )
             )
 
     @property
@@ -80,8 +83,12 @@ class Gaussian(ExponentialFamily):
         if len(places):
             dependent = columns_are([data.features[d] for d in places])
             raise InputError(
-                f"{dependent} linearly dependent in these {data.n_rows} rows, so their covariance is "
-                "singular; drop one, use covariance_type='diag' (--covariance diag), or state a prior"
+                worded(
+                    f"{dependent} linearly dependent in these {data.n_rows} rows, so their covariance is "
+                    "singular; drop one, use ",
+                    Option("covariance_type", "diag", "covariance_type='diag' (--covariance diag)"),
+                    ", or state a prior",
+                )
             )
         return ()
 
@@ -298,8 +305,11 @@ class Gaussian(ExponentialFamily):
         from_prior = np.broadcast_to(structure.prior_scale(self.prior) / divisor, fitted.shape)
         largest = structure.largest_share(from_prior, fitted, k, d)
         return tuple(
-            f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a "
-            "tighter prior, or use prior=None (--prior none)"
+            worded(
+                f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a "
+                "tighter prior, or use ",
+                Option("prior", None, "prior=None (--prior none)"),
+            )
             for i, value in enumerate(largest)
             if value > TOLERANCES.dominating_prior
         )

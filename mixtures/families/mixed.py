@@ -17,7 +17,7 @@ from mixtures.families.family import ExponentialFamily
 from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
 from mixtures.families.profiles import item_levels, item_tables
-from mixtures.messages import counted
+from mixtures.messages import counted, worded
 from mixtures.types import Array, Params
 
 __all__ = ["MixedColumns"]
@@ -129,7 +129,7 @@ class MixedColumns(ExponentialFamily):
             try:
                 notes += block.family.check(block.rows(data))
             except InputError as error:
-                raise InputError(f"{block.kind} columns: {error}") from error
+                raise InputError(worded(f"{block.kind} columns: ", error)) from error
         return notes
 
     def check_rows(self, data: Data) -> None:
@@ -138,7 +138,7 @@ class MixedColumns(ExponentialFamily):
             try:
                 block.family.check_rows(block.table(data))
             except InputError as error:
-                raise InputError(f"{block.kind} columns: {error}") from error
+                raise InputError(worded(f"{block.kind} columns: ", error)) from error
 
     def resolve(self, data: Rows, n_components: int) -> Self:
         """Every block's prior, made concrete by its columns."""

@@ -9,12 +9,13 @@ Inside, chunks of rows are feature-major: ``X (D, n)``, responsibilities ``r (K,
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtures.arguments import check_whole
 from mixtures.data.cells import as_numbers
 from mixtures.data.known_labels import check_labels_fit, known_rows
 from mixtures.data.levels import Categories
@@ -31,6 +32,7 @@ from mixtures.families.labelled import by_name
 from mixtures.families.parameters import Parameter, free_count, inside, shapes_of
 from mixtures.families.priors import Prior
 from mixtures.families.weights import DirichletWeights
+from mixtures.messages import Option, worded
 from mixtures.types import LEVELS, Array, Params
 
 __all__ = ["Mixture"]
@@ -66,15 +68,15 @@ class Mixture(ABC):
 
     def __post_init__(self) -> None:
         """Refuse options that are invalid for any data."""
-        if not isinstance(self.n_components, Integral) or isinstance(self.n_components, bool):
-            raise InputError(f"n_components must be a whole number, got {self.n_components!r}")
-        if self.n_components < 1:
-            raise InputError(f"n_components must be at least 1, got {self.n_components}")
+        check_whole(1, n_components=self.n_components)
         concentration = self.weight_concentration
         if not (isinstance(concentration, Real) and 0 < concentration < np.inf):
-            raise InputError(f"weight_concentration must be positive, got {concentration!r}")
+            raise InputError(
+                worded(Option("weight_concentration"), f" must be positive, got {concentration!r}")
+            )
         if self.prior is None and concentration != 1:
-            raise InputError("prior=None means maximum likelihood and needs weight_concentration=1")
+            needed = Option("weight_concentration", 1)
+            raise InputError(worded(Option("prior", None), " means maximum likelihood and needs ", needed))
         if self.features is not None:
             names = self.features if isinstance(self.features, list | tuple) else ()
             if not names or not all(isinstance(f, str) for f in names) or len(set(names)) < len(names):
@@ -199,10 +201,9 @@ class Mixture(ABC):
                 f"weights sum to {data.total:g}; a row of weight 2 counts as two rows, so they sum to n"
             )
         if data.n_rows < self.n_components:
-            raise InputError(
-                f"{data.n_rows} rows cannot hold n_components={self.n_components} clusters; "
-                "lower n_components"
-            )
+            k = Option("n_components", self.n_components, typed=str(self.n_components))
+            what = f"{data.n_rows} rows cannot hold "
+            raise InputError(worded(what, k, " clusters; lower ", Option("n_components")))
         if data.has_missing and not self.family.takes_missing:
             raise InputError(f"cells are missing, and a {type(self).__name__} cannot integrate them out")
         return (*check_seen(data), *self.family.check(data))
@@ -211,8 +212,12 @@ class Mixture(ABC):
         """Refuse priors under which the log posterior has no finite maximum."""
         if self.for_mode() is not self:
             raise InputError(
-                "concentrations below 1 (weight_concentration, or those of a prior such as Beta) have no "
-                "finite mode; raise them to 1 or more, or use sample, which takes them"
+                worded(
+                    "concentrations below 1 (",
+                    Option("weight_concentration"),
+                    ", or those of a prior such as Beta) have no finite mode; raise them to 1 or more, or "
+                    "use sample, which takes them",
+                )
             )
 
     def for_mode(self) -> Self:

@@ -20,6 +20,7 @@ from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, cell_quantiles, describe
 from mixtures.families.supports import NON_NEGATIVE
 from mixtures.families.totals import ColumnFamily, ColumnForm, ColumnTotals
+from mixtures.messages import Option, worded
 from mixtures.types import Array, Params
 
 __all__ = ["Poisson", "counts", "deviance_density", "log_or_nothing"]
@@ -27,7 +28,10 @@ __all__ = ["Poisson", "counts", "deviance_density", "log_or_nothing"]
 TINY = float(np.finfo(np.float64).tiny)
 """Replaces 0 where its logarithm, or a division by it, would give NaN."""
 
-EXPOSED = "; a column of exposures is named by exposure= (--exposure on the command line)"
+EXPOSED = worded(
+    "; a column of exposures is named by ",
+    Option("exposure", said="exposure= (--exposure on the command line)"),
+)
 """What to do about fractions that are no counts."""
 
 
@@ -181,8 +185,11 @@ def _refuse(data: Data) -> None:
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise InputError(
-                f"{data.locate(bad)}: {why} (the first is {values[row, column]:g}); a PMM takes counts "
-                f"(0, 1, 2, ...): correct these cells, or drop the columns{more}"
+                worded(
+                    f"{data.locate(bad)}: {why} (the first is {values[row, column]:g}); a PMM takes counts "
+                    "(0, 1, 2, ...): correct these cells, or drop the columns",
+                    more,
+                )
             )
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from mixtures.arguments import check_share, check_whole
 from mixtures.errors import InputError
+from mixtures.messages import Option, worded
 
 __all__ = ["ABOUT_MODES", "AUTO", "FALLBACK", "SAMPLERS", "Chains"]
 
@@ -59,9 +60,11 @@ class Chains:
         if self.cores is not None:
             check_whole(1, cores=self.cores)
         if self.sampler == "nutpie" and find_spec("nutpie") is None:
-            raise InputError("sampler='nutpie' needs nutpie: pip install 'pymc-mixtures[nutpie]'")
+            missing = " needs nutpie: pip install 'pymc-mixtures[nutpie]'"
+            raise InputError(worded(Option("sampler", "nutpie"), missing))
         if self.sampler == "nutpie" and not self.tune:  # on which it panics
-            raise InputError("sampler='nutpie' needs tune to be at least 1, got 0")
+            needs = worded(" needs ", Option("tune"), " to be at least 1, got 0")
+            raise InputError(worded(Option("sampler", "nutpie"), needs))
 
     def check_model(self) -> None:
         """Refuse samplers that need the modes for a user's own model."""

@@ -15,7 +15,7 @@ from mixtures.density.density import Density
 from mixtures.errors import ConvergenceWarning, NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Status
-from mixtures.messages import warn
+from mixtures.messages import Option, warn, worded
 from mixtures.posterior.about_modes import Drawn, Refused, draw_about_modes, note_of
 from mixtures.posterior.chains import FALLBACK, Chains
 from mixtures.posterior.record import modes_of
@@ -112,7 +112,8 @@ def _sample(
     if drawn is not None:
         return _checked(drawn), em.params
     if not how.may_fall_back:
-        raise NoApproximation(f"{'; '.join(refused.values())}; use sampler='auto' or 'blackjax'")
+        why = "; ".join(refused.values())
+        raise NoApproximation(worded(f"{why}; use ", Option("sampler", "auto"), " or 'blackjax'"))
     return _by_nuts(target, FALLBACK, how, rng, em, refused)
 
 

@@ -9,7 +9,7 @@ from mixtures.density.search import Optimum, climb, polish, require_density
 from mixtures.errors import CollapseError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Interrupted, Status
-from mixtures.messages import all_of
+from mixtures.messages import Option, all_of, worded
 from mixtures.progress import track
 from mixtures.results.map import MAPFit
 from mixtures.types import Array
@@ -41,8 +41,12 @@ def best_mode(
     heights = _heights(compiled, ends, spec, data)
     if np.isnan(heights).all():
         raise CollapseError(
-            f"{all_of(len(ends), 'start')} ran off to a degenerate cluster; use prior='default', "
-            "fewer components or a simpler covariance_type",
+            worded(
+                f"{all_of(len(ends), 'start')} ran off to a degenerate cluster; use ",
+                Option("prior", "default"),
+                ", fewer components or a simpler ",
+                Option("covariance_type"),
+            ),
             compiled.constrain(ends[0]),
             [],
         )

@@ -11,6 +11,7 @@ from mixtures.clusters.rules import by_parameters
 from mixtures.data.cells import as_numbers
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.messages import Option, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import MixtureTarget, target_of
 from mixtures.results.em import EMFit, check_fit
@@ -172,8 +173,13 @@ def sample(
     if isinstance(target, MixtureTarget):
         if target.is_improper:
             raise InputError(
-                f"prior=None leaves the posterior of a {type(spec).__name__} improper (a cluster may be "
-                "empty); use prior='default' or state a prior"
+                worded(
+                    Option("prior", None),
+                    f" leaves the posterior of a {type(spec).__name__} improper (a cluster may be "
+                    "empty); use ",
+                    Option("prior", "default"),
+                    " or state a prior",
+                )
             )
         if em is not None:
             target.check_numbers(em)

@@ -14,6 +14,7 @@ from mixtures.brief import model_words, noted, on_a_page, table_head
 from mixtures.entries import entries, entry_words
 from mixtures.errors import InputError
 from mixtures.interrupts import Status
+from mixtures.messages import reworded
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.map import MAPFit
@@ -210,7 +211,8 @@ def _numbered(names: Sequence[str] | None, clusters: Sequence[str]) -> list[str]
 def _renamed(words: Mapping[str, str], text: str) -> str:
     """A text with other words for the clusters; a quoted name of a column stays as it is."""
     found = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    return re.sub(rf"(?<![\w'\"])({found})(?!\w)", lambda match: words[match[0]], text)
+    cluster = re.compile(rf"(?<![\w'\"])({found})(?!\w)")
+    return reworded(text, lambda part: cluster.sub(lambda match: words[match[0]], part))
 
 
 def _noting(checks: Iterable[Check], said: Callable[[str], str]) -> tuple[Check, ...]:

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.brief import noted, on_a_page
-from mixtures.messages import sentence
+from mixtures.messages import sentence, worded
 from mixtures.results.value import Value
 from mixtures.results.verdict import Check, State, Verdict, cautions, failures
 
@@ -148,7 +148,7 @@ def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:
 
 def _sentence(check: Check) -> str:
     figure = _figure(check)
-    return sentence(f"{check.note} ({figure})" if check.note else figure)
+    return sentence(worded(check.note, f" ({figure})") if check.note else figure)
 
 
 def _figure(check: Check) -> str:

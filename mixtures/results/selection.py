@@ -9,6 +9,7 @@ import xarray as xr
 
 from mixtures.brief import noted, on_a_page, table_head
 from mixtures.interrupts import Status
+from mixtures.messages import worded
 from mixtures.results.em import EMFit
 from mixtures.results.value import Value
 from mixtures.results.verdict import Verdict
@@ -121,7 +122,7 @@ class Selection(Value):
         for k, joined in self.table["notes"].items():
             for note in self.notes_by_k.get(k, (joined,)):  # files of version 0.1 have only the column
                 ks.setdefault(note, []).append(str(k))
-        return [f"K = {', '.join(own)}: {note}" for note, own in ks.items() if note]
+        return [worded(f"K = {', '.join(own)}: ", note) for note, own in ks.items() if note]
 
     def summary(self) -> pd.DataFrame:
         """The table, one row per K, without its notes."""

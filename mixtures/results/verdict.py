@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixtures.brief import noted, on_a_page
+from mixtures.messages import joined
 from mixtures.results.value import Value
 from mixtures.tolerances import TOLERANCES
 
@@ -205,6 +206,6 @@ def check(
     A check that calls for care is not judged.
     """
     passed = bool(np.isfinite(figure) and within)
-    note = "; ".join(part for part in ("" if passed else advice, remark) if part)
+    note = joined("; ", filter(None, ("" if passed else advice, remark)))
     judged = judged and not caution
     return Check(name, float(figure), float(tolerance), passed, note, source, judged, cause, caution)

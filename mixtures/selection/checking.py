@@ -11,7 +11,7 @@ from mixtures.data.table import Data, row_labels
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
-from mixtures.messages import did_you_mean
+from mixtures.messages import Option, did_you_mean, worded
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.em import EMFit
 from mixtures.selection.criteria import CRITERIA, SAMPLED
@@ -63,7 +63,7 @@ def check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
     except TypeError as error:
         raise InputError(f"n_components must be whole numbers such as range(1, 7): {error}") from error
     if not ks or ks[0] < 1:
-        raise InputError(f"n_components must be at least 1, got {list(ks)}")
+        raise InputError(worded(Option("n_components"), f" must be at least 1, got {list(ks)}"))
     return ks
 
 
@@ -83,8 +83,14 @@ def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None
     sampled = [name for name in criteria if name in SAMPLED]
     if sampled and spec.prior is None and not spec.family.flat_is_proper:
         raise InputError(
-            f"prior=None leaves the posterior of a {type(spec).__name__} improper, so there is no "
-            f"{' or '.join(sampled)}: use prior='default', or leave them out of criteria"
+            worded(
+                Option("prior", None),
+                f" leaves the posterior of a {type(spec).__name__} improper, so there is no "
+                f"{' or '.join(sampled)}: use ",
+                Option("prior", "default"),
+                ", or leave them out of ",
+                Option("criteria"),
+            )
         )
     if "loo" in criteria and data.weights is not None and (data.weights != 1).any():
         raise InputError("LOO leaves out single rows and does not go with weights; leave it out of criteria")

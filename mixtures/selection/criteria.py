@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixtures.messages import Option, worded
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
 
@@ -134,8 +135,12 @@ def remarks(fits: Mapping[int, EMFit], criteria: tuple[str, ...]) -> list[str]:
     informed = any(spec.prior is not None or spec.weight_concentration != 1 for spec in specs)
     if informed and set(criteria) & set(POINT):
         notes.append(
-            "the fits are posterior modes: AIC, BIC and similar criteria take the likelihood there (Fraley "
-            "and Raftery 2007), not at its maximum; use prior=None (--prior none) for the maximum"
+            worded(
+                "the fits are posterior modes: AIC, BIC and similar criteria take the likelihood there "
+                "(Fraley and Raftery 2007), not at its maximum; use ",
+                Option("prior", None, "prior=None (--prior none)"),
+                " for the maximum",
+            )
         )
     if "evidence" in criteria and any(spec.prior != specs[0].prior for spec in specs[1:]):
         notes.append(

@@ -17,6 +17,7 @@ from mixtures.draws import of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
+from mixtures.messages import Option, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import mixture_target
 from mixtures.results.evidence import Evidence, standard_error_notes
@@ -110,8 +111,12 @@ def marginal_likelihood(
     rng = generator(random_seed)
     if spec.prior is None and not spec.family.flat_is_proper:
         raise InputError(
-            f"prior=None of a {type(spec).__name__} is improper: there is no marginal likelihood; "
-            "use prior='default' or state a prior"
+            worded(
+                Option("prior", None),
+                f" of a {type(spec).__name__} is improper: there is no marginal likelihood; use ",
+                Option("prior", "default"),
+                " or state a prior",
+            )
         )
     if tree is not None:
         spec, X, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)

@@ -18,6 +18,7 @@ from mixtures.errors import CollapseError, InputError, NonMonotoneError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
 from mixtures.interrupts import INTERRUPTED, Status, complete
+from mixtures.messages import Option, message_of, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import MixtureTarget
 from mixtures.progress import track
@@ -202,7 +203,7 @@ class _Run:
         try:
             em, notes = self._best_known(*self._fit(k))
         except (InputError, CollapseError, NonMonotoneError) as error:
-            return {}, (str(error),)
+            return {}, (message_of(error),)
         self.fits[k] = em
         p, n = em.spec.parameter_count(self.data.n_features), self.data.total
         figures: dict[str, Any] = {"log_likelihood": em.log_likelihood, "n_parameters": p}
@@ -222,7 +223,7 @@ class _Run:
             try:
                 sampled, doubts = self._sampled(em)
             except InputError as error:
-                sampled, doubts = {}, [str(error)]
+                sampled, doubts = {}, [message_of(error)]
             figures, notes = figures | sampled, notes + doubts
         return figures, tuple(notes)
 
@@ -243,11 +244,15 @@ class _Run:
             found = self._from_splits(spec, fewer, floor=False)
             if found is None:
                 raise
-            return found, [*_fit_notes(found), f"only a split of K = {k - 1} was fitted: {error}"]
+            return found, [*_fit_notes(found), worded(f"only a split of K = {k - 1} was fitted: ", error)]
         found = self._from_splits(spec, fewer, floor=True)
         above = -np.inf if found is None else found.log_posterior - em.log_posterior
         if found is None or above < -same_height(em.log_posterior):
-            alone = ["the optimum is unconfirmed: raise n_init"] if em.restarts.unconfirmed else []
+            alone = (
+                [worded("the optimum is unconfirmed: raise ", Option("n_init"))]
+                if em.restarts.unconfirmed
+                else []
+            )
             return em, [*_fit_notes(em), *alone]
         if above <= 0:
             return em, _fit_notes(em)
@@ -298,7 +303,7 @@ class _Run:
             found = marginal_likelihood(em.spec, self.data, tree=tree, random_seed=self.rng)
             figures["log_evidence"] = found.log_marginal_likelihood
             figures["log_evidence_se"] = found.standard_error
-            notes += [f"evidence: {note}" for note in found.notes]
+            notes += [worded("evidence: ", note) for note in found.notes]
             self.doubtful.extend([em.spec.n_components] if found.notes else [])
         return figures, notes
 

@@ -18,6 +18,7 @@ from mixtures.em.fit import fit_em
 from mixtures.entries import entries
 from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Interrupted, Status, complete
+from mixtures.messages import Option, worded
 from mixtures.posterior.about_modes import in_words
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
@@ -87,7 +88,7 @@ def _information(task: _Task, rng: np.random.Generator) -> _Answer:
 def _laplace(task: _Task, rng: np.random.Generator) -> _Answer:
     """Laplace's approximation in the sampled space."""
     if task.target.is_improper:
-        return _Answer(notes=("laplace: prior=None leaves the posterior improper",))
+        return _Answer(notes=(worded("laplace: ", Option("prior", None), " leaves the posterior improper"),))
     try:
         drawn = laplace_draws(task.target.compiled, task.em.spec.inside(task.em.params), task.how.total, rng)
     except NoApproximation as error:
@@ -116,11 +117,12 @@ def _nuts(task: _Task, rng: np.random.Generator) -> _Answer:
     if task.posterior is not None:
         return _from_draws(task, align_tree(task.posterior, to=task.em.params))
     if task.target.is_improper:
-        return _Answer(notes=("nuts: prior=None leaves the posterior improper: there is nothing to draw",))
+        why = " leaves the posterior improper: there is nothing to draw"
+        return _Answer(notes=(worded("nuts: ", Option("prior", None), why),))
     try:
         tree = draw(task.target, task.how, rng, em=task.em, log_likelihood=False)
     except NoApproximation as error:
-        return _Answer(notes=(f"nuts: no draws, {error}",))
+        return _Answer(notes=(worded("nuts: no draws, ", error),))
     tree.attrs["method"] = in_words(tree.attrs["sampler"])
     return _from_draws(task, tree)
 
@@ -203,7 +205,8 @@ def _side_by_side(em: EMFit, data: Data, answers: Mapping[str, _Answer]) -> Unce
     table = pd.DataFrame({"EM": column(em.params), **sds}, index=index)
     notes = [note for answer in answers.values() for note in answer.notes]
     if em.spec.prior is None:
-        notes.append("prior=None: information and bootstraps are those of maximum likelihood")
+        why = ": information and bootstraps are those of maximum likelihood"
+        notes.append(worded(Option("prior", None), why))
     if not em.converged:
         notes.append("EM did not converge: results at its mode are not reliable")
     return Uncertainty(

@@ -1,6 +1,7 @@
 """Every command's help, what they share, select --save, and tables in narrow terminals."""
 
 import json
+import pickle
 import re
 import shlex
 from functools import partial
@@ -15,14 +16,19 @@ from rich.cells import cell_len
 from typer.main import get_command
 
 import mixtures as mx
+from mixtures.agreement.certificate import independent
 from mixtures.cli import app as cli
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import load_frame
 from mixtures.cli.show import show_crosscheck, show_selection
+from mixtures.cli.wording import in_options
 from mixtures.data.files import read_stream, read_table
-from mixtures.results.headline import Headline
+from mixtures.em.notes import UNBOUNDED
+from mixtures.errors import CollapseError, InputError
+from mixtures.messages import Option, joined, message_of, reworded, worded
+from mixtures.results.headline import Headline, conclude
 from mixtures.results.selection import Selection
-from mixtures.results.verdict import State
+from mixtures.results.verdict import Starts, State
 from mixtures.saving import content_hash
 from mixtures.saving.save import read_header
 
@@ -331,12 +337,45 @@ def test_a_note_on_several_numbers_of_clusters_is_told_once(monkeypatch, capsys)
 
     missing, empty = "cells are missing: 3; they are integrated out", "cluster 1 is empty"
     notes = {1: (missing,), 2: (missing,), 3: (missing, empty), 4: ()}
-    notes |= {k: (f"4 rows cannot hold {k} clusters; lower n_components",) for k in (5, 6)}
+    lower = [worded(f"4 rows cannot hold {k} clusters; lower ", Option("n_components")) for k in (5, 6)]
+    notes |= {5: (lower[0],), 6: (lower[1],)}
     table = criteria_table({k: {"bic": 1.0, "notes": "; ".join(own)} for k, own in notes.items()}, ("bic",))
     selection = Selection(table, {}, {}, ("bic",), {}, 1, "so", (), notes_by_k=notes)
     out = printed(monkeypatch, capsys, 80, show_selection, selection)
     assert f"K = 1, 2, 3: {missing}\nK = 3: {empty}\n" in out
-    assert "K = 5: 4 rows cannot hold 5 clusters; lower n_components\nK = 6: 4 rows" in out
+    assert "K = 5: 4 rows cannot hold 5 clusters; lower -k\nK = 6: 4 rows" in out
+
+
+def test_a_verdict_names_the_options_of_the_command_line(monkeypatch, capsys, table):
+    """Python's arguments in Python, options on the terminal: of reasons, of the certificate and of notes."""
+    found = SimpleNamespace(log_posterior=0.0)
+    certificate = (independent(found, 0.0, 0.0, Starts((1, 10), (0, 10))),)
+    asked = {"interrupted": False, "confirmed": False, "with_em": True}
+    headline = conclude(certificate, None, None, (), **asked)
+    assert "raise n_init, lower n_components, or simplify the model (best of" in headline.reasons[0]
+    cc = SimpleNamespace(table=table, mode=SimpleNamespace(spec=None), certificate=certificate, em=None)
+    cc.convergence, cc.uncertainty, cc.passed, cc.starts, cc.from_cache = None, None, False, None, False
+    cc.headline, cc.notes = headline, (UNBOUNDED,)
+    out = " ".join(printed(monkeypatch, capsys, 400, show_crosscheck, cc, 60).split())
+    assert "raise --n-init, lower -k, or simplify the model (best of" in out
+    assert "collapses: use --prior default, fewer components or a simpler --covariance" in out
+    assert not re.search("n_init|n_components|prior=|covariance_type", out)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: message_of(pickle.loads(pickle.dumps(InputError(text)))),
+        lambda text: message_of(InputError(worded("", CollapseError(text)))),
+        lambda text: joined("; ", [text]),
+        lambda text: reworded(text, str),
+    ],
+    ids=["an error in another process", "an error of an error", "several notes", "names of clusters"],
+)
+def test_options_of_a_message_are_not_lost(change):
+    text = worded("drop 'prior=None', or use ", Option("prior", None), ", or lower ", Option("n_components"))
+    assert text == "drop 'prior=None', or use prior=None, or lower n_components"
+    assert in_options(change(text)) == "drop 'prior=None', or use --prior none, or lower -k"
 
 
 def test_names_in_the_help_are_those_that_are_taken():

@@ -136,7 +136,7 @@ def test_samples_say_what_they_are_of(saved, tmp_path):
         ("iris --from point.mix", ["no column 'eruptions'", "eruptions, waiting"]),
         ("faithful -k 2 -o out.xlsx", ["out.xlsx", ".csv, .parquet, .pq"]),
         ("faithful -k 2 -o nowhere/out.csv", ["-o: there is no folder 'nowhere'"]),
-        ("faithful -k 2 --ci-prob 2", ["ci_prob must lie between 0 and 1"]),
+        ("faithful -k 2 --ci-prob 2", ["--ci-prob must lie between 0 and 1"]),
         ("faithful -k 2 --seed -1", ["--seed must not be negative"]),
         ("- -k 2", ["standard input is empty"]),
     ],
