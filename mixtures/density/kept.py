@@ -88,6 +88,10 @@ def _tuples(x: Any) -> Any:
     return tuple(_tuples(each) for each in x) if isinstance(x, list) else x
 
 
+OF_VALUES = ("unconstrain", "unconstrain_draws")
+"""Programs that take values of the free variables; all others take vectors."""
+
+
 NOT_KEPT = b"null"
 """Outline of a model that is not kept, so that the question is not asked again."""
 
@@ -240,7 +244,7 @@ class KeptModel(Density):
 
     def program(self, name: str) -> Program:
         """A compiled function and its arrays, by name."""
-        which = "unconstrain" if name.startswith("unconstrain") else "own"
+        which = "unconstrain" if name in OF_VALUES else "own"
         with self._lock:
             if which not in self._arrays:
                 self._arrays[which] = self._prepared(which)
@@ -274,7 +278,7 @@ class KeptModel(Density):
         """Arguments like those of a program, any number of vectors as symbols."""
         like, number = _like(arrays), jax.ShapeDtypeStruct((), float)
         vector, (n, chains, draws) = (self.size,), export.symbolic_shape("n, chains, draws")
-        if name.startswith("unconstrain"):
+        if name in OF_VALUES:
             leading = (chains, draws) if name == "unconstrain_draws" else ()
             values = [
                 jax.ShapeDtypeStruct((*leading, *shape), dtype)

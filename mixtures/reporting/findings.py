@@ -273,11 +273,11 @@ def brief_parameters_section(material: Material) -> Section | None:
 
 def _sizes(material: Material) -> Table:
     """Table of the weights of the clusters, as shares of the rows."""
-    table, bounds = material.cc.table, material.bounds
-    own = table[table.index.str.startswith("alpha[")]
+    cc, bounds = material.cc, material.bounds
+    own = cc.table.loc[cc.labels_of("alpha")]
     frame = own[[name for name in ("mean", *bounds) if name in own]] if bounds else own[["EM"]]
     percent = {str(name): ".1%" for name in frame.columns}
-    frame = frame.set_axis([label[len("alpha[") : -1] for label in frame.index])
+    frame = frame.set_axis(list(cc.names or map(str, range(len(own)))))
     return Table.of_frame(
         "Share of the rows that each cluster holds",
         frame,
