@@ -15,7 +15,14 @@ import xarray as xr
 
 from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
 from mixtures.data.reading import as_data
-from mixtures.diagnostics.mixing import LEAST_DRAWS, constant, invariants, parameters, worst
+from mixtures.diagnostics.mixing import (
+    LEAST_DRAWS,
+    constant,
+    invariants,
+    modes_of_chains,
+    parameters,
+    worst,
+)
 from mixtures.diagnostics.questions import QUESTIONS, Case
 from mixtures.draws import of_sample, resolved_for, sample_of
 from mixtures.errors import InputError
@@ -139,15 +146,16 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
         )
     was_tried = "sampler_note" in tree.attrs  # which says why it drew by NUTS
     auto = ("try ", Option("sampler", "auto"), ", which weighs modes where it can, ")
-    yield from _mixing(
-        "label-invariant quantities",
-        quantities,
-        worded(
-            "slow mixing, or chains in different modes, whose weights are then unknown: draw more, ",
-            *(() if was_tried else auto),
-            "lower K, or state a prior",
-        ),
-    )
+    apart = modes_of_chains(quantities)
+    what = "slow mixing, or chains in different modes, whose weights are then unknown: draw more, "
+    if len(apart) > 1:
+        places = "; ".join(", ".join(map(str, chains)) for chains in apart)
+        what = (
+            f"the chains sit in {len(apart)} modes (chains {places}), between which none moved, so that the "
+            "weights of the modes are unknown, and more draws would not tell them: "
+        )
+    advice = worded(what, *(() if was_tried else auto), "lower K, or state a prior")
+    yield from _mixing("label-invariant quantities", quantities, advice, cause=len(apart) > 1)
     yield from _sampler(sampler_stats(tree))
     yield from _proposals(tree)
 
@@ -170,8 +178,11 @@ def _parameters(tree: xr.DataTree) -> Iterator[Check]:
         yield replace(line, judged=judged, caution=not judged, note=line.note if judged else note)
 
 
-def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
-    """Check R-hat and ESS of the worst quantity, constants left out; figures that are not finite fail."""
+def _mixing(name: str, draws: Array, advice: str, *, cause: bool = False) -> Iterator[Check]:
+    """Check R-hat and ESS of the worst quantity, constants left out; figures that are not finite fail.
+
+    The R-hat is a cause of other failures if chains are known to sit in different modes.
+    """
     figures = worst(draws)
     if figures is None:
         return
@@ -179,7 +190,8 @@ def _mixing(name: str, draws: Array, advice: str) -> Iterator[Check]:
     enough = TOLERANCES.ess_per_chain * draws.shape[0]
     if draws.shape[0] == 1 or draws.shape[1] < LEAST_DRAWS:
         advice = f"R-hat compares chains: draw two or more, of {LEAST_DRAWS} draws at least"
-    yield check(f"R-hat of {name}", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING)
+    line = check(f"R-hat of {name}", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING)
+    yield replace(line, cause=cause, of_sample=cause)
     yield check(f"ESS of {name}", ess, enough, ess > enough, "draw more", source=MIXING)
 
 

@@ -4,13 +4,15 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.sparse.csgraph import connected_components
 
 from mixtures.clusters.labelled import Labelled
 from mixtures.clusters.named import inner
+from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
-__all__ = ["LEAST_DRAWS", "constant", "invariants", "parameters", "summarise", "worst"]
+__all__ = ["LEAST_DRAWS", "constant", "invariants", "modes_of_chains", "parameters", "summarise", "worst"]
 
 LEAST_DRAWS = 4
 """Draws of a chain without which there is neither R-hat nor ESS."""
@@ -63,6 +65,23 @@ def worst(draws: Array) -> dict[str, float] | None:
         "ess_bulk": float(figures["ess_bulk"].min()),
         "ess_tail": float(figures["ess_tail"].min()),
     }
+
+
+def modes_of_chains(draws: Array) -> list[list[int]]:
+    """Chains by the mode that they sit in, from label-invariant quantities (chain, draw, quantity).
+
+    Two chains sit in different modes if the middle 90% of their draws of a quantity do not overlap though
+    each of them has enough effective draws of it by itself: they are not slow, they are elsewhere.
+    """
+    low, high = np.quantile(draws, [0.05, 0.95], axis=1)
+    above = low[:, np.newaxis] > high
+    if above.any():
+        ess = np.stack([summarise(chain[np.newaxis], 0.9)["ess_bulk"] for chain in draws])
+        settled = ess > TOLERANCES.ess_per_chain
+        above &= settled[:, np.newaxis] & settled
+    apart = above.any(axis=-1)
+    n_modes, mode = connected_components(~(apart | apart.T), directed=False)
+    return [np.flatnonzero(mode == each).tolist() for each in range(n_modes)]
 
 
 def constant(draws: Array) -> np.ndarray:

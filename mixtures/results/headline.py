@@ -107,7 +107,7 @@ def conclude(
         return red(title, (*map(sentence, notes), *reasons))
     if not confirmed:
         return red("Do not rely on this fit: its optimum is unconfirmed, and a better one may exist.")
-    if any(check.cause for check in failed):
+    if any(check.cause and not check.of_sample for check in failed):
         return red("Do not rely on this fit: it asks for more than these data can tell.")
     if failures(certificate):
         return red(f"Do not rely on this fit: {who} and PyMC's log posterior do not all agree.")

@@ -52,6 +52,8 @@ class Check:
     caution : bool
         Whether a failure of a check that is not judged still calls for care: the
         sample can be trusted, but the model or the data are in doubt.
+    of_sample : bool
+        Whether a failing cause is one of the sample alone, and tells nothing against the model.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Check:
     judged: bool = True
     cause: bool = False
     caution: bool = False
+    of_sample: bool = False
 
     @property
     def informs(self) -> bool:
@@ -145,7 +148,8 @@ class Verdict(Value):
     def __str__(self) -> str:
         """List the judged checks that fail, or say that none does."""
         failed = [
-            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}" for c in failures(self.checks)
+            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}"
+            for c in failures(explained(self.checks))
         ]
         return "converged" if not failed else "not to be trusted: " + "; ".join(failed)
 

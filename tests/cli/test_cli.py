@@ -134,6 +134,7 @@ def test_json_is_complete_and_strict(monkeypatch, faithful):
         "judged",
         "cause",
         "caution",
+        "of_sample",
     }
     assert read["state"] == cc.headline.state.name.lower()
     assert read["verdict"] == cc.headline.title

@@ -13,6 +13,7 @@ from mixtures import BMM, GMM, InputError, align, diagnose, fit_em, resolve
 from mixtures.diagnostics.mixing import summarise
 from mixtures.diagnostics.questions import QUESTIONS
 from mixtures.diagnostics.sensitivity import prior_effects
+from mixtures.results.headline import conclude
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -307,6 +308,41 @@ def test_clusters_that_overlap_are_labelled_by_the_rule(rows):
     assert not found[ALIKE].passed
     assert found[ALIKE].figure < 0.9
     assert "conditional on the relabelling rule" in str(verdict)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_chains_in_two_modes_are_the_cause_of_what_fails_beside_them(rows, apart):
+    """Both modes in every chain: clusters overlap. A mode for every two chains: these never met."""
+    groups, rng = good(), np.random.default_rng(1)
+    elsewhere = {"alpha": [0.05, 0.95], "mu": [[9.0], [5.0]], "sigma2": [[0.3], [16.0]]}
+    there = np.arange(CHAINS)[:, None] >= 2 if apart else rng.random((CHAINS, DRAWS)) < 0.5
+    there = np.broadcast_to(there, (CHAINS, DRAWS))
+    for name, x in groups["posterior"].items():
+        x[there] = np.array(elsewhere[name]) + 0.01 * rng.normal(size=x[there].shape)
+    groups["log_likelihood"]["x"] -= 0.5 * there[..., None]
+    verdict, found = asked(groups, rows)
+    assert found[ALIKE].figure == pytest.approx(0.5, abs=0.1)
+    assert [check.name for check in verdict.checks if check.cause and not check.passed] == [
+        INVARIANT[0] if apart else ALIKE
+    ]
+    headline = conclude((), verdict, tree_of(groups), (), interrupted=False, confirmed=True, with_em=True)
+    reason = "The chains sit in 2 modes (chains 0, 1; 2, 3)" if apart else "Clusters overlap (the methods"
+    assert headline.reasons[0].startswith(reason)
+    assert ("EM and MAP agree on the estimates" in headline.title) is apart
+    assert ("clusters overlap" in str(verdict)) is not apart
+    assert ("the clusters of one mode are not those of another" in found[ALIKE].note) is apart
+
+
+def test_chains_that_are_slow_are_in_no_known_modes():
+    """They wander, and have not met by the end: nothing tells that each of them has settled."""
+    groups = good()
+    groups["log_likelihood"]["x"] += (
+        random_walk((CHAINS, DRAWS))[..., None] + 100 * np.arange(CHAINS)[:, None, None]
+    )
+    check = lines(groups)[INVARIANT[0]]
+    assert not check.passed
+    assert not check.cause
+    assert check.note.startswith("slow mixing, or chains in different modes")
 
 
 def test_an_empty_cluster_fails(rows):
