@@ -175,7 +175,7 @@ def _parameters(tree: xr.DataTree) -> Iterator[Check]:
     ending, judged, advice = LABELS[state]
     for line in _mixing(f"parameters{ending}", parameters(tree), advice):
         note = joined("; ", filter(None, (line.note, why)))
-        yield replace(line, judged=judged, caution=not judged, note=line.note if judged else note)
+        yield line if judged else replace(line, judged=False, caution=True, note=note)
 
 
 def _mixing(name: str, draws: Array, advice: str, *, cause: bool = False) -> Iterator[Check]:
