@@ -117,8 +117,9 @@ class ClusterProfiles(Value):
         Every cluster in words.
     figures : tuple of ClusterFigure
         All figures: ``share``; ``size``, the number of rows assigned, if rows were given; the profile,
-        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``; ``difference``,
-        the standardised difference from all other clusters; and ``overlap`` with each of them.
+        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``, and of logarithms
+        ``geometric mean`` and ``geometric sd`` in natural units; ``difference``, the standardised
+        difference from all other clusters; and ``overlap`` with each of them.
     ci_prob : float
         Probability of the intervals.
     rows : tuple of ClusterRow
