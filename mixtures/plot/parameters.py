@@ -41,6 +41,10 @@ WRITTEN = 80
 """Largest number of cells of a heat map whose values are written in, in a quarter as many columns at most."""
 
 
+WITH_SDS = 12
+"""Largest number of columns of a heat map in whose cells standard deviations fit."""
+
+
 NAMED = 40
 """Largest number of columns of a heat map whose names stand below it."""
 
@@ -58,7 +62,7 @@ def heatmap(
     ----------
     params : dict of ndarray, EMFit, MAPFit, Crosscheck or xarray.DataTree
         Parameters, or a fit; of an aligned posterior sample, or a crosscheck with one, means, with standard
-        deviations where values are written.
+        deviations where there is room.
     name : str, default "p"
         A parameter with dims (cluster, feature), or (cluster, feature, category).
     features : sequence of str, optional
@@ -87,7 +91,7 @@ def heatmap(
     ax = axes_or_new(ax)
     scale = _scale(mean)
     image = ax.imshow(mean, norm=scale, cmap="cividis", aspect="auto")
-    plt.colorbar(image, ax=ax, label=name)
+    plt.colorbar(image, ax=ax).set_label(name, rotation=_turn(name))
     names = [lettering(feature) for feature in (features if features is not None else known)]
     ax.set(xlabel="feature", ylabel="cluster")
     called = names_of(params)
@@ -99,10 +103,15 @@ def heatmap(
         ax.set_xticks(range(len(names)), names, rotation=0 if few and len("".join(names)) < 60 else 90)
     if few and mean.size <= WRITTEN:
         for (k, d), value in np.ndenumerate(mean):
-            text = f"{value:.2f}" if sd is None else f"{value:.2f}\n± {sd[k, d]:.2f}"
+            beside = "" if sd is None or len(names) > WITH_SDS else f"\n± {sd[k, d]:.2f}"
             colour = ON_DARK if scale(value) < 0.5 else ON_LIGHT
-            ax.text(d, k, text, ha="center", va="center", color=colour, fontsize="small")
+            ax.text(d, k, f"{value:.2f}{beside}", ha="center", va="center", color=colour, fontsize="small")
     return ax
+
+
+def _turn(label: str) -> int:
+    """Degrees by which the label of a colour bar is turned: a letter or two stay level."""
+    return 90 if len(label) > 2 else 0
 
 
 def images(
