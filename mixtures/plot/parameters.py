@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize, to_hex
 from mixtures.errors import InputError
 from mixtures.given import Fit, Parameters, given, names_of, posterior_of
 from mixtures.messages import shortened
-from mixtures.plot.levels import ITEM, itemised
+from mixtures.plot.levels import ITEM, itemised, triangles
 from mixtures.plot.style import INK, ON_DARK, ON_LIGHT, axes_or_new, cluster_colour, lettering
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -253,7 +253,7 @@ def forest(
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     _check_alike(drawn, names)
     drawn = {name: itemised(x, drawn[reference]) for name, x in drawn.items()}
-    drawn = {name: _one_kind(x[names]) for name, x in drawn.items()}
+    drawn = {name: triangles(_one_kind(x[names])) for name, x in drawn.items()}
     if called is not None:
         drawn = {name: x.assign_coords(cluster=list(called)) for name, x in drawn.items()}
     if standardise:
