@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize, to_hex
 
 from mixtures.errors import InputError
@@ -91,7 +92,7 @@ def heatmap(
     ax = axes_or_new(ax)
     scale = _scale(mean)
     image = ax.imshow(mean, norm=scale, cmap="cividis", aspect="auto")
-    plt.colorbar(image, ax=ax).set_label(name, rotation=_turn(name))
+    _name_scale(plt.colorbar(image, ax=ax), name)
     names = [lettering(feature) for feature in (features if features is not None else known)]
     ax.set(xlabel="feature", ylabel="cluster")
     called = names_of(params)
@@ -109,9 +110,12 @@ def heatmap(
     return ax
 
 
-def _turn(label: str) -> int:
-    """Degrees by which the label of a colour bar is turned: a letter or two stay level."""
-    return 90 if len(label) > 2 else 0
+def _name_scale(bar: Colorbar, label: str) -> None:
+    """Name a colour bar: sideways, but for a letter or two, which stay level."""
+    if len(label) > 2:
+        bar.set_label(label)
+    else:
+        bar.set_label(label, rotation=0, labelpad=10)
 
 
 def images(
@@ -175,7 +179,8 @@ def images(
             ax.spines[:].set(color=cluster_colour(i), linewidth=3, visible=True)
             if row == 0:
                 ax.set_title(str(i) if called is None else lettering(called[i]), fontsize="medium", color=INK)
-        plt.colorbar(ScalarMappable(scale, "cividis"), ax=list(axes[row]), label=label, shrink=0.9, pad=0.01)
+        mappable = ScalarMappable(scale, "cividis")
+        _name_scale(plt.colorbar(mappable, ax=list(axes[row]), shrink=0.9, pad=0.01), label)
     return axes
 
 

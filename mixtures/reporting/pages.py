@@ -29,13 +29,9 @@ from mixtures.reporting.blocks import (
 from mixtures.reporting.figures import drawn, short_names
 from mixtures.reporting.findings import SURE
 from mixtures.reporting.material import Material, values_of_rows
-from mixtures.results.profiles import ClusterFigure
+from mixtures.results.profiles import SPREADS, ClusterFigure
 
 __all__ = ["pages_section"]
-
-SPREADS = {"mean": "sd", "geometric mean": "geometric sd", "probability": "", "rate": ""}
-"""Figures that say where a cluster lies, and those of its spread."""
-
 
 MOST_FIGURES, MOST_PAIRS, MOST_DRAWN = 30, 10, 12
 """Rows of a table, correlations and differences in a picture: of more, those that stand out most."""

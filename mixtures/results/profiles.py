@@ -11,10 +11,14 @@ from mixtures.brief import HTML_CHARACTERS, on_a_page
 from mixtures.messages import counted, visible
 from mixtures.results.value import Value
 
-__all__ = ["ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
+__all__ = ["SPREADS", "ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
 
 MOST_ROWS, LONGEST_NAME = 30, 60
 """Clusters of an HTML table, and characters of a cluster's name in it."""
+
+
+SPREADS = {"mean": "sd", "geometric mean": "geometric sd", "probability": "", "rate": ""}
+"""Figures that say where a cluster lies, and those of its spread."""
 
 
 class ClusterFigure(NamedTuple):
