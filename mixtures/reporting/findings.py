@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from mixtures.data.preparation import logged_in
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
@@ -172,6 +173,8 @@ def parameters_section(material: Material) -> Section:
             f"Means, standard deviations and equal-tailed intervals ({' to '.join(material.bounds)}) of the "
             "aligned posterior sample, in the units of the data."
         )
+        if any(map(logged_in, material.features)):
+            text += " Logarithms are natural ones; what they mean in natural units is said of each cluster."
     return Section(
         "parameters",
         "Parameters and their uncertainty",
