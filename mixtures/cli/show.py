@@ -21,6 +21,7 @@ from mixtures.cli.text import (
     folded,
     plain,
     ruled_table,
+    stacked,
     width_of,
 )
 from mixtures.entries import entries
@@ -161,12 +162,12 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
     room = out.width - label_width
     estimates = {name: own for name, own in cells.items() if name not in DIAGNOSTICS}
     kept = _fitting(cells, room)
-    stacked = [kept]
+    blocks = [kept]
     if not set(estimates) <= set(kept):
         points = {name: own for name, own in estimates.items() if name in POINTS}
         rest = {name: own for name, own in estimates.items() if name not in POINTS}
-        stacked = [*stacked(points, room), *stacked(rest, room)]
-    for i, own in enumerate(stacked):
+        blocks = [*stacked(points, room), *stacked(rest, room)]
+    for i, own in enumerate(blocks):
         shown = ruled_table(title if i == 0 else "")
         shown.add_column("parameter", overflow="fold", min_width=label_width)
         for name in own:
@@ -178,7 +179,7 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
         out.print(shown)
     if len(table) > rows:
         out.print(f"({counted(len(table) - rows, 'more row')}: --rows, --csv or --json)")
-    _say_left_out(out, cells, [name for own in stacked for name in own])
+    _say_left_out(out, cells, [name for own in blocks for name in own])
 
 
 def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:

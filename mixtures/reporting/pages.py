@@ -1,6 +1,6 @@
 """A page for every cluster: what it is, what sets it apart, how well it is separated, and its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -98,7 +98,7 @@ def _differences(figures: Sequence[ClusterFigure], k: int) -> Axes:
     ax = plt.subplots(figsize=(5.4, 0.7 + 0.27 * len(figures)), layout="constrained")[1]
     at, colour = np.arange(len(figures)), cluster_colour(k)
     if figures[0].sd is not None:
-        ax.hlines(at, [f.lower for f in figures], [f.upper for f in figures], color=colour, lw=2)
+        ax.hlines(at, [f.lower or 0 for f in figures], [f.upper or 0 for f in figures], color=colour, lw=2)
     ax.plot([f.value for f in figures], at, "o", color=colour)
     ax.axvline(0, color=INK, lw=0.8, ls=":", zorder=1)
     ax.set_yticks(at, short_names([f.of for f in figures]))
@@ -210,11 +210,11 @@ def _typical(material: Material, name: str) -> list[Table]:
     rows, data = [row for row in material.described.rows if row.cluster == name], material.data
     if data is None or not rows:
         return []
-    columns: Mapping[str, object] = {
+    columns: dict[str, object] = {
         "typical": [row.typical for row in rows],
         "p(cluster)": [row.probability for row in rows],
     }
-    columns = columns | values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
+    columns |= values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
     return [
         Table.of_frame(
             f"The most and the least typical rows of {name}",
