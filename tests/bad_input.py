@@ -657,18 +657,15 @@ FILES = [
         files={"bad.csv": text(X).replace(b"4,1", b'"4,1')},
     ),
     Case(
-        "UTF-16, as some spreadsheets save it",
-        "bad.csv is UTF-16, not UTF-8; save it as UTF-8",
-        files={"bad.csv": text(X).decode().encode("utf-16")},
-    ),
-    Case(
         "another encoding",
-        "bad.csv is not UTF-8 (line 3); save it as UTF-8",
+        "bad.csv is not UTF-8 (line 3); say encoding='cp1252' (--encoding cp1252 on the command line) if it "
+        "comes from Excel or Windows, or save it as UTF-8",
         files={"bad.csv": text(exchanged(1, 1, "ä")).decode().encode("latin-1")},
     ),
     Case(
         "bytes that are not text",
-        "bad.csv is not text: line 3 has a NUL byte; save it as text in UTF-8",
+        "bad.csv is not text in UTF-8: line 3 has a NUL byte; say encoding='utf-16' (--encoding utf-16 on "
+        "the command line) if it is in that encoding, or save it as UTF-8",
         files={"bad.csv": text(X).replace(b"3,5", b"3,\0")},
     ),
     Case(
@@ -1203,6 +1200,12 @@ TAKEN = [
         X,
         (),
         {"good.csv": text(X).replace(b"\n", b",\n")},
+    ),
+    Taken(
+        "UTF-16 with a byte order mark, and a first line that names the separator",
+        X,
+        (),
+        {"good.csv": (b"sep=;\r\n" + text(X, between=";")).decode().encode("utf-16")},
     ),
     Taken(
         "numbers between quotation marks",

@@ -86,6 +86,14 @@ DecimalOption = Annotated[
 ]
 
 
+EncodingOption = Annotated[
+    str | None,
+    option(
+        DATA, metavar="NAME", help="Encoding of a text file, such as cp1252; by default UTF-8, or as marked."
+    ),
+]
+
+
 ThousandsOption = Annotated[
     str | None,
     option(DATA, metavar="MARK", help="Mark between thousands in a text file, such as ',', '.' or space."),
@@ -321,6 +329,7 @@ class Reading:
     separator: SeparatorOption = None
     decimal: DecimalOption = None
     thousands: ThousandsOption = None
+    encoding: EncodingOption = None
     header: HeaderOption = None
     index: IndexOption = None
     recode: RecodeOption = False

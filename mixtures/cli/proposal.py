@@ -54,6 +54,7 @@ def _as_typed(reading: Reading) -> list[str]:
         "--separator": reading.separator,
         "--decimal": reading.decimal,
         "--thousands": reading.thousands,
+        "--encoding": reading.encoding,
         "--id": reading.index,
         "--exposure": reading.exposure,
         "--weights": reading.weights,

@@ -50,10 +50,11 @@ def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
     separator, decimal, thousands = (None if mark is None else MARKS.get(mark, mark) for mark in marks)
     numerals = Numerals(decimal or ".", thousands)
     how: dict[str, Any] = {"separator": separator, "header": reading.header, "index": reading.index}
+    how |= {"numerals": numerals, "encoding": reading.encoding}
     if data in DATASETS:
         header = "--no-header" if reading.header is False else "--header"
         told = {"--separator": separator, header: reading.header, "--id": reading.index}
-        told |= {"--decimal": decimal, "--thousands": thousands}
+        told |= {"--decimal": decimal, "--thousands": thousands, "--encoding": reading.encoding}
         for name, value in told.items():
             if value is not None:
                 raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
@@ -61,11 +62,11 @@ def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
     elif data == "-":
         check_reading(reading.header, reading.index, keep, drop or ())
         with standard_input() as stream:
-            table = read_stream(stream, "standard input", **how, numerals=numerals)
+            table = read_stream(stream, "standard input", **how)
     else:
         if not os.path.exists(data) and not Path(data).suffix:
             raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, DATASETS)}")
-        return read_table(data, keep, drop or (), **how, numerals=numerals)
+        return read_table(data, keep, drop or (), **how)
     return table[choose_columns(list(table.columns), keep, drop or ())]
 
 

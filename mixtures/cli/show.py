@@ -12,17 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixtures.brief import model_words
+from mixtures.cli.clusters import sentences_of, show_clusters
 from mixtures.cli.text import (
+    EDGES,
     LONGEST_LABEL,
     console,
     finite,
     folded,
     plain,
     ruled_table,
+    stacked,
+    width_of,
 )
-from mixtures.clusters.description import describe
 from mixtures.entries import entries
-from mixtures.errors import InputError
 from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.messages import counted, visible
 from mixtures.results.crosscheck import Crosscheck
@@ -53,14 +55,6 @@ FROM_CACHE = "PyMC's log density: its program was read from the cache of program
 
 LABEL_WIDTH = 20
 """Smallest width of the names of parameters; longer ones are wrapped."""
-
-
-EDGES = 2
-"""Characters of the edges of a table."""
-
-
-SENTENCES = 10
-"""Clusters that are described at most."""
 
 
 WHOLE, LARGEST = 1e4, 1e7
@@ -102,7 +96,7 @@ def show_crosscheck(cc: Crosscheck, rows: int, *, verbose: bool = False) -> None
     out.print(f"[bold {colour}]{headline.state.name}: {plain(headline.title)}[/]")
     for reason in headline.reasons:
         out.print(f"  [{colour}]because[/] {plain(reason)}")
-    _describe(out, cc)
+    show_clusters(out, cc)
     out.print()
     spec = cc.mode.spec
     _parameters(out, cc.table, rows, title="" if spec is None else plain(model_words(spec)))
@@ -137,25 +131,6 @@ def _sample(out: Console, checks: Sequence[Check], *, verbose: bool) -> None:
         out.print(f"{title}: {held} of {limited} checks hold (--verbose lists all)")
 
 
-def _describe(out: Console, cc: Crosscheck) -> None:
-    """Print a sentence for each of the first clusters, of a model of this package."""
-    sentences = _sentences(cc)
-    if sentences:
-        out.print()
-    for sentence in sentences[:SENTENCES]:
-        out.print(plain(sentence))
-    if len(sentences) > SENTENCES:
-        out.print(f"({counted(len(sentences) - SENTENCES, 'more cluster')}: --json)", style="dim")
-
-
-def _sentences(cc: Crosscheck) -> list[str]:
-    """A sentence for every cluster; why there is none, if draws are not finite; none of a user's model."""
-    try:
-        return [] if cc.mode.spec is None else list(describe(cc).sentences)
-    except InputError as error:
-        return [f"the clusters are not described: {error}"]
-
-
 def show_interrupt(error: KeyboardInterrupt) -> None:
     """Show the point found before the interrupt, if any, and the state of the files."""
     out = console(stderr=True)
@@ -187,50 +162,30 @@ def _parameters(out: Console, table: pd.DataFrame, rows: int, title: str) -> Non
     room = out.width - label_width
     estimates = {name: own for name, own in cells.items() if name not in DIAGNOSTICS}
     kept = _fitting(cells, room)
-    stacked = [kept]
+    blocks = [kept]
     if not set(estimates) <= set(kept):
         points = {name: own for name, own in estimates.items() if name in POINTS}
         rest = {name: own for name, own in estimates.items() if name not in POINTS}
-        stacked = [*_stacked(points, room), *_stacked(rest, room)]
-    for i, own in enumerate(stacked):
+        blocks = [*stacked(points, room), *stacked(rest, room)]
+    for i, own in enumerate(blocks):
         shown = ruled_table(title if i == 0 else "")
         shown.add_column("parameter", overflow="fold", min_width=label_width)
         for name in own:
             shown.add_column(plain(name), justify="right", no_wrap=True)
-        widths = [_width(name, cells[name]) for name in own]
+        widths = [width_of(name, cells[name]) for name in own]
         width = max(label_width, out.width - sum(widths) - EDGES)
         for row, label in enumerate(labels):
             shown.add_row(escape(folded(label, width)), *(cells[name][row] for name in own))
         out.print(shown)
     if len(table) > rows:
         out.print(f"({counted(len(table) - rows, 'more row')}: --rows, --csv or --json)")
-    _say_left_out(out, cells, [name for own in stacked for name in own])
-
-
-def _stacked(cells: Mapping[str, Sequence[str]], room: int) -> list[list[str]]:
-    """Columns in blocks that each fit into a number of characters."""
-    blocks: list[list[str]] = []
-    rest = dict(cells)
-    while rest:
-        own = [next(iter(rest))]
-        for name in list(rest)[1:]:
-            if sum(_width(each, rest[each]) for each in (*own, name)) > room - EDGES:
-                break
-            own.append(name)
-        blocks.append(own)
-        rest = {name: column for name, column in rest.items() if name not in own}
-    return blocks
-
-
-def _width(name: str, column: Sequence[str]) -> int:
-    """Characters that a column takes."""
-    return 2 + max(map(cell_len, [name, *column]))
+    _say_left_out(out, cells, [name for own in blocks for name in own])
 
 
 def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
     """Columns that fit into a number of characters; the least important are left out first."""
     room -= EDGES
-    widths = {name: _width(name, column) for name, column in cells.items()}
+    widths = {name: width_of(name, column) for name, column in cells.items()}
     kept = list(cells)
     expendable = [*(name for name in NEEDED_LEAST if name in cells), *reversed(list(cells))]
     for name in expendable:
@@ -293,7 +248,7 @@ def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,
         "log_posterior": cc.mode.log_posterior,
         "notes": [*cc.notes, *_notes(cc.uncertainty)],
-        "clusters": _sentences(cc),
+        "clusters": sentences_of(cc),
         "from_cache": cc.from_cache,
         "table": _records(cc.table),
         "uncertainty": None if cc.uncertainty is None else _records(cc.uncertainty.table),

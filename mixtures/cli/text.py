@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "EDGES",
     "LONGEST_LABEL",
     "PARQUET",
     "TABLES",
@@ -34,6 +36,8 @@ __all__ = [
     "parquet_bytes",
     "plain",
     "ruled_table",
+    "stacked",
+    "width_of",
     "write_table",
 ]
 
@@ -46,6 +50,10 @@ PARQUET = (".parquet", ".pq")
 
 TABLES = (".csv", *PARQUET)
 """Suffixes of the tables that can be written."""
+
+
+EDGES = 2
+"""Characters of the edges of a table."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -88,6 +96,26 @@ def ruled_table(title: str) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
+
+
+def stacked(cells: Mapping[str, Sequence[str]], room: int) -> list[list[str]]:
+    """Columns in blocks that each fit into a number of characters."""
+    blocks: list[list[str]] = []
+    rest = dict(cells)
+    while rest:
+        own = [next(iter(rest))]
+        for name in list(rest)[1:]:
+            if sum(width_of(each, rest[each]) for each in (*own, name)) > room - EDGES:
+                break
+            own.append(name)
+        blocks.append(own)
+        rest = {name: column for name, column in rest.items() if name not in own}
+    return blocks
+
+
+def width_of(name: str, column: Sequence[str]) -> int:
+    """Characters that a column takes."""
+    return 2 + max(map(cell_len, [name, *column]))
 
 
 def finite(row: dict[Any, Any]) -> dict[str, Any]:

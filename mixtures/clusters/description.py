@@ -12,6 +12,7 @@ from mixtures.brief import rounded
 from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import ALIGNED, FIXED, label_state
 from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.preparation import logged_in
 from mixtures.data.table import Data
 from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
@@ -66,6 +67,10 @@ def describe(
     shares a_j and a_k the best rule puts at most ``sqrt(a_j a_k) / (a_j + a_k)`` times as many of their
     rows into the wrong one of the two. From a posterior sample every figure is computed draw by draw and
     then summarised; overlaps, which cost most, in 400 draws at most.
+
+    A Gaussian feature called ``log(x)``, as ``--log x`` of the command line calls it, is taken for a
+    natural logarithm and told in the units of x too: by its geometric mean ``exp(mean)`` and the factor
+    ``exp(sd)``.
 
     How typical a row is of its most probable cluster is ``r f(x)``, the probability of the cluster for it
     times the cluster's density (of a sample, at the posterior means). Rows with missing cells are not
@@ -189,6 +194,7 @@ class _Part:
     own: Profile
     location: _Summary
     beside: tuple[_Summary, ...]
+    natural: tuple[_Summary, ...]
     difference: _Summary | None
 
     @classmethod
@@ -199,13 +205,15 @@ class _Part:
             own,
             _Summary.of(own.location, tail),
             tuple(_Summary.of(each, tail) for each in own.beside),
+            tuple(_Summary.of(each, tail) for each in _in_natural_units(own)),
             None if apart is None else _Summary.of(apart, tail),
         )
 
     @property
     def summaries(self) -> list[_Summary]:
         """The summaries of all figures, in order."""
-        return [self.location, *self.beside, *([] if self.difference is None else [self.difference])]
+        apart = [] if self.difference is None else [self.difference]
+        return [self.location, *self.beside, *self.natural, *apart]
 
     def height(self, k: int) -> Array:
         """How much each figure says about cluster k (M,)."""
@@ -218,7 +226,27 @@ class _Part:
         sds = [each.table for each in self.beside if each.figures.kind == "sd"]
         beside = "".join(f" (sd {rounded(*table[:2, k, m])})" for table in sds)
         per = f" per unit of {_short(self.own.per)}" if self.own.per else ""
-        return f"{_short(self.own.location.of[m])} {value}{per}{beside}"
+        return f"{_short(self.own.location.of[m])} {value}{per}{beside}{self._natural_words(k, m)}"
+
+    def _natural_words(self, k: int, m: int) -> str:
+        """Geometric mean and sd of cluster k, if the figure is the mean of a logarithm."""
+        name = logged_in(self.own.location.of[m]) if self.natural else ""
+        if not name:
+            return ""
+        mean, sd = (each.table[:2, k, each.figures.of.index(name)] for each in self.natural)
+        return f", {_short(name)} {rounded(*mean)} (geometric mean, sd a factor of {rounded(*sd)})"
+
+
+def _in_natural_units(own: Profile) -> tuple[Figures, ...]:
+    """Geometric means and standard deviations of what is fitted as a logarithm, if there is any."""
+    sds = [each for each in own.beside if each.kind == "sd"]
+    at = [m for m, name in enumerate(own.location.of) if logged_in(name)] if sds else []
+    if not at:
+        return ()
+    of = tuple(logged_in(own.location.of[m]) for m in at)
+    logs = {"geometric mean": own.location, "geometric sd": sds[0]}
+    with np.errstate(over="ignore"):
+        return tuple(Figures(kind, of, np.exp(each.values[..., at])) for kind, each in logs.items())
 
 
 def _of_rows(

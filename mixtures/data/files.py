@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from mixtures.data.encodings import as_utf8, without_separator_line
 from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_repeats
 from mixtures.errors import InputError
@@ -48,6 +49,7 @@ def read_table(
     header: bool | None = None,
     index: str | None = None,
     numerals: Numerals = AS_IN_PYTHON,
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
@@ -55,13 +57,14 @@ def read_table(
     ----------
     path : path
         The suffix says how to read the file: ``.csv`` (commas), ``.tsv`` (tabs), ``.txt`` (white space),
-        ``.parquet`` or ``.pq`` (needs pyarrow). Text is UTF-8. A pipe without a suffix is read as CSV.
+        ``.parquet`` or ``.pq`` (needs pyarrow). A pipe without a suffix is read as CSV.
     columns : str or sequence of str, optional
         The columns to keep, in this order; all of them by default.
     exclude : str or sequence of str
         Columns to leave out.
     separator : str, optional
-        The character between the cells of a text file, if it is not the one that the suffix implies.
+        The character between the cells of a text file, if it is not the one that the suffix implies, or that
+        a first line such as ``sep=;`` names, which Excel writes.
     header : bool, optional
         Whether the first line of a text file holds the column names; by default this must be unmistakable,
         as `mixtures.data.textfiles.read_text` explains. Without names columns are x0, x1, ...
@@ -71,6 +74,8 @@ def read_table(
     numerals : Numerals
         How numbers are written in a text file: by default with points before decimals and nothing between
         thousands.
+    encoding : str, optional
+        Encoding of a text file, such as "cp1252"; by default UTF-8, or what its byte order mark says.
 
     Returns
     -------
@@ -102,7 +107,8 @@ def read_table(
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
         way = "unpack it first" if suffix in PACKED else "save a spreadsheet as .csv"
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; {way}")
-    told = {"separator": separator, "header": header, "decimal or thousands": not numerals.usual or None}
+    told = {"separator": separator, "header": header, "encoding": encoding}
+    told["decimal or thousands"] = not numerals.usual or None
     if suffix in _PARQUET and any(value is not None for value in told.values()):
         what = next(name for name, value in told.items() if value is not None)
         raise InputError(f"{path} is not a text file: it has no {what}; leave it out")
@@ -117,7 +123,7 @@ def read_table(
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
     if not content:
         raise InputError(f"{path} is empty")
-    separator = _checked(separator) or SEPARATORS[suffix]
+    content, separator = _text(content, encoding, str(path), _checked(separator), SEPARATORS[suffix])
     table = read_text(content, separator, str(path), header=header, index=index, numerals=numerals)
     return table[choose_columns(list(table.columns), columns, exclude)]
 
@@ -130,13 +136,23 @@ def read_stream(
     header: bool | None = None,
     index: str | None = None,
     numerals: Numerals = AS_IN_PYTHON,
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     """Read CSV from an open stream, such as standard input; the keywords are those of `read_table`."""
     check_reading(header, index)
     content = _content(stream, name)
     if not content:
         raise InputError(f"{name} is empty")
-    return read_text(content, _checked(separator) or ",", name, header=header, index=index, numerals=numerals)
+    content, separator = _text(content, encoding, name, _checked(separator), ",")
+    return read_text(content, separator, name, header=header, index=index, numerals=numerals)
+
+
+def _text(
+    content: bytes, encoding: str | None, source: str, asked: str | None, usual: str
+) -> tuple[bytes, str]:
+    """Text in UTF-8, and its separator: the one asked for, or that its first line names, or the usual one."""
+    content, stated = without_separator_line(as_utf8(content, encoding, source))
+    return content, asked or _checked(stated) or usual
 
 
 def check_reading(

@@ -20,7 +20,7 @@ from mixtures.data.numerals import Numerals
 from mixtures.errors import InputError
 from mixtures.messages import NAMES_LISTED, are, cell_at, columns_are, counted, named, shortened, them, worded
 
-__all__ = ["Preparation", "Prepared", "log_name", "option_of", "written_as"]
+__all__ = ["Preparation", "Prepared", "log_name", "logged_in", "option_of", "written_as"]
 
 RECODED = {1.0: 1.0, 2.0: 0.0}
 """Numbers of answers, 1 for yes and 2 for no as surveys have them, and what they are recoded to."""
@@ -160,6 +160,18 @@ class Preparation:
 def log_name(name: str) -> str:
     """Name of the logarithm of a column."""
     return f"log({name})"
+
+
+def logged_in(name: str) -> str:
+    """Name of the column of which a column of this name is the logarithm; empty if it is not called so.
+
+    Examples
+    --------
+    >>> logged_in("log(income)"), logged_in("income")
+    ('income', '')
+    """
+    inner = name.removeprefix("log(").removesuffix(")")
+    return inner if log_name(inner) == name else ""
 
 
 def option_of(option: str, names: Iterable[str]) -> str:

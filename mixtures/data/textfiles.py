@@ -30,9 +30,6 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
 _BY_NAME = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", r"\s+": "white space"}
 
 
-_BOMS = (b"\xff\xfe", b"\xfe\xff")
-
-
 _WIDER = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
@@ -66,7 +63,7 @@ def read_text(
     Parameters
     ----------
     content : bytes
-        UTF-8, with or without a byte order mark.
+        UTF-8, without a byte order mark.
     separator : str
         A character, or the pattern of white space.
     source : str
@@ -84,7 +81,7 @@ def read_text(
         How numbers are written. A column with a cell that is written otherwise stays text.
     """
     blank = b" \r\n" if separator == "\t" else b" \t\r\n"
-    body = content.removeprefix(b"\xef\xbb\xbf").lstrip(blank)
+    body = content.lstrip(blank)
     lines_before = content.count(b"\n", 0, len(content) - len(body))
     body = body.rstrip(blank)
     _check_bytes(body, content, separator, source)
@@ -329,11 +326,12 @@ def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> No
     """Refuse bytes that are not UTF-8 text, and lines on which pandas would spend minutes."""
     if not body:
         raise InputError(f"{source} is blank; it needs a line of column names, and rows")
-    if content.startswith(_BOMS):
-        raise InputError(f"{source} is UTF-16, not UTF-8; save it as UTF-8")
     if (place := content.find(b"\0")) >= 0:
         line = content.count(b"\n", 0, place) + 1
-        raise InputError(f"{source} is not text: line {line} has a NUL byte; save it as text in UTF-8")
+        raise InputError(
+            f"{source} is not text in UTF-8: line {line} has a NUL byte; say encoding='utf-16' (--encoding "
+            "utf-16 on the command line) if it is in that encoding, or save it as UTF-8"
+        )
     first = body[: body.find(b"\n")] if b"\n" in body else body
     width = len(first.split()) if separator == r"\s+" else first.count(separator.encode()) + 1
     if width > MOST_COLUMNS:
@@ -346,7 +344,10 @@ def _why_unread(
     """Say what pandas could not read."""
     if isinstance(error, UnicodeDecodeError):
         line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
-        return f"{source} is not UTF-8 (line {line}); save it as UTF-8"
+        return (
+            f"{source} is not UTF-8 (line {line}); say encoding='cp1252' (--encoding cp1252 on the command "
+            "line) if it comes from Excel or Windows, or save it as UTF-8"
+        )
     wider = _WIDER.search(str(error))
     if wider is None:
         reason = " ".join(str(error).split())

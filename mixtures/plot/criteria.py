@@ -57,8 +57,8 @@ def selection(selection: Selection, *, axes: Any = None) -> np.ndarray:
     check_kind(Selection, "what select returned", selection=selection)
     criteria, table = selection.criteria, selection.table
     if axes is None:
-        columns = min(3, len(criteria))
-        rows = -(-len(criteria) // columns)
+        rows = -(-len(criteria) // 3)
+        columns = -(-len(criteria) // rows)  # four are two by two
         figure, grid = plt.subplots(
             rows, columns, figsize=(4 * columns, 3.2 * rows), squeeze=False, layout="constrained"
         )

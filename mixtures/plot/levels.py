@@ -1,14 +1,18 @@
-"""Probabilities of the levels of items as entries of one dim, which pictures can draw."""
+"""Levels of items, and pairs of features, as entries of one dim, which pictures can draw."""
 
 import numpy as np
 import xarray as xr
 
 from mixtures.trees import item_dim, level_table
 
-__all__ = ["ITEM", "itemised"]
+__all__ = ["ITEM", "itemised", "triangles"]
 
 ITEM = "item"
 """The dim of items and their levels together."""
+
+
+PAIR = "pair"
+"""The dim of pairs of features, each pair once."""
 
 
 def itemised(posterior: xr.Dataset, known: xr.Dataset | None = None) -> xr.Dataset:
@@ -42,6 +46,34 @@ def itemised(posterior: xr.Dataset, known: xr.Dataset | None = None) -> xr.Datas
         return xr.DataArray(flat[..., kept], {**labels, ITEM: names}, [*rest, ITEM])
 
     return xr.Dataset({name: joined(x) for name, x in posterior.data_vars.items()})
+
+
+def triangles(posterior: xr.Dataset) -> xr.Dataset:
+    """Join both dims of symmetric matrices of features, every entry once.
+
+    Examples
+    --------
+    >>> names = {"feature": ["a", "b"], "feature_bis": ["a", "b"]}
+    >>> one = xr.Dataset({"Sigma": xr.DataArray([[1.0, 0.5], [0.5, 2.0]], names, list(names))})
+    >>> triangles(one)["Sigma"].to_series().to_dict()
+    {'a, a': 1.0, 'b, a': 0.5, 'b, b': 2.0}
+    """
+
+    def halved(x: xr.DataArray) -> xr.DataArray:
+        own = next((str(d) for d in x.dims if f"{d}_bis" in x.dims), None)
+        if own is None:
+            return x
+        rest = [dim for dim in x.dims if dim not in (own, f"{own}_bis")]
+        matrix = x.transpose(*rest, own, f"{own}_bis").values
+        if not np.allclose(matrix, matrix.swapaxes(-1, -2)):
+            return x
+        rows, columns = np.tril_indices(x.sizes[own])
+        names = _labels(posterior, own)
+        pairs = [f"{names[a]}, {names[b]}" for a, b in zip(rows, columns, strict=True)]
+        labels = {dim: x[dim].values for dim in rest if dim in x.coords}
+        return xr.DataArray(matrix[..., rows, columns], {**labels, PAIR: pairs}, [*rest, PAIR])
+
+    return xr.Dataset({name: halved(x) for name, x in posterior.data_vars.items()})
 
 
 def _labels(posterior: xr.Dataset, dim: str) -> list[str]:

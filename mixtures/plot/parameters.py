@@ -10,12 +10,13 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize, to_hex
 
 from mixtures.errors import InputError
 from mixtures.given import Fit, Parameters, given, names_of, posterior_of
 from mixtures.messages import shortened
-from mixtures.plot.levels import ITEM, itemised
+from mixtures.plot.levels import ITEM, itemised, triangles
 from mixtures.plot.style import INK, ON_DARK, ON_LIGHT, axes_or_new, cluster_colour, lettering
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -41,6 +42,10 @@ WRITTEN = 80
 """Largest number of cells of a heat map whose values are written in, in a quarter as many columns at most."""
 
 
+WITH_SDS = 12
+"""Largest number of columns of a heat map in whose cells standard deviations fit."""
+
+
 NAMED = 40
 """Largest number of columns of a heat map whose names stand below it."""
 
@@ -58,7 +63,7 @@ def heatmap(
     ----------
     params : dict of ndarray, EMFit, MAPFit, Crosscheck or xarray.DataTree
         Parameters, or a fit; of an aligned posterior sample, or a crosscheck with one, means, with standard
-        deviations where values are written.
+        deviations where there is room.
     name : str, default "p"
         A parameter with dims (cluster, feature), or (cluster, feature, category).
     features : sequence of str, optional
@@ -87,7 +92,7 @@ def heatmap(
     ax = axes_or_new(ax)
     scale = _scale(mean)
     image = ax.imshow(mean, norm=scale, cmap="cividis", aspect="auto")
-    plt.colorbar(image, ax=ax, label=name)
+    _name_scale(plt.colorbar(image, ax=ax), name)
     names = [lettering(feature) for feature in (features if features is not None else known)]
     ax.set(xlabel="feature", ylabel="cluster")
     called = names_of(params)
@@ -99,10 +104,18 @@ def heatmap(
         ax.set_xticks(range(len(names)), names, rotation=0 if few and len("".join(names)) < 60 else 90)
     if few and mean.size <= WRITTEN:
         for (k, d), value in np.ndenumerate(mean):
-            text = f"{value:.2f}" if sd is None else f"{value:.2f}\n± {sd[k, d]:.2f}"
+            beside = "" if sd is None or len(names) > WITH_SDS else f"\n± {sd[k, d]:.2f}"
             colour = ON_DARK if scale(value) < 0.5 else ON_LIGHT
-            ax.text(d, k, text, ha="center", va="center", color=colour, fontsize="small")
+            ax.text(d, k, f"{value:.2f}{beside}", ha="center", va="center", color=colour, fontsize="small")
     return ax
+
+
+def _name_scale(bar: Colorbar, label: str) -> None:
+    """Name a colour bar: sideways, but for a letter or two, which stay level."""
+    if len(label) > 2:
+        bar.set_label(label)
+    else:
+        bar.set_label(label, rotation=0, labelpad=10)
 
 
 def images(
@@ -166,7 +179,8 @@ def images(
             ax.spines[:].set(color=cluster_colour(i), linewidth=3, visible=True)
             if row == 0:
                 ax.set_title(str(i) if called is None else lettering(called[i]), fontsize="medium", color=INK)
-        plt.colorbar(ScalarMappable(scale, "cividis"), ax=list(axes[row]), label=label, shrink=0.9, pad=0.01)
+        mappable = ScalarMappable(scale, "cividis")
+        _name_scale(plt.colorbar(mappable, ax=list(axes[row]), shrink=0.9, pad=0.01), label)
     return axes
 
 
@@ -244,7 +258,7 @@ def forest(
     names = list(var_names or [str(v) for v in drawn[reference] if all(v in x for x in drawn.values())])
     _check_alike(drawn, names)
     drawn = {name: itemised(x, drawn[reference]) for name, x in drawn.items()}
-    drawn = {name: _one_kind(x[names]) for name, x in drawn.items()}
+    drawn = {name: triangles(_one_kind(x[names])) for name, x in drawn.items()}
     if called is not None:
         drawn = {name: x.assign_coords(cluster=list(called)) for name, x in drawn.items()}
     if standardise:

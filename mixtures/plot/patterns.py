@@ -19,8 +19,8 @@ SEEN, MISSING = "#b9ac70", "#ffffff"
 """Colours of an observed cell, and of a missing one, which is hatched."""
 
 
-WRITTEN_COLUMNS = 8
-"""Number of columns up to which their names are written level."""
+WRITTEN_LETTERS = 55
+"""Letters of all columns, each as long as the longest, up to which names are written level."""
 
 
 def missing_patterns(X: Any, *, most: int = 20, ax: Axes | None = None) -> Axes:
@@ -59,7 +59,7 @@ def missing_patterns(X: Any, *, most: int = 20, ax: Axes | None = None) -> Axes:
         ax.add_patch(Rectangle(corner, 0.92, 0.84, fill=False, hatch="////", edgecolor=INK, linewidth=0))
     shares = np.isnan(data.values).mean(axis=0)
     names = [f"{lettering(name)}\n{share:.0%}" for name, share in zip(data.features, shares, strict=True)]
-    level = data.n_features <= WRITTEN_COLUMNS
+    level = data.n_features * max(len(name.partition("\n")[0]) for name in names) <= WRITTEN_LETTERS
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=0 if level else 90)
     ax.set_yticks(np.arange(len(order)) + 0.5, [counted(n, "row") for n in sizes.tolist()])
     ax.invert_yaxis()

@@ -7,7 +7,7 @@ writes it; all text is escaped there.
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "Download",
     "Figure",
     "Formula",
+    "Heading",
     "Listing",
     "Paragraph",
     "Section",
@@ -56,6 +57,10 @@ NARROW, LEGIBLE = 540.0, 0.75
 """CSS pixels up to which a figure is legible on a phone, and the scale at which a wider one is."""
 
 
+TALL = 1.15
+"""Height over width from which on a figure is tall."""
+
+
 REM, FRAME, PIXELS, HEAD = 16, 24, 640.0, 4000
 """CSS pixels of a rem, of the frame of a figure, of a figure of pixels; characters that have its width."""
 
@@ -77,11 +82,21 @@ class Paragraph(Block):
 
 
 @dataclass(frozen=True)
+class Heading(Block):
+    """A heading within a section, to which links lead; in print it begins a page."""
+
+    macro = "heading"
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Listing(Block):
-    """A list of sentences."""
+    """A list of sentences, each with a link to the heading that has more about it, if there is one."""
 
     macro = "listing"
     items: tuple[str, ...]
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,20 +143,25 @@ class Figure(Block):
     @property
     def at_least(self) -> int:
         """Width in rem below which the figure scrolls in its box; 0 if its words are legible anyway."""
-        if (width := _width(self.source)) <= NARROW:
+        if (width := _size(self.source)[0]) <= NARROW:
             return 0
         wanted = (LEGIBLE * width + FRAME) / REM
         return next((rem for rem in LEAST_WIDTHS if rem >= wanted), LEAST_WIDTHS[-1])
 
+    @property
+    def is_tall(self) -> bool:
+        """Whether it is so tall that on paper its words need more height than other figures have."""
+        width, height = _size(self.source)
+        return height > TALL * width
 
-def _width(source: str) -> float:
-    """Width in CSS pixels of the SVG in a data URI; of pixels that of a wide figure, as most of them are."""
+
+def _size(source: str) -> tuple[float, float]:
+    """Width and height in CSS pixels of the SVG in a data URI; of pixels those of a wide figure."""
     kind, _, content = source.partition(",")
-    if not kind.startswith("data:image/svg"):
-        return PIXELS
-    head = base64.b64decode(content[:HEAD]).decode("utf-8", errors="ignore")
-    points = re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', head)
-    return PIXELS if points is None else float(points[1]) * 96 / 72
+    head = base64.b64decode(content[:HEAD]).decode("utf-8", errors="ignore") if "svg" in kind else ""
+    found = (re.search(rf'<svg[^>]*?\b{side}="([\d.]+)pt"', head) for side in ("width", "height"))
+    width, height = (PIXELS if points is None else float(points[1]) * 96 / 72 for points in found)
+    return width, height
 
 
 @dataclass(frozen=True)
@@ -155,11 +175,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, its sort key, and whether it warns or reassures."""
+    """Text of a cell, its sort key, whether it warns or reassures, and the heading that it leads to."""
 
     text: str
     key: float | str | None = None
     mood: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,6 +216,13 @@ class Table(Block):
     def folded(self) -> bool:
         """Whether it is so long that it is folded at first."""
         return len(self.rows) > FOLDED_ROWS
+
+    def linked(self, headings: Sequence[str]) -> "Table":
+        """The same, with links from the first cells of the rows to these headings, if there are any."""
+        if not headings:
+            return self
+        rows = zip(self.rows, headings, strict=True)
+        return replace(self, rows=tuple((replace(row[0], link=to), *row[1:]) for row, to in rows))
 
     @classmethod
     def of_frame(

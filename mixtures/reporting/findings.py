@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.preparation import logged_in
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
@@ -173,6 +173,8 @@ def parameters_section(material: Material) -> Section:
             f"Means, standard deviations and equal-tailed intervals ({' to '.join(material.bounds)}) of the "
             "aligned posterior sample, in the units of the data."
         )
+        if any(map(logged_in, material.features)):
+            text += " Logarithms are natural ones; what they mean in natural units is said of each cluster."
     return Section(
         "parameters",
         "Parameters and their uncertainty",
@@ -278,13 +280,14 @@ def _sizes(material: Material) -> Table:
     frame = own[[name for name in ("mean", *bounds) if name in own]] if bounds else own[["EM"]]
     percent = {str(name): ".1%" for name in frame.columns}
     frame = frame.set_axis(list(cc.names or map(str, range(len(own)))))
-    return Table.of_frame(
+    shares = Table.of_frame(
         "Share of the rows that each cluster holds",
         frame,
         formats=percent,
         index="cluster",
         source="alpha in the posterior group of the sample" if bounds else "alpha of EM's fit",
     )
+    return shares.linked(material.pages)
 
 
 def _pictures(material: Material) -> list[Block]:
@@ -321,12 +324,10 @@ def _missing(data: Data) -> str | None:
 
 def rows_section(material: Material) -> Section:
     """Show how certain the labels of the rows are, and list the least certain rows."""
-    spec, data = material.spec, material.data
-    if spec is None or data is None or material.cc.em is None:
+    spec, data, found = material.spec, material.data, material.assigned
+    if spec is None or data is None or found is None or material.cc.em is None:
         text = "Which cluster a row belongs to needs the model and the data, and is left out."
         return Section("rows", "Rows and their clusters", (Paragraph(text),))
-    params = material.cc.em.params if material.cc.posterior is None else material.cc.posterior
-    found = responsibilities(spec, data, params)
     sure = found["label_probability"].values
     unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
     expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"

@@ -8,15 +8,22 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mixtures.clusters.description import describe
+from mixtures.clusters.responsibilities import responsibilities
+from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.mixture import Mixture
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
+from mixtures.results.profiles import ClusterProfiles
 from mixtures.results.selection import Selection
 from mixtures.trees import feature_dims, levels_in, with_levels
 
 __all__ = ["Material", "Pictured", "values_of_rows"]
+
+MOST_PAGES = 20
+"""Clusters up to which each has a page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +71,27 @@ class Material:
     def bounds(self) -> list[str]:
         """The columns of the table with the bounds of intervals, such as "2.5%" and "97.5%"."""
         return [str(name) for name in self.cc.table.columns if str(name).endswith("%")]
+
+    @cached_property
+    def described(self) -> ClusterProfiles:
+        """The clusters in words and figures."""
+        data = self.data
+        missing = INTEGRATE if data is not None and data.has_missing else None
+        return describe(self.cc, data, missing=missing, labels=None if data is None else data.labels)
+
+    @cached_property
+    def assigned(self) -> xr.Dataset | None:
+        """Responsibilities of the rows; None without a model, data and EM's fit."""
+        if self.spec is None or self.data is None or self.cc.em is None:
+            return None
+        params = self.cc.em.params if self.cc.posterior is None else self.cc.posterior
+        return responsibilities(self.spec, self.data, params)
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """The headings of the clusters' own pages, if they have any."""
+        k = 0 if self.spec is None else self.spec.n_components
+        return tuple(f"cluster-{i}" for i in range(k)) if 1 < k <= MOST_PAGES else ()
 
     @cached_property
     def pictured(self) -> Pictured:

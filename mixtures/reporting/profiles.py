@@ -3,25 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import pandas as pd
-
-from mixtures.clusters.description import describe
-from mixtures.data.reading import INTEGRATE
-from mixtures.data.table import Data
 from mixtures.plot.parameters import images
 from mixtures.plot.profiles import MOST_NAMED, profiles
-from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
+from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
 from mixtures.reporting.figures import drawn
-from mixtures.reporting.material import Material, values_of_rows
-from mixtures.results.profiles import ClusterRow
+from mixtures.reporting.material import Material
 
 __all__ = ["brief_profiles_section", "profiles_section"]
-
-SHOWN_FEATURES = 6
-"""Features of a typical row that are shown."""
-
 
 PIXEL, LEAST_SIDE = re.compile(r"(.*\D)?(\d+)_(\d+)"), 4
 """Name of a column that is a pixel, and the smallest side of a picture."""
@@ -36,9 +25,7 @@ def profiles_section(material: Material) -> Section | None:
     cc, spec = material.cc, material.spec
     if spec is None:
         return None
-    data = material.data
-    missing = INTEGRATE if data is not None and data.has_missing else None
-    found = describe(cc, data, missing=missing, labels=None if data is None else data.labels)
+    found = material.described
     with_interval = cc.posterior is not None
     intervals = f", with {found.ci_prob:.0%} intervals of the posterior" if with_interval else ""
     apart = (
@@ -49,7 +36,7 @@ def profiles_section(material: Material) -> Section | None:
         else ""
     )
     blocks: list[Block] = [
-        Listing(tuple(f"{sentence}." for sentence in found.sentences)),
+        Listing(tuple(f"{sentence}." for sentence in found.sentences), material.pages),
         Paragraph(f"Shares are of all rows{intervals}.{apart}", quiet=True),
     ]
     pixels = _pixels(material.features)
@@ -60,8 +47,6 @@ def profiles_section(material: Material) -> Section | None:
         shown = material.pictured
         caption = f"Profiles of the clusters{intervals}; in brackets their shares of the rows."
         blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
-    if data is not None and found.rows:
-        blocks.append(_typical(data, found.rows))
     return Section("profiles", "What the clusters are", tuple(blocks))
 
 
@@ -87,28 +72,9 @@ def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure
 
 
 def brief_profiles_section(material: Material) -> Section | None:
-    """The same without single rows."""
+    """The same without links to pages that it lacks."""
     whole = profiles_section(material)
     if whole is None:
         return None
-    return replace(whole, blocks=tuple(block for block in whole.blocks if not isinstance(block, Table)))
-
-
-def _typical(data: Data, rows: Sequence[ClusterRow]) -> Table:
-    """Table of the most and the least typical rows of every cluster."""
-    columns: dict[str, Any] = {
-        "cluster": [row.cluster for row in rows],
-        "typical": [row.typical for row in rows],
-        "p(cluster)": [row.probability for row in rows],
-    }
-    columns |= values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
-    return Table.of_frame(
-        "The most and the least typical rows of each cluster",
-        pd.DataFrame(columns, index=pd.Index([str(row.row) for row in rows], name="row")),
-        formats={"p(cluster)": ".3f"},
-        helps={
-            "typical": "by the probability of the cluster for the row times the cluster's density",
-            "p(cluster)": "the probability of the cluster for the row",
-        },
-        source="mixtures.describe of the crosscheck and the data",
-    )
+    plain = (replace(b, links=()) if isinstance(b, Listing) else b for b in whole.blocks)
+    return replace(whole, blocks=tuple(plain))

@@ -42,6 +42,7 @@ from mixtures.reporting.findings import (
 from mixtures.reporting.material import Material
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
+from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import brief_profiles_section, profiles_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
@@ -311,6 +312,7 @@ SAVED = (
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     profiles_section,
     clusters_section,
+    pages_section,
     rows_section,
     parameters_section,
     missing_section,

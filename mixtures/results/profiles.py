@@ -11,10 +11,14 @@ from mixtures.brief import HTML_CHARACTERS, on_a_page
 from mixtures.messages import counted, visible
 from mixtures.results.value import Value
 
-__all__ = ["ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
+__all__ = ["SPREADS", "ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
 
 MOST_ROWS, LONGEST_NAME = 30, 60
 """Clusters of an HTML table, and characters of a cluster's name in it."""
+
+
+SPREADS = {"mean": "sd", "geometric mean": "geometric sd", "probability": "", "rate": ""}
+"""Figures that say where a cluster lies, and those of its spread."""
 
 
 class ClusterFigure(NamedTuple):
@@ -117,8 +121,9 @@ class ClusterProfiles(Value):
         Every cluster in words.
     figures : tuple of ClusterFigure
         All figures: ``share``; ``size``, the number of rows assigned, if rows were given; the profile,
-        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``; ``difference``,
-        the standardised difference from all other clusters; and ``overlap`` with each of them.
+        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``, and of logarithms
+        ``geometric mean`` and ``geometric sd`` in natural units; ``difference``, the standardised
+        difference from all other clusters; and ``overlap`` with each of them.
     ci_prob : float
         Probability of the intervals.
     rows : tuple of ClusterRow

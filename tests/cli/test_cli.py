@@ -1,6 +1,7 @@
 """The command line: exit codes, what it prints for people and for machines, bad input in one line."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -64,8 +65,12 @@ def test_what_a_person_reads(faithful):
     assert f"{cc.table.loc['mu[0, waiting]', 'EM']:.4g}" in out
     assert "starts that reached the best optimum: EM 2 of 2, MAP 2 of 2" in out
     assert "EM: log-likelihood -1130." in out
-    assert "cluster 0, 64% (" in out
-    assert "differs most in eruptions" in out
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    assert "Clusters: shares, means (sds)" in rows
+    assert "cluster 0 cluster 1" in rows
+    assert any(row.startswith("share 64% 36%") for row in rows)
+    assert any(re.match(r"waiting 80\.\d* \(6\.\d*\) 54\.\d* \(5\.\d*\)$", row) for row in rows)
+    assert "cluster 0 differs most in eruptions" in out
     assert "The certificate holds: EM, MAP and PyMC's log posterior agree." in out
     assert "chi-squared with 11 degrees of freedom" in out
     assert out.startswith("RED: EM and MAP agree on the estimates, but do not rely on the posterior sample.")

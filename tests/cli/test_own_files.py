@@ -300,6 +300,18 @@ def test_decimal_commas_from_refusal_to_fit(tmp_path):
     assert "--decimal does not go with the data set" in err
 
 
+def test_a_file_of_windows_goes_from_refusal_to_the_next_command(tmp_path):
+    rows = "\n".join(f"{j % 7}.5;{j * j}" for j in range(20))
+    (tmp_path / "t.csv").write_bytes(f"sep=;\nhöhe;größe\n{rows}\n".encode("cp1252"))
+    code, _, err = run("inspect", tmp_path / "t.csv")
+    assert code == 2
+    assert "say --encoding cp1252 if it comes from Excel or Windows" in err
+    code, out, _ = run("inspect", tmp_path / "t.csv", "--encoding", "cp1252")
+    assert code == 0
+    assert "größe" in out
+    assert next_command(out)[-2:] == ["--encoding", "cp1252"]
+
+
 def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
     _, out, _ = run("inspect", survey[0], "--recode")
     assert "done: recoded: yes, y and true are 1" in out
@@ -375,7 +387,7 @@ def test_all_commands_have_the_same_options_for_data():
         panel = out.partition("Data ─")[2].partition("╰")[0]
         seen[command] = set(re.findall(r"--[a-z-]+", panel)) - {"--missing", "--labels", "--from"}
     shared = {"--columns", "--exclude", "--numeric-only", "--separator", "--decimal", "--thousands", "--id"}
-    shared |= {"--index", "--header", "--no-header", "--recode", "--log"}
+    shared |= {"--encoding", "--index", "--header", "--no-header", "--recode", "--log"}
     assert shared <= seen["inspect"]
     assert all(shared <= options for options in seen.values())
 

@@ -168,6 +168,22 @@ def test_sentences_say_share_profile_and_contrast():
     assert str(mx.describe(tree, names=["short", "long"])).replace("\n  ", " ").startswith(short)
 
 
+def test_logarithms_are_told_in_natural_units_too():
+    rng = np.random.default_rng(2)
+    draws = {
+        "alpha": np.full((400, 2), 0.5),
+        "mu": rng.normal([[10.3, 40], [11.0, 50]], 0.03, (400, 2, 2)),
+        "sigma2": np.tile([0.16, 36.0], (400, 2, 1)),
+    }
+    found = mx.describe(a_sample(mx.GMM(2, covariance_type="diag"), ["log(income)", "age"], draws))
+    own = np.exp(draws["mu"][:, 1, 0])
+    row = table_of(found, "geometric mean").loc[("cluster 1", "income"), ["value", "sd", "lower", "upper"]]
+    expected = [own.mean(), own.std(), *np.quantile(own, [0.025, 0.975])]
+    np.testing.assert_allclose(row.astype(float), expected, rtol=1e-4)
+    assert table_of(found, "geometric sd")["value"].tolist() == pytest.approx([np.exp(0.4)] * 2)
+    assert "(sd 0.400), income 29700 (geometric mean, sd a factor of 1.49), age 40" in found.sentences[0]
+
+
 def test_a_sample_with_switched_labels_is_aligned_first():
     rng = np.random.default_rng(0)
     alpha = np.stack([np.full((1, 20), 0.3), np.full((1, 20), 0.7)], axis=-1)

@@ -514,7 +514,7 @@ def test_a_missing_cell_is_read_and_then_refused(tmp_path):
         ("t.csv", b"", None, "is empty"),
         ("t.csv", b"\n\n", None, "is blank; it needs a line of column names, and rows"),
         ("t.csv", b"a,b\n1,2\n1,2,3,4\n", None, "has 4 values; 2 are expected, as the header has names"),
-        ("t.csv", b"a,b\n1,\xff\xfe\n", None, "is not UTF-8 (line 2); save it as UTF-8"),
+        ("t.csv", b"a,b\n1,\xff\xfe\n", None, "is not UTF-8 (line 2); say encoding='cp1252'"),
         ("t.parquet", b"a,b\n1,2\n", None, "cannot be read as parquet"),
         ("t.xlsx", b"PK", None, "has the suffix '.xlsx'; the files that can be read are .csv, .tsv, .txt"),
         ("t.csv.gz", b"\x1f", None, "are .csv, .tsv, .txt, .parquet, .pq; unpack it first"),

@@ -4,6 +4,7 @@ No row and no column may be lost, or gained, in silence.
 """
 
 import os
+import re
 import threading
 from io import BytesIO
 
@@ -385,3 +386,39 @@ def test_what_was_typed_can_be_typed_again(tmp_path):
     command = mx.saving.read_header(tmp_path / "r.mix").about["command"]
     assert "--no-header" in command.split()
     assert "False" not in command
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("name,é\n1,2\n3,4\n".encode("cp1252"), {"encoding": "cp1252"}),
+        ("name,é\n1,2\n3,4\n".encode("utf-16"), {}),
+        ("name,é\n1,2\n3,4\n".encode("utf-16-be"), {"encoding": "utf-16-be"}),
+        ("name,é\n1,2\n3,4\n".encode("utf-8-sig"), {"encoding": "utf-8"}),
+        (b"sep=;\r\nname;\xc3\xa9\r\n1;2\r\n3;4\r\n", {}),
+        (b"\xef\xbb\xbfsep=,\nname;\xc3\xa9\n1;2\n3;4\n", {"separator": ";"}),
+    ],
+)
+def test_text_of_other_programs_is_read(tmp_path, content, options):
+    (tmp_path / "t.csv").write_bytes(content)
+    expected = pd.DataFrame({"name": [1, 3], "é": [2, 4]})
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv", **options), expected)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("ascii", "is not 'ascii' (line 2): name another encoding, or save it as UTF-8"),
+        ("rot13", "encoding 'rot13' is not known here; it is a name such as cp1252"),
+        ("windows", "encoding 'windows' is not known here; it is a name such as cp1252"),
+        (1252, "encoding '1252' is not known here; it is a name such as cp1252"),
+    ],
+)
+def test_encodings_that_do_not_fit_are_refused(encoding, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        read_stream(BytesIO(b"a,b\n1,\xe92\n"), "it", encoding=encoding)
+
+
+def test_lines_are_counted_from_the_separator_line():
+    with pytest.raises(InputError, match="line 4 of it"):
+        read_stream(BytesIO(b"sep=;\na;b\n1;2\n1;2;3\n"), "it")

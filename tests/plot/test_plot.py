@@ -247,6 +247,7 @@ def test_a_heat_map_writes_means_and_sds(posterior):
     mean, sd = mu.mean(("chain", "draw")).values, mu.std(("chain", "draw")).values
     np.testing.assert_allclose(ax.images[0].get_array(), mean)
     assert ax.texts[1].get_text() == f"{mean[0, 1]:.2f}\n± {sd[0, 1]:.2f}"
+    assert ax.images[0].colorbar.ax.yaxis.label.get_rotation() == 0  # of two letters
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["eruptions", "waiting"]
     assert plot.heatmap({"p": np.full((2, 3), 0.5)}).images[0].norm.vmax == 1
 
@@ -279,6 +280,8 @@ def test_a_forest_has_em_map_and_posterior(posterior, standardise):
     points = picture.viz["point_estimate"]["mu"]
     assert list(points["model"].values) == ["EM", "MAP", "posterior"]
     assert set(picture.viz["point_estimate"].data_vars) == {"alpha", "mu", "Sigma"}
+    pairs = ["eruptions, eruptions", "waiting, eruptions", "waiting, waiting"]
+    assert list(picture.viz["point_estimate"]["Sigma"]["pair"].values) == pairs
     at = points.sel(model="EM", cluster=1, feature="waiting").item().get_offsets()[0, 0]
     mu = posterior["posterior"]["mu"].sel(cluster=1, feature="waiting")
     value = EM.params["mu"][1, 1]
@@ -351,6 +354,13 @@ def test_patterns_are_drawn_with_the_most_frequent_on_top():
     corners = sorted((round(box.get_x()), round(box.get_y())) for box in ax.patches)
     assert len(corners) == 2
     assert (0, 2) in corners  # a is missing in the rarest
+    long = plot.missing_patterns(X.rename(columns={"a": "a name of thirty letters or so"}))
+    assert [label.get_rotation() for label in (*ax.get_xticklabels(), *long.get_xticklabels())] == [
+        0,
+        0,
+        90,
+        90,
+    ]
     few = plot.missing_patterns(X, most=1)
     assert len(few.get_yticklabels()) == 1
     assert "2 rarer patterns are left out" in few.get_xlabel()

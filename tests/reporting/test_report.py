@@ -21,6 +21,7 @@ from command import run
 from conftest import long
 
 import mixtures as mx
+from mixtures.brief import rounded
 from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Table, aligned
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
@@ -138,7 +139,7 @@ def test_a_heat_map_keeps_its_height_above_long_names():
 def test_sections_in_reading_order(page):
     titles = re.findall(r'<h2 id="([a-z]+)-title"', page.html)
     assert titles == [
-        "verdict", "profiles", "clusters", "rows", "parameters", "agreement", "predictive", "labels",
+        "verdict", "profiles", "clusters", "pages", "rows", "parameters", "agreement", "predictive", "labels",
         "sensitivity", "data", "model", "reproduce",
     ]  # fmt: skip
 
@@ -498,6 +499,24 @@ def test_misuse_is_told(arguments, message):
     assert message in err
 
 
+def test_every_cluster_has_a_page_that_links_lead_to(cc, page):
+    found = mx.describe(cc, FAITHFUL)
+    heads = re.findall(r'<h3 id="(cluster-\d)" class="page"><bdi>([^<]*)', page.html)
+    assert heads == [("cluster-0", "Cluster 0"), ("cluster-1", "Cluster 1")]
+    parts = re.split(r'<h3 id="cluster-\d"|<section id="rows"', page.html)[1:3]
+    for k, (part, sentence) in enumerate(zip(parts, found.sentences, strict=True)):
+        assert page.html.count(f'href="#cluster-{k}"') == 2  # from the sentence and from the table
+        said = Reader(f"<p {part}").said
+        assert f"{sentence}." in said
+        figures = found.to_frame().query(f"cluster == 'cluster {k}'").set_index(["figure", "of"])
+        for at in (("mean", "waiting"), ("sd", "waiting"), ("difference", "waiting")):
+            row = figures.loc[at]
+            interval = f"{rounded(row.lower, row.sd)} to {rounded(row.upper, row.sd)}"
+            assert f"{rounded(row.value, row.sd)} {interval}".replace("-", "\N{MINUS SIGN}") in said
+        for row in (each for each in found.rows if each.cluster == f"cluster {k}"):
+            assert f"{row.row} {row.typical} {row.probability:.3f}" in said
+
+
 def test_only_a_crosscheck_is_reported(tmp_path):
     mx.save(mx.fit_em(mx.GMM(2), FAITHFUL, n_init=1, random_seed=1), tmp_path / "em.mix")
     code, _, err = run("report", "--from", tmp_path / "em.mix")
@@ -519,6 +538,7 @@ def test_a_brief_report_has_verdict_clusters_and_code(cc):
     page = mx.report(cc, FAITHFUL, brief=True, progressbar=False).html
     assert re.findall(r'<section id="(\w+)"', page) == ["verdict", "profiles", "reproduce"]
     assert "<table" not in page
+    assert 'href="#cluster' not in page
 
 
 def test_columns_that_are_pixels_are_shown_as_images():

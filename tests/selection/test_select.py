@@ -379,9 +379,12 @@ def test_the_picture_shows_every_criterion():
 
 
 def test_the_picture_of_nothing_is_empty():
-    found = select(GMM(1, prior=None), FAITHFUL[:5], [6, 7], **QUIET)
+    four = ("aic", "bic", "icl", "caic")
+    found = select(GMM(1, prior=None), FAITHFUL[:5], [6, 7], criteria=four, **QUIET)
     axes = plot.selection(found)
     assert axes[0].get_title() == "lower is better"
+    places = [ax.get_subplotspec() for ax in axes]
+    assert [(at.rowspan.start, at.colspan.start) for at in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     plt.close("all")
 
 

@@ -1,0 +1,229 @@
+"""A page for every cluster: what it is, what sets it apart, how well it is separated, and its rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from mixtures.brief import rounded
+from mixtures.messages import counted
+from mixtures.plot.style import INK, cluster_colour
+from mixtures.reporting.blocks import (
+    Block,
+    Cell,
+    Column,
+    Download,
+    Figure,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    aligned,
+    csv_uri,
+    sort_key,
+)
+from mixtures.reporting.figures import drawn, short_names
+from mixtures.reporting.findings import SURE
+from mixtures.reporting.material import Material, values_of_rows
+from mixtures.results.profiles import SPREADS, ClusterFigure
+
+__all__ = ["pages_section"]
+
+MOST_FIGURES, MOST_PAIRS, MOST_DRAWN = 30, 10, 12
+"""Rows of a table, correlations and differences in a picture: of more, those that stand out most."""
+
+
+SHOWN_FEATURES = 6
+"""Features of a typical row that are shown."""
+
+
+NEARLY = 0.999
+"""Mean probability above which it is not written out."""
+
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def pages_section(material: Material) -> Section | None:
+    """A page for every cluster, unless there is one only or there are too many."""
+    if not material.pages:
+        return None
+    found = material.described
+    words = "Download all figures of the clusters as CSV."
+    blocks: list[Block] = [Download(csv_uri(found.to_frame().set_index("cluster")), "clusters.csv", words)]
+    for k in range(len(found.words)):
+        blocks += _page(material, k)
+    return Section("pages", "Cluster by cluster", tuple(blocks))
+
+
+def _page(material: Material, k: int) -> list[Block]:
+    """What there is to say of cluster k."""
+    found, said = material.described, material.described.words[k]
+    own = [each for each in found.figures if each.cluster == said.name]
+    title = said.name if material.cc.names is None else f"Cluster {said.name}"
+    blocks: list[Block] = [
+        Heading(material.pages[k], title[0].upper() + title[1:]),
+        Paragraph(f"{found.sentences[k]}."),
+        *_picture(own, k),
+        _profile(own, said.name, found.ci_prob),
+        *_correlations(own, said.name, found.ci_prob),
+        *_separation(material, own, k),
+    ]
+    return [*blocks, *_typical(material, said.name)]
+
+
+def _by_size(figures: Sequence[ClusterFigure]) -> list[ClusterFigure]:
+    return sorted(figures, key=lambda each: -abs(each.value))
+
+
+def _picture(own: Sequence[ClusterFigure], k: int) -> list[Figure]:
+    """The differences of a cluster from the others, largest first."""
+    finite = [each for each in own if each.figure == "difference" and np.isfinite(each.value)]
+    largest = _by_size(finite)[:MOST_DRAWN]
+    if len(largest) < 2:
+        return []
+    which = f"the largest {len(largest)} of {len(finite)}" if len(finite) > len(largest) else "largest first"
+    caption = f"What sets {own[0].cluster} apart: differences from all others together, {which}, in sds"
+    with_interval = " with their intervals." if largest[0].sd is not None else "."
+    source = drawn(partial(_differences, largest, k))
+    return [Figure(source, f"Differences of {own[0].cluster} from the others", caption + with_interval)]
+
+
+def _differences(figures: Sequence[ClusterFigure], k: int) -> Axes:
+    """One line for every difference, from above."""
+    ax = plt.subplots(figsize=(5.4, 0.7 + 0.27 * len(figures)), layout="constrained")[1]
+    at, colour = np.arange(len(figures)), cluster_colour(k)
+    if figures[0].sd is not None:
+        ax.hlines(at, [f.lower or 0 for f in figures], [f.upper or 0 for f in figures], color=colour, lw=2)
+    ax.plot([f.value for f in figures], at, "o", color=colour)
+    ax.axvline(0, color=INK, lw=0.8, ls=":", zorder=1)
+    ax.set_yticks(at, short_names([f.of for f in figures]))
+    ax.set_ylim(len(figures) - 0.5, -0.5)
+    ax.set_xlabel("difference from the others, in sds")
+    return ax
+
+
+def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
+    """Where a cluster lies in every feature, and how far that is from the others."""
+    by_name = {(each.figure, each.of): each for each in own}
+    places = [each for each in own if each.figure in SPREADS]
+    caption = f"Profile of {name}"
+    if len(places) > MOST_FIGURES:
+        apart = [by_name.get(("difference", each.of), each) for each in places]
+        order = np.argsort([-abs(each.value) for each in apart], kind="stable")[:MOST_FIGURES]
+        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most"
+        places = [places[m] for m in order]
+    spreads = [by_name.get((SPREADS[each.figure], each.of)) for each in places]
+    differences = [
+        None if each.figure == "geometric mean" else by_name.get(("difference", each.of)) for each in places
+    ]
+    kinds = list(dict.fromkeys(each.figure for each in places))
+    what = kinds[0] if len(kinds) == 1 else "value"
+    columns = [(Column("feature", False), [Cell(each.of, i) for i, each in enumerate(places)])]
+    if len(kinds) > 1:
+        columns.append((Column("figure", False), [Cell(each.figure) for each in places]))
+    columns += _columns(what, places, ci_prob)
+    if any(spreads):
+        columns += _columns("sd", spreads, ci_prob, "of geometric means the factor that is one")
+    columns += _columns("difference", differences, ci_prob, "from all others together, in sds")
+    return _table(caption, columns)
+
+
+def _columns(
+    name: str, figures: Sequence[ClusterFigure | None], ci_prob: float, help: str = ""
+) -> list[tuple[Column, list[Cell]]]:
+    """Figures as a column, and their intervals as another if there are any; shares are in per cent."""
+    known = [each for each in figures if each is not None]
+    in_percent = bool(known) and all(map(_is_share, known))
+    cells = [Cell("") if each is None else _cell(each) for each in figures]
+    texts = aligned([cell.text for cell in cells])
+    head = Column(f"{name}, %" if in_percent else name, help=help)
+    values = (head, [replace(cell, text=text) for cell, text in zip(cells, texts, strict=True)])
+    if not any(each.sd is not None for each in known):
+        return [values]
+    intervals = [Cell("" if each is None else _interval(each)) for each in figures]
+    return [values, (Column(f"{ci_prob:.0%} interval", False), intervals)]
+
+
+def _is_share(figure: ClusterFigure) -> bool:
+    return figure.figure in ("probability", "overlap")
+
+
+def _cell(figure: ClusterFigure) -> Cell:
+    scale = 100 if _is_share(figure) else 1
+    sd = None if figure.sd is None else scale * figure.sd
+    return Cell(rounded(scale * figure.value, sd).replace("-", MINUS), sort_key(scale * figure.value))
+
+
+def _interval(figure: ClusterFigure) -> str:
+    if figure.sd is None or figure.lower is None or figure.upper is None:
+        return ""
+    scale = 100 if _is_share(figure) else 1
+    ends = (rounded(scale * end, scale * figure.sd) for end in (figure.lower, figure.upper))
+    return " to ".join(end.replace("-", MINUS) for end in ends)
+
+
+def _table(caption: str, columns: Sequence[tuple[Column, list[Cell]]]) -> Table:
+    heads, cells = zip(*columns, strict=True)
+    return Table(caption, heads, tuple(zip(*cells, strict=True)), "mixtures.describe of the crosscheck")
+
+
+def _correlations(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> list[Table]:
+    """The correlations within a cluster, the largest of many."""
+    found = [each for each in own if each.figure == "correlation"]
+    if not found:
+        return []
+    shown = found if len(found) <= MOST_PAIRS else _by_size(found)[:MOST_PAIRS]
+    which = "" if len(shown) == len(found) else f", the largest {len(shown)} of {len(found)}"
+    pairs = (Column("features", False), [Cell(each.of, i) for i, each in enumerate(shown)])
+    return [_table(f"Correlations within {name}{which}", [pairs, *_columns("correlation", shown, ci_prob)])]
+
+
+def _separation(material: Material, own: Sequence[ClusterFigure], k: int) -> list[Block]:
+    """How sure its rows are, and how far the cluster overlaps the others."""
+    blocks: list[Block] = []
+    if material.assigned is not None:
+        its = material.assigned["label"].values == k
+        sure = material.assigned["label_probability"].values[its]
+        text = f"It is the likeliest cluster of {counted(int(its.sum()), 'row')}"
+        if len(sure):
+            mean, doubtful = float(sure.mean()), int((sure < SURE).sum())
+            much = f"over {NEARLY:.1%}" if mean > NEARLY else f"{mean:.1%}"
+            text += f": its probability for them is {much} on average, and below {SURE:.0%} for "
+            text += f"{doubtful or 'none'} of them"
+        blocks.append(Paragraph(f"{text}."))
+    shared = _by_size([each for each in own if each.figure == "overlap"])
+    if len(shared) > 1:  # that with the only other is in the sentence
+        others = (Column("cluster", False), [Cell(each.of, i) for i, each in enumerate(shared)])
+        caption = f"Overlap of {own[0].cluster} with the others"
+        columns = _columns("overlap", shared, material.described.ci_prob)
+        blocks.append(_table(caption, [others, *columns]))
+    return blocks
+
+
+def _typical(material: Material, name: str) -> list[Table]:
+    """The most and the least typical rows of a cluster."""
+    rows, data = [row for row in material.described.rows if row.cluster == name], material.data
+    if data is None or not rows:
+        return []
+    columns: dict[str, object] = {
+        "typical": [row.typical for row in rows],
+        "p(cluster)": [row.probability for row in rows],
+    }
+    columns |= values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
+    return [
+        Table.of_frame(
+            f"The most and the least typical rows of {name}",
+            pd.DataFrame(columns, index=pd.Index([str(row.row) for row in rows], name="row")),
+            formats={"p(cluster)": ".3f"},
+            helps={
+                "typical": "by the probability of the cluster for the row times the cluster's density",
+                "p(cluster)": "the probability of the cluster for the row",
+            },
+            source="mixtures.describe of the crosscheck and the data",
+        )
+    ]
