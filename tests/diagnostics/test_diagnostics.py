@@ -241,6 +241,40 @@ def asked(groups, rows, spec=SPEC, **given):
     return verdict, {check.name: check for check in verdict.checks}
 
 
+def test_thresholds_are_those_of_their_sources_and_of_the_pages():
+    """To loosen one is to say less: each that a reader relies on is written down a second time."""
+    published = {
+        "rhat": 1.01,
+        "ess_per_chain": 100,
+        "bfmi": 0.3,
+        "proposal_pareto_k": 0.5,
+        "normal_pareto_k": 1,
+    }
+    ours = {
+        "proposal_acceptance": 0.2,
+        "proposal_without_rows": 0.1,
+        "split_without_rows": 1e-3,
+        "split_ess": 0.1,
+    }
+    ours |= {
+        "logp_relative": 1e-8,
+        "gradient": 1e-4,
+        "gap_sd": 1e-4,
+        "same_optimum": 1e-4,
+        "empty_count": 0.5,
+    }
+    ours |= {"single_mode": 0.95, "labelled_alike": 0.95, "restarts_alike": 0.3, "displacement_sd": 0.5}
+    ours |= {
+        "prior_effect": 0.5,
+        "misfit": 0.05,
+        "below_zero": 0.01,
+        "dominating_prior": 0.2,
+        "evidence_se": 0.5,
+    }
+    for name, value in (published | ours).items():
+        assert getattr(TOLERANCES, name) == value, name
+
+
 def test_every_check_is_made_and_holds(rows):
     verdict, found = asked(good(), rows)
     assert verdict.passed

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.stats import multivariate_t as scipy_t
 import mixtures as mx
 from mixtures.posterior.folding import Region
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
-from mixtures.posterior.independent import independent_draws
+from mixtures.posterior.independent import _evidence, _judge, independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
 from mixtures.posterior.proposal import HEAVY_DF, HEAVY_SHARE, Proposal
 from mixtures.posterior.target import mixture_target
@@ -299,6 +300,8 @@ def test_a_proposal_is_a_mixture_of_t_distributions():
     ]
     found = proposal.log_density(proposal.log_components(proposal.distances(x)))
     np.testing.assert_allclose(np.exp(found), 0.3 * expected[0] + 0.7 * expected[1])
+    shares = proposal.shares(proposal.log_components(proposal.distances(x)))
+    np.testing.assert_allclose(shares[:, 0], 0.3 * expected[0] / np.exp(found))
     drawn = proposal.draw(40_000, rng)
     mean = 0.3 * peaks[0].x + 0.7 * peaks[1].x
     assert (np.abs(drawn.mean(axis=0) - mean) < 5 * drawn.std(axis=0) / 200).all()
@@ -321,7 +324,7 @@ def test_masses_have_their_standard_errors():
     found = []
     for _ in range(300):
         mode = rng.integers(2, size=500)
-        found.append(masses(np.log(np.where(mode == 0, 0.6, 1.4) * rng.gamma(4, size=500)), mode, 2))
+        found.append(masses(np.log(np.where(mode == 0, 0.6, 1.4) * rng.gamma(1, size=500)), mode, 2))
     mass, error = (np.array(each)[:, 0] for each in zip(*found, strict=True))
     assert mass.mean() == pytest.approx(0.3, abs=0.01)
     assert mass.std() == pytest.approx(error.mean(), rel=0.15)
@@ -331,7 +334,25 @@ def test_pareto_k_is_that_of_the_tail():
     u = np.random.default_rng(0).random(20_000)
     for k in (0.2, 0.8):
         assert pareto_k(-k * np.log(u)) == pytest.approx(k, abs=0.1)
-    assert pareto_k(np.full(1000, -np.inf)) == np.inf
+    for few in (0, 1, 9):  # of a thousand that count at all: no tail can be fitted
+        assert pareto_k(np.append(np.linspace(0, 1, few), np.full(1000 - few, -np.inf))) == np.inf
+    assert pareto_k(np.append(np.zeros(999), 800.0)) == np.inf  # one that outweighs the others
+    assert pareto_k(np.zeros(1000)) == -np.inf
+
+
+def test_proposals_are_refused_by_their_weights_and_by_what_is_accepted():
+    made = SimpleNamespace(log_density=np.zeros(10))
+    _judge(0.45, 0.25, made)
+    for k, share, words in ((0.55, 0.9, "k-hat .* is 0.55, above 0.5"), (0.1, 0.15, "15% of the proposals")):
+        with pytest.raises(mx.NoApproximation, match=words):
+            _judge(k, share, made)
+
+
+def test_the_evidence_counts_the_clusters_that_can_be_exchanged():
+    weights = np.array([1.0, 2.0, 3.0, 6.0])
+    log_evidence, error = _evidence(np.log(weights) - 700, 3)
+    assert log_evidence == pytest.approx(np.log(3.0) - 700 + np.log(6))
+    assert error == pytest.approx(weights.std() / 3 / 2)
 
 
 def test_modes_are_found_once_each():
