@@ -17,13 +17,14 @@ from mixtures.agreement.certificate import (
     slopes,
 )
 from mixtures.agreement.modes import displaced
-from mixtures.agreement.table import _in_sds
+from mixtures.agreement.table import _in_sds, parameter_table
 from mixtures.data.reading import as_data
 from mixtures.density.curvature import Curvature
 from mixtures.results.em import EMFit, Restarts
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import Starts
 from mixtures.tolerances import TOLERANCES
+from mixtures.trees import make_tree
 
 FREE = np.zeros(2, dtype=bool)
 ROUND = Curvature.of(-np.eye(2), np.ones(2))
@@ -92,9 +93,21 @@ def test_every_gap_counts_and_map_must_have_arrived():
         ([0.0, np.inf], of_map(0.0), False),
         ([0.0, 0.0], of_map(0.0, converged=False), False),
     ):
-        assert returns(mode, pd.DataFrame({"gap": gaps})).passed is holds
+        check = returns(mode, pd.DataFrame({"gap": gaps}))
+        assert check.passed is holds
+    assert check.note == "a slope"
     found = _in_sds(pd.DataFrame({"EM": [1.0, 1.0, 1.5], "MAP": [1.0, 2.0, 1.0]}), np.array([0.0, 0.0, 2.0]))
     np.testing.assert_array_equal(found, [0.0, np.inf, 0.25])
+
+
+def test_an_entry_that_never_moved_has_its_gap_in_sds_of_the_curvature():
+    moving = {"a": np.zeros((2, 50)), "b": np.random.default_rng(0).normal(size=(2, 50))}
+    dims = {"a": (), "b": ()}
+    compiled = SimpleNamespace(coords={}, dims=dims, constrain=lambda x: {"a": x[:, 0], "b": x[:, 1]})
+    em, mode = {"a": 0.0, "b": 0.0}, {"a": 1e-9, "b": 0.0}
+    tree, rng = make_tree({"posterior": moving}, dims, {}), np.random.default_rng(0)
+    table = parameter_table(compiled, em, mode, tree, np.zeros(2), ROUND, rng, 0.95)
+    np.testing.assert_allclose(table["gap"], [1e-9, 0.0], rtol=0.1)
 
 
 def test_starts_are_counted_at_the_highest_optimum_that_either_found():

@@ -52,7 +52,7 @@ def test_chains_of_a_users_model_start_in_a_rival_mode_once_they_have_the_best()
 
 
 def test_a_mode_weighs_what_a_normal_of_its_widths_does():
-    widths = np.array([[2.0, 0.0], [1.0, 0.5]])
+    widths = np.array([[2.0, 0.0], [1.0, 0.25]])
     height = -np.log(2 * np.pi * np.linalg.det(widths))
     assert Peak(np.zeros(2), widths, height, {}).log_evidence == pytest.approx(0.0)
 
