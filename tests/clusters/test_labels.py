@@ -307,6 +307,18 @@ def test_aligning_twice_composes(raw_tree):
     assert unalign(twice).identical(tree)
 
 
+def test_the_pivot_is_the_draw_of_highest_density(raw_tree):
+    tree, _, _ = raw_tree
+    lp = tree["sample_stats"]["lp"].values
+    lp[0, 0] = np.inf
+    best = np.unravel_index(np.where(np.isfinite(lp), lp, -np.inf).argmax(), lp.shape)
+    of_best = {name: x.values[best] for name, x in tree["posterior"].data_vars.items()}
+    orders = [align(tree, to=to)["sample_stats"]["permutation"].values for to in (None, of_best)]
+    np.testing.assert_array_equal(*orders)
+    assert orders[0][best].tolist() == [0, 1, 2]
+    assert (orders[0] != [0, 1, 2]).any()
+
+
 def test_a_draw_that_is_not_finite_keeps_its_labels(raw_tree):
     tree, pivot, draws = raw_tree
     bad = tree["posterior"]["Sigma"].copy(deep=True)

@@ -17,6 +17,7 @@ from mixtures.posterior.importance import acceptance, independence_chains, masse
 from mixtures.posterior.independent import _evidence, _judge, independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
 from mixtures.posterior.proposal import HEAVY_DF, HEAVY_SHARE, Proposal
+from mixtures.posterior.record import modes_of
 from mixtures.posterior.target import mixture_target
 from mixtures.posterior.weighing import Weighed, tune
 from mixtures.tolerances import TOLERANCES
@@ -163,6 +164,15 @@ def test_without_relabelling_the_region_is_still_exact():
     evidence = [logsumexp(each) for each in logs]
     assert evidence[0] == pytest.approx(evidence[1], abs=0.2)
     assert acceptance(logs[0]) < acceptance(logs[1])
+    turning = replace(strict, labellings=np.array([[0, 1, 2], [1, 2, 0]]))  # without the turn back
+    folded = turning.fold(found.proposal, x)
+    moved = (folded.x != x).any(axis=1)
+    assert moved.mean() > 0.01
+    np.testing.assert_allclose(folded.squared[moved, 1], found.proposal.distances(x[moved]), rtol=1e-6)
+    np.testing.assert_allclose(folded.log_volume, 0, atol=1e-9)  # Jacobians do not depend on the labels
+    fixed, params = replace(strict, anchored=(1,)), strict.constrain(x)[0]
+    assert (fixed.orders(found.proposal, params)[:, 1] == 1).all()
+    assert (strict.orders(found.proposal, params)[:, 1] != 1).any()
 
 
 @pytest.mark.parametrize(
@@ -353,6 +363,16 @@ def test_the_evidence_counts_the_clusters_that_can_be_exchanged():
     log_evidence, error = _evidence(np.log(weights) - 700, 3)
     assert log_evidence == pytest.approx(np.log(3.0) - 700 + np.log(6))
     assert error == pytest.approx(weights.std() / 3 / 2)
+
+
+def test_the_modes_in_the_tree_have_the_labels_of_the_sample():
+    params = {"alpha": np.array([0.2, 0.8]), "p": np.array([[0.1], [0.9]])}
+    pivot = {name: x[::-1] for name, x in params.items()}
+    made = SimpleNamespace(peaks=[Peak(np.zeros(3), np.eye(3), 0.0, params)], mass=[1.0], mass_se=[0.0])
+    coords = {"cluster": [0, 1], "feature": ["f"]}
+    for anchored, expected in (((), pivot), ((0,), params)):
+        found = modes_of(made, mx.BMM(2), pivot, coords, anchored)
+        np.testing.assert_array_equal(found["p"].values[0], expected["p"])
 
 
 def test_modes_are_found_once_each():
