@@ -1,6 +1,7 @@
 """Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import arviz as az
 import numpy as np
@@ -10,9 +11,10 @@ from scipy import stats
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, align, diagnose, fit_em, resolve
+from mixtures.data.reading import as_data
 from mixtures.diagnostics.mixing import summarise
-from mixtures.diagnostics.questions import QUESTIONS
-from mixtures.diagnostics.sensitivity import prior_effects
+from mixtures.diagnostics.questions import QUESTIONS, Case
+from mixtures.diagnostics.sensitivity import log_densities, prior_effects
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -275,6 +277,21 @@ def test_thresholds_are_those_of_their_sources_and_of_the_pages():
         assert getattr(TOLERANCES, name) == value, name
 
 
+def test_rows_of_unequal_weights_are_not_replicated():
+    for weights, counted in (([1.0, 1.0], True), ([1.0, 2.0], False), ([3.0, 3.0], False)):
+        data = as_data(np.zeros((2, 1)), np.array(weights))
+        assert (Case(None, None, data, None).rows is not None) is counted
+
+
+def test_what_the_posterior_has_beside_the_prior_is_the_likelihood():
+    groups = good()
+    prior = np.random.default_rng(1).normal(size=(CHAINS, DRAWS))
+    groups["log_prior"] = {"mu": prior}
+    groups["sample_stats"]["log_posterior"] = prior + 2 * groups["sample_stats"]["lp"]
+    found = log_densities(tree_of(groups), None)
+    np.testing.assert_allclose(found, [prior, 2 * groups["sample_stats"]["lp"]], atol=1e-9)
+
+
 def test_every_check_is_made_and_holds(rows):
     verdict, found = asked(good(), rows)
     assert verdict.passed
@@ -388,6 +405,16 @@ def test_one_flip_a_row_identifies_nothing():
     assert any("restarts of EM (needs em)" in line for line in verdict.unchecked)
 
 
+@pytest.mark.parametrize("reasons", [("never", ""), ("", "not here"), ("", "")])
+def test_either_reason_will_do_to_identify_nothing(reasons):
+    never, here = reasons
+    family = SimpleNamespace(never_identified=lambda *_: never, unidentified=lambda *_: here)
+    (question,) = (each for each in QUESTIONS if each.name == "identification")
+    check = question.check(None, SimpleNamespace(family=family, n_components=2), None, {})
+    assert check.passed is not any(reasons)
+    assert check.note == never + here
+
+
 def test_probabilities_on_the_boundary_are_counted():
     X = np.random.default_rng(1).integers(0, 2, size=(50, 4))
     X[:, 0] = 0
@@ -416,6 +443,12 @@ def test_restarts_that_disagree_are_told(rows):
     assert verdict.passed
     all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:], kinds=()))
     assert asked(good(), rows, em=all_missed)[1][RESTARTS].figure == 0
+    kinds = ("k-means", "k-means", "random rows")
+    of_one_kind = replace(em.restarts, log_posterior=reached[[0, 0, 1]], kinds=kinds)
+    check = asked(good(), rows, em=replace(em, restarts=of_one_kind))[1][RESTARTS]
+    assert check.figure == pytest.approx(2 / 3)
+    assert not check.passed
+    assert check.caution
 
 
 def test_a_prior_that_dominates_is_told(rows):

@@ -16,7 +16,7 @@ from mixtures.em.fit import fit_em
 from mixtures.posterior import samplers
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.nuts import Frame, Loop, stages_of
-from mixtures.posterior.runs import Draws
+from mixtures.posterior.runs import Draws, run_chains
 from mixtures.posterior.target import mixture_target
 
 SHORT = {"draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -281,6 +281,35 @@ def test_no_random_number_is_used_twice_and_nothing_adapts_after_warm_up():
     steps = found[0][2]["step_size"]
     assert len(np.unique(steps[:10])) == 10
     assert len(np.unique(steps[10:])) == 1
+
+
+def test_statistics_stay_beside_their_draws_and_warm_up_is_left_out():
+    x = np.arange(10.0)[:, None]
+    parts = [(x[:3], {"lp": x[:3, 0]}), (x[3:], {"lp": x[3:, 0]})]
+    drawn = run_chains([iter(parts), iter(parts)], 1, tune=4)
+    np.testing.assert_array_equal(drawn.x[1, :, 0], np.arange(4.0, 10.0))
+    np.testing.assert_array_equal(drawn.statistics["lp"], drawn.x[..., 0])
+
+
+def test_every_chain_of_pymc_has_a_seed_of_its_own(monkeypatch):
+    asked = []
+
+    def sample_nothing(**options):
+        asked.append(options["random_seed"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pm, "sample", sample_nothing)
+    compiled = SimpleNamespace(
+        rv_shapes={"a": ()},
+        constrain=lambda x: {"a": x},
+        value_and_grad=lambda x: (0.0, x),
+        built=SimpleNamespace(source=None),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        samplers.draw_by_pymc(
+            compiled, [np.zeros(1)] * 3, np.random.default_rng(0), Chains(progressbar=False)
+        )
+    assert len(set(asked[0])) == 3
 
 
 def test_trajectories_as_long_as_allowed_are_counted(monkeypatch):
