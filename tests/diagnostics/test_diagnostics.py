@@ -90,6 +90,12 @@ def test_a_chain_elsewhere_fails():
     assert not set(LABELLED) & failed(groups)
 
 
+def test_a_chain_of_other_weights_fails_whatever_its_labels():
+    groups = good()
+    groups["posterior"]["alpha"][2] += [0.05, -0.05]
+    assert INVARIANT[0] in failed(groups)
+
+
 def test_a_single_row_elsewhere_fails():
     """The row whose density stands out most is among the probes, though the sum hardly moves."""
     groups = good()

@@ -140,6 +140,9 @@ def test_lp_is_that_of_the_model(drawn):
     params = {name: v.values[2, 700] for name, v in drawn["posterior"].data_vars.items()}
     total = spec.log_likelihood(faithful(), params).sum() + spec.log_prior(params)
     assert float(stats["log_posterior"][2, 700]) == pytest.approx(total, rel=1e-10)
+    kinetic = stats["energy"].values[:, 1:] + stats["lp"].values[:, :-1]  # of 11 standard normal momenta
+    assert kinetic.min() > 0
+    assert kinetic.mean() == pytest.approx(11 / 2, rel=0.05)
 
 
 # The motion
