@@ -125,6 +125,14 @@ def test_draws_that_went_wrong_are_counted(statistic, line):
     assert "raise" in lines(groups)[line].note
 
 
+def test_proposals_that_miss_the_posterior_fail():
+    tree = tree_of(good())
+    missing, rejected = ["Pareto k-hat of proposals"], ["acceptance of proposals"]
+    for k, share, failing in ((0.45, 0.25, []), (0.55, 0.9, missing), (0.1, 0.15, rejected)):
+        tree.attrs.update(pareto_k=k, acceptance=share)
+        assert [check.name for check in diagnose(tree).checks if not check.passed] == failing
+
+
 def test_energies_that_hardly_move_fail():
     groups = good()
     energy = groups["sample_stats"]["energy"] = random_walk((CHAINS, DRAWS))
