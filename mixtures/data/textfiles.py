@@ -329,13 +329,20 @@ def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> No
     if (place := content.find(b"\0")) >= 0:
         line = content.count(b"\n", 0, place) + 1
         raise InputError(
-            f"{source} is not text in UTF-8: line {line} has a NUL byte; say encoding='utf-16' (--encoding "
-            "utf-16 on the command line) if it is in that encoding, or save it as UTF-8"
+            worded(
+                f"{source} is not text in UTF-8: line {line} has a NUL byte; say ",
+                _encoding("utf-16"),
+                " if it is in that encoding, or save it as UTF-8",
+            )
         )
     first = body[: body.find(b"\n")] if b"\n" in body else body
     width = len(first.split()) if separator == r"\s+" else first.count(separator.encode()) + 1
     if width > MOST_COLUMNS:
         raise InputError(f"{source} has {width} columns; {MOST_COLUMNS} are the most")
+
+
+def _encoding(name: str) -> Option:
+    return Option("encoding", name, f"encoding={name!r} (--encoding {name} on the command line)")
 
 
 def _why_unread(
@@ -344,9 +351,10 @@ def _why_unread(
     """Say what pandas could not read."""
     if isinstance(error, UnicodeDecodeError):
         line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
-        return (
-            f"{source} is not UTF-8 (line {line}); say encoding='cp1252' (--encoding cp1252 on the command "
-            "line) if it comes from Excel or Windows, or save it as UTF-8"
+        return worded(
+            f"{source} is not UTF-8 (line {line}); say ",
+            _encoding("cp1252"),
+            " if it comes from Excel or Windows, or save it as UTF-8",
         )
     wider = _WIDER.search(str(error))
     if wider is None:

@@ -52,6 +52,31 @@ def patched_em(monkeypatch, change):
     return calls
 
 
+def started(monkeypatch, module):
+    """Record how far from a point each search for the mode starts."""
+    best_mode, starts = module.best_mode, []
+
+    def recorded(compiled, at, *args, **kwargs):
+        starts.append(lambda params: np.linalg.norm(at[0] - compiled.unconstrain(params)))
+        return best_mode(compiled, at, *args, **kwargs)
+
+    monkeypatch.setattr(module, "best_mode", recorded)
+    return starts
+
+
+def mirrored(monkeypatch, module):
+    """Exchange the labels of every mode but the first that is found."""
+    best_mode, calls = module.best_mode, []
+
+    def exchanged(*args, **kwargs):
+        calls.append(best_mode(*args, **kwargs))
+        back = {name: x[::-1] for name, x in calls[-1].params.items()}
+        return replace(calls[-1], params=back) if len(calls) > 1 else calls[-1]
+
+    monkeypatch.setattr(module, "best_mode", exchanged)
+    return calls
+
+
 # Where they agree
 
 
@@ -197,7 +222,9 @@ def test_an_em_beside_the_mode_is_caught(monkeypatch, faithful, prior):
         return replace(em, params=em.params | {"mu": mu})
 
     patched_em(monkeypatch, shifted)
+    starts = started(monkeypatch, modes)
     cc = crosscheck(GMM(2, prior=prior), FAITHFUL, **QUICK)
+    assert starts[1](cc.em.params) > 0.05  # half an sd along every axis: it had to come back
     assert not cc.passed
     assert failed(cc) == {GRADIENT, GAP}
     gap = 0.01 * sd / cc.table.loc["mu[0, waiting]", "sd"]  # in sds of these draws, which are few
@@ -224,6 +251,7 @@ def test_an_optimum_that_em_missed_is_taken_up(monkeypatch, faithful):
         return replace(em, params=em.params | away, log_posterior=em.log_posterior - 5)
 
     calls = patched_em(monkeypatch, worse)
+    mirrored(monkeypatch, modes)
     cc = crosscheck(GMM(2), FAITHFUL, **QUICK)
     assert len(calls) == 2
     assert set(calls[1]["start"]) == {"alpha", "mu", "Sigma"}
@@ -290,20 +318,11 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
 
 def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch):
     """Half an sd away may lie beyond the ridge between a mode and its mirror image."""
-    best_mode, calls = compare_model.best_mode, []
-
-    def mirrored(*args, **kwargs):
-        mode = best_mode(*args, **kwargs)
-        calls.append(mode)
-        return (
-            replace(mode, params={name: x[::-1] for name, x in mode.params.items()})
-            if len(calls) > 1
-            else mode
-        )
-
-    monkeypatch.setattr(compare_model, "best_mode", mirrored)
+    calls = mirrored(monkeypatch, compare_model)
+    starts = started(monkeypatch, compare_model)
     cc = crosscheck(coins_of_the_users_own([[1, 1], [1, 1], [1, 1], [0, 0], [0, 0], [0, 0], [1, 1]]), **QUICK)
     assert len(calls) == 2
+    assert starts[1](calls[0].params) > 0.05
     assert lines(cc)[GAP].figure < TOLERANCES.gap_sd
     assert cc.passed
 

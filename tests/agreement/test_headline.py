@@ -15,8 +15,9 @@ from mixtures.data.reading import as_data
 from mixtures.families.covariance import COVARIANCES
 from mixtures.families.doubts import doubts
 from mixtures.posterior.target import MixtureTarget
+from mixtures.results.headline import conclude
 from mixtures.results.map import MAPFit
-from mixtures.results.verdict import Starts, State
+from mixtures.results.verdict import Check, Starts, State
 
 SHORT = {"n_init": 4, "random_seed": 1, "progressbar": False}
 FEW = {**SHORT, "draws": 100, "tune": 100, "chains": 2}
@@ -80,6 +81,24 @@ def test_a_line_for_information_leaves_it_green(cc):
     told = broken(cc, "convergence", "prior sensitivity, largest").headline
     assert told.state is State.GREEN
     assert len(told.remarks) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "given"),
+    [
+        (State.GREEN, {}),
+        (State.AMBER, {"posterior": None}),
+        (State.AMBER, {"posterior": xr.DataTree(xr.Dataset(attrs={"method": "Laplace"}))}),
+        (State.RED, {"confirmed": False}),
+        (State.RED, {"interrupted": True}),
+        (State.RED, {"certificate": (Check("a line", 1.0, 0.0, False),)}),
+    ],
+    ids=["nothing against it", "no sample", "approximation", "unconfirmed", "interrupted", "a line fails"],
+)
+def test_each_part_alone_decides_the_state(state, given):
+    parts = {"certificate": (), "convergence": None, "posterior": xr.DataTree(), "notes": ("why",)}
+    told = conclude(**parts | {"interrupted": False, "confirmed": True, "with_em": True} | given)
+    assert told.state is state
 
 
 # An optimum that no independent start confirms

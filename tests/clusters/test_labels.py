@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mixtures as mx
 from mixtures import InputError, align, fit_em, resolve, unalign
-from mixtures.clusters.rules import assign, match_params
+from mixtures.clusters.rules import assign, match_params, pinned
 from mixtures.families.covariance import COVARIANCES
 from mixtures.trees import make_tree
 
@@ -103,6 +103,17 @@ def test_the_assignment_is_the_cheapest_of_all(k):
 def test_the_assignment_is_the_cheapest_of_any_costs(costs):
     k = int(np.sqrt(len(costs)))
     assert_cheapest(np.array(costs, dtype=float).reshape(k, k))
+
+
+@pytest.mark.parametrize("anchored", [[1], [0, 3], [0, 1, 2, 3]])
+def test_anchored_clusters_keep_their_labels_whatever_it_costs(anchored):
+    costs = np.random.default_rng(0).normal(size=(40, 4, 4))
+    free = np.setdiff1d(np.arange(4), anchored)
+    allowed = [np.array(p) for p in permutations(range(4)) if all(p[k] == k for k in anchored)]
+    for cost, order in zip(costs, assign(pinned(costs, anchored)), strict=True):
+        assert (order[anchored] == anchored).all()
+        each = [cost[p, np.arange(4)][free].sum() for p in (order, *allowed)]
+        assert each[0] == min(each)
 
 
 # Draws of this package's models
@@ -294,6 +305,20 @@ def test_aligning_twice_composes(raw_tree):
     )
     assert align(tree, to=turned).identical(twice)
     assert unalign(twice).identical(tree)
+
+
+def test_the_pivot_is_the_draw_of_highest_density(raw_tree):
+    tree, pivot, _ = raw_tree
+    lp, found = tree["sample_stats"]["lp"].values, align(tree, to=pivot)["sample_stats"]["permutation"].values
+    lp[0, 0] = np.inf
+    lowest = found[np.unravel_index(lp.argmin(), lp.shape)]
+    best = next(map(tuple, np.argwhere((found != lowest).any(axis=-1) & np.isfinite(lp))))
+    lp[best] = 9.0
+    of_best = {name: x.values[best] for name, x in tree["posterior"].data_vars.items()}
+    orders = [align(tree, to=to)["sample_stats"]["permutation"].values for to in (None, of_best)]
+    np.testing.assert_array_equal(*orders)
+    assert orders[0][best].tolist() == [0, 1, 2]
+    assert (orders[0] != [0, 1, 2]).any()
 
 
 def test_a_draw_that_is_not_finite_keeps_its_labels(raw_tree):

@@ -1,6 +1,7 @@
 """Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import arviz as az
 import numpy as np
@@ -10,9 +11,10 @@ from scipy import stats
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, align, diagnose, fit_em, resolve
+from mixtures.data.reading import as_data
 from mixtures.diagnostics.mixing import summarise
-from mixtures.diagnostics.questions import QUESTIONS
-from mixtures.diagnostics.sensitivity import prior_effects
+from mixtures.diagnostics.questions import QUESTIONS, Case
+from mixtures.diagnostics.sensitivity import log_densities, prior_effects
 from mixtures.results.headline import conclude
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
@@ -89,6 +91,12 @@ def test_a_chain_elsewhere_fails():
     assert not set(LABELLED) & failed(groups)
 
 
+def test_a_chain_of_other_weights_fails_whatever_its_labels():
+    groups = good()
+    groups["posterior"]["alpha"][2] += [0.05, -0.05]
+    assert INVARIANT[0] in failed(groups)
+
+
 def test_a_single_row_elsewhere_fails():
     """The row whose density stands out most is among the probes, though the sum hardly moves."""
     groups = good()
@@ -116,6 +124,14 @@ def test_draws_that_went_wrong_are_counted(statistic, line):
     assert failed(groups) == {line}
     assert lines(groups)[line].figure == 3
     assert "raise" in lines(groups)[line].note
+
+
+def test_proposals_that_miss_the_posterior_fail():
+    tree = tree_of(good())
+    missing, rejected = ["Pareto k-hat of proposals"], ["acceptance of proposals"]
+    for k, share, failing in ((0.45, 0.25, []), (0.55, 0.9, missing), (0.1, 0.15, rejected)):
+        tree.attrs.update(pareto_k=k, acceptance=share)
+        assert [check.name for check in diagnose(tree).checks if not check.passed] == failing
 
 
 def test_energies_that_hardly_move_fail():
@@ -240,6 +256,55 @@ def asked(groups, rows, spec=SPEC, **given):
     X, em = rows
     verdict = diagnose(tree, **({"spec": spec, "X": X, "em": em} | given))
     return verdict, {check.name: check for check in verdict.checks}
+
+
+def test_thresholds_are_those_of_their_sources_and_of_the_pages():
+    """To loosen one is to say less: each that a reader relies on is written down a second time."""
+    published = {
+        "rhat": 1.01,
+        "ess_per_chain": 100,
+        "bfmi": 0.3,
+        "proposal_pareto_k": 0.5,
+        "normal_pareto_k": 1,
+    }
+    ours = {
+        "proposal_acceptance": 0.2,
+        "proposal_without_rows": 0.1,
+        "split_without_rows": 1e-3,
+        "split_ess": 0.1,
+    }
+    ours |= {
+        "logp_relative": 1e-8,
+        "gradient": 1e-4,
+        "gap_sd": 1e-4,
+        "same_optimum": 1e-4,
+        "empty_count": 0.5,
+    }
+    ours |= {"single_mode": 0.95, "labelled_alike": 0.95, "restarts_alike": 0.3, "displacement_sd": 0.5}
+    ours |= {
+        "prior_effect": 0.5,
+        "misfit": 0.05,
+        "below_zero": 0.01,
+        "dominating_prior": 0.2,
+        "evidence_se": 0.5,
+    }
+    for name, value in (published | ours).items():
+        assert getattr(TOLERANCES, name) == value, name
+
+
+def test_rows_of_unequal_weights_are_not_replicated():
+    for weights, counted in (([1.0, 1.0], True), ([1.0, 2.0], False), ([3.0, 3.0], False)):
+        data = as_data(np.zeros((2, 1)), np.array(weights))
+        assert (Case(None, None, data, None).rows is not None) is counted
+
+
+def test_what_the_posterior_has_beside_the_prior_is_the_likelihood():
+    groups = good()
+    prior = np.random.default_rng(1).normal(size=(CHAINS, DRAWS))
+    groups["log_prior"] = {"mu": prior}
+    groups["sample_stats"]["log_posterior"] = prior + 2 * groups["sample_stats"]["lp"]
+    found = log_densities(tree_of(groups), None)
+    np.testing.assert_allclose(found, [prior, 2 * groups["sample_stats"]["lp"]], atol=1e-9)
 
 
 def test_every_check_is_made_and_holds(rows):
@@ -390,6 +455,16 @@ def test_one_flip_a_row_identifies_nothing():
     assert any("restarts of EM (needs em)" in line for line in verdict.unchecked)
 
 
+@pytest.mark.parametrize("reasons", [("never", ""), ("", "not here"), ("", "")])
+def test_either_reason_will_do_to_identify_nothing(reasons):
+    never, here = reasons
+    family = SimpleNamespace(never_identified=lambda *_: never, unidentified=lambda *_: here)
+    (question,) = (each for each in QUESTIONS if each.name == "identification")
+    check = question.check(None, SimpleNamespace(family=family, n_components=2), None, {})
+    assert check.passed is not any(reasons)
+    assert check.note == never + here
+
+
 def test_probabilities_on_the_boundary_are_counted():
     X = np.random.default_rng(1).integers(0, 2, size=(50, 4))
     X[:, 0] = 0
@@ -418,6 +493,12 @@ def test_restarts_that_disagree_are_told(rows):
     assert verdict.passed
     all_missed = replace(em, restarts=replace(em.restarts, log_posterior=reached[1:], kinds=()))
     assert asked(good(), rows, em=all_missed)[1][RESTARTS].figure == 0
+    kinds = ("k-means", "k-means", "random rows")
+    of_one_kind = replace(em.restarts, log_posterior=reached[[0, 0, 1]], kinds=kinds)
+    check = asked(good(), rows, em=replace(em, restarts=of_one_kind))[1][RESTARTS]
+    assert check.figure == pytest.approx(2 / 3)
+    assert not check.passed
+    assert check.caution
 
 
 def test_a_prior_that_dominates_is_told(rows):

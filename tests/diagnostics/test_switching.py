@@ -128,6 +128,14 @@ def test_agreement_is_up_to_one_global_permutation(monkeypatch):
     assert table.loc["ecr", "stephens"] == 0.75
 
 
+def test_a_switch_need_not_move_every_label():
+    stored = np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2], [2, 0, 1]])
+    found = switches.count_switches(np.stack([stored, stored[::-1]]))
+    assert found.within == (2, 2)
+    assert found.between == 1
+    assert found.shares == {(1, 0, 2): 0.5, (0, 1, 2): 0.25, (2, 0, 1): 0.25}
+
+
 def test_thinning_keeps_every_group_in_step(two):
     _, tree = two
     few = thinned(tree, 100)

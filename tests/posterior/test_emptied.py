@@ -10,6 +10,7 @@ from scipy.special import betaln, gammaln, logsumexp
 import mixtures as mx
 from mixtures.data.reading import as_data
 from mixtures.em.information import observed_information
+from mixtures.posterior import emptied
 from mixtures.posterior.emptied import share_without_rows
 from tests import exact_evidence
 
@@ -96,6 +97,14 @@ def test_the_share_is_that_of_the_allocations_that_leave_a_cluster_empty():
         found = share_without_rows(spec, [whole], data, np.random.default_rng(0))
         odds = found / (1 - found)  # to all, not to the rest
         assert share < odds < 5 * share
+
+
+def test_with_the_evidence_of_one_cluster_less_it_is_exact(monkeypatch):
+    X, spec = COINS[:9], mx.BMM(2, prior=mx.priors.Beta(3.0, 3.0), weight_concentration=1.5)
+    monkeypatch.setattr(emptied, "_log_evidence", lambda *_: exact_evidence.bernoulli(X, spec.prior))
+    share, total = exact_share(X, spec)
+    found = share_without_rows(spec, [Whole(total - np.log(2))], as_data(X), np.random.default_rng(0))
+    assert found / (1 - found) == pytest.approx(share, rel=1e-9)
 
 
 def test_rows_without_an_observed_cell_fill_no_cluster():

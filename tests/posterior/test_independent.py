@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from scipy.stats import multivariate_t as scipy_t
 import mixtures as mx
 from mixtures.posterior.folding import Region
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
-from mixtures.posterior.independent import independent_draws
+from mixtures.posterior.independent import _evidence, _judge, independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
 from mixtures.posterior.proposal import HEAVY_DF, HEAVY_SHARE, Proposal
+from mixtures.posterior.record import modes_of
 from mixtures.posterior.target import mixture_target
 from mixtures.posterior.weighing import Weighed, tune
 from mixtures.tolerances import TOLERANCES
@@ -162,6 +164,22 @@ def test_without_relabelling_the_region_is_still_exact():
     evidence = [logsumexp(each) for each in logs]
     assert evidence[0] == pytest.approx(evidence[1], abs=0.2)
     assert acceptance(logs[0]) < acceptance(logs[1])
+    fixed, params = replace(strict, anchored=(1,)), strict.constrain(x)[0]
+    assert (fixed.orders(found.proposal, params)[:, 1] == 1).all()
+    assert (strict.orders(found.proposal, params)[:, 1] != 1).any()
+
+
+@pytest.mark.parametrize("turn", [[1, 2, 0], [2, 0, 1]])
+def test_an_image_is_the_proposal_that_was_relabelled(turn):
+    """The set of relabellings need not have the way back, and then an order is not its inverse."""
+    found = tuned(THREE_ON_A_LINE, LINE_ROWS)
+    x = found.proposal.draw(1000, np.random.default_rng(1))
+    folded = replace(found.region, labellings=np.array([[0, 1, 2], turn])).fold(found.proposal, x)
+    moved = (folded.x != x).any(axis=1)
+    own = found.proposal.distances(x[moved])
+    np.testing.assert_allclose(folded.squared[moved, 1], own, rtol=1e-6)
+    assert (np.abs(folded.squared[moved, 0] - own) > 0.1 * own).any()
+    np.testing.assert_allclose(folded.log_volume, 0, atol=1e-9)  # Jacobians do not depend on the labels
 
 
 @pytest.mark.parametrize(
@@ -299,6 +317,8 @@ def test_a_proposal_is_a_mixture_of_t_distributions():
     ]
     found = proposal.log_density(proposal.log_components(proposal.distances(x)))
     np.testing.assert_allclose(np.exp(found), 0.3 * expected[0] + 0.7 * expected[1])
+    shares = proposal.shares(proposal.log_components(proposal.distances(x)))
+    np.testing.assert_allclose(shares[:, 0], 0.3 * expected[0] / np.exp(found))
     drawn = proposal.draw(40_000, rng)
     mean = 0.3 * peaks[0].x + 0.7 * peaks[1].x
     assert (np.abs(drawn.mean(axis=0) - mean) < 5 * drawn.std(axis=0) / 200).all()
@@ -321,7 +341,7 @@ def test_masses_have_their_standard_errors():
     found = []
     for _ in range(300):
         mode = rng.integers(2, size=500)
-        found.append(masses(np.log(np.where(mode == 0, 0.6, 1.4) * rng.gamma(4, size=500)), mode, 2))
+        found.append(masses(np.log(np.where(mode == 0, 0.6, 1.4) * rng.gamma(1, size=500)), mode, 2))
     mass, error = (np.array(each)[:, 0] for each in zip(*found, strict=True))
     assert mass.mean() == pytest.approx(0.3, abs=0.01)
     assert mass.std() == pytest.approx(error.mean(), rel=0.15)
@@ -331,7 +351,35 @@ def test_pareto_k_is_that_of_the_tail():
     u = np.random.default_rng(0).random(20_000)
     for k in (0.2, 0.8):
         assert pareto_k(-k * np.log(u)) == pytest.approx(k, abs=0.1)
-    assert pareto_k(np.full(1000, -np.inf)) == np.inf
+    for few in (0, 1, 9):  # of a thousand that count at all: no tail can be fitted
+        assert pareto_k(np.append(np.linspace(0, 1, few), np.full(1000 - few, -np.inf))) == np.inf
+    assert pareto_k(np.append(np.zeros(999), 800.0)) == np.inf  # one that outweighs the others
+    assert pareto_k(np.zeros(1000)) == -np.inf
+
+
+def test_proposals_are_refused_by_their_weights_and_by_what_is_accepted():
+    made = SimpleNamespace(log_density=np.zeros(10))
+    _judge(0.45, 0.25, made)
+    for k, share, words in ((0.55, 0.9, "k-hat .* is 0.55, above 0.5"), (0.1, 0.15, "15% of the proposals")):
+        with pytest.raises(mx.NoApproximation, match=words):
+            _judge(k, share, made)
+
+
+def test_the_evidence_counts_the_clusters_that_can_be_exchanged():
+    weights = np.array([1.0, 2.0, 3.0, 6.0])
+    log_evidence, error = _evidence(np.log(weights) - 700, 3)
+    assert log_evidence == pytest.approx(np.log(3.0) - 700 + np.log(6))
+    assert error == pytest.approx(weights.std() / 3 / 2)
+
+
+def test_the_modes_in_the_tree_have_the_labels_of_the_sample():
+    params = {"alpha": np.array([0.2, 0.8]), "p": np.array([[0.1], [0.9]])}
+    pivot = {name: x[::-1] for name, x in params.items()}
+    made = SimpleNamespace(peaks=[Peak(np.zeros(3), np.eye(3), 0.0, params)], mass=[1.0], mass_se=[0.0])
+    coords = {"cluster": [0, 1], "feature": ["f"]}
+    for anchored, expected in (((), pivot), ((0,), params)):
+        found = modes_of(made, mx.BMM(2), pivot, coords, anchored)
+        np.testing.assert_array_equal(found["p"].values[0], expected["p"])
 
 
 def test_modes_are_found_once_each():

@@ -12,7 +12,7 @@ import mixtures as mx
 from mixtures import BMM, GMM, InputError, fit_em, fit_map, priors
 from mixtures.clusters.rules import match_params
 from mixtures.density.compiled import CompiledModel
-from mixtures.density.curvature import curvature_at
+from mixtures.density.curvature import Curvature, curvature_at
 from mixtures.density.search import climb, polish
 from mixtures.tolerances import TOLERANCES
 
@@ -199,6 +199,12 @@ def test_curvature_is_that_of_a_normal():
         reassembled = part.directions * part.values @ part.directions.T
         np.testing.assert_allclose(reassembled[np.ix_(within, within)], inner, atol=1e-12)
         assert part.is_maximum
+
+
+def test_whitening_where_the_density_is_flat_or_rises_is_at_most_two_units_long():
+    found = Curvature.of(-np.diag([4.0, 1e-9, -1.0]), np.ones(3))
+    lengths = np.linalg.norm(found.whitening, axis=0)[np.argsort(found.values)]
+    np.testing.assert_allclose(lengths, [2.0, 2.0, 0.5])
 
 
 def normal_of_scales(scales):

@@ -1,6 +1,7 @@
 """Draws against exact posteriors: closed forms for one cluster, all allocations for two; and their tree."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import arviz as az
 import numpy as np
@@ -12,6 +13,11 @@ from scipy.special import betaln, gammaln, multigammaln
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, priors, resolve, sample, unalign
 from mixtures.em.fit import fit_em
+from mixtures.posterior import samplers
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.nuts import Frame, Loop, stages_of
+from mixtures.posterior.runs import Draws, run_chains
+from mixtures.posterior.target import mixture_target
 
 SHORT = {"draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
 LONG = {"draws": 1500, "tune": 500, "chains": 4, "random_seed": 1, "progressbar": False}
@@ -260,6 +266,62 @@ def test_the_seed_decides_every_draw():
     for name in first.data_vars:
         assert not (first[name] == trees[2]["posterior"][name]).any()
         assert not (first[name][0] == first[name][1]).any()
+
+
+def test_no_random_number_is_used_twice_and_nothing_adapts_after_warm_up():
+    """From one state: another seed, chain or stretch of a chain goes another way."""
+    compiled = mixture_target(COINS, COIN_ROWS).compiled
+    loop, size = Loop(compiled, True, 0.8, 10), compiled.size  # the program of all other tests of these coins
+    frame = Frame(np.zeros(size), np.eye(size), np.zeros(size))
+    start, stages = loop.start(frame), stages_of(10, 20)
+    found = [
+        loop.run(start, stream, stages, frame) for stream in ((1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 200))
+    ]
+    assert len(np.unique([y for _, y, _ in found], axis=0)) == 4
+    steps = found[0][2]["step_size"]
+    assert len(np.unique(steps[:10])) == 10
+    assert len(np.unique(steps[10:])) == 1
+
+
+def test_statistics_stay_beside_their_draws_and_warm_up_is_left_out():
+    x = np.arange(10.0)[:, None]
+    parts = [(x[:3], {"lp": x[:3, 0]}), (x[3:], {"lp": x[3:, 0]})]
+    drawn = run_chains([iter(parts), iter(parts)], 1, tune=4)
+    np.testing.assert_array_equal(drawn.x[1, :, 0], np.arange(4.0, 10.0))
+    np.testing.assert_array_equal(drawn.statistics["lp"], drawn.x[..., 0])
+
+
+def test_every_chain_of_pymc_has_a_seed_of_its_own(monkeypatch):
+    asked = []
+
+    def sample_nothing(**options):
+        asked.append(options["random_seed"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pm, "sample", sample_nothing)
+    compiled = SimpleNamespace(
+        rv_shapes={"a": ()},
+        constrain=lambda x: {"a": x},
+        value_and_grad=lambda x: (0.0, x),
+        built=SimpleNamespace(source=None),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        samplers.draw_by_pymc(
+            compiled, [np.zeros(1)] * 3, np.random.default_rng(0), Chains(progressbar=False)
+        )
+    assert len(set(asked[0])) == 3
+
+
+def test_trajectories_as_long_as_allowed_are_counted(monkeypatch):
+    depth = np.array([[2, 3, 1]])
+    monkeypatch.setattr(samplers, "compile_nuts", lambda *_: None)
+    monkeypatch.setattr(samplers, "frames_at", lambda *_: [])
+    monkeypatch.setattr(
+        samplers, "run_nuts", lambda *_, **__: Draws(np.zeros((1, 3, 2)), {"tree_depth": depth})
+    )
+    compiled, how = SimpleNamespace(size=2), Chains(max_treedepth=3, progressbar=False)
+    drawn = samplers.draw_by_blackjax(compiled, [np.zeros(2)], np.random.default_rng(0), how)
+    assert drawn.statistics["reached_max_treedepth"].tolist() == [[False, True, False]]
 
 
 def test_chains_start_with_labels_of_their_own():

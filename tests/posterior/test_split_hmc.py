@@ -1,6 +1,7 @@
 """Split HMC: against exact posteriors, what it refuses, and the order in which "auto" tries samplers."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import arviz as az
 import blackjax
@@ -13,7 +14,12 @@ from blackjax.mcmc.integrators import IntegratorState
 import mixtures as mx
 from mixtures.density.compiled import CompiledModel
 from mixtures.posterior import split_hmc
+from mixtures.posterior.chains import Chains
+from mixtures.posterior.nuts import Frame
+from mixtures.posterior.peaks import Peak
 from mixtures.posterior.rotations import rotation
+from mixtures.posterior.runs import Draws
+from mixtures.posterior.target import mixture_target
 from mixtures.tolerances import TOLERANCES
 
 QUIET = {"random_seed": 1, "progressbar": False}
@@ -115,12 +121,28 @@ def test_the_seed_decides_every_draw(em):
     assert not (one["mu"] == other["mu"]).any()
 
 
+def test_no_random_number_is_used_twice(em):
+    """Chains that start at one point part, and so do two stretches of a chain from one state."""
+    compiled = mixture_target(mx.GMM(2), faithful()).compiled
+    mode = compiled.unconstrain(em.params)
+    frame = Frame(mode, 0.01 * np.eye(mode.size), np.ones(mode.size))
+    run = split_hmc._Run(compiled, [frame, frame], Chains(cores=1), np.random.default_rng(1))
+    states = list(run._states)
+    first = run.on(3, 2).x
+    run._states = states
+    (a, b), (c, d) = first[:, 0], run.on(3, 2).x[:, 0]
+    assert len(np.unique([a, b, c, d], axis=0)) == 4
+
+
 def test_lp_is_that_of_the_model(drawn):
     """Recorded inside the loop, it is the density of the parameters that were kept."""
     spec, stats = mx.resolve(mx.GMM(2), faithful()), drawn["sample_stats"]
     params = {name: v.values[2, 700] for name, v in drawn["posterior"].data_vars.items()}
     total = spec.log_likelihood(faithful(), params).sum() + spec.log_prior(params)
     assert float(stats["log_posterior"][2, 700]) == pytest.approx(total, rel=1e-10)
+    kinetic = stats["energy"].values[:, 1:] + stats["lp"].values[:, :-1]  # of 11 standard normal momenta
+    assert kinetic.min() > 0
+    assert kinetic.mean() == pytest.approx(11 / 2, rel=0.05)
 
 
 # The motion
@@ -204,6 +226,41 @@ def test_what_is_too_far_from_normal_is_refused(monkeypatch, em, limits, more, r
     refuses(monkeypatch, **limits)
     with pytest.raises(mx.NoApproximation, match=reason):
         mx.sample(mx.GMM(2), faithful(), em=em, sampler="split_hmc", **SHORT, **more)
+
+
+def density_of(logs):
+    return SimpleNamespace(log_densities=lambda x, jacobian: logs(x))
+
+
+def test_starts_are_those_of_the_posterior_and_far_from_normal_there_are_none():
+    peak, rng = Peak(np.ones(2), 3 * np.eye(2), 0.0, {}), np.random.default_rng(0)
+    nearly = density_of(lambda x: -(((x - 1) / 3) ** 2).sum(axis=1) / 2 + 0.1 * np.cos(x[:, 0]))
+    y = split_hmc._starts(nearly, peak, 400, rng)
+    assert np.abs(y.mean(axis=0)).max() < 0.3
+    assert np.abs(y.std(axis=0) - 1).max() < 0.2
+    rising = density_of(lambda x: (((x - 1) / 3) ** 2).sum(axis=1) / 2)  # away from the mode: k is 2
+    with pytest.raises(mx.NoApproximation, match=r"k-hat .* of the normal approximation"):
+        split_hmc._starts(rising, peak, 400, rng)
+
+
+def test_chains_that_stick_or_diverge_are_refused():
+    rng, moving = np.random.default_rng(0), np.zeros((2, 500), dtype=bool)
+    x, slow = rng.normal(size=(2, 500, 3)), np.cumsum(rng.normal(size=(2, 500)), axis=1)
+    split_hmc._judge(Draws(x, {"lp": x[..., 0], "diverging": moving}))
+    stuck = x.copy()
+    stuck[..., 2] = slow
+    tails = x.copy()
+    tails[:, :250, 1] *= 0.01  # centred, but tails are visited in one long stay
+    once = moving.copy()
+    once[1, 7] = True
+    for draws, lp, diverging, words in (
+        (stuck, x[..., 0], moving, "effective sample size"),
+        (tails, x[..., 0], moving, "effective sample size"),
+        (x, slow, moving, "effective sample size"),
+        (x, x[..., 0], once, "1 transitions diverged"),
+    ):
+        with pytest.raises(mx.NoApproximation, match=words):
+            split_hmc._judge(Draws(draws, {"lp": lp, "diverging": diverging}))
 
 
 def test_a_model_of_the_users_own_is_refused():

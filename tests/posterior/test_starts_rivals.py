@@ -1,10 +1,16 @@
 """Chains start in every mode that holds much of the posterior."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pymc as pm
+import pytest
 
 import mixtures as mx
+from mixtures.data.reading import as_data
 from mixtures.em.fit import fit_em
+from mixtures.posterior import peaks
+from mixtures.posterior.peaks import Peak, rival_ends, rivals
 from mixtures.posterior.starts import chain_starts
 from mixtures.posterior.target import ModelTarget, mixture_target
 
@@ -40,3 +46,53 @@ def test_chains_of_a_users_model_start_in_a_rival_mode_once_they_have_the_best()
     along = [divided_along(x, target) for x in starts]
     assert len(set(along)) == 2, along
     assert along[0] == along[2]
+
+
+# The rules, on modes made up so that the right answer is known
+
+
+def test_a_mode_weighs_what_a_normal_of_its_widths_does():
+    widths = np.array([[2.0, 0.0], [1.0, 0.25]])
+    height = -np.log(2 * np.pi * np.linalg.det(widths))
+    assert Peak(np.zeros(2), widths, height, {}).log_evidence == pytest.approx(0.0)
+
+
+def test_width_counts_among_the_modes_of_a_users_model():
+    """Where the searches ended: precision of two coordinates, by the first of them."""
+    precision = {0.0: 100.0, 1.0: 100.0, 2.0: 1.0, 3.0: 100.0, 4.0: 1e-4}
+    heights = np.array([0.0, -1e-9, -2.0, -4.0, -11.0])
+    compiled = SimpleNamespace(
+        size=2,
+        value_and_grad=lambda x, jacobian: (heights[int(x[0])], np.zeros(2)),
+        hessian=lambda x, jacobian, exact: -precision[x[0]] * np.eye(2),
+        units=np.ones_like,
+        coordinate_names=lambda: ["a", "b"],
+    )
+    ends = [np.array([i, 0.0]) for i in precision]
+    assert rival_ends(compiled, ends, heights) == [ends[2]]  # lower by 2 nats and wider by 4.6
+
+
+def test_a_rival_on_large_data_is_the_next_in_height_and_not_the_best_itself():
+    restarts = SimpleNamespace(
+        log_posterior=np.array([-9.0, -0.5, 0.0, -2.0]), order=[2, 1, 3, 0], params="abcd"
+    )
+    em = SimpleNamespace(restarts=restarts, log_posterior=0.0)
+    assert rivals(SimpleNamespace(size=10), em, SimpleNamespace(n_rows=1_000_000), 4) == ["b"]
+
+
+def test_the_mode_of_the_best_optimum_is_not_left_out(monkeypatch):
+    def failing_at(bad):
+        def peak(compiled, spec, params, *_):
+            if params == bad:
+                raise mx.NoApproximation("not at a mode")
+            return Peak(np.array([float(params)]), np.eye(1), 0.0, {})
+
+        return peak
+
+    monkeypatch.setattr(peaks, "_is_same", lambda *_: False)
+    em, rows = SimpleNamespace(spec=None, params={}), as_data(np.zeros((3, 1)))
+    monkeypatch.setattr(peaks, "_peak", failing_at(2))
+    assert len(peaks._climbed(SimpleNamespace(size=1), em, rows, [1, 2, 3])) == 2
+    monkeypatch.setattr(peaks, "_peak", failing_at(1))
+    with pytest.raises(mx.NoApproximation, match="not at a mode"):
+        peaks._climbed(SimpleNamespace(size=1), em, rows, [1, 2, 3])
