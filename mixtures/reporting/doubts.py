@@ -16,9 +16,9 @@ from mixtures.families.questions import marginals
 from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
-from mixtures.plot.predictive import loo_pit as draw_loo_pit
 from mixtures.plot.predictive import predictive_density
 from mixtures.plot.statistics import predictive_pairs, predictive_statistic
+from mixtures.plot.transforms import loo_pit as draw_loo_pit
 from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.findings import checks_table

@@ -17,8 +17,8 @@ from mixtures.families.questions import marginals
 from mixtures.given import Fit, Parameters
 from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
-from mixtures.plot.clusters import responsibilities as draw_responsibilities
 from mixtures.plot.estimates import draw_estimates, restated
+from mixtures.plot.membership import responsibilities as draw_responsibilities
 from mixtures.plot.pairs import MOST_PAIRED, pairs
 from mixtures.plot.parameters import forest, heatmap
 from mixtures.reporting.blocks import (
