@@ -35,6 +35,7 @@ from mixtures.reporting.blocks import (
     number,
     sort_key,
 )
+from mixtures.reporting.classes import apart
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material, values_of_rows
 from mixtures.results.crosscheck import Crosscheck
@@ -337,6 +338,7 @@ def rows_section(material: Material) -> Section:
             "expected to have a wrong one."
         )
     ]
+    blocks += apart(spec, data, params, material.cc.names)
     if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
         blocks.append(_map_of_doubt(material))
     if data.n_rows <= MOST_DOWNLOADED:
