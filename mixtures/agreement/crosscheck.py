@@ -62,7 +62,7 @@ def crosscheck(
         The data; needed with a specification, refused with a ``pymc.Model``. Rows
         that are never in memory at once are accepted as in `fit_em`, and the certificate
         covers all of them; their posterior is a Laplace approximation, which is
-        compared with NUTS on a subset of rows.
+        compared with NUTS on a subset of rows. With missing cells such rows are read into memory.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows. Refused with a
         ``pymc.Model``.
@@ -152,11 +152,6 @@ def _fitted(
     if isinstance(spec, Mixture) and X is not None:
         rows = spec.rows(X, **given)
     if isinstance(spec, Mixture) and isinstance(rows, Blocks):
-        if rows.has_missing:
-            raise InputError(
-                "cells are missing, and the crosscheck of such rows needs them in memory: pass an array, "
-                "of a subsample if need be, or use fit_em"
-            )
         if methods:
             raise InputError(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"

@@ -1,5 +1,7 @@
 """The crosscheck of data that are not in memory, with a normal approximation of the posterior."""
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
@@ -7,12 +9,13 @@ from mixtures.agreement.modes import find_modes
 from mixtures.agreement.notes import incomplete
 from mixtures.agreement.table import parameter_table
 from mixtures.clusters.align import align_tree
-from mixtures.data.rows import Blocks
+from mixtures.data.rows import Blocks, Rows
+from mixtures.data.table import Data
 from mixtures.density.density import Density
 from mixtures.density.search import climb
-from mixtures.density.streamed import StreamedModel
+from mixtures.density.streamed import StreamedModel, some_rows
 from mixtures.diagnostics.diagnose import diagnose
-from mixtures.errors import NoApproximation
+from mixtures.errors import InputError, NoApproximation
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Status, status_of
 from mixtures.messages import Option, worded
@@ -28,25 +31,31 @@ from mixtures.types import Array, Params
 
 __all__ = ["crosscheck_blocks"]
 
+MOST_CELLS = 2**26
+"""Cells of rows with missing ones that are read into memory: half a gigabyte."""
+
+
 LAPLACE = "Laplace approximation in unconstrained coordinates; its mode is not the MAP"
 
 
 def crosscheck_blocks(
     spec: Mixture,
-    rows: Blocks,
+    blocks: Blocks,
     n_init: int,
     rng: np.random.Generator,
     how: Chains,
     ci_prob: float,
     start: Params | None,
 ) -> Crosscheck:
-    """Crosscheck rows that are never in memory at once: Laplace for all of them, NUTS for a subset."""
-    compiled = StreamedModel(spec, rows, rng)
-    some = compiled.sub
+    """Crosscheck rows that come in blocks: Laplace for all of them, NUTS for a subset.
+
+    With missing cells they are read into memory: PyMC's density of a table is that of its patterns.
+    """
+    rows, compiled, of_some, some = _density(spec, blocks, rng)
 
     def starts() -> list[Array]:
-        ends = [climb(compiled.of_table, x) for x in partition_starts(compiled, spec, some, n_init, rng)]
-        return list({round(compiled.of_table(x)[0], 3): x for x in ends}.values())
+        ends = [climb(of_some, x) for x in partition_starts(compiled, spec, some, n_init, rng)]
+        return list({round(of_some(x)[0], 3): x for x in ends}.values())
 
     found = find_modes(compiled, spec, rows, starts, n_init, rng, how.progressbar, start)
     em, mode, notes = found.em, found.mode, list(found.em.notes)
@@ -71,8 +80,8 @@ def crosscheck_blocks(
         notes += incomplete(drawn, how)
         status = status_of(drawn)
         convergence = diagnose(drawn, spec=spec, X=some)
-        of_some = parameter_table(compiled, em.params, mode.params, drawn, *at, coords)
-        width = of_some["sd"] * np.sqrt(some.total / rows.total)
+        subset = parameter_table(compiled, em.params, mode.params, drawn, *at, coords)
+        width = subset["sd"] * np.sqrt(some.total / rows.total)
         table["sd_nuts"], ratio = width, width / table["sd"]
         notes.append(
             f"sd_nuts: NUTS on {some.n_rows:,} rows drawn at random, its sds times "
@@ -91,6 +100,23 @@ def crosscheck_blocks(
         starts=found.starts,
         status=status,
     )
+
+
+def _density(
+    spec: Mixture, rows: Blocks, rng: np.random.Generator
+) -> tuple[Rows, Density, Callable[[Array], tuple[float, Array]], Data]:
+    """The rows, their density, that of the rows among which MAP starts, and a subset for NUTS."""
+    if not rows.has_missing:
+        streamed = StreamedModel(spec, rows, rng)
+        return rows, streamed, streamed.of_table, streamed.sub
+    if rows.n_rows * rows.n_features > MOST_CELLS:
+        raise InputError(
+            f"cells are missing, and PyMC's density of such rows needs them in memory: {rows.n_rows:,} rows "
+            f"are too many, {MOST_CELLS // rows.n_features:,} is the limit; pass a subsample, or use fit_em"
+        )
+    whole = rows.in_memory()
+    compiled = MixtureTarget(spec, whole).compiled
+    return whole, compiled, compiled.value_and_grad, some_rows(whole, rng)
 
 
 def _laplace_tree(

@@ -32,6 +32,7 @@ class Sample:
     spec: Mixture | None
     X: Any
     weights: Any
+    missing: str | None
     roles: Labelled
 
     @cached_property
@@ -82,7 +83,8 @@ class Sample:
         if spec.n_components != self.sizes[2] or any(self.dims.get(n) != d for n, d in spec.dims.items()):
             raise InputError(f"the tree does not hold draws of {spec!r}; give the model that was sampled")
         spec = named_after(spec.of(features_of(self.tree), whose="the posterior is"), self.tree)
-        data = spec.read(_observed(self.tree) if self.X is None else self.X, self.weights).compressed
+        rows = _observed(self.tree) if self.X is None else self.X
+        data = spec.read(rows, self.weights, self.missing).compressed
         for name, shape in spec.shapes(data.n_features).items():
             if self.posterior[name].shape[2:] != shape:
                 raise InputError(
@@ -157,6 +159,7 @@ def find_orders(
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
+    missing: str | None = None,
     roles: Labelled | None = None,
     dim: str | Iterable[str] | None = None,
 ) -> np.ndarray:
@@ -164,7 +167,7 @@ def find_orders(
     if method not in METHODS:
         known = ", ".join(map(repr, METHODS))
         raise InputError(f"method {method!r} is not known{did_you_mean(method, METHODS)}; use {known}")
-    sample = Sample(tree, spec, X, weights, roles or Labelled.of(tree, dim))
+    sample = Sample(tree, spec, X, weights, missing, roles or Labelled.of(tree, dim))
     if not sample.labelled:
         likely = suggested(sample.posterior)
         raise InputError(

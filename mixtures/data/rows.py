@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from mixtures.data.table import BLOCK_ROWS, Data, Drawn
+from mixtures.data.table import BLOCK_ROWS, Data, Drawn, read_only
 from mixtures.errors import InputError
 from mixtures.messages import shortened
 
@@ -164,6 +164,18 @@ class Blocks(ABC):
     @abstractmethod
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
         """Sum of ``f(block)`` over the blocks, always in the same order."""
+
+    def in_memory(self) -> Data:
+        """All rows as one table."""
+        values, weights, _ = self.subsample(self.n_rows, np.random.default_rng())
+        return Data(
+            read_only(values),
+            self.features,
+            np.arange(self.n_rows),
+            None if weights is None else read_only(weights),
+            has_missing=self.has_missing,
+            levels=self.levels,
+        )
 
     def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
         """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight.

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 
-from mixtures.data.reading import as_data
+from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.density.compiled import CompiledModel
@@ -28,7 +28,7 @@ from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.types import Array
 
-__all__ = ["PIECE", "StreamedModel"]
+__all__ = ["PIECE", "StreamedModel", "some_rows"]
 
 PIECE = 2**14
 """Rows that the graph is compiled for; a shorter piece is filled up with rows of weight zero."""
@@ -72,9 +72,8 @@ class StreamedModel(CompiledModel):
     """
 
     def __init__(self, spec: Mixture, rows: Rows, rng: np.random.Generator) -> None:
-        values, weights, _ = rows.subsample(PIECE, rng)
-        self.sub = _table(values, rows.features, weights)
-        self.chart = Chart(uuid.uuid4().hex, spec, _table(_filled(values), rows.features))
+        self.sub = some_rows(rows, rng)
+        self.chart = Chart(uuid.uuid4().hex, spec, _table(_filled(self.sub.values), rows))
         super().__init__(self.chart.declared())
         self.rows = rows
 
@@ -96,8 +95,16 @@ class StreamedModel(CompiledModel):
         return super().value_and_grad(x)
 
 
-def _table(values: Array, features: tuple[str, ...], weights: Array | None = None) -> Data:
-    return replace(as_data(values, weights), features=features)
+def some_rows(rows: Rows, rng: np.random.Generator) -> Data:
+    """As many rows as a piece has, drawn at random; all if they are few."""
+    values, weights, _ = rows.subsample(PIECE, rng)
+    return _table(values, rows, weights)
+
+
+def _table(values: Array, rows: Rows, weights: Array | None = None) -> Data:
+    """Some of the rows as a table."""
+    data = as_data(values, weights, missing=INTEGRATE)
+    return replace(data, features=rows.features, levels=rows.levels)
 
 
 def _filled(values: Array) -> Array:

@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixtures.data.known_labels import exclude
-from mixtures.diagnostics.loo_pit import check_enough, tails_told, without_weight
+from mixtures.diagnostics.loo_pit import check_enough, moving, tails_told
 from mixtures.diagnostics.predictive import BLOCK
 from mixtures.draws import checked_draws, not_fitted, of_sample
 from mixtures.errors import DataWarning, InputError
@@ -119,7 +119,7 @@ def loo(
     densities = [spec.log_joint({name: x[s] for name, x in draws.items()}) for s in range(n_draws)]
     posterior = tree["posterior"].to_dataset()
     efficiency = _efficiency(posterior)
-    parts = []
+    parts, elpd_i, moved = [], np.empty(data.n_rows), np.empty(data.n_rows, dtype=bool)
     size = max(1, BLOCK // (draws["alpha"].size * data.n_features))
     blocks = track(data.blocks(size), "Leaving rows out", shown=progressbar, total=-(-data.n_rows // size))
     for rows, block in blocks:
@@ -130,8 +130,18 @@ def loo(
                 exclude(joint, data.labels[rows])
             own[:] = logsumexp(joint, axis=0)
         refuse_impossible(data, values.T, rows.start)
-        parts.append(_of_block(posterior, values, data.obs_id[rows], efficiency))
-    return _joined(parts)
+        elpd_i[rows], moved[rows] = values.mean(axis=0), moving(values.T)
+        if moved[rows].any():
+            parts.append(_of_rows(posterior, values[:, moved[rows]], efficiency))
+    found = _joined(parts, xr.DataArray(elpd_i, {"obs_id": data.obs_id}, ("obs_id",)), moved)
+    bad = int((found.pareto_k > found.good_k).sum())
+    if bad:
+        warn(
+            f"leaving one row out cannot be trusted for {bad:,} of {data.n_rows:,} rows, whose Pareto k is "
+            f"above {found.good_k:.2g}: the posterior without the row is too far from the sample",
+            DataWarning,
+        )
+    return replace(found, warning=bad > 0)
 
 
 def _efficiency(posterior: xr.Dataset) -> float:
@@ -143,61 +153,42 @@ def _efficiency(posterior: xr.Dataset) -> float:
     return float(np.nanmean(each)) / (posterior.sizes["chain"] * posterior.sizes["draw"])
 
 
-def _of_block(posterior: xr.Dataset, values: Array, obs_id: Any, efficiency: float) -> Any:
-    """What ArviZ finds for rows with these log-likelihoods (S, n)."""
+def _of_rows(posterior: xr.Dataset, values: Array, efficiency: float | None) -> Any:
+    """What ArviZ finds for rows with these log-likelihoods (S, n), which differ between draws."""
     sizes = [posterior.sizes[dim] for dim in ("chain", "draw")]
-    rows = xr.DataArray(
-        values.reshape(*sizes, -1),
-        dims=("chain", "draw", "obs_id"),
-        coords={"chain": posterior["chain"], "draw": posterior["draw"], "obs_id": obs_id},
-        name="x",
-    )
-    return loo_of_rows(posterior, rows, efficiency)
-
-
-def loo_of_rows(posterior: xr.Dataset, rows: xr.DataArray, efficiency: float | None = None) -> Any:
-    """What ArviZ finds for log-likelihoods (chain, draw, row).
-
-    A row that has the same in every draw, as one without an observed cell, has no weights to smooth: leaving
-    it out changes nothing, and its Pareto k is 0.
-    """
-    still = without_weight(rows.values.reshape(-1, rows.shape[-1]).T)
-    groups = {"posterior": posterior, "log_likelihood": rows[..., ~still].to_dataset(name="x")}
+    rows = xr.DataArray(values.reshape(*sizes, -1), dims=("chain", "draw", "row"))
+    groups = {"posterior": posterior, "log_likelihood": rows.to_dataset(name="x")}
     with warnings.catch_warnings(), tails_told():
         warnings.simplefilter("ignore", UserWarning)  # of these rows alone; the whole is judged elsewhere
         found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, reff=efficiency)
-    if not still.any():
-        return replace(found, log_weights=None)
-    elpd_i = rows.mean(("chain", "draw"))
-    pareto_k = xr.zeros_like(elpd_i)
-    elpd_i[~still], pareto_k[~still] = found.elpd_i.values, found.pareto_k.values
-    return replace(found, elpd_i=elpd_i, pareto_k=pareto_k, **_totals(elpd_i.values), log_weights=None)
+    return replace(found, log_weights=None)
 
 
-def _totals(elpd_i: Array) -> dict[str, Any]:
-    """What is added up over the rows."""
-    n = elpd_i.size
-    return {"elpd": np.sum(elpd_i), "se": np.sqrt(n * np.var(elpd_i, ddof=1)), "n_data_points": n}
+def loo_of_rows(posterior: xr.Dataset, rows: xr.DataArray) -> Any:
+    """What ArviZ finds for log-likelihoods (chain, draw, row)."""
+    values = rows.values.reshape(-1, rows.shape[-1])
+    moved = moving(values.T)
+    parts = [_of_rows(posterior, values[:, moved], None)] if moved.any() else []
+    return _joined(parts, rows.mean(("chain", "draw")), moved)
 
 
-def _joined(parts: list[Any]) -> Any:
-    """One result of all rows; warns if some cannot be trusted."""
-    elpd_i, pareto_k = (
-        xr.concat([getattr(part, x) for part in parts], "obs_id") for x in ("elpd_i", "pareto_k")
-    )
-    n = elpd_i.size
-    bad = int((pareto_k > parts[0].good_k).sum())
-    if bad:
-        warn(
-            f"leaving one row out cannot be trusted for {bad:,} of {n:,} rows, whose Pareto k is above "
-            f"{parts[0].good_k:.2g}: the posterior without the row is too far from the sample",
-            DataWarning,
-        )
+def _joined(parts: list[Any], elpd_i: xr.DataArray, moved: np.ndarray) -> Any:
+    """One result of all rows, from those of the rows (n,) that differ between draws.
+
+    A row that has the same density in every draw, as one without an observed cell, has no weights to
+    smooth: leaving it out changes nothing, and its Pareto k is 0.
+    """
+    if not parts:
+        raise InputError("every row has the same density in all draws: there is nothing to weigh")
+    n, pareto_k = elpd_i.size, xr.zeros_like(elpd_i)
+    for whole, name in ((elpd_i, "elpd_i"), (pareto_k, "pareto_k")):
+        whole[moved] = np.concatenate([getattr(part, name).values for part in parts])
     return replace(
         parts[0],
-        **_totals(elpd_i.values),
+        elpd=np.sum(elpd_i.values),
+        se=np.sqrt(n * np.var(elpd_i.values, ddof=1)),
         p=np.sum([part.p for part in parts]),
-        warning=bad > 0,
+        n_data_points=n,
         elpd_i=elpd_i,
         pareto_k=pareto_k,
     )

@@ -19,7 +19,7 @@ from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
-__all__ = ["check_enough", "loo_pit", "tails_told", "without_weight"]
+__all__ = ["check_enough", "loo_pit", "moving", "tails_told"]
 
 LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""
@@ -162,25 +162,24 @@ def _predictions(joint: Array, alpha: Array, labels: np.ndarray | None) -> tuple
     return one_hot(shares.T, labels).T, log_density
 
 
-def without_weight(log_likelihood: Array) -> np.ndarray:
-    """Which rows (n,) of log-likelihoods (n, S) have the same in every draw; none if all have: no draw moved.
+def moving(log_likelihood: Array) -> np.ndarray:
+    """Which rows (n,) of log-likelihoods (n, S) differ between draws; those without an observed cell do not.
 
     Examples
     --------
-    >>> without_weight(np.array([[0.0, 1e-16], [-1.0, -2.0]])).tolist()
-    [True, False]
+    >>> moving(np.array([[0.0, 1e-16], [-1.0, -2.0]])).tolist()
+    [False, True]
     """
-    still = np.ptp(log_likelihood, axis=1) < STILL
-    return still & ~still.all()
+    return np.asarray(np.ptp(log_likelihood, axis=1) >= STILL)
 
 
 def _smoothed(log_likelihood: Array) -> tuple[Array, Array]:
     """Log weights (n, S) of the draws for leaving out each row, and Pareto k (n,)."""
-    moving = ~without_weight(log_likelihood)
     log_weights, pareto_k = np.zeros_like(log_likelihood), np.zeros(len(log_likelihood))
-    with tails_told():
-        found = array_stats.psislw(log_likelihood[moving])  # it changes the sign
-    log_weights[moving], pareto_k[moving] = found
+    own = moving(log_likelihood)
+    if own.any():
+        with tails_told():
+            log_weights[own], pareto_k[own] = array_stats.psislw(log_likelihood[own])  # it changes the sign
     return log_weights, pareto_k
 
 

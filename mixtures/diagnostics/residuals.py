@@ -26,6 +26,7 @@ def bivariate_residuals(
     *,
     n_draws: int = 500,
     missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = False,
 ) -> BivariateResiduals:
@@ -47,6 +48,8 @@ def bivariate_residuals(
     an association. Since the data are used twice, p under a correct model is not uniform but closer to
     one half: the judgement is cautious. A point estimate has residuals and no p-values.
 
+    Pairs are left out where one of the items has a single level in these rows: nothing is associated with it.
+
     With missing cells, a pair is judged by the rows in which both are observed, and their table is
     compared with that of all rows of the model. This assumes that these rows are like the others, that
     is, that cells are missing completely at random, which is more than estimation assumes.
@@ -62,6 +65,8 @@ def bivariate_residuals(
         Draws to use at most, evenly spaced, each with one replicated data set.
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells; replicates miss the same cells.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `predictive_checks`: a labelled row is replicated from its cluster.
     random_seed : int or numpy.random.Generator, optional
         Seed of the replicates.
     progressbar : bool, default False
@@ -96,7 +101,7 @@ def bivariate_residuals(
     check_whole(1, n_draws=n_draws)
     found = given(result)
     numbers = item_levels(found.spec.family, len(found.features))
-    data = _read(found, fitted_rows(found, result, X), missing)
+    data = _read(found, fitted_rows(found, result, X), missing, labels)
     if data.n_features < 2:
         raise InputError("there is one item only: residual associations are of two")
     total = len(found.draws["alpha"])
@@ -116,8 +121,8 @@ def bivariate_residuals(
     return _result(found.features, numbers, own, own.misfit(mean), above / len(sets), len(sets))
 
 
-def _read(found: Given, X: Any, missing: str | None) -> Data:
-    data = found.named.read(X, missing=missing)
+def _read(found: Given, X: Any, missing: str | None, labels: Any) -> Data:
+    data = found.named.read(X, missing=missing, labels=labels)
     if data.weights is not None:
         raise InputError("residuals compare rows and know no weights; repeat rows by their weights")
     return data
@@ -140,6 +145,11 @@ class _Tables:
         hot, seen = one_hot(X, levels), (~np.isnan(X)).astype(np.float64)
         shape = (len(X), levels, len(X), levels)
         return cls((hot @ hot.T).reshape(shape), seen @ seen.T)
+
+    @property
+    def varies(self) -> np.ndarray:
+        """Whether the first item of every two (D, D) has several levels in the rows with both observed."""
+        return np.asarray((self.counts.sum(axis=3) > 0).sum(axis=1) > 1)
 
     def misfit(self, joint: Array) -> Array:
         """Pearson's X2 (D, D) of every pair under the joint probabilities of levels (D, C, D, C)."""
@@ -164,9 +174,10 @@ def _result(
     p: Array | None,
     n_draws: int,
 ) -> BivariateResiduals:
-    own = np.array(numbers, dtype=float) - 1
+    own, varies = np.array(numbers, dtype=float) - 1, tables.varies
     residual = misfit / np.maximum(np.outer(own, own), 1)
-    first, second = np.triu_indices(len(features), 1)
+    known = np.triu(varies & varies.T, 1)
+    first, second = np.nonzero(known)
     order = np.argsort(-residual[first, second], kind="stable")
     pairs = tuple(
         PairResidual(
@@ -178,4 +189,6 @@ def _result(
         )
         for i, j in zip(first[order], second[order], strict=True)
     )
-    return BivariateResiduals(pairs, n_draws)
+    others = np.triu(~known, 1)
+    left_out = tuple((features[i], features[j]) for i, j in zip(*np.nonzero(others), strict=True))
+    return BivariateResiduals(pairs, n_draws, left_out)

@@ -88,6 +88,7 @@ def compare_labellings(
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
+    missing: str | None = None,
     draws: int | None = None,
     dim: str | Sequence[str] | None = None,
 ) -> pd.DataFrame:
@@ -105,8 +106,8 @@ def compare_labellings(
         Parameters of the pivot, such as ``em.params``; by default the draw of highest log density.
     methods : sequence of str, default ("parameters", "ecr", "stephens")
         Methods of `align` that take a pivot.
-    spec, X, weights
-        Model, data and frequency weights, as in `align`.
+    spec, X, weights, missing
+        Model, data, frequency weights and whether cells may be missing, as in `align`.
     draws : int, optional
         Compare at most about this many draws, evenly spaced; by default all.
     dim : str or sequence of str, optional
@@ -137,7 +138,8 @@ def compare_labellings(
     """
     tree = sorted_sample(tree)
     tree = tree if draws is None else thinned(tree, draws)
-    orders = [find_orders(tree, to, method, spec=spec, X=X, weights=weights, dim=dim) for method in methods]
+    given = {"spec": spec, "X": X, "weights": weights, "missing": missing, "dim": dim}
+    orders = [find_orders(tree, to, method, **given) for method in methods]
     flat = [order.reshape(-1, order.shape[-1]) for order in orders]
     shares = [[_alike(a, b) for b in flat] for a in flat]
     return pd.DataFrame(shares, index=list(methods), columns=list(methods))

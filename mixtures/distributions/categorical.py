@@ -11,6 +11,7 @@ from mixtures.data.table import Data
 from mixtures.distributions.components import declare_components
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.distributions.missing import Cells
+from mixtures.distributions.ragged import check_levels
 from mixtures.distributions.simplexes import LevelProbabilities, StickBreaking
 from mixtures.distributions.steps import Slopes, Step
 from mixtures.distributions.transforms import IMPOSSIBLE, floored
@@ -183,11 +184,8 @@ class CategoricalMixture(MarginalMixture):
 
     def __new__(cls, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
         """Register the variable, and refuse codes for which p has no level."""
-        p = kwargs["p"] if "p" in kwargs else args[1]
-        levels = pt.as_tensor_variable(p).type.shape[-1]
-        if levels is not None and observed is not None and not isinstance(observed, pt.TensorVariable):
-            data = as_data(observed, missing=INTEGRATE)
-            codes(data, (levels,) * data.n_features)
+        if observed is not None and not isinstance(observed, pt.TensorVariable):
+            check_levels(as_data(observed, missing=INTEGRATE), kwargs["p"] if "p" in kwargs else args[1])
         return super().__new__(cls, name, *args, observed=observed, **kwargs)
 
     @classmethod

@@ -19,6 +19,7 @@ from mixtures.distributions.gaussian import GaussianMixture
 from mixtures.distributions.marginal import MarginalMixture, MarginalMixtureRV
 from mixtures.distributions.missing import Cells
 from mixtures.distributions.poisson import PoissonMixture
+from mixtures.distributions.ragged import check_levels
 from mixtures.errors import InputError
 from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE
 from mixtures.families.mixed import MixedColumns
@@ -228,8 +229,11 @@ class MixedMixture(MarginalMixture):
         else:
             data = as_data(observed, missing=INTEGRATE)
             places = _places(columns, widths, data.features)
-            for kind, (part, _) in parts.items():
-                part.op.check(columns_of(data, places[kind]))
+            for kind, (part, theta) in parts.items():
+                own = columns_of(data, places[kind])
+                part.op.check(own)
+                if kind == "categorical":
+                    check_levels(own, theta[0])
         return super().__new__(cls, name, *args, observed=observed, columns=places, **kwargs)
 
     @staticmethod

@@ -25,14 +25,21 @@ __all__ = ["entropy", "lower_bound", "q_function"]
 
 
 @overload
-def lower_bound(spec: Mixture, X: Any, params: Params, q: Any) -> float: ...
+def lower_bound(spec: Mixture, X: Any, params: Params, q: Any, *, missing: str | None = None) -> float: ...
 
 
 @overload
-def lower_bound(fit: Fit, /, X: Any = None, *, q: Any) -> float: ...
+def lower_bound(fit: Fit, /, X: Any = None, *, q: Any, missing: str | None = None) -> float: ...
 
 
-def lower_bound(spec: Mixture | Fit, X: Any = None, params: Params | None = None, q: Any = None) -> float:
+def lower_bound(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Params | None = None,
+    q: Any = None,
+    *,
+    missing: str | None = None,
+) -> float:
     """Lower bound F on the log-likelihood at ``params``, for any distribution over the clusters.
 
     Parameters
@@ -46,6 +53,8 @@ def lower_bound(spec: Mixture | Fit, X: Any = None, params: Params | None = None
     q : array_like, shape (n, K), or Dataset
         Probability of every cluster for every row; also what `responsibilities`
         returns, at which the bound is tight.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells, which are integrated out: x_i are the observed cells.
 
     Returns
     -------
@@ -75,18 +84,25 @@ def lower_bound(spec: Mixture | Fit, X: Any = None, params: Params | None = None
     True
     """
     spec, X, params = with_point(spec, X, params)
-    return q_function(spec, X, params, q) + entropy(q)
+    return q_function(spec, X, params, q, missing=missing) + entropy(q)
 
 
 @overload
-def q_function(spec: Mixture, X: Any, params: Params, q: Any) -> float: ...
+def q_function(spec: Mixture, X: Any, params: Params, q: Any, *, missing: str | None = None) -> float: ...
 
 
 @overload
-def q_function(fit: Fit, /, X: Any = None, *, q: Any) -> float: ...
+def q_function(fit: Fit, /, X: Any = None, *, q: Any, missing: str | None = None) -> float: ...
 
 
-def q_function(spec: Mixture | Fit, X: Any = None, params: Params | None = None, q: Any = None) -> float:
+def q_function(
+    spec: Mixture | Fit,
+    X: Any = None,
+    params: Params | None = None,
+    q: Any = None,
+    *,
+    missing: str | None = None,
+) -> float:
     """Expected complete-data log-likelihood ``Q = sum_ij q_ij log Pr(x_i, z_i = j)``.
 
     With q the responsibilities at other parameters it is the Q(params; other)
@@ -95,7 +111,7 @@ def q_function(spec: Mixture | Fit, X: Any = None, params: Params | None = None,
 
     Parameters
     ----------
-    spec, X, params, q
+    spec, X, params, q, missing
         As in `lower_bound`.
 
     Returns
@@ -122,7 +138,7 @@ def q_function(spec: Mixture | Fit, X: Any = None, params: Params | None = None,
     -1.966113
     """
     spec, X, params = with_point(spec, X, params)
-    data = spec.read(X)
+    data = spec.read(X, missing=missing)
     params = spec.check_params(params, data.n_features)
     q = _distribution(q, (data.n_rows, spec.n_components))
     return sum(_expected(spec, data, params, q))

@@ -310,10 +310,11 @@ def codes(data: Data, levels: Sequence[int]) -> Array:
             values = data.values
             bad = ~((values >= 0) & (values < most) & (values == np.floor(values))) & ~np.isnan(values)
             row, column = np.argwhere(bad)[0]
+            known = counted(levels[column], "level")
+            coded = "0" if levels[column] == 1 else f"0 to {levels[column] - 1}"
             raise InputError(
-                f"{data.locate(bad)}: not the code of a level (the first is {values[row, column]:g}); the "
-                f"{levels[column]} levels of column {named(data.features[column])} are coded 0, 1, ..., "
-                f"{levels[column] - 1}"
+                f"{data.locate(bad)}: not the code of a level (the first is {values[row, column]:g}); column "
+                f"{named(data.features[column])} has {known}, coded {coded}"
             )
     return data.values
 

@@ -6,13 +6,10 @@ from typing import Any, overload
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
-from scipy.special import entr
 
-from mixtures.arguments import check_names, cluster_names
+from mixtures.arguments import check_names
 from mixtures.clusters.responsibilities import responsibilities as membership
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
@@ -24,7 +21,7 @@ from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.types import Array
 
-__all__ = ["clusters", "outlines", "responsibilities", "scatter"]
+__all__ = ["clusters", "met", "outlines", "scatter"]
 
 GRID = 400
 """Number of points of a density over one feature."""
@@ -94,6 +91,8 @@ def clusters(
     sds: Sequence[float] | None = None,
     names: Sequence[str] | None = None,
     n_draws: int = 50,
+    missing: str | None = None,
+    labels: Any = None,
     ax: Axes | None = None,
 ) -> Axes: ...
 
@@ -108,6 +107,8 @@ def clusters(
     sds: Sequence[float] | None = None,
     names: Sequence[str] | None = None,
     n_draws: int = 50,
+    missing: str | None = None,
+    labels: Any = None,
     ax: Axes | None = None,
 ) -> Axes: ...
 
@@ -121,6 +122,8 @@ def clusters(
     sds: Sequence[float] | None = None,
     names: Sequence[str] | None = None,
     n_draws: int = 50,
+    missing: str | None = None,
+    labels: Any = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the data with their clusters: ellipses over two features, densities or probabilities over one.
@@ -146,6 +149,8 @@ def clusters(
         or their numbers.
     n_draws : int, default 50
         Draws of a sample to show, evenly spaced.
+    missing, labels
+        As in `mixtures.responsibilities`; rows are drawn where the columns are observed.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -173,7 +178,7 @@ def clusters(
     6
     """
     named = names_of(spec) if names is None else names
-    spec, data, params = _met(*with_params(spec, X, params))
+    spec, data, params = met(*with_params(spec, X, params), missing, labels)
     called = _short_names(named, spec.n_components)
     r = membership(spec, data, params)["responsibilities"].values
     places, ax = columns(data, features), axes_or_new(ax)
@@ -224,9 +229,13 @@ def _short_names(names: Sequence[str] | None, k: int) -> list[str]:
     return [str(i) for i in range(k)] if names is None else list(map(lettering, check_names(names, k)))
 
 
-def _met(spec: Mixture, X: Any, params: Parameters) -> tuple[Mixture, Data, Parameters]:
+def met(
+    spec: Mixture, X: Any, params: Parameters, missing: str | None, labels: Any
+) -> tuple[Mixture, Data, Parameters]:
     """Return model, rows and parameters, with the columns in the order of the fit."""
-    return of_sample(spec, X, params) if isinstance(params, xr.DataTree) else (spec, spec.read(X), params)
+    if isinstance(params, xr.DataTree):
+        return of_sample(spec, X, params, missing=missing, labels=labels)
+    return spec, spec.read(X, missing=missing, labels=labels), params
 
 
 def _fill(k: int, alpha: Array) -> dict[str, Any]:
@@ -283,104 +292,4 @@ def _densities(
     elif whole:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel=lettering(data.features[place]), ylabel="share of rows" if whole else "density")
-    return ax
-
-
-@overload
-def responsibilities(
-    spec: Mixture,
-    X: Any,
-    params: Parameters,
-    *,
-    features: tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-@overload
-def responsibilities(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    features: tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-def responsibilities(
-    spec: Mixture | Fit,
-    X: Any = None,
-    params: Parameters | None = None,
-    *,
-    features: tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw the cluster of every row and its uncertainty.
-
-    With two features a point's colour is the mixture of its clusters' colours, and
-    less certain points are larger. With one feature the probability of every cluster
-    is drawn against it, with an interval if there is a sample.
-
-    Parameters
-    ----------
-    spec, X, params, features, names, ax
-        As in `clusters`.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The axes drawn on.
-
-    Raises
-    ------
-    InputError
-        If a column is not there, or the parameters are of other features.
-
-    Examples
-    --------
-    >>> import mixtures as mx
-    >>> X = mx.datasets.faithful()
-    >>> em = mx.fit_em(mx.GMM(2), X, random_seed=1)
-    >>> ax = mx.plot.responsibilities(em, X)
-    >>> ax.get_ylabel()
-    'waiting'
-    """
-    named = names_of(spec) if names is None else names
-    spec, data, params = _met(*with_params(spec, X, params))
-    called = cluster_names(named, spec.n_components)
-    assigned = membership(spec, data, params)
-    places, ax = columns(data, features), axes_or_new(ax)
-    r = assigned["responsibilities"].values
-    ax.set_xlabel(lettering(data.features[places[0]]))
-    if len(places) == 1:
-        order = np.argsort(data.values[:, places[0]])
-        x = data.values[order, places[0]]
-        for k in range(spec.n_components):
-            if "lower" in assigned:
-                bounds = [assigned[bound].values[order, k] for bound in ("lower", "upper")]
-                ax.fill_between(x, *bounds, color=cluster_colour(k), alpha=0.25, lw=0)
-            ax.plot(x, r[order, k], ".-", color=cluster_colour(k), lw=1, label=lettering(called[k]))
-        ax.set_ylabel("probability")
-        ax.legend()
-        return ax
-    doubt = entr(r).sum(axis=1) / np.log(max(2, spec.n_components))
-    colours = np.array([to_rgb(cluster_colour(k)) for k in range(spec.n_components)])
-    order = np.argsort(doubt)  # uncertain points on top
-    x, y = data.values[np.ix_(order, places)].T
-    ax.scatter(
-        x,
-        y,
-        s=14 + 90 * doubt[order],
-        c=np.clip(r @ colours, 0, 1)[order],
-        edgecolors=[(*to_rgb(INK), d) for d in doubt[order]],
-        linewidths=1,
-    )
-    ax.set_ylabel(lettering(data.features[places[1]]))
-    if named is not None:
-        handles = [Line2D([], [], marker="o", ls="", color=cluster_colour(k)) for k in range(len(called))]
-        ax.legend(handles, list(map(lettering, called)), fontsize="small")
     return ax

@@ -104,6 +104,7 @@ def surface(
     points: Mapping[str, Mapping[str, Any]] | None = None,
     posterior: xr.DataTree | None = None,
     n_grid: int = 80,
+    missing: str | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
 
@@ -120,6 +121,7 @@ def surface(
     points: Mapping[str, Mapping[str, Any]] | None = None,
     posterior: xr.DataTree | None = None,
     n_grid: int = 80,
+    missing: str | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
 
@@ -135,6 +137,7 @@ def surface(
     points: Mapping[str, Mapping[str, Any]] | None = None,
     posterior: xr.DataTree | None = None,
     n_grid: int = 80,
+    missing: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the log posterior, which EM climbs, over two parameters with the others fixed.
@@ -162,6 +165,8 @@ def surface(
         Posterior sample, drawn as dots.
     n_grid : int, default 80
         Number of points per side at which the surface is computed.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells; the surface is that of the observed ones.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -189,8 +194,8 @@ def surface(
         posterior = spec.posterior
     spec, X, params = with_point(spec, X, params, needs_prior=True)
     if posterior is not None:
-        spec, X, posterior = of_sample(spec, X, posterior)
-    data = spec.table(X)
+        spec, X, posterior = of_sample(spec, X, posterior, missing=missing)
+    data = spec.table(X, missing=missing)
     if data.labels is not None:
         raise InputError("a surface is of rows without known labels")
     spec = resolve(spec, data)

@@ -48,6 +48,7 @@ def pairs(
     features: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     missing: str | None = None,
+    labels: Any = None,
     n_draws: int = 20,
     axes: Any = None,
 ) -> np.ndarray:
@@ -72,6 +73,8 @@ def pairs(
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells; they are drawn where both columns, or in the plane all
         columns, are observed.
+    labels : array_like, shape (n,), optional
+        Known clusters of rows, as in `mixtures.responsibilities`.
     n_draws : int, default 20
         Draws of a sample to show, evenly spaced.
     axes : matplotlib.axes.Axes or sequence of them, optional
@@ -102,7 +105,7 @@ def pairs(
     """
     found = given(result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
-    data, params = _rows(found, result, X, missing)
+    data, params = _rows(found, result, X, missing, labels)
     places = _places(found, data, features)
     assigned = responsibilities(found.named, data, params, missing=missing, labels=data.labels)
     picture = _Picture.of(found, data, places, assigned["label"].values, n_draws)
@@ -121,13 +124,13 @@ def pairs(
     return drawn
 
 
-def _rows(found: Given, result: Any, X: Any, missing: str | None) -> tuple[Data, Any]:
+def _rows(found: Given, result: Any, X: Any, missing: str | None, labels: Any) -> tuple[Data, Any]:
     """The rows, columns in the order of the fit, and the parameters."""
     X = fitted_rows(found, result, X)
     if isinstance(found.params, xr.DataTree):
-        _, data, tree = of_sample(found.named, X, found.params, missing=missing)
+        _, data, tree = of_sample(found.named, X, found.params, missing=missing, labels=labels)
         return data, tree
-    return found.named.read(X, missing=missing), found.params
+    return found.named.read(X, missing=missing, labels=labels), found.params
 
 
 def _places(found: Given, data: Data, features: Sequence[str] | None) -> list[int]:

@@ -33,6 +33,8 @@ def predictive_statistic(
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
@@ -47,6 +49,8 @@ def predictive_statistic(
     statistic: str | None = None,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
@@ -60,6 +64,8 @@ def predictive_statistic(
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -67,7 +73,7 @@ def predictive_statistic(
 
     Parameters
     ----------
-    spec, X, tree, n_draws, ci_prob, random_seed
+    spec, X, tree, n_draws, ci_prob, missing, labels, random_seed
         As in `mixtures.predictive_checks`.
     statistic : str, optional
         A statistic of single features in `mixtures.predictive_checks`: the item means
@@ -95,7 +101,7 @@ def predictive_statistic(
     >>> ax.get_title()
     '2 of 2 features outside their 95% interval'
     """
-    spec, data, tree = unweighted(*with_sample(spec, X, tree))
+    spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     found = compare(spec, data, tree, n_draws, random_seed)
     of_features = {name: x for name, x in found.items() if x.observed.ndim == 1}
     if statistic is None:
@@ -130,6 +136,8 @@ def predictive_pairs(
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
@@ -143,6 +151,8 @@ def predictive_pairs(
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes: ...
@@ -155,6 +165,8 @@ def predictive_pairs(
     *,
     n_draws: int = 500,
     ci_prob: float = 0.95,
+    missing: str | None = None,
+    labels: Any = None,
     random_seed: int | np.random.Generator | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -167,7 +179,7 @@ def predictive_pairs(
 
     Parameters
     ----------
-    spec, X, tree, n_draws, ci_prob, random_seed
+    spec, X, tree, n_draws, ci_prob, missing, labels, random_seed
         As in `mixtures.predictive_checks`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
@@ -191,7 +203,7 @@ def predictive_pairs(
     >>> ax.get_title()
     '0 of 1 pairs outside their 95% interval'
     """
-    spec, data, tree = unweighted(*with_sample(spec, X, tree))
+    spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     if data.n_features < 2:
         raise InputError("there is one feature; pairs need two")
     found = compare(spec, data, tree, n_draws, random_seed)

@@ -27,6 +27,7 @@ def align(
     spec: Mixture | None = None,
     X: Any = None,
     weights: Any = None,
+    missing: str | None = None,
     model: "pm.Model | None" = None,
 ) -> xr.DataTree:
     """Relabel the clusters of every posterior draw, so that a label means one cluster throughout.
@@ -71,6 +72,8 @@ def align(
         The data, for ECR and Stephens; by default the tree's ``observed_data``.
     weights : array_like, shape (n,), optional
         Frequency weights of the rows.
+    missing : {None, "integrate"}, optional
+        "integrate" takes rows with missing cells, as in `fit_em`.
     model : pymc.Model, optional
         The user's own model that was sampled.
 
@@ -113,7 +116,8 @@ def align(
     [[[54.0, 80.0]]]
     >>> tree = mx.align(tree, to=em.params, method="stephens", X=X)
     """
-    given = {"spec": spec, "X": X, "weights": weights, "dim": dim, "allocations": allocations}
+    rows = {"X": X, "weights": weights, "missing": missing}
+    given = {"spec": spec, **rows, "dim": dim, "allocations": allocations}
     if model is None:
         return align_tree(tree, to, method, **given)
     from mixtures.posterior.by_model import align_to_model  # loads PyMC and JAX

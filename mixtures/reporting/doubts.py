@@ -16,10 +16,11 @@ from mixtures.families.questions import marginals
 from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
-from mixtures.plot.predictive import loo_pit as draw_loo_pit
 from mixtures.plot.predictive import predictive_density
 from mixtures.plot.statistics import predictive_pairs, predictive_statistic
+from mixtures.plot.transforms import loo_pit as draw_loo_pit
 from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, Table
+from mixtures.reporting.classes import associations
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.findings import checks_table
 from mixtures.reporting.material import Material
@@ -47,14 +48,14 @@ OF_PAIRS = {"association", "co-occurrence", "correlation"}
 
 def predictive_section(material: Material) -> Section:
     """Compare replicated data sets with the data."""
-    spec, shown, tree = material.spec, material.pictured, material.cc.posterior
+    spec, data, shown, tree = material.spec, material.data, material.pictured, material.cc.posterior
     title = "Could this model have made these data?"
-    if spec is None or shown.data is None or tree is None:
+    if spec is None or data is None or shown.data is None or tree is None:
         text = (
             "Posterior predictive checks need the model, the data and a posterior sample, and are left out."
         )
         return Section("predictive", title, (Paragraph(text),))
-    table = checks_by_statistic(*unweighted(spec, material.data, tree), ci_prob=0.95, **REPLICATES)
+    table = checks_by_statistic(*unweighted(spec, data, tree), ci_prob=0.95, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
     lie = "lies" if len(beyond) == 1 else "lie"
     found = f"{len(beyond)} of {len(table)} statistics of the data {lie} outside"
@@ -73,6 +74,7 @@ def predictive_section(material: Material) -> Section:
             helps={"p": "share of replicates above the observed value; near 0 or 1 the model does not fit"},
             source="mixtures.predictive_checks of the sample",
         ),
+        *associations(spec, data, tree, **REPLICATES),
     )
     return Section("predictive", title, blocks)
 

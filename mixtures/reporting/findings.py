@@ -17,8 +17,8 @@ from mixtures.families.questions import marginals
 from mixtures.given import Fit, Parameters
 from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
-from mixtures.plot.clusters import responsibilities as draw_responsibilities
 from mixtures.plot.estimates import draw_estimates, restated
+from mixtures.plot.membership import responsibilities as draw_responsibilities
 from mixtures.plot.pairs import MOST_PAIRED, pairs
 from mixtures.plot.parameters import forest, heatmap
 from mixtures.reporting.blocks import (
@@ -35,6 +35,7 @@ from mixtures.reporting.blocks import (
     number,
     sort_key,
 )
+from mixtures.reporting.classes import apart
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material, values_of_rows
 from mixtures.results.crosscheck import Crosscheck
@@ -338,6 +339,8 @@ def rows_section(material: Material) -> Section:
             "expected to have a wrong one."
         )
     ]
+    params = material.cc.em.params if material.cc.posterior is None else material.cc.posterior
+    blocks += apart(spec, data, params, material.cc.names)
     if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
         blocks.append(_map_of_doubt(material))
     if data.n_rows <= MOST_DOWNLOADED:

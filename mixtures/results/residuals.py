@@ -48,10 +48,13 @@ class BivariateResiduals(Value):
         A row for every pair of items.
     n_draws : int
         Data sets that were replicated for the p-values; 0 of a point estimate.
+    left_out : tuple of tuple of str
+        Pairs without a residual: in the rows in which both are observed, one of them has a single level.
     """
 
     pairs: tuple[PairResidual, ...]
     n_draws: int
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row for every pair, indexed by the two items: ``residual``, ``p`` and ``n_rows``."""
@@ -70,4 +73,7 @@ class BivariateResiduals(Value):
         table = self.to_frame().reset_index()
         table = (table if self.n_draws else table.drop(columns="p")).set_index("first")
         left_out = [f"  and {counted(count - SHOWN, 'more pair')}: see .to_frame()"] if count > SHOWN else []
+        if self.left_out:
+            pairs = counted(len(self.left_out), "pair")
+            left_out.append(f"without {pairs} of which an item has one level: see .left_out")
         return on_a_page(title, table_head(table.head(SHOWN)), *left_out)

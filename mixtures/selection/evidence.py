@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.arguments import check_whole, generator
+from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.clusters.labelled import anchored_of
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.draws import of_sample
@@ -109,6 +109,7 @@ def marginal_likelihood(
         raise InputError(f"method {method!r} is not one of {', '.join(METHODS)}")
     check_whole(2, runs=runs, particles=particles)
     rng = generator(random_seed)
+    check_kind(Mixture, "a model such as GMM(2)", spec=spec)
     if spec.prior is None and not spec.family.flat_is_proper:
         raise InputError(
             worded(

@@ -5,6 +5,7 @@ import pytest
 from conftest import long
 
 import mixtures as mx
+from mixtures.agreement import large
 from mixtures.data.sources import as_rows
 from mixtures.density import streamed as streaming
 from mixtures.density.compiled import CompiledModel
@@ -90,15 +91,33 @@ def test_crosscheck_certifies_all_rows_and_samples_some(structure):
     assert np.abs((cc.table["mean"] - in_memory.table["mean"]) / in_memory.table["sd"]).max() < 0.3
 
 
-def test_weights_reach_the_certificate():
-    X = rows()
+@pytest.mark.parametrize("missing", [None, "integrate"])
+def test_weights_and_missing_cells_reach_the_certificate(missing, monkeypatch):
+    X = rows(binary=True)
     weights = np.random.default_rng(1).integers(0, 4, N).astype(float)
+    if missing:
+        X[np.random.default_rng(2).random(X.shape) < 0.15] = np.nan
     repeated = np.repeat(X, weights.astype(int), axis=0)
     settings = {"n_init": 2, "draws": 50, "tune": 100, "chains": 2, "random_seed": 1, "progressbar": False}
-    cc = mx.crosscheck(mx.BMM(2), in_chunks((X > 1) * 1.0), weights=weights, **settings)
-    expected = mx.fit_em(mx.BMM(2), (repeated > 1) * 1.0, n_init=2, random_seed=1)
+    given = {"weights": weights, "missing": missing, **settings}
+    cc = mx.crosscheck(mx.BMM(2), in_chunks(X), **given)
+    expected = mx.fit_em(mx.BMM(2), repeated, n_init=2, random_seed=1, missing=missing)
     assert cc.certificate[0].passed
     assert cc.em.log_posterior == pytest.approx(expected.log_posterior, rel=1e-9)
+    assert cc.posterior.attrs["method"].startswith("Laplace")
+    assert any("NUTS on 256 rows" in note for note in cc.notes)
+    if missing:
+        monkeypatch.setattr(large, "MOST_CELLS", X.size - 1)
+        with pytest.raises(mx.InputError, match="1,000 rows are too many, 999 is the limit"):
+            mx.crosscheck(mx.BMM(2), in_chunks(X), **given)
+
+
+def test_a_subset_of_rows_keeps_the_labels_of_levels():
+    words = np.array([["yes", "low"], ["no", "high"], ["no", None]] * 100, dtype=object)
+    spec = mx.resolve(mx.LCA(2), words, missing="integrate")
+    some = streaming.some_rows(spec.rows(in_chunks(words)[:2], missing="integrate"), np.random.default_rng(1))
+    assert some.levels == (("no", "yes"), ("high", "low"))
+    np.testing.assert_array_equal(spec.read(some).values, some.values)
 
 
 def test_an_improper_posterior_is_not_approximated():

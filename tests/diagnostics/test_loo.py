@@ -67,16 +67,20 @@ def test_it_is_what_arviz_computes(spec):
 
 
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
-def test_a_row_without_an_observed_cell_changes_nothing(recwarn):
+@pytest.mark.parametrize("gap", [(), range(10, 33)], ids=["single", "block"])
+def test_a_row_without_an_observed_cell_changes_nothing(gap, recwarn, monkeypatch):
     """Its density is 1 in every draw, but for rounding, to which no tail can be fitted."""
     spec = mx.GMM(2, covariance_type="diag")
     X, z = make_rows(spec, 60)
-    whole, empty = np.delete(X, [7, 40], axis=0), np.arange(60) == 7
-    empty[40], X[7], X[40] = True, np.nan, np.nan
-    spec, _, tree = sampled(spec, whole, np.delete(z, [7, 40]))
+    gone = [7, 40, *gap]
+    whole, empty = np.delete(X, gone, axis=0), np.isin(np.arange(60), gone)
+    X[empty] = np.nan
+    spec, _, tree = sampled(spec, whole, np.delete(z, gone))
     expected = mx.loo(spec, whole, tree, progressbar=False)
     doubts = [each for each in recwarn.list if "trusted" in str(each.message)]
     recwarn.clear()
+    for name in ("loo", "loo_pit"):
+        monkeypatch.setattr(f"mixtures.diagnostics.{name}.BLOCK", CHAINS * DRAWS * 2 * 2 * 10)
     labels = np.where(np.arange(60) == 40, 0, -1)
     found = mx.loo(spec, X, tree, missing="integrate", progressbar=False)
     assert found.elpd == pytest.approx(expected.elpd, rel=1e-9)

@@ -132,6 +132,24 @@ def test_p_is_the_share_of_replicates_that_are_as_far_off():
         assert found.loc[(f"x{i}", f"x{j}"), "residual"] == pytest.approx(x2, rel=1e-10)
 
 
+def test_an_item_of_one_level_is_associated_with_nothing():
+    X = survey().assign(q1="all", q2=lambda frame: frame["q2"].where(frame["q0"] == "a"))
+    em = mx.fit_em(mx.LCA(2), X, n_init=2, missing="integrate", random_seed=1)
+    found = mx.bivariate_residuals(em, X, missing="integrate")
+    codes = np.column_stack([X[name].astype("category").cat.codes for name in X]).astype(float)
+    codes[codes < 0] = np.nan
+    assert [{pair.first, pair.second} for pair in found.pairs] == [{"q2", "q3"}, {"q0", "q3"}]
+    assert found.left_out == (("q0", "q1"), ("q0", "q2"), ("q1", "q2"), ("q1", "q3"))
+    assert "without 4 pairs of which an item has one level" in repr(found)
+    for pair in found.pairs:
+        i, j = (list(X).index(name) for name in (pair.first, pair.second))
+        x2, rows = x2_by_hand(em.params["alpha"], em.params["p"], codes, [2, 1, 2, 4], i, j)
+        assert pair.residual == pytest.approx(x2 / 3, rel=1e-10)
+        assert pair.n_rows == rows
+    assert mx.bivariate_residuals(em, X.iloc[:1], missing="integrate").pairs == ()
+    assert "of 0 pairs" in repr(mx.bivariate_residuals(em, X.iloc[:1], missing="integrate"))
+
+
 def test_what_it_prints():
     X = (RNG.random((50, 8)) < 0.5).astype(float)
     em = mx.fit_em(mx.BMM(2), X, n_init=1, random_seed=1)

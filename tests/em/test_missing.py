@@ -1,8 +1,10 @@
 """Missing cells integrated out by EM, against densities and estimates that are known otherwise."""
 
 from dataclasses import replace
+from inspect import isfunction, signature
 from itertools import combinations, cycle
 
+import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -19,6 +21,7 @@ from mixtures.data.patterns import patterns_of, seen_in
 from mixtures.data.reading import as_data
 from mixtures.data.sources import as_rows
 from mixtures.em.estep import e_step
+from mixtures.trees import point_tree
 
 NAN = np.nan
 
@@ -386,3 +389,51 @@ def test_a_start_that_is_symmetric_to_rounding_is_made_so():
     skew = start["Sigma"] + np.array([[0, 1e-9], [0, 0]])
     em = mx.fit_em(mx.GMM(2), X, start={**start, "Sigma": skew}, max_iter=1, tol=1e-30)
     assert abs(em.objective_trace[1] - em.objective_trace[0]) < 1e-9
+
+
+ANY_CELLS = {"complete", "diagnose", "plot.missing_patterns", "plot.scatter", "save"}
+"""What takes rows with missing cells unasked, since it fits nothing to them."""
+
+
+def test_whatever_takes_rows_can_be_told_of_missing_cells():
+    """The refusal of a missing cell names an option that is there."""
+    found = {name: getattr(mx, name) for name in mx.__all__} | {
+        f"plot.{name}": getattr(mx.plot, name) for name in mx.plot.__all__
+    }
+    doors = {name: signature(f).parameters for name, f in found.items() if isfunction(f)}
+    assert {name for name, own in doors.items() if "X" in own and "missing" not in own} <= ANY_CELLS
+
+
+def test_answers_about_rows_and_pictures_take_missing_cells_and_known_labels():
+    z = np.arange(60) % 2
+    X = with_holes(np.random.default_rng(0).normal(z[:, None] * [4.0, -3.0], 1.0), empty=True)
+    labels = np.where(np.arange(60) < 9, z, -1)
+    em = fit_em(GMM(2, covariance_type="diag"), X, missing="integrate", n_init=2, random_seed=1)
+    r = responsibilities(em, X, missing="integrate")
+    assert mx.lower_bound(em, X, q=r, missing="integrate") == pytest.approx(em.log_likelihood, rel=1e-12)
+    tree, how = em.to_datatree(), {"missing": "integrate"}
+    moved = mx.align(mx.align(tree, to="alpha", method="order"), em.params, "stephens", X=X, **how)
+    np.testing.assert_array_equal(moved["posterior"]["mu"].values[0, 0], em.params["mu"])
+    assert mx.plot.surface(em, X, over=("mu[0, x0]", "mu[1, x0]"), limits=((0, 1), (3, 4)), n_grid=2, **how)
+    for draw in ("clusters", "responsibilities", "pairs", "predictive_density", "predictive_scatter"):
+        getattr(mx.plot, draw)(em, X, labels=labels, **how)
+    for draw in ("clusters", "responsibilities"):
+        getattr(mx.plot, draw)(em, X, features=("x1",), **how)
+    for draw in ("predictive_statistic", "predictive_pairs"):
+        picture = getattr(mx.plot, draw)(em, X, labels=labels, n_draws=20, random_seed=1, **how)
+        assert "outside their 95% interval" in picture.get_title()
+    matplotlib.pyplot.close("all")
+
+
+def test_replicates_in_a_picture_are_of_known_clusters_and_miss_the_same_cells():
+    X = np.array([[NAN, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, NAN]] * 10)
+    labels = np.arange(40) % 2
+    spec = GMM(2, covariance_type="spherical", features=("x0", "x1"))
+    params = {"alpha": [0.5, 0.5], "mu": [[-100.0] * 2, [100.0] * 2], "sigma2": [1.0, 1.0]}
+    tree = point_tree(params, spec.dims, spec.features, spec.coords(spec.features))
+    (ax,) = mx.plot.predictive_scatter(spec, X, tree, missing="integrate", labels=labels, random_seed=1)
+    drawn = np.ma.filled(ax.collections[0].get_offsets(), NAN)
+    np.testing.assert_array_equal(np.isnan(drawn).any(axis=1), np.isnan(X).any(axis=1))
+    np.testing.assert_allclose(drawn[1::4], 100.0, atol=10)
+    np.testing.assert_allclose(drawn[2::4], -100.0, atol=10)
+    matplotlib.pyplot.close("all")

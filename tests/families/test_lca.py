@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pymc as pm
 import pytensor
+import pytensor.tensor as pt
 import pytest
 from command import run
 from conftest import in_turn
@@ -479,11 +480,48 @@ def test_rows_in_a_users_model_are_those_of_the_loop(no_c_compiler):
     np.testing.assert_allclose(shares, np.exp(expected), atol=0.03)
 
 
-def test_codes_beyond_the_levels_are_named():
+def as_constants():
+    return np.array([[[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]] * 2)
+
+
+def side_by_side():
+    few = pm.Dirichlet("few", np.ones(2), shape=(2, 2))
+    few = pt.concatenate([few, pt.zeros((2, 1))], axis=1)
+    return pt.stack([few, pm.Dirichlet("many", np.ones(3), shape=(2, 3))], axis=1)
+
+
+def set_in_zeros():
+    q, p = pm.Beta("q", 2, 2, shape=2), pt.zeros((2, 2, 3))
+    p = p[:, 0, :2].set(pt.stack([1 - q, q], axis=1))
+    return p[:, 1].set(pm.Dirichlet("many", np.ones(3), shape=(2, 3)))
+
+
+def of_a_mask():
+    g = pm.Gamma("g", 2, 1, shape=(2, 2, 3)) * as_constants().astype(bool)
+    return pm.Deterministic("p", g / g.sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["alone", "mixed"])
+@pytest.mark.parametrize("make", [as_constants, side_by_side, set_in_zeros, of_a_mask])
+def test_codes_beyond_the_levels_are_named(make, mixed):
+    """Also those of an item with fewer levels than others, and before anything is compiled."""
+    table = np.array([[1.0, 2.0], [0.0, np.nan], [0.0, 1.0]])
+
+    def declare(codes, p):
+        if mixed:
+            return mx.MixedMixture("x", [0.5, 0.5], categorical={"p": p}, observed=codes)
+        return mx.CategoricalMixture("x", [0.5, 0.5], p, observed=codes)
+
     with pm.Model():
-        p = pm.Dirichlet("p", np.full(3, 2.0), shape=(2, 2, 3))
-        with pytest.raises(mx.InputError, match="row 1, column 'x0': not the code of a level"):
-            mx.CategoricalMixture("x", [0.5, 0.5], p, observed=[[0, 1], [3, 2]])
+        declare(table, make())
+    for code, column, levels in ((2, 0, 2), (3, 0, 2), (3, 1, 3)):
+        bad = table.copy()
+        bad[1, column] = code
+        what = (
+            f"row 1, column 'x{column}': not the code of a level .* {levels} levels, coded 0 to {levels - 1}"
+        )
+        with pm.Model(), pytest.raises(mx.InputError, match=what):
+            declare(bad, make())
 
 
 # Every door
@@ -502,7 +540,8 @@ def test_the_certificate_holds_and_all_is_saved(tmp_path):
     assert again.em.spec.levels == cc.em.spec.levels
     assert levels_in(again.posterior["posterior"].to_dataset()) == level
     page = mx.report(again, X, header=mx.saving.save.read_header(tmp_path / "cc.mix"), progressbar=False)
-    assert "the items are independent of each other" in page.html
+    for words in ("the items are independent of each other", "classification error", "bivariate residuals"):
+        assert words in page.html
     for spec in (cc.em.spec, mx.LCA(2)):  # the sample knows the levels
         r = mx.responsibilities(spec, X, cc.posterior)
         np.testing.assert_allclose(r["responsibilities"].sum("cluster"), 1)
