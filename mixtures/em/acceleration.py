@@ -163,8 +163,9 @@ class Outlook:
 class Accelerator(Protocol):
     """A rule for jumping ahead of EM. It is immutable: what it learns is in the next rule."""
 
-    common_steps: ClassVar[int]
-    """Number of EM steps that the starts of a small problem take together before the rule applies."""
+    alone: ClassVar[float]
+    """Number of EM steps that cost a start as much as the rule's own way to its limit: as long as it is
+    cheaper, the starts of a small problem make steps of EM together. 0 where the rule applies at once."""
 
     def outlook(self, stage: Stage) -> Outlook:
         """Return the move to try from here."""
@@ -174,7 +175,7 @@ class Accelerator(Protocol):
 class Plain:
     """Plain EM."""
 
-    common_steps: ClassVar[int] = 200
+    alone: ClassVar[float] = np.inf
 
     def outlook(self, stage: Stage) -> Outlook:
         """EM's own step."""
@@ -194,7 +195,7 @@ class Squarem:
         Steps since the last jump.
     """
 
-    common_steps: ClassVar[int] = 0
+    alone: ClassVar[float] = 0.0
     steps: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:

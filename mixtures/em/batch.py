@@ -7,7 +7,10 @@ of digits; `ascent`, which runs EM from one start, continues from there.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from os import cpu_count
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +18,7 @@ import numpy as np
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.em.acceleration import EM
-from mixtures.em.grouped import Grouped
+from mixtures.em.grouped import Grouped, can_group
 from mixtures.em.natural import NaturalForm
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Problem, Run
@@ -26,10 +29,10 @@ from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import EPS, Array, Params
 
-__all__ = ["advance"]
+__all__ = ["advance", "can_advance"]
 
-CHUNK_VALUES = 1_000_000
-"""Responsibilities of a chunk of rows, over all starts."""
+CHUNK_VALUES = 200_000
+"""Responsibilities of a chunk of rows, over all starts: it stays in cache, and is the work of a thread."""
 
 
 LONG_STEP = 1e-2
@@ -38,6 +41,11 @@ LONG_STEP = 1e-2
 
 COARSE_LOSS = 1e-6
 """Error of a log density by rounding that a run without a tolerance may have."""
+
+
+def can_advance(problem: Problem, data: Data) -> bool:
+    """Whether many starts can run together on these rows."""
+    return problem.has_fast_e_step and (not data.has_missing or can_group(problem.spec, data))
 
 
 def advance(
@@ -70,9 +78,21 @@ def advance(
     Interrupted
         At Ctrl-C; carries the runs so far.
     """
-    spec = problem.spec
-    batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data)
-    largest_loss = COARSE_LOSS if tol is None else batch.largest_loss(tol)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:  # a thread is started when there is work for it
+        spec = problem.spec
+        batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data, pool)
+        return _advanced(problem, batch, starts, max_steps, tol)
+
+
+def _advanced(
+    problem: Problem,
+    batch: "_Batch | _OfObserved",
+    starts: Sequence[Params],
+    max_steps: int,
+    tol: float | None,
+) -> list[Run]:
+    """What `advance` returns."""
+    spec, largest_loss = problem.spec, COARSE_LOSS if tol is None else batch.largest_loss(tol)
     found = _Found.none_yet(starts, max_steps)
     moving = np.flatnonzero(~_collapsed(problem, found.params))
     if not len(moving):
@@ -213,9 +233,9 @@ def _largest_loss(tol: float, n_rows: int) -> float:
 class _Batch:
     """The E-step of many sets of parameters at once."""
 
-    def __init__(self, spec: Mixture, data: Data) -> None:
+    def __init__(self, spec: Mixture, data: Data, pool: ThreadPoolExecutor) -> None:
         assert isinstance(spec.family, ExponentialFamily)
-        self.spec, self.family, self.data = spec, spec.family, data
+        self.spec, self.family, self.data, self.pool = spec, spec.family, data, pool
         self.location, self.scale = self.family.affine_units(data)
         self.log_scale = float(np.log(self.scale).sum())
         rows = np.ascontiguousarray(((data.values - self.location) / self.scale).T)
@@ -246,25 +266,36 @@ class _Batch:
 
     def _sums(self, eta: Array) -> tuple[Array, Array]:
         """Sums ``S = r phi'`` (R, K, P), and log-likelihoods (R,) without the base measure."""
+        sets, k, _ = eta.shape
+        size = max(1, CHUNK_VALUES // (sets * k))
+        chunks = [slice(first, first + size) for first in range(0, self.data.n_rows, size)]
+        parts = (self.pool.map if len(chunks) > 1 else map)(partial(self._sums_of, eta), chunks)
+        sums, log_likelihood = next(parts)
+        for more, higher in parts:  # in the order of the rows, however many threads there are
+            sums += more
+            log_likelihood += higher
+        return sums, log_likelihood
+
+    def _sums_of(self, eta: Array, rows: slice) -> tuple[Array, Array]:
+        """The same of some of the rows; of sets without a natural form it is no number."""
+        with np.errstate(invalid="ignore", over="ignore"):  # threads do not inherit it
+            return self._shared_out(eta, rows)
+
+    def _shared_out(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         sets, k, p = eta.shape
-        rows = max(1, CHUNK_VALUES // (sets * k))
-        sums, log_likelihood = np.zeros((sets * k, p)), np.zeros(sets)
-        for first in range(0, self.data.n_rows, rows):
-            phi = self.phi[:, first : first + rows]
-            joint = (eta.reshape(-1, p) @ phi).reshape(sets, k, -1)
-            if self.data.labels is not None:
-                exclude(joint, self.data.labels[first : first + rows])
-            highest = joint.max(axis=1, keepdims=True)
-            joint -= highest
-            np.exp(joint, out=joint)
-            density = joint.sum(axis=1, keepdims=True)
-            per_row = (np.log(density) + highest)[:, 0]
-            if self.data.weights is None:
-                log_likelihood += per_row.sum(axis=1)
-                joint /= density
-            else:
-                w = self.data.weights[first : first + rows]
-                log_likelihood += per_row @ w
-                joint *= w / density
-            sums += joint.reshape(sets * k, -1) @ phi.T
-        return sums.reshape(sets, k, p), log_likelihood
+        phi = self.phi[:, rows]
+        joint = (eta.reshape(-1, p) @ phi).reshape(sets, k, -1)
+        if self.data.labels is not None:
+            exclude(joint, self.data.labels[rows])
+        highest = joint.max(axis=1, keepdims=True)
+        joint -= highest
+        np.exp(joint, out=joint)
+        density = joint.sum(axis=1, keepdims=True)
+        per_row = (np.log(density) + highest)[:, 0]
+        if self.data.weights is None:
+            log_likelihood = per_row.sum(axis=1)
+            joint /= density
+        else:
+            log_likelihood = per_row @ self.data.weights[rows]
+            joint *= self.data.weights[rows] / density
+        return (joint.reshape(sets * k, -1) @ phi.T).reshape(sets, k, p), log_likelihood

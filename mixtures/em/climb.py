@@ -8,7 +8,7 @@ import numpy as np
 from mixtures.data.table import Data
 from mixtures.em.acceleration import Accelerator, Plain
 from mixtures.em.ascent import ascend
-from mixtures.em.batch import advance
+from mixtures.em.batch import advance, can_advance
 from mixtures.em.fast import FastEStep
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import Problem, Run
@@ -24,7 +24,12 @@ BATCH_VALUES = 50_000
 
 
 JUDGED = 100
-"""Steps of EM after which runs that are hopelessly behind leave those that run together."""
+"""Steps of EM after which runs that are hopelessly behind leave those that run together; then after twice as
+many, and so on."""
+
+
+CALL_VALUES = 100_000
+"""Responsibilities whose E-step takes as long as the rest of a step of EM, whatever the number of starts."""
 
 
 OFF = "off a saddle"
@@ -40,18 +45,44 @@ class Begun:
 
 @dataclass(frozen=True)
 class Climb:
-    """How EM is run from one start; a collapse ends the run, not the fit."""
+    """How EM is run from one start; a collapse ends the run, not the fit.
+
+    Attributes
+    ----------
+    problem : Problem
+        What is maximised.
+    kernel : FastEStep or None
+        Its E-step in natural form, if it has one.
+    max_iter : int
+        Steps that a run may take.
+    accelerator : Accelerator
+        The rule for jumps.
+    table : Data or None
+        All rows in memory; None if they come in chunks and are many.
+    """
 
     problem: Problem
     kernel: FastEStep | None
     max_iter: int
     accelerator: Accelerator
+    table: Data | None
 
     @property
     def runs_together(self) -> bool:
         """Whether the data are small enough for all starts to begin together, and the model fast enough."""
-        values = self.problem.data.n_rows * self.problem.spec.n_components
-        return self.problem.has_fast_e_step and values <= BATCH_VALUES
+        if self.table is None or self._values > BATCH_VALUES:
+            return False
+        return can_advance(self.problem, self.table)
+
+    @property
+    def _values(self) -> int:
+        """Number of responsibilities of a start."""
+        return self.problem.data.n_rows * self.problem.spec.n_components
+
+    def _common_steps(self, n_runs: int) -> float:
+        """How many steps of EM this many runs make together before each is cheaper by itself."""
+        share = self._values / CALL_VALUES
+        return self.accelerator.alone * n_runs * (1 + share) / (1 + n_runs * share)
 
     def on(self, run: Run, tol: float) -> Run:
         """Continue a run."""
@@ -84,10 +115,10 @@ class Climb:
         return Run(dict(params), point.log_likelihood, (point.objective,), False)
 
     def together(self, starts: Sequence[Params], tol: float, known: float = -np.inf) -> list[Run]:
-        """Begin from every start, with a few steps of EM if the data are small: in one batch for a table.
+        """Begin from every start, with steps of EM in one batch as long as that is cheaper: on small data.
 
-        Runs that are hopelessly behind after the first `JUDGED` steps go no further. The steps are the
-        same wherever the rows are, so that chunks give the answer of the table.
+        Runs that fall hopelessly behind go no further. The steps are the same wherever the rows are, so
+        that chunks give the answer of the table.
 
         Parameters
         ----------
@@ -103,40 +134,43 @@ class Climb:
         list of Run
             One for each start.
         """
-        most = min(self.accelerator.common_steps, self.max_iter)
         begun = [Run(dict(start), np.nan, (), False) for start in starts]
-        if len(starts) == 1 or not most or not self.runs_together:
+        if len(starts) == 1 or not self.accelerator.alone or not self.runs_together:
             return begun
-        for until in sorted({min(JUDGED, most), most}):
+        made, until = 0, JUDGED
+        while True:
             best = max([known, *(run.height for run in begun if run.converged)])
             going = [
                 i
                 for i, run in enumerate(begun)
                 if not (run.converged or run.collapse or is_hopeless(run.trace, best))
             ]
+            most = min(max(JUDGED, self._common_steps(len(going))), self.max_iter)
+            until = int(min(until, most))
+            if not going or until <= made:
+                return begun
             try:
                 ends = self._steps([begun[i] for i in going], until, tol)
             except Interrupted as error:
                 begun = _with(begun, going, error.partial)
                 raise Interrupted(Begun(tuple(begun))) from error
             begun = _with(begun, going, ends)
-        return begun
+            made, until = until, 2 * until
 
     def _steps(self, runs: Sequence[Run], most: int, tol: float) -> list[Run]:
         """Continue all runs to this number of steps of EM.
 
         Those that leave the batch early, as where the natural form would lose too many digits, make them too.
         """
-        problem, ends = self.problem, list(runs)
-        if runs and self.kernel is not None and isinstance(problem.data, Data):
-            made = max(0, len(runs[0].trace) - 1)
-            try:
-                found = advance(problem, problem.data, [run.params for run in runs], most - made, tol)
-            except Interrupted as error:
-                raise Interrupted(
-                    [run.then(more) for run, more in zip(runs, error.partial, strict=True)]
-                ) from error
-            ends = [run.then(more) for run, more in zip(runs, found, strict=True)]
+        assert self.table is not None
+        made = max(0, len(runs[0].trace) - 1)
+        try:
+            found = advance(self.problem, self.table, [run.params for run in runs], most - made, tol)
+        except Interrupted as error:
+            raise Interrupted(
+                [run.then(more) for run, more in zip(runs, error.partial, strict=True)]
+            ) from error
+        ends = [run.then(more) for run, more in zip(runs, found, strict=True)]
         plain = replace(self, accelerator=Plain(), max_iter=most)
         for i, run in enumerate(ends):
             if not run.converged and len(run.trace) <= most:

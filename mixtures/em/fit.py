@@ -14,6 +14,7 @@ import numpy as np
 
 from mixtures.arguments import check_kind, check_whole, generator
 from mixtures.data.known_labels import anchored_clusters, order_by_size
+from mixtures.data.table import Data
 from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Climb
 from mixtures.em.estep import e_step
@@ -22,7 +23,7 @@ from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import Sample
 from mixtures.em.newton import ACCELERATORS
 from mixtures.em.notes import notes_on
-from mixtures.em.problem import problem_of
+from mixtures.em.problem import Problem, problem_of
 from mixtures.em.search import search
 from mixtures.em.starts import Portfolio, Start
 from mixtures.errors import CollapseError, InputError, NonMonotoneError
@@ -301,14 +302,14 @@ def fit_em(
     rng = generator(random_seed)
     with one_thread(), fast_e_step(problem) as kernel, _likelihoods_traced(problem.spec):
         accelerator = Plain() if hard else ACCELERATORS[accelerate]
-        climb = Climb(problem, kernel, max_iter, accelerator)
-        if start is None:
-            sample = Sample.of(problem.spec, rows, rng)
+        sample = Sample.of(problem.spec, rows, rng) if start is None else None
+        climb = Climb(problem, kernel, max_iter, accelerator, _table(problem, sample))
+        if sample is not None:
             loose = max(tol, TOLERANCES.em_step_restart) if n_init > 1 else tol
             portfolio = Portfolio(climb, sample, rng, n_init)
             found = search(climb, portfolio.next, tol, loose, shown=progressbar)
         else:
-            sample, given = None, Start("given", given_start(problem, rows, start))
+            given = Start("given", given_start(problem, rows, start))
             found = search(climb, lambda done: [] if done.kinds else [given], tol, tol, shown=progressbar)
     best, params = found.best, found.best.params
     shares = problem.spec.weights.shares(params)
@@ -337,6 +338,13 @@ def fit_em(
         status=Status.INTERRUPTED if found.interrupted else Status.WHOLE,
         steps=best.steps,
     )
+
+
+def _table(problem: Problem, sample: Sample | None) -> Data | None:
+    """All rows in memory: those of a table, or of chunks of which the starts use every row."""
+    if isinstance(problem.data, Data):
+        return problem.data
+    return sample.data() if sample is not None and len(sample.rows) == problem.data.n_rows else None
 
 
 def _flat_log_prior(spec: Mixture, params: Params) -> float:

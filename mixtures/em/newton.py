@@ -108,7 +108,7 @@ class Newton:
         Steps of EM before the next attempt, and after the next one that fails.
     """
 
-    common_steps: ClassVar[int] = 0
+    alone: ClassVar[float] = 0.0
     radius: float | None = None
     wait: int = FIRST_STEPS
     pause: int = PAUSE
@@ -200,7 +200,7 @@ class Auto:
         How many of the last steps in a row were slow.
     """
 
-    common_steps: ClassVar[int] = 100
+    alone: ClassVar[float] = 100.0
     slow: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:

@@ -10,9 +10,9 @@ from scipy.special import softmax
 
 from mixtures.data.known_labels import exclude, match_labels, one_hot
 from mixtures.data.rows import Rows
-from mixtures.em.batch import advance
+from mixtures.em.batch import advance, can_advance
 from mixtures.em.climb import Climb
-from mixtures.em.grouped import can_group, fast_e_step
+from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition, swapped
 from mixtures.em.problem import Problem
 from mixtures.families.family import ExponentialFamily
@@ -203,8 +203,7 @@ class Portfolio:
         natural form.
         """
         problem, fewer = self.problem, self.sample.fewer(SHORT_ROWS, self.rng)
-        rows = fewer.data()
-        if not problem.has_fast_e_step or (rows.has_missing and not can_group(problem.spec, rows)):
+        if not can_advance(problem, fewer.data()):
             return self.sample, 1
         values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
         return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
@@ -239,10 +238,11 @@ class Portfolio:
         """
         if self._some is None:
             return starts
-        problem = replace(self.problem, data=self._some.data())
+        some = self._some.data()
+        problem = replace(self.problem, data=some)
         try:
             with fast_e_step(problem) as kernel:
-                climb = replace(self.climb, problem=problem, kernel=kernel)
+                climb = replace(self.climb, problem=problem, kernel=kernel, table=some)
                 begun = climb.together([start.params for start in starts], END)
                 runs = [run if run.converged or run.collapse else climb.on(run, END) for run in begun]
         except Interrupted as error:  # the runs that it carries are not of all rows

@@ -5,6 +5,7 @@ import pytest
 from conftest import every_spec, make_params, make_rows
 
 from mixtures import GMM
+from mixtures.data.reading import as_data
 from mixtures.em.ascent import ascend
 from mixtures.em.batch import CHUNK_VALUES, advance
 from mixtures.em.climb import Climb
@@ -97,7 +98,8 @@ def begun(X, starts, missing=None):
     """Runs of five steps from these starts, as a search begins them."""
     problem = problem_of(GMM(2), X, None, None, hard=False, missing=missing)
     with fast_e_step(problem) as kernel:
-        return Climb(problem, kernel, 5, Auto()).together(starts, 1e-12)
+        table = as_data(np.vstack(X) if isinstance(X, list) else X, missing=missing)
+        return Climb(problem, kernel, 5, Auto(), table).together(starts, 1e-12)
 
 
 @pytest.mark.parametrize("holes", [False, True])

@@ -14,7 +14,6 @@ from mixtures.em.acceleration import Plain
 from mixtures.em.climb import JUDGED, Climb
 from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
-from mixtures.em.newton import Auto
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import problem_of
 from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, _grouped, random_starts
@@ -34,7 +33,7 @@ def sample_of(spec, X, weights=None):
 
 
 def portfolio(problem, sample, rng, n_init):
-    return Portfolio(Climb(problem, None, 100, Plain()), sample, rng, n_init)
+    return Portfolio(Climb(problem, None, 100, Plain(), problem.data), sample, rng, n_init)
 
 
 def nested(seed, n=200, d=5, made=4):
@@ -414,7 +413,7 @@ def test_a_start_without_prospects_goes_no_further():
     X, spec = nested(5), GMM(5, covariance_type="diag")
     em = fit_em(spec, X, random_seed=0)
     lengths = np.array([len(trace) for trace in em.restarts.traces])
-    early, late = (np.flatnonzero(lengths == steps + 1) for steps in (JUDGED, Auto.common_steps))
+    early, late = (np.flatnonzero(lengths == steps + 1) for steps in (JUDGED, 2 * JUDGED))
     assert len(early)
     for i in (*early[:3], *late):
         alone = fit_em(spec, X, start=em.restarts.params[i])
