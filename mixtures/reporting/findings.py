@@ -339,8 +339,7 @@ def rows_section(material: Material) -> Section:
             "expected to have a wrong one."
         )
     ]
-    params = material.cc.em.params if material.cc.posterior is None else material.cc.posterior
-    blocks += apart(spec, data, params, material.cc.names)
+    blocks += apart(spec, data, material.parameters, material.cc.names)
     if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
         blocks.append(_map_of_doubt(material))
     if data.n_rows <= MOST_DOWNLOADED:

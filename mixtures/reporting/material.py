@@ -13,6 +13,7 @@ from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.mixture import Mixture
+from mixtures.given import Parameters
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -84,8 +85,15 @@ class Material:
         """Responsibilities of the rows; None without a model, data and EM's fit."""
         if self.spec is None or self.data is None or self.cc.em is None:
             return None
-        params = self.cc.em.params if self.cc.posterior is None else self.cc.posterior
-        return responsibilities(self.spec, self.data, params)
+        return responsibilities(self.spec, self.data, self.parameters)
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the sample, or of EM where there is none."""
+        if self.cc.posterior is not None:
+            return self.cc.posterior
+        assert self.cc.em is not None
+        return self.cc.em.params
 
     @property
     def pages(self) -> tuple[str, ...]:
