@@ -48,7 +48,7 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
             figures,
             formats=dict.fromkeys(titles, ".3f"),
             index="figure",
-            source="mixtures.classification, by draw; entropies are 1 where each row has one possible cluster",
+            source="mixtures.classification, by draw; entropies are 1 where all clusters are certain",
         )
     ]
     if spec.n_components <= MOST_CLUSTERS:
