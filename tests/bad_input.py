@@ -49,6 +49,8 @@ TYPED = {
     "prior=None": "--prior none",
     "weight_concentration=1": "--weight-concentration 1",
     "weight_concentration": "--weight-concentration",
+    "encoding='cp1252' (--encoding cp1252 on the command line)": "--encoding cp1252",
+    "encoding='utf-16' (--encoding utf-16 on the command line)": "--encoding utf-16",
     "sampler='nutpie' needs tune": "--sampler nutpie needs --tune",
     "n_init": "--n-init",
     "n_resamples": "--n-resamples",

@@ -58,7 +58,7 @@ class Climb:
     accelerator : Accelerator
         The rule for jumps.
     table : Data or None
-        All rows in memory; None if they come in chunks and are many.
+        All rows in memory; None if they are many.
     """
 
     problem: Problem

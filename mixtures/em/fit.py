@@ -341,10 +341,10 @@ def fit_em(
 
 
 def _table(problem: Problem, sample: Sample | None) -> Data | None:
-    """All rows in memory: those of a table, or of chunks of which the starts use every row."""
-    if isinstance(problem.data, Data):
-        return problem.data
-    return sample.data() if sample is not None and len(sample.rows) == problem.data.n_rows else None
+    """All rows in memory, where they are so few that the starts use every one."""
+    if sample is None or len(sample.rows) < sample.drawn_from:
+        return None
+    return problem.data if isinstance(problem.data, Data) else sample.data()
 
 
 def _flat_log_prior(spec: Mixture, params: Params) -> float:

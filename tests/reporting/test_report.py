@@ -179,7 +179,8 @@ def test_nothing_in_the_page_steers(cc):
     header = Header("Crosscheck", {text: text}, None, {"data": text, "seed": text, "command": text})
     label = text.replace("\udcff", "")  # pandas has no labels that are half a character
     frame = FAITHFUL.set_axis([f"{label}{i}" for i in range(272)])
-    noted = replace(cc, notes=(text,), table=cc.table.rename(index=lambda name: f"{name}{label}"))
+    table = cc.table.rename(index=lambda name: name if name.startswith("alpha") else f"{name}{label}")
+    noted = replace(cc, notes=(text,), table=table)
     made = mx.report(noted, frame, title=text, header=header, progressbar=False)
     assert made.title == r"a\x1b[31mb\u202ec\x07\n\udcff\u2066\x85"
     for page in (made.html, mx.report(noted, frame, header=header, progressbar=False).html):
