@@ -62,7 +62,7 @@ def _table(out: Console, found: ClusterProfiles) -> None:
     names = found.names[:MOST_CLUSTERS]
     by_name = {(each.cluster, each.figure, each.of): each for each in found.figures}
     every = [(each.figure, each.of) for each in found.figures if each.cluster == names[0]]
-    rows = [row for row in every if row[0] in SPREADS]
+    rows = [row for row in every if row[0] in SPREADS and row[1] not in found.implied]
     kinds = dict.fromkeys(figure for figure, _ in rows)
     title = f"Clusters: shares, {', '.join(WORDS[kind] for kind in kinds)}"
     if len(rows) > MOST_FIGURES:

@@ -155,9 +155,9 @@ def describe(
         )
         for k in range(len(called))
     ]
-    return ClusterProfiles(
-        tuple(words), tuple(figures), ci_prob, tuple(row for own in rows.values() for row in own)
-    )
+    typical = tuple(row for some in rows.values() for row in some)
+    implied = tuple(name for each in own for name in each.implied)
+    return ClusterProfiles(tuple(words), tuple(figures), ci_prob, typical, implied)
 
 
 def _with_one_order(found: Given) -> Given:

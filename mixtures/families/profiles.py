@@ -4,6 +4,7 @@ A family whose clusters are told by the means of their features need not answer;
 register their answer in their own file.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -72,6 +73,13 @@ class Profile:
     is_share: bool = False
     comparable: bool = False
     per: str = ""
+
+    @property
+    def implied(self) -> tuple[str, ...]:
+        """What another location says too: of an item with two levels, the first of them."""
+        levels = Counter(self.features)
+        first = dict(zip(reversed(self.features), reversed(self.location.of), strict=True))
+        return tuple(first[d] for d, count in levels.items() if count == 2)
 
     def differences(self, alpha: Array) -> Array:
         """Standardised difference (S, K, M) of every cluster from all others together.

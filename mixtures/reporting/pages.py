@@ -63,7 +63,7 @@ def pages_section(material: Material) -> Section | None:
 def _page(material: Material, k: int) -> list[Block]:
     """What there is to say of cluster k."""
     found, said = material.described, material.described.words[k]
-    own = [each for each in found.figures if each.cluster == said.name]
+    own = [each for each in found.figures if each.cluster == said.name and each.of not in found.implied]
     title = said.name if material.cc.names is None else f"Cluster {said.name}"
     blocks: list[Block] = [
         Heading(material.pages[k], title[0].upper() + title[1:]),
@@ -136,33 +136,28 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
 def _columns(
     name: str, figures: Sequence[ClusterFigure | None], ci_prob: float, help: str = ""
 ) -> list[tuple[Column, list[Cell]]]:
-    """Figures as a column, and their intervals as another if there are any; shares are in per cent."""
+    """Figures as a column, and their intervals as another if there are any; shares alone are in per cent."""
     known = [each for each in figures if each is not None]
-    in_percent = bool(known) and all(map(_is_share, known))
-    cells = [Cell("") if each is None else _cell(each) for each in figures]
+    in_percent = bool(known) and all(each.figure in ("probability", "overlap") for each in known)
+    scale = 100 if in_percent else 1
+    cells = [Cell("") if each is None else _cell(each, scale) for each in figures]
     texts = aligned([cell.text for cell in cells])
     head = Column(f"{name}, %" if in_percent else name, help=help)
     values = (head, [replace(cell, text=text) for cell, text in zip(cells, texts, strict=True)])
     if not any(each.sd is not None for each in known):
         return [values]
-    intervals = [Cell("" if each is None else _interval(each)) for each in figures]
+    intervals = [Cell("" if each is None else _interval(each, scale)) for each in figures]
     return [values, (Column(f"{ci_prob:.0%} interval", False), intervals)]
 
 
-def _is_share(figure: ClusterFigure) -> bool:
-    return figure.figure in ("probability", "overlap")
-
-
-def _cell(figure: ClusterFigure) -> Cell:
-    scale = 100 if _is_share(figure) else 1
+def _cell(figure: ClusterFigure, scale: int) -> Cell:
     sd = None if figure.sd is None else scale * figure.sd
     return Cell(rounded(scale * figure.value, sd).replace("-", MINUS), sort_key(scale * figure.value))
 
 
-def _interval(figure: ClusterFigure) -> str:
+def _interval(figure: ClusterFigure, scale: int) -> str:
     if figure.sd is None or figure.lower is None or figure.upper is None:
         return ""
-    scale = 100 if _is_share(figure) else 1
     ends = (rounded(scale * end, scale * figure.sd) for end in (figure.lower, figure.upper))
     return " to ".join(end.replace("-", MINUS) for end in ends)
 

@@ -128,12 +128,15 @@ class ClusterProfiles(Value):
         Probability of the intervals.
     rows : tuple of ClusterRow
         The most and the least typical rows of every cluster, if rows were given.
+    implied : tuple of str
+        What figures are of that another says too: of an item with two levels, the first of them.
     """
 
     words: tuple[ClusterWords, ...]
     figures: tuple[ClusterFigure, ...]
     ci_prob: float
     rows: tuple[ClusterRow, ...] = ()
+    implied: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -119,6 +119,7 @@ def test_levels_differ_by_item_and_keep_their_labels():
     point, tree = mx.describe(em), mx.describe(em.to_datatree())
     own = table_of(point, "probability")
     assert len(own) == 2 * (2 + 3 + 2)
+    assert point.implied == tuple(f"{SURVEY.columns[d]}: {em.spec.levels[d][0]}" for d in (0, 2))
     for k in range(2):
         for d, levels in enumerate(em.spec.levels):
             for c, level in enumerate(levels):
