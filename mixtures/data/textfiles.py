@@ -331,7 +331,7 @@ def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> No
         raise InputError(
             worded(
                 f"{source} is not text in UTF-8: line {line} has a NUL byte; say ",
-                _encoding("utf-16"),
+                _encoding("utf-16-be" if content[:1] == b"\0" else "utf-16"),
                 " if it is in that encoding, or save it as UTF-8",
             )
         )

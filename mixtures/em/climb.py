@@ -58,7 +58,7 @@ class Climb:
     accelerator : Accelerator
         The rule for jumps.
     table : Data or None
-        All rows in memory; None if they are many.
+        The distinct rows in memory; None if they are many.
     """
 
     problem: Problem
@@ -70,14 +70,13 @@ class Climb:
     @property
     def runs_together(self) -> bool:
         """Whether the data are small enough for all starts to begin together, and the model fast enough."""
-        if self.table is None or self._values > BATCH_VALUES:
-            return False
-        return can_advance(self.problem, self.table)
+        few = self._values <= BATCH_VALUES
+        return few and self.table is not None and can_advance(self.problem, self.table)
 
     @property
     def _values(self) -> int:
         """Number of responsibilities of a start."""
-        return self.problem.data.n_rows * self.problem.spec.n_components
+        return 0 if self.table is None else self.table.n_rows * self.problem.spec.n_components
 
     def _common_steps(self, n_runs: int) -> float:
         """How many steps of EM this many runs make together before each is cheaper by itself."""

@@ -341,10 +341,10 @@ def fit_em(
 
 
 def _table(problem: Problem, sample: Sample | None) -> Data | None:
-    """All rows in memory, where they are so few that the starts use every one."""
+    """The distinct rows in memory, where rows are so few that the starts use every one."""
     if sample is None or len(sample.rows) < sample.drawn_from:
         return None
-    return problem.data if isinstance(problem.data, Data) else sample.data()
+    return problem.data if isinstance(problem.data, Data) else sample.data().compressed
 
 
 def _flat_log_prior(spec: Mixture, params: Params) -> float:

@@ -19,9 +19,6 @@ from mixtures.results.em import Restarts
 
 __all__ = ["Search", "search"]
 
-TIE = 1e-8
-"""Difference of objectives that is rounding: of such runs the first continues, in memory as in chunks."""
-
 
 @dataclass(frozen=True)
 class Search:
@@ -68,11 +65,11 @@ def search(
         while True:
             _refuse_collapse(runs)
             restarts = _record(starts, runs)
-            heights = restarts.log_posterior
-            winner = int(np.flatnonzero(heights >= np.nanmax(heights) - TIE)[0])
+            winner = restarts.winner
             best = runs[winner]
-            if loose > tol and len(best.trace) <= climb.max_iter:
-                best = climb.on(best, tol)
+            if loose > tol:
+                may_go_on = len(best.trace) <= climb.max_iter
+                best = climb.on(best, tol) if may_go_on else replace(best, converged=False)
             if best.collapse is None:
                 ways = ways_off(climb.problem, climb.kernel, best.params) if best.converged else []
                 higher = climb.past(best, ways, tol) if ways else None

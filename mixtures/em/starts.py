@@ -172,7 +172,7 @@ class Portfolio:
         while made >= last:
             first, last = last, 2 * last
         if made > first and len(done.order):
-            return self.swaps(done.params[done.order[0]], last - made)
+            return self.swaps(done.params[done.winner], last - made)
         k = self.problem.spec.n_components
         again = (k >= FEW or done.share < 1) and first == self.n_init and self.climb.runs_together
         if first == self.most or (first and done.confirmed and not again):

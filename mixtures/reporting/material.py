@@ -12,6 +12,8 @@ from mixtures.clusters.description import describe
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
+from mixtures.em.estep import e_step
+from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import Parameters
 from mixtures.reporting.figures import short_names
@@ -19,9 +21,10 @@ from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.profiles import ClusterProfiles
 from mixtures.results.selection import Selection
+from mixtures.tolerances import same_height
 from mixtures.trees import feature_dims, levels_in, with_levels
 
-__all__ = ["Material", "Pictured", "values_of_rows"]
+__all__ = ["Material", "Pictured", "refuse_others", "values_of_rows"]
 
 MOST_PAGES = 20
 """Clusters up to which each has a page."""
@@ -146,3 +149,15 @@ def values_of_rows(
         labelled = values if own is None else ["–" if np.isnan(x) else str(own[int(x)]) for x in values]
         found[f"{name} (value)" if name in taken else name] = labelled
     return found
+
+
+def refuse_others(cc: Crosscheck, data: Data) -> None:
+    """Refuse rows, weights or labels that were not fitted: EM's log-likelihood is another one there."""
+    if cc.em is None or cc.mode.spec is None:
+        return
+    own, here = cc.em.log_likelihood, e_step(cc.em.spec, data, cc.em.params).log_likelihood
+    if not abs(here - own) <= same_height(own):
+        raise InputError(
+            f"these are not the rows that were fitted: EM's log-likelihood is {own:.8g} on those, "
+            f"and {here:.8g} on these; pass the same rows, columns, weights and labels"
+        )

@@ -39,7 +39,7 @@ from mixtures.reporting.findings import (
     parameters_section,
     rows_section,
 )
-from mixtures.reporting.material import Material
+from mixtures.reporting.material import Material, refuse_others
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.reporting.pages import pages_section
@@ -161,7 +161,7 @@ def report(
     Raises
     ------
     InputError
-        If X does not have the fitted columns or the hash of the header, or the file
+        If X does not have the fitted columns or rows, or the hash of the header, or the file
         cannot be written, or the names are not different or not as many as the clusters.
 
     Examples
@@ -182,6 +182,9 @@ def report(
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else _data_of(result, X, weights, missing, labels)
     found = None if data is None else content_hash(data)
+    known = header is not None and header.content_hash is not None
+    if isinstance(result, Crosscheck) and data is not None and not known:
+        refuse_others(result, data)
     if data is None and isinstance(result, Crosscheck):
         data = _rows_of(result)
     if isinstance(result, Mixture):
@@ -196,7 +199,8 @@ def report(
         if found is not None and found != header.content_hash:
             raise InputError(
                 f"these are not the data that the result was saved with: their hash is {found[:16]}…, "
-                f"that of the saved result {header.content_hash[:16]}…; pass the same rows and columns"
+                f"that of the saved result {header.content_hash[:16]}…; pass the same rows, columns, weights "
+                "and labels"
             )
         found = header.content_hash
     if selection is not None and selection.contradicts(result.em):

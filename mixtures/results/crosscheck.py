@@ -163,7 +163,9 @@ class Crosscheck(Value):
 
     def _axes(self, names: tuple[str, ...] | None) -> tuple[dict[str, Any], Any, Any]:
         """Shapes and dims of all parameters, and labels along the dims, with these names of the clusters."""
-        coords = self.mode.coords if names is None else {**self.mode.coords, "cluster": names}
+        spec, em = self.mode.spec, self.em
+        coords = self.mode.coords if spec is None or em is None else spec.coords(em.features)  # with levels
+        coords = coords if names is None else {**coords, "cluster": names}
         return {name: x.shape for name, x in self.mode.params.items()}, self.mode.dims, coords
 
     def summary(self) -> pd.DataFrame:

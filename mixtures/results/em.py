@@ -26,6 +26,10 @@ else:
 
 __all__ = ["SWAP", "EMFit", "Restarts", "check_fit", "unlike"]
 
+TIE = 1e-8
+"""Difference of objectives that is rounding."""
+
+
 SWAP = "random swap"
 """The kind of a start made of the best fit before it, with one cluster put elsewhere."""
 
@@ -66,6 +70,11 @@ class Restarts(Value):
         """Starts that did not collapse, best first."""
         order = np.argsort(-self.log_posterior)
         return order[np.isfinite(self.log_posterior[order])]
+
+    @property
+    def winner(self) -> int:
+        """The best start that did not collapse: of equal ones the first, in memory as in chunks."""
+        return int(np.flatnonzero(self.log_posterior >= np.nanmax(self.log_posterior) - TIE)[0])
 
     @property
     def reached(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from mixtures.data.table import Data
 from mixtures.em.estep import e_step
 from mixtures.em.hard import worst_rows
 from mixtures.em.kernel import Kernel
+from mixtures.results.em import Restarts
 
 MEASURE = """
 import resource, sys
@@ -93,6 +94,21 @@ def test_a_seed_draws_the_same_starts(spec, weighted):
     ours = fit_em(spec, lambda: iter(cut(X)), n_init=2, weights=weights, random_seed=4, **BRIEF)
     assert_same_fit(ours, expected)
     np.testing.assert_allclose(ours.restarts.log_posterior, expected.restarts.log_posterior, rtol=1e-9)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_swaps_begin_at_the_first_of_starts_that_rounding_tells_apart(first):
+    heights = np.array([-5.0, -3.0, -3.0])
+    heights[1 + first] += 1e-12
+    record = Restarts(heights, ((),) * 3, ({},) * 3, {})
+    assert record.order[0] == 1 + first
+    assert record.winner == 1
+
+
+def test_rows_that_repeat_run_together_in_chunks_too():
+    X = (np.random.default_rng(9).random((18_000, 3)) < 0.4).astype(int)
+    table, chunks = (fit_em(BMM(3), rows, n_init=2, random_seed=5) for rows in (X, [X[:9_000], X[9_000:]]))
+    np.testing.assert_allclose(table.restarts.log_posterior, chunks.restarts.log_posterior, rtol=1e-9)
 
 
 @every_spec

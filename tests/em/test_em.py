@@ -775,3 +775,13 @@ def test_squarem_holds_what_is_held_and_takes_weights():
 def test_accelerations_that_are_not_there(keywords):
     with pytest.raises(InputError, match=r"accelerate=.*: it is None, 'auto', 'newton' or 'squarem'"):
         fit_em(GMM(2), mx.datasets.faithful(), **keywords)
+
+
+def test_a_loose_run_that_used_all_iterations_has_not_converged():
+    X, _ = make_rows(GMM(3), 200, 3)
+    whole = fit_em(GMM(3), X, n_init=2, random_seed=0)
+    length = len(whole.restarts.traces[whole.restarts.winner]) - 1
+    assert length < whole.n_iter
+    with pytest.warns(mx.ConvergenceWarning):
+        cut = fit_em(GMM(3), X, n_init=2, random_seed=0, max_iter=length)
+    assert (cut.converged, cut.n_iter) == (False, length)

@@ -533,6 +533,8 @@ def test_the_certificate_holds_and_all_is_saved(tmp_path):
     assert cc.passed, cc
     names = [f"p[{k}, {d}, {c}]" for k in range(2) for d, own in LEVELS.items() for c in own]
     assert list(cc.table.index) == ["alpha[0]", "alpha[1]", *names]
+    called = [name.replace("[0", "[A").replace("[1", "[B") for name in cc.table.index]
+    assert list(cc.named(["A", "B"]).table.index) == called
     level = levels_in(cc.posterior["posterior"].to_dataset())
     assert level == {name: tuple(map(str, own)) for name, own in LEVELS.items()}
     mx.save(cc, tmp_path / "cc.mix", X=X)

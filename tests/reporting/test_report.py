@@ -173,6 +173,12 @@ def test_the_shares_of_the_clusters_are_the_posteriors(cc, page):
 STEERING = "a\x1b[31mb\u202ec\x07\n\udcff\u2066\x85"
 
 
+def test_rows_that_were_not_fitted_are_refused(cc):
+    for rows, weights in ((FAITHFUL[:50], None), (FAITHFUL, np.full(272, 2))):
+        with pytest.raises(mx.InputError, match="not the rows that were fitted"):
+            mx.report(cc, rows, weights=weights, progressbar=False)
+
+
 def test_nothing_in_the_page_steers(cc):
     """Whatever text comes from outside: title, names of columns and data, command, seed, versions, notes."""
     text = STEERING
