@@ -77,7 +77,7 @@ def _table(out: Console, found: ClusterProfiles) -> None:
             *([_interval(shares[name])] if with_interval else []),
             *(_cell(by_name, name, figure, of) for figure, of in rows),
         ]
-        for name in map(str, names)
+        for name in names
     }
     labels = ["share", *([f"{found.ci_prob:.0%} interval"] if with_interval else []), *(of for _, of in rows)]
     labels = [visible(label, longest=LONGEST_LABEL) for label in labels]

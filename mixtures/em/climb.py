@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -67,11 +68,11 @@ class Climb:
     accelerator: Accelerator
     table: Data | None
 
-    @property
+    @cached_property
     def runs_together(self) -> bool:
         """Whether the data are small enough for all starts to begin together, and the model fast enough."""
-        few = self._values <= BATCH_VALUES
-        return few and self.table is not None and can_advance(self.problem, self.table)
+        table = self.table
+        return table is not None and self._values <= BATCH_VALUES and can_advance(self.problem, table)
 
     @property
     def _values(self) -> int:

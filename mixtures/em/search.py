@@ -110,7 +110,7 @@ def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], 
     if all(run.collapse is not None for run in found):
         raise error
     restarts = _record(starts, found)
-    best = max([found[restarts.order[0]], *([] if searching else cut)], key=lambda run: run.height)
+    best = max([found[restarts.winner], *([] if searching else cut)], key=lambda run: run.height)
     note = f"{INTERRUPTED}: starts that were run to their end: {len(runs)}"
     return Search(replace(best, converged=False), restarts, (note,))
 

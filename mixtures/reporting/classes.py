@@ -35,8 +35,10 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
     if spec.n_components < 2:
         return []
     found = classification(spec, data, params)
-    columns = ("mean", "lower", "upper") if "summary" in found.dims else ("value",)
-    titles = ("mean", "2.5%", "97.5%") if len(columns) > 1 else columns
+    by_draw = "summary" in found.dims
+    columns = ("mean", "lower", "upper") if by_draw else ("value",)
+    titles = ("mean", "2.5%", "97.5%") if by_draw else columns
+    source = "mixtures.classification" + ", draw by draw" * by_draw
     figures = pd.DataFrame(
         [[_one(found[name], column) for column in columns] for name in FIGURES],
         index=list(FIGURES.values()),
@@ -48,7 +50,7 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
             figures,
             formats=dict.fromkeys(titles, ".3f"),
             index="figure",
-            source="mixtures.classification, draw by draw; entropies are 1 if no row is in doubt",
+            source=f"{source}; entropies are 1 if no row is in doubt",
         )
     ]
     if spec.n_components <= MOST_CLUSTERS:
@@ -73,7 +75,7 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
                 formats=formats,
                 helps=helps,
                 index="cluster",
-                source="mixtures.classification",
+                source=f"{source}; the text above takes means over the draws" if by_draw else source,
             )
         )
     return blocks

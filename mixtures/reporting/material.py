@@ -15,7 +15,7 @@ from mixtures.data.table import Data
 from mixtures.em.estep import e_step
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Parameters
+from mixtures.given import Parameters, rows_in
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -152,8 +152,17 @@ def values_of_rows(
 
 
 def refuse_others(cc: Crosscheck, data: Data) -> None:
-    """Refuse rows, weights or labels that were not fitted: EM's log-likelihood is another one there."""
+    """Refuse rows, weights or labels that were not fitted: EM's log-likelihood is another one there.
+
+    Those of a model of the user's own are compared with the rows that its sample holds.
+    """
     if cc.em is None or cc.mode.spec is None:
+        held = rows_in(cc)
+        if held is not None and held.n_rows != data.n_rows:
+            raise InputError(
+                f"these are not the rows that were fitted: they are {data.n_rows:,}, and those were "
+                f"{held.n_rows:,}; leave X out, or pass the same rows"
+            )
         return
     own, here = cc.em.log_likelihood, e_step(cc.em.spec, data, cc.em.params).log_likelihood
     if not abs(here - own) <= same_height(own):

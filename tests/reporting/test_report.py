@@ -399,6 +399,8 @@ def test_a_model_of_ones_own():
         assert page.title == "A model of your own"
         assert "mu[0, eruptions]" in page.html
         assert "The data were not available" not in Reader(page.html).said
+    with pytest.raises(mx.InputError, match="not the rows that were fitted"):
+        mx.report(cc, FAITHFUL[:50], progressbar=False)
 
 
 @pytest.mark.parametrize("k", [1, *long(2)])
