@@ -1,6 +1,6 @@
 """Posterior samples passed with a model: whether they belong to it, and to which columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from mixtures.types import LEVELS, Array, Params
 
 __all__ = [
     "checked_draws",
+    "evenly_spaced",
     "features_of",
     "finite_draws",
     "finite_sets",
@@ -32,6 +33,7 @@ __all__ = [
     "resolved_for",
     "rows_of",
     "sample_of",
+    "sets_of",
     "some_draws",
     "thinned",
 ]
@@ -257,13 +259,28 @@ def _word(spec: Mixture) -> str:
     return f"{type(spec).__name__}({spec.n_components}{f', covariance_type={kind!r}' if kind else ''})"
 
 
-def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:
+def some_draws(spec: Mixture, tree: xr.DataTree, n_draws: int) -> list[Params]:
     """Parameters of at most ``n_draws`` draws of all chains, evenly spaced."""
     check_whole(1, n_draws=n_draws)
     draws = checked_draws(spec, tree)
-    total = len(draws["alpha"])
-    chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
-    return [{name: x[s] for name, x in draws.items()} for s in chosen]
+    return sets_of(draws, evenly_spaced(len(draws["alpha"]), n_draws))
+
+
+def evenly_spaced(total: int, most: int) -> np.ndarray:
+    """Positions of at most ``most`` of ``total`` draws, the first and the last among them.
+
+    Examples
+    --------
+    >>> evenly_spaced(1000, 3).tolist()
+    [0, 499, 999]
+    """
+    return np.linspace(0, total - 1, min(total, most)).astype(int)
+
+
+def sets_of(draws: Params, chosen: Iterable[int] | None = None) -> list[dict[str, Array]]:
+    """Parameters of every draw, or of those chosen, from draws (S, ...) by name."""
+    places = range(len(draws["alpha"])) if chosen is None else chosen
+    return [{name: x[s] for name, x in draws.items()} for s in places]
 
 
 def finite_sets(tree: xr.DataTree, spec: Mixture) -> tuple[dict[str, Array], np.ndarray]:
@@ -279,7 +296,7 @@ def finite_sets(tree: xr.DataTree, spec: Mixture) -> tuple[dict[str, Array], np.
 def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
     """The same with a dict of parameters for each draw."""
     draws, finite = finite_sets(tree, spec)
-    return [{name: x[s] for name, x in draws.items()} for s in range(finite.sum())], finite
+    return sets_of(draws), finite
 
 
 def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:

@@ -131,7 +131,6 @@ def classification(
     spec, X, params = with_params(spec, X, params)
     if spec.n_components < 2:
         raise InputError("n_components is 1: with a single cluster there is nothing to classify")
-    sampled = isinstance(params, xr.DataTree)
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, weights, missing=missing, labels=labels)
         draws = checked_draws(spec, tree)
@@ -141,7 +140,7 @@ def classification(
         draws = {name: x[None] for name, x in spec.check_params(own, data.n_features).items()}
     figures = _figures(_summed(Draws.of(spec, data, draws), data, progressbar), draws)
     coords = {"cluster": np.arange(spec.n_components), "assigned": np.arange(spec.n_components)}
-    if not sampled:
+    if not isinstance(params, xr.DataTree):
         return xr.Dataset({name: (dims, x[0]) for name, (dims, x) in figures.items()}, coords)
     tail = (1 - ci_prob) / 2
     return xr.Dataset(
@@ -188,11 +187,10 @@ class _Sums:
 
 def _summed(draws: Draws, data: Data, progressbar: bool) -> _Sums:
     size = max(1, BLOCK // (draws.n_draws * draws.spec.n_components))
-    weights = np.ones(data.n_rows) if data.weights is None else data.weights
     total: _Sums | None = None
     blocks = track(data.blocks(size), "Rows", shown=progressbar, total=-(-data.n_rows // size))
     for place, block in blocks:
-        part = _Sums.of(draws.responsibilities(block, data, place.start), weights[place])
+        part = _Sums.of(draws.responsibilities(block, data, place.start), data.counts[place])
         total = part if total is None else total + part
     assert total is not None  # there are rows
     return total

@@ -14,6 +14,7 @@ from mixtures.clusters.labelled import ALIGNED, FIXED, label_state
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.preparation import logged_in
 from mixtures.data.table import Data
+from mixtures.draws import evenly_spaced
 from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
@@ -282,8 +283,7 @@ def _row_words(rows: Sequence[ClusterRow]) -> str:
 
 def _overlaps(found: Given, called: Sequence[str], tail: float) -> _Summary | None:
     """Overlap of every cluster with every other, in some of the draws; None if it is not known."""
-    n = len(found.draws["alpha"])
-    chosen = np.unique(np.linspace(0, n - 1, min(n, OVERLAP_DRAWS)).astype(int))
+    chosen = evenly_spaced(len(found.draws["alpha"]), OVERLAP_DRAWS)
     if len(called) == 1:
         return None
     values = overlap(found.spec.family, {name: x[chosen] for name, x in found.draws.items()})

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mixtures.data.known_labels import exclude
 from mixtures.diagnostics.loo_pit import check_enough, moving, tails_told
 from mixtures.diagnostics.predictive import BLOCK
-from mixtures.draws import checked_draws, not_fitted, of_sample
+from mixtures.draws import checked_draws, not_fitted, of_sample, sets_of
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
@@ -116,7 +116,7 @@ def loo(
     draws = checked_draws(spec, tree)
     n_draws = len(draws["alpha"])
     check_enough(n_draws)
-    densities = [spec.log_joint({name: x[s] for name, x in draws.items()}) for s in range(n_draws)]
+    densities = [spec.log_joint(one) for one in sets_of(draws)]
     posterior = tree["posterior"].to_dataset()
     efficiency = _efficiency(posterior)
     parts, elpd_i, moved = [], np.empty(data.n_rows), np.empty(data.n_rows, dtype=bool)

@@ -123,7 +123,7 @@ def loo_pit(
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     if other := not_fitted(tree, data):
         raise InputError(f"{other}: only a row that was fitted can be left out")
-    draws = some_draws(spec, data, tree, n_draws)
+    draws = some_draws(spec, tree, n_draws)
     check_enough(len(draws))
     at, margins = continuous(spec.family, draws)
     if margins is None:

@@ -225,7 +225,7 @@ def compare(
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
     """Compare statistics of the data with those of replicated data sets, by name."""
-    return compare_draws(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+    return compare_draws(spec, data, some_draws(spec, tree, n_draws), n_draws, random_seed)
 
 
 def compare_draws(

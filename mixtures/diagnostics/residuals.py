@@ -9,6 +9,7 @@ import numpy as np
 from mixtures.arguments import check_whole, generator
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import replicated_sets
+from mixtures.draws import evenly_spaced, sets_of
 from mixtures.errors import InputError
 from mixtures.families.categorical import one_hot
 from mixtures.families.profiles import item_levels, item_tables
@@ -104,9 +105,7 @@ def bivariate_residuals(
     data = _read(found, fitted_rows(found, result, X), missing, labels)
     if data.n_features < 2:
         raise InputError("there is one item only: residual associations are of two")
-    total = len(found.draws["alpha"])
-    chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
-    sets = [_set(found.draws, s) for s in chosen]
+    sets = sets_of(found.draws, evenly_spaced(len(found.draws["alpha"]), n_draws))
     own = _Tables.of(data.values.T, max(numbers))
     if not found.is_sample:
         return _result(found.features, numbers, own, own.misfit(_joint(found, sets[0])), None, 0)
@@ -126,10 +125,6 @@ def _read(found: Given, X: Any, missing: str | None, labels: Any) -> Data:
     if data.weights is not None:
         raise InputError("residuals compare rows and know no weights; repeat rows by their weights")
     return data
-
-
-def _set(draws: Params, s: int) -> dict[str, Array]:
-    return {name: x[s] for name, x in draws.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,9 +81,8 @@ class MixtureTarget:
             return
         places = np.flatnonzero(known_rows(self.data.labels))
         z = self.data.labels[places]
-        w = np.ones(len(z)) if self.data.weights is None else self.data.weights[places]
         log_joint = self.spec.log_joint(em.params)(self.data.values[places].T)
-        members = w * (z == np.arange(self.spec.n_components)[:, None])
+        members = self.data.counts[places] * (z == np.arange(self.spec.n_components)[:, None])
         gain = np.maximum(log_joint, LOWEST) @ members.T  # (cluster, label)
         best = gain[linear_sum_assignment(-gain)].sum()
         if best - np.trace(gain) > same_height(best):
@@ -116,7 +115,7 @@ class MixtureTarget:
         if "log_posterior" not in stats:
             return
         stored = stats["log_posterior"].transpose("chain", "draw").values[0, 0]
-        (params,) = some_draws(self.spec, self.data, tree.isel(chain=[0], draw=[0]), 1)
+        (params,) = some_draws(self.spec, tree.isel(chain=[0], draw=[0]), 1)
         found = e_step(self.spec, self.data, params).log_likelihood + float(self.spec.log_prior(params))
         if abs(found - stored) > SAME_DRAW * max(1, abs(stored)):
             raise InputError(

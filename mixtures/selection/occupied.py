@@ -9,7 +9,7 @@ import xarray as xr
 from mixtures.arguments import generator
 from mixtures.diagnostics.diagnose import label_free
 from mixtures.diagnostics.mixing import summarise
-from mixtures.draws import checked_draws, of_sample
+from mixtures.draws import checked_draws, of_sample, sets_of
 from mixtures.errors import InputError
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
@@ -114,13 +114,13 @@ def occupied_clusters(
         tree = posterior_of(tree)
     spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
     posterior, k = tree["posterior"], spec.n_components
-    counts = np.ones(data.n_rows) if data.weights is None else data.weights
+    counts = data.counts
     if (counts != np.round(counts)).any():
         raise InputError("weights must be whole numbers here: a row is assigned as often as it counts")
     rng, draws = generator(random_seed), checked_draws(spec, tree)
     numbers = np.empty(len(draws["alpha"]), dtype=int)
-    for s in range(len(numbers)):
-        joint = spec.log_joint({name: x[s] for name, x in draws.items()})(data.values.T)
+    for s, params in enumerate(sets_of(draws)):
+        joint = spec.log_joint(params)(data.values.T)
         r = assigned(data, joint)
         dealt = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
         numbers[s] = np.count_nonzero(dealt.any(axis=0))
