@@ -10,30 +10,36 @@ Proposals are made all over the modes, so chains move between modes as easily as
 weights also give the posterior mass of each mode and the marginal likelihood.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import ceil, lgamma
 from operator import add
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from scipy.special import logsumexp
 
+from mixtures.clusters.rules import Anchors, match_params
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.rows import Rows
 from mixtures.density.density import Density
 from mixtures.errors import NoApproximation
+from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
 from mixtures.posterior.peaks import Peak
-from mixtures.posterior.runs import Draws
+from mixtures.posterior.runs import Draws, nothing_kept
 from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
 from mixtures.progress import track
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
+from mixtures.trees import group_of
 from mixtures.types import Array
 
-__all__ = ["Independent", "independent_draws"]
+__all__ = ["Independent", "independent_draws", "modes_of"]
 
 PILOT_ERROR, EARLY_ERROR = 0.3, 0.1
 """How far the Pareto k of the few weights of the pilot may be above the limit, and that of the first
@@ -83,6 +89,18 @@ class Independent:
     n_proposals: int
     log_evidence: float
     log_evidence_se: float
+
+    @property
+    def attrs(self) -> dict[str, float]:
+        """Attributes of the tree of these draws: what the proposals tell of the posterior."""
+        return {
+            "tune": 0,
+            "pareto_k": self.pareto_k,
+            "acceptance": self.acceptance,
+            "n_proposals": self.n_proposals,
+            "log_evidence": self.log_evidence,
+            "log_evidence_se": self.log_evidence_se,
+        }
 
 
 def independent_draws(
@@ -135,7 +153,7 @@ def independent_draws(
         _judge(k, share, made)
     except NoApproximation as error:
         if status is Status.INTERRUPTED:  # nobody waits for another sampler
-            raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+            raise nothing_kept() from error
         raise
     return Independent(
         replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status),
@@ -166,7 +184,7 @@ def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     if not made:
-        raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+        raise nothing_kept()
     return reduce(add, made), status
 
 
@@ -176,7 +194,7 @@ def _chains(
     """Chains of the proposals in turn, each of its steps thinned, and the share of proposals accepted."""
     draws = len(made.x) // (chains * a_draw)
     if not draws:
-        raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+        raise nothing_kept()
     by_step = made.log_weights[: draws * a_draw * chains].reshape(draws * a_draw, chains)
     uniform = np.log(rng.random(by_step.shape))
     states, accepted, probability = independence_chains(first.log_weights, by_step, uniform)
@@ -214,3 +232,26 @@ def _evidence(log_weights: Array, n_free: int) -> tuple[float, float]:
     weights = np.exp(log_weights - log_weights.max())
     log_mean = float(logsumexp(log_weights) - np.log(n))
     return log_mean + lgamma(n_free + 1), float(weights.std() / weights.mean() / np.sqrt(n))
+
+
+def modes_of(
+    drawn: Independent,
+    spec: Mixture,
+    pivot: Mapping[str, Any],
+    coords: Mapping[str, Sequence[Any]],
+    anchored: Anchors = (),
+) -> xr.DataTree:
+    """Group with the mass of every mode and where it is, under the labels of the sample."""
+    params = [
+        spec.relabel(p.params, match_params(spec.family, p.params, pivot, anchored)) for p in drawn.peaks
+    ]
+    evidence = np.array([peak.log_evidence for peak in drawn.peaks])
+    share = np.exp(evidence - evidence.max())
+    variables = {
+        "mass": drawn.mass,
+        "mass_se": drawn.mass_se,
+        "mass_laplace": share / share.sum(),
+        "log_density": np.array([peak.log_density for peak in drawn.peaks]),
+        **{name: np.stack([one[name] for one in params]) for name in spec.dims},
+    }
+    return group_of(variables, spec.dims, coords, ("mode",))

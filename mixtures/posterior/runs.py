@@ -15,7 +15,7 @@ import numpy as np
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.types import Array
 
-__all__ = ["Draws", "Part", "run_chains"]
+__all__ = ["Draws", "Part", "nothing_kept", "run_chains"]
 
 LATE = 10
 """A chain of an incomplete run is left out if another has this many times its draws."""
@@ -62,7 +62,7 @@ class Draws:
         lengths = [len(each) for each in x]
         chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
         if not chosen:
-            raise KeyboardInterrupt(f"{stopped} before any draw was kept")
+            raise nothing_kept(stopped)
         length = min(lengths[i] for i in chosen)
         stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
         return cls(
@@ -71,6 +71,11 @@ class Draws:
             stopped,
             Status.INTERRUPTED if interrupted else lost,
         )
+
+
+def nothing_kept(stopped: str = INTERRUPTED) -> KeyboardInterrupt:
+    """Return the interrupt to raise where no draw was made before it."""
+    return KeyboardInterrupt(f"{stopped} before any draw was kept")
 
 
 def _failure(chain: int, error: BaseException) -> str:

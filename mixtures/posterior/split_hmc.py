@@ -20,12 +20,12 @@ from scipy.special import logsumexp
 from mixtures.density.density import Density
 from mixtures.density.memory import JaxFunction
 from mixtures.errors import NoApproximation
-from mixtures.interrupts import INTERRUPTED, Status
+from mixtures.interrupts import Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import pareto_k
 from mixtures.posterior.nuts import CHUNK, Frame
 from mixtures.posterior.peaks import Peak
-from mixtures.posterior.runs import Draws, Part, run_chains
+from mixtures.posterior.runs import Draws, Part, nothing_kept, run_chains
 from mixtures.progress import counting
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
@@ -59,6 +59,11 @@ class SplitHMC:
     n_gradients: int
     n_densities: int
 
+    @property
+    def attrs(self) -> dict[str, int]:
+        """Attributes of the tree of these draws: what they cost."""
+        return {"tune": self.tune, "n_gradients": self.n_gradients, "n_densities": self.n_densities}
+
 
 def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> SplitHMC:
     """Draw from the posterior about its mode.
@@ -91,7 +96,7 @@ def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generat
     for n_steps in STEPS:
         warm_up = run.on(WARM_UP, n_steps)
         if warm_up.status is Status.INTERRUPTED:
-            raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+            raise nothing_kept()
         spent += int(warm_up.statistics["n_steps"].sum())
         share = float(warm_up.statistics["acceptance_rate"].mean())
         if share >= how.target_accept:

@@ -58,6 +58,16 @@ class MixtureTarget:
     spec: Mixture
     data: Data
 
+    @property
+    def name(self) -> str:
+        """The model as Python writes it, with the values of its prior."""
+        return repr(self.spec)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Names of the columns, and of the levels of categories."""
+        return self.spec.coords(self.data.features)
+
     @cached_property
     def compiled(self) -> "Density":
         """Its declared model, compiled, or what is kept of it on disk."""
@@ -148,6 +158,16 @@ class ModelTarget:
     model: "pm.Model"
     spec: None = field(default=None, init=False)
     data: None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave the model, in quotation marks; often empty."""
+        return repr(self.model.name)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """No labels other than the model's own."""
+        return {}
 
     @cached_property
     def compiled(self) -> "CompiledModel":
