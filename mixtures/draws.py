@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_kind, check_whole
+from mixtures.brief import model_words
 from mixtures.data.known_labels import UNKNOWN
 from mixtures.data.matching import has_names, places
 from mixtures.data.reading import INTEGRATE, as_data
@@ -83,14 +84,14 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     missing = [name for name in spec.dims if name not in posterior.data_vars]
     if missing:
         raise InputError(
-            f"the posterior lacks {', '.join(missing)}: it is not a sample of {_word(spec)}; give the model "
-            "that was sampled"
+            f"the posterior lacks {', '.join(missing)}: it is not a sample of {model_words(spec)}; give the "
+            "model that was sampled"
         )
     for name, own in spec.dims.items():
         found = [str(dim) for dim in posterior[name].dims]
         if sorted(found) != sorted(["chain", "draw", *own]):
             raise InputError(
-                f"{name} in the posterior has dims {', '.join(found)}, that of {_word(spec)} has "
+                f"{name} in the posterior has dims {', '.join(found)}, that of {model_words(spec)} has "
                 f"chain, draw, {', '.join(own)}; give the model that was sampled"
             )
     turned = {name: posterior[name].transpose(..., *own) for name, own in spec.dims.items()}
@@ -252,11 +253,6 @@ def _in_order_of_model(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) 
 
     groups = {name: moved(group.to_dataset()) for name, group in tree.children.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
-
-
-def _word(spec: Mixture) -> str:
-    kind = getattr(spec, "covariance_type", None)
-    return f"{type(spec).__name__}({spec.n_components}{f', covariance_type={kind!r}' if kind else ''})"
 
 
 def some_draws(spec: Mixture, tree: xr.DataTree, n_draws: int) -> list[Params]:
