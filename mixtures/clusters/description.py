@@ -26,7 +26,7 @@ from mixtures.types import Array
 __all__ = ["describe"]
 
 MOST_NAMED, MOST_LISTED = 4, 3
-"""A sentence lists all features if there are at most so many; of more, it lists the most distinctive few."""
+"""A sentence names all features if there are at most 4, and otherwise the 3 most distinctive ones."""
 
 
 LONGEST = 40
@@ -70,7 +70,7 @@ def describe(
     then summarised; overlaps, which cost most, in 400 draws at most.
 
     A Gaussian feature called ``log(x)``, as ``--log x`` of the command line calls it, is taken for a
-    natural logarithm and told in the units of x too: by its geometric mean ``exp(mean)`` and the factor
+    natural logarithm and described in the units of x too: by its geometric mean ``exp(mean)`` and the factor
     ``exp(sd)``.
 
     How typical a row is of its most probable cluster is ``r f(x)``, the probability of the cluster for it

@@ -21,15 +21,15 @@ ANSWERS: Mapping[str, float] = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n
 
 
 FEWEST_IDS = 10
-"""Rows from which different consecutive whole numbers in a column are no coincidence."""
+"""Number of rows from which consecutive whole numbers in a column are not a coincidence."""
 
 
 MOST_CODES = 20
-"""Different texts of a column up to which they look like categories."""
+"""Largest number of different texts of a column that look like categories."""
 
 
 SHOWN_TEXTS = 1000
-"""Cells looked at to tell in which way the numbers of a column of text are written."""
+"""Cells examined to find out how the numbers of a column of text are written."""
 
 
 SKEWED = 1.0
@@ -75,9 +75,9 @@ class Column:
     cells : Series
         Its cells, as they were read.
     values : ndarray or None
-        The cells as doubles, NaN where missing; None if they are no numbers.
-    refusal : NotNumbers or None
-        Why they are none.
+        The cells as doubles, NaN where missing; None if they are not numbers.
+    refusal : InputError or None
+        Why they are not numbers.
     scale : Scale or None
         The scale whose range it shares with other columns.
     """
@@ -105,28 +105,28 @@ class Column:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """The numbers that are there, in ascending order."""
+        """The observed numbers, in ascending order."""
         own = np.empty(0) if self.values is None else self.values
         return np.sort(own[~np.isnan(own)])
 
     @cached_property
     def texts(self) -> list[str]:
-        """The cells that are there as text, up to a number of them."""
+        """The first observed cells as text, up to `SHOWN_TEXTS` of them."""
         return [str(cell).strip() for cell in self.cells.dropna().head(SHOWN_TEXTS)]
 
     @property
     def names_rows(self) -> bool:
-        """Whether it is text or dates, most of them different: they name rows, and group none."""
+        """Whether it is text or dates, most of them different: so that they name rows and form no groups."""
         return self.kind in (Kind.TEXT, Kind.DATES) and 2 * self.different > len(self.cells)
 
     @cached_property
     def kind(self) -> Kind:
-        """The first of the kinds that the cells are of."""
+        """The first of `KINDS` that fits."""
         return next(kind for kind, holds in KINDS if holds(self))
 
     @cached_property
     def writings(self) -> tuple[Numerals, ...]:
-        """How its numbers may be written, if it is text of numbers."""
+        """How its numbers may be written, if it holds numbers as text."""
         return writings_of(self.texts) if self.values is None else ()
 
     @cached_property
@@ -165,7 +165,7 @@ def codes_among(columns: Sequence[Column]) -> dict[str, str]:
 
 
 def writings_in(columns: Sequence[Column]) -> tuple[Numerals, ...]:
-    """How the numbers of all those columns may be written that are text of numbers."""
+    """How the numbers may be written in those columns that hold numbers as text."""
     return writings_of([text for column in columns if column.kind is Kind.NUMERALS for text in column.texts])
 
 
@@ -239,4 +239,4 @@ KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.WHOLE, _are_whole),
     (Kind.NUMBERS, lambda column: True),
 )
-"""Kinds with what tells them, the first that holds first."""
+"""Kinds and their tests, in the order in which they are tried."""

@@ -72,7 +72,7 @@ def partly_observed(data: Rows | None) -> np.ndarray | None:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What is observed in some rows: an additive value. Rows of weight zero are not there.
+    """What is observed in some rows: an additive value. Rows of weight zero do not count.
 
     Attributes
     ----------

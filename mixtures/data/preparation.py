@@ -88,10 +88,10 @@ class Preparation:
         return self._with_logs(found)
 
     def like(self, frame: pd.DataFrame, features: Sequence[str], levels: Any = None) -> Prepared:
-        """Prepare a table for a fitted model of these columns, of those with levels as categories.
+        """Prepare a table for a fitted model of these columns; those that have levels are categories.
 
-        What only one option can make of a column is done unasked: logarithms that were fitted are taken, and
-        answers become numbers where the fit has numbers.
+        Where only one option fits, it is applied without being asked for: logarithms that were fitted are
+        taken, and answers become numbers where the fit has numbers.
         """
         there = list(map(str, frame.columns))
         needed = [name for name in there if log_name(name) in features and log_name(name) not in there]

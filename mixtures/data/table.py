@@ -54,7 +54,7 @@ class Data:
     first : int
         Position of the first row in the whole, if these rows are a block of it.
     has_missing : bool
-        Whether cells are missing, and to be integrated out: a reader refuses them unless it is told so.
+        Whether cells are missing, and to be integrated out: a reader refuses them unless asked for that.
     labels : ndarray of int, shape (n,), or None
         The known cluster of every row, -1 where it is not known; None if none is.
     levels : tuple of tuple, or None

@@ -98,7 +98,7 @@ def extend(
             )
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive draws and densities of single rows know no weights; repeat rows instead")
+        raise InputError("predictive draws and densities of rows do not take weights; repeat rows instead")
     spec = resolved_for(spec, tree, data)
     new = tree.copy()
     case = _Case(spec, data, new, draws, generator(random_seed))

@@ -149,9 +149,10 @@ def loo_pit(
 
 
 def _predictions(joint: Array, alpha: Array, labels: np.ndarray | None) -> tuple[Array, Array]:
-    """Shares (n, S, K) of the clusters in what is expected of each row's cells, and their log density (n, S).
+    """Weights (n, S, K) of the clusters in the prediction of each row's cells, and their log density (n, S).
 
-    From log joint densities (K, n, S) and weights (S, K); of a labelled row they are those of its cluster.
+    They come from log joint densities (K, n, S) and weights (S, K); a labelled row is predicted by its
+    cluster alone.
     """
     shares, log_density = np.broadcast_to(alpha, (joint.shape[1], *alpha.shape)), logsumexp(joint, axis=0)
     if labels is None:
@@ -185,7 +186,7 @@ def _smoothed(log_likelihood: Array) -> tuple[Array, Array]:
 
 @contextmanager
 def tails_told() -> Iterator[None]:
-    """Say in words what ArviZ does of a row whose largest weights are all the same."""
+    """Explain the error that ArviZ raises for a row whose largest weights are all the same."""
     try:
         yield
     except ValueError as error:

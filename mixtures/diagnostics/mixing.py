@@ -71,7 +71,7 @@ def modes_of_chains(draws: Array) -> list[list[int]]:
     """Chains by the mode that they sit in, from label-invariant quantities (chain, draw, quantity).
 
     Two chains sit in different modes if the middle 90% of their draws of a quantity do not overlap though
-    each of them has enough effective draws of it by itself: they are not slow, they are elsewhere.
+    each of them has enough effective draws of it by itself, so that slow mixing is not the reason.
     """
     low, high = np.quantile(draws, [0.05, 0.95], axis=1)
     above = low[:, np.newaxis] > high

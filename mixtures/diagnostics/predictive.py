@@ -290,7 +290,7 @@ def unweighted(
     """Check model, data and sample together; refuse weights, which replicated rows do not have."""
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
+        raise InputError("predictive checks compare rows and do not take weights; repeat rows instead")
     return spec, data, tree
 
 

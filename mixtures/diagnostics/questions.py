@@ -47,7 +47,8 @@ NEEDS = {
 
 
 REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
-"""Values in all replicated data sets, at most, and the fewest and most sets; the other rows are left out."""
+"""Largest number of values in all replicated data sets, and the fewest and most sets; if that is too few,
+only some of the rows are replicated."""
 
 
 @dataclass(frozen=True, eq=False)

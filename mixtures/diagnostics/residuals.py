@@ -49,7 +49,8 @@ def bivariate_residuals(
     an association. Since the data are used twice, p under a correct model is not uniform but closer to
     one half: the judgement is cautious. A point estimate has residuals and no p-values.
 
-    Pairs are left out where one of the items has a single level in these rows: nothing is associated with it.
+    Pairs are left out where one of the items has a single level in these rows, since nothing can be
+    associated with it.
 
     With missing cells, a pair is judged by the rows in which both are observed, and their table is
     compared with that of all rows of the model. This assumes that these rows are like the others, that
@@ -123,7 +124,7 @@ def bivariate_residuals(
 def _read(found: Given, X: Any, missing: str | None, labels: Any) -> Data:
     data = found.named.read(X, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("residuals compare rows and know no weights; repeat rows by their weights")
+        raise InputError("residuals compare rows and do not take weights; repeat rows instead")
     return data
 
 

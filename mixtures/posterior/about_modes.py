@@ -21,7 +21,7 @@ from mixtures.tolerances import TOLERANCES
 __all__ = ["Drawn", "Refused", "draw_about_modes", "in_words", "note_of"]
 
 Refused = dict[str, str]
-"""Why samplers, in words, did not draw."""
+"""Reasons why samplers did not draw, by the samplers in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +114,6 @@ def in_words(sampler: str) -> str:
 
 
 def note_of(words: str, refused: Refused) -> dict[str, str]:
-    """What the tree notes of a sampler that stands in for others."""
+    """Attribute that says why the samplers that were tried before this one did not draw; none if none was."""
     why = "; ".join(f"not {other}: {reason}" for other, reason in refused.items())
     return {"sampler_note": f"{words}, {why}"} if why else {}

@@ -76,7 +76,7 @@ def _aligned(tree: xr.DataTree, target: MixtureTarget, made: Drawn, to: Mapping[
 
 
 def _keep_beside(tree: xr.DataTree, target: MixtureTarget) -> None:
-    """Store beside the observed rows what else the rows have: weights, known labels, an exposure."""
+    """Store what the rows have besides their observed cells: weights, known labels, an exposure."""
     spec, data = target.spec, target.data
     beside = {"weights": data.weights, "labels": data.labels}
     known = {name: xr.Variable("obs_id", x) for name, x in beside.items() if x is not None}
@@ -115,7 +115,7 @@ def _by_nuts(
     em: EMFit | None,
     refused: Refused | None = None,
 ) -> tuple[Drawn, Mapping[str, Any]]:
-    """Draw by a sampler of NUTS, and note for which others it stands in."""
+    """Draw by a sampler of NUTS, and note why others that were tried did not draw."""
     starts, centre = chain_starts(target, em, how.chains, rng)
     drawn = DRAW[sampler](target.compiled, starts, rng, how)
     attrs = {"sampler": sampler, "tune": how.tune, **note_of("NUTS", refused or {})}

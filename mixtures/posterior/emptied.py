@@ -23,11 +23,12 @@ STARTS = 3
 
 
 def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np.random.Generator) -> float:
-    """Share of a posterior where some cluster has no rows, beside what lies about the modes; errs upwards.
+    """Estimate how much of a posterior lies where some cluster has no rows; the estimate errs upwards.
 
-    There the parameters of that cluster follow their prior, and the others are a mixture of K - 1: the mass
-    is the prior probability of such an allocation times the evidence of K - 1 clusters, counted once for
-    every cluster that may be the one.
+    Where a cluster has no rows, its parameters follow their prior and the others are a mixture of K - 1
+    clusters. The mass there is the prior probability of such an allocation times the evidence of K - 1
+    clusters, times K, since any cluster may be the empty one. It is compared with Laplace's evidence of the
+    modes.
 
     Parameters
     ----------

@@ -4,9 +4,9 @@ EM's restarts have found the modes, and the density's curvature at each gives a 
 mixture of them proposes, and an independence Metropolis-Hastings chain corrects for how the
 posterior differs: its draws have the posterior's distribution, not Laplace's approximation of it.
 The Pareto k of the importance weights tells whether the proposal covers the posterior (Vehtari et
-al. 2024). A mode that no start found is not covered, and no figure here can tell.
+al. 2024). A mode that no start found is not covered, and no figure here can show that.
 
-Proposals are made all over the modes, so chains move between modes as easily as within one, and the
+Proposals come from all modes, so chains move between modes as easily as within one, and the
 weights also give the posterior mass of each mode and the marginal likelihood.
 """
 
@@ -42,20 +42,20 @@ from mixtures.types import Array
 __all__ = ["Independent", "independent_draws", "modes_of"]
 
 PILOT_ERROR, EARLY_ERROR = 0.3, 0.1
-"""How far the Pareto k of the few weights of the pilot may be above the limit, and that of the first
-proposals where no other sampler is at hand."""
+"""How far above the limit the Pareto k may be: that of the pilot, which has few weights, and that of the
+first proposals if there is no other sampler to fall back on."""
 
 
 BLOCK = 1000
-"""Proposals drawn and weighed between two looks at the progress bar."""
+"""Proposals drawn and weighed between two updates of the progress bar."""
 
 
 MOST_PROPOSALS = 10
-"""Proposals for each draw at most, so that few draws repeat the one before."""
+"""Largest number of proposals per draw; the more there are, the fewer draws repeat the one before."""
 
 
 ENOUGH = 4000
-"""Proposals at least, however few draws are kept: the Pareto k of fewer weights is too uncertain."""
+"""Smallest number of proposals, however few draws are kept: with fewer, the Pareto k is too uncertain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def independent_draws(
 def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple[Weighed, Status]:
     """Draw and weigh ``n`` proposals, or as many as come before an interrupt.
 
-    The first 4000, 8000, ... are judged on the way, so that few are made if they are refused.
+    They are judged after 4000, 8000, ... proposals, so that few are made in vain.
     """
     made: list[Weighed] = []
     status, error = Status.WHOLE, 0.0 if how.may_fall_back else EARLY_ERROR
@@ -191,7 +191,7 @@ def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple
 def _chains(
     first: Weighed, made: Weighed, chains: int, a_draw: int, rng: np.random.Generator
 ) -> tuple[Draws, float]:
-    """Chains of the proposals in turn, each of its steps thinned, and the share of proposals accepted."""
+    """Run chains on the proposals and thin them; return the draws and the share of proposals accepted."""
     draws = len(made.x) // (chains * a_draw)
     if not draws:
         raise nothing_kept()

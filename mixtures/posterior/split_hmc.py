@@ -7,7 +7,7 @@ Sanz-Serna and Shaw 2022, Statistics and Computing 32, 86). Its motion there is 
 quarter turn a draw hardly depends on the one before. Two steps, that is two gradients, are enough where the
 posterior is near the approximation; warm-up raises their number until enough proposals are accepted.
 
-All chains start at the mode's approximation, so they say nothing of modes that no start of EM found.
+All chains start at the mode's approximation, so they cannot reveal modes that no start of EM found.
 """
 
 from collections.abc import Callable, Iterator

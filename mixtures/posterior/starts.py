@@ -33,7 +33,7 @@ MODEL_STARTS = 10
 
 
 def kinds_in_turn(n: int) -> list[str]:
-    """Kind of each start of MAP, beginning with another than EM's first."""
+    """Kinds of the starts of MAP: those of EM in turn, beginning with the second."""
     return list(islice(cycle(KINDS), 1, n + 1))
 
 

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 __all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target", "target_of"]
 
 LOWEST = -1e100
-"""Log joint density that stands for none."""
+"""Log joint density in place of minus infinity."""
 
 
 SAME_DRAW = 1e-4
-"""Relative difference of the log density at a draw up to which a sample is of these data and this prior."""
+"""Largest relative difference of stored and computed log density at a draw of the same data and prior."""
 
 
 WORTH_DISTINCT = 2000

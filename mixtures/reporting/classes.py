@@ -90,7 +90,7 @@ def _one(x: xr.DataArray, column: str) -> float:
 
 
 def associations(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int, random_seed: int) -> list[Block]:
-    """Pairs of items with the largest residual associations; none of other families than BMM and LCA."""
+    """Pairs of items with the largest residual associations; none for families other than BMM and LCA."""
     of_family = item_levels.dispatch(type(spec.family))
     if of_family is item_levels.dispatch(object) or data.n_features < 2 or data.weights is not None:
         return []

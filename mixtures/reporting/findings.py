@@ -77,7 +77,7 @@ FOREST_DIMS = 4
 
 
 LEAST_WRONG = 0.1
-"""Expected number of rows in a wrong cluster that is still told as a figure."""
+"""Smallest expected number of rows in a wrong cluster that is written out."""
 
 
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
@@ -159,7 +159,7 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
 
 
 def _of_posterior(table: pd.DataFrame) -> list[str]:
-    """Columns of a crosscheck's table that tell of the posterior."""
+    """Columns of a crosscheck's table that describe the posterior."""
     return [name for name in table.columns if name not in ("EM", "MAP", "gap", "z")]
 
 

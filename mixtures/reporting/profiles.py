@@ -21,7 +21,7 @@ MOST_CLUSTERS = 10
 
 
 def profiles_section(material: Material) -> Section | None:
-    """Say what each cluster is; nothing of a user's own model."""
+    """Say what each cluster is; None for a user's own model."""
     cc, spec = material.cc, material.spec
     if spec is None:
         return None

@@ -445,7 +445,7 @@ def test_weights_are_told_and_what_knows_none_is_left_out(cc):
     page = mx.report(found, FAITHFUL, weights=weights, progressbar=False)
     said = Reader(page.html).said
     assert "Their weights sum to 372" in said
-    assert "This section is left out: predictive checks compare rows and know no weights" in said
+    assert "This section is left out: predictive checks compare rows and do not take weights" in said
 
 
 def test_a_comparison_is_shown_when_asked_for(cc):
