@@ -1,6 +1,5 @@
 """How well a mixture tells its clusters apart: the figures that papers on latent classes report."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self, overload
 
@@ -14,7 +13,7 @@ from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Fit, Parameters, with_params
+from mixtures.given import Fit, Parameters, at_point, with_params
 from mixtures.progress import track
 from mixtures.types import Array, Params
 
@@ -136,8 +135,7 @@ def classification(
         draws = checked_draws(spec, tree)
     else:
         data = spec.read(X, weights, missing, labels)
-        own: Mapping[str, Any] = params
-        draws = {name: x[None] for name, x in spec.check_params(own, data.n_features).items()}
+        draws = {name: x[None] for name, x in at_point(spec, params, data.n_features).items()}
     figures = _figures(_summed(Draws.of(spec, data, draws), data, progressbar), draws)
     coords = {"cluster": np.arange(spec.n_components), "assigned": np.arange(spec.n_components)}
     if not isinstance(params, xr.DataTree):

@@ -17,7 +17,7 @@ from mixtures.draws import of_sample, some_draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import cell_summary
-from mixtures.given import Fit, Parameters, names_of, with_params
+from mixtures.given import Fit, Parameters, at_point, names_of, with_params
 from mixtures.progress import track
 from mixtures.results.completion import Completed
 from mixtures.types import Array, Params
@@ -135,8 +135,7 @@ def complete(
         sets: Sequence[Params] = some_draws(spec, tree, n_draws)
     else:
         data = spec.read(X, missing=INTEGRATE, labels=labels)
-        own: dict[str, Any] = {name: params[name] for name in spec.dims if name in params}
-        sets = [spec.check_params(own, data.n_features)]
+        sets = [at_point(spec, params, data.n_features)]
     rng = generator(random_seed)
     holes = np.isnan(data.values)
     parts: list[dict[str, Array]] = []

@@ -36,15 +36,19 @@ SKEWED = 1.0
 """Skewness from which a positive column is called skewed."""
 
 
+REFUSED, CATEGORY = "refused", "category"
+"""What becomes of a column that a model of numbers does not take, in words."""
+
+
 class Kind(Enum):
     """What a column holds, in words, and what becomes of it: a model of numbers refuses a category."""
 
-    BLANK = ("nothing", "refused")
-    DATES = ("dates", "refused")
-    ANSWERS = ("yes or no", "category")
-    NUMERALS = ("numbers as text", "refused")
-    CATEGORIES = ("categories", "category")
-    TEXT = ("text", "refused")
+    BLANK = ("nothing", REFUSED)
+    DATES = ("dates", REFUSED)
+    ANSWERS = ("yes or no", CATEGORY)
+    NUMERALS = ("numbers as text", REFUSED)
+    CATEGORIES = ("categories", CATEGORY)
+    TEXT = ("text", REFUSED)
     CONSTANT = ("one value", "number")
     BINARY = ("0 or 1", "0 or 1")
     CODES = ("1 or 2", "number")
@@ -61,7 +65,7 @@ class Kind(Enum):
     @property
     def is_number(self) -> bool:
         """Whether a model of numbers takes such a column."""
-        return self.read_as not in ("refused", "category")
+        return self.read_as not in (REFUSED, CATEGORY)
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,8 +136,7 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
     free = invariants(tree)
     if "log density" not in free:
         raise InputError(
-            "the tree has neither lp in sample_stats nor log_likelihood, and hence no quantity free of "
-            "labels"
+            "the tree has neither lp in sample_stats nor log_likelihood, and hence no quantity free of labels"
         )
     quantities = np.concatenate(list(free.values()), axis=-1)
     if constant(quantities).all():

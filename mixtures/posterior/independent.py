@@ -211,7 +211,7 @@ def _chains(
 
 def _judge(k: float, share: float, made: Weighed) -> None:
     """Refuse proposals that do not cover the posterior."""
-    outside, words = float(np.isneginf(made.log_density).mean()), ""
+    outside = float(np.isneginf(made.log_density).mean())
     if k > TOLERANCES.proposal_pareto_k:
         words = (
             f"the Pareto k-hat of their importance weights is {k:.2f}, above {TOLERANCES.proposal_pareto_k}"
@@ -219,8 +219,9 @@ def _judge(k: float, share: float, made: Weighed) -> None:
     elif share < TOLERANCES.proposal_acceptance:
         words = f"{share:.0%} of the proposals were accepted, fewer than {TOLERANCES.proposal_acceptance:.0%}"
         words += f", and {outside:.0%} had labels of another mode" if outside > share else ""
-    if words:
-        raise NoApproximation(f"too far from normal about its modes for independent draws: {words}")
+    else:
+        return
+    raise NoApproximation(f"too far from normal about its modes for independent draws: {words}")
 
 
 def _evidence(log_weights: Array, n_free: int) -> tuple[float, float]:

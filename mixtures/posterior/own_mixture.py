@@ -14,7 +14,7 @@ from mixtures.distributions.gaussian import DiagonalGaussianMixtureRV, GaussianM
 from mixtures.distributions.marginal import MarginalMixtureRV, node_of
 from mixtures.distributions.poisson import ExposedPoissonMixtureRV, PoissonMixtureRV
 from mixtures.families.exposure import COUNTS
-from mixtures.posterior.symmetry import draws_of_free, values_at
+from mixtures.posterior.free_variables import draws_of_free, values_at
 from mixtures.trees import make_tree
 
 __all__ = ["mixture_within"]

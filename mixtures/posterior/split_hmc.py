@@ -173,7 +173,6 @@ def _judge(draws: Draws) -> None:
     values = np.concatenate([draws.x, draws.statistics["lp"][..., None]], axis=-1)
     least = min(_ess(values[..., i]) for i in range(values.shape[-1])) / values[..., 0].size
     diverging = int(draws.statistics["diverging"].sum())
-    words = ""
     if np.isnan(least):
         words = "there is no effective sample size, as chains do not move or have fewer than four draws"
     elif least < TOLERANCES.split_ess:
@@ -183,8 +182,9 @@ def _judge(draws: Draws) -> None:
         )
     elif diverging:
         words = f"{diverging} transitions diverged"
-    if words:
-        raise NoApproximation(f"too far from normal about its mode for split HMC: {words}")
+    else:
+        return
+    raise NoApproximation(f"too far from normal about its mode for split HMC: {words}")
 
 
 def _ess(x: Array) -> float:
