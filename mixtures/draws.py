@@ -273,7 +273,7 @@ def evenly_spaced(total: int, most: int) -> np.ndarray:
     return np.linspace(0, total - 1, min(total, most)).astype(int)
 
 
-def sets_of(draws: Params, chosen: Iterable[int] | None = None) -> list[dict[str, Array]]:
+def sets_of(draws: Params, chosen: Iterable[int] | None = None) -> list[Params]:
     """Parameters of every draw, or of those chosen, from draws (S, ...) by name."""
     places = range(len(draws["alpha"])) if chosen is None else chosen
     return [{name: x[s] for name, x in draws.items()} for s in places]
@@ -289,7 +289,7 @@ def finite_sets(tree: xr.DataTree, spec: Mixture) -> tuple[dict[str, Array], np.
     return kept, finite.reshape(sizes["chain"], sizes["draw"])
 
 
-def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
+def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[Params], np.ndarray]:
     """The same with a dict of parameters for each draw."""
     draws, finite = finite_sets(tree, spec)
     return sets_of(draws), finite

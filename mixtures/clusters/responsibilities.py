@@ -164,7 +164,7 @@ def _at(spec: Mixture, data: Data, params: Params) -> Array:
     return r
 
 
-def _from_draws(draws: "Draws", data: Data, tail: float, progressbar: bool) -> Array:
+def _from_draws(draws: Draws, data: Data, tail: float, progressbar: bool) -> Array:
     """Mean and interval bounds (3, n, K) over the draws."""
     k = draws.spec.n_components
     summary = np.empty((3, data.n_rows, k))

@@ -19,7 +19,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
 from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
-from mixtures.types import Array
+from mixtures.types import Array, Params
 
 __all__ = ["clusters", "met", "outlines", "scatter"]
 
@@ -254,7 +254,7 @@ def _ellipse(mean: Array, covariance: Array, sd: float, style: Mapping[str, Any]
 def _densities(
     spec: Mixture,
     data: Data,
-    shown: list[dict[str, Array]],
+    shown: Sequence[Params],
     weights: Array,
     place: int,
     called: Sequence[str],
