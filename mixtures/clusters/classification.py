@@ -1,4 +1,4 @@
-"""How well a mixture tells its clusters apart: the figures that papers on latent classes report."""
+"""How well a mixture separates its clusters: the figures that papers on latent classes report."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self, overload

@@ -329,8 +329,8 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: Ar
         ranked = sorted(each, key=lambda one: -abs(one[0].height(k)[one[1]]))
         each = each if len(each) <= MOST_NAMED else ranked[:MOST_LISTED]
         contrast = _contrast(k, *ranked[0])
-    told = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
-    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), counted, told, contrast)
+    where = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
+    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), counted, where, contrast)
 
 
 def _one_each(own: Profile, height: Array) -> list[int]:

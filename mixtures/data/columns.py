@@ -104,7 +104,7 @@ class Column:
 
     @property
     def varies(self) -> bool:
-        """Whether it has several values, and so tells rows apart."""
+        """Whether it has several different values."""
         return self.different > 1
 
     @cached_property
@@ -164,7 +164,7 @@ def examine(frame: pd.DataFrame) -> tuple[Column, ...]:
 
 
 def codes_among(columns: Sequence[Column]) -> dict[str, str]:
-    """The columns of numbers that stand for categories, with that kind in the words of `Mixed`."""
+    """The columns of numbers that stand for categories, each with "categorical", its kind in `Mixed`."""
     return {column.name: "categorical" for column in columns if column.kind in (Kind.CODES, Kind.STEPS)}
 
 
@@ -209,7 +209,7 @@ def _are_ids(column: Column) -> bool:
 
 
 def _are_categories(column: Column) -> bool:
-    """Whether texts are few, and come up twice on average: names of rows do not."""
+    """Whether there are few different texts, each twice on average, unlike names of rows."""
     few = min(MOST_CODES, max(1, (len(column.cells) - column.n_missing) // 2))
     return column.values is None and column.different <= few
 

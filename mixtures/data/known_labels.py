@@ -1,4 +1,4 @@
-"""Known labels: rows whose cluster is known, beside rows whose cluster is not."""
+"""Known labels: the clusters of some of the rows are known."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

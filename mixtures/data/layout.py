@@ -9,7 +9,7 @@ from mixtures.data.patterns import patterns_of
 __all__ = ["Layout", "layout_of"]
 
 FEW = 16
-"""Up to so many patterns, their number is rounded up to a power of two; beyond, by a quarter at most."""
+"""Up to this many patterns, their number is rounded up to a power of two; above, by at most a quarter."""
 
 
 SHORTEST = 8

@@ -92,9 +92,9 @@ def places(
         hint = did_you_mean(missing[0], unknown) if missing else ""
         wrong = "; ".join(filter(None, (_listed(missing, "missing") + hint, _listed(unknown, "not known"))))
     if len(given) != len(fitted):
-        told = f"; {wrong}" if wrong else ""
+        more = f"; {wrong}" if wrong else ""
         raise InputError(
-            f"{what} {counted(len(given), 'column')}; {whose} of {counted(len(fitted), 'feature')}{told}"
+            f"{what} {counted(len(given), 'column')}; {whose} of {counted(len(fitted), 'feature')}{more}"
         )
     if wrong:
         raise InputError(

@@ -153,8 +153,8 @@ class Preparation:
         new = {name: log_name(name) for name in own}
         if clash := [name for name in new.values() if name in frame.columns]:
             raise InputError(f"--log: there is a column {named(clash[0])} already; rename it")
-        told = f"natural logarithms are fitted: {shortened(list(new.values()))}"
-        return so_far.noting(frame.assign(**own).rename(columns=new), told)
+        note = f"natural logarithms are fitted: {shortened(list(new.values()))}"
+        return so_far.noting(frame.assign(**own).rename(columns=new), note)
 
 
 def log_name(name: str) -> str:

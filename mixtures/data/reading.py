@@ -42,7 +42,7 @@ OR_INTEGRATE = worded(
 
 
 def is_dask(X: Any) -> bool:
-    """Whether it is one of Dask's collections, which is told without importing Dask."""
+    """Whether it is one of Dask's collections; the test does not import Dask."""
     return type(X).__module__.split(".")[0] == "dask"
 
 

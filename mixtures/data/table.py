@@ -93,7 +93,7 @@ class Data:
 
     @property
     def counts(self) -> np.ndarray:
-        """How many rows every row counts as, shape (n,): its weight, or 1 if there are no weights."""
+        """How often every row counts, shape (n,): its weight, or 1 if there are no weights."""
         return np.ones(self.n_rows) if self.weights is None else self.weights
 
     def part(self, rows: np.ndarray | slice) -> "Data":

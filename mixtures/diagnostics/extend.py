@@ -1,4 +1,4 @@
-"""Groups that ArviZ's plots and tables need beside the posterior: predictive draws, prior, densities."""
+"""Groups that ArviZ's plots and tables need besides the posterior: predictive draws, prior, densities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

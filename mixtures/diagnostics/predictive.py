@@ -131,7 +131,7 @@ def predictive_checks(
     Warns
     -----
     DataWarning
-        If the sample was drawn from other rows, as far as it tells.
+        If the sample holds the rows that it was drawn from, and these are others.
 
     References
     ----------

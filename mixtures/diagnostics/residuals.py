@@ -105,7 +105,7 @@ def bivariate_residuals(
     numbers = item_levels(found.spec.family, len(found.features))
     data = _read(found, fitted_rows(found, result, X), missing, labels)
     if data.n_features < 2:
-        raise InputError("there is one item only: residual associations are of two")
+        raise InputError("there is one item only: residual associations need two")
     sets = sets_of(found.draws, evenly_spaced(len(found.draws["alpha"]), n_draws))
     own = _Tables.of(data.values.T, max(numbers))
     if not found.is_sample:

@@ -71,8 +71,8 @@ def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
     """
     mode, missing = spec.for_mode(), "integrate" if data.has_missing else None
     with warnings.catch_warnings():
-        for told in (ConvergenceWarning, DataWarning):
-            warnings.simplefilter("ignore", told)  # nobody asked for this fit
+        for category in (ConvergenceWarning, DataWarning):
+            warnings.simplefilter("ignore", category)  # nobody asked for this fit
         try:
             em = complete(fit_em(mode, data, n_init=STARTS, random_seed=rng, missing=missing))
         except CollapseError as error:

@@ -3,7 +3,7 @@
 EM's restarts have found the modes, and the density's curvature at each gives a multivariate t. A
 mixture of them proposes, and an independence Metropolis-Hastings chain corrects for how the
 posterior differs: its draws have the posterior's distribution, not Laplace's approximation of it.
-The Pareto k of the importance weights tells whether the proposal covers the posterior (Vehtari et
+The Pareto k of the importance weights shows whether the proposal covers the posterior (Vehtari et
 al. 2024). A mode that no start found is not covered, and no figure here can show that.
 
 Proposals come from all modes, so chains move between modes as easily as within one, and the
@@ -60,7 +60,7 @@ ENOUGH = 4000
 
 @dataclass(frozen=True, eq=False)
 class Independent:
-    """Draws of independence chains, and what their proposals tell of the posterior.
+    """Draws of independence chains, and what their proposals say about the posterior.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Independent:
 
     @property
     def attrs(self) -> dict[str, float]:
-        """Attributes of the tree of these draws: what the proposals tell of the posterior."""
+        """Attributes of the tree of these draws: what the proposals say about the posterior."""
         return {
             "tune": 0,
             "pareto_k": self.pareto_k,

@@ -40,7 +40,7 @@ def kinds_in_turn(n: int) -> list[str]:
 def partition_starts(
     compiled: Density, spec: Mixture, data: Data, n: int, rng: np.random.Generator
 ) -> list[Array]:
-    """Starts of all kinds in turn, drawn anew and without a step of EM."""
+    """Starts of all kinds in turn, as they are drawn, without a step of EM."""
     starts = random_starts(spec, Sample.of(spec, data, rng), kinds_in_turn(n), rng)
     return [compiled.unconstrain(spec.inside(start.params)) for start in starts]
 

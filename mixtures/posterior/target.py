@@ -101,7 +101,7 @@ class MixtureTarget:
             )
 
     def check_same(self, em: EMFit) -> None:
-        """Refuse a fit of other rows, weights or labels, with another prior, or that ended beside a mode."""
+        """Refuse a fit of other rows, weights or labels, with another prior, or that is not at a mode."""
         self.check_numbers(em)
         problem = problem_of(self.spec, self.data, None, None, hard=False)
         point, close = problem.point(em.params), same_height(em.log_posterior)

@@ -211,7 +211,7 @@ def report(
 
 
 def _rows_of(cc: Crosscheck) -> Data | None:
-    """The rows that a crosscheck's sample holds, if its parameters are of all their columns."""
+    """The rows that a crosscheck's sample holds, if its parameters are those of all their columns."""
     if cc.mode.spec is None and cc.mixture is None:
         return None
     rows, fitted = rows_in(cc), tuple(map(str, cc.mode.coords.get("feature", ())))

@@ -126,7 +126,7 @@ def conclude(
 
 
 def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
-    """A sentence per failed check; where there are causes, one sentence names what fails beside them."""
+    """A sentence per failed check; where there are causes, one sentence names the other failures."""
     checks = list(failed)
     causes = [check for check in checks if check.cause]
     if not causes:

@@ -19,7 +19,7 @@ IDENTIFIED = "directions that the data do not identify"
 
 
 class State(Enum):
-    """How far a result can be relied on, with the sign that says so beside the colour."""
+    """How far a result can be relied on, with a sign for readers who do not see the colour."""
 
     GREEN = "✓"
     AMBER = "!"
