@@ -138,7 +138,7 @@ def _(result: EMFit) -> Given:
 def _(result: MAPFit) -> Given:
     if result.spec is None:
         return given(result.to_datatree())
-    return _point(result.spec, tuple(map(str, result.coords["feature"])), result.params)
+    return _point(result.spec, result.features, result.params)
 
 
 @given.register

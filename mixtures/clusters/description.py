@@ -144,7 +144,7 @@ def describe(
     sizes: Array | None = None
     rows: dict[int, tuple[ClusterRow, ...]] = {}
     if X is not None:
-        sizes, rows = _of_rows(found, found.named.read(X, weights, missing, labels), missing, called, n_rows)
+        sizes, rows = _of_rows(found, found.named.read(X, weights, missing, labels), called, n_rows)
     shared = _overlaps(found, called, tail)
     every = [share, *(each for part in parts for each in part.summaries)]
     figures = [figure for k in range(len(called)) for figure in _figures(called[k], k, every, shared, sizes)]
@@ -251,11 +251,11 @@ def _in_natural_units(own: Profile) -> tuple[Figures, ...]:
 
 
 def _of_rows(
-    found: Given, data: Data, missing: str | None, called: Sequence[str], n: int
+    found: Given, data: Data, called: Sequence[str], n: int
 ) -> tuple[Array, dict[int, tuple[ClusterRow, ...]]]:
     """Weight of the rows that are most probably of each cluster, and the n most and least typical."""
     spec = found.named
-    assigned = responsibilities(spec, data, found.params, missing=missing, labels=data.labels)
+    assigned = responsibilities(spec, data, found.params)
     label, r = assigned["label"].values, assigned["responsibilities"].values
     means = {name: x.mean(axis=0) for name, x in found.draws.items()}
     with np.errstate(divide="ignore"):

@@ -257,10 +257,6 @@ def written_as(numerals: Numerals) -> str:
     return " ".join(f"{name} {words.get(mark, shlex.quote(mark))}" for name, mark in marks.items() if mark)
 
 
-def _holds_answers(column: Column) -> bool:
-    return column.kind is Kind.ANSWERS
-
-
 def _of_answers(column: Column) -> np.ndarray:
     known = column.cells.notna()
     words = column.cells.where(known, "").astype(str).str.strip().str.lower()
@@ -273,7 +269,7 @@ def _of_codes(column: Column) -> np.ndarray:
 
 RULES = (
     (
-        _holds_answers,
+        lambda column: column.kind is Kind.ANSWERS,
         _of_answers,
         "yes, y and true are 1, no, n and false are 0,",
     ),

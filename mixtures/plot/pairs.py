@@ -107,7 +107,7 @@ def pairs(
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     data, params = _rows(found, result, X, missing, labels)
     places = _places(found, data, features)
-    assigned = responsibilities(found.named, data, params, missing=missing, labels=data.labels)
+    assigned = responsibilities(found.named, data, params)
     picture = _Picture.of(found, data, places, assigned["label"].values, n_draws)
     own_figure = axes is None
     if len(places) > MOST_PAIRED:

@@ -57,7 +57,9 @@ class Draws:
     ) -> "Draws":
         """Keep the chains (draws, size) that came far, cut to the length of the shortest."""
         reasons = [INTERRUPTED] if interrupted else []
-        stopped = "; ".join(reasons + [_failure(i, error) for i, error in failed.items()])
+        for chain, error in failed.items():
+            reasons.append(f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}")
+        stopped = "; ".join(reasons)
         lost = Status.CHAINS_LOST if failed else Status.WHOLE
         lengths = [len(each) for each in x]
         chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
@@ -76,11 +78,6 @@ class Draws:
 def nothing_kept(stopped: str = INTERRUPTED) -> KeyboardInterrupt:
     """Return the interrupt to raise where no draw was made before it."""
     return KeyboardInterrupt(f"{stopped} before any draw was kept")
-
-
-def _failure(chain: int, error: BaseException) -> str:
-    """Describe a chain that failed."""
-    return f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}"
 
 
 def run_chains(

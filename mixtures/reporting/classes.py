@@ -40,7 +40,7 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
     titles = ("mean", "2.5%", "97.5%") if by_draw else columns
     source = "mixtures.classification" + ", draw by draw" * by_draw
     figures = pd.DataFrame(
-        [[_one(found[name], column) for column in columns] for name in FIGURES],
+        [[float(_at(found[name], column)) for column in columns] for name in FIGURES],
         index=list(FIGURES.values()),
         columns=list(titles),
     )
@@ -83,10 +83,6 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
 
 def _at(x: xr.DataArray, column: str) -> xr.DataArray:
     return x.sel(summary=column) if "summary" in x.dims else x
-
-
-def _one(x: xr.DataArray, column: str) -> float:
-    return float(_at(x, column))
 
 
 def associations(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int, random_seed: int) -> list[Block]:

@@ -11,7 +11,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from mixtures.data.preparation import logged_in
-from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
 from mixtures.given import Fit, Parameters
@@ -308,7 +307,7 @@ def _pictures(material: Material) -> list[Block]:
         source = drawn(lambda: clusters(cc, data))
         how = "one curve per draw" if shown.posterior is not None else "their densities"
     else:
-        source = drawn(lambda: pairs(cc, data, missing=_missing(data)))
+        source = drawn(lambda: pairs(cc, data))
         how = "outlined at two standard deviations" + ", once per draw" * (shown.posterior is not None)
     caption = f"The rows in the colours of their likeliest clusters, and the clusters: {how}."
     if data.n_features > MOST_PAIRED:
@@ -317,10 +316,6 @@ def _pictures(material: Material) -> list[Block]:
             "axes name the features that weigh most, with their signs."
         )
     return [Figure(source, f"Clusters over {', '.join(data.features[:MOST_PAIRED])}", caption)]
-
-
-def _missing(data: Data) -> str | None:
-    return INTEGRATE if data.has_missing else None
 
 
 def rows_section(material: Material) -> Section:

@@ -214,7 +214,7 @@ def _rows_of(cc: Crosscheck) -> Data | None:
     """The rows that a crosscheck's sample holds, if its parameters are those of all their columns."""
     if cc.mode.spec is None and cc.mixture is None:
         return None
-    rows, fitted = rows_in(cc), tuple(map(str, cc.mode.coords.get("feature", ())))
+    rows, fitted = rows_in(cc), cc.mode.features
     return None if rows is None or (cc.mode.spec is None and fitted not in ((), rows.features)) else rows
 
 
@@ -236,7 +236,7 @@ def _data_of(result: Crosscheck | Mixture, X: Any, weights: Any, missing: str | 
     categories = False if spec is None else spec.categories
     data = as_data(X, weights, missing=missing, labels=labels, categories=categories)
     if isinstance(result, Crosscheck):
-        fitted = tuple(map(str, result.mode.coords.get("feature", ())))
+        fitted = result.mode.features
         data = replace(matched(data, fitted, X, whose="the result is"), features=fitted) if fitted else data
     return spec.ordered(data, data) if categories and spec is not None else data
 
