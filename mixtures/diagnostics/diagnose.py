@@ -37,9 +37,10 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
-__all__ = ["diagnose", "label_free"]
+__all__ = ["MIXING", "diagnose", "label_free"]
 
 MIXING = "Vehtari et al. (2021)"
+"""Source of R-hat and ESS."""
 
 
 def diagnose(

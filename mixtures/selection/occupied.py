@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.arguments import generator
-from mixtures.diagnostics.diagnose import label_free
+from mixtures.diagnostics.diagnose import MIXING, label_free
 from mixtures.diagnostics.mixing import summarise
 from mixtures.draws import checked_draws, of_sample, sets_of
 from mixtures.errors import InputError
@@ -16,7 +16,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of, with_sample
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.selection import OccupiedClusters
-from mixtures.results.verdict import Check, Verdict
+from mixtures.results.verdict import Check, Verdict, check
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["occupied_clusters"]
@@ -140,6 +140,6 @@ def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:
     ess, enough = float(figures["ess_bulk"][0]), TOLERANCES.ess_per_chain * len(numbers)
     advice = "the number moves slowly between its values: draw more, raise target_accept, or compare select"
     return (
-        Check("R-hat of the number", r_hat, TOLERANCES.rhat, bool(r_hat < TOLERANCES.rhat), advice),
-        Check("ESS of the number", ess, enough, bool(ess > enough), advice),
+        check("R-hat of the number", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING),
+        check("ESS of the number", ess, enough, ess > enough, advice, source=MIXING),
     )
