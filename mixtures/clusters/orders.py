@@ -21,7 +21,7 @@ from mixtures.messages import counted, did_you_mean
 from mixtures.trees import feature_labels, labels_in, log_density_of
 from mixtures.types import Array, Params
 
-__all__ = ["METHODS", "find_orders"]
+__all__ = ["find_orders"]
 
 
 @dataclass(frozen=True, eq=False)

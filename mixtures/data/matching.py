@@ -17,7 +17,7 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.messages import counted, did_you_mean, named, shortened
 
-__all__ = ["columns_of", "has_names", "matched", "places", "places_and_names"]
+__all__ = ["OF_FRAMES", "columns_of", "has_names", "matched", "places", "places_and_names"]
 
 OF_FRAMES = ("", "column_")
 

@@ -19,7 +19,7 @@ from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
-__all__ = ["check_enough", "loo_pit", "moving", "tails_told"]
+__all__ = ["LEAST_DRAWS", "check_enough", "loo_pit", "moving", "tails_told"]
 
 LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""

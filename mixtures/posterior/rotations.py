@@ -11,7 +11,7 @@ from blackjax.mcmc.integrators import IntegratorState
 from mixtures.density.memory import JaxFunction, remembered
 from mixtures.posterior.nuts import CHUNK
 
-__all__ = ["STATISTICS", "chunk_program"]
+__all__ = ["chunk_program"]
 
 STATISTICS = {
     "lp": float,

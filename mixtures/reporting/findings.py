@@ -42,6 +42,7 @@ from mixtures.results.verdict import Check, explained
 from mixtures.trees import feature_dims
 
 __all__ = [
+    "SURE",
     "agreement_section",
     "brief_parameters_section",
     "checks_table",
