@@ -108,15 +108,17 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
         return Symmetry(FIXED, {}, "there is one cluster")
     if len(mixtures) == 1 and len(labelled_clusters(mixtures[0])) >= k - 1:
         return Symmetry(FIXED, {}, "known labels of rows say which cluster is which")
-    found = _judged(compiled, points, _ways(targets, points, _options(compiled, k), k, None), k)
-    if found.state == EXCHANGEABLE and len(mixtures) > 1:
-        for one in range(len(mixtures)):
-            apart = _ways(targets, points, _options(compiled, k), k, one)
-            if _judged(compiled, points, apart, k).state == EXCHANGEABLE:
-                return Symmetry(UNALIGNABLE, {}, several)
-    if not found.why and found.state == UNALIGNABLE:
+    options = _options(compiled, k)
+    ways = _ways(targets, points, options, k, None)
+    if not ways:
         why = f"no exchange of entries of the free variables exchanges the clusters of {names}"
         return Symmetry(UNALIGNABLE, {}, why)
+    found = _judged(compiled, points, ways, k)
+    if found.state == EXCHANGEABLE and len(mixtures) > 1:
+        for one in range(len(mixtures)):
+            apart = _ways(targets, points, options, k, one)
+            if apart and _judged(compiled, points, apart, k).state == EXCHANGEABLE:
+                return Symmetry(UNALIGNABLE, {}, several)
     return found
 
 
@@ -255,15 +257,13 @@ def _judged(
         if unchanged:
             axes = {name: axis for name, axis in way.items() if axis is not None}
             return Symmetry(EXCHANGEABLE, axes)
-    if ways and not possible:
+    if not possible:
         return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
-    return Symmetry(
-        UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged" if ways else ""
-    )
+    return Symmetry(UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged")
 
 
 def _by_name(
-    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], named: Mapping[str, int] | None = None
+    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], named: Mapping[str, int] | None
 ) -> Symmetry:
     """Axes of a model whose mixture is not found: those that are known, or have a dim named ``cluster``."""
     dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}
