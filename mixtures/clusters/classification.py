@@ -1,6 +1,8 @@
 """How well a mixture separates its clusters: the figures that papers on latent classes report."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, Self, overload
 
 import numpy as np
@@ -174,24 +176,22 @@ class _Sums:
 
     def __add__(self, other: Self) -> Self:
         """Sums over both sets of rows."""
-        return replace(
-            self,
-            rows=self.rows + other.rows,
-            entropy=self.entropy + other.entropy,
-            table=self.table + other.table,
-            assigned=self.assigned + other.assigned,
+        return type(self)(
+            self.rows + other.rows,
+            self.entropy + other.entropy,
+            self.table + other.table,
+            self.assigned + other.assigned,
         )
 
 
 def _summed(draws: Draws, data: Data, progressbar: bool) -> _Sums:
     size = max(1, BLOCK // (draws.n_draws * draws.spec.n_components))
-    total: _Sums | None = None
     blocks = track(data.blocks(size), "Rows", shown=progressbar, total=-(-data.n_rows // size))
-    for place, block in blocks:
-        part = _Sums.of(draws.responsibilities(block, data, place.start), data.counts[place])
-        total = part if total is None else total + part
-    assert total is not None  # there are rows
-    return total
+    counts = data.counts
+    parts = (
+        _Sums.of(draws.responsibilities(block, data, place.start), counts[place]) for place, block in blocks
+    )
+    return reduce(add, parts)
 
 
 def _figures(sums: _Sums, draws: Params) -> dict[str, tuple[tuple[str, ...], Array]]:
