@@ -20,7 +20,7 @@ from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_
 from mixtures.errors import InputError
 from mixtures.messages import counted, did_you_mean, named, shortened
 
-__all__ = ["choose_columns", "read_stream", "read_table"]
+__all__ = ["check_reading", "choose_columns", "read_stream", "read_table"]
 
 LARGEST_TABLE = 2**32
 """Largest number of bytes of a text file, or of the values of a Parquet file, that are read."""
@@ -107,11 +107,11 @@ def read_table(
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
         way = "unpack it first" if suffix in PACKED else "save a spreadsheet as .csv"
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; {way}")
-    told = {"separator": separator, "header": header, "encoding": encoding}
-    told["decimal or thousands"] = not numerals.usual or None
-    if suffix in _PARQUET and any(value is not None for value in told.values()):
-        what = next(name for name, value in told.items() if value is not None)
-        raise InputError(f"{path} is not a text file: it has no {what}; leave it out")
+    of_text = {"separator": separator, "header": header, "encoding": encoding}
+    of_text["decimal or thousands"] = not numerals.usual or None
+    stated = [name for name, value in of_text.items() if value is not None]
+    if suffix in _PARQUET and stated:
+        raise InputError(f"{path} is not a text file: it has no {stated[0]}; leave it out")
     if suffix in _PARQUET and is_pipe:
         raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
     if suffix in _PARQUET:

@@ -1,4 +1,4 @@
-"""Known labels: rows whose cluster is known, beside rows whose cluster is not."""
+"""Known labels: the clusters of some of the rows are known."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ def numbered(labels: Any, names: Sequence[str] | None) -> Any:
     places: dict[Any, int] = {name: place for place, name in enumerate(names)}
     if unknown := [text for text in texts if text not in places]:
         hint = did_you_mean(unknown[0], names)
-        raise InputError(f"label {named(unknown[0])}{hint} is no cluster; they are {shortened(names)}")
+        raise InputError(f"label {named(unknown[0])}{hint} is not a cluster; these are {shortened(names)}")
     found = cells.map(lambda cell: places[cell] if isinstance(cell, str) else cell)
     return found if is_pandas_series(labels) else found.to_numpy()
 
