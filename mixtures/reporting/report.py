@@ -4,28 +4,28 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cache
 from importlib import resources
 from os import PathLike
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixtures.agreement.crosscheck import crosscheck
 from mixtures.arguments import check_names
 from mixtures.brief import on_a_page
-from mixtures.data.matching import matched, places
+from mixtures.data.matching import columns_of, matched, places
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import rows_in
+from mixtures.given import given, rows_in
 from mixtures.messages import visible
 from mixtures.progress import track
-from mixtures.reporting.blocks import Block, Code, Paragraph, Section
+from mixtures.reporting.blocks import Paragraph, Section
 from mixtures.reporting.doubts import (
     comparison_section,
     labels_section,
@@ -37,13 +37,14 @@ from mixtures.reporting.findings import (
     brief_parameters_section,
     clusters_section,
     parameters_section,
-    rows_section,
 )
-from mixtures.reporting.material import Material, refuse_others
+from mixtures.reporting.material import Material, refuse_others, relabelled
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import brief_profiles_section, profiles_section
+from mixtures.reporting.reproduction import brief_reproduction_section, reproduction_section
+from mixtures.reporting.rows import rows_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
 from mixtures.results.selection import Selection
@@ -141,7 +142,7 @@ def report(
         What `select` returned, to compare numbers of clusters.
     brief : bool, default False
         Write only the verdict, what the clusters are and how to reproduce it: as a rule one page in
-        print. Of a model of your own it has the first 20 parameters.
+        print. Of a model of your own whose mixture is not known it has the first 20 parameters.
     header : mixtures.saving.save.Header, optional
         The header of a saved result, from `mixtures.saving.save.read_header`: the
         versions that made it, and the hash of its data, which X must have.
@@ -191,8 +192,6 @@ def report(
         if data is None:
             raise InputError("a model has to be crosschecked first, which needs the data: pass X")
         result = crosscheck(result, data, names=names, random_seed=random_seed, progressbar=progressbar)
-        if random_seed is not None:
-            about.setdefault("seed", str(random_seed))
     if not isinstance(result, Crosscheck):
         raise InputError(f"a report is of a crosscheck or a model, got {type(result).__name__}")
     if header is not None and header.content_hash is not None:
@@ -208,6 +207,8 @@ def report(
             "the selection and the crosscheck hold different optima of the same model: select again with "
             "fits={K: cc.em}, or crosscheck again with start=selection.fits[K].params"
         )
+    if result.mixture is not None and data is not None:
+        result, data = _of_one_table(result, result.mixture, data)
     material = Material(
         result, data, selection, versions() if header is None else header.versions, found, about
     )
@@ -229,11 +230,21 @@ def report(
 
 
 def _rows_of(cc: Crosscheck) -> Data | None:
-    """The rows that a crosscheck's sample holds, if its parameters are of all their columns."""
-    if cc.mode.spec is None and cc.mixture is None:
-        return None
-    rows, fitted = rows_in(cc), tuple(map(str, cc.mode.coords.get("feature", ())))
-    return None if rows is None or (cc.mode.spec is None and fitted not in ((), rows.features)) else rows
+    """The rows that a crosscheck's sample holds, if its mixture is known."""
+    return None if cc.mode.spec is None and cc.mixture is None else rows_in(cc)
+
+
+def _of_one_table(cc: Crosscheck, mixture: xr.DataTree, data: Data) -> tuple[Crosscheck, Data]:
+    """The crosscheck of a user's own model and its rows, with the columns of its mixture in their order.
+
+    A mixture without names of columns, or with others, takes those of as many columns.
+    """
+    own = given(mixture).features
+    if set(own) == set(data.features):
+        return cc, columns_of(data, [data.features.index(name) for name in own])
+    if len(own) != data.n_features:  # without the exposure, say
+        return cc, rows_in(cc) or data
+    return replace(cc, mixture=relabelled(mixture, dict(zip(own, data.features, strict=True)))), data
 
 
 def _data_of(result: Any, X: Any, weights: Any, missing: str | None, labels: Any) -> Data:
@@ -272,45 +283,6 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
     except InputError as error:
         name = make.__name__.removesuffix("_section")
         return Section(name, name.capitalize(), (Paragraph(f"This section is left out: {error}."),))
-
-
-def reproduction_section(material: Material) -> Section:
-    """Say how to reproduce the numbers."""
-    return Section("reproduce", "How to reproduce this", (*_how_made(material), Paragraph(SAVED)))
-
-
-def brief_reproduction_section(material: Material) -> Section:
-    """The same without advice."""
-    return Section("reproduce", "How to reproduce this", _how_made(material))
-
-
-def _how_made(material: Material) -> tuple[Block, ...]:
-    """The command or code that made the numbers, the seed and the versions."""
-    about, spec = material.about, material.spec
-    if "command" in about:
-        code = Code(about["command"], "The command that made this report")
-    else:
-        seed = about.get("seed") or "None"
-        kind = getattr(spec, "covariance_type", None)
-        options = f"{spec.n_components}" + (f", covariance_type={kind!r}" if kind else "") if spec else ""
-        model = "model" if spec is None else f"mx.{type(spec).__name__}({options})"
-        lines = (
-            "import mixtures as mx",
-            f"cc = mx.crosscheck({model}, X, random_seed={seed})  # with the same priors",
-            'mx.report(cc, X, "report.html")',
-        )
-        code = Code("\n".join(lines), "In Python")
-    used = ", ".join(f"{name} {number}" for name, number in material.versions.items())
-    seed = f"Seed: {about['seed']}. " if about.get("seed") else "No seed was given, or it is not known. "
-    return code, Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}.")
-
-
-SAVED = (
-    "Every number of this page is in the crosscheck or in the DataTree of its sample; save both with "
-    "mixtures report --save FILE or mixtures.save, and read them with mixtures.load. With the same seed and "
-    "versions on the same kind of machine the numbers are the same."
-)
-"""Where the numbers are, and what makes them the same again."""
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (

@@ -68,6 +68,8 @@ class Crosscheck(Value):
     names : tuple of str, or None
         Names of the clusters, in their order: in the labels of the table, and used by `describe`, the plots
         and `report`; see `named`.
+    random_seed : int or None
+        The seed that it was given; None if it was given none, or a generator.
     """
 
     table: pd.DataFrame
@@ -83,6 +85,7 @@ class Crosscheck(Value):
     from_cache: bool = False
     mixture: xr.DataTree | None = None
     names: tuple[str, ...] | None = None
+    random_seed: int | None = None
 
     def __post_init__(self) -> None:
         """Let the table print all its columns."""
