@@ -57,7 +57,8 @@ def point_partition(similarity: Any, *, loss: str = "vi", candidates: Any = None
     -------
     xarray.DataArray
         Cluster of every row, that of most rows first, with dim obs_id. Rows count
-        once each, whatever their weights; attrs hold ``loss``, its expected value ``expected_loss`` (pairs; bits per row)
+        once each, whatever their weights; attrs hold ``loss``, its expected value ``expected_loss``
+        (pairs; bits per row)
         and ``n_clusters``.
 
     Raises

@@ -1,7 +1,6 @@
 """What `crosscheck` returns."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from mixtures.brief import model_words, noted, on_a_page, table_head
 from mixtures.entries import entries, entry_words
 from mixtures.errors import InputError
 from mixtures.interrupts import Status
-from mixtures.messages import reworded
+from mixtures.messages import with_names
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.map import MAPFit
@@ -126,9 +125,7 @@ class Crosscheck(Value):
             )
         called = check_names(names, spec.n_components)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
-        said = partial(
-            _renamed, dict(zip(_numbered(self.names, called), _numbered(called, called), strict=True))
-        )
+        said = partial(with_names, names=called)
         beside, verdict = self.uncertainty, self.convergence
         if beside is not None:
             notes = tuple(map(said, beside.notes))
@@ -210,18 +207,6 @@ class Crosscheck(Value):
         """Whether Ctrl-C cut the crosscheck short; a note says where."""
         beside = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
         return beside or self.status is Status.INTERRUPTED
-
-
-def _numbered(names: Sequence[str] | None, clusters: Sequence[str]) -> list[str]:
-    """How checks and notes call the clusters: "cluster 0", or "cluster short" if there are names."""
-    return [f"cluster {k if names is None else names[k]}" for k in range(len(clusters))]
-
-
-def _renamed(words: Mapping[str, str], text: str) -> str:
-    """A text with other words for the clusters; a quoted name of a column stays as it is."""
-    found = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    cluster = re.compile(rf"(?<![\w'\"])({found})(?!\w)")
-    return reworded(text, lambda part: cluster.sub(lambda match: words[match[0]], part))
 
 
 def _noting(checks: Iterable[Check], said: Callable[[str], str]) -> tuple[Check, ...]:
