@@ -230,7 +230,7 @@ def _heatmap(fit: Crosscheck | xr.DataTree, name: str, shape: Sequence[int]) -> 
     what = "EM's estimate" if point else "Posterior mean"
     caption = f"{what} of {name} in {counted(k, 'cluster')} and {counted(d, 'feature')}."
     if name in OF_UNITS:
-        caption += " Colours are distances in standard deviations, column by column; figures are in its unit."
+        caption += " Figures are in the units of the columns, colours are distances in standard deviations."
     return Figure(drawn(partial(draw_heatmap, fit, name, k)), f"Heat map of {name}", caption)
 
 

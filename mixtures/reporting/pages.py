@@ -125,7 +125,7 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
     if len(places) > MOST_FIGURES:
         apart = [by_name.get(("difference", each.of), each) for each in places]
         order = np.argsort([-abs(each.value) for each in apart], kind="stable")[:MOST_FIGURES]
-        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most; all are in the CSV"
+        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most; the file above has all"
         places = [places[m] for m in order]
     spreads = [by_name.get((SPREADS[each.figure], each.of)) for each in places]
     differences = [

@@ -31,11 +31,8 @@ def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
     spec, found = material.known.spec, material.described
     with_interval = material.cc.posterior is not None
     intervals = f", with {found.ci_prob:.0%} intervals of the posterior" if with_interval else ""
-    weighted = (
-        " Rows have weights: shares and sizes are of the total weight, and where rows are counted it is said."
-        if material.weights is not None
-        else ""
-    )
+    weighted = material.weights is not None
+    shares = "Shares and sizes are of the total weight of the rows" if weighted else "Shares are of all rows"
     apart = (
         " What a cluster differs in most is given in standard deviations: its mean less that of all other "
         "clusters together, over the root of the average of both variances. Overlap is Bhattacharyya's "
@@ -46,7 +43,7 @@ def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
     blocks: list[Block] = [
         *(Paragraph(words) for words in [material.few_pages] if pages and words),
         Listing(tuple(f"{sentence}." for sentence in found.sentences), pages),
-        Paragraph(f"Shares are of all rows{intervals}.{weighted}{apart}", quiet=True),
+        Paragraph(f"{shares}{intervals}.{apart}", quiet=True),
     ]
     pixels = _pixels(material.features)
     name = next((name for name, dims in spec.dims.items() if dims == ("cluster", "feature")), None)
@@ -54,7 +51,7 @@ def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
         blocks.append(_as_images(material, pixels, name))
     elif len(material.features) <= MOST_NAMED and spec.n_components <= MOST_CLUSTERS:
         shown = material.pictured
-        caption = f"Profiles of the clusters{intervals}; in brackets their shares of the rows."
+        caption = f"Profiles of the clusters{intervals}; in brackets their shares."
         blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
     return Section("profiles", "What the clusters are", tuple(blocks))
 

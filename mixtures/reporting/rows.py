@@ -16,8 +16,8 @@ from mixtures.reporting.material import Material, values_of_rows, weight_of_rows
 
 __all__ = ["SURE", "rows_section"]
 
-LEAST_WRONG = 0.1
-"""Expected number of rows in a wrong cluster that is still told as a figure."""
+LEAST_WRONG, LEAST_SHARE = 0.1, 0.001
+"""Expected number of rows in a wrong cluster, and share of their weight, that is still told as a figure."""
 
 
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
@@ -42,7 +42,8 @@ def rows_section(material: Material) -> Section:
     unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
     expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"
     error = float(np.average(1 - sure, weights=data.weights))
-    heavy = "" if data.weights is None else f", {error:.1%} of the total weight,"
+    much = f"{error:.1%}" if error >= LEAST_SHARE else f"below {LEAST_SHARE:.1%}"
+    heavy = "" if data.weights is None else f", {much} of the total weight,"
     blocks: list[Block] = [
         Paragraph(
             f"Every row is given its likeliest cluster. For {unsure:,} of {data.n_rows:,} rows its "

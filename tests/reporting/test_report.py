@@ -448,7 +448,7 @@ def test_sizes_are_weights_and_rows_are_called_rows():
     X = np.random.default_rng(0).integers(0, 2, (40, 3))
     weights = np.where(np.arange(40) < 20, 1.0, 5.0)
     made = a_material(mx.BMM(2), X, weights)
-    assert "shares and sizes are of the total weight" in words_of(profiles_section(made))[0]
+    assert "Shares and sizes are of the total weight of the rows" in words_of(profiles_section(made))[0]
     rows = rows_section(made)
     sure = made.assigned["label_probability"].values
     assert f"rows, {np.average(1 - sure, weights=weights):.1%} of the total weight," in words_of(rows)[0]
