@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixtures.messages import named
+from mixtures.messages import Cluster, named, worded
 from mixtures.types import LEVELS
 
 __all__ = ["entries", "entry_table", "entry_words"]
@@ -88,22 +88,22 @@ def entry_words(
     ('the share of rows in cluster 1', 'the probability that heads is 1 in cluster 0')
     """
     return {
-        _label(name, words): _in_words(name, dims.get(name, ()), words) or _label(name, words)
-        for name, _, words in _each_entry(shapes, dims, coords)
+        _label(name, words): _in_words(name, dims.get(name, ()), index, words) or _label(name, words)
+        for name, index, words in _each_entry(shapes, dims, coords)
     }
 
 
-def _in_words(name: str, dims: Sequence[str], words: Sequence[str]) -> str:
+def _in_words(name: str, dims: Sequence[str], index: Sequence[int], words: Sequence[str]) -> str:
     """Words for one entry; empty if the parameter is not one of this package's."""
     places = dict(zip(dims, words, strict=False))
-    cluster = places.pop("cluster", None)
+    cluster, number = places.pop("cluster", None), dict(zip(dims, index, strict=False)).get("cluster", 0)
     kinds = ["feature" if dim.startswith("feature") else dim for dim in places]
     columns = [named(word)[1:-1] for word in places.values()]
     if name == "Sigma" and len(columns) == 2 and columns[0] == columns[1]:
         kinds[1] = "itself"
     text = WORDS.get((name, *kinds), "")
-    where = " in all clusters" if cluster is None else f" in cluster {cluster}"
-    return text and text.format(*columns) + where
+    where = " in all clusters" if cluster is None else worded(" in ", Cluster(number, cluster))
+    return text and worded(text.format(*columns), where)
 
 
 def entry_table(

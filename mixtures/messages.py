@@ -1,14 +1,11 @@
 """Wording of messages about data: what is wrong and where, in names and texts that are safe to show."""
 
 import functools
-import reprlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence, Sized
-from dataclasses import dataclass
-from datetime import date, time, timedelta
+from collections.abc import Iterable, Sequence, Sized
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
-from numbers import Complex
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -16,31 +13,28 @@ from unicodedata import category
 import numpy as np
 
 __all__ = [
-    "ADVICE",
     "NAMES_LISTED",
+    "Cluster",
     "Option",
+    "Part",
     "all_of",
     "are",
-    "cell_at",
     "columns_are",
     "counted",
     "did_you_mean",
     "joined",
-    "kind_of",
     "locate",
     "message_of",
     "named",
     "parts_of",
-    "reworded",
+    "row_name",
     "rows_are",
     "sentence",
     "shortened",
-    "shown",
     "them",
     "visible",
     "warn",
-    "why_no_array",
-    "word_among",
+    "with_names",
     "worded",
 ]
 
@@ -125,14 +119,46 @@ class Option:
         return self.said or (f"{self.name}={self.value!r}" if self.is_set else self.name)
 
 
-class _Worded(str):
-    """A text that names options; Python's words, and of what parts they are made."""
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that a message speaks of, so that it can be given a name.
 
-    parts: tuple[str | Option, ...] = ()
+    Attributes
+    ----------
+    number : int
+        Its number, from 0.
+    name : str
+        Its name; empty if it has none.
+    begins : bool
+        Whether a sentence begins with it.
+
+    Examples
+    --------
+    >>> print(Cluster(1), Cluster(1, "short"))
+    cluster 1 cluster short
+    """
+
+    number: int
+    name: str = ""
+    begins: bool = False
+
+    def __str__(self) -> str:
+        """Word it."""
+        return f"{'C' if self.begins else 'c'}luster {self.name or self.number}"
+
+
+Part = str | Option | Cluster
+"""What texts are made of."""
+
+
+class _Worded(str):
+    """A text that names options or clusters; Python's words, and of what parts they are made."""
+
+    parts: tuple[Part, ...] = ()
 
 
 def worded(*parts: object) -> str:
-    """Join texts, options and errors to a text that keeps its options, see `parts_of`.
+    """Join texts, options, clusters and errors to a text that keeps its parts, see `parts_of`.
 
     Examples
     --------
@@ -142,17 +168,17 @@ def worded(*parts: object) -> str:
     flat = [piece for part in parts for piece in _pieces(part)]
     text = _Worded("".join(map(str, flat)))
     text.parts = tuple(flat)
-    return text if any(isinstance(piece, Option) for piece in flat) else str(text)
+    return text if any(not isinstance(piece, str) for piece in flat) else str(text)
 
 
-def parts_of(text: str) -> tuple[str | Option, ...]:
-    """The parts of a text: options, and the words between them."""
+def parts_of(text: str) -> tuple[Part, ...]:
+    """The parts of a text: options, clusters, and the words between them."""
     return text.parts if isinstance(text, _Worded) else (text,)
 
 
-def _pieces(part: object) -> tuple[str | Option, ...]:
+def _pieces(part: object) -> tuple[Part, ...]:
     match part:
-        case Option():
+        case Option() | Cluster():
             return (part,)
         case Exception():
             return parts_of(message_of(part))
@@ -168,14 +194,22 @@ def message_of(error: Exception) -> str:
 
 
 def joined(between: str, texts: Iterable[str]) -> str:
-    """Join texts, as `str.join` does, but keep their options."""
+    """Join texts, as `str.join` does, but keep their parts."""
     every = list(texts)
     return worded(*every[:1], *(part for text in every[1:] for part in (between, text)))
 
 
-def reworded(text: str, change: Callable[[str], str]) -> str:
-    """Change the words of a text between its options."""
-    return worded(*(part if isinstance(part, Option) else change(part) for part in parts_of(text)))
+def with_names(text: str, names: Sequence[str]) -> str:
+    """Give the clusters in a text these names.
+
+    Examples
+    --------
+    >>> print(with_names(worded(Cluster(1), " is empty"), ["long", "short"]))
+    cluster short is empty
+    """
+    return worded(
+        *(replace(p, name=names[p.number]) if isinstance(p, Cluster) else p for p in parts_of(text))
+    )
 
 
 def sentence(text: str) -> str:
@@ -187,7 +221,9 @@ def sentence(text: str) -> str:
     ('Draw more.', 'p[0, heads] moves with the prior.')
     """
     first, *rest = parts_of(text)
-    if isinstance(first, str) and "[" not in text.partition(" ")[0]:
+    if isinstance(first, Cluster):
+        first = replace(first, begins=True)
+    elif isinstance(first, str) and "[" not in text.partition(" ")[0]:
         first = first[:1].upper() + first[1:]
     return worded(first, *rest, ".")
 
@@ -230,7 +266,7 @@ def locate(
     """
     cells = np.argwhere(mask)
     places = [
-        f"{_row_name(row, obs_id, first)}, column {named(features[column])}" for row, column in cells[:limit]
+        f"{row_name(row, obs_id, first)}, column {named(features[column])}" for row, column in cells[:limit]
     ]
     rest = [f"and {len(cells) - limit} more"] if len(cells) > limit else []
     return "; ".join(places + rest)
@@ -283,73 +319,13 @@ def rows_are(rows: np.ndarray, obs_id: np.ndarray, first: int = 0) -> str:
     >>> rows_are(np.array([1]), np.arange(3)), rows_are(np.array([0, 1]), np.array(["p6", "p7"]))
     ('row 1 is', 'row 0 (index p6), row 1 (index p7) are')
     """
-    names = [_row_name(int(row), obs_id, first) for row in rows[:ROWS_LISTED]]
+    names = [row_name(int(row), obs_id, first) for row in rows[:ROWS_LISTED]]
     rest = " and others" if len(rows) > ROWS_LISTED else ""  # how many is not known before all are looked at
     return f"{', '.join(names)}{rest} {'is' if len(rows) == 1 else 'are'}"
 
 
-def why_no_array(X: Any, error: Exception) -> str:
-    """Say why something cannot be made an array."""
-    if isinstance(X, list | tuple):
-        widths = [1 if _is_single(row) else len(row) for row in X]
-        for i, width in enumerate(widths):
-            if width != widths[0]:
-                here = f"row {i} has {counted(width, 'value')}"
-                return f"{here} but row 0 has {widths[0]}; give every row the same number"
-    return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
-
-
-def _is_single(row: Any) -> bool:
-    return not isinstance(row, Sized) or (isinstance(row, np.ndarray) and row.ndim == 0)
-
-
-ADVICE = {
-    "text": "drop the column or encode it as numbers",
-    "complex numbers": "drop the column or split it into real and imaginary parts",
-    "dates or times": "drop the column or turn it into numbers, such as days since the first",
-}
-
-
-def word_among(cells: np.ndarray, row: int) -> int:
-    """The row of a cell to show of a column that holds no numbers: in numbers spoilt by words, a word."""
-    if kind_of(cells[row]) != "text":
-        return row
-    return next((i for i, cell in enumerate(cells) if _is_word(cell)), row)
-
-
-def cell_at(cell: Any, row: int, obs_id: np.ndarray, first: int = 0) -> str:
-    """Show a cell and its row: "'four' in row 1"."""
-    return f"{shown(cell)} in {_row_name(row, obs_id, first)}"
-
-
-def kind_of(cell: Any) -> str:
-    """Say what a cell is that is not a number."""
-    match cell:
-        case str() | bytes():
-            return "text"
-        case Complex():
-            return "complex numbers"
-        case date() | time() | timedelta():
-            return "dates or times"
-    return f"{type(cell).__name__} objects"
-
-
-def shown(cell: Any) -> str:
-    """Show a cell on one line of reasonable length."""
-    return " ".join(reprlib.repr(cell).split())
-
-
-def _is_word(cell: Any) -> bool:
-    if not isinstance(cell, str | bytes):
-        return False
-    try:
-        float(cell)
-    except ValueError:
-        return True
-    return False
-
-
-def _row_name(row: int, obs_id: np.ndarray, first: int) -> str:
+def row_name(row: int, obs_id: np.ndarray, first: int) -> str:
+    """Name a row by its position, and by its label if that is another."""
     place, label = first + row, str(obs_id[row])
     return f"row {place}" if label == str(place) else f"row {place} (index {named(label)[1:-1]})"
 

@@ -15,7 +15,7 @@ from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
 from mixtures.em.estep import e_step
 from mixtures.families.mixture import Mixture
-from mixtures.messages import Option, worded
+from mixtures.messages import Cluster, Option, worded
 from mixtures.results.em import EMFit, unlike
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import IDENTIFIED, Check, Starts
@@ -171,8 +171,8 @@ def identified(spec: Mixture, rows: Rows, em: EMFit) -> Check:
     empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
     reason = spec.family.unidentified(em.params, rows)
     if len(empty):
-        what = f"cluster {empty[0]} is empty: only the prior informs its parameters; lower "
-        reason = worded(what, Option("n_components"))
+        what = " is empty: only the prior informs its parameters; lower "
+        reason = worded(Cluster(int(empty[0])), what, Option("n_components"))
     return Check(IDENTIFIED, float(bool(reason)), 0.0, not reason, reason, cause=True)
 
 

@@ -132,6 +132,8 @@ def crosscheck(
     rng = generator(random_seed)
     given = {"weights": weights, "missing": missing, "labels": labels}
     cc = _fitted(spec, X, given, n_init, rng, how, ci_prob, methods, n_resamples, start)
+    if isinstance(random_seed, int | np.integer):
+        cc = replace(cc, random_seed=int(random_seed))
     return cc if names is None else cc.named(names)
 
 

@@ -20,7 +20,7 @@ def in_options(text: str) -> str:
     >>> text, in_options(text)
     ('use prior=None, or lower n_components=9', 'use --prior none, or lower -k 9')
     """
-    return "".join(_spelt(part) if isinstance(part, Option) else part for part in parts_of(text))
+    return "".join(_spelt(part) if isinstance(part, Option) else str(part) for part in parts_of(text))
 
 
 def _spelt(option: Option) -> str:

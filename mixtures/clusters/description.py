@@ -18,7 +18,7 @@ from mixtures.draws import evenly_spaced
 from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
-from mixtures.messages import named
+from mixtures.messages import counted, named
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords
 from mixtures.trees import log_density_of
 from mixtures.types import Array
@@ -90,7 +90,8 @@ def describe(
         Names for the clusters, in their order, such as ``["short", "long"]``; by default those that a
         crosscheck was given, or their numbers.
     weights : array_like, shape (n,), optional
-        Frequency weights of the rows: a row of weight 2 counts as two rows.
+        Frequency weights of the rows: a row of weight 2 counts as two rows. The size of a cluster is then
+        the total weight of the rows assigned to it, beside their number.
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells, as in `responsibilities`.
     labels : array_like, shape (n,), optional
@@ -141,7 +142,7 @@ def describe(
     share = _Summary.of(Figures("share", ("",), alpha[:, :, None]), tail)
     own = profile_parts(found.spec.family, found.draws, found.features, found.levels)
     parts = [_Part.of(each, alpha, tail) for each in own]
-    sizes: Array | None = None
+    sizes: _Sizes | None = None
     rows: dict[int, tuple[ClusterRow, ...]] = {}
     if X is not None:
         sizes, rows = _of_rows(found, found.named.read(X, weights, missing, labels), called, n_rows)
@@ -168,6 +169,26 @@ def _with_one_order(found: Given) -> Given:
         return found
     known = label_state(tree)[0] in (ALIGNED, FIXED)
     return found if known else replace(found, params=align_tree(tree, None))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sizes:
+    """Rows (K,) of which each cluster is the most probable, and their total weight if they have weights."""
+
+    rows: np.ndarray
+    weight: np.ndarray | None
+
+    def figures(self, name: str, k: int) -> list[ClusterFigure]:
+        """The size of cluster k, and its number of rows where that is another figure."""
+        if self.weight is None:
+            return [ClusterFigure(name, "size", "", float(self.rows[k]))]
+        size = ClusterFigure(name, "size", "", float(self.weight[k]))
+        return [size, ClusterFigure(name, "rows", "", float(self.rows[k]))]
+
+    def words(self, k: int) -> str:
+        """The same in words."""
+        rows = counted(int(self.rows[k]), "row")
+        return rows if self.weight is None else f"weight {self.weight[k]:,.10g} in {rows}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,8 +273,8 @@ def _in_natural_units(own: Profile) -> tuple[Figures, ...]:
 
 def _of_rows(
     found: Given, data: Data, called: Sequence[str], n: int
-) -> tuple[Array, dict[int, tuple[ClusterRow, ...]]]:
-    """Weight of the rows that are most probably of each cluster, and the n most and least typical."""
+) -> tuple[_Sizes, dict[int, tuple[ClusterRow, ...]]]:
+    """The rows that are most probably of each cluster, and the n most and least typical."""
     spec = found.named
     assigned = responsibilities(spec, data, found.params)
     label, r = assigned["label"].values, assigned["responsibilities"].values
@@ -272,7 +293,9 @@ def _of_rows(
             for end, places in ends
             for i in places
         )
-    return np.bincount(label, data.weights, spec.n_components).astype(np.float64), rows
+    k = spec.n_components
+    weight = None if data.weights is None else np.bincount(label, data.weights, k)
+    return _Sizes(np.bincount(label, minlength=k), weight), rows
 
 
 def _row_words(rows: Sequence[ClusterRow]) -> str:
@@ -304,7 +327,7 @@ def _overlap_words(k: int, shared: _Summary | None) -> str:
 
 
 def _figures(
-    name: str, k: int, every: Sequence[_Summary], shared: _Summary | None, sizes: Array | None
+    name: str, k: int, every: Sequence[_Summary], shared: _Summary | None, sizes: _Sizes | None
 ) -> list[ClusterFigure]:
     """All figures of cluster k; of overlaps, those with others."""
     found = [
@@ -315,13 +338,13 @@ def _figures(
         for place, (of, row) in enumerate(zip(each.figures.of, each.table[:, k].T, strict=True))
         if not (each is shared and place == k)
     ]
-    size = [] if sizes is None else [ClusterFigure(name, "size", "", float(sizes[k]))]
+    size = [] if sizes is None else sizes.figures(name, k)
     return [found[0], *size, *found[1:]]
 
 
-def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: Array | None) -> ClusterWords:
+def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: _Sizes | None) -> ClusterWords:
     """Cluster k in words."""
-    counted = "" if sizes is None else f"{sizes[k]:,.10g} row{'' if sizes[k] == 1 else 's'}"
+    size = "" if sizes is None else sizes.words(k)
     each = [(part, m) for part in parts for m in _one_each(part.own, part.height(k))]
     each.sort(key=lambda one: one[0].own.features[one[1]])
     contrast = ""
@@ -330,7 +353,7 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: Ar
         each = each if len(each) <= MOST_NAMED else ranked[:MOST_LISTED]
         contrast = _contrast(k, *ranked[0])
     where = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
-    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), counted, where, contrast)
+    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), size, where, contrast)
 
 
 def _one_each(own: Profile, height: Array) -> list[int]:

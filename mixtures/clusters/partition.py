@@ -56,8 +56,9 @@ def point_partition(similarity: Any, *, loss: str = "vi", candidates: Any = None
     Returns
     -------
     xarray.DataArray
-        Cluster of every row, the largest cluster first, with dim obs_id; attrs
-        hold ``loss``, its expected value ``expected_loss`` (pairs; bits per row)
+        Cluster of every row, that of most rows first, with dim obs_id. Rows count
+        once each, whatever their weights; attrs hold ``loss``, its expected value ``expected_loss``
+        (pairs; bits per row)
         and ``n_clusters``.
 
     Raises

@@ -10,8 +10,9 @@ import narwhals as nw
 import numpy as np
 from narwhals.dependencies import is_pandas_series
 
+from mixtures.data.odd_cells import ADVICE, cell_at, kind_of, shown, why_no_array, word_among
 from mixtures.errors import InputError
-from mixtures.messages import ADVICE, cell_at, kind_of, named, shortened, shown, why_no_array, word_among
+from mixtures.messages import named, shortened
 
 __all__ = ["NotNumbers", "as_array", "as_column", "as_floats", "as_numbers", "refuse_columns", "uncovered"]
 

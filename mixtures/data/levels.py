@@ -9,10 +9,11 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from mixtures.data.odd_cells import ADVICE, kind_of, shown
 from mixtures.data.rows import Blocks, Rows, Viewed
 from mixtures.data.table import Data, read_only
 from mixtures.errors import InputError
-from mixtures.messages import ADVICE, did_you_mean, kind_of, locate, named, shortened, shown
+from mixtures.messages import did_you_mean, locate, named, shortened
 
 __all__ = [
     "Categories",

@@ -17,8 +17,9 @@ from mixtures.data.cells import NotNumbers, refuse_columns
 from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, numbers_in, writings_in
 from mixtures.data.files import choose_columns
 from mixtures.data.numerals import Numerals
+from mixtures.data.odd_cells import cell_at
 from mixtures.errors import InputError
-from mixtures.messages import NAMES_LISTED, are, cell_at, columns_are, counted, named, shortened, them, worded
+from mixtures.messages import NAMES_LISTED, are, columns_are, counted, named, shortened, them, worded
 
 __all__ = ["Preparation", "Prepared", "log_name", "logged_in", "option_of", "written_as"]
 

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from mixtures.data.numerals import AS_IN_PYTHON, MISSING, Numerals
+from mixtures.data.odd_cells import shown
 from mixtures.errors import InputError
-from mixtures.messages import Option, are, counted, did_you_mean, named, shortened, shown, worded
+from mixtures.messages import Option, are, counted, did_you_mean, named, shortened, worded
 
 __all__ = ["MOST_COLUMNS", "SEPARATORS", "read_text", "refuse_repeats"]
 

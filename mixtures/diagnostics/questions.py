@@ -20,7 +20,7 @@ from mixtures.draws import finite_draws, finite_sets, flat_draws, thinned
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
-from mixtures.messages import Option, joined, named, worded
+from mixtures.messages import Cluster, Option, joined, named, worded
 from mixtures.results.em import EMFit
 from mixtures.results.switches import Switches
 from mixtures.results.verdict import IDENTIFIED, Check, check
@@ -169,7 +169,8 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
         TOLERANCES.empty_count,
         fewest >= TOLERANCES.empty_count,
         worded(
-            f"cluster {int(rows.argmin())} is empty: only the prior informs its parameters; lower ",
+            Cluster(int(rows.argmin())),
+            " is empty: only the prior informs its parameters; lower ",
             Option("n_components"),
         ),
         source="Rousseau and Mengersen (2011)",
@@ -191,7 +192,7 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
         len(found) if finite.any() else np.nan,
         0,
         not len(found),
-        f"cluster {cluster}: {reason}; state a prior, or drop repeated rows",
+        worded(Cluster(cluster), f": {reason}; state a prior, or drop repeated rows"),
         source="Bishop (2006), section 9.2.1",
         cause=True,
     )
@@ -323,10 +324,8 @@ def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None
         return None  # no parameter varies
     label = max(effects, key=lambda name: np.nan_to_num(effects[name], nan=np.inf))
     figure = effects[label]
-    moved = (
-        f"{words_of(posterior, label)} moves by about {figure:.1f} posterior sds if the prior counts twice"
-    )
-    advice = f"{moved}: state the prior and justify it"
+    moved = f" moves by about {figure:.1f} posterior sds if the prior counts twice"
+    advice = worded(words_of(posterior, label), moved, ": state the prior and justify it")
     if not np.isfinite(figure):
         advice = "too few effective draws to scale the prior: draw more"
     return check(

@@ -55,7 +55,7 @@ class Chart:
         return np.arange(spec.n_components) if shares is None else np.argsort(shares, kind="stable")
 
     @cached_property
-    def _standard(self) -> dict[str, Array]:
+    def _standard(self) -> Params:
         """The parameters of `like`, ordered, of standardised rows."""
         return self.family.rescaled(self._ordered(self.like, self.order), self.location, self.scale)
 

@@ -11,7 +11,7 @@ from mixtures.em.search import Search
 from mixtures.errors import ConvergenceWarning, DataWarning
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.messages import Option, warn, worded
+from mixtures.messages import Cluster, Option, warn, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
@@ -86,7 +86,7 @@ def _few(count: float) -> str:
 
 def _empty_clusters(expected: Array) -> tuple[str, ...]:
     return tuple(
-        f"cluster {k} is empty: it is expected to hold {_few(count)} rows"
+        worded(Cluster(k), f" is empty: it is expected to hold {_few(count)} rows")
         for k, count in enumerate(expected)
         if count < TOLERANCES.empty_count
     )

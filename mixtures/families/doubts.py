@@ -12,7 +12,7 @@ from mixtures.data.table import Data
 from mixtures.families.family import Family
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Mixture
-from mixtures.messages import Option, named, shortened, worded
+from mixtures.messages import Cluster, Option, joined, named, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -23,6 +23,10 @@ ROWS = 20_000
 
 TRIMMED = 0.005
 """Share of the rows, those farthest from the median, that must not determine a column's scale."""
+
+
+LISTED = 5
+"""Clusters and columns that a doubt lists."""
 
 
 FEWEST = 3
@@ -120,11 +124,14 @@ def _single_values(X: Array, r: Array, features: tuple[str, ...]) -> Iterator[st
         for k in range(len(size)):
             mass = np.bincount(place, weights=r[seen, k])
             if size[k] >= FEWEST and mass.max() > TOLERANCES.single_value * size[k]:
-                held.append(f"cluster {k}: {name} = {values[mass.argmax()]:g}")
+                value = f"{name} = {values[mass.argmax()]:g}"
+                held.append(worded(Cluster(k), f": {named(value)[1:-1]}"))
     if held:
         yield worded(
-            f"clusters that hold a single value of a column ({shortened(held, 5)}) are narrower than the "
-            "data can resolve, and their spread there is not the data's: lower ",
+            "clusters that hold a single value of a column (",
+            joined(", ", held[:LISTED]),
+            f" and {len(held) - LISTED} more" if len(held) > LISTED else "",
+            ") are narrower than the data can resolve, and their spread there is not the data's: lower ",
             Option("n_components"),
             ", or model that column as categories",
         )

@@ -27,7 +27,7 @@ from mixtures.families.parameters import Parameter
 from mixtures.families.statistics import GaussianStatistics, statistics_of
 from mixtures.families.structure import LOG_2PI, Covariance
 from mixtures.families.supports import REAL
-from mixtures.messages import Option, columns_are, them, worded
+from mixtures.messages import Cluster, Option, columns_are, them, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
@@ -306,8 +306,9 @@ class Gaussian(ExponentialFamily):
         largest = structure.largest_share(from_prior, fitted, k, d)
         return tuple(
             worded(
-                f"the prior makes up {value:.0%} of the covariance of cluster {i} in some direction: state a "
-                "tighter prior, or use ",
+                f"the prior makes up {value:.0%} of the covariance of ",
+                Cluster(i),
+                " in some direction: state a tighter prior, or use ",
                 Option("prior", None, "prior=None (--prior none)"),
             )
             for i, value in enumerate(largest)

@@ -5,9 +5,10 @@ from mixtures.plot.criteria import selection
 from mixtures.plot.estimates import estimates
 from mixtures.plot.fitting import surface, trace
 from mixtures.plot.graph import model_graph
+from mixtures.plot.heat import heatmap, images
 from mixtures.plot.membership import responsibilities
 from mixtures.plot.pairs import pairs
-from mixtures.plot.parameters import forest, heatmap, images
+from mixtures.plot.parameters import forest
 from mixtures.plot.patterns import missing_patterns
 from mixtures.plot.predictive import predictive_density, predictive_scatter
 from mixtures.plot.profiles import profiles

@@ -260,14 +260,15 @@ def _densities(
     called: Sequence[str],
     ax: Axes,
 ) -> Axes:
-    """Every cluster's weighted density, and the mixture's, over a histogram of the rows."""
+    """Every cluster's weighted density, and the mixture's, over a histogram of the rows, by weight if any."""
     family = spec.family.marginal_family([place])
     sets = [{"alpha": one["alpha"], **spec.family.margin(one, [place])} for one in shown]
-    values = data.values[~np.isnan(data.values[:, place]), place]
+    seen = ~np.isnan(data.values[:, place])
+    values = data.values[seen, place]
     levels = None if data.levels is None else data.levels[place]
     first, last = (values.min(), values.max()) if levels is None else (0, len(levels) - 1)
     whole = continuous(family, sets[:1])[1] is None
-    edges: Any = "auto"
+    edges: Any = np.histogram_bin_edges(values, "auto")
     if whole and last - first < GRID:  # each number a bar of width 1
         edges = np.arange(first, last + 2) - 0.5
         at, x = np.arange(first, last + 1).repeat(2), edges.repeat(2)[1:-1]
@@ -275,7 +276,8 @@ def _densities(
         margin = 0 if whole else 0.1 * (last - first)
         x = np.linspace(first - margin, last + margin, GRID)
         at = x = x.round() if whole else x
-    ax.hist(values, bins=edges, density=True, color=INK, alpha=0.15)
+    own = None if data.weights is None else data.weights[seen]
+    ax.hist(values, bins=edges, weights=own, density=True, color=INK, alpha=0.15)
     opacity = max(0.08, 1 / len(shown))
     each = [one["alpha"][:, None] * np.exp(family.density(one)(at[None, :])) for one in sets]
     for density in each:

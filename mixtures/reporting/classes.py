@@ -30,8 +30,13 @@ FIGURES = {
 }
 
 
-def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] | None) -> list[Block]:
-    """Entropies and error of the assignment of rows, and the rows assigned to each of several clusters."""
+def apart(
+    spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] | None, error: float
+) -> list[Block]:
+    """Entropies and error of the assignment of rows, and the rows assigned to each of several clusters.
+
+    ``error`` is the expected share of wrong ones, told before, if probabilities are averaged over the draws.
+    """
     if spec.n_components < 2:
         return []
     found = classification(spec, data, params)
@@ -44,14 +49,23 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
         index=list(FIGURES.values()),
         columns=list(titles),
     )
+    own = f"{float(_at(found['error'], columns[0])):.1%}"
+    shares = "rows" if data.weights is None else "total weight"
+    words = (
+        "The probability of a cluster for a row, in this report, is its mean over the posterior draws: "
+        "doubt about parameters counts as doubt about rows too. The tables below assign rows anew in every "
+        "draw, as if its parameters were the true ones, and summarise the draws. So where clusters overlap "
+        f"they show less doubt: a classification error of {own} of the {shares}, not {error:.1%}."
+    )
     blocks: list[Block] = [
+        *([Paragraph(words, quiet=True)] if by_draw and f"{error:.1%}" != own else []),
         Table.of_frame(
             "How well the rows can be told apart",
             figures,
             formats=dict.fromkeys(titles, ".3f"),
             index="figure",
             source=f"{source}; entropies are 1 if no row is in doubt",
-        )
+        ),
     ]
     if spec.n_components <= MOST_CLUSTERS:
         called = cluster_names(names, spec.n_components)
@@ -65,9 +79,11 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
         formats = {"share": ".1%", "assigned": ".1%", **dict.fromkeys(called, ".3f")}
         helps = {
             "share": "share of the cluster in the mixture",
-            "assigned": "share of the rows of which it is the likeliest cluster",
+            "assigned": f"share of the {shares} of which it is the likeliest cluster",
         }
-        caption = "Rows assigned to each cluster, and their average probability of every cluster"
+        caption = (
+            f"Share of the {shares} assigned to each cluster, and average probability of every cluster there"
+        )
         blocks.append(
             Table.of_frame(
                 caption,
@@ -75,7 +91,7 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
                 formats=formats,
                 helps=helps,
                 index="cluster",
-                source=f"{source}; the text above takes means over the draws" if by_draw else source,
+                source=source,
             )
         )
     return blocks

@@ -138,21 +138,26 @@ def _as_pixels(figure: Figure) -> bytes:
     return small.getvalue()
 
 
-def short_names(names: Sequence[str]) -> tuple[str, ...]:
+def short_names(names: Sequence[str], longest: int = LONGEST, tail: int = 0) -> tuple[str, ...]:
     """Shorten names so that they fit in a figure and stay distinct, on one line each.
+
+    So many characters at the end stay, such as the level of an item.
 
     Examples
     --------
     >>> short_names(["waiting", "the_time_until_the_next_one_a", "the_time_until_the_next_one_b"])
     ('waiting', 'the_time_until_the_nex…', 'the_time_until_the_n… 2')
+    >>> short_names(["how much do you agree with this: neither"], tail=9)
+    ('how much do y…: neither',)
     """
     taken: dict[str, None] = {}
     for name in names:
         line = "".join(c if c.isprintable() else " " for c in name)
-        short = line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+        end = line[len(line) - tail :]
+        short = line if len(line) <= longest else f"{line[: longest - 1 - tail]}…{end}"
         turn = 2
         while short in taken:
             ending = f" {turn}"
-            short, turn = line[: LONGEST - 1 - len(ending)] + "…" + ending, turn + 1
+            short, turn = f"{line[: longest - 1 - tail - len(ending)]}…{end}{ending}", turn + 1
         taken[short] = None
     return tuple(taken)

@@ -1,4 +1,4 @@
-"""The results: agreement of EM, MAP and PyMC, parameters, clusters, and their rows."""
+"""The results: agreement of EM, MAP and PyMC, parameters, and clusters."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -11,45 +11,39 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from mixtures.data.preparation import logged_in
-from mixtures.data.table import Data
 from mixtures.families.questions import marginals
 from mixtures.given import Fit, Parameters
 from mixtures.messages import counted, sentence
 from mixtures.plot import clusters
 from mixtures.plot.estimates import draw_estimates, restated
-from mixtures.plot.membership import responsibilities as draw_responsibilities
+from mixtures.plot.heat import heatmap
 from mixtures.plot.pairs import MOST_PAIRED, pairs
-from mixtures.plot.parameters import forest, heatmap
+from mixtures.plot.parameters import forest
 from mixtures.reporting.blocks import (
     Block,
     Cell,
     Column,
-    Download,
     Figure,
     Listing,
     Paragraph,
     Section,
     Table,
-    csv_uri,
     number,
     sort_key,
 )
-from mixtures.reporting.classes import apart
 from mixtures.reporting.figures import drawn
-from mixtures.reporting.material import Material, values_of_rows
+from mixtures.reporting.material import Material
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.verdict import Check, explained
 from mixtures.trees import feature_dims
 
 __all__ = [
-    "SURE",
     "agreement_section",
     "brief_parameters_section",
     "checks_table",
     "clusters_section",
     "draw_heatmap",
     "parameters_section",
-    "rows_section",
 ]
 
 BRIEF_ENTRIES = 20
@@ -72,24 +66,12 @@ NAMED = {
 """Words for parameters in captions."""
 
 
+OF_UNITS = ("mu", "sd", "sigma2")
+"""Parameters whose columns may have different units."""
+
+
 FOREST_DIMS = 4
 """Largest number of dims, each a column of labels, of the parameters in one forest plot."""
-
-
-LEAST_WRONG = 0.1
-"""Smallest expected number of rows in a wrong cluster that is written out."""
-
-
-UNSURE_ROWS, SHOWN_FEATURES = 12, 3
-"""Numbers of least certain rows listed, and of their features shown."""
-
-
-MOST_DOWNLOADED = 5000
-"""Rows up to which the page holds a table of all, to be downloaded."""
-
-
-SURE = 0.9
-"""Probability above which a label is called sure."""
 
 
 FORMATS = {"gap": ".0e", "z": ".2f", "ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
@@ -215,7 +197,7 @@ def _forests(material: Material) -> list[Figure]:
             )
             figures.append(Figure(source, f"Forest plot of {', '.join(names)}", caption))
         elif _by_feature(posterior[names[0]].dims[2:4]):
-            figures.append(_heatmap(shown.cc, names[0], posterior[names[0]].shape[2:]))
+            figures.append(_heatmap(tree, names[0], posterior[names[0]].shape[2:]))
     return figures
 
 
@@ -240,11 +222,14 @@ def _by_feature(dims: Sequence[Any]) -> bool:
     return len(dims) == 2 and dims[0] == "cluster" and bool(feature_dims(dims))
 
 
-def _heatmap(cc: Crosscheck, name: str, shape: Sequence[int]) -> Figure:
+def _heatmap(fit: Crosscheck | xr.DataTree, name: str, shape: Sequence[int]) -> Figure:
     k, d = shape[:2]
-    what = "Posterior mean" if cc.posterior is not None else "EM's estimate"
+    point = isinstance(fit, Crosscheck) and fit.posterior is None
+    what = "EM's estimate" if point else "Posterior mean"
     caption = f"{what} of {name} in {counted(k, 'cluster')} and {counted(d, 'feature')}."
-    return Figure(drawn(partial(draw_heatmap, cc, name, k)), f"Heat map of {name}", caption)
+    if name in OF_UNITS:
+        caption += " Figures are in the units of the columns, colours are distances in standard deviations."
+    return Figure(drawn(partial(draw_heatmap, fit, name, k)), f"Heat map of {name}", caption)
 
 
 def draw_heatmap(fit: Parameters | Fit, name: str, k: int) -> Axes:
@@ -259,12 +244,15 @@ def draw_heatmap(fit: Parameters | Fit, name: str, k: int) -> Axes:
 
 def clusters_section(material: Material) -> Section:
     """Show the sizes and positions of the clusters."""
+    if material.known is None:
+        text = "The mixture in this model of your own is not known here, so its clusters are not described."
+        return Section("clusters", "Clusters", (Paragraph(text, quiet=True),))
     return Section("clusters", "Clusters", (_sizes(material), *_pictures(material)))
 
 
 def brief_parameters_section(material: Material) -> Section | None:
-    """Show the first parameters of a model of your own, whose clusters have no sentences."""
-    if material.spec is not None:
+    """Show the first parameters of a model of your own whose clusters have no sentences."""
+    if material.known is not None:
         return None
     table = material.cc.table
     shown = table[_of_posterior(table)].head(BRIEF_ENTRIES)
@@ -276,33 +264,34 @@ def brief_parameters_section(material: Material) -> Section | None:
 
 def _sizes(material: Material) -> Table:
     """Table of the weights of the clusters, as shares of the rows."""
-    cc, bounds = material.cc, material.bounds
-    own = cc.table.loc[cc.labels_of("alpha")]
-    frame = own[[name for name in ("mean", *bounds) if name in own]] if bounds else own[["EM"]]
-    percent = {str(name): ".1%" for name in frame.columns}
-    frame = frame.set_axis(list(cc.names or map(str, range(len(own)))))
+    cc, found = material.cc, [each for each in material.described.figures if each.figure == "share"]
+    sample = cc.posterior is not None
+    kinds = {"value": "mean", "lower": "2.5%", "upper": "97.5%"} if sample else {"value": "EM"}
+    columns = {words: [getattr(each, kind) for each in found] for kind, words in kinds.items()}
+    index = list(cc.names or map(str, range(len(found))))
+    source = "the posterior sample" if sample else "EM's fit"
     shares = Table.of_frame(
-        "Share of the rows that each cluster holds",
-        frame,
-        formats=percent,
+        f"Share of the {'rows' if material.weights is None else 'total weight'} that each cluster holds",
+        pd.DataFrame(columns, index=index),
+        formats=dict.fromkeys(columns, ".1%"),
         index="cluster",
-        source="alpha in the posterior group of the sample" if bounds else "alpha of EM's fit",
+        source=f"the cluster weights alpha of {source}",
     )
     return shares.linked(material.pages)
 
 
 def _pictures(material: Material) -> list[Block]:
-    spec, shown = material.spec, material.pictured
-    if spec is None or shown.data is None or shown.em is None:
+    known, shown = material.known, material.pictured
+    if known is None or shown.data is None:
         return [Paragraph("A picture of the clusters needs the model and the data.", quiet=True)]
-    data, cc = shown.data, shown.cc
-    if marginals(spec.family, [shown.em.params]) is None:
+    data, cc, spec, point = shown.data, shown.cc, known.spec, material.point
+    if marginals(spec.family, [point]) is None:
         if data.n_features == 1 or spec.n_components * data.n_features > FOREST_ENTRIES:
             return []  # one column adds nothing to the table, and a large heat map is already shown
         return [
-            _heatmap(cc, name, shown.em.params[name].shape)
+            _heatmap(cc, name, point[name].shape)
             for name, dims in spec.dims.items()
-            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis") and shown.em.params[name].shape[1] > 1
+            if _by_feature(dims[:2]) and not dims[-1].endswith("_bis") and point[name].shape[1] > 1
         ]
     if data.n_features == 1:
         source = drawn(lambda: clusters(cc, data))
@@ -317,73 +306,3 @@ def _pictures(material: Material) -> list[Block]:
             "axes name the features that weigh most, with their signs."
         )
     return [Figure(source, f"Clusters over {', '.join(data.features[:MOST_PAIRED])}", caption)]
-
-
-def rows_section(material: Material) -> Section:
-    """Show how certain the labels of the rows are, and list the least certain rows."""
-    spec, data, found = material.spec, material.data, material.assigned
-    if spec is None or data is None or found is None or material.cc.em is None:
-        text = "Which cluster a row belongs to needs the model and the data, and is left out."
-        return Section("rows", "Rows and their clusters", (Paragraph(text),))
-    sure = found["label_probability"].values
-    unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
-    expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"
-    blocks: list[Block] = [
-        Paragraph(
-            f"Every row is given its likeliest cluster. For {unsure:,} of {data.n_rows:,} rows its "
-            f"probability is below {SURE:.0%}; if the model is right, {expected} rows are "
-            "expected to have a wrong one."
-        )
-    ]
-    blocks += apart(spec, data, material.parameters, material.cc.names)
-    if marginals(spec.family, [material.cc.em.params]) is not None and spec.n_components > 1:
-        blocks.append(_map_of_doubt(material))
-    if data.n_rows <= MOST_DOWNLOADED:
-        called = found if material.cc.names is None else found.named(material.cc.names)
-        words = "Download the cluster of every row as CSV, with its probability."
-        blocks.append(Download(csv_uri(called.to_frame()), "clusters-of-rows.csv", words))
-    if spec.n_components > 1:
-        blocks.append(_least_sure(data, found, material.cc.names))
-    return Section("rows", "Rows and their clusters", tuple(blocks))
-
-
-def _map_of_doubt(material: Material) -> Figure:
-    shown = material.pictured
-    assert shown.data is not None
-    source = drawn(lambda: draw_responsibilities(shown.cc, shown.data))
-    if shown.data.n_features == 1:
-        caption = (
-            "Probability of every cluster over the feature, with its 95% interval where there is a sample."
-        )
-    else:
-        caption = "The larger and the more mixed in colour a point, the less certain its cluster."
-    return Figure(source, "Rows by the probability of their cluster", caption)
-
-
-def _least_sure(data: Data, found: xr.Dataset, names: Sequence[str] | None) -> Table:
-    """Table of the rows whose most probable cluster is least certain."""
-    sure, r = found["label_probability"].values, found["responsibilities"].values
-    chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
-    label = found["label"].values[chosen]
-    second = np.argsort(-r[chosen], axis=1)[:, 1]
-    called = [*map(str, range(r.shape[1]))] if names is None else names
-    columns: dict[str, object] = {"cluster": [called[k] for k in label], "p(cluster)": sure[chosen]}
-    if "lower" in found:
-        bounds = (found[name].values[chosen, label] for name in ("lower", "upper"))
-        columns |= dict(zip(("2.5%", "97.5%"), bounds, strict=True))
-    columns |= {"next": [called[k] for k in second], "p(next)": r[chosen, second]}
-    columns |= values_of_rows(data, chosen, columns, SHOWN_FEATURES)
-    frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
-    formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
-    return Table.of_frame(
-        f"The {len(chosen)} rows whose cluster is least certain",
-        frame,
-        formats=formats,
-        helps={
-            "cluster": "the likeliest cluster of the row",
-            "p(cluster)": "the probability that it is right, and its interval",
-            "next": "the second most likely cluster",
-            "p(next)": "the probability of that one",
-        },
-        source="mixtures.responsibilities of the sample",
-    )

@@ -14,7 +14,7 @@ from mixtures.data.table import Data
 from mixtures.em.estep import e_step
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Parameters, rows_in
+from mixtures.given import Given, given, rows_in
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -22,8 +22,9 @@ from mixtures.results.profiles import ClusterProfiles
 from mixtures.results.selection import Selection
 from mixtures.tolerances import same_height
 from mixtures.trees import feature_dims, levels_in, with_levels
+from mixtures.types import Array
 
-__all__ = ["Material", "Pictured", "refuse_others", "values_of_rows"]
+__all__ = ["Material", "Pictured", "refuse_others", "relabelled", "values_of_rows", "weight_of_rows"]
 
 MOST_PAGES = 20
 """Clusters up to which each has a page."""
@@ -64,10 +65,26 @@ class Material:
         spec = self.cc.mode.spec
         return None if spec is None else spec.unnamed
 
+    @cached_property
+    def known(self) -> Given | None:
+        """The mixture of the rows and its parameters; None of a user's own model without one known here."""
+        if self.spec is None and self.cc.mixture is None:
+            return None
+        found = given(self.cc)
+        return replace(found, spec=found.spec.unnamed)
+
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the fitted columns; those of the data where a user's own model has none."""
+        if self.known is not None:
+            return self.known.features
         return self.cc.mode.features or (() if self.data is None else self.data.features)
+
+    @property
+    def seed(self) -> str:
+        """The seed that the crosscheck was given; empty if it is not known."""
+        known = self.about.get("seed") or self.cc.random_seed
+        return "" if known is None else str(known)
 
     @property
     def bounds(self) -> list[str]:
@@ -81,24 +98,43 @@ class Material:
 
     @cached_property
     def assigned(self) -> xr.Dataset | None:
-        """Responsibilities of the rows; None without a model, data and EM's fit."""
-        if self.spec is None or self.data is None or self.cc.em is None:
+        """Responsibilities of the rows; None without a model and data."""
+        if self.known is None or self.data is None:
             return None
-        return responsibilities(self.spec, self.data, self.parameters)
+        return responsibilities(self.known.spec, self.data, self.known.params)
 
     @property
-    def parameters(self) -> Parameters:
-        """Those of the sample, or of EM where there is none."""
-        if self.cc.posterior is not None:
-            return self.cc.posterior
-        assert self.cc.em is not None
-        return self.cc.em.params
+    def point(self) -> dict[str, Array]:
+        """One set of parameters of the mixture: EM's, or the means of the draws."""
+        assert self.known is not None
+        em = self.cc.em
+        return (
+            {name: x.mean(axis=0) for name, x in self.known.draws.items()} if em is None else dict(em.params)
+        )
 
     @property
+    def weights(self) -> Array | None:
+        """Weights of the rows, if they have any."""
+        return None if self.data is None else self.data.weights
+
+    @cached_property
     def pages(self) -> tuple[str, ...]:
-        """The headings of the clusters' own pages, if they have any."""
-        k = 0 if self.spec is None else self.spec.n_components
-        return tuple(f"cluster-{i}" for i in range(k)) if 1 < k <= MOST_PAGES else ()
+        """The headings of the clusters' own pages; empty for those of many that have none, the smallest."""
+        if self.known is None:
+            return ()
+        share = self.known.draws["alpha"].mean(axis=0)
+        largest = set(np.argsort(-share, kind="stable")[:MOST_PAGES].tolist())
+        return tuple(f"cluster-{k}" if k in largest else "" for k in range(len(share)))
+
+    @property
+    def few_pages(self) -> str:
+        """Words for the clusters that have no page, if there are any."""
+        if all(self.pages):
+            return ""
+        return (
+            f"Of the {len(self.pages)} clusters the {MOST_PAGES} with the largest shares have a page of "
+            "their own; the figures of all can be downloaded above these pages."
+        )
 
     @cached_property
     def pictured(self) -> Pictured:
@@ -110,7 +146,8 @@ class Material:
             cc,
             em=None if cc.em is None else replace(cc.em, features=short, spec=cc.em.spec.unnamed),
             mode=replace(cc.mode, coords=_shortened(cc.mode.coords, new), spec=self.spec),
-            posterior=None if cc.posterior is None else _renamed(cc.posterior, new),
+            posterior=None if cc.posterior is None else relabelled(cc.posterior, new),
+            mixture=None if cc.mixture is None else relabelled(cc.mixture, new),
             names=None if cc.names is None else short_names(cc.names),
         )
         return Pictured(None if self.data is None else replace(self.data, features=short), renamed)
@@ -118,17 +155,18 @@ class Material:
 
 def _shortened(coords: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any]:
     """Labels along the dims, those of features by other names."""
-    own = {dim: tuple(new[str(name)] for name in coords[dim]) for dim in feature_dims(coords)}
+    own = {dim: tuple(new.get(str(name), name) for name in coords[dim]) for dim in feature_dims(coords)}
     return {**coords, **own}
 
 
-def _renamed(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
-    """Tree with other names of the features."""
+def relabelled(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
+    """Tree with other names of the features, as far as there are new ones."""
 
     def rename(group: xr.Dataset) -> xr.Dataset:
         own = [dim for dim in feature_dims(group.coords) if group[dim].dims == (dim,)]
-        renamed = group.assign_coords({dim: [new[str(name)] for name in group[dim].values] for dim in own})
-        return with_levels(renamed, {new[name]: levels for name, levels in levels_in(group).items()})
+        labels = {dim: [new.get(str(name), name) for name in group[dim].values] for dim in own}
+        levels = {new.get(name, name): levels for name, levels in levels_in(group).items()}
+        return with_levels(group.assign_coords(labels), levels)
 
     groups = {name: rename(group.to_dataset()) for name, group in tree.children.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
@@ -145,6 +183,11 @@ def values_of_rows(
         labelled = values if own is None else ["–" if np.isnan(x) else str(own[int(x)]) for x in values]
         found[f"{name} (value)" if name in taken else name] = labelled
     return found
+
+
+def weight_of_rows(data: Data, rows: Sequence[int] | np.ndarray) -> dict[str, Any]:
+    """The weights of some rows as a column; none where rows have no weights."""
+    return {} if data.weights is None else {"weight": data.weights[rows]}
 
 
 def refuse_others(cc: Crosscheck, data: Data) -> None:

@@ -41,7 +41,8 @@ def model_name(spec: Mixture | None) -> str:
 def glance(material: Material) -> tuple[tuple[str, str], ...]:
     """Facts for the top of the page, each a name and a value."""
     cc, spec = material.cc, material.spec
-    facts = [("Model", model_name(spec))]
+    own = "" if spec is not None or material.known is None else f": {model_name(material.known.spec)}"
+    facts = [("Model", f"{model_name(spec)}{own}")]
     if material.data is not None:
         facts.append(("Data", _size(material.data)))
     if cc.em is not None:
@@ -134,7 +135,8 @@ def _columns(data: Data) -> Table:
         figures["missing"] = [data.n_rows - len(column) for column in columns]
     frame = pd.DataFrame(figures, index=pd.Index(data.features, name="column"))
     whole: dict[str, str] = {name: "d" for name in ("different values", "missing") if name in figures}
-    return Table.of_frame("Columns, in their own units", frame, formats=whole)
+    unweighted = "" if data.weights is None else ", every row counted once"
+    return Table.of_frame(f"Columns, in their own units{unweighted}", frame, formats=whole)
 
 
 def _levels(data: Data) -> Table:

@@ -27,17 +27,24 @@ from mixtures.reporting.blocks import (
     sort_key,
 )
 from mixtures.reporting.figures import drawn, short_names
-from mixtures.reporting.findings import SURE
-from mixtures.reporting.material import Material, values_of_rows
+from mixtures.reporting.material import Material, values_of_rows, weight_of_rows
+from mixtures.reporting.rows import SURE
 from mixtures.results.profiles import SPREADS, ClusterFigure
 
 __all__ = ["pages_section"]
 
-MOST_FIGURES, MOST_PAIRS, MOST_DRAWN = 30, 10, 12
-"""Rows of a table, correlations and differences in a picture: of more, those that stand out most."""
+MOST_FIGURES, MOST_PAIRS, MOST_DRAWN = 12, 10, 12
+"""Rows of a table, correlations and differences in a picture: of more, those that stand out most.
+
+So a page fits on a sheet of paper.
+"""
 
 
-SHOWN_FEATURES = 6
+LABEL = (40, 18)
+"""Longest name in a picture, and how much of its end stays: the level of an item."""
+
+
+SHOWN_FEATURES = 4
 """Features of a typical row that are shown."""
 
 
@@ -49,14 +56,17 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def pages_section(material: Material) -> Section | None:
-    """A page for every cluster, unless there is one only or there are too many."""
-    if not material.pages:
+    """A page for every cluster, or of many for the largest."""
+    if material.known is None:
         return None
     found = material.described
     words = "Download all figures of the clusters as CSV."
-    blocks: list[Block] = [Download(csv_uri(found.to_frame().set_index("cluster")), "clusters.csv", words)]
-    for k in range(len(found.words)):
-        blocks += _page(material, k)
+    blocks: list[Block] = [
+        Download(csv_uri(found.to_frame().set_index("cluster")), "clusters.csv", words),
+        *(Paragraph(words) for words in [material.few_pages] if words),
+    ]
+    for k in np.flatnonzero(material.pages):
+        blocks += _page(material, int(k))
     return Section("pages", "Cluster by cluster", tuple(blocks))
 
 
@@ -101,7 +111,7 @@ def _differences(figures: Sequence[ClusterFigure], k: int) -> Axes:
         ax.hlines(at, [f.lower or 0 for f in figures], [f.upper or 0 for f in figures], color=colour, lw=2)
     ax.plot([f.value for f in figures], at, "o", color=colour)
     ax.axvline(0, color=INK, lw=0.8, ls=":", zorder=1)
-    ax.set_yticks(at, short_names([f.of for f in figures]))
+    ax.set_yticks(at, short_names([f.of for f in figures], *LABEL))
     ax.set_ylim(len(figures) - 0.5, -0.5)
     ax.set_xlabel("difference from the others, in sds")
     return ax
@@ -115,7 +125,7 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
     if len(places) > MOST_FIGURES:
         apart = [by_name.get(("difference", each.of), each) for each in places]
         order = np.argsort([-abs(each.value) for each in apart], kind="stable")[:MOST_FIGURES]
-        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most"
+        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most; the file above has all"
         places = [places[m] for m in order]
     spreads = [by_name.get((SPREADS[each.figure], each.of)) for each in places]
     differences = [
@@ -183,13 +193,18 @@ def _separation(material: Material, own: Sequence[ClusterFigure], k: int) -> lis
     blocks: list[Block] = []
     if material.assigned is not None:
         its = material.assigned["label"].values == k
-        sure = material.assigned["label_probability"].values[its]
+        sure, weights = material.assigned["label_probability"].values[its], material.weights
         text = f"It is the likeliest cluster of {counted(int(its.sum()), 'row')}"
         if len(sure):
-            mean, doubtful = float(sure.mean()), int((sure < SURE).sum())
+            doubtful = int((sure < SURE).sum())
+            mean = float(sure.mean() if weights is None else np.average(sure, weights=weights[its]))
             much = f"over {NEARLY:.1%}" if mean > NEARLY else f"{mean:.1%}"
-            text += f": its probability for them is {much} on average, and below {SURE:.0%} for "
-            text += f"{doubtful or 'none'} of them"
+            of = " by weight" if weights is not None else ""
+            drawn_from = ", a mean over the draws," if material.cc.posterior is not None else ""
+            text += (
+                f": its probability for them{drawn_from} is {much} on average{of}, and below {SURE:.0%} for "
+            )
+            text += counted(doubtful, "row") if doubtful else "none of them"
         blocks.append(Paragraph(f"{text}."))
     shared = _by_size([each for each in own if each.figure == "overlap"])
     if len(shared) > 1:  # that with the only other is in the sentence
@@ -209,7 +224,9 @@ def _typical(material: Material, name: str) -> list[Table]:
         "typical": [row.typical for row in rows],
         "p(cluster)": [row.probability for row in rows],
     }
-    columns |= values_of_rows(data, [row.place for row in rows], columns, SHOWN_FEATURES)
+    places = [row.place for row in rows]
+    columns |= weight_of_rows(data, places)
+    columns |= values_of_rows(data, places, columns, SHOWN_FEATURES)
     return [
         Table.of_frame(
             f"The most and the least typical rows of {name}",

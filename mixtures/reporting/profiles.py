@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
-from mixtures.plot.parameters import images
+from mixtures.plot.heat import images
 from mixtures.plot.profiles import MOST_NAMED, profiles
 from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
 from mixtures.reporting.figures import drawn
@@ -21,13 +20,19 @@ MOST_CLUSTERS = 10
 
 
 def profiles_section(material: Material) -> Section | None:
-    """Say what each cluster is; None for a user's own model."""
-    cc, spec = material.cc, material.spec
-    if spec is None:
+    """Say what each cluster is; nothing of a user's own model without a mixture that is known here."""
+    return _profiles(material, material.pages)
+
+
+def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
+    """Sentences that lead to these pages, and a picture."""
+    if material.known is None:
         return None
-    found = material.described
-    with_interval = cc.posterior is not None
+    spec, found = material.known.spec, material.described
+    with_interval = material.cc.posterior is not None
     intervals = f", with {found.ci_prob:.0%} intervals of the posterior" if with_interval else ""
+    weighted = material.weights is not None
+    shares = "Shares and sizes are of the total weight of the rows" if weighted else "Shares are of all rows"
     apart = (
         " What a cluster differs in most is given in standard deviations: its mean less that of all other "
         "clusters together, over the root of the average of both variances. Overlap is Bhattacharyya's "
@@ -36,8 +41,9 @@ def profiles_section(material: Material) -> Section | None:
         else ""
     )
     blocks: list[Block] = [
-        Listing(tuple(f"{sentence}." for sentence in found.sentences), material.pages),
-        Paragraph(f"Shares are of all rows{intervals}.{apart}", quiet=True),
+        *(Paragraph(words) for words in [material.few_pages] if pages and words),
+        Listing(tuple(f"{sentence}." for sentence in found.sentences), pages),
+        Paragraph(f"{shares}{intervals}.{apart}", quiet=True),
     ]
     pixels = _pixels(material.features)
     name = next((name for name, dims in spec.dims.items() if dims == ("cluster", "feature")), None)
@@ -45,7 +51,7 @@ def profiles_section(material: Material) -> Section | None:
         blocks.append(_as_images(material, pixels, name))
     elif len(material.features) <= MOST_NAMED and spec.n_components <= MOST_CLUSTERS:
         shown = material.pictured
-        caption = f"Profiles of the clusters{intervals}; in brackets their shares of the rows."
+        caption = f"Profiles of the clusters{intervals}; in brackets their shares."
         blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
     return Section("profiles", "What the clusters are", tuple(blocks))
 
@@ -72,9 +78,5 @@ def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure
 
 
 def brief_profiles_section(material: Material) -> Section | None:
-    """The same without links to pages, which a brief report does not have."""
-    whole = profiles_section(material)
-    if whole is None:
-        return None
-    plain = (replace(b, links=()) if isinstance(b, Listing) else b for b in whole.blocks)
-    return replace(whole, blocks=tuple(plain))
+    """The same without links to pages that it lacks."""
+    return _profiles(material, ())

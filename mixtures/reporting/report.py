@@ -10,17 +10,18 @@ from os import PathLike
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixtures.agreement.crosscheck import crosscheck
 from mixtures.brief import on_a_page
-from mixtures.data.matching import matched, places
+from mixtures.data.matching import columns_of, matched, places
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import rows_in
+from mixtures.given import given, rows_in
 from mixtures.messages import visible
 from mixtures.progress import track
 from mixtures.reporting.blocks import Paragraph, Section
@@ -35,14 +36,14 @@ from mixtures.reporting.findings import (
     brief_parameters_section,
     clusters_section,
     parameters_section,
-    rows_section,
 )
-from mixtures.reporting.material import Material, refuse_others
+from mixtures.reporting.material import Material, refuse_others, relabelled
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import brief_profiles_section, profiles_section
 from mixtures.reporting.reproduction import brief_reproduction_section, reproduction_section
+from mixtures.reporting.rows import rows_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
 from mixtures.results.selection import Selection
@@ -140,7 +141,7 @@ def report(
         What `select` returned, to compare numbers of clusters.
     brief : bool, default False
         Write only the verdict, what the clusters are and how to reproduce it: as a rule one page in
-        print. Of a model of your own it has the first 20 parameters.
+        print. Of a model of your own whose mixture is not known it has the first 20 parameters.
     header : mixtures.saving.save.Header, optional
         The header of a saved result, from `mixtures.saving.save.read_header`: the
         versions that made it, and the hash of its data, which X must have.
@@ -183,14 +184,14 @@ def report(
         if data is None:
             raise InputError("a model has to be crosschecked first, which needs the data: pass X")
         cc = crosscheck(result, data, names=names, random_seed=random_seed, progressbar=progressbar)
-        if random_seed is not None:
-            about.setdefault("seed", str(random_seed))
     else:
         cc = result if names is None else result.named(names)
         if data is None:
             data = _rows_of(cc)
         elif header is None or header.content_hash is None:
             refuse_others(cc, data)
+    if cc.mixture is not None and data is not None:
+        cc, data = _of_one_table(cc, cc.mixture, data)
     made_by = versions() if header is None else header.versions
     material = Material(cc, data, selection, made_by, data_hash, about)
     if selection is not None:
@@ -211,11 +212,21 @@ def report(
 
 
 def _rows_of(cc: Crosscheck) -> Data | None:
-    """The rows that a crosscheck's sample holds, if its parameters are those of all their columns."""
-    if cc.mode.spec is None and cc.mixture is None:
-        return None
-    rows, fitted = rows_in(cc), cc.mode.features
-    return None if rows is None or (cc.mode.spec is None and fitted not in ((), rows.features)) else rows
+    """The rows that a crosscheck's sample holds, if its mixture is known."""
+    return None if cc.mode.spec is None and cc.mixture is None else rows_in(cc)
+
+
+def _of_one_table(cc: Crosscheck, mixture: xr.DataTree, data: Data) -> tuple[Crosscheck, Data]:
+    """The crosscheck of a user's own model and its rows, with the columns of its mixture in their order.
+
+    A mixture without names of columns, or with others, takes those of as many columns.
+    """
+    own = given(mixture).features
+    if set(own) == set(data.features):
+        return cc, columns_of(data, [data.features.index(name) for name in own])
+    if len(own) != data.n_features:  # without the exposure, say
+        return cc, rows_in(cc) or data
+    return replace(cc, mixture=relabelled(mixture, dict(zip(own, data.features, strict=True)))), data
 
 
 def _checked_hash(data: Data | None, header: Header | None) -> str | None:

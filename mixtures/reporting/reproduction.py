@@ -1,5 +1,6 @@
 """The last section of a report: the command or code that makes its numbers again."""
 
+from collections.abc import Iterator
 from datetime import date
 
 from mixtures.brief import model_words
@@ -9,6 +10,12 @@ from mixtures.reporting.blocks import Block, Code, Paragraph, Section
 from mixtures.reporting.material import Material
 
 __all__ = ["brief_reproduction_section", "reproduction_section"]
+
+NO_SEED = (
+    "No seed was given, or it is not known: another run draws other numbers, which agree up to their errors."
+)
+"""What is said where the seed is not known."""
+
 
 SAVED = (
     "Every number of this page is in the crosscheck or in the DataTree of its sample; save both with "
@@ -30,22 +37,30 @@ def brief_reproduction_section(material: Material) -> Section:
 
 def _how_made(material: Material) -> tuple[Block, ...]:
     """The command or code that made the numbers, the seed and the versions."""
-    about, spec = material.about, material.spec
+    about = material.about
     if "command" in about:
         code = Code(about["command"], "The command that made this report")
     else:
-        seed = about.get("seed") or "None"
-        given = "model" if spec is None else f"mx.{model_words(spec)}, X{_options_of(material.data)}"
-        same = "" if spec is None or spec.prior is None else "  # with the same priors"
-        lines = (
-            "import mixtures as mx",
-            f"cc = mx.crosscheck({given}, random_seed={seed}){same}",
-            f'mx.report(cc, X, "report.html"{_options_of(material.data)})',
-        )
-        code = Code("\n".join(lines), "In Python")
+        code = Code("\n".join(_in_python(material)), "In Python")
     used = ", ".join(f"{name} {number}" for name, number in material.versions.items())
-    seed = f"Seed: {about['seed']}. " if about.get("seed") else "No seed was given, or it is not known. "
+    seed = f"Seed: {material.seed}. " if material.seed else f"{NO_SEED} "
     return code, Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}.")
+
+
+def _in_python(material: Material) -> Iterator[str]:
+    """Lines that make the crosscheck and the report; the data and a model of one's own are the reader's."""
+    spec = material.spec
+    seed = f", random_seed={material.seed}" if material.seed else ""
+    yield "import mixtures as mx"
+    if spec is None:
+        yield "# model: the pymc.Model with its data"
+        yield f"cc = mx.crosscheck(model{seed})"
+        yield 'mx.report(cc, path="report.html")'
+        return
+    options = _options_of(material.data)
+    yield "# X: the data" + ("" if spec.prior is None else "; state priors as they were")
+    yield f"cc = mx.crosscheck(mx.{model_words(spec)}, X{options}{seed})"
+    yield f'mx.report(cc, X, "report.html"{options})'
 
 
 def _options_of(data: Data | None) -> str:

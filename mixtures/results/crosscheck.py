@@ -1,7 +1,6 @@
 """What `crosscheck` returns."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from mixtures.brief import model_words, noted, on_a_page, table_head
 from mixtures.entries import entries, entry_words
 from mixtures.errors import InputError
 from mixtures.interrupts import Status
-from mixtures.messages import reworded
+from mixtures.messages import with_names
 from mixtures.results.em import EMFit
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.map import MAPFit
@@ -68,6 +67,8 @@ class Crosscheck(Value):
     names : tuple of str, or None
         Names of the clusters, in their order: in the labels of the table, and used by `describe`, the plots
         and `report`; see `named`.
+    random_seed : int or None
+        The seed that it was given; None if it was given none, or a generator.
     """
 
     table: pd.DataFrame
@@ -83,6 +84,7 @@ class Crosscheck(Value):
     from_cache: bool = False
     mixture: xr.DataTree | None = None
     names: tuple[str, ...] | None = None
+    random_seed: int | None = None
 
     def __post_init__(self) -> None:
         """Let the table print all its columns."""
@@ -123,8 +125,7 @@ class Crosscheck(Value):
             )
         called = check_names(names, spec.n_components)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
-        before = range(len(called)) if self.names is None else self.names
-        said = partial(_renamed, dict(zip(_in_notes(before), _in_notes(called), strict=True)))
+        said = partial(with_names, names=called)
         beside, verdict = self.uncertainty, self.convergence
         if beside is not None:
             notes = tuple(map(said, beside.notes))
@@ -206,18 +207,6 @@ class Crosscheck(Value):
         """Whether Ctrl-C cut the crosscheck short; a note says where."""
         beside = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
         return beside or self.status is Status.INTERRUPTED
-
-
-def _in_notes(names: Iterable[object]) -> list[str]:
-    """How checks and notes call the clusters: "cluster 0", or "cluster short" if there are names."""
-    return [f"cluster {name}" for name in names]
-
-
-def _renamed(words: Mapping[str, str], text: str) -> str:
-    """A text with other words for the clusters; a quoted name of a column stays as it is."""
-    found = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    cluster = re.compile(rf"(?<![\w'\"])({found})(?!\w)")
-    return reworded(text, lambda part: cluster.sub(lambda match: words[match[0]], part))
 
 
 def _noting(checks: Iterable[Check], said: Callable[[str], str]) -> tuple[Check, ...]:

@@ -86,7 +86,8 @@ class ClusterWords:
     share : str
         Its share of all rows, with an interval from a sample.
     size : str
-        How many of the rows given are assigned to it; empty without rows.
+        How many of the rows given are assigned to it, and their weight if they have weights; empty
+        without rows.
     profile : str
         Where its rows lie.
     contrast : str
@@ -120,10 +121,11 @@ class ClusterProfiles(Value):
     words : tuple of ClusterWords
         Every cluster in words.
     figures : tuple of ClusterFigure
-        All figures: ``share``; ``size``, the number of rows assigned, if rows were given; the profile,
-        such as ``mean``, ``sd`` and ``correlation``, ``probability`` or ``rate``, and of logarithms
-        ``geometric mean`` and ``geometric sd`` in natural units; ``difference``, the standardised
-        difference from all other clusters; and ``overlap`` with each of them.
+        All figures: ``share``; ``size``, the number of rows assigned, if rows were given, or their total
+        weight and beside it ``rows``, if they have weights; the profile, such as ``mean``, ``sd`` and
+        ``correlation``, ``probability`` or ``rate``, and of logarithms ``geometric mean`` and ``geometric
+        sd`` in natural units; ``difference``, the standardised difference from all other clusters; and
+        ``overlap`` with each of them.
     ci_prob : float
         Probability of the intervals.
     rows : tuple of ClusterRow
@@ -181,7 +183,7 @@ class ClusterProfiles(Value):
         """A table with a row for every cluster."""
         with_size = any(each.size for each in self.words)
         apart = "differs from the others"
-        heads = ["cluster", "share", *(["rows"] if with_size else []), "profile", apart, "overlap"]
+        heads = ["cluster", "share", *(["size"] if with_size else []), "profile", apart, "overlap"]
         rows = [
             [
                 *(each.name, each.share, *([each.size] if with_size else [])),

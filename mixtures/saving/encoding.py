@@ -8,7 +8,7 @@ of models and priors, which are looked up among the subclasses of `Mixture` and
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -21,6 +21,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 from mixtures.interrupts import INTERRUPTED, Status
+from mixtures.messages import Cluster, parts_of, worded
 
 __all__ = ["decode", "encode"]
 
@@ -102,6 +103,32 @@ def _read_float(raw: Any, hint: Any, where: str, *_: Any) -> float:
 
 def _scalar(kind: type) -> Codec:
     return Codec(lambda value, *_: kind(value), lambda raw, hint, where, *_: _expect(raw, kind, where))
+
+
+def _write_text(value: Any, *_: Any) -> Any:
+    """A text; one that speaks of clusters as a list of its parts, so that these can be given names."""
+    parts = parts_of(value) if isinstance(value, str) else ()
+    if not any(isinstance(part, Cluster) for part in parts):
+        return str(value)
+    return [asdict(part) if isinstance(part, Cluster) else str(part) for part in parts]
+
+
+def _read_text(raw: Any, hint: Any, where: str, *_: Any) -> str:
+    if not isinstance(raw, list):
+        return str(_expect(raw, str, where))
+    parts: list[str | Cluster] = []
+    for part in raw:
+        if isinstance(part, dict):
+            _keys(part, tuple(CLUSTER), where)
+            part = Cluster(
+                **{name: _expect(part[name], kind, f"{where}.{name}") for name, kind in CLUSTER.items()}
+            )
+        parts.append(part if isinstance(part, Cluster) else _expect(part, str, where))
+    return worded(*parts)
+
+
+CLUSTER: Mapping[str, type] = {"number": int, "name": str, "begins": bool}
+"""What is kept of a cluster in a text."""
 
 
 def _write_array(value: Any, *_: Any) -> dict[str, Any]:
@@ -345,7 +372,7 @@ OPTIONAL = Codec(_write_optional, _read_optional)
 CODECS: Mapping[Any, Codec] = {
     bool: _scalar(bool),
     int: _scalar(int),
-    str: _scalar(str),
+    str: Codec(_write_text, _read_text),
     float: Codec(_write_float, _read_float),
     Status: Codec(lambda status, *_: status.value, _read_status),
     np.ndarray: ARRAY,

@@ -11,6 +11,7 @@ from conftest import all_specs, spec_id
 
 import mixtures as mx
 from mixtures.entries import entry_words
+from mixtures.messages import Cluster, with_names, worded
 
 FAITHFUL = mx.datasets.faithful()
 SHORT = {"n_init": 2, "draws": 60, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -53,6 +54,8 @@ def test_every_parameter_has_words(spec):
     for label, words in entry_words(shapes, spec.dims, {"feature": ["a{}", "b"]}).items():
         assert words.startswith("the "), label
         assert words.endswith("cluster 0" if "[0" in label else ("cluster 1", "clusters")), label
+        named = with_names(words, ["a", "b"])
+        assert named.endswith("cluster a" if "[0" in label else ("cluster b", "clusters")), label
 
 
 def test_new_names_replace_old_ones_and_nothing_else(cc):
@@ -63,8 +66,8 @@ def test_new_names_replace_old_ones_and_nothing_else(cc):
     assert cc.relabelled(other.table).index.tolist() == cc.table.index.tolist()
 
 
-def test_checks_and_notes_have_the_names_and_columns_keep_theirs(cc):
-    said = "cluster 1 is empty; column 'cluster 1' and p of cluster 10"
+def test_checks_and_notes_have_the_names_and_columns_keep_theirs(cc, tmp_path):
+    said = worded(Cluster(1), " is empty; column cluster 1 and cluster 10 of the text")
     check = replace(cc.certificate[0], passed=False, note=said)
     plain = replace(
         cc.named(["0", "1"]),
@@ -78,6 +81,10 @@ def test_checks_and_notes_have_the_names_and_columns_keep_theirs(cc):
     assert [found.certificate[0].note, found.convergence.checks[0].note, *found.notes] == [wanted] * 3
     assert any("Cluster (tiny) is empty" in reason for reason in found.headline.reasons)
     assert found.named(["0", "1"]).notes == plain.notes
+    mx.save(plain, tmp_path / "cc.mix")
+    again = mx.load(tmp_path / "cc.mix")
+    assert again == plain
+    assert again.named(["1", "(tiny)"]) == found
 
 
 def test_a_saved_crosscheck_keeps_them_and_its_report_takes_others(cc, tmp_path):

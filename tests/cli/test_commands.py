@@ -25,7 +25,7 @@ from mixtures.cli.wording import in_options
 from mixtures.data.files import read_stream, read_table
 from mixtures.em.notes import UNBOUNDED
 from mixtures.errors import CollapseError, InputError
-from mixtures.messages import Option, joined, message_of, reworded, worded
+from mixtures.messages import Option, joined, message_of, with_names, worded
 from mixtures.results.headline import Headline, conclude
 from mixtures.results.selection import Selection
 from mixtures.results.verdict import Starts, State
@@ -368,7 +368,7 @@ def test_a_verdict_names_the_options_of_the_command_line(monkeypatch, capsys, ta
         lambda text: message_of(pickle.loads(pickle.dumps(InputError(text)))),
         lambda text: message_of(InputError(worded("", CollapseError(text)))),
         lambda text: joined("; ", [text]),
-        lambda text: reworded(text, str),
+        lambda text: with_names(text, []),
     ],
     ids=["an error in another process", "an error of an error", "several notes", "names of clusters"],
 )

@@ -142,8 +142,11 @@ def test_rows_are_counted_where_they_most_probably_belong():
     sizes = table_of(mx.describe(em, FAITHFUL), "size")["value"].tolist()
     assert sizes == np.bincount(label).tolist()
     weights = np.arange(len(FAITHFUL)) % 3 + 1.0
-    weighted = table_of(mx.describe(em, FAITHFUL, weights=weights), "size")["value"].tolist()
-    assert weighted == [weights[label == k].sum() for k in range(2)]
+    weighted = mx.describe(em, FAITHFUL, weights=weights)
+    sums = [weights[label == k].sum() for k in range(2)]
+    assert table_of(weighted, "size")["value"].tolist() == sums
+    assert table_of(weighted, "rows")["value"].tolist() == sizes
+    assert f"weight {sums[0]:g} in {sizes[0]:g} rows: " in weighted.sentences[0]
     swapped = mx.describe(em, FAITHFUL[["waiting", "eruptions"]])
     assert swapped == mx.describe(em, FAITHFUL)
     assert "97 rows" in str(swapped)

@@ -14,6 +14,7 @@ from matplotlib.patches import Ellipse
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError, plot
+from mixtures.brief import rounded
 from mixtures.plot.estimates import _lines
 from mixtures.trees import point_tree
 
@@ -245,11 +246,24 @@ def test_a_heat_map_writes_means_and_sds(posterior):
     ax = plot.heatmap(posterior, "mu")
     mu = posterior["posterior"]["mu"]
     mean, sd = mu.mean(("chain", "draw")).values, mu.std(("chain", "draw")).values
-    np.testing.assert_allclose(ax.images[0].get_array(), mean)
-    assert ax.texts[1].get_text() == f"{mean[0, 1]:.2f}\n± {sd[0, 1]:.2f}"
-    assert ax.images[0].colorbar.ax.yaxis.label.get_rotation() == 0  # of two letters
+    assert ax.texts[1].get_text() == f"{rounded(mean[0, 1], sd[0, 1])}\n± {rounded(sd[0, 1], sd[0, 1])}"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["eruptions", "waiting"]
-    assert plot.heatmap({"p": np.full((2, 3), 0.5)}).images[0].norm.vmax == 1
+    ax = plot.heatmap({"p": np.full((2, 3), 0.5)})
+    assert ax.images[0].norm.vmax == 1
+    assert ax.images[0].colorbar.ax.yaxis.label.get_rotation() == 0  # of a letter
+
+
+def test_columns_of_different_units_are_coloured_alike(posterior):
+    """By distances from the mean of all rows; of bare parameters, by those from the average cluster."""
+    for result, told in ((EM, "mean of all rows"), (posterior, "mean of all rows"), (EM.params, "average")):
+        image = plot.heatmap(result, "mu").images[0]
+        assert told in image.colorbar.ax.get_ylabel()
+        assert np.abs(image.get_array()).max() < 2  # waiting is 70 minutes on average
+        assert image.norm(0) == 0.5
+    alpha, mu, variance = EM.params["alpha"], EM.params["mu"], EM.params["Sigma"].diagonal(axis1=1, axis2=2)
+    mean = alpha @ mu
+    own = (mu - mean) / np.sqrt(alpha @ (variance + mu**2) - mean**2)
+    np.testing.assert_allclose(plot.heatmap(EM, "mu").images[0].get_array(), own)
 
 
 def test_many_columns_of_a_heat_map_have_names_and_no_figures():

@@ -22,16 +22,21 @@ from conftest import long
 
 import mixtures as mx
 from mixtures.brief import rounded
-from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Table, aligned
+from mixtures.given import given
+from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Paragraph, Table, aligned
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
 from mixtures.reporting.findings import draw_heatmap
-from mixtures.reporting.profiles import _pixels
+from mixtures.reporting.material import MOST_PAGES, Material, Pictured, relabelled
+from mixtures.reporting.pages import pages_section
+from mixtures.reporting.profiles import _pixels, brief_profiles_section, profiles_section
 from mixtures.reporting.reproduction import brief_reproduction_section
+from mixtures.reporting.rows import rows_section
 from mixtures.results.verdict import State
 from mixtures.saving.save import Header, read_header
 
 FAITHFUL = mx.datasets.faithful()
+FIRST = ["verdict", "profiles", "clusters", "pages", "rows"]
 SHORT = {"n_init": 2, "draws": 150, "tune": 150, "chains": 2, "random_seed": 1, "progressbar": False}
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -118,7 +123,7 @@ def hostile():
 def test_the_code_that_reproduces_a_report_is_that_of_its_crosscheck(spec, options):
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 1.0, np.nan if "missing" in options else 1.0]})
     data = None if spec is None else spec.table(X, **options)
-    material = SimpleNamespace(spec=spec, data=data, about={"seed": "7"}, versions={})
+    material = SimpleNamespace(spec=spec, data=data, seed="7", about={}, versions={})
     lines = brief_reproduction_section(material).blocks[0].text.splitlines()
     called = []
     names = {name: getattr(mx, name) for name in ("GMM", "Mixed", "PMM")}
@@ -128,7 +133,7 @@ def test_the_code_that_reproduces_a_report_is_that_of_its_crosscheck(spec, optio
     (cc, how), (_, again) = called
     assert cc == (("model",) if spec is None else (spec, "X"))
     assert how == {"random_seed": 7, **options}
-    assert again == options
+    assert again == (options if spec is not None else {"path": "report.html"})
 
 
 @pytest.mark.parametrize(
@@ -421,13 +426,69 @@ def test_a_model_of_ones_own():
         sd = pm.HalfNormal("sd", 20, dims=("cluster", "feature"))
         mx.GaussianMixture("x", alpha=alpha, mu=mu, sigma2=sd**2, observed=FAITHFUL)
     cc = mx.crosscheck(model, **SHORT)
-    without_names = replace(cc, mode=replace(cc.mode, coords={}))
+    other = {"eruptions": "x0", "waiting": "x1"}
+    without_names = replace(cc, mode=replace(cc.mode, coords={}), mixture=relabelled(cc.mixture, other))
     for page in (mx.report(cc, progressbar=False), mx.report(without_names, FAITHFUL, progressbar=False)):
         assert page.title == "A model of your own"
         assert "mu[0, eruptions]" in page.html
-        assert "The data were not available" not in Reader(page.html).said
+        said = Reader(page.html).said
+        assert "The data were not available" not in said
+        assert all(f"{sentence}." in said for sentence in mx.describe(cc, FAITHFUL).sentences)
+        assert re.findall(r'<h2 id="([a-z]+)-title"', page.html)[:5] == FIRST
+        assert 'href="#cluster-1"' in page.html
+        assert "rows whose cluster is least certain" in said
+        assert "cc = mx.crosscheck(model, random_seed=1)" in said
+    assert "what the clusters are" in mx.report(cc, brief=True, progressbar=False).html.lower()
     with pytest.raises(mx.InputError, match="not the rows that were fitted"):
         mx.report(cc, FAITHFUL[:50], progressbar=False)
+
+
+def a_material(spec, X, weights=None):
+    """What sections are made of, of EM alone."""
+    em = mx.fit_em(spec, X, weights=weights, n_init=1, random_seed=1)
+    cc = SimpleNamespace(em=em, posterior=None, mixture=None, names=None, mode=SimpleNamespace(spec=em.spec))
+    made = Material(cc, em.spec.read(X, weights), None, {}, None, {})
+    known = given(em)
+    vars(made)["known"] = replace(known, spec=known.spec.unnamed)
+    vars(made)["described"] = mx.describe(em, X, weights=weights)
+    vars(made)["pictured"] = Pictured(made.data, em)
+    return made
+
+
+def words_of(section):
+    return [block.text for block in section.blocks if isinstance(block, Paragraph)]
+
+
+def test_of_many_clusters_the_largest_have_pages_and_it_is_said():
+    X = np.random.default_rng(0).integers(0, 2, (60, 3))
+    made = a_material(mx.BMM(MOST_PAGES + 1), X)
+    smallest = made.known.draws["alpha"][0].argmin()
+    assert made.pages == tuple("" if k == smallest else f"cluster-{k}" for k in range(MOST_PAGES + 1))
+    for section in (profiles_section(made), pages_section(made)):
+        assert "Of the 21 clusters the 20 with the largest shares" in words_of(section)[0]
+    assert "" in profiles_section(made).blocks[1].links
+    assert "largest shares" not in "".join(words_of(brief_profiles_section(made)))
+    assert a_material(mx.BMM(1), X).pages == ("cluster-0",)
+
+
+def test_sizes_are_weights_and_rows_are_called_rows():
+    X = np.random.default_rng(0).integers(0, 2, (40, 3))
+    weights = np.where(np.arange(40) < 20, 1.0, 5.0)
+    made = a_material(mx.BMM(2), X, weights)
+    assert "Shares and sizes are of the total weight of the rows" in words_of(profiles_section(made))[0]
+    rows = rows_section(made)
+    sure = made.assigned["label_probability"].values
+    assert f"rows, {np.average(1 - sure, weights=weights):.1%} of the total weight," in words_of(rows)[0]
+    (least,) = [each for each in rows.blocks if isinstance(each, Table) and "least certain" in each.caption]
+    at = [column.name for column in least.columns].index("weight")
+    places = np.argsort(sure, kind="stable")[:12]
+    assert [float(row[at].key) for row in least.rows] == weights[places].tolist()
+    text = " ".join(words_of(pages_section(made)))
+    assert "on average by weight" in text
+    for k in range(2):
+        own = made.assigned["label"].values == k
+        assert f"weight {weights[own].sum():g} in {own.sum()} rows" in text
+        assert f"It is the likeliest cluster of {own.sum()} rows" in text
 
 
 @pytest.mark.parametrize("k", [1, *long(2)])
@@ -436,6 +497,7 @@ def test_few_clusters_and_one_column(k):
     found = mx.crosscheck(mx.GMM(k, covariance_type="spherical"), X, **SHORT)
     page = mx.report(found, X, progressbar=False)
     assert "Gaussian mixture" in page.title
+    assert '<h3 id="cluster-0"' in page.html
 
 
 @pytest.mark.long
