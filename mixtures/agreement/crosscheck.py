@@ -69,7 +69,7 @@ def crosscheck(
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
     labels : array_like, shape (n,), optional
-        Known clusters of rows in memory, as in `fit_em`. Refused with a ``pymc.Model``.
+        Known clusters of rows, as in `fit_em`. Refused with a ``pymc.Model``.
     n_init : int, default 10
         Starts of EM, and independent starts of MAP.
     draws, tune, chains : int, default 1000, 500, 4

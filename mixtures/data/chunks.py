@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.levels import Categories
 from mixtures.data.reading import INTEGRATE, as_data
@@ -30,6 +31,8 @@ class Chunks(Blocks):
         Returns an iterable of the same tables whenever it is called.
     weights : ndarray, shape (n,), or None
         Frequency weights.
+    labels : ndarray of int, shape (n,), or None
+        Known clusters, -1 where it is not known.
     categories : bool or frozenset
         Whether cells are the levels of categories, or in which columns they are; every chunk then has
         codes of its own.
@@ -37,6 +40,7 @@ class Chunks(Blocks):
 
     opened: Callable[[], Iterable[Any]]
     weights: np.ndarray | None
+    labels: np.ndarray | None = None
     categories: Categories = False
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
@@ -68,7 +72,8 @@ class Chunks(Blocks):
                 break
             place += 1
             rows = slice(block.first, block.first + block.n_rows)
-            yield block if self.weights is None else replace(block, weights=self.weights[rows])
+            weights, labels = (None if x is None else x[rows] for x in (self.weights, self.labels))
+            yield replace(block, weights=weights, labels=labels)
             del block
         else:
             if place == len(self.sizes):
@@ -79,8 +84,13 @@ class Chunks(Blocks):
         )
 
 
-def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "pd.Index | None":
-    """Row labels of all chunks; counted on across chunks if each restarts at 0 and the weights do not."""
+def chunk_labels(opened: Callable[[], Iterable[Any]], beside: Any) -> "pd.Index | None":
+    """Row labels of all chunks, if what is beside them is a Series.
+
+    They are counted on across chunks if each restarts at 0 and the Series does not.
+    """
+    if not is_pandas_series(beside):
+        return None
     import pandas as pd
 
     indexes: list[pd.Index] = []
@@ -90,7 +100,7 @@ def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "
             return None
         indexes.append(index)
     labels = indexes[0].append(indexes[1:])
-    return labels if labels.is_unique or labels.equals(weights.index) else pd.RangeIndex(len(labels))
+    return labels if labels.is_unique or labels.equals(beside.index) else pd.RangeIndex(len(labels))
 
 
 def checked_blocks(
