@@ -399,8 +399,9 @@ def test_a_model_of_ones_own():
         assert page.title == "A model of your own"
         assert "mu[0, eruptions]" in page.html
         assert "The data were not available" not in Reader(page.html).said
-    with pytest.raises(mx.InputError, match="not the rows that were fitted"):
-        mx.report(cc, FAITHFUL[:50], progressbar=False)
+    for rows in (FAITHFUL[:50], FAITHFUL + 1, FAITHFUL[::-1]):
+        with pytest.raises(mx.InputError, match="not the rows that were fitted"):
+            mx.report(cc, rows, progressbar=False)
 
 
 @pytest.mark.parametrize("k", [1, *long(2)])
