@@ -16,7 +16,7 @@ from mixtures.draws import not_fitted
 from mixtures.em.estep import e_step
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Parameters, rows_in
+from mixtures.given import Parameters
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -158,7 +158,7 @@ def refuse_others(cc: Crosscheck, data: Data) -> None:
     Those of a model of the user's own are compared with the rows that its sample holds.
     """
     if cc.em is None or cc.mode.spec is None:
-        if rows_in(cc) is not None and (other := not_fitted(cc.posterior, data, whole=True)):
+        if cc.posterior is not None and (other := not_fitted(cc.posterior, data, whole=True)):
             what = "these are not the rows that were fitted"
             raise InputError(f"{what}: {other}; leave X out, or pass the same rows and labels")
         return
