@@ -34,7 +34,7 @@ from mixtures.types import Array, Params
 __all__ = ["crosscheck_blocks"]
 
 MOST_CELLS = 2**26
-"""Cells of rows with missing ones that are read into memory: half a gigabyte."""
+"""Cells that are read into memory, of rows with missing ones or of a memory map: half a gigabyte."""
 
 
 LAPLACE = "Laplace approximation in unconstrained coordinates; its mode is not the MAP"

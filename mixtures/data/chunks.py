@@ -11,14 +11,14 @@ from narwhals.dependencies import is_pandas_series
 from mixtures.data.levels import Categories
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
-from mixtures.data.table import Data, row_labels
+from mixtures.data.table import BLOCK_ROWS, Data, row_labels
 from mixtures.errors import InputError
 from mixtures.messages import worded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Chunks", "checked_blocks", "chunk_labels"]
+__all__ = ["Chunks", "checked_blocks", "chunk_labels", "in_blocks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,28 @@ class Chunks(Blocks):
             f"the chunks are not those of the first pass, from chunk {place} on; the function must open them "
             "anew whenever it is called, and in the same order"
         )
+
+
+def in_blocks(data: Data) -> Chunks:
+    """The rows of a table, such as a memory map, a block in memory at a time."""
+    firsts = range(0, data.n_rows, BLOCK_ROWS)
+
+    def opened() -> Iterator[Data]:
+        for first in firsts:
+            rows = slice(first, first + BLOCK_ROWS)
+            yield replace(data, values=data.values[rows], obs_id=data.obs_id[rows], first=data.first + first)
+            data.release()
+
+    return Chunks(
+        data.features,
+        np.array([min(BLOCK_ROWS, data.n_rows - first) for first in firsts]),
+        None if data.weights is None else np.add.reduceat(data.weights, firsts),
+        opened,
+        data.weights,
+        data.labels,
+        has_missing=data.has_missing,
+        labelled=data.labelled,
+    )
 
 
 def chunk_labels(opened: Callable[[], Iterable[Any]], beside: Any) -> "pd.Index | None":

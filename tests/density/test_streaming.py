@@ -104,7 +104,7 @@ def test_crosscheck_certifies_all_rows_and_samples_some(structure):
 
 
 @pytest.mark.parametrize("missing", [None, "integrate"])
-def test_weights_labels_and_missing_cells_reach_the_certificate(missing, monkeypatch):
+def test_weights_labels_and_missing_cells_reach_the_certificate(missing, monkeypatch, tmp_path):
     X = rows(binary=True)
     labels = np.where(np.arange(N) % 10 < 2, X[:, 0] < X[:, 2], -1)
     weights = np.random.default_rng(1).integers(0, 4, N).astype(float)
@@ -120,10 +120,22 @@ def test_weights_labels_and_missing_cells_reach_the_certificate(missing, monkeyp
     assert cc.posterior.attrs["method"].startswith("Laplace")
     assert anchored_of(cc.posterior).tolist() == [0, 1]
     assert any("NUTS on 256 rows" in note for note in cc.notes)
+    monkeypatch.setattr(large, "MOST_CELLS", X.size - 1)
+    np.save(tmp_path / "rows.npy", X)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     if missing:
-        monkeypatch.setattr(large, "MOST_CELLS", X.size - 1)
-        with pytest.raises(mx.InputError, match="1,000 rows are too many, 999 is the limit"):
-            mx.crosscheck(mx.BMM(2), in_chunks(X), **given)
+        for rows_of in (in_chunks(X), mapped):
+            with pytest.raises(mx.InputError, match="1,000 rows are too many, 999 is the limit"):
+                mx.crosscheck(mx.BMM(2), rows_of, **given)
+        return
+    blocks = []
+    monkeypatch.setattr(large, "crosscheck_blocks", lambda _, rows, *how: blocks.append(rows))
+    monkeypatch.setattr("mixtures.data.chunks.BLOCK_ROWS", 300)
+    mx.crosscheck(mx.BMM(2), mapped, **given)
+    assert blocks[0].sizes.tolist() == [300, 300, 300, 100]
+    assert blocks[0].totals.sum() == weights.sum()
+    assert blocks[0].in_memory().labels.tolist() == labels.tolist()
+    np.testing.assert_array_equal(blocks[0].in_memory().values, X)
 
 
 def test_a_subset_of_rows_keeps_the_labels_of_levels():
