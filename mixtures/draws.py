@@ -197,11 +197,11 @@ def resolved_for(spec: Mixture, tree: xr.DataTree, data: Data) -> Mixture:
     return resolve(spec, data if rows is None else spec.read(rows))
 
 
-def not_fitted(tree: xr.DataTree, data: Data, *, whole: bool = False) -> str:
+def not_fitted(tree: xr.DataTree, data: Data, *, whole: bool = False, in_order: bool = False) -> str:
     """Which of these rows the sample was not drawn from, in words; empty if from all, or it is not known.
 
-    They may be some of the rows, in any order, unless they are to be the whole; their known labels and
-    weights count as well.
+    They may be some of the rows, in any order, unless they are to be the whole or in order; their known
+    labels and weights count as well.
     """
     rows = rows_of(tree)
     if rows is None or rows.n_features != data.n_features:
@@ -211,9 +211,9 @@ def not_fitted(tree: xr.DataTree, data: Data, *, whole: bool = False) -> str:
     own, fitted = (_as_bytes(one) for one in (data, rows))
     other = np.flatnonzero(_beyond(own, fitted))
     if not len(other):
-        if whole and rows.n_rows != data.n_rows:
+        if (whole or in_order) and rows.n_rows != data.n_rows:
             return f"the sample was drawn from {rows.n_rows:,} rows, and these are {data.n_rows:,}"
-        if whole and (own != fitted).any():
+        if in_order and (own != fitted).any():
             return "the sample was drawn from these rows in another order"
         return ""
     first = rows_are(other[:1], data.obs_id, data.first).removesuffix(" is")

@@ -101,7 +101,7 @@ def extend(
         raise InputError("predictive draws and densities of single rows know no weights; repeat rows instead")
     spec = resolved_for(spec, tree, data)
     wanted = [g for g in GROUPS if (g in named if named is not None else g not in tree.children)]
-    if OF_ROWS.intersection(wanted) and (other := not_fitted(tree, data, whole=True)):
+    if OF_ROWS.intersection(wanted) and (other := not_fitted(tree, data, in_order=True)):
         raise InputError(f"{other}: pass the rows that were fitted, in their order and with their labels")
     case = _Case(spec, data, tree, draws, generator(random_seed))
     new = tree.copy()

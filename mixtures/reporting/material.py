@@ -158,7 +158,7 @@ def refuse_others(cc: Crosscheck, data: Data) -> None:
     Those of a model of the user's own are compared with the rows that its sample holds.
     """
     if cc.em is None or cc.mode.spec is None:
-        if cc.posterior is not None and (other := not_fitted(cc.posterior, data, whole=True)):
+        if cc.posterior is not None and (other := not_fitted(cc.posterior, data, in_order=True)):
             what = "these are not the rows that were fitted"
             raise InputError(f"{what}: {other}; leave X out, or pass the same rows and labels")
         return
