@@ -200,19 +200,24 @@ def resolved_for(spec: Mixture, tree: xr.DataTree, data: Data) -> Mixture:
     return resolve(spec, data if rows is None else spec.read(rows))
 
 
-def not_fitted(tree: xr.DataTree, data: Data) -> str:
+def not_fitted(tree: xr.DataTree, data: Data, *, whole: bool = False, in_order: bool = False) -> str:
     """Which of these rows the sample was not drawn from, in words; empty if from all, or it is not known.
 
-    They may be some of the rows, in any order; their known labels count as well.
+    They may be some of the rows, in any order, unless they are to be the whole or in order; their known
+    labels and weights count as well.
     """
     rows = rows_of(tree)
     if rows is None or rows.n_features != data.n_features:
         return ""
-    if rows.weights is not None and (rows.weights != 1).any():
-        return "the sample was drawn from rows with weights"
+    if _weighed(rows) != _weighed(data):
+        return f"the sample was drawn from rows with{'' if _weighed(rows) else 'out'} weights"
     own, fitted = (_as_bytes(one) for one in (data, rows))
-    other = np.flatnonzero(~np.isin(own, fitted))
+    other = np.flatnonzero(_beyond(own, fitted))
     if not len(other):
+        if (whole or in_order) and rows.n_rows != data.n_rows:
+            return f"the sample was drawn from {rows.n_rows:,} rows, and these are {data.n_rows:,}"
+        if in_order and (own != fitted).any():
+            return "the sample was drawn from these rows in another order"
         return ""
     first = rows_are(other[:1], data.obs_id, data.first).removesuffix(" is")
     return (
@@ -221,10 +226,26 @@ def not_fitted(tree: xr.DataTree, data: Data) -> str:
     )
 
 
+def _beyond(own: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Which rows (n,) are not among those fitted, or occur more often than there."""
+    codes = np.unique(np.concatenate([fitted, own]), return_inverse=True)[1]
+    held, codes = np.bincount(codes[: len(fitted)], minlength=codes.max() + 1), codes[len(fitted) :]
+    order = np.argsort(codes, kind="stable")
+    place = np.empty(len(own), dtype=np.int64)  # among the rows that are equal to it
+    place[order] = np.arange(len(own)) - np.searchsorted(codes[order], codes[order])
+    return place >= held[codes]
+
+
+def _weighed(data: Data) -> bool:
+    """Whether some row has another weight than one."""
+    return data.weights is not None and bool((data.weights != 1).any())
+
+
 def _as_bytes(data: Data) -> np.ndarray:
-    """One value for every row with its label, by which rows are compared: some samples hold 32-bit floats."""
+    """One value for every row with what is beside it, to compare rows: some samples hold 32-bit floats."""
     labels = np.full(data.n_rows, UNKNOWN) if data.labels is None else data.labels
-    table = np.column_stack([data.values, labels]).astype(np.float32) + 0.0  # one zero
+    weights = np.ones(data.n_rows) if data.weights is None else data.weights
+    table = np.column_stack([data.values, labels, weights]).astype(np.float32) + 0.0  # one zero
     table[np.isnan(table)] = np.nan  # of one kind
     return np.ascontiguousarray(table).view(f"V{table.shape[1] * table.itemsize}")[:, 0]
 

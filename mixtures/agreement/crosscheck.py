@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtures.arguments import check_names, check_share, check_whole, generator
+from mixtures.data.chunks import in_blocks
 from mixtures.data.rows import Blocks
+from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.registry import resolve
@@ -60,7 +62,8 @@ def crosscheck(
         EM.
     X : array_like or frame, shape (n, D), optional
         The data; needed with a specification, refused with a ``pymc.Model``. Rows
-        that are never in memory at once are accepted as in `fit_em`, and the certificate
+        that are never in memory at once (chunks, Dask collections, memory maps of more than 67 million
+        cells) are accepted as in `fit_em`, and the certificate
         covers all of them; their posterior is a Laplace approximation, which is
         compared with NUTS on a subset of rows. With missing cells such rows are read into memory.
     weights : array_like, shape (n,), optional
@@ -69,7 +72,7 @@ def crosscheck(
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells and integrates these out, as in `fit_em`.
     labels : array_like, shape (n,), optional
-        Known clusters of rows in memory, as in `fit_em`. Refused with a ``pymc.Model``.
+        Known clusters of rows, as in `fit_em`. Refused with a ``pymc.Model``.
     n_init : int, default 10
         Starts of EM, and independent starts of MAP.
     draws, tune, chains : int, default 1000, 500, 4
@@ -153,6 +156,10 @@ def _fitted(
     rows = None
     if isinstance(spec, Mixture) and X is not None:
         rows = spec.rows(X, **given)
+    if isinstance(rows, Data) and rows.mapping is not None:
+        from mixtures.agreement.large import MOST_CELLS
+
+        rows = in_blocks(rows) if rows.values.size > MOST_CELLS else rows
     if isinstance(spec, Mixture) and isinstance(rows, Blocks):
         if methods:
             raise InputError(

@@ -9,6 +9,8 @@ from mixtures.agreement.modes import find_modes
 from mixtures.agreement.notes import incomplete
 from mixtures.agreement.table import parameter_table
 from mixtures.clusters.align import align_tree
+from mixtures.clusters.labelled import anchor
+from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import Data
 from mixtures.density.density import Density
@@ -32,7 +34,7 @@ from mixtures.types import Array, Params
 __all__ = ["crosscheck_blocks"]
 
 MOST_CELLS = 2**26
-"""Cells of rows with missing ones that are read into memory: half a gigabyte."""
+"""Cells that are read into memory, of rows with missing ones or of a memory map: half a gigabyte."""
 
 
 LAPLACE = "Laplace approximation in unconstrained coordinates; its mode is not the MAP"
@@ -66,7 +68,7 @@ def crosscheck_blocks(
         notes.append(worded(Option("prior", None), why))
     else:
         try:
-            posterior = _laplace_tree(compiled, spec, em, rng, how)
+            posterior = _laplace_tree(compiled, spec, rows, em, rng, how)
         except NoApproximation as error:
             notes.append(f"no Laplace approximation: the log density is {error}")
     at, coords = (found.x, found.curvature, rng, ci_prob), spec.coords(em.features)
@@ -122,6 +124,7 @@ def _density(
 def _laplace_tree(
     compiled: Density,
     spec: Mixture,
+    rows: Rows,
     em: EMFit,
     rng: np.random.Generator,
     how: Chains,
@@ -129,6 +132,7 @@ def _laplace_tree(
     """Draws of Laplace's approximation, as many as in a sample; ``attrs["method"]`` says what they are."""
     drawn = laplace_draws(compiled, spec.inside(em.params), how.total, rng)
     by_chain = {name: x.reshape(how.chains, how.draws, *x.shape[1:]) for name, x in drawn.items()}
-    tree = align_tree(draws_tree(by_chain, spec.dims, em.features, spec.coords(em.features)), to=em.params)
+    tree = draws_tree(by_chain, spec.dims, em.features, spec.coords(em.features))
+    tree = align_tree(anchor(tree, anchored_clusters(rows)), to=em.params)
     tree.attrs["method"] = LAPLACE
     return tree

@@ -6,18 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.levels import Categories
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
-from mixtures.data.table import Data, row_labels
+from mixtures.data.table import BLOCK_ROWS, Data, row_labels
 from mixtures.errors import InputError
 from mixtures.messages import worded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Chunks", "checked_blocks", "chunk_labels"]
+__all__ = ["Chunks", "checked_blocks", "chunk_labels", "in_blocks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class Chunks(Blocks):
         Returns an iterable of the same tables whenever it is called.
     weights : ndarray, shape (n,), or None
         Frequency weights.
+    labels : ndarray of int, shape (n,), or None
+        Known clusters, -1 where it is not known.
     categories : bool or frozenset
         Whether cells are the levels of categories, or in which columns they are; every chunk then has
         codes of its own.
@@ -37,6 +40,7 @@ class Chunks(Blocks):
 
     opened: Callable[[], Iterable[Any]]
     weights: np.ndarray | None
+    labels: np.ndarray | None = None
     categories: Categories = False
 
     def sum_over[T](self, f: Callable[[Data], T], add: Callable[[T, T], T] = operator.add) -> T:
@@ -68,7 +72,8 @@ class Chunks(Blocks):
                 break
             place += 1
             rows = slice(block.first, block.first + block.n_rows)
-            yield block if self.weights is None else replace(block, weights=self.weights[rows])
+            weights, labels = (None if x is None else x[rows] for x in (self.weights, self.labels))
+            yield replace(block, weights=weights, labels=labels)
             del block
         else:
             if place == len(self.sizes):
@@ -79,8 +84,35 @@ class Chunks(Blocks):
         )
 
 
-def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "pd.Index | None":
-    """Row labels of all chunks; counted on across chunks if each restarts at 0 and the weights do not."""
+def in_blocks(data: Data) -> Chunks:
+    """The rows of a table, such as a memory map, a block in memory at a time."""
+    firsts = range(0, data.n_rows, BLOCK_ROWS)
+
+    def opened() -> Iterator[Data]:
+        for first in firsts:
+            rows = slice(first, first + BLOCK_ROWS)
+            yield replace(data, values=data.values[rows], obs_id=data.obs_id[rows], first=data.first + first)
+            data.release()
+
+    return Chunks(
+        data.features,
+        np.array([min(BLOCK_ROWS, data.n_rows - first) for first in firsts]),
+        None if data.weights is None else np.add.reduceat(data.weights, firsts),
+        opened,
+        data.weights,
+        data.labels,
+        has_missing=data.has_missing,
+        labelled=data.labelled,
+    )
+
+
+def chunk_labels(opened: Callable[[], Iterable[Any]], beside: Any) -> "pd.Index | None":
+    """Row labels of all chunks, if what is beside them is a Series.
+
+    They are counted on across chunks if each restarts at 0 and the Series does not.
+    """
+    if not is_pandas_series(beside):
+        return None
     import pandas as pd
 
     indexes: list[pd.Index] = []
@@ -90,7 +122,7 @@ def chunk_labels(opened: Callable[[], Iterable[Any]], weights: "pd.Series") -> "
             return None
         indexes.append(index)
     labels = indexes[0].append(indexes[1:])
-    return labels if labels.is_unique or labels.equals(weights.index) else pd.RangeIndex(len(labels))
+    return labels if labels.is_unique or labels.equals(beside.index) else pd.RangeIndex(len(labels))
 
 
 def checked_blocks(

@@ -16,7 +16,7 @@ import numpy as np
 from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.levels import Categories
-from mixtures.data.reading import as_data, check_total, check_weights, labels_from
+from mixtures.data.reading import as_data, check_total, check_weights, labels_from, read_labels
 from mixtures.data.rows import Blocks, check_alike, check_two_dimensions
 from mixtures.data.table import Data
 from mixtures.errors import InputError
@@ -124,7 +124,12 @@ def _is_loss(client: Any, error: Exception) -> bool:
 
 
 def dask_rows(
-    X: Any, weights: Any = None, *, missing: str | None = None, categories: Categories = False
+    X: Any,
+    weights: Any = None,
+    labels: Any = None,
+    *,
+    missing: str | None = None,
+    categories: Categories = False,
 ) -> DaskRows:
     """Read and check a Dask collection where it is.
 
@@ -136,6 +141,8 @@ def dask_rows(
     weights : array_like or Dask array, shape (n,), optional
         Frequency weights; a Dask array or Series in the same blocks stays where it is. With a
         DataFrame, a Series is matched to the rows by its index.
+    labels : array_like or Dask array, shape (n,), optional
+        Known clusters of rows, matched as weights are.
     missing : {None, "integrate"}, optional
         Whether cells may be missing, as in `mixtures.data.reading.as_data`.
     categories : bool or frozenset, default False
@@ -159,30 +166,45 @@ def dask_rows(
     how = X.ndim == 1, missing, categories
     read = dask.persist(*_tasks(_read, tables, *([x] * len(tables) for x in how)))
     reports = _computed(client, _tasks(_report, read))
-    sizes = [n for n, *_ in reports]
+    sizes = [size for size, *_ in reports]
+    n = sum(sizes)
     firsts = [int(n) for n in np.cumsum([0, *sizes[:-1]])]
     _refuse_bad(client, how, tables, reports, firsts)
     kept = [i for i, n in enumerate(sizes) if n > 0]
-    labels = None
-    if labelled and is_pandas_series(weights):
+    index = None
+    if labelled and (is_pandas_series(weights) or is_pandas_series(labels)):
         import pandas as pd
 
-        labels = pd.Index(np.concatenate(_computed(client, _tasks(_labels, [read[i] for i in kept]))))
-        if not labels.is_unique and not labels.equals(weights.index):
-            labels = pd.RangeIndex(len(labels))  # every block begins anew
-    all_weights = _weights_of_blocks(weights, sizes, labels)
-    given = ([of[i] for i in kept] for of in (read, firsts, all_weights, [labelled] * len(sizes)))
+        index = pd.Index(np.concatenate(_computed(client, _tasks(_labels, [read[i] for i in kept]))))
+
+    def own(beside: Any) -> "pd.Index | None":
+        if index is None or not is_pandas_series(beside):
+            return None
+        anew = not index.is_unique and not index.equals(beside.index)  # every block begins anew
+        return pd.RangeIndex(len(index)) if anew else index
+
+    all_weights = _of_blocks(
+        "weights", weights, sizes, lambda: check_weights(weights, n, labels=own(weights))
+    )
+    known = _of_blocks("labels", labels, sizes, lambda: read_labels(labels, np.arange(n), index=own(labels)))
+    given = ([of[i] for i in kept] for of in (read, firsts, all_weights, known, [labelled] * len(sizes)))
     blocks = dask.persist(*_tasks(_placed, *given))
-    totals = None
-    if weights is not None:
-        weighed = _computed(client, _tasks(_weighed, blocks))
-        for i, total in zip(kept, weighed, strict=True):
-            if isinstance(total, InputError):
-                raise InputError(f"partition {i}: {total}")
-        totals = check_total(np.array(weighed))
-    has_missing = any(holes for *_, holes in reports)
+    totals, some_known = None, False
+    if weights is not None or labels is not None:
+        counted = _computed(client, _tasks(_counted, blocks))
+        for i, count in zip(kept, counted, strict=True):
+            if isinstance(count, InputError):
+                raise InputError(f"partition {i}: {count}")
+        totals = None if weights is None else check_total(np.array([total for total, _ in counted]))
+        some_known = any(labelled for _, labelled in counted)
     return DaskRows(
-        reports[kept[0]][1], np.array(sizes)[kept], totals, blocks, client=client, has_missing=has_missing
+        reports[kept[0]][1],
+        np.array(sizes)[kept],
+        totals,
+        blocks,
+        client=client,
+        has_missing=any(holes for *_, holes in reports),
+        labelled=some_known,
     )
 
 
@@ -233,19 +255,20 @@ def _delayed(X: Any) -> list[Any]:
     return list(blocks.ravel()) if isinstance(blocks, np.ndarray) else list(blocks)
 
 
-def _weights_of_blocks(weights: Any, sizes: Sequence[int], labels: "pd.Index | None") -> list[Any]:
-    """Weights of every block: None, a slice of an array, or a delayed block of a Dask collection."""
-    if weights is None:
-        return [None] * len(sizes)
-    if not _has_blocks(weights):
-        return np.split(check_weights(weights, sum(sizes), labels=labels), np.cumsum(sizes)[:-1])
-    blocks = _delayed(weights)
-    if weights.ndim != 1 or len(blocks) != len(sizes):
-        raise InputError(
-            f"the weights are {weights.ndim}-dimensional in {len(blocks)} blocks; the data have {len(sizes)} "
-            "blocks of rows: rechunk one like the other"
-        )
-    return blocks
+def _of_blocks(
+    what: str, beside: Any, sizes: Sequence[int], checked: Callable[[], np.ndarray | None]
+) -> list[Any]:
+    """What every block has beside it: None, a slice of an array, or a delayed block of a Dask collection."""
+    if beside is not None and _has_blocks(beside):
+        blocks = _delayed(beside)
+        if beside.ndim != 1 or len(blocks) != len(sizes):
+            raise InputError(
+                f"the {what} are {beside.ndim}-dimensional in {len(blocks)} blocks; the data have "
+                f"{len(sizes)} blocks of rows: rechunk one like the other"
+            )
+        return blocks
+    array = None if beside is None else checked()
+    return [None] * len(sizes) if array is None else np.split(array, np.cumsum(sizes)[:-1])
 
 
 # What runs on the workers. Bad input is returned as a value, so that the first bad block is the one reported.
@@ -277,20 +300,23 @@ def _labels(block: Data) -> np.ndarray:
     return block.obs_id
 
 
-def _placed(data: Data, first: int, weights: Any, labelled: bool) -> Data | InputError:
-    """Return a block with its position in the whole and its weights."""
+def _placed(data: Data, first: int, weights: Any, known: Any, labelled: bool) -> Data | InputError:
+    """Return a block with its position in the whole, its weights and its known labels."""
     import pandas as pd
 
-    labels = pd.Index(data.obs_id) if labelled else None
+    index = pd.Index(data.obs_id) if labelled else None
+    obs_id = labels_from(data.obs_id, first)
     try:
-        checked = None if weights is None else check_weights(weights, data.n_rows, first, labels)
+        weighed = None if weights is None else check_weights(weights, data.n_rows, first, index)
+        labels = None if known is None else read_labels(known, obs_id, first, index)
     except InputError as error:
         return error
-    return replace(data, first=first, obs_id=labels_from(data.obs_id, first), weights=checked)
+    return replace(data, first=first, obs_id=obs_id, weights=weighed, labels=labels)
 
 
-def _weighed(block: Data | InputError) -> float | InputError:
-    return block.total if isinstance(block, Data) else block
+def _counted(block: Data | InputError) -> tuple[float, bool] | InputError:
+    """Total weight, and whether the cluster of some row is known."""
+    return (block.total, block.labelled) if isinstance(block, Data) else block
 
 
 def _n_distinct(block: Data, _: Any) -> int:

@@ -1,14 +1,16 @@
 """Known labels: the clusters of some of the rows are known."""
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.cells import as_numbers
-from mixtures.data.rows import Rows
-from mixtures.data.table import Data, places_by_index, read_only
+from mixtures.data.rows import Rows, sum_once
+from mixtures.data.table import UNKNOWN, Data, places_by_index, read_only
 from mixtures.errors import InputError
 from mixtures.messages import Option, counted, did_you_mean, named, rows_are, shortened, worded
 from mixtures.types import Array
@@ -21,31 +23,31 @@ __all__ = [
     "anchored_clusters",
     "check_labels",
     "check_labels_fit",
+    "count_known",
     "exclude",
     "known_rows",
-    "labels_in_memory",
     "match_labels",
     "numbered",
     "one_hot",
     "order_by_size",
 ]
 
-UNKNOWN = -1
-"""Label of a row whose cluster is not known."""
-
-
 MEANING = "labels are whole numbers from 0, and -1, NaN or None where the cluster is not known"
 
 
-def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np.ndarray | None:
+def check_labels(
+    labels: Any, obs_id: np.ndarray, first: int = 0, index: "pd.Index | None" = None
+) -> np.ndarray | None:
     """Read the known cluster of every row; a pandas Series is matched by its index.
 
     Parameters
     ----------
     labels : array_like, shape (n,)
         The cluster of every row, from 0; -1, NaN, None, ``pandas.NA`` or masked where it is not known.
-    data : Data
-        The checked rows.
+    obs_id : ndarray, shape (n,)
+        Names of the rows, for messages.
+    first : int, default 0
+        Position of the first row in the whole.
     index : pandas.Index, optional
         Labels of the rows in the table that they were read from, if it has some.
 
@@ -61,25 +63,25 @@ def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np
 
     Examples
     --------
-    >>> data = Data(np.zeros((3, 1)), ("x0",), np.arange(3))
-    >>> check_labels([1, None, -1], data).tolist()
+    >>> check_labels([1, None, -1], np.arange(3)).tolist()
     [1, -1, -1]
     """
     try:
         array = as_numbers(labels, "labels are not")
     except InputError as error:
         raise InputError(f"{error}; number the clusters, such as pandas.factorize(labels)[0]") from error
-    if array.shape != (data.n_rows,):
-        raise InputError(f"labels have shape {array.shape}; the data have {counted(data.n_rows, 'row')}")
+    n = len(obs_id)
+    if array.shape != (n,):
+        raise InputError(f"labels have shape {array.shape}; the data have {counted(n, 'row')}")
     if is_pandas_series(labels):
         import pandas as pd
 
-        by_place = pd.RangeIndex(data.first, data.first + data.n_rows)
+        by_place = pd.RangeIndex(first, first + n)
         array = array[places_by_index(labels.index, index, by_place, "labels")]
     known = np.where(np.isnan(array), UNKNOWN, array)
     bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
     if len(bad):
-        row = rows_are(bad[:1], data.obs_id, data.first).removesuffix(" is")
+        row = rows_are(bad[:1], obs_id, first).removesuffix(" is")
         raise InputError(f"{row}: label is {array[bad[0]]:g}; {MEANING}")
     return read_only(known.astype(np.int64)) if (known >= 0).any() else None
 
@@ -115,14 +117,13 @@ def numbered(labels: Any, names: Sequence[str] | None) -> Any:
 
 def check_labels_fit(rows: Rows, n_components: int) -> None:
     """Refuse labels of clusters that a model does not have."""
-    if not isinstance(rows, Data) or rows.labels is None:
-        return
-    bad = np.flatnonzero(rows.labels >= n_components)
-    if len(bad):
-        row = rows_are(bad[:1], rows.obs_id, rows.first).removesuffix(" is")
+    if max(_counts(rows), default=(UNKNOWN,))[0] >= n_components:
+        found = rows.sum_over(partial(_first_beyond, n_components), _either)
+        assert found is not None
+        row, label = found
         raise InputError(
             worded(
-                f"{row}: label is {rows.labels[bad[0]]}, and the model has ",
+                f"{row}: label is {label}, and the model has ",
                 Option("n_components", n_components),
                 "; labels are from 0 to ",
                 Option("n_components", said="n_components - 1", typed=str(n_components - 1)),
@@ -131,13 +132,41 @@ def check_labels_fit(rows: Rows, n_components: int) -> None:
         )
 
 
-def labels_in_memory(labels: Any, what: str) -> None:
-    """Refuse labels of rows that are not in memory at once."""
-    if labels is not None:
-        raise InputError(
-            f"labels= needs the rows in memory, and the data are {what}: pass one array or data frame, of a "
-            "subsample if need be"
-        )
+def _first_beyond(n_components: int, data: Data) -> tuple[str, int] | None:
+    """Name and label of the first row whose cluster the model does not have."""
+    bad = np.flatnonzero(_labels_of(data) >= n_components)
+    if not len(bad):
+        return None
+    return rows_are(bad[:1], data.obs_id, data.first).removesuffix(" is"), int(_labels_of(data)[bad[0]])
+
+
+def _either[T](a: T, b: T) -> T:
+    return a or b
+
+
+def _labels_of(data: Data) -> np.ndarray:
+    """Known clusters (n,) of rows, some of which may be without a label."""
+    return np.full(data.n_rows, UNKNOWN) if data.labels is None else data.labels
+
+
+def count_known(rows: Rows) -> int:
+    """Number of rows whose cluster is known."""
+    return _counts(rows).total()
+
+
+def _counts(rows: Rows) -> Counter[tuple[int, bool]]:
+    """Number of labelled rows by their cluster and whether they have weight."""
+    return sum_once(rows, "known labels", _counts_of) if rows.labelled else Counter()
+
+
+def _counts_of(data: Data) -> Counter[tuple[int, bool]]:
+    labels = _labels_of(data)
+    weighed = np.ones(data.n_rows, dtype=bool) if data.weights is None else data.weights > 0
+    found: Counter[tuple[int, bool]] = Counter()
+    for some in (True, False):
+        clusters, counts = np.unique(labels[known_rows(labels) & (weighed == some)], return_counts=True)
+        found.update(dict(zip(((int(k), some) for k in clusters), counts.tolist(), strict=True)))
+    return found
 
 
 def known_rows(labels: np.ndarray) -> np.ndarray:
@@ -153,10 +182,7 @@ def anchored_clusters(rows: Rows) -> np.ndarray:
     >>> anchored_clusters(Data(np.zeros((3, 1)), ("x0",), np.arange(3), labels=np.array([2, -1, 2]))).tolist()
     [2]
     """
-    if not isinstance(rows, Data) or rows.labels is None:
-        return np.array([], dtype=np.int64)
-    there = rows.labels if rows.weights is None else rows.labels[rows.weights > 0]
-    return np.unique(there[known_rows(there)])
+    return np.array(sorted(k for k, weighed in _counts(rows) if weighed), dtype=np.int64)
 
 
 def exclude(log_joint: Array, labels: np.ndarray) -> None:

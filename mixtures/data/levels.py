@@ -196,7 +196,7 @@ def coded[R: Rows](rows: R, stated: Sequence[Levels | None], categories: Categor
     _refuse_without_levels(rows.features, wanted)
     if wanted == rows.levels:
         return rows
-    kept = {"has_missing": rows.has_missing}
+    kept = {"has_missing": rows.has_missing, "labelled": rows.labelled}
     return Recoded(rows.features, rows.sizes, rows.totals, rows, wanted, **kept)  # type: ignore[return-value]
 
 

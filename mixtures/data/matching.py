@@ -159,7 +159,7 @@ def columns_of[R: Rows](rows: R, order: Sequence[int]) -> R:
     """Rows of these columns, or of some of them, in this order."""
     features = tuple(rows.features[j] for j in order)
     if isinstance(rows, Blocks):
-        kept = {"has_missing": rows.has_missing}
+        kept = {"has_missing": rows.has_missing, "labelled": rows.labelled}
         return Reordered(features, rows.sizes, rows.totals, rows, tuple(order), **kept)  # type: ignore[return-value]
     return _reordered(order, features, rows)  # type: ignore[arg-type, return-value]
 

@@ -126,10 +126,8 @@ def as_data(
     check_missing(missing)
     X = by_names(X)
     if labels is not None:
-        if what := elsewhere(labels):
-            raise InputError(f"labels are {what}; pass one array in memory")
         data = as_data(X, weights, missing=missing, first=first, categories=categories)
-        return replace(data, labels=check_labels(labels, data, row_labels(X)))
+        return replace(data, labels=read_labels(labels, data.obs_id, data.first, row_labels(X)))
     if weights is not None:
         data = as_data(X, missing=missing, first=first, categories=categories)
         weighed = check_weights(weights, data.n_rows, first, row_labels(X))
@@ -186,6 +184,15 @@ def check_missing(missing: Any) -> None:
                 "refused",
             )
         )
+
+
+def read_labels(
+    labels: Any, obs_id: np.ndarray, first: int = 0, index: "pd.Index | None" = None
+) -> np.ndarray | None:
+    """Read the known cluster of every row, as `mixtures.data.known_labels.check_labels`, from memory."""
+    if what := elsewhere(labels):
+        raise InputError(f"labels are {what}; pass one array in memory")
+    return check_labels(labels, obs_id, first, index)
 
 
 def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index | None" = None) -> np.ndarray:

@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from mixtures.data.table import BLOCK_ROWS, Data, Drawn, read_only
+from mixtures.data.table import BLOCK_ROWS, UNKNOWN, Data, Drawn, read_only
 from mixtures.errors import InputError
 from mixtures.messages import shortened
 
@@ -59,6 +59,10 @@ class Rows(Protocol):
         """Whether cells are missing, and to be integrated out."""
 
     @property
+    def labelled(self) -> bool:
+        """Whether the cluster of some row is known."""
+
+    @property
     def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
         """The labels of every column's levels, of which the values are the codes; None for one of numbers."""
 
@@ -74,7 +78,7 @@ class Rows(Protocol):
         """Sum of ``f(block)`` over the blocks of rows, always in the same order."""
 
     def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
-        """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight."""
+        """All rows, weights and labels if there are at most ``size``; else ``size`` rows drawn by weight."""
 
 
 def sum_once[T](rows: Rows, key: Any, f: Callable[[Data], T]) -> T:
@@ -117,6 +121,8 @@ class Blocks(ABC):
         Weight of every block, if rows have weights.
     has_missing : bool
         Whether cells are missing, and to be integrated out.
+    labelled : bool
+        Whether the cluster of some row is known.
     """
 
     side_by_side: ClassVar[bool] = False
@@ -126,6 +132,7 @@ class Blocks(ABC):
     sizes: np.ndarray
     totals: np.ndarray | None
     has_missing: bool = field(default=False, kw_only=True)
+    labelled: bool = field(default=False, kw_only=True)
 
     @property
     def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
@@ -167,25 +174,24 @@ class Blocks(ABC):
 
     def in_memory(self) -> Data:
         """All rows as one table."""
-        values, weights, _ = self.subsample(self.n_rows, np.random.default_rng())
+        values, weights, labels = self.subsample(self.n_rows, np.random.default_rng())
         return Data(
             read_only(values),
             self.features,
             np.arange(self.n_rows),
             None if weights is None else read_only(weights),
             has_missing=self.has_missing,
+            labels=None if labels is None else read_only(labels),
             levels=self.levels,
         )
 
     def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
-        """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight.
+        """All rows, weights and labels if there are at most ``size``; else ``size`` rows drawn by weight.
 
         The same seed draws the same rows as `Data.subsample`, wherever they are.
         """
         if self.n_rows <= size:
-            parts = self.each(_whole, [True] * len(self.sizes))
-            weights = None if self.totals is None else np.concatenate([w for _, w in parts])
-            return Drawn(np.concatenate([x for x, _ in parts]), weights)
+            return _joined(self.each(_whole, [True] * len(self.sizes)))
         if self.totals is None:
             ends = np.cumsum(self.sizes)
             drawn = rng.choice(self.n_rows, size, replace=False)
@@ -200,7 +206,7 @@ class Blocks(ABC):
                 np.append(0, stops[:-1]), stops, np.append(0, ends[:-1]), strict=True
             )
         ]
-        return Drawn(np.concatenate(self.each(_drawn, within)))
+        return _joined(self.each(_drawn, within))
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,16 +250,26 @@ def _of_view[T](f: Callable[..., T], view: Callable[[Data], Data], block: Data, 
     return f(view(block), *given)
 
 
-def _whole(block: Data, _: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    return block.values, block.weights
+def _joined(parts: Sequence[Drawn]) -> Drawn:
+    """Rows of all blocks, some of which may have no labelled row."""
+    weights = None if parts[0].weights is None else np.concatenate([part.weights for part in parts])
+    labels = [np.full(len(x), UNKNOWN) if own is None else own for x, _, own in parts]
+    known = any(own is not None for *_, own in parts)
+    return Drawn(np.concatenate([x for x, *_ in parts]), weights, np.concatenate(labels) if known else None)
 
 
-def _drawn(block: Data, within: np.ndarray) -> np.ndarray:
+def _whole(block: Data, _: Any) -> Drawn:
+    return Drawn(block.values, block.weights, block.labels)
+
+
+def _drawn(block: Data, within: np.ndarray) -> Drawn:
     """Rows at positions of a block, or at values of its cumulative weights."""
     if block.weights is None:
-        return block.values[within.astype(int)]
-    places = np.searchsorted(np.cumsum(block.weights), within, side="right")
-    return block.values[np.minimum(places, block.n_rows - 1)]
+        places = within.astype(int)
+    else:
+        places = np.searchsorted(np.cumsum(block.weights), within, side="right")
+        places = np.minimum(places, block.n_rows - 1)
+    return Drawn(block.values[places], None, None if block.labels is None else block.labels[places])
 
 
 def check_alike(what: str, place: int, features: Sequence[str], expected: Sequence[str]) -> None:

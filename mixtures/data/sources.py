@@ -4,13 +4,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.chunks import Chunks, checked_blocks, chunk_labels
 from mixtures.data.dask_rows import dask_rows
-from mixtures.data.known_labels import labels_in_memory
 from mixtures.data.levels import Categories
-from mixtures.data.reading import as_data, check_missing, check_total, check_weights, elsewhere, is_dask
+from mixtures.data.reading import (
+    as_data,
+    check_missing,
+    check_total,
+    check_weights,
+    elsewhere,
+    is_dask,
+    read_labels,
+)
 from mixtures.data.rows import Blocks, Rows
 from mixtures.errors import InputError
 
@@ -37,11 +43,11 @@ def as_rows(
         unchanged.
     weights : array_like, shape (n,), optional
         Frequency weights, as in `mixtures.data.reading.as_data`; for Dask, a Dask array
-        in the same blocks as well.
+        or Series in the same blocks as well.
     missing : {None, "integrate"}, optional
         Whether cells may be missing, as in `mixtures.data.reading.as_data`.
     labels : array_like, shape (n,), optional
-        Known clusters of rows in memory, as in `mixtures.data.reading.as_data`.
+        Known clusters of rows, as in `mixtures.data.reading.as_data`; for Dask, as weights are.
     categories : bool or frozenset, default False
         Whether cells are the levels of categories, or in which columns they are, by name or position.
         Blocks have codes of their own, until `mixtures.data.levels.coded` gives them the same.
@@ -65,27 +71,28 @@ def as_rows(
     """
     check_missing(missing)
     if isinstance(X, Blocks):
-        if weights is not None:
-            raise InputError("the rows have been read already; pass weights together with their data")
-        labels_in_memory(labels, "in chunks")
+        if not (weights is None and labels is None):
+            what = "labels" if weights is None else "weights"
+            raise InputError(f"the rows have been read; pass {what} beside the data that they are of")
         return X
     if isinstance(X, Iterator):
         raise InputError(
             f"the data are a {type(X).__name__}, which can be read once only, and EM reads them many times: "
             "pass a function without arguments that opens it, such as lambda: read_chunks(path)"
         )
-    what = elsewhere(X)
-    if what:
-        labels_in_memory(labels, what)
     if is_dask(X):
-        return dask_rows(X, weights, missing=missing, categories=categories)
-    if what:
-        return _chunks(X if callable(X) else lambda: X, weights, missing, categories)
+        return dask_rows(X, weights, labels, missing=missing, categories=categories)
+    if elsewhere(X):
+        return _chunks(X if callable(X) else lambda: X, weights, labels, missing, categories)
     return as_data(X, weights, missing=missing, labels=labels, categories=categories)
 
 
 def _chunks(
-    opened: Callable[[], Iterable[Any]], weights: Any, missing: str | None, categories: Categories
+    opened: Callable[[], Iterable[Any]],
+    weights: Any,
+    labels: Any,
+    missing: str | None,
+    categories: Categories,
 ) -> Chunks:
     """Read all chunks once, to check and count them."""
     sizes: list[int] = []
@@ -97,9 +104,11 @@ def _chunks(
         del block
     if not sizes:
         raise InputError("the chunks hold no rows; pass at least one chunk with rows")
-    if weights is None:
-        return Chunks(features, np.array(sizes), None, opened, None, categories, has_missing=has_missing)
-    labels = chunk_labels(opened, weights) if is_pandas_series(weights) else None
-    weights = check_total(check_weights(weights, sum(sizes), labels=labels))
-    totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
-    return Chunks(features, np.array(sizes), totals, opened, weights, categories, has_missing=has_missing)
+    n, totals = sum(sizes), None
+    if labels is not None:
+        labels = read_labels(labels, np.arange(n), index=chunk_labels(opened, labels))
+    if weights is not None:
+        weights = check_total(check_weights(weights, n, labels=chunk_labels(opened, weights)))
+        totals = np.add.reduceat(weights, np.cumsum([0, *sizes[:-1]]))
+    rows = features, np.array(sizes), totals, opened, weights, labels, categories
+    return Chunks(*rows, has_missing=has_missing, labelled=labels is not None)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCK_ROWS",
     "LARGEST_TOTAL",
+    "UNKNOWN",
     "Data",
     "Drawn",
     "chunks",
@@ -27,6 +28,10 @@ __all__ = [
     "read_only",
     "row_labels",
 ]
+
+
+UNKNOWN = -1
+"""Label of a row whose cluster is not known."""
 
 
 class Drawn(NamedTuple):
@@ -75,6 +80,11 @@ class Data:
     def sums(self) -> dict[Any, Any]:
         """Sums that `mixtures.data.rows.sum_once` has computed, by key."""
         return {}
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the cluster of some row is known."""
+        return self.labels is not None
 
     @property
     def n_rows(self) -> int:

@@ -303,7 +303,8 @@ class CompiledModel(Density):
     def of_other_rows(self, family: Family, n_columns: int) -> tuple[JaxFunction, list[Any]]:
         """Weighted log-likelihood of the same number of other rows (n, D) of a family, and its arrays.
 
-        ``log_likelihood(x, [rows, weights, *arrays], 0.0)``, traceable by JAX.
+        ``log_likelihood(x, [rows, weights, *arrays], 0.0)``, traceable by JAX; with the known clusters (n,)
+        of the rows after their weights, if those of the model have some.
         """
         (observed,), (terms,) = self.model.observed_RVs, self._row_terms
         rows = pt.matrix("rows", shape=(*terms.type.shape, n_columns))
@@ -312,9 +313,13 @@ class CompiledModel(Density):
         for name, columns in family.row_columns(n_columns).items():
             own = self.model.rvs_to_values[observed] if name == observed.name else self.model[name]
             replaced[own] = rows[..., columns].astype(own.dtype)
+        more = [rows, weights]
+        if (known := node_of(observed).op.labels) is not None:
+            more.append(known.variable.type())
+            replaced[known.variable] = more[-1]
         (moved,) = clone_replace([(weights * terms).sum()], replaced, rebuild_strict=False)
-        function, arrays = self._compile([moved], more=[rows, weights])
-        return log_density_of(arrays_as_inputs(function, 2), self.value_shapes), arrays
+        function, arrays = self._compile([moved], more=more)
+        return log_density_of(arrays_as_inputs(function, len(more)), self.value_shapes), arrays
 
 
 def model_dims(model: pm.Model) -> dict[str, tuple[str, ...]]:

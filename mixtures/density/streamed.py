@@ -19,7 +19,7 @@ import pymc as pm
 
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
-from mixtures.data.table import Data
+from mixtures.data.table import UNKNOWN, Data, Drawn
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.functions import gradient_of, hessian_of
 from mixtures.density.memory import JaxFunction
@@ -73,7 +73,7 @@ class StreamedModel(CompiledModel):
 
     def __init__(self, spec: Mixture, rows: Rows, rng: np.random.Generator) -> None:
         self.sub = some_rows(rows, rng)
-        self.chart = Chart(uuid.uuid4().hex, spec, _table(_filled(self.sub.values), rows))
+        self.chart = Chart(uuid.uuid4().hex, spec, _example(self.sub, rows))
         super().__init__(self.chart.declared())
         self.rows = rows
 
@@ -97,14 +97,21 @@ class StreamedModel(CompiledModel):
 
 def some_rows(rows: Rows, rng: np.random.Generator) -> Data:
     """As many rows as a piece has, drawn at random; all if they are few."""
-    values, weights, _ = rows.subsample(PIECE, rng)
-    return _table(values, rows, weights)
+    return _table(rows.subsample(PIECE, rng), rows)
 
 
-def _table(values: Array, rows: Rows, weights: Array | None = None) -> Data:
+def _table(drawn: Drawn, rows: Rows) -> Data:
     """Some of the rows as a table."""
-    data = as_data(values, weights, missing=INTEGRATE)
+    data = as_data(drawn.values, drawn.weights, missing=INTEGRATE, labels=drawn.labels)
     return replace(data, features=rows.features, levels=rows.levels)
+
+
+def _example(some: Data, rows: Rows) -> Data:
+    """A table as long as a piece, of rows drawn; with labels, for their place in the graph, if any."""
+    labels = None if some.labels is None else np.resize(some.labels, PIECE)
+    if labels is None and rows.labelled:  # none of the few that are known is drawn
+        labels = np.append(0, np.full(PIECE - 1, UNKNOWN))
+    return _table(Drawn(_filled(some.values), None, labels), rows)
 
 
 def _filled(values: Array) -> Array:
@@ -124,7 +131,7 @@ def _value_and_slope(chart: Chart, x: Array, block: Data) -> Array:
     """Log-likelihood of a block and its gradient, (1 + size,)."""
     log_likelihood, arrays = _of_rows(chart)
     total = np.zeros(1 + x.size)
-    for piece in _pieces(block):
+    for piece in _pieces(block, chart.table.labelled):
         value, slope = gradient_of(log_likelihood)(jnp.asarray(x), [*piece, *arrays], 0.0)
         total += np.append(value, slope)
     return total
@@ -134,14 +141,19 @@ def _curvature(chart: Chart, x: Array, block: Data) -> Array:
     """Second derivatives of the log-likelihood of a block, (size, size)."""
     log_likelihood, arrays = _of_rows(chart)
     total = np.zeros((x.size, x.size))
-    for piece in _pieces(block):
+    for piece in _pieces(block, chart.table.labelled):
         total += hessian_of(log_likelihood)(jnp.asarray(x), [*piece, *arrays], 0.0)
     return total
 
 
-def _pieces(block: Data) -> Iterator[tuple[Any, Any]]:
-    """Rows and weights of every piece of a block."""
+def _pieces(block: Data, labelled: bool) -> Iterator[list[Any]]:
+    """Rows, weights and, if some are known, labels of every piece of a block."""
     for place, values in block.blocks(PIECE):
         weights = np.zeros(PIECE)
         weights[: len(values)] = 1 if block.weights is None else block.weights[place]
-        yield jnp.asarray(_filled(values)), jnp.asarray(weights)
+        piece = [_filled(values), weights]
+        if labelled:
+            piece.append(np.full(PIECE, UNKNOWN))
+            if block.labels is not None:
+                piece[-1][: len(values)] = block.labels[place]
+        yield [jnp.asarray(x) for x in piece]

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from mixtures.arguments import check_whole, generator
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
-from mixtures.draws import checked_draws, of_sample, resolved_for, sets_of
+from mixtures.draws import checked_draws, not_fitted, of_sample, resolved_for, sets_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import did_you_mean
@@ -73,8 +73,8 @@ def extend(
     Raises
     ------
     InputError
-        If the tree is not of this model, a group is unknown or too large, rows have weights, or the
-        prior is not proper.
+        If the tree is not of this model, a group is unknown or too large, rows have weights, a group of
+        rows is asked for and these are not the rows that were fitted, or the prior is not proper.
 
     See Also
     --------
@@ -100,11 +100,13 @@ def extend(
     if data.weights is not None:
         raise InputError("predictive draws and densities of rows do not take weights; repeat rows instead")
     spec = resolved_for(spec, tree, data)
+    wanted = [g for g in GROUPS if (g in named if named is not None else g not in tree.children)]
+    if OF_ROWS.intersection(wanted) and (other := not_fitted(tree, data, in_order=True)):
+        raise InputError(f"{other}: pass the rows that were fitted, in their order and with their labels")
     new = tree.copy()
     case = _Case(spec, data, new, draws, generator(random_seed))
-    for group, make in GROUPS.items():
-        if group in named if named is not None else group not in tree.children:
-            new[group] = make(case)
+    for group in wanted:
+        new[group] = GROUPS[group](case)
     return new
 
 
@@ -224,3 +226,7 @@ GROUPS = {
     "observed_data": _observed_data,
 }
 """What makes each group, in the order in which they are made."""
+
+
+OF_ROWS = frozenset({"posterior_predictive", "log_likelihood", "prior_predictive", "observed_data"})
+"""Groups that have a value for every row, so that the rows must be those of the other groups."""

@@ -9,11 +9,12 @@ import numpy as np
 from mixtures.arguments import check_whole, generator
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import replicated_sets
-from mixtures.draws import evenly_spaced, sets_of
-from mixtures.errors import InputError
+from mixtures.draws import evenly_spaced, not_fitted, sets_of
+from mixtures.errors import DataWarning, InputError
 from mixtures.families.categorical import one_hot
 from mixtures.families.profiles import item_levels, item_tables
 from mixtures.given import Given, fitted_rows, given
+from mixtures.messages import warn
 from mixtures.progress import track
 from mixtures.results.residuals import BivariateResiduals, PairResidual
 from mixtures.types import Array, Params
@@ -86,6 +87,11 @@ def bivariate_residuals(
         If the components have no levels, there is one item only, or the data have weights or do not
         fit the model.
 
+    Warns
+    -----
+    DataWarning
+        If the sample was drawn from other rows, as far as it tells.
+
     References
     ----------
     Vermunt and Magidson, *Technical Guide for Latent GOLD* (2016), section 7.3; Oberski, van Kollenburg
@@ -104,6 +110,8 @@ def bivariate_residuals(
     found = given(result)
     numbers = item_levels(found.spec.family, len(found.features))
     data = _read(found, fitted_rows(found, result, X), missing, labels)
+    if found.is_sample and (other := not_fitted(found.sample, data)):
+        warn(f"{other}: the residuals are of other rows than those that were fitted", DataWarning)
     if data.n_features < 2:
         raise InputError("there is one item only: residual associations need two")
     sets = sets_of(found.draws, evenly_spaced(len(found.draws["alpha"]), n_draws))

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from os import cpu_count
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -94,15 +94,15 @@ def _advanced(
     """What `advance` returns."""
     spec, largest_loss = problem.spec, COARSE_LOSS if tol is None else batch.largest_loss(tol)
     found = _Found.none_yet(starts, max_steps)
-    moving = np.flatnonzero(~_collapsed(problem, found.params))
+    moving = np.flatnonzero(~_collapsed(problem, found.now.params))
     if not len(moving):
         return found.runs()
     pace = Pace(*np.full((3, len(moving)), [[np.nan], [np.inf], [np.inf]]))
-    params = Kept({name: x[moving] for name, x in found.params.items()})
+    params = Kept({name: x[moving] for name, x in found.now.params.items()})
     try:
         for _ in range(max_steps + 1):
             at = batch.passed(params)
-            fits = (at.loss < largest_loss) & (at.objective >= found.height[moving] - at.rounding)
+            fits = (at.loss < largest_loss) & (at.objective >= found.now.height[moving] - at.rounding)
             new = _unless(~fits, params, Kept(problem.m_step(at.statistics)))
             collapsed = _collapsed(problem, new)
             new = _unless(collapsed, params, new)
@@ -126,53 +126,67 @@ def _advanced(
     return found.runs()
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """How far every start has come: arrays (R, ...), traces (R, T) filled from the left."""
+class _State(NamedTuple):
+    """The last valid pass of every start: arrays (R, ...)."""
 
     params: dict[str, Array]
     log_likelihood: Array
     height: Array
-    traces: Array
     passes: np.ndarray
     converged: np.ndarray
+
+
+@dataclass(eq=False)
+class _Found:
+    """How far every start has come, and traces (R, T) filled from the left.
+
+    An interrupt may come between any two lines, so that a state is never changed, but replaced as a whole;
+    of a trace only as many values count as the state has passes.
+    """
+
+    now: _State
+    traces: Array
 
     @classmethod
     def none_yet(cls, starts: Sequence[Params], max_steps: int) -> Self:
         """At the starts, before any pass."""
         n = len(starts)
-        return cls(
-            params={name: np.stack([start[name] for start in starts]) for name in starts[0]},
-            log_likelihood=np.full(n, np.nan),
-            height=np.full(n, -np.inf),
-            traces=np.empty((n, max_steps + 1)),
-            passes=np.zeros(n, dtype=int),
-            converged=np.zeros(n, dtype=bool),
-        )
+        params = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+        nothing = np.full(n, np.nan), np.full(n, -np.inf), np.zeros(n, dtype=int), np.zeros(n, dtype=bool)
+        return cls(_State(params, *nothing), np.empty((n, max_steps + 1)))
 
     def note(
         self, moving: np.ndarray, fits: np.ndarray, params: Params, at: "_Passed", arrived: np.ndarray
     ) -> None:
         """Write down a pass of those that move, where it is valid."""
-        there = moving[fits]
-        for name, x in params.items():
-            self.params[name][there] = x[fits]
-        self.log_likelihood[there] = at.log_likelihood[fits]
-        self.height[there] = self.traces[there, self.passes[there]] = at.objective[fits]
-        self.converged[there] = arrived[fits]
-        self.passes[there] += 1
+        there, now = moving[fits], self.now
+        self.traces[there, now.passes[there]] = at.objective[fits]
+
+        def updated(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+            array = old.copy()
+            array[there] = new[fits]
+            return array
+
+        self.now = _State(
+            {name: updated(now.params[name], x) for name, x in params.items()},
+            updated(now.log_likelihood, at.log_likelihood),
+            updated(now.height, at.objective),
+            updated(now.passes, now.passes[moving] + 1),
+            updated(now.converged, arrived),
+        )
 
     def runs(self) -> list[Run]:
         """One run for each start."""
+        now = self.now
         return [
             Run(
-                {name: x[i].copy() for name, x in self.params.items()},
-                float(self.log_likelihood[i]),
+                {name: x[i].copy() for name, x in now.params.items()},
+                float(now.log_likelihood[i]),
                 tuple(self.traces[i, :passes].tolist()),
-                bool(self.converged[i]),
+                bool(now.converged[i]),
                 (EM,) * max(0, int(passes) - 1),
             )
-            for i, passes in enumerate(self.passes)
+            for i, passes in enumerate(now.passes)
         ]
 
 

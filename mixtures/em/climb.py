@@ -137,25 +137,25 @@ class Climb:
         begun = [Run(dict(start), np.nan, (), False) for start in starts]
         if len(starts) == 1 or not self.accelerator.alone or not self.runs_together:
             return begun
-        made, until = 0, JUDGED
-        while True:
-            best = max([known, *(run.height for run in begun if run.converged)])
-            going = [
-                i
-                for i, run in enumerate(begun)
-                if not (run.converged or run.collapse or is_hopeless(run.trace, best))
-            ]
-            most = min(max(JUDGED, self._common_steps(len(going))), self.max_iter)
-            until = int(min(until, most))
-            if not going or until <= made:
-                return begun
-            try:
-                ends = self._steps([begun[i] for i in going], until, tol)
-            except Interrupted as error:
+        made, until, going = 0, JUDGED, []
+        try:
+            while True:
+                best = max([known, *(run.height for run in begun if run.converged)])
+                going = [
+                    i
+                    for i, run in enumerate(begun)
+                    if not (run.converged or run.collapse or is_hopeless(run.trace, best))
+                ]
+                most = min(max(JUDGED, self._common_steps(len(going))), self.max_iter)
+                until = int(min(until, most))
+                if not going or until <= made:
+                    return begun
+                begun = _with(begun, going, self._steps([begun[i] for i in going], until, tol))
+                made, until = until, 2 * until
+        except KeyboardInterrupt as error:
+            if isinstance(error, Interrupted):
                 begun = _with(begun, going, error.partial)
-                raise Interrupted(Begun(tuple(begun))) from error
-            begun = _with(begun, going, ends)
-            made, until = until, 2 * until
+            raise Interrupted(Begun(tuple(begun))) from error
 
     def _steps(self, runs: Sequence[Run], most: int, tol: float) -> list[Run]:
         """Continue all runs to this number of steps of EM.
@@ -163,23 +163,26 @@ class Climb:
         Those that leave the batch early, as where the natural form would lose too many digits, make them too.
         """
         assert self.table is not None
-        made = max(0, len(runs[0].trace) - 1)
+        ends, made = list(runs), max(0, len(runs[0].trace) - 1)
         try:
             found = advance(self.problem, self.table, [run.params for run in runs], most - made, tol)
-        except Interrupted as error:
-            raise Interrupted(
-                [run.then(more) for run, more in zip(runs, error.partial, strict=True)]
-            ) from error
-        ends = [run.then(more) for run, more in zip(runs, found, strict=True)]
-        plain = replace(self, accelerator=Plain(), max_iter=most)
-        for i, run in enumerate(ends):
-            if not run.converged and len(run.trace) <= most:
-                try:
+            ends = _continued(runs, found)
+            plain = replace(self, accelerator=Plain(), max_iter=most)
+            for i, run in enumerate(ends):
+                if not run.converged and len(run.trace) <= most:
                     ends[i] = replace(plain.on(run, tol), accelerator=None)
-                except KeyboardInterrupt as error:
-                    so_far = error.partial if isinstance(error, Interrupted) else run
-                    raise Interrupted([*ends[:i], so_far, *ends[i + 1 :]]) from error
+        except KeyboardInterrupt as error:
+            partial = error.partial if isinstance(error, Interrupted) else None
+            if isinstance(partial, Run):  # of one that goes on by itself
+                ends[i] = partial
+            elif partial is not None:
+                ends = _continued(runs, partial)
+            raise Interrupted(ends) from error
         return ends
+
+
+def _continued(runs: Sequence[Run], more: Sequence[Run]) -> list[Run]:
+    return [run.then(each) for run, each in zip(runs, more, strict=True)]
 
 
 def _with(runs: Sequence[Run], places: Sequence[int], others: Sequence[Run]) -> list[Run]:

@@ -229,7 +229,8 @@ def fit_em(
         not known. A labelled row counts with its joint density, ``log alpha_z + log f_z(x)``, and
         belongs to its cluster alone; the clusters keep the numbers that the labels give them. With
         ``start`` as responsibilities, those of labelled rows are left aside. A pandas Series is
-        matched by its index to the rows of a pandas frame. The rows must be in memory.
+        matched by its index to the rows of a pandas frame. Beside Dask data they may be a Dask array or
+        Series, as weights may.
     tol : float, default 1e-6
         Distance to the limit at which to stop, in standard deviations.
     max_iter : int, default 10000

@@ -1,10 +1,7 @@
 """What a fit tells its reader."""
 
-import numpy as np
-
-from mixtures.data.known_labels import anchored_clusters, known_rows
+from mixtures.data.known_labels import anchored_clusters, count_known
 from mixtures.data.rows import Rows
-from mixtures.data.table import Data
 from mixtures.em.kinds import Sample
 from mixtures.em.problem import Problem
 from mixtures.em.search import Search
@@ -72,9 +69,9 @@ def _unidentified(spec: Mixture, rows: Rows) -> tuple[str, ...]:
 def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
     """Note for how many rows the cluster is known, and which clusters these fix."""
     anchored = anchored_clusters(rows)
-    if not len(anchored) or not isinstance(rows, Data) or rows.labels is None:
+    if not len(anchored):
         return ()
-    n, names = int(np.count_nonzero(known_rows(rows.labels))), ", ".join(map(str, anchored[:SHOWN]))
+    n, names = count_known(rows), ", ".join(map(str, anchored[:SHOWN]))
     rest = " and others" if len(anchored) > SHOWN else ""
     fixed = "all clusters keep" if len(anchored) >= k - 1 else f"clusters {names}{rest} keep"
     return (f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers",)

@@ -70,13 +70,13 @@ def search(
             if loose > tol:
                 may_go_on = len(best.trace) <= climb.max_iter
                 best = climb.on(best, tol) if may_go_on else replace(best, converged=False)
+                runs[winner] = best  # also if it has collapsed, and the next best goes on
             if best.collapse is None:
                 ways = ways_off(climb.problem, climb.kernel, best.params) if best.converged else []
                 higher = climb.past(best, ways, tol) if ways else None
                 if higher is None or higher.collapse or isinstance(climb.accelerator, Plain):
                     return Search(best, restarts, beyond=higher)
-                best = higher
-            runs[winner] = best  # it has collapsed, and the next best goes on, or it has passed a saddle
+                runs[winner] = higher
     except KeyboardInterrupt as error:
         return _cut_short(error, starts, begun, runs)
 

@@ -11,10 +11,11 @@ import xarray as xr
 from mixtures.clusters.description import describe
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.table import Data
+from mixtures.draws import not_fitted
 from mixtures.em.estep import e_step
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Given, given, rows_in
+from mixtures.given import Given, given
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -196,12 +197,9 @@ def refuse_others(cc: Crosscheck, data: Data) -> None:
     Those of a model of the user's own are compared with the rows that its sample holds.
     """
     if cc.em is None or cc.mode.spec is None:
-        held = rows_in(cc)
-        if held is not None and held.n_rows != data.n_rows:
-            raise InputError(
-                f"these are not the rows that were fitted: they are {data.n_rows:,}, and those were "
-                f"{held.n_rows:,}; leave X out, or pass the same rows"
-            )
+        if cc.posterior is not None and (other := not_fitted(cc.posterior, data, in_order=True)):
+            what = "these are not the rows that were fitted"
+            raise InputError(f"{what}: {other}; leave X out, or pass the same rows and labels")
         return
     own, here = cc.em.log_likelihood, e_step(cc.em.spec, data, cc.em.params).log_likelihood
     if not abs(here - own) <= same_height(own):

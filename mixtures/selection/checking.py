@@ -38,7 +38,7 @@ def check_comparison(
     data = spec.table(replace(X, labels=None) if isinstance(X, Data) else X, weights, missing)
     _check_fitting(spec, data, asked)
     if labels is not None:
-        data = replace(data, labels=check_labels(labels, data, row_labels(X)))
+        data = replace(data, labels=check_labels(labels, data.obs_id, data.first, row_labels(X)))
     elif isinstance(X, Data):
         data = replace(data, labels=X.labels)
     return asked, data

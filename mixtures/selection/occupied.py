@@ -9,7 +9,7 @@ import xarray as xr
 from mixtures.arguments import generator
 from mixtures.diagnostics.diagnose import MIXING, label_free
 from mixtures.diagnostics.mixing import summarise
-from mixtures.draws import checked_draws, of_sample, sets_of
+from mixtures.draws import checked_draws, not_fitted, of_sample, sets_of
 from mixtures.errors import InputError
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
@@ -93,7 +93,7 @@ def occupied_clusters(
     Raises
     ------
     InputError
-        If the tree is not a sample of this model, or weights are not whole.
+        If the tree is not a sample of this model or was drawn from other rows, or weights are not whole.
 
     References
     ----------
@@ -113,6 +113,8 @@ def occupied_clusters(
     elif isinstance(tree, Crosscheck):
         tree = posterior_of(tree)
     spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
+    if other := not_fitted(tree, data, whole=True):
+        raise InputError(f"{other}: pass the rows that were fitted, with their weights and labels, or none")
     posterior, k = tree["posterior"], spec.n_components
     counts = data.counts
     if (counts != np.round(counts)).any():

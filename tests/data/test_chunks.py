@@ -57,6 +57,12 @@ def cut(X):
     return np.split(X, CUTS)
 
 
+def some_of(z):
+    """Labels of some rows, of which the third chunk has none."""
+    known = (np.random.default_rng(5).random(len(z)) < 0.3) & ~np.isin(np.arange(len(z)), range(40, 230))
+    return np.where(known, z, -1)
+
+
 def assert_same_fit(ours, expected):
     assert ours.n_iter == expected.n_iter
     assert ours.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
@@ -76,22 +82,26 @@ def _subsampled(monkeypatch):
 
 
 @every_spec
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_fit_in_chunks_is_the_fit(spec, weighted):
-    start, X, _ = simulate(spec, 300, 3)
+@pytest.mark.parametrize(("weighted", "labelled"), [(False, False), (True, False), (True, True)])
+def test_a_fit_in_chunks_is_the_fit(spec, weighted, labelled):
+    start, X, z = simulate(spec, 300, 3)
     weights = np.random.default_rng(0).integers(0, 4, 300) if weighted else None
-    expected = fit_em(spec, X, start=start, weights=weights, **BRIEF)
-    assert_same_fit(fit_em(spec, cut(X), start=start, weights=weights, **BRIEF), expected)
+    beside = {"weights": weights, "labels": some_of(z) if labelled else None}
+    expected = fit_em(spec, X, start=start, **beside, **BRIEF)
+    ours = fit_em(spec, cut(X), start=start, **beside, **BRIEF)
+    assert_same_fit(ours, expected)
+    assert ours.notes == expected.notes
 
 
 @every_spec
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("weighted", "labelled"), [(False, False), (True, False), (True, True)])
 @pytest.mark.usefixtures("_subsampled")
-def test_a_seed_draws_the_same_starts(spec, weighted):
-    X, _ = make_rows(spec, 300, 3)
+def test_a_seed_draws_the_same_starts(spec, weighted, labelled):
+    X, z = make_rows(spec, 300, 3)
     weights = np.random.default_rng(0).uniform(0, 3, 300) * (np.arange(300) % 7 > 0) if weighted else None
-    expected = fit_em(spec, X, n_init=2, weights=weights, random_seed=4, **BRIEF)
-    ours = fit_em(spec, lambda: iter(cut(X)), n_init=2, weights=weights, random_seed=4, **BRIEF)
+    beside = {"weights": weights, "labels": some_of(z) if labelled else None}
+    expected = fit_em(spec, X, n_init=2, random_seed=4, **beside, **BRIEF)
+    ours = fit_em(spec, lambda: iter(cut(X)), n_init=2, random_seed=4, **beside, **BRIEF)
     assert_same_fit(ours, expected)
     np.testing.assert_allclose(ours.restarts.log_posterior, expected.restarts.log_posterior, rtol=1e-9)
 
@@ -120,10 +130,15 @@ def test_an_accelerated_fit_in_chunks_ends_where_that_of_the_table_does(spec):
 
 
 @pytest.mark.parametrize(
-    "options", [{"hard": True}, {"accelerate": "squarem"}, {"hold": {"alpha": [0.5] * 2}}]
+    "options",
+    [{"hard": True}, {"accelerate": "squarem"}, {"hold": {"alpha": [0.5] * 2}}, {"missing": "integrate"}],
 )
-def test_options_hold(options):
-    X, _ = make_rows(GMM(2), 300)
+@pytest.mark.parametrize("labelled", [False, True])
+def test_options_hold(options, labelled):
+    X, z = make_rows(GMM(2), 300)
+    if "missing" in options:
+        X[np.random.default_rng(1).random(X.shape) < 0.1] = np.nan
+    options = {**options, "labels": some_of(z) if labelled else None}
     expected = fit_em(GMM(2), X, n_init=3, random_seed=0, **options)
     assert_same_fit(fit_em(GMM(2), cut(X), n_init=3, random_seed=0, **options), expected)
 
@@ -369,6 +384,26 @@ def test_weights_that_are_a_series_are_matched_by_label():
     for tables in ([X[:20], X[20:]], anew):
         with pytest.raises(InputError, match="index of the weights is not that of the data; give them"):
             as_rows(tables, weights.set_axis(np.arange(30) - 7))
+
+
+def test_labels_are_matched_and_refused_as_those_of_a_table():
+    X = pd.DataFrame(make_rows(GMM(2), 300)[0], index=np.arange(100, 400))
+    labels = pd.Series(np.where(np.arange(300) % 3, -1, 1), index=X.index)
+    mixed = labels.sample(frac=1, random_state=0)
+    for given in (labels, mixed, labels.to_numpy()):
+        rows = as_rows([X[:50], X[50:]], labels=given)
+        assert rows.in_memory().labels.tolist() == labels.tolist()
+    with pytest.raises(InputError, match="the index of the labels is not that of the data"):
+        as_rows([X[:50], X[50:]], labels=labels.set_axis(np.arange(300)))
+    with pytest.raises(InputError, match=r"labels have shape \(299,\); the data have 300 rows"):
+        as_rows(cut(X.to_numpy()), labels=labels[1:].to_numpy())
+    labels = np.where(np.arange(300) > 240, 5.0, np.nan)
+    with pytest.raises(InputError, match="row 241: label is 5, and the model has"):
+        fit_em(GMM(2), cut(X.to_numpy()), labels=labels)
+    labels[60] = 0.5
+    with pytest.raises(InputError, match=r"row 60: label is 0\.5"):
+        as_rows(cut(X.to_numpy()), labels=labels)
+    assert not as_rows(cut(X.to_numpy()), labels=np.full(300, -1)).labelled
 
 
 def test_chunks_without_rows_are_passed_over():

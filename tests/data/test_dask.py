@@ -64,25 +64,28 @@ def assert_same_fit(ours, expected):
 
 
 @every_spec
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("weighted", "labelled"), [(False, False), (True, False), (True, True)])
 @pytest.mark.usefixtures("_local")
-def test_a_fit_over_blocks_is_the_fit(spec, weighted):
-    start, X, _ = simulate(spec, 300, 3)
+def test_a_fit_over_blocks_is_the_fit(spec, weighted, labelled):
+    start, X, z = simulate(spec, 300, 3)
     weights = np.random.default_rng(0).uniform(0, 3, 300) if weighted else None
+    labels = np.where(np.arange(300) % 80 < 10, z, -1) if labelled else None  # a block has none
+    beside = {"weights": weights, "labels": labels}
     blocks = da.from_array(X, chunks=(70, 2))  # cut along the columns too
-    there = da.from_array(weights, chunks=70) if weighted else None
-    expected = fit_em(spec, X, start=start, weights=weights, **BRIEF)
-    assert_same_fit(fit_em(spec, blocks, start=start, weights=weights, **BRIEF), expected)
-    assert_same_fit(fit_em(spec, blocks, start=start, weights=there, **BRIEF), expected)
+    there = {name: None if x is None else da.from_array(x, chunks=70) for name, x in beside.items()}
+    expected = fit_em(spec, X, start=start, **beside, **BRIEF)
+    assert_same_fit(fit_em(spec, blocks, start=start, **beside, **BRIEF), expected)
+    assert_same_fit(fit_em(spec, blocks, start=start, **there, **BRIEF), expected)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("weighted", "labelled"), [(False, False), (True, False), (True, True)])
 @pytest.mark.usefixtures("_local")
-def test_a_seed_draws_the_same_starts(weighted, monkeypatch):
+def test_a_seed_draws_the_same_starts(weighted, labelled, monkeypatch):
     monkeypatch.setattr("mixtures.em.kinds.START_ROWS", 120)
-    X, _ = make_rows(GMM(3), 300, 2)
+    X, z = make_rows(GMM(3), 300, 2)
     weights = np.random.default_rng(0).uniform(0, 3, 300) if weighted else None
-    options = {"n_init": 2, "random_seed": 3, "weights": weights, **BRIEF}
+    labels = np.where(np.arange(300) % 80 < 10, z, -1) if labelled else None
+    options = {"n_init": 2, "random_seed": 3, "weights": weights, "labels": labels, **BRIEF}
     assert_same_fit(fit_em(GMM(3), da.from_array(X, chunks=(70, 2)), **options), fit_em(GMM(3), X, **options))
 
 
@@ -181,6 +184,19 @@ def test_weights_must_fit():
 
 
 @pytest.mark.usefixtures("_local")
+def test_labels_must_fit():
+    X = da.from_array(make_rows(GMM(2), 300)[0], chunks=(70, 2))
+    refused(X, r"labels have shape \(41,\); the data have 300 rows", labels=np.ones(41))
+    refused(X, "the labels are 1-dimensional in 3 blocks; the data have 5", labels=da.ones(300, chunks=100))
+    labels = np.full(300, -1.0)
+    assert not as_rows(X, labels=da.from_array(labels, chunks=70)).labelled
+    labels[[241, 290]] = 7
+    refused(X, "row 241: label is 7, and the model has", labels=da.from_array(labels, chunks=70))
+    labels[[241, 290]] = 0.5
+    refused(X, "partition 3: row 241: label is 0.5", labels=da.from_array(labels, chunks=70))
+
+
+@pytest.mark.usefixtures("_local")
 def test_blocks_that_are_sparse_or_masked_or_of_one_dimension():
     X = make_rows(GMM(2), 300)[0]
     blocks = da.from_array(X, chunks=(70, 2))
@@ -202,8 +218,9 @@ def test_weights_that_are_a_series_are_matched_by_label():
     weights = pd.Series(np.arange(1.0, 31), index=X.index)
     mixed = weights.sample(frac=1, random_state=0)
     for given in (weights, mixed, weights.to_numpy(), dd.from_pandas(weights, npartitions=3)):
-        rows = as_rows(frame, given)
+        rows = as_rows(frame, given, labels=given)
         np.testing.assert_allclose(rows.sum_over(lambda block: block.weights @ block.values), weights @ X)
+        assert rows.in_memory().labels.tolist() == weights.tolist()
     anew = dd.from_delayed([dask.delayed(X[i : i + 10].reset_index(drop=True)) for i in (0, 10, 20)])
     rows = as_rows(anew, weights.reset_index(drop=True))
     np.testing.assert_allclose(rows.sum_over(lambda block: block.weights @ block.values), weights @ X)

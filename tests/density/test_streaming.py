@@ -6,10 +6,13 @@ from conftest import long
 
 import mixtures as mx
 from mixtures.agreement import large
+from mixtures.clusters.labelled import anchored_of
+from mixtures.data.reading import as_data
 from mixtures.data.sources import as_rows
 from mixtures.density import streamed as streaming
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.streamed import StreamedModel
+from mixtures.em.estep import e_step
 from mixtures.families.covariance import COVARIANCES
 from mixtures.standard_errors.information import observed_information
 
@@ -39,14 +42,23 @@ SPECS = [
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: getattr(spec, "covariance_type", "bernoulli"))
-@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.long), True])
-def test_the_sum_over_blocks_is_the_density_of_all_rows(spec, weighted):
+@pytest.mark.parametrize(
+    ("weighted", "labelled"),
+    [*(pytest.param(w, False, marks=pytest.mark.long) for w in (False, True)), (True, True)],
+)
+def test_the_sum_over_blocks_is_the_density_of_all_rows(spec, weighted, labelled):
     X = rows(isinstance(spec, mx.BMM))
     weights = np.random.default_rng(1).uniform(0, 3, N) if weighted else None
+    labels = (
+        np.where(np.arange(N) % 900 < 305, -1, np.random.default_rng(3).integers(-1, 2, N))
+        if labelled
+        else None
+    )
+    beside = {"weights": weights, "labels": labels}
     spec = mx.resolve(spec, X, weights=weights)
-    whole = CompiledModel(mx.declare(spec, X, weights=weights))
-    streamed = StreamedModel(spec, as_rows(in_chunks(X), weights), np.random.default_rng(2))
-    em = mx.fit_em(spec, X, weights=weights, n_init=2, random_seed=1)
+    whole = CompiledModel(mx.declare(spec, X, **beside))
+    streamed = StreamedModel(spec, as_rows(in_chunks(X), **beside), np.random.default_rng(2))
+    em = mx.fit_em(spec, X, n_init=2, random_seed=1, **beside)
 
     x = streamed.unconstrain(em.params) + 0.05  # away from the mode, so that the slope is not zero
     expected, _ = whole.value_and_grad(whole.unconstrain(streamed.constrain(x)))
@@ -92,24 +104,38 @@ def test_crosscheck_certifies_all_rows_and_samples_some(structure):
 
 
 @pytest.mark.parametrize("missing", [None, "integrate"])
-def test_weights_and_missing_cells_reach_the_certificate(missing, monkeypatch):
+def test_weights_labels_and_missing_cells_reach_the_certificate(missing, monkeypatch, tmp_path):
     X = rows(binary=True)
+    labels = np.where(np.arange(N) % 10 < 2, X[:, 0] < X[:, 2], -1)
     weights = np.random.default_rng(1).integers(0, 4, N).astype(float)
     if missing:
         X[np.random.default_rng(2).random(X.shape) < 0.15] = np.nan
-    repeated = np.repeat(X, weights.astype(int), axis=0)
+    repeated, known = (np.repeat(x, weights.astype(int), axis=0) for x in (X, labels))
     settings = {"n_init": 2, "draws": 50, "tune": 100, "chains": 2, "random_seed": 1, "progressbar": False}
-    given = {"weights": weights, "missing": missing, **settings}
+    given = {"weights": weights, "missing": missing, "labels": labels, **settings}
     cc = mx.crosscheck(mx.BMM(2), in_chunks(X), **given)
-    expected = mx.fit_em(mx.BMM(2), repeated, n_init=2, random_seed=1, missing=missing)
+    expected = mx.fit_em(mx.BMM(2), repeated, n_init=2, random_seed=1, missing=missing, labels=known)
     assert cc.certificate[0].passed
     assert cc.em.log_posterior == pytest.approx(expected.log_posterior, rel=1e-9)
     assert cc.posterior.attrs["method"].startswith("Laplace")
+    assert anchored_of(cc.posterior).tolist() == [0, 1]
     assert any("NUTS on 256 rows" in note for note in cc.notes)
+    monkeypatch.setattr(large, "MOST_CELLS", X.size - 1)
+    np.save(tmp_path / "rows.npy", X)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     if missing:
-        monkeypatch.setattr(large, "MOST_CELLS", X.size - 1)
-        with pytest.raises(mx.InputError, match="1,000 rows are too many, 999 is the limit"):
-            mx.crosscheck(mx.BMM(2), in_chunks(X), **given)
+        for rows_of in (in_chunks(X), mapped):
+            with pytest.raises(mx.InputError, match="1,000 rows are too many, 999 is the limit"):
+                mx.crosscheck(mx.BMM(2), rows_of, **given)
+        return
+    blocks = []
+    monkeypatch.setattr(large, "crosscheck_blocks", lambda _, rows, *how: blocks.append(rows))
+    monkeypatch.setattr("mixtures.data.chunks.BLOCK_ROWS", 300)
+    mx.crosscheck(mx.BMM(2), mapped, **given)
+    assert blocks[0].sizes.tolist() == [300, 300, 300, 100]
+    assert blocks[0].totals.sum() == weights.sum()
+    assert blocks[0].in_memory().labels.tolist() == labels.tolist()
+    np.testing.assert_array_equal(blocks[0].in_memory().values, X)
 
 
 def test_a_subset_of_rows_keeps_the_labels_of_levels():
@@ -118,6 +144,20 @@ def test_a_subset_of_rows_keeps_the_labels_of_levels():
     some = streaming.some_rows(spec.rows(in_chunks(words)[:2], missing="integrate"), np.random.default_rng(1))
     assert some.levels == (("no", "yes"), ("high", "low"))
     np.testing.assert_array_equal(spec.read(some).values, some.values)
+
+
+def test_a_label_that_no_row_of_the_subset_has_still_counts():
+    X = rows(binary=True)
+    spec, labels = mx.resolve(mx.BMM(2), X), np.where(np.arange(N) == 999, 1, -1)
+    params = {"alpha": [0.7, 0.3], "p": [[0.9, 0.8, 0.1], [0.2, 0.3, 0.6]]}
+    seed = next(s for s in range(9) if 999 not in np.random.default_rng(s).choice(N, 256, replace=False))
+    streamed = StreamedModel(spec, as_rows(in_chunks(X), labels=labels), np.random.default_rng(seed))
+    assert streamed.sub.labels is None
+    checked = spec.check_params(params, 3)
+    expected = e_step(spec, as_data(X, labels=labels), checked)
+    assert streamed.value_and_grad(streamed.unconstrain(checked))[0] == pytest.approx(
+        expected.log_likelihood + spec.log_prior(checked), rel=1e-12
+    )
 
 
 def test_an_improper_posterior_is_not_approximated():

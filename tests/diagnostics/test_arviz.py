@@ -198,6 +198,32 @@ def test_what_cannot_be_made_is_refused(change, message):
         mx.extend(**{"spec": spec, "X": FAITHFUL, "tree": tree, **change})
 
 
+def test_rows_that_were_not_fitted_are_refused():
+    """They would stand beside the fitted ones in groups of one tree."""
+    X, labels = FAITHFUL[:60].to_numpy(), np.where(np.arange(60) < 9, np.arange(60) % 2, -1)
+    spec, tree = sample(mx.GMM(2), FAITHFUL[:60], n_draws=2)
+    tree = mx.extend(spec, X, tree, "observed_data")
+    for rows, known, message in (
+        (X + 1, None, "drawn from other rows: 60 of 60"),
+        (X[::-1], None, "in another order"),
+        (X[:50], None, "from 60 rows, and these are 50"),
+        (X, labels, "drawn from other rows: 9 of 60"),
+    ):
+        for group in ("posterior_predictive", "log_likelihood", "prior_predictive", "observed_data"):
+            with pytest.raises(InputError, match=f"{message}.*pass the rows that were fitted"):
+                mx.extend(spec, rows, tree, group, labels=known, draws=5)
+        assert "log_prior" in mx.extend(spec, rows, tree, ["log_prior"], labels=known).children
+        told = "without lp" if "order" in message else message  # in any order as many clusters hold rows
+        with pytest.raises(InputError, match=told):
+            mx.occupied_clusters(tree, spec, rows, labels=known)
+    with pytest.raises(InputError, match="rows without weights"):
+        mx.occupied_clusters(tree, spec, X, weights=np.full(60, 2))
+    items, tree = sample(*MODELS["BMM"], n_draws=2)
+    tree = mx.extend(items, ONES, tree, "observed_data")
+    with pytest.warns(mx.DataWarning, match="the residuals are of other rows"):
+        mx.bivariate_residuals(tree, ONES[[*"bca"]].set_axis([*"abc"], axis=1))
+
+
 def test_views_of_other_trees_are_refused():
     _, tree = sample(*MODELS["GMM"], n_draws=2)
     with pytest.raises(InputError, match=r"no rows x in observed_data: mx.extend"):

@@ -299,13 +299,6 @@ def test_a_series_is_matched_by_its_index():
         GMM(2).read(frame, labels=[0, 7, -1])
 
 
-def test_chunks_are_refused():
-    X = np.random.default_rng(0).normal(size=(20, 2))
-    for chunks in ([X[:10], X[10:]], lambda: iter([X])):
-        with pytest.raises(InputError, match="labels= needs the rows in memory, and the data are"):
-            fit_em(GMM(2), chunks, labels=np.zeros(20))
-
-
 @pytest.mark.parametrize("structure", ["full", "diag"])
 @pytest.mark.parametrize("unknown", [0, 1])
 @pytest.mark.filterwarnings("error::RuntimeWarning")

@@ -439,8 +439,9 @@ def test_a_model_of_ones_own():
         assert "rows whose cluster is least certain" in said
         assert "cc = mx.crosscheck(model, random_seed=1)" in said
     assert "what the clusters are" in mx.report(cc, brief=True, progressbar=False).html.lower()
-    with pytest.raises(mx.InputError, match="not the rows that were fitted"):
-        mx.report(cc, FAITHFUL[:50], progressbar=False)
+    for rows in (FAITHFUL[:50], FAITHFUL + 1, FAITHFUL[::-1]):
+        with pytest.raises(mx.InputError, match="not the rows that were fitted"):
+            mx.report(cc, rows, progressbar=False)
 
 
 def a_material(spec, X, weights=None):
