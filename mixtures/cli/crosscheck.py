@@ -48,6 +48,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_unused,
     tell_written,
 )
 from mixtures.cli.text import check_table, console, write_table
@@ -111,6 +112,8 @@ def crosscheck_command(
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
     called = names_of(names, k)
+    if uncertainty is None:
+        tell_unused(context, {"n_resamples"}, " without --uncertainty", quiet=quiet or as_json)
     if save_as is not None:
         require_netcdf()
     rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)

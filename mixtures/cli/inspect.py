@@ -97,7 +97,7 @@ def inspect_command(
 
 def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
     """What the options given do to the columns, and what stops them; nothing without options."""
-    if not (reading.recode or reading.log or reading.numeric_only):
+    if not (reading.recode or reading.log or reading.exposure or reading.numeric_only):
         return [], ""
     try:
         return list(preparation_of(reading).of(frame).notes), ""

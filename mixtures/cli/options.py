@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,18 +12,45 @@ import typer
 from mixtures.cli.choices import COVARIANCES, CRITERIA, DATASETS, METHODS, MODELS
 from mixtures.cli.streams import complain
 from mixtures.errors import InputError
-from mixtures.messages import worded
+from mixtures.messages import named, worded
 from mixtures.posterior.chains import SAMPLERS
 
 __all__ = ["Reading", "option", "with_groups", "written"]
+
+BAD_INPUT = 2
+"""Exit code after bad input."""
+
 
 DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
 """Panels of the help."""
 
 
 def option(panel: str, *names: str, **settings: Any) -> Any:
-    """Make an option that the help shows in a panel."""
-    return typer.Option(*names, rich_help_panel=panel, **settings)
+    """Make an option that the help shows in a panel; an empty text is refused."""
+    return typer.Option(*names, rich_help_panel=panel, callback=_filled, **settings)
+
+
+def _filled(param: typer.CallbackParam, value: Any) -> Any:
+    if value == "":
+        complain(InputError(f"{param.opts[0]} is empty; give a value, or leave it out"))
+        raise typer.Exit(BAD_INPUT)
+    return value
+
+
+def whole(panel: str, *names: str, **settings: Any) -> Any:
+    """Make an option that is a whole number."""
+    return option(panel, *names, parser=partial(_read, int, "a whole number"), **settings)
+
+
+def _read(kind: type, what: str, text: Any) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise typer.BadParameter(f"{named(text)} is not {what}") from None
+
+
+NUMBER = partial(_read, float, "a number")
+"""Reader of options that are numbers."""
 
 
 DataArgument = Annotated[
@@ -161,20 +188,20 @@ LabelsOption = Annotated[
 
 
 ComponentsOption = Annotated[
-    int, option(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
+    int, whole(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
 ]
 
 
 FreeComponentsOption = Annotated[
     int | None,
-    option(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
+    whole(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
 ]
 
 
-MinOption = Annotated[int, option(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
+MinOption = Annotated[int, whole(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
 
 
-MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clusters.")]
+MaxOption = Annotated[int, whole(MODEL, "--max-k", metavar="K", help="Most clusters.")]
 
 
 ModelOption = Annotated[
@@ -209,7 +236,7 @@ PriorOption = Annotated[str, option(MODEL, metavar="default|none", help="none is
 
 
 ConcentrationOption = Annotated[
-    float, option(MODEL, metavar="NUMBER", help="Dirichlet concentration of the weights.")
+    float, option(MODEL, parser=NUMBER, metavar="NUMBER", help="Dirichlet concentration of the weights.")
 ]
 
 
@@ -221,7 +248,7 @@ CriteriaOption = Annotated[
 
 BlrtOption = Annotated[
     int | None,
-    option(
+    whole(
         FITTING,
         metavar="N",
         help="Test every K against K - 1 by the likelihood ratio in N simulated data sets.",
@@ -230,19 +257,19 @@ BlrtOption = Annotated[
 ]
 
 
-StartsOption = Annotated[int, option(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
+StartsOption = Annotated[int, whole(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
 
 
-DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws per chain.")]
+DrawsOption = Annotated[int, whole(FITTING, metavar="N", help="Posterior draws per chain.")]
 
 
-TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws per chain.")]
+TuneOption = Annotated[int, whole(FITTING, metavar="N", help="Warm-up draws per chain.")]
 
 
-ChainsOption = Annotated[int, option(FITTING, metavar="N", help="Chains.")]
+ChainsOption = Annotated[int, whole(FITTING, metavar="N", help="Chains.")]
 
 
-SeedOption = Annotated[int | None, option(FITTING, metavar="N", help="Seed of everything.")]
+SeedOption = Annotated[int | None, whole(FITTING, metavar="N", help="Seed of everything.")]
 
 
 SamplerOption = Annotated[str, option(FITTING, metavar="NAME", help=f"One of {', '.join(SAMPLERS)}.")]
@@ -258,7 +285,7 @@ UncertaintyOption = Annotated[
 ]
 
 
-ResamplesOption = Annotated[int, option(FITTING, metavar="N", help="Replicates of each bootstrap.")]
+ResamplesOption = Annotated[int, whole(FITTING, metavar="N", help="Replicates of each bootstrap.")]
 
 
 FromOption = Annotated[
@@ -267,10 +294,12 @@ FromOption = Annotated[
 ]
 
 
-IntervalOption = Annotated[float, option(FITTING, metavar="P", help="Probability of the intervals.")]
+IntervalOption = Annotated[
+    float, option(FITTING, parser=NUMBER, metavar="P", help="Probability of the intervals.")
+]
 
 
-RowsOption = Annotated[int, option(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
+RowsOption = Annotated[int, whole(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
 
 
 CsvOption = Annotated[

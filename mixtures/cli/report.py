@@ -33,6 +33,7 @@ from mixtures.cli.options import (
     StartsOption,
     TuneOption,
     option,
+    whole,
     with_groups,
     written,
 )
@@ -81,7 +82,7 @@ TitleOption = Annotated[str | None, option(OUTPUT, metavar="TEXT", help="Title o
 
 
 CompareOption = Annotated[
-    int | None, option(MODEL, "--max-k", metavar="K", help="Compare 1 to so many clusters too.")
+    int | None, whole(MODEL, "--max-k", metavar="K", help="Compare 1 to so many clusters too.")
 ]
 
 
@@ -135,6 +136,8 @@ def report_command(
     if save_as is not None:
         require_netcdf()
     shown, told = not (quiet or as_json), about(context, data, seed)
+    if max_k is None:
+        tell_unused(context, {"criteria"}, " without --max-k", quiet=not shown)
     header, selection, made = None, None, {}
     beside: dict[str, Any] = {}
     if k is None:
@@ -157,7 +160,7 @@ def report_command(
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=not shown)
         if save_as is not None:
             check_labels(spec.table(frame, None, missing).obs_id)
-        asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
+        asked = [name.strip() for name in criteria.split(",")]
         if max_k is not None:
             check_comparison(spec, frame, asked, draws, missing=missing, **beside)
         common: dict[str, Any] = {
@@ -238,7 +241,7 @@ def _computed(
     spec: "Mixture",
     frame: Any,
     max_k: int | None,
-    criteria: str | list[str],
+    criteria: list[str],
     alone: dict[str, Any],
     common: dict[str, Any],
 ) -> "tuple[Crosscheck, Selection | None]":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mixtures.cli.choices import DATASETS
+from mixtures.cli.options import BAD_INPUT
 from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
@@ -29,8 +30,8 @@ from mixtures.saving.archive import check_writable, is_stream
 if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
 
-HOLDS, FAILS, BAD_INPUT = 0, 1, 2
-"""Exit codes."""
+HOLDS, FAILS = 0, 1
+"""Exit codes of a result that holds, and of one that does not or is not there."""
 
 
 OF_A_FIT = {
@@ -117,15 +118,21 @@ def command_of(context: typer.Context, name: str | None = None, without: Contain
     return shlex.join(words)
 
 
-def tell_unused(context: typer.Context, unused: Container[str] = OF_A_FIT, *, quiet: bool) -> None:
-    """Name the options of a fit that were typed beside --from, which is of a fit that is there."""
+FITTED_ALREADY = ": the saved result is fitted already"
+"""Why options of a fit have no effect beside --from."""
+
+
+def tell_unused(
+    context: typer.Context, unused: Container[str] = OF_A_FIT, why: str = FITTED_ALREADY, *, quiet: bool
+) -> None:
+    """Name the options that were typed and have no effect, by default those of a fit beside --from."""
     own = [parameter for parameter in context.command.params if str(parameter.name) in unused]
     sources = [context.get_parameter_source(str(parameter.name)) for parameter in own]
     said = [source is not None and source.name == "COMMANDLINE" for source in sources]
     typed = [parameter.opts[0] for parameter, typed_here in zip(own, said, strict=True) if typed_here]
     if typed and not quiet:
         change = "changes" if len(typed) == 1 else "change"
-        typer.echo(f"note: {', '.join(typed)} {change} nothing: the saved result is fitted already", err=True)
+        typer.echo(f"note: {', '.join(typed)} {change} nothing{why}", err=True)
 
 
 def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:

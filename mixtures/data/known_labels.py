@@ -34,7 +34,22 @@ UNKNOWN = -1
 """Label of a row whose cluster is not known."""
 
 
-MEANING = "labels are whole numbers from 0, and -1, NaN or None where the cluster is not known"
+UNKNOWN_WORDS = worded(
+    Option("labels", said="-1, NaN or None", typed="-1 or an empty cell"), " where the cluster is not known"
+)
+"""What stands for a cluster that is not known."""
+
+
+LABEL = Option("labels", said="label", typed="the label in --labels")
+"""The label of a row in messages."""
+
+
+NO_LABELS = worded(Option("labels", said="labels are not", typed="--labels: the cells are not"))
+"""Beginning of the message on labels that are no numbers."""
+
+
+NUMBERING = Option("labels", said=", such as pandas.factorize(labels)[0]", typed=" from 0 in that column")
+"""How to number the clusters."""
 
 
 def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np.ndarray | None:
@@ -66,9 +81,9 @@ def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np
     [1, -1, -1]
     """
     try:
-        array = as_numbers(labels, "labels are not")
+        array = as_numbers(labels, NO_LABELS)
     except InputError as error:
-        raise InputError(f"{error}; number the clusters, such as pandas.factorize(labels)[0]") from error
+        raise InputError(worded(error, "; number the clusters", NUMBERING)) from error
     if array.shape != (data.n_rows,):
         raise InputError(f"labels have shape {array.shape}; the data have {counted(data.n_rows, 'row')}")
     if is_pandas_series(labels):
@@ -80,7 +95,8 @@ def check_labels(labels: Any, data: Data, index: "pd.Index | None" = None) -> np
     bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
     if len(bad):
         row = rows_are(bad[:1], data.obs_id, data.first).removesuffix(" is")
-        raise InputError(f"{row}: label is {array[bad[0]]:g}; {MEANING}")
+        meaning = worded("labels are whole numbers from 0, and ", UNKNOWN_WORDS)
+        raise InputError(worded(f"{row}: ", LABEL, f" is {array[bad[0]]:g}; ", meaning))
     return read_only(known.astype(np.int64)) if (known >= 0).any() else None
 
 
@@ -108,7 +124,9 @@ def numbered(labels: Any, names: Sequence[str] | None) -> Any:
     places: dict[Any, int] = {name: place for place, name in enumerate(names)}
     if unknown := [text for text in texts if text not in places]:
         hint = did_you_mean(unknown[0], names)
-        raise InputError(f"label {named(unknown[0])}{hint} is no cluster; they are {shortened(names)}")
+        raise InputError(
+            worded(LABEL, f" {named(unknown[0])}{hint} is no cluster; they are {shortened(names)}")
+        )
     found = cells.map(lambda cell: places[cell] if isinstance(cell, str) else cell)
     return found if is_pandas_series(labels) else found.to_numpy()
 
@@ -122,11 +140,14 @@ def check_labels_fit(rows: Rows, n_components: int) -> None:
         row = rows_are(bad[:1], rows.obs_id, rows.first).removesuffix(" is")
         raise InputError(
             worded(
-                f"{row}: label is {rows.labels[bad[0]]}, and the model has ",
+                f"{row}: ",
+                LABEL,
+                f" is {rows.labels[bad[0]]}, and the model has ",
                 Option("n_components", n_components),
                 "; labels are from 0 to ",
                 Option("n_components", said="n_components - 1", typed=str(n_components - 1)),
-                ", and -1, NaN or None where the cluster is not known",
+                ", and ",
+                UNKNOWN_WORDS,
             )
         )
 

@@ -58,7 +58,7 @@ def test_a_column_that_is_not_there(table):
 def test_labels_that_are_not_numbers_of_clusters(table):
     code, _, err = run("predict", table[0], "-k", 2, "--labels", "a", "--exclude", "group")
     assert code == 2
-    assert "label is" in err
+    assert "the label in --labels is" in err
 
 
 def test_complete_fills_the_cells_of_labelled_rows_from_their_cluster(table):
