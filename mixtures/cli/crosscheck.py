@@ -52,6 +52,7 @@ from mixtures.cli.running import (
     tell_written,
 )
 from mixtures.cli.text import check_table, console, write_table
+from mixtures.cli.wording import as_typed
 
 __all__ = ["DEMO_EXAMPLES", "EXAMPLES", "crosscheck_command", "demo_command"]
 
@@ -145,7 +146,7 @@ def crosscheck_command(
         result=(save_as, partial(save, cc, X=frame, **beside, about=about(context, data, seed))),
     )
     if as_json:
-        typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
+        typer.echo(json.dumps(as_typed(crosscheck_as_json(cc)), indent=2, allow_nan=False))
     else:
         show_crosscheck(cc, rows, verbose=verbose)
         tell_written(quiet, made)

@@ -21,6 +21,7 @@ from mixtures.cli.options import (
 from mixtures.cli.rows import load_rows, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
+from mixtures.cli.wording import as_typed
 from mixtures.errors import InputError
 from mixtures.messages import counted, message_of, visible
 
@@ -78,7 +79,7 @@ def inspect_command(
     done, problem = _prepared(frame, reading)
     if as_json:
         told = {"rows": len(frame), "columns": [_as_json(column) for column in columns]}
-        typer.echo(json.dumps(told | {"hints": hints, "notes": done, "problem": problem}, indent=2))
+        typer.echo(json.dumps(as_typed(told | {"hints": hints, "notes": done, "problem": problem}), indent=2))
         return
     out = console()
     size = f"{counted(len(frame), 'row')}, {counted(len(columns), 'column')}"

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,47 +11,12 @@ import typer
 
 from mixtures.cli.choices import COVARIANCES, CRITERIA, DATASETS, METHODS, MODELS
 from mixtures.cli.streams import complain
+from mixtures.cli.values import DATA, FITTING, MODEL, NUMBER, OUTPUT, option, whole
 from mixtures.errors import InputError
-from mixtures.messages import named, worded
+from mixtures.messages import worded
 from mixtures.posterior.chains import SAMPLERS
 
-__all__ = ["Reading", "option", "with_groups", "written"]
-
-BAD_INPUT = 2
-"""Exit code after bad input."""
-
-
-DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
-"""Panels of the help."""
-
-
-def option(panel: str, *names: str, **settings: Any) -> Any:
-    """Make an option that the help shows in a panel; an empty text is refused."""
-    return typer.Option(*names, rich_help_panel=panel, callback=_filled, **settings)
-
-
-def _filled(param: typer.CallbackParam, value: Any) -> Any:
-    if value == "":
-        complain(InputError(f"{param.opts[0]} is empty; give a value, or leave it out"))
-        raise typer.Exit(BAD_INPUT)
-    return value
-
-
-def whole(panel: str, *names: str, **settings: Any) -> Any:
-    """Make an option that is a whole number."""
-    return option(panel, *names, parser=partial(_read, int, "a whole number"), **settings)
-
-
-def _read(kind: type, what: str, text: Any) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        raise typer.BadParameter(f"{named(text)} is not {what}") from None
-
-
-NUMBER = partial(_read, float, "a number")
-"""Reader of options that are numbers."""
-
+__all__ = ["Reading", "with_groups", "written"]
 
 DataArgument = Annotated[
     str,

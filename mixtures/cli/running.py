@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mixtures.cli.choices import DATASETS
-from mixtures.cli.options import BAD_INPUT
 from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
+from mixtures.cli.values import BAD_INPUT
 from mixtures.errors import (
     CollapseError,
     ConvergenceWarning,
@@ -39,6 +39,10 @@ OF_A_FIT = {
     *("n_init", "draws", "tune", "chains", "sampler"),
 }
 """Parameters of commands that say how to fit, and have no effect on a result that is saved."""
+
+
+BESIDE = {"labels": "--labels", "weights": "--weights", "index": "--id"}
+"""Parameters of commands that name columns beside those that are fitted, and their options."""
 
 
 def examples(*commands: str) -> str:
@@ -98,9 +102,10 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
 
 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
-    """The origin of a result, to save with it."""
+    """The origin of a result, to save with it: also the columns that stand beside those that are fitted."""
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
-    return told | {"command": command_of(context)}
+    beside = {name: str(context.params[name]) for name in BESIDE if context.params.get(name) is not None}
+    return told | {"command": command_of(context)} | beside
 
 
 def command_of(context: typer.Context, name: str | None = None, without: Container[str] = ()) -> str:

@@ -47,6 +47,7 @@ from mixtures.cli.running import (
     tell_written,
 )
 from mixtures.cli.text import check_table, write_table
+from mixtures.cli.wording import as_typed
 from mixtures.errors import InputError
 from mixtures.messages import visible
 
@@ -136,7 +137,7 @@ def select_command(
         result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data, seed))),
     )
     if as_json:
-        typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
+        typer.echo(json.dumps(as_typed(selection_as_json(selection)), indent=2, allow_nan=False))
     else:
         show_selection(selection)
         tell_written(quiet, made)

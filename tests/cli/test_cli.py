@@ -70,6 +70,9 @@ def test_what_a_person_reads(faithful):
     assert "cluster 0 cluster 1" in rows
     assert any(row.startswith("share 64% 36%") for row in rows)
     assert any(re.match(r"waiting 80\.\d* \(6\.\d*\) 54\.\d* \(5\.\d*\)$", row) for row in rows)
+    figures = [line for line in out.splitlines() if re.match(r" (eruptions|waiting) ", line)][:2]
+    first, second = ([match.start() for match in re.finditer(r"\.", line)] for line in figures)
+    assert first == second
     assert "cluster 0 differs most in eruptions" in out
     assert "The certificate holds: EM, MAP and PyMC's log posterior agree." in out
     assert "chi-squared with 11 degrees of freedom" in out

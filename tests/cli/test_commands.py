@@ -18,6 +18,7 @@ from typer.main import get_command
 import mixtures as mx
 from mixtures.agreement.certificate import independent
 from mixtures.cli import app as cli
+from mixtures.cli.clusters import figures_of
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import load_frame
 from mixtures.cli.show import show_crosscheck, show_selection
@@ -27,6 +28,7 @@ from mixtures.em.notes import UNBOUNDED
 from mixtures.errors import CollapseError, InputError
 from mixtures.messages import Option, joined, message_of, reworded, worded
 from mixtures.results.headline import Headline, conclude
+from mixtures.results.profiles import ClusterFigure
 from mixtures.results.selection import Selection
 from mixtures.results.verdict import Starts, State
 from mixtures.saving import content_hash
@@ -374,6 +376,19 @@ def test_figures_are_whole_or_left_out(monkeypatch, capsys, table, columns):
     assert columns < 80 or len(blocks) == 1
     rows_of_alpha = [words for words in lines if words[:1] == ["alpha[0]"]]
     assert [len(words) for words in rows_of_alpha] == [len(words) for words in blocks]
+
+
+def test_points_of_figures_align_and_a_geometric_sd_is_a_factor():
+    told = {("mean", "x"): 59.7, ("sd", "x"): 12, ("mean", "y"): 4.29, ("sd", "y"): 0.41}
+    told |= {("geometric mean", "z"): 410, ("geometric sd", "z"): 1.47, ("probability", "w"): 0.05}
+    figures = {("c", *of): ClusterFigure("c", *of, value) for of, value in told.items()}
+    rows = [("mean", "x"), ("mean", "y"), ("geometric mean", "z"), ("probability", "w")]
+    assert figures_of(figures, "c", rows) == [
+        " 59.7   (12.0)       ",
+        "  4.29   (0.410)     ",
+        "410     (factor 1.47)",
+        "  5.00%              ",
+    ]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 120, 200])
