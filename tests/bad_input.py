@@ -52,6 +52,8 @@ TYPED = {
     "encoding='cp1252' (--encoding cp1252 on the command line)": "--encoding cp1252",
     "encoding='utf-16' (--encoding utf-16 on the command line)": "--encoding utf-16",
     "sampler='nutpie' needs tune": "--sampler nutpie needs --tune",
+    "there is no file nowhere.mix": "--from: there is no file nowhere.mix",
+    "good.csv is not a file that": "--from: good.csv is not a file that",
     "sampler 'gibbs'": "--sampler 'gibbs'",
     "criterion 'bick'": "--criteria 'bick'",
     "method 'jackknife'": "--uncertainty 'jackknife'",
@@ -561,7 +563,12 @@ FILES = [
     Case(
         "a folder",
         "folder is a folder; name a file in it",
-        commands=("crosscheck folder -k 2", "predict faithful --from folder"),
+        commands=("crosscheck folder -k 2",),
+    ),
+    Case(
+        "a folder in place of a result",
+        "--from: folder is a folder; name a file in it",
+        commands=("predict faithful --from folder",),
     ),
     Case(
         "a file without the right to read it",

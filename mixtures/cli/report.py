@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mixtures.arguments import about as asked_by
 from mixtures.cli.options import (
     ChainsOption,
     ConcentrationOption,
@@ -229,7 +230,8 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.saving.save import load, read_header
 
-    header, cc = read_header(file), load(file)
+    with asked_by("--from"):
+        header, cc = read_header(file), load(file)
     if not isinstance(cc, Crosscheck):
         raise InputError(
             f"{file} holds a result of type {header.kind}; a report is of what crosscheck --save wrote"

@@ -17,7 +17,7 @@ from mixtures.arguments import about
 from mixtures.data.cells import NotNumbers, refuse_columns
 from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, numbers_in, writings_in
 from mixtures.data.files import choose_columns
-from mixtures.data.numerals import Numerals
+from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.errors import InputError
 from mixtures.messages import NAMES_LISTED, are, cell_at, columns_are, counted, named, shortened, them, worded
 
@@ -228,6 +228,8 @@ def _refuse(bad: Sequence[Column], *, needed: bool = False) -> None:
     ways = writings_in(bad)
     names = [column.name for column in bad]
     offers = []
+    if all(column.texts and AS_IN_PYTHON.fit(column.texts) for column in bad):
+        offers.append("they are numbers with decimal points: leave out --decimal and --thousands")
     if ways:
         offers.append(" or ".join(f"{written_as(way)} reads them" for way in ways))
     if answers:

@@ -11,6 +11,7 @@ import pytest
 from command import run
 
 import mixtures as mx
+from mixtures.cli.wording import in_options
 from mixtures.errors import CollapseError
 
 SHORT = ["--n-init", "2", "--draws", "100", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
@@ -146,7 +147,7 @@ def test_json_is_complete_and_strict(monkeypatch, faithful):
     }
     assert read["state"] == cc.headline.state.name.lower()
     assert read["verdict"] == cc.headline.title
-    assert read["reasons"] == list(cc.headline.reasons)
+    assert read["reasons"] == list(map(in_options, cc.headline.reasons))
     assert read["starts"] == {
         "em": list(cc.starts.em),
         "map": list(cc.starts.map),
@@ -163,7 +164,7 @@ def test_json_is_complete_and_strict(monkeypatch, faithful):
     assert read["log_likelihood"] == cc.em.log_likelihood
     assert read["log_posterior"] == cc.mode.log_posterior
     assert read["restarts"] == str(cc.em.restarts)
-    assert read["notes"] == list(cc.notes)
+    assert read["notes"] == list(map(in_options, cc.notes))
 
 
 def test_csv_holds_the_whole_table(monkeypatch, faithful, tmp_path):
@@ -336,7 +337,7 @@ BAD_FILES = {
             ["no column 'wating'", "did you mean 'waiting'?", "eruptions, waiting"],
         ),
         ("faithful -k 2 --exclude wating", ["no column 'wating'", "did you mean 'waiting'?"]),
-        ("faithful -k 2 --exclude eruptions,waiting", ["no columns"]),
+        ("faithful -k 2 --exclude eruptions,waiting", ["--exclude leaves no column"]),
         ("faithful -k 2 --columns waiting,waiting", ["'waiting'"]),
         (
             "faithful -k 2 --sampler gibbs",
