@@ -1,6 +1,6 @@
 """Posterior samples passed with a model: whether they belong to it, and to which columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_kind, check_whole
+from mixtures.brief import model_words
 from mixtures.data.known_labels import UNKNOWN
 from mixtures.data.matching import has_names, places
 from mixtures.data.reading import INTEGRATE, as_data
@@ -21,6 +22,7 @@ from mixtures.types import LEVELS, Array, Params
 
 __all__ = [
     "checked_draws",
+    "evenly_spaced",
     "features_of",
     "finite_draws",
     "finite_sets",
@@ -32,6 +34,7 @@ __all__ = [
     "resolved_for",
     "rows_of",
     "sample_of",
+    "sets_of",
     "some_draws",
     "thinned",
 ]
@@ -81,14 +84,14 @@ def sample_of(spec: Mixture, tree: xr.DataTree) -> xr.DataTree:
     missing = [name for name in spec.dims if name not in posterior.data_vars]
     if missing:
         raise InputError(
-            f"the posterior lacks {', '.join(missing)}: it is not a sample of {_word(spec)}; give the model "
-            "that was sampled"
+            f"the posterior lacks {', '.join(missing)}: it is not a sample of {model_words(spec)}; give the "
+            "model that was sampled"
         )
     for name, own in spec.dims.items():
         found = [str(dim) for dim in posterior[name].dims]
         if sorted(found) != sorted(["chain", "draw", *own]):
             raise InputError(
-                f"{name} in the posterior has dims {', '.join(found)}, that of {_word(spec)} has "
+                f"{name} in the posterior has dims {', '.join(found)}, that of {model_words(spec)} has "
                 f"chain, draw, {', '.join(own)}; give the model that was sampled"
             )
     turned = {name: posterior[name].transpose(..., *own) for name, own in spec.dims.items()}
@@ -252,18 +255,28 @@ def _in_order_of_model(tree: xr.DataTree, posterior: xr.Dataset, spec: Mixture) 
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=tree.attrs), **groups})
 
 
-def _word(spec: Mixture) -> str:
-    kind = getattr(spec, "covariance_type", None)
-    return f"{type(spec).__name__}({spec.n_components}{f', covariance_type={kind!r}' if kind else ''})"
-
-
-def some_draws(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int) -> list[Params]:
+def some_draws(spec: Mixture, tree: xr.DataTree, n_draws: int) -> list[Params]:
     """Parameters of at most ``n_draws`` draws of all chains, evenly spaced."""
     check_whole(1, n_draws=n_draws)
     draws = checked_draws(spec, tree)
-    total = len(draws["alpha"])
-    chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
-    return [{name: x[s] for name, x in draws.items()} for s in chosen]
+    return sets_of(draws, evenly_spaced(len(draws["alpha"]), n_draws))
+
+
+def evenly_spaced(total: int, most: int) -> np.ndarray:
+    """Positions of at most ``most`` of ``total`` draws, the first and the last among them.
+
+    Examples
+    --------
+    >>> evenly_spaced(1000, 3).tolist()
+    [0, 499, 999]
+    """
+    return np.linspace(0, total - 1, min(total, most)).astype(int)
+
+
+def sets_of(draws: Params, chosen: Iterable[int] | None = None) -> list[Params]:
+    """Parameters of every draw, or of those chosen, from draws (S, ...) by name."""
+    places = range(len(draws["alpha"])) if chosen is None else chosen
+    return [{name: x[s] for name, x in draws.items()} for s in places]
 
 
 def finite_sets(tree: xr.DataTree, spec: Mixture) -> tuple[dict[str, Array], np.ndarray]:
@@ -276,10 +289,10 @@ def finite_sets(tree: xr.DataTree, spec: Mixture) -> tuple[dict[str, Array], np.
     return kept, finite.reshape(sizes["chain"], sizes["draw"])
 
 
-def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[dict[str, Array]], np.ndarray]:
+def finite_draws(tree: xr.DataTree, spec: Mixture) -> tuple[list[Params], np.ndarray]:
     """The same with a dict of parameters for each draw."""
     draws, finite = finite_sets(tree, spec)
-    return [{name: x[s] for name, x in draws.items()} for s in range(finite.sum())], finite
+    return sets_of(draws), finite
 
 
 def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:

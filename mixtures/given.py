@@ -24,6 +24,7 @@ __all__ = [
     "Fit",
     "Given",
     "Parameters",
+    "at_point",
     "fitted_rows",
     "given",
     "names_of",
@@ -137,7 +138,7 @@ def _(result: EMFit) -> Given:
 def _(result: MAPFit) -> Given:
     if result.spec is None:
         return given(result.to_datatree())
-    return _point(result.spec, tuple(map(str, result.coords["feature"])), result.params)
+    return _point(result.spec, result.features, result.params)
 
 
 @given.register
@@ -238,6 +239,12 @@ def with_point(
             "with its prior and params"
         )
     return found.named, fitted_rows(whole, spec, X), {name: x[0] for name, x in found.draws.items()}
+
+
+def at_point(spec: Mixture, params: Any, n_features: int) -> dict[str, Array]:
+    """Checked parameters of a model; other variables, as a user's own model may have, are left out."""
+    known = isinstance(params, Mapping) and all(name in params for name in spec.dims)
+    return spec.check_params({name: params[name] for name in spec.dims} if known else params, n_features)
 
 
 def posterior_of(result: xr.DataTree | Crosscheck) -> xr.DataTree:

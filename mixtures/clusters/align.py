@@ -7,7 +7,7 @@ set of labels, by any of the rules in `mixtures.clusters.rules` or by a key;
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,9 +22,6 @@ from mixtures.trees import permutation, sorted_sample
 from mixtures.types import Array
 
 __all__ = ["align_tree", "posterior_values", "raw_labels", "relabelled", "unalign", "warn_of_doubtful"]
-
-if TYPE_CHECKING:
-    pass
 
 
 def align_tree(

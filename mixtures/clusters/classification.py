@@ -1,7 +1,8 @@
-"""How well a mixture tells its clusters apart: the figures that papers on latent classes report."""
+"""How well a mixture separates its clusters: the figures that papers on latent classes report."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, Self, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.given import Fit, Parameters, with_params
+from mixtures.given import Fit, Parameters, at_point, with_params
 from mixtures.progress import track
 from mixtures.types import Array, Params
 
@@ -131,17 +132,15 @@ def classification(
     spec, X, params = with_params(spec, X, params)
     if spec.n_components < 2:
         raise InputError("n_components is 1: with a single cluster there is nothing to classify")
-    sampled = isinstance(params, xr.DataTree)
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, weights, missing=missing, labels=labels)
         draws = checked_draws(spec, tree)
     else:
         data = spec.read(X, weights, missing, labels)
-        own: Mapping[str, Any] = params
-        draws = {name: x[None] for name, x in spec.check_params(own, data.n_features).items()}
+        draws = {name: x[None] for name, x in at_point(spec, params, data.n_features).items()}
     figures = _figures(_summed(Draws.of(spec, data, draws), data, progressbar), draws)
     coords = {"cluster": np.arange(spec.n_components), "assigned": np.arange(spec.n_components)}
-    if not sampled:
+    if not isinstance(params, xr.DataTree):
         return xr.Dataset({name: (dims, x[0]) for name, (dims, x) in figures.items()}, coords)
     tail = (1 - ci_prob) / 2
     return xr.Dataset(
@@ -177,25 +176,22 @@ class _Sums:
 
     def __add__(self, other: Self) -> Self:
         """Sums over both sets of rows."""
-        return replace(
-            self,
-            rows=self.rows + other.rows,
-            entropy=self.entropy + other.entropy,
-            table=self.table + other.table,
-            assigned=self.assigned + other.assigned,
+        return type(self)(
+            self.rows + other.rows,
+            self.entropy + other.entropy,
+            self.table + other.table,
+            self.assigned + other.assigned,
         )
 
 
 def _summed(draws: Draws, data: Data, progressbar: bool) -> _Sums:
     size = max(1, BLOCK // (draws.n_draws * draws.spec.n_components))
-    weights = np.ones(data.n_rows) if data.weights is None else data.weights
-    total: _Sums | None = None
     blocks = track(data.blocks(size), "Rows", shown=progressbar, total=-(-data.n_rows // size))
-    for place, block in blocks:
-        part = _Sums.of(draws.responsibilities(block, data, place.start), weights[place])
-        total = part if total is None else total + part
-    assert total is not None  # there are rows
-    return total
+    counts = data.counts
+    parts = (
+        _Sums.of(draws.responsibilities(block, data, place.start), counts[place]) for place, block in blocks
+    )
+    return reduce(add, parts)
 
 
 def _figures(sums: _Sums, draws: Params) -> dict[str, tuple[tuple[str, ...], Array]]:

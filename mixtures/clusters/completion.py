@@ -17,7 +17,7 @@ from mixtures.draws import of_sample, some_draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import cell_summary
-from mixtures.given import Fit, Parameters, names_of, with_params
+from mixtures.given import Fit, Parameters, at_point, names_of, with_params
 from mixtures.progress import track
 from mixtures.results.completion import Completed
 from mixtures.types import Array, Params
@@ -132,11 +132,10 @@ def complete(
     X = X.to_frame(X.name or "x0") if is_pandas_series(X) else by_names(X)
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, missing=INTEGRATE, labels=labels)
-        sets: Sequence[Params] = some_draws(spec, data, tree, n_draws)
+        sets: Sequence[Params] = some_draws(spec, tree, n_draws)
     else:
         data = spec.read(X, missing=INTEGRATE, labels=labels)
-        own: dict[str, Any] = {name: params[name] for name in spec.dims if name in params}
-        sets = [spec.check_params(own, data.n_features)]
+        sets = [at_point(spec, params, data.n_features)]
     rng = generator(random_seed)
     holes = np.isnan(data.values)
     parts: list[dict[str, Array]] = []
@@ -147,7 +146,7 @@ def complete(
     tail = (1 - ci_prob) / 2
     for first in track(range(0, len(rows), size), "Missing cells", shown=progressbar):
         some = rows[first : first + size]
-        here = _rows(data, some)
+        here = data.part(some)
         place = slice(ends[first], ends[min(first + size, len(rows))])
         X_some = np.ascontiguousarray(here.values.T)
         shares = [assigned(here, spec.log_joint(one)(X_some)) for one in sets]
@@ -161,12 +160,6 @@ def complete(
         parts = [cell_summary(spec.family, sets, [np.empty((spec.n_components, 0))] * len(sets), none, tail)]
     cells = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return _labelled(X, data, holes, cells, drawn if draws else None)
-
-
-def _rows(data: Data, rows: np.ndarray) -> Data:
-    """Some rows of the data."""
-    labels = None if data.labels is None else data.labels[rows]
-    return Data(data.values[rows], data.features, data.obs_id[rows], labels=labels)
 
 
 def _clusters(r: Array, rng: np.random.Generator) -> np.ndarray:

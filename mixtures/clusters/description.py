@@ -14,6 +14,7 @@ from mixtures.clusters.labelled import ALIGNED, FIXED, label_state
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.preparation import logged_in
 from mixtures.data.table import Data
+from mixtures.draws import evenly_spaced
 from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
@@ -25,7 +26,7 @@ from mixtures.types import Array
 __all__ = ["describe"]
 
 MOST_NAMED, MOST_LISTED = 4, 3
-"""A sentence lists all features if there are at most so many; of more, it lists the most distinctive few."""
+"""A sentence names all features if there are at most 4, and otherwise the 3 most distinctive ones."""
 
 
 LONGEST = 40
@@ -69,7 +70,7 @@ def describe(
     then summarised; overlaps, which cost most, in 400 draws at most.
 
     A Gaussian feature called ``log(x)``, as ``--log x`` of the command line calls it, is taken for a
-    natural logarithm and told in the units of x too: by its geometric mean ``exp(mean)`` and the factor
+    natural logarithm and described in the units of x too: by its geometric mean ``exp(mean)`` and the factor
     ``exp(sd)``.
 
     How typical a row is of its most probable cluster is ``r f(x)``, the probability of the cluster for it
@@ -143,7 +144,7 @@ def describe(
     sizes: Array | None = None
     rows: dict[int, tuple[ClusterRow, ...]] = {}
     if X is not None:
-        sizes, rows = _of_rows(found, found.named.read(X, weights, missing, labels), missing, called, n_rows)
+        sizes, rows = _of_rows(found, found.named.read(X, weights, missing, labels), called, n_rows)
     shared = _overlaps(found, called, tail)
     every = [share, *(each for part in parts for each in part.summaries)]
     figures = [figure for k in range(len(called)) for figure in _figures(called[k], k, every, shared, sizes)]
@@ -250,11 +251,11 @@ def _in_natural_units(own: Profile) -> tuple[Figures, ...]:
 
 
 def _of_rows(
-    found: Given, data: Data, missing: str | None, called: Sequence[str], n: int
+    found: Given, data: Data, called: Sequence[str], n: int
 ) -> tuple[Array, dict[int, tuple[ClusterRow, ...]]]:
     """Weight of the rows that are most probably of each cluster, and the n most and least typical."""
     spec = found.named
-    assigned = responsibilities(spec, data, found.params, missing=missing, labels=data.labels)
+    assigned = responsibilities(spec, data, found.params)
     label, r = assigned["label"].values, assigned["responsibilities"].values
     means = {name: x.mean(axis=0) for name, x in found.draws.items()}
     with np.errstate(divide="ignore"):
@@ -282,8 +283,7 @@ def _row_words(rows: Sequence[ClusterRow]) -> str:
 
 def _overlaps(found: Given, called: Sequence[str], tail: float) -> _Summary | None:
     """Overlap of every cluster with every other, in some of the draws; None if it is not known."""
-    n = len(found.draws["alpha"])
-    chosen = np.unique(np.linspace(0, n - 1, min(n, OVERLAP_DRAWS)).astype(int))
+    chosen = evenly_spaced(len(found.draws["alpha"]), OVERLAP_DRAWS)
     if len(called) == 1:
         return None
     values = overlap(found.spec.family, {name: x[chosen] for name, x in found.draws.items()})
@@ -329,8 +329,8 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: Ar
         ranked = sorted(each, key=lambda one: -abs(one[0].height(k)[one[1]]))
         each = each if len(each) <= MOST_NAMED else ranked[:MOST_LISTED]
         contrast = _contrast(k, *ranked[0])
-    told = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
-    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), counted, told, contrast)
+    where = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
+    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), counted, where, contrast)
 
 
 def _one_each(own: Profile, height: Array) -> list[int]:

@@ -122,11 +122,11 @@ class Labelled:
         if named:
             return cls(axes_along(tree["posterior"].to_dataset(), named), named=named)
         if "cluster_axes" in tree.attrs:
-            told = json.loads(tree.attrs["cluster_axes"])
-            every = {**told["free"], **told["derived"]}
+            stored = json.loads(tree.attrs["cluster_axes"])
+            every = {**stored["free"], **stored["derived"]}
             axes = {name: axis for name, axis in every.items() if isinstance(axis, int)}
             functions = frozenset(name for name, axis in every.items() if axis == FUNCTION)
-            return cls(axes, functions, frozenset(told["free"]), frozenset(told["derived"]))
+            return cls(axes, functions, frozenset(stored["free"]), frozenset(stored["derived"]))
         posterior = tree["posterior"].to_dataset()
         return cls(axes_along(posterior, cluster_dims(posterior)))
 
@@ -249,7 +249,7 @@ def _replaced(variable: xr.DataArray, again: np.ndarray, order: np.ndarray) -> x
 
 
 def _renumbered(variable: xr.DataArray, order: np.ndarray) -> xr.DataArray:
-    """Numbers of clusters under new labels; those that are negative stand for none."""
+    """Numbers of clusters under new labels; negative ones mean no cluster and stay."""
     leading = variable.transpose("chain", "draw", ...)
     values, k = leading.values, order.shape[-1]
     whole = np.asarray(values, dtype=np.int64)

@@ -21,7 +21,7 @@ from mixtures.messages import counted, did_you_mean
 from mixtures.trees import feature_labels, labels_in, log_density_of
 from mixtures.types import Array, Params
 
-__all__ = ["METHODS", "find_orders"]
+__all__ = ["find_orders"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Sample:
         for name, shape in spec.shapes(data.n_features).items():
             if self.posterior[name].shape[2:] != shape:
                 raise InputError(
-                    f"X has {counted(data.n_features, 'column')}; the tree's {name} is of others"
+                    f"X has {counted(data.n_features, 'column')}, and {name} in the tree another number"
                 )
         return spec, data
 
@@ -97,7 +97,7 @@ def _observed(tree: xr.DataTree) -> Data:
     """Rows stored in the tree, without their known labels."""
     rows = rows_of(tree)
     if rows is None:
-        raise InputError("the tree's observed_data hold no one table of rows: give the data, X=...")
+        raise InputError("the tree's observed_data do not hold a single table of rows: give the data, X=...")
     return replace(rows, labels=None)
 
 

@@ -1,6 +1,5 @@
 """Which cluster a row belongs to, and with what probability."""
 
-from collections.abc import Mapping
 from typing import Any, overload
 
 import numpy as np
@@ -14,10 +13,10 @@ from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
-from mixtures.given import Fit, Parameters, names_of, with_params
+from mixtures.given import Fit, Parameters, at_point, names_of, with_params
 from mixtures.progress import track
 from mixtures.results.responsibilities import Responsibilities
-from mixtures.types import Array
+from mixtures.types import Array, Params
 
 __all__ = ["responsibilities"]
 
@@ -141,7 +140,7 @@ def responsibilities(
         )
     else:
         data = spec.read(X, missing=missing, labels=labels)
-        values = _at_point(spec, data, params)[None]
+        values = _at(spec, data, at_point(spec, params, data.n_features))[None]
     label = values[0].argmax(axis=1)
     index = {"index": X.index.name} if is_pandas_dataframe(X) and X.index.name is not None else {}
     found = Responsibilities(
@@ -155,11 +154,9 @@ def responsibilities(
     return found if called is None else found.named(called)
 
 
-def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
+def _at(spec: Mixture, data: Data, params: Params) -> Array:
     """Responsibilities (n, K) at one set of parameters."""
-    if isinstance(params, Mapping):  # other variables of a user's model do not matter here
-        params = {name: params[name] for name in spec.dims if name in params}
-    log_joint = spec.log_joint(spec.check_params(params, data.n_features))
+    log_joint = spec.log_joint(params)
     r = np.empty((data.n_rows, spec.n_components))
     for rows, X in chunks(data, spec.n_components):
         joint = log_joint(X)
@@ -167,7 +164,7 @@ def _at_point(spec: Mixture, data: Data, params: Mapping[str, Any]) -> Array:
     return r
 
 
-def _from_draws(draws: "Draws", data: Data, tail: float, progressbar: bool) -> Array:
+def _from_draws(draws: Draws, data: Data, tail: float, progressbar: bool) -> Array:
     """Mean and interval bounds (3, n, K) over the draws."""
     k = draws.spec.n_components
     summary = np.empty((3, data.n_rows, k))

@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from mixtures.data.table import BLOCK_ROWS, Data
+from mixtures.draws import sets_of
 from mixtures.errors import ConvergenceWarning
 from mixtures.families.family import Family
 from mixtures.families.mixture import Mixture
@@ -134,11 +135,6 @@ class Classified:
         """Number of draws S."""
         return len(self.draws["alpha"])
 
-    @cached_property
-    def weights(self) -> Array:
-        """Weight of each row, shape (n,)."""
-        return np.ones(self.data.n_rows) if self.data.weights is None else self.data.weights
-
     def at(self, params: Params) -> Array:
         """Probabilities (K, n) at one set of parameters."""
         log_joint = self.spec.log_joint(params)
@@ -162,7 +158,7 @@ class Classified:
         return self._of(range(self.n_draws))
 
     def _of(self, block: range) -> Array:
-        return np.stack([self.at({name: x[s] for name, x in self.draws.items()}) for s in block])
+        return np.stack([self.at(one) for one in sets_of(self.draws, block)])
 
 
 def by_allocations(classified: Classified, pivot: Params) -> np.ndarray:
@@ -172,7 +168,7 @@ def by_allocations(classified: Classified, pivot: Params) -> np.ndarray:
     (2010), *J. Comput. Graph. Stat.* 19, the ECR algorithm.
     """
     labels = np.arange(classified.spec.n_components)[:, None]
-    members = (classified.at(pivot).argmax(axis=0) == labels) * classified.weights
+    members = (classified.at(pivot).argmax(axis=0) == labels) * classified.data.counts
     order = np.empty((classified.n_draws, len(labels)), dtype=np.intp)
     for block, probabilities in classified.blocks():
         allocated = probabilities.argmax(axis=1)[:, None] == labels
@@ -200,7 +196,7 @@ def by_probabilities(classified: Classified, pivot: Params) -> np.ndarray:
 
 def sweep(classified: Classified, mean: Array) -> tuple[np.ndarray, Array]:
     """Orders closest to ``mean (K, n)`` in Kullback-Leibler divergence, and the mean under them."""
-    log_mean = np.log(np.maximum(mean, np.finfo(float).tiny)) * classified.weights
+    log_mean = np.log(np.maximum(mean, np.finfo(float).tiny)) * classified.data.counts
     order = np.empty((classified.n_draws, len(mean)), dtype=np.intp)
     total = np.zeros_like(mean)
     for block, probabilities in classified.blocks():

@@ -27,7 +27,7 @@ __all__ = ["NotNumbers", "as_array", "as_column", "as_floats", "as_numbers", "re
 
 
 class NotNumbers(InputError):
-    """A column that holds something else than numbers.
+    """A column that holds something other than numbers.
 
     Attributes
     ----------

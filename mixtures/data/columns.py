@@ -21,30 +21,34 @@ ANSWERS: Mapping[str, float] = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n
 
 
 FEWEST_IDS = 10
-"""Rows from which different consecutive whole numbers in a column are no coincidence."""
+"""Number of rows from which consecutive whole numbers in a column are not a coincidence."""
 
 
 MOST_CODES = 20
-"""Different texts of a column up to which they look like categories."""
+"""Largest number of different texts of a column that look like categories."""
 
 
 SHOWN_TEXTS = 1000
-"""Cells looked at to tell in which way the numbers of a column of text are written."""
+"""Cells examined to find out how the numbers of a column of text are written."""
 
 
 SKEWED = 1.0
 """Skewness from which a positive column is called skewed."""
 
 
+REFUSED, CATEGORY = "refused", "category"
+"""What becomes of a column that a model of numbers does not take, in words."""
+
+
 class Kind(Enum):
     """What a column holds, in words, and what becomes of it: a model of numbers refuses a category."""
 
-    BLANK = ("nothing", "refused")
-    DATES = ("dates", "refused")
-    ANSWERS = ("yes or no", "category")
-    NUMERALS = ("numbers as text", "refused")
-    CATEGORIES = ("categories", "category")
-    TEXT = ("text", "refused")
+    BLANK = ("nothing", REFUSED)
+    DATES = ("dates", REFUSED)
+    ANSWERS = ("yes or no", CATEGORY)
+    NUMERALS = ("numbers as text", REFUSED)
+    CATEGORIES = ("categories", CATEGORY)
+    TEXT = ("text", REFUSED)
     CONSTANT = ("one value", "number")
     BINARY = ("0 or 1", "0 or 1")
     CODES = ("1 or 2", "number")
@@ -61,7 +65,7 @@ class Kind(Enum):
     @property
     def is_number(self) -> bool:
         """Whether a model of numbers takes such a column."""
-        return self.read_as not in ("refused", "category")
+        return self.read_as not in (REFUSED, CATEGORY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +79,9 @@ class Column:
     cells : Series
         Its cells, as they were read.
     values : ndarray or None
-        The cells as doubles, NaN where missing; None if they are no numbers.
-    refusal : NotNumbers or None
-        Why they are none.
+        The cells as doubles, NaN where missing; None if they are not numbers.
+    refusal : InputError or None
+        Why they are not numbers.
     scale : Scale or None
         The scale whose range it shares with other columns.
     """
@@ -100,33 +104,33 @@ class Column:
 
     @property
     def varies(self) -> bool:
-        """Whether it has several values, and so tells rows apart."""
+        """Whether it has several different values."""
         return self.different > 1
 
     @cached_property
     def known(self) -> np.ndarray:
-        """The numbers that are there, in ascending order."""
+        """The observed numbers, in ascending order."""
         own = np.empty(0) if self.values is None else self.values
         return np.sort(own[~np.isnan(own)])
 
     @cached_property
     def texts(self) -> list[str]:
-        """The cells that are there as text, up to a number of them."""
+        """The first observed cells as text, up to `SHOWN_TEXTS` of them."""
         return [str(cell).strip() for cell in self.cells.dropna().head(SHOWN_TEXTS)]
 
     @property
     def names_rows(self) -> bool:
-        """Whether it is text or dates, most of them different: they name rows, and group none."""
+        """Whether it is text or dates, most of them different: so that they name rows and form no groups."""
         return self.kind in (Kind.TEXT, Kind.DATES) and 2 * self.different > len(self.cells)
 
     @cached_property
     def kind(self) -> Kind:
-        """The first of the kinds that the cells are of."""
+        """The first of `KINDS` that fits."""
         return next(kind for kind, holds in KINDS if holds(self))
 
     @cached_property
     def writings(self) -> tuple[Numerals, ...]:
-        """How its numbers may be written, if it is text of numbers."""
+        """How its numbers may be written, if it holds numbers as text."""
         return writings_of(self.texts) if self.values is None else ()
 
     @cached_property
@@ -160,12 +164,12 @@ def examine(frame: pd.DataFrame) -> tuple[Column, ...]:
 
 
 def codes_among(columns: Sequence[Column]) -> dict[str, str]:
-    """The columns of numbers that stand for categories, with that kind in the words of `Mixed`."""
+    """The columns of numbers that stand for categories, each with "categorical", its kind in `Mixed`."""
     return {column.name: "categorical" for column in columns if column.kind in (Kind.CODES, Kind.STEPS)}
 
 
 def writings_in(columns: Sequence[Column]) -> tuple[Numerals, ...]:
-    """How the numbers of all those columns may be written that are text of numbers."""
+    """How the numbers may be written in those columns that hold numbers as text."""
     return writings_of([text for column in columns if column.kind is Kind.NUMERALS for text in column.texts])
 
 
@@ -205,7 +209,7 @@ def _are_ids(column: Column) -> bool:
 
 
 def _are_categories(column: Column) -> bool:
-    """Whether texts are few, and come up twice on average: names of rows do not."""
+    """Whether there are few different texts, each twice on average, unlike names of rows."""
     few = min(MOST_CODES, max(1, (len(column.cells) - column.n_missing) // 2))
     return column.values is None and column.different <= few
 
@@ -239,4 +243,4 @@ KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.WHOLE, _are_whole),
     (Kind.NUMBERS, lambda column: True),
 )
-"""Kinds with what tells them, the first that holds first."""
+"""Kinds and their tests, in the order in which they are tried."""

@@ -123,7 +123,7 @@ def _decoded(content: bytes, mark: bytes, encoding: str, source: str) -> str:
 
 
 def without_separator_line(content: bytes) -> tuple[bytes, str | None]:
-    r"""Text whose first line is left blank if it only names the separator, as Excel writes it, and that.
+    r"""Blank a first line that only names the separator, as Excel writes it; return the text and separator.
 
     Examples
     --------

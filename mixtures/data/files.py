@@ -22,7 +22,7 @@ from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_
 from mixtures.errors import InputError
 from mixtures.messages import Option, counted, did_you_mean, named, shortened, worded
 
-__all__ = ["NoColumn", "choose_columns", "read_stream", "read_table"]
+__all__ = ["NoColumn", "check_reading", "choose_columns", "read_stream", "read_table"]
 
 LARGEST_TABLE = 2**32
 """Largest number of bytes of a text file, or of the values of a Parquet file, that are read."""

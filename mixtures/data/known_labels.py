@@ -1,4 +1,4 @@
-"""Known labels: rows whose cluster is known, beside rows whose cluster is not."""
+"""Known labels: the clusters of some of the rows are known."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -125,7 +125,7 @@ def numbered(labels: Any, names: Sequence[str] | None) -> Any:
     if unknown := [text for text in texts if text not in places]:
         hint = did_you_mean(unknown[0], names)
         raise InputError(
-            worded(LABEL, f" {named(unknown[0])}{hint} is no cluster; they are {shortened(names)}")
+            worded(LABEL, f" {named(unknown[0])}{hint} is not a cluster; these are {shortened(names)}")
         )
     found = cells.map(lambda cell: places[cell] if isinstance(cell, str) else cell)
     return found if is_pandas_series(labels) else found.to_numpy()

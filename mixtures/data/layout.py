@@ -1,4 +1,4 @@
-"""Rows with missing cells laid out by pattern, in blocks whose number other cells rarely change."""
+"""Rows with missing cells laid out by pattern, in blocks whose number depends little on which are missing."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from mixtures.data.patterns import patterns_of
 __all__ = ["Layout", "layout_of"]
 
 FEW = 16
-"""Patterns up to which their number is rounded up to a power of two, and beyond by a quarter at most."""
+"""Up to this many patterns, their number is rounded up to a power of two; above, by at most a quarter."""
 
 
 SHORTEST = 8
-"""Rows of a block at least."""
+"""Smallest number of rows of a block."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,7 +132,7 @@ def _numbers(
 
 
 def _objects(cells: np.ndarray, feature: str, obs_id: np.ndarray, first: int) -> tuple[np.ndarray, list[Any]]:
-    """The same of a column of anything."""
+    """Do the same for a column of objects."""
     import pandas as pd
 
     places, distinct = pd.factorize(cells)  # -1 where missing

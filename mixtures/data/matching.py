@@ -17,7 +17,7 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.messages import counted, did_you_mean, named, shortened
 
-__all__ = ["columns_of", "has_names", "matched", "places", "places_and_names"]
+__all__ = ["OF_FRAMES", "columns_of", "has_names", "matched", "places", "places_and_names"]
 
 OF_FRAMES = ("", "column_")
 
@@ -92,9 +92,9 @@ def places(
         hint = did_you_mean(missing[0], unknown) if missing else ""
         wrong = "; ".join(filter(None, (_listed(missing, "missing") + hint, _listed(unknown, "not known"))))
     if len(given) != len(fitted):
-        told = f"; {wrong}" if wrong else ""
+        more = f"; {wrong}" if wrong else ""
         raise InputError(
-            f"{what} {counted(len(given), 'column')}; {whose} of {counted(len(fitted), 'feature')}{told}"
+            f"{what} {counted(len(given), 'column')}; {whose} of {counted(len(fitted), 'feature')}{more}"
         )
     if wrong:
         raise InputError(

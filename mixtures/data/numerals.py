@@ -101,7 +101,7 @@ class Numerals:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What a number looks like; thousands stand in groups of three, or not apart at all."""
+        """What a number looks like; thousands are in groups of three, or not separated."""
         point = re.escape(self.decimal)
         groups = rf"\d{{1,3}}(?:[{re.escape(self._groups)}]\d{{3}})+|" if self._groups else ""
         return re.compile(rf"[+-]?(?:(?:{groups}\d+)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?", re.ASCII)

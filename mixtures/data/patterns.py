@@ -63,7 +63,7 @@ def patterns_of(values: Array) -> Patterns:
 
 
 def partly_observed(data: Rows | None) -> np.ndarray | None:
-    """Patterns (S, D) of observed columns; None if some row has all, which tells as much as complete rows."""
+    """Patterns (S, D) of observed columns; None if some row is complete, as if all rows were."""
     if not (isinstance(data, Data) and data.has_missing):
         return None
     observed = patterns_of(data.values).observed
@@ -72,7 +72,7 @@ def partly_observed(data: Rows | None) -> np.ndarray | None:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What is observed in some rows: an additive value. Rows of weight zero are not there.
+    """What is observed in some rows: an additive value. Rows of weight zero do not count.
 
     Attributes
     ----------

@@ -93,10 +93,10 @@ class Preparation:
         return self._with_logs(found)
 
     def like(self, frame: pd.DataFrame, features: Sequence[str], levels: Any = None) -> Prepared:
-        """Prepare a table for a fitted model of these columns, of those with levels as categories.
+        """Prepare a table for a fitted model of these columns; those that have levels are categories.
 
-        What only one option can make of a column is done unasked: logarithms that were fitted are taken, and
-        answers become numbers where the fit has numbers.
+        Where only one option fits, it is applied without being asked for: logarithms that were fitted are
+        taken, and answers become numbers where the fit has numbers.
         """
         there = list(map(str, frame.columns))
         needed = [name for name in there if log_name(name) in features and log_name(name) not in there]
@@ -168,8 +168,8 @@ class Preparation:
         new = {name: log_name(name) for name in own}
         if clash := [name for name in new.values() if name in frame.columns]:
             raise InputError(f"--log: there is a column {named(clash[0])} already; rename it")
-        told = f"natural logarithms are fitted: {shortened(list(new.values()))}"
-        return so_far.noting(frame.assign(**own).rename(columns=new), told)
+        note = f"natural logarithms are fitted: {shortened(list(new.values()))}"
+        return so_far.noting(frame.assign(**own).rename(columns=new), note)
 
 
 def log_name(name: str) -> str:
@@ -280,10 +280,6 @@ def written_as(numerals: Numerals) -> str:
     return " ".join(f"{name} {words.get(mark, shlex.quote(mark))}" for name, mark in marks.items() if mark)
 
 
-def _holds_answers(column: Column) -> bool:
-    return column.kind is Kind.ANSWERS
-
-
 def _of_answers(column: Column) -> np.ndarray:
     known = column.cells.notna()
     words = column.cells.where(known, "").astype(str).str.strip().str.lower()
@@ -296,7 +292,7 @@ def _of_codes(column: Column) -> np.ndarray:
 
 RULES = (
     (
-        _holds_answers,
+        lambda column: column.kind is Kind.ANSWERS,
         _of_answers,
         "yes, y and true are 1, no, n and false are 0,",
     ),

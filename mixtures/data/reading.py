@@ -29,6 +29,17 @@ from mixtures.messages import Option, counted, named, shortened, worded
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = [
+    "INTEGRATE",
+    "as_data",
+    "by_names",
+    "check_missing",
+    "check_total",
+    "check_weights",
+    "elsewhere",
+    "is_dask",
+    "labels_from",
+]
 
 INTEGRATE = "integrate"
 """What callers say if missing cells are to be integrated out."""
@@ -42,7 +53,7 @@ OR_INTEGRATE = worded(
 
 
 def is_dask(X: Any) -> bool:
-    """Whether it is one of Dask's collections, which is told without importing Dask."""
+    """Whether it is one of Dask's collections; the test does not import Dask."""
     return type(X).__module__.split(".")[0] == "dask"
 
 

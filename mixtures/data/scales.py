@@ -13,11 +13,11 @@ FEWEST_COLUMNS = 3
 
 
 SHORTEST, LONGEST = 2, 10
-"""Difference of the last and the first step of a scale."""
+"""Smallest and largest difference of the last and the first step of a scale."""
 
 
 RARE = 0.25
-"""Share of the last step, as a part of an even share, below which it looks like the greatest of counts."""
+"""A last step whose share is below this part of an even share looks like the largest of some counts."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Scale:
 
 
 def scales_of(columns: Sequence[np.ndarray]) -> list[Scale | None]:
-    """The scale of every column, given its numbers; None for one that looks like none.
+    """The scale of every column, given its numbers; None for a column that does not look like one.
 
     Three columns or more of whole numbers that all have the same least value, 0 or 1, and the same greatest
     one, 2 to 10 above it, look like answers on a scale; columns within one step of both ends join them.

@@ -66,7 +66,7 @@ def as_rows(
     check_missing(missing)
     if isinstance(X, Blocks):
         if weights is not None:
-            raise InputError("the rows have been read; pass weights beside the data that they are of")
+            raise InputError("the rows have been read already; pass weights together with their data")
         labels_in_memory(labels, "in chunks")
         return X
     if isinstance(X, Iterator):

@@ -45,7 +45,7 @@ def signs_in(column: Column) -> str:
 
 
 def words_in(column: Column) -> list[str]:
-    """The few words among the numbers of a column of text; none if it is no such column.
+    """The few words among the numbers of a column of text; none for other columns.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 import mmap
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,7 +54,7 @@ class Data:
     first : int
         Position of the first row in the whole, if these rows are a block of it.
     has_missing : bool
-        Whether cells are missing, and to be integrated out: a reader refuses them unless it is told so.
+        Whether cells are missing, and to be integrated out: a reader refuses them unless asked for that.
     labels : ndarray of int, shape (n,), or None
         The known cluster of every row, -1 where it is not known; None if none is.
     levels : tuple of tuple, or None
@@ -90,6 +90,18 @@ class Data:
     def total(self) -> float:
         """Number of rows counted with their weights: n, or the sum of the weights."""
         return float(self.n_rows if self.weights is None else self.weights.sum())
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often every row counts, shape (n,): its weight, or 1 if there are no weights."""
+        return np.ones(self.n_rows) if self.weights is None else self.weights
+
+    def part(self, rows: np.ndarray | slice) -> "Data":
+        """Some of the rows as a table, with their labels, weights and known clusters."""
+        weights, labels = (None if x is None else x[rows] for x in (self.weights, self.labels))
+        return replace(
+            self, values=self.values[rows], obs_id=self.obs_id[rows], weights=weights, labels=labels
+        )
 
     def sum_over[T](self, f: Callable[["Data"], T], add: Callable[[T, T], T] = operator.add) -> T:
         """``f`` of the rows, which are a single block."""

@@ -37,9 +37,10 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
-__all__ = ["diagnose", "label_free"]
+__all__ = ["MIXING", "diagnose", "label_free"]
 
 MIXING = "Vehtari et al. (2021)"
+"""Source of R-hat and ESS."""
 
 
 def diagnose(
@@ -135,12 +136,14 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
     """Check the mixing of label-invariant quantities, and the sampler's statistics."""
     free = invariants(tree)
     if "log density" not in free:
-        raise InputError("without lp in sample_stats or log_likelihood, nothing here is free of labels")
+        raise InputError(
+            "the tree has neither lp in sample_stats nor log_likelihood, and hence no quantity free of labels"
+        )
     quantities = np.concatenate(list(free.values()), axis=-1)
     if constant(quantities).all():
         advice = "every draw is the same point: the chains never moved; tune longer, or start elsewhere"
         if quantities.shape[:2] == (1, 1):
-            advice = "one draw tells nothing of mixing: draw more"
+            advice = "one draw says nothing about mixing: draw more"
         yield check(
             "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
         )
@@ -152,7 +155,7 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
         places = "; ".join(", ".join(map(str, chains)) for chains in apart)
         what = (
             f"the chains sit in {len(apart)} modes (chains {places}), between which none moved, so that the "
-            "weights of the modes are unknown, and more draws would not tell them: "
+            "weights of the modes are unknown, and more draws would not reveal them: "
         )
     advice = worded(what, *(() if was_tried else auto), "lower K, or state a prior")
     yield from _mixing("label-invariant quantities", quantities, advice, cause=len(apart) > 1)
@@ -163,8 +166,8 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
 LABELS = {
     ALIGNED: (", labels aligned", True, "the chains disagree: draw more"),
     FIXED: ("", True, "the chains disagree: draw more"),
-    RAW: (", labels as drawn", True, "chains may differ in nothing but their labels: align the tree"),
-    UNALIGNABLE: (", labels not aligned", False, "chains may differ in nothing but their labels"),
+    RAW: (", labels as drawn", True, "chains may differ only in their labels: align the tree"),
+    UNALIGNABLE: (", labels not aligned", False, "chains may differ only in their labels"),
 }
 """Names of the checks of parameters, whether they are judged, and advice, by the state of the labels."""
 

@@ -1,4 +1,4 @@
-"""Groups that ArviZ's plots and tables need beside the posterior: predictive draws, prior, densities."""
+"""Groups that ArviZ's plots and tables need besides the posterior: predictive draws, prior, densities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from mixtures.arguments import check_whole, generator
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
-from mixtures.draws import checked_draws, of_sample, resolved_for
+from mixtures.draws import checked_draws, of_sample, resolved_for, sets_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import did_you_mean
@@ -98,19 +98,19 @@ def extend(
             )
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive draws and densities of single rows know no weights; repeat rows instead")
+        raise InputError("predictive draws and densities of rows do not take weights; repeat rows instead")
     spec = resolved_for(spec, tree, data)
-    case = _Case(spec, data, tree, draws, generator(random_seed))
     new = tree.copy()
+    case = _Case(spec, data, new, draws, generator(random_seed))
     for group, make in GROUPS.items():
         if group in named if named is not None else group not in tree.children:
-            new[group] = make(case, new)
+            new[group] = make(case)
     return new
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """A sample with its model and data, and what draws are made with."""
+    """The tree that is extended, with its model and data, and how many draws from the prior to make."""
 
     spec: Mixture
     data: Data
@@ -145,30 +145,30 @@ class _Case:
 
     def rows_from(self, params: Params, labels: np.ndarray | None) -> Array:
         """One data set (n, D) for every parameter set (S, ...)."""
-        sets = ({name: x[s] for name, x in params.items()} for s in range(len(params["alpha"])))
-        return np.stack([self.spec.sample(one, self.data.n_rows, self.rng, labels)[0] for one in sets])
+        n = self.data.n_rows
+        return np.stack([self.spec.sample(one, n, self.rng, labels)[0] for one in sets_of(params)])
 
 
-def _posterior_predictive(case: _Case, tree: xr.DataTree) -> xr.DataTree:
+def _posterior_predictive(case: _Case) -> xr.DataTree:
     params = checked_draws(case.spec, case.tree)
     case.check_size("posterior_predictive", len(params["alpha"]), case.data.n_features)
     rows = case.rows_from(params, case.data.labels)
     return case.group({"x": case.by_draw(rows)}, case.index)
 
 
-def _log_likelihood(case: _Case, tree: xr.DataTree) -> xr.DataTree:
+def _log_likelihood(case: _Case) -> xr.DataTree:
     params = checked_draws(case.spec, case.tree)
     case.check_size("log_likelihood", len(params["alpha"]), 1)
     values = np.empty((len(params["alpha"]), case.data.n_rows))
-    for s, own in enumerate(values):
-        joint = case.spec.log_joint({name: x[s] for name, x in params.items()})(case.data.values.T)
+    for one, own in zip(sets_of(params), values, strict=True):
+        joint = case.spec.log_joint(one)(case.data.values.T)
         if case.data.labels is not None:
             exclude(joint, case.data.labels)
         own[:] = logsumexp(joint, axis=0)
     return case.group({"x": case.by_draw(values)}, case.index)
 
 
-def _log_prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
+def _log_prior(case: _Case) -> xr.DataTree:
     params = checked_draws(case.spec, case.tree)
     parts = {
         "weights": case.spec.weights.log_prior(params),
@@ -181,7 +181,7 @@ def _log_prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     )
 
 
-def _prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
+def _prior(case: _Case) -> xr.DataTree:
     if case.spec.prior is None and not case.spec.family.flat_is_proper:
         raise InputError("prior=None is flat, so that there is nothing to draw from; state a prior")
     import pymc as pm  # loads PyMC, only now
@@ -198,9 +198,9 @@ def _prior(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     return case.group(own, {"chain": [0], "draw": np.arange(case.n_prior)})
 
 
-def _prior_predictive(case: _Case, tree: xr.DataTree) -> xr.DataTree:
-    """Rows of the draws in the group prior, which is made first if the tree has none."""
-    prior = (tree["prior"] if "prior" in tree.children else _prior(case, tree)).to_dataset()
+def _prior_predictive(case: _Case) -> xr.DataTree:
+    """Rows of the draws in the group prior, which is drawn now if the tree has none."""
+    prior = (case.tree["prior"] if "prior" in case.tree.children else _prior(case)).to_dataset()
     posterior = xr.DataTree.from_dict({"posterior": prior})
     params = checked_draws(case.spec, posterior)
     case.check_size("prior_predictive", len(params["alpha"]), case.data.n_features)
@@ -210,7 +210,7 @@ def _prior_predictive(case: _Case, tree: xr.DataTree) -> xr.DataTree:
     return case.group({"x": x}, index)
 
 
-def _observed_data(case: _Case, tree: xr.DataTree) -> xr.DataTree:
+def _observed_data(case: _Case) -> xr.DataTree:
     coords = {"obs_id": case.data.obs_id, "feature": case.data.features}
     return group_of({"x": case.data.values}, {"x": ("obs_id", "feature")}, coords, ())
 

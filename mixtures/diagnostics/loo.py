@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mixtures.data.known_labels import exclude
 from mixtures.diagnostics.loo_pit import check_enough, moving, tails_told
 from mixtures.diagnostics.predictive import BLOCK
-from mixtures.draws import checked_draws, not_fitted, of_sample
+from mixtures.draws import checked_draws, not_fitted, of_sample, sets_of
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.assignment import refuse_impossible
 from mixtures.families.mixture import Mixture
@@ -63,7 +63,7 @@ def loo(
     `sample` does not store them where they would be very many. Here they are computed from the
     draws, given to ``arviz.loo``, and discarded. The result is the same, but for rows without an observed
     cell, whose density is 1 in every draw: ``arviz.loo`` finds no weights to smooth there, and refuses the
-    sample or calls such a row in doubt. Here they count with 0.
+    sample or calls such a row doubtful. Here they contribute 0.
 
     Parameters
     ----------
@@ -110,13 +110,13 @@ def loo(
     """
     spec, data, tree = of_sample(*with_sample(spec, X, tree), missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("leaving one row out knows no weights; repeat rows by their weights")
+        raise InputError("leaving one row out does not take weights; repeat rows instead")
     if other := not_fitted(tree, data):
         raise InputError(f"{other}: only a row that was fitted can be left out")
     draws = checked_draws(spec, tree)
     n_draws = len(draws["alpha"])
     check_enough(n_draws)
-    densities = [spec.log_joint({name: x[s] for name, x in draws.items()}) for s in range(n_draws)]
+    densities = [spec.log_joint(one) for one in sets_of(draws)]
     posterior = tree["posterior"].to_dataset()
     efficiency = _efficiency(posterior)
     parts, elpd_i, moved = [], np.empty(data.n_rows), np.empty(data.n_rows, dtype=bool)
@@ -145,7 +145,7 @@ def loo(
 
 
 def _efficiency(posterior: xr.Dataset) -> float:
-    """Effective draws by draw, as ``arviz.loo`` estimates them: 1 for a single chain."""
+    """Effective sample size per draw, as ``arviz.loo`` estimates it: 1 for a single chain."""
     if posterior.sizes["chain"] == 1:
         return 1.0
     sizes = arviz_stats.ess(posterior, method="mean")

@@ -19,7 +19,7 @@ from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
 from mixtures.types import Array
 
-__all__ = ["check_enough", "loo_pit", "moving", "tails_told"]
+__all__ = ["LEAST_DRAWS", "check_enough", "loo_pit", "moving", "tails_told"]
 
 LEAST_DRAWS = 25
 """Smallest number of draws with a tail for Pareto smoothing to fit."""
@@ -123,7 +123,7 @@ def loo_pit(
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     if other := not_fitted(tree, data):
         raise InputError(f"{other}: only a row that was fitted can be left out")
-    draws = some_draws(spec, data, tree, n_draws)
+    draws = some_draws(spec, tree, n_draws)
     check_enough(len(draws))
     at, margins = continuous(spec.family, draws)
     if margins is None:
@@ -149,9 +149,10 @@ def loo_pit(
 
 
 def _predictions(joint: Array, alpha: Array, labels: np.ndarray | None) -> tuple[Array, Array]:
-    """Shares (n, S, K) of the clusters in what is expected of each row's cells, and their log density (n, S).
+    """Weights (n, S, K) of the clusters in the prediction of each row's cells, and their log density (n, S).
 
-    From log joint densities (K, n, S) and weights (S, K); of a labelled row they are those of its cluster.
+    They come from log joint densities (K, n, S) and weights (S, K); a labelled row is predicted by its
+    cluster alone.
     """
     shares, log_density = np.broadcast_to(alpha, (joint.shape[1], *alpha.shape)), logsumexp(joint, axis=0)
     if labels is None:
@@ -185,7 +186,7 @@ def _smoothed(log_likelihood: Array) -> tuple[Array, Array]:
 
 @contextmanager
 def tails_told() -> Iterator[None]:
-    """Say in words what ArviZ does of a row whose largest weights are all the same."""
+    """Explain the error that ArviZ raises for a row whose largest weights are all the same."""
     try:
         yield
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Mixing of chains: R-hat and ESS, and the quantities that do not depend on the labels."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,11 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
     varies = np.isfinite(draws).all(axis=(0, 1)) & ~constant(draws)
     moving = draws[..., varies]
 
-    def filled(statistic: str, **kwargs: Any) -> Array:
+    def filled(statistic: Callable[..., Any], **options: Any) -> Array:
         values = np.full(draws.shape[-1], np.nan)
         if moving.shape[-1] and draws.shape[1] >= LEAST_DRAWS:
-            function = getattr(array_stats, statistic)
             with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
-                values[varies] = function(moving, chain_axis=0, draw_axis=1, **kwargs)
+                values[varies] = statistic(moving, chain_axis=0, draw_axis=1, **options)
         return values
 
     return {
@@ -48,9 +48,9 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
         "sd": draws.std(axis=(0, 1), ddof=1) if lower.size < draws.size else np.full(lower.shape, np.nan),
         "lower": lower,
         "upper": upper,
-        "ess_bulk": filled("ess", method="bulk"),
-        "ess_tail": filled("ess", method="tail", prob=(0.05, 0.95)),
-        "r_hat": filled("rhat"),
+        "ess_bulk": filled(array_stats.ess, method="bulk"),
+        "ess_tail": filled(array_stats.ess, method="tail", prob=(0.05, 0.95)),
+        "r_hat": filled(array_stats.rhat),
     }
 
 
@@ -71,7 +71,7 @@ def modes_of_chains(draws: Array) -> list[list[int]]:
     """Chains by the mode that they sit in, from label-invariant quantities (chain, draw, quantity).
 
     Two chains sit in different modes if the middle 90% of their draws of a quantity do not overlap though
-    each of them has enough effective draws of it by itself: they are not slow, they are elsewhere.
+    each of them has enough effective draws of it by itself, so that slow mixing is not the reason.
     """
     low, high = np.quantile(draws, [0.05, 0.95], axis=1)
     above = low[:, np.newaxis] > high

@@ -131,7 +131,7 @@ def predictive_checks(
     Warns
     -----
     DataWarning
-        If the sample was drawn from other rows, as far as it tells.
+        If the sample holds the rows that it was drawn from, and these are others.
 
     References
     ----------
@@ -225,7 +225,7 @@ def compare(
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
     """Compare statistics of the data with those of replicated data sets, by name."""
-    return compare_draws(spec, data, some_draws(spec, data, tree, n_draws), n_draws, random_seed)
+    return compare_draws(spec, data, some_draws(spec, tree, n_draws), n_draws, random_seed)
 
 
 def compare_draws(
@@ -290,7 +290,7 @@ def unweighted(
     """Check model, data and sample together; refuse weights, which replicated rows do not have."""
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive checks compare rows and know no weights; repeat rows by their weights")
+        raise InputError("predictive checks compare rows and do not take weights; repeat rows instead")
     return spec, data, tree
 
 

@@ -47,7 +47,8 @@ NEEDS = {
 
 
 REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
-"""Values in all replicated data sets, at most, and the fewest and most sets; the other rows are left out."""
+"""Largest number of values in all replicated data sets, and the fewest and most sets; if that is too few,
+only some of the rows are replicated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +131,7 @@ def _switches(case: Case, switches: Switches) -> Check:
 
 def _evenly(data: Data, most: int) -> Data:
     """Evenly spaced rows, at most ``most``."""
-    step = -(-data.n_rows // most)
-    weights = None if data.weights is None else data.weights[::step]
-    labels = None if data.labels is None else data.labels[::step]
-    return replace(
-        data, values=data.values[::step], obs_id=data.obs_id[::step], weights=weights, labels=labels
-    )
+    return data.part(slice(None, None, -(-data.n_rows // most)))
 
 
 def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:

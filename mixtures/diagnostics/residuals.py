@@ -9,6 +9,7 @@ import numpy as np
 from mixtures.arguments import check_whole, generator
 from mixtures.data.table import Data
 from mixtures.diagnostics.predictive import replicated_sets
+from mixtures.draws import evenly_spaced, sets_of
 from mixtures.errors import InputError
 from mixtures.families.categorical import one_hot
 from mixtures.families.profiles import item_levels, item_tables
@@ -48,7 +49,8 @@ def bivariate_residuals(
     an association. Since the data are used twice, p under a correct model is not uniform but closer to
     one half: the judgement is cautious. A point estimate has residuals and no p-values.
 
-    Pairs are left out where one of the items has a single level in these rows: nothing is associated with it.
+    Pairs are left out where one of the items has a single level in these rows, since nothing can be
+    associated with it.
 
     With missing cells, a pair is judged by the rows in which both are observed, and their table is
     compared with that of all rows of the model. This assumes that these rows are like the others, that
@@ -103,10 +105,8 @@ def bivariate_residuals(
     numbers = item_levels(found.spec.family, len(found.features))
     data = _read(found, fitted_rows(found, result, X), missing, labels)
     if data.n_features < 2:
-        raise InputError("there is one item only: residual associations are of two")
-    total = len(found.draws["alpha"])
-    chosen = np.linspace(0, total - 1, min(total, n_draws)).astype(int)
-    sets = [_set(found.draws, s) for s in chosen]
+        raise InputError("there is one item only: residual associations need two")
+    sets = sets_of(found.draws, evenly_spaced(len(found.draws["alpha"]), n_draws))
     own = _Tables.of(data.values.T, max(numbers))
     if not found.is_sample:
         return _result(found.features, numbers, own, own.misfit(_joint(found, sets[0])), None, 0)
@@ -124,12 +124,8 @@ def bivariate_residuals(
 def _read(found: Given, X: Any, missing: str | None, labels: Any) -> Data:
     data = found.named.read(X, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("residuals compare rows and know no weights; repeat rows by their weights")
+        raise InputError("residuals compare rows and do not take weights; repeat rows instead")
     return data
-
-
-def _set(draws: Params, s: int) -> dict[str, Array]:
-    return {name: x[s] for name, x in draws.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.trees import labels_in, sampler_stats
 from mixtures.types import Array
 
-__all__ = ["log_densities", "power_scaled", "prior_effects", "prior_sensitivity", "words_of"]
+__all__ = ["SCALED_DRAWS", "log_densities", "prior_effects", "prior_sensitivity", "words_of"]
 
 SCALED_DRAWS = 1000
 """Number of draws used for power-scaling."""

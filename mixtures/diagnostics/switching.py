@@ -60,7 +60,7 @@ def switching(tree: xr.DataTree | Crosscheck) -> Switching:
     tree = posterior_of(tree)
     stored = permutation(tree)
     if stored is None:
-        raise InputError("this tree is not aligned, so switches cannot be told: align it first")
+        raise InputError("this tree is not aligned, so switches cannot be counted: align it first")
     quantities = {
         "raw labels": parameters(unalign(tree)),
         "aligned labels": parameters(tree),

@@ -19,7 +19,7 @@ from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.em.acceleration import EM
 from mixtures.em.grouped import Grouped, can_group
-from mixtures.em.natural import NaturalForm
+from mixtures.em.natural import POSSIBLE, NaturalForm
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
@@ -283,19 +283,32 @@ class _Batch:
 
     def _shared_out(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         sets, k, p = eta.shape
-        phi = self.phi[:, rows]
-        joint = (eta.reshape(-1, p) @ phi).reshape(sets, k, -1)
+        phi, weights = self.phi[:, rows], self.data.weights
+        joint = self._joint(eta, rows)
+        np.exp(joint, out=joint)
+        density = joint.sum(axis=1)
+        if density.min() > 1 / POSSIBLE and density.max() < POSSIBLE:
+            per_row = np.log(density)
+        else:  # of some row no cluster, or all too much
+            joint = self._joint(eta, rows)
+            highest = joint.max(axis=1)
+            joint -= highest[:, None]
+            np.exp(joint, out=joint)
+            density = joint.sum(axis=1)
+            per_row = np.log(density) + highest
+        np.reciprocal(density, out=density)
+        if weights is None:
+            log_likelihood = per_row.sum(axis=1)
+        else:
+            log_likelihood = per_row @ weights[rows]
+            density *= weights[rows]
+        joint *= density[:, None]
+        return (joint.reshape(sets * k, -1) @ phi.T).reshape(sets, k, p), log_likelihood
+
+    def _joint(self, eta: Array, rows: slice) -> Array:
+        """Log joint density (R, K, n) without the base measure."""
+        sets, k, p = eta.shape
+        joint = (eta.reshape(-1, p) @ self.phi[:, rows]).reshape(sets, k, -1)
         if self.data.labels is not None:
             exclude(joint, self.data.labels[rows])
-        highest = joint.max(axis=1, keepdims=True)
-        joint -= highest
-        np.exp(joint, out=joint)
-        density = joint.sum(axis=1, keepdims=True)
-        per_row = (np.log(density) + highest)[:, 0]
-        if self.data.weights is None:
-            log_likelihood = per_row.sum(axis=1)
-            joint /= density
-        else:
-            log_likelihood = per_row @ self.data.weights[rows]
-            joint *= self.data.weights[rows] / density
-        return (joint.reshape(sets * k, -1) @ phi.T).reshape(sets, k, p), log_likelihood
+        return joint

@@ -54,6 +54,11 @@ class Chart:
         shares = spec.weights.shares(self.like)
         return np.arange(spec.n_components) if shares is None else np.argsort(shares, kind="stable")
 
+    @cached_property
+    def _standard(self) -> dict[str, Array]:
+        """The parameters of `like`, ordered, of standardised rows."""
+        return self.family.rescaled(self._ordered(self.like, self.order), self.location, self.scale)
+
     def free(self, params: Params) -> Array:
         """Coordinates (..., q) of parameters; not finite on a boundary."""
         standard = self.family.rescaled(self._ordered(params, self.order), self.location, self.scale)
@@ -62,9 +67,7 @@ class Chart:
 
     def params(self, u: Array) -> dict[str, Array]:
         """Parameters of coordinates (..., q)."""
-        like = self._ordered(self.like, self.order)
-        standard = self.family.rescaled(like, self.location, self.scale)
-        full = {name: np.broadcast_to(x, (*u.shape[:-1], *x.shape)) for name, x in standard.items()}
+        full = {name: np.broadcast_to(x, (*u.shape[:-1], *x.shape)) for name, x in self._standard.items()}
         ends = np.cumsum([each.free_count(self.sizes) for each in self.moving])
         for each, part in zip(self.moving, np.split(u, ends[:-1], axis=-1), strict=True):
             full[each.name] = each.from_free(part, self.sizes)

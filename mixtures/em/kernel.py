@@ -25,7 +25,7 @@ from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import Data
 from mixtures.em.curvature import Curvature, Moments, Products, pair_weights
 from mixtures.em.estep import EStep
-from mixtures.em.natural import NaturalForm, exponential
+from mixtures.em.natural import POSSIBLE, NaturalForm, exponential
 from mixtures.families.family import LOG_NOTHING
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
@@ -57,8 +57,8 @@ FACTORS = 16
 """Densities multiplied before a logarithm is taken: one logarithm costs as much as many products."""
 
 
-SAFE, POSSIBLE = 1e18, 1e290
-"""A density, or its inverse, up to which so many can be multiplied, and up to which it is a number at all."""
+SAFE = 1e18
+"""A density, or its inverse, up to which so many can be multiplied."""
 
 
 class Scratch(NamedTuple):

@@ -35,6 +35,10 @@ def exponential(spec: Mixture) -> ExponentialFamily:
     return spec.family
 
 
+POSSIBLE = 1e290
+"""A density, or its inverse, up to which it is a number."""
+
+
 @dataclass(frozen=True, eq=False)
 class NaturalForm:
     """The log joint density as ``eta phi(z)`` of rows ``z = (x - location) / scale``.

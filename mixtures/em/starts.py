@@ -1,12 +1,12 @@
 """Starting points of EM: of several kinds, each the best of a few short runs of EM."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import batched, cycle, islice
+from itertools import batched, compress, cycle, islice
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from mixtures.data.known_labels import exclude, match_labels, one_hot
 from mixtures.data.rows import Rows
@@ -14,7 +14,7 @@ from mixtures.em.batch import advance, can_advance
 from mixtures.em.climb import Climb
 from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition, swapped
-from mixtures.em.problem import Problem
+from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
@@ -42,6 +42,10 @@ ENOUGH_ROWS, SHARE = 5_000, 5
 
 END, ALIKE, ENDS = 1e-3, 1e-2, 3
 """Tolerance of these runs, largest difference of equal optima, and number of optima that EM goes on from."""
+
+
+WORSE = 3.0
+"""Standard errors by which the log-likelihood of an optimum is lower if EM does not go on from it."""
 
 
 FEW = 3
@@ -141,12 +145,15 @@ class Portfolio:
         Source of randomness.
     n_init : int
         Starts in a round. A single start is never repeated.
+    optima : list of Run
+        Where EM has ended on some of the rows so far, if it begins there.
     """
 
     climb: Climb
     sample: Sample
     rng: np.random.Generator
     n_init: int
+    optima: list[Run] = field(default_factory=list)
 
     @property
     def problem(self) -> Problem:
@@ -189,9 +196,7 @@ class Portfolio:
     def swaps(self, best: Params, n: int) -> list[Start]:
         """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
         spec, (sample, each) = self.problem.spec, self._short_runs
-        joint = spec.log_joint(best)(sample.given.T)
-        if sample.labels is not None:
-            exclude(joint, sample.labels)
+        joint = _log_joint(spec, sample, best)
         partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
         return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)])
 
@@ -232,10 +237,7 @@ class Portfolio:
         return self.sample.fewer(size, self.rng) if self.n_init > 1 and n >= 2 * size else None
 
     def _on_some(self, starts: list[Start]) -> list[Start]:
-        """Where EM ends on some of the rows; equal optima are the same object.
-
-        With all rows EM continues from the best few of them.
-        """
+        """Where EM ends on some of the rows; with all rows it continues from the best few of these."""
         if self._some is None:
             return starts
         some = self._some.data()
@@ -247,21 +249,52 @@ class Portfolio:
                 runs = [run if run.converged or run.collapse else climb.on(run, END) for run in begun]
         except Interrupted as error:  # the runs that it carries are not of all rows
             raise KeyboardInterrupt from error
-        ends, firsts = _grouped(np.array([-np.inf if run.collapse else run.height for run in runs]))
+        ends = [self._optimum(run) for run in runs]
+        best = sorted(
+            {id(end): end for end in ends if not end.collapse}.values(), key=lambda end: -end.height
+        )
+        promising = self._promising(best[:ENDS])
         return [
-            Start(start.kind, runs[firsts[end]].params, promising=bool(end < ENDS))
+            Start(start.kind, end.params, promising=any(end is other for other in promising))
             for start, end in zip(starts, ends, strict=True)
         ]
 
+    def _optimum(self, run: Run) -> Run:
+        """The first run that ended at the same optimum of some of the rows."""
+        if run.collapse:
+            return run
+        alike = (other for other in self.optima if abs(other.height - run.height) < ALIKE)
+        if (first := next(alike, None)) is None:
+            self.optima.append(first := run)
+        return first
 
-def _grouped(heights: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Rank of each objective, equal ones sharing a rank, and the position of the highest of every rank."""
-    order = np.argsort(-heights)
-    lower = heights[order] < np.roll(heights[order], 1) - ALIKE
-    lower[0] = True
-    ranks = np.empty_like(order)
-    ranks[order] = np.cumsum(lower) - 1
-    return ranks, order[lower]
+    def _promising(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of these runs on some of the rows whose ends may be the best of all rows.
+
+        References
+        ----------
+        Vuong (1989), *Econometrica* 57: the test of one model's log-likelihood against another's.
+        """
+        assert self._some is not None
+        spec, some = self.problem.spec, self._some
+        best = max(self.optima, key=lambda run: run.height, default=None)
+        if best is None or all(run is best for run in runs):
+            return list(runs)
+        highest, *heights = (logsumexp(_log_joint(spec, some, run.params), axis=0) for run in (best, *runs))
+        behind = highest - heights
+        mean = np.average(behind, axis=1, weights=some.weights)
+        squares = np.average((behind - mean[:, None]) ** 2, axis=1, weights=some.weights)
+        n = len(some.rows) if some.weights is None else some.weights.sum()
+        may_be_best = mean <= WORSE * np.sqrt(squares / n)
+        return list(compress(runs, may_be_best))
+
+
+def _log_joint(spec: Mixture, sample: Sample, params: Params) -> Array:
+    """Log joint density (K, n) of clusters and rows; -inf for a cluster that a row's label excludes."""
+    joint = spec.log_joint(params)(sample.given.T)
+    if sample.labels is not None:
+        exclude(joint, sample.labels)
+    return joint
 
 
 def split_starts(
@@ -296,10 +329,7 @@ def split_starts(
     alpha[largest] = alpha[-1] = alpha[largest] / 2
     yield {**halves, "alpha": alpha}
     sample = Sample.of(spec, data, rng)
-    joint = spec.log_joint(fewer)(sample.given.T)
-    if sample.labels is not None:
-        exclude(joint, sample.labels)
-    r = softmax(joint, axis=0)
+    r = softmax(_log_joint(spec, sample, fewer), axis=0)
     for cluster in range(k):
         weights = r[cluster] if sample.weights is None else r[cluster] * sample.weights
         if np.count_nonzero(weights > SOFTNESS) < 2:

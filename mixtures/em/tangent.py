@@ -239,14 +239,14 @@ def information_at(
             steps = unit_steps(chart, u, places, pass_.passed.statistics.count, STEP)
             shifts = np.zeros((len(places), len(u)))
             shifts[np.arange(len(places)), places] = steps
-            J = _slopes_of_natural(chart, kernel, u, shifts, steps)
+            moved = chart.params(u + _both_ways(shifts))
+            J = _slopes(kernel.natural(moved), steps)
             changes, squares = _changes(J, pass_)
             held = {name: x[None] for name, x in params.items()}
-            answers = _slopes_of_m_step(chart, kernel, (held, held), pass_.sums, changes, steps)[:, inside]
+            answers = _slopes_of_m_step(chart, kernel, held, pass_.sums, changes, steps)[:, inside]
             complete = np.linalg.solve(answers, squares)  # answers are squares times the inverse of I_com
             lost = pass_.changed(J)
             if kernel.n_patterns:  # DM, as what is expected of the missing cells changes too
-                moved = chart.params(u + shifts), chart.params(u - shifts)
                 slopes = _slopes_of_m_step(chart, kernel, moved, pass_.sums, lost, steps)[:, inside]
                 missing = complete @ slopes.T
             else:
@@ -284,27 +284,24 @@ def unit_steps(chart: Chart, u: Array, places: np.ndarray, count: Array, length:
     return length / np.sqrt(1 + apart / PILOT**2)
 
 
-def _slopes_of_natural(chart: Chart, kernel: FastEStep, u: Array, shifts: Array, steps: Array) -> Array:
-    """J (q, ...) by central differences."""
-    up, down = (kernel.natural(chart.params(u + sign * shifts)) for sign in (1, -1))
+def _both_ways(changes: Array) -> Array:
+    """Changes (q, ...), and after them the same with the other sign."""
+    return np.concatenate([changes, -changes])
+
+
+def _slopes(values: Array, steps: Array) -> Array:
+    """Derivatives (q, ...) by central differences, of values (2 q, ...) after steps (q,) both ways."""
+    up, down = np.split(values, 2)
     return (up - down) / (2 * _along_first(steps, up))
 
 
 def _slopes_of_m_step(
-    chart: Chart,
-    kernel: FastEStep,
-    params: tuple[Params, Params],
-    sums: Array,
-    along: Array,
-    steps: Array,
+    chart: Chart, kernel: FastEStep, params: Params, sums: Array, along: Array, steps: Array
 ) -> Array:
     """Derivative (q, all) of the M-step's coordinates, along changes of sums and of parameters."""
-    change = along * _along_first(steps, along)
-    up, down = (
-        chart.free(chart.problem.m_step(kernel.expected(at, sums + sign * change)))
-        for at, sign in zip(params, (1, -1), strict=True)
-    )
-    return (up - down) / (2 * steps[:, None])  # not a number on a boundary
+    changes = _both_ways(along * _along_first(steps, along))
+    new = chart.problem.m_step(kernel.expected(params, sums + changes))
+    return _slopes(chart.free(new), steps)  # not a number on a boundary
 
 
 def _along_first(steps: Array, like: Array) -> Array:

@@ -16,7 +16,16 @@ from mixtures.errors import InputError
 from mixtures.families.family import Family
 from mixtures.types import Array, Params
 
-__all__ = ["Figures", "Levels", "Profile", "item_levels", "item_tables", "profile", "profile_parts"]
+__all__ = [
+    "Figures",
+    "Levels",
+    "Profile",
+    "has_items",
+    "item_levels",
+    "item_tables",
+    "profile",
+    "profile_parts",
+]
 
 Levels = Sequence[Sequence[Any] | None] | None
 """Labels of the levels of every feature, as far as there are any."""
@@ -132,6 +141,11 @@ def item_levels(family: Family, n_features: int) -> tuple[int, ...]:
     raise InputError(
         f"{type(family).__name__} components have no levels: tables of pairs are those of a BMM or an LCA"
     )
+
+
+def has_items(family: Family) -> bool:
+    """Whether the columns of a family are items with levels."""
+    return item_levels.dispatch(type(family)) is not item_levels.dispatch(object)
 
 
 @singledispatch

@@ -5,6 +5,7 @@ PyMC's transforms are a second, independent implementation.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -314,17 +315,23 @@ class PositiveDefinite(Support):
     def to_free(self, value: Array) -> Array:
         """The lower triangle, row by row, the diagonal by its logarithm."""
         factor = np.linalg.cholesky(value)
-        i, j = np.tril_indices(value.shape[-1])
+        i, j = _triangle(value.shape[-1])
         free = factor[..., i, j]
         free[..., i == j] = np.log(free[..., i == j])
         return np.asarray(free)
 
     def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
         """``L L'``."""
-        i, j = np.tril_indices(core[0])
+        i, j = _triangle(core[0])
         factor = np.zeros((*x.shape[:-1], *core))
         factor[..., i, j] = np.where(i == j, np.exp(x), x)
         return np.asarray(factor @ factor.mT)
+
+
+@cache
+def _triangle(d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the lower triangle of a matrix, row by row."""
+    return np.tril_indices(d)
 
 
 REAL, POSITIVE, NON_NEGATIVE, UNIT_INTERVAL = Real(), Positive(), NonNegative(), UnitInterval()

@@ -13,13 +13,13 @@ from mixtures.arguments import check_names
 from mixtures.clusters.responsibilities import responsibilities as membership
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
-from mixtures.draws import flat_draws, of_sample
+from mixtures.draws import evenly_spaced, flat_draws, of_sample, sets_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
 from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
-from mixtures.types import Array
+from mixtures.types import Array, Params
 
 __all__ = ["clusters", "met", "outlines", "scatter"]
 
@@ -187,9 +187,7 @@ def clusters(
         draws = flat_draws(params, spec.dims)
     else:
         draws = {name: np.asarray(params[name], dtype=np.float64)[None] for name in spec.dims}
-    n = len(draws["alpha"])
-    chosen = np.unique(np.linspace(0, n - 1, min(n, n_draws)).astype(int))
-    shown = [{name: x[s] for name, x in draws.items()} for s in chosen]
+    shown = sets_of(draws, evenly_spaced(len(draws["alpha"]), n_draws))
     if len(places) == 1:
         return _densities(spec, data, shown, draws["alpha"].mean(axis=0), places[0], called, ax)
 
@@ -256,7 +254,7 @@ def _ellipse(mean: Array, covariance: Array, sd: float, style: Mapping[str, Any]
 def _densities(
     spec: Mixture,
     data: Data,
-    shown: list[dict[str, Array]],
+    shown: Sequence[Params],
     weights: Array,
     place: int,
     called: Sequence[str],

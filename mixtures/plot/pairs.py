@@ -15,7 +15,7 @@ from mixtures.arguments import cluster_names
 from mixtures.clusters.plane import separating_plane
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.table import Data
-from mixtures.draws import of_sample
+from mixtures.draws import evenly_spaced, of_sample, sets_of
 from mixtures.errors import InputError
 from mixtures.families.profiles import profile_parts
 from mixtures.given import Given, fitted_rows, given
@@ -107,7 +107,7 @@ def pairs(
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     data, params = _rows(found, result, X, missing, labels)
     places = _places(found, data, features)
-    assigned = responsibilities(found.named, data, params, missing=missing, labels=data.labels)
+    assigned = responsibilities(found.named, data, params)
     picture = _Picture.of(found, data, places, assigned["label"].values, n_draws)
     own_figure = axes is None
     if len(places) > MOST_PAIRED:
@@ -163,9 +163,8 @@ class _Picture:
     @classmethod
     def of(cls, found: Given, data: Data, places: list[int], label: np.ndarray, n_draws: int) -> "_Picture":
         """The moments of the clusters in evenly spaced draws."""
-        n = len(found.draws["alpha"])
-        chosen = np.unique(np.linspace(0, n - 1, min(n, n_draws)).astype(int))
-        sets = [{name: x[s] for name, x in found.draws.items()} for s in chosen]
+        chosen = evenly_spaced(len(found.draws["alpha"]), n_draws)
+        sets = sets_of(found.draws, chosen)
         moments = [found.spec.family.marginal_moments(one, places) for one in sets]
         mean, covariance = (np.array(x) for x in zip(*moments, strict=True))
         return cls(data, places, label, found.draws["alpha"][chosen], mean, covariance)

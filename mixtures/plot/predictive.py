@@ -125,7 +125,7 @@ def predictive_density(
     """
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     places = places_of(data, features)
-    draws = some_draws(spec, data, tree, n_draws)
+    draws = some_draws(spec, tree, n_draws)
     axes = panels(len(places), axes)
     at, margins = continuous(spec.family, draws)
     own = [] if margins is None else np.arange(data.n_features)[at].tolist()
@@ -269,7 +269,7 @@ def predictive_scatter(
     rng = generator(random_seed)
     shown = slice(None, None, -(-data.n_rows // SHOWN_ROWS))
     observed, known = data.values[shown], None if data.labels is None else data.labels[shown]
-    draws = some_draws(spec, data, tree, min(n_draws, len(observed)))
+    draws = some_draws(spec, tree, min(n_draws, len(observed)))
     shares = np.array_split(np.arange(len(observed)), len(draws))
     replicated = np.vstack(
         [

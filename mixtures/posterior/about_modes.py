@@ -12,7 +12,6 @@ from mixtures.posterior.chains import Chains
 from mixtures.posterior.emptied import share_without_rows
 from mixtures.posterior.independent import Independent, independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
-from mixtures.posterior.record import figures_of, spent_by
 from mixtures.posterior.runs import Draws
 from mixtures.posterior.split_hmc import split_hmc
 from mixtures.posterior.target import MixtureTarget
@@ -22,15 +21,15 @@ from mixtures.tolerances import TOLERANCES
 __all__ = ["Drawn", "Refused", "draw_about_modes", "in_words", "note_of"]
 
 Refused = dict[str, str]
-"""Why samplers, in words, did not draw."""
+"""Reasons why samplers did not draw, by the samplers in words."""
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Draws, what the tree records of how they were made, and the modes if their masses were estimated."""
+    """Draws, attributes of their tree, and the modes if their masses were estimated."""
 
     draws: Draws
-    told: Mapping[str, Any]
+    attrs: Mapping[str, Any]
     independent: Independent | None = None
 
 
@@ -60,7 +59,7 @@ class _Known:
 def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
     known.refuse_empty_clusters(TOLERANCES.proposal_without_rows)
     made = independent_draws(known.compiled, known.em, known.target.data, known.peaks, how, rng)
-    return Drawn(made.draws, {"tune": 0, **figures_of(made)}, made)
+    return Drawn(made.draws, made.attrs, made)
 
 
 def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
@@ -68,7 +67,7 @@ def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn
         raise NoApproximation(f"one with {len(known.peaks)} modes, and split HMC moves about a single one")
     known.refuse_empty_clusters(TOLERANCES.split_without_rows)
     made = split_hmc(known.compiled, known.peaks[0], how, rng)
-    return Drawn(made.draws, spent_by(made))
+    return Drawn(made.draws, made.attrs)
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ def draw_about_modes(
         except NoApproximation as error:
             refused[sampler.words] = f"the log density is {error}"
         else:
-            told = {"sampler": name, **drawn.told, **note_of(sampler.words, refused)}
-            return replace(drawn, told=told), refused
+            attrs = {"sampler": name, **drawn.attrs, **note_of(sampler.words, refused)}
+            return replace(drawn, attrs=attrs), refused
     return None, refused
 
 
@@ -115,6 +114,6 @@ def in_words(sampler: str) -> str:
 
 
 def note_of(words: str, refused: Refused) -> dict[str, str]:
-    """What the tree notes of a sampler that stands in for others."""
+    """Attribute that says why the samplers that were tried before this one did not draw; none if none was."""
     why = "; ".join(f"not {other}: {reason}" for other, reason in refused.items())
     return {"sampler_note": f"{words}, {why}"} if why else {}

@@ -14,15 +14,8 @@ from mixtures.clusters.named import as_names
 from mixtures.clusters.orders import find_orders
 from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
-from mixtures.posterior.symmetry import (
-    Symmetry,
-    alike,
-    draws_of_free,
-    find_symmetry,
-    functions_of_free,
-    labelled_by,
-    recompute,
-)
+from mixtures.posterior.free_variables import draws_of_free, functions_of_free, recompute
+from mixtures.posterior.symmetry import Symmetry, alike, find_symmetry, labelled_by
 from mixtures.types import Array
 
 __all__ = ["align_by_model", "align_to_model", "with_own_labels"]

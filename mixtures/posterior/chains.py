@@ -10,7 +10,7 @@ from mixtures.messages import Option, worded
 __all__ = ["ABOUT_MODES", "AUTO", "FALLBACK", "SAMPLERS", "Chains"]
 
 NUTS, ABOUT_MODES, AUTO = ("blackjax", "nutpie", "pymc"), ("laplace", "split_hmc"), "auto"
-"""Samplers: three of NUTS; those that need the modes, in the order in which the last one tries them."""
+"""Samplers that run NUTS; those that need the modes, in the order in which they are tried; that choice."""
 
 
 SAMPLERS = (*NUTS, *ABOUT_MODES, AUTO)
@@ -18,7 +18,7 @@ SAMPLERS = (*NUTS, *ABOUT_MODES, AUTO)
 
 
 FALLBACK = NUTS[0]
-"""Sampler that stands in where none of those about modes can draw."""
+"""Sampler that draws if none of those that need the modes can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Chains:
 
     @property
     def may_fall_back(self) -> bool:
-        """Whether NUTS stands in where no sampler about modes can draw."""
+        """Whether NUTS draws if none of the samplers that need the modes can."""
         return self.sampler == AUTO
 
     @property

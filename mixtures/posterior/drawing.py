@@ -10,22 +10,18 @@ import xarray as xr
 from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import anchor
 from mixtures.data.known_labels import anchored_clusters
-from mixtures.data.table import Data
-from mixtures.density.density import Density
 from mixtures.errors import ConvergenceWarning, NoApproximation
-from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import Option, warn, worded
 from mixtures.posterior.about_modes import Drawn, Refused, draw_about_modes, note_of
 from mixtures.posterior.chains import FALLBACK, Chains
-from mixtures.posterior.record import modes_of
+from mixtures.posterior.independent import modes_of
 from mixtures.posterior.runs import Draws
 from mixtures.posterior.samplers import DRAW
 from mixtures.posterior.starts import chain_starts, fit_of
 from mixtures.posterior.target import MixtureTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.trees import make_tree
-from mixtures.types import Array
 
 __all__ = ["draw"]
 
@@ -44,38 +40,21 @@ def draw(
     log_prior: bool = False,
 ) -> xr.DataTree:
     """What `sample` returns, for checked arguments."""
-    compiled, (made, centre) = target.compiled, _sample(target, how, rng, em)
+    made, centre = _sample(target, how, rng, em)
+    to = pivot or centre
     keep = log_likelihood
     if keep is None:
-        rows = sum(int(np.prod(values.shape[:1])) for values in compiled.observed().values())
+        rows = sum(int(np.prod(values.shape[:1])) for values in target.compiled.observed().values())
         keep = rows * made.draws.x.shape[0] * made.draws.x.shape[1] < KEEP_LOG_LIKELIHOOD
-    model, to = (
-        repr(target.spec if isinstance(target, MixtureTarget) else target.model.name),
-        pivot or centre,
-    )
-    labels = target.spec.coords(target.data.features) if isinstance(target, MixtureTarget) else {}
 
     def finished(drawn: Draws) -> xr.DataTree:
-        tree = _tree(
-            compiled,
-            drawn.x,
-            drawn.statistics,
-            labels,
-            keep_log_likelihood=keep,
-            keep_log_prior=log_prior,
-        )
+        tree = _tree(target, drawn, keep_log_likelihood=keep, keep_log_prior=log_prior)
         complete = int(drawn.x.shape[:2] == (how.chains, how.draws))
-        tree.attrs.update(**made.told, complete=complete, model=model)
+        tree.attrs.update(**made.attrs, complete=complete, model=target.name)
         if drawn.stopped:
             tree.attrs.update(stopped=drawn.stopped, status=drawn.status.value)
         if isinstance(target, MixtureTarget):
-            _keep_beside(tree, target.spec, target.data)
-            anchored = anchored_clusters(target.data)
-            tree = align_tree(anchor(tree, anchored), to=to)
-            if made.independent is not None:
-                coords = compiled.coords
-                tree["modes"] = modes_of(made.independent, target.spec, to, coords, anchored)
-            return tree
+            return _aligned(tree, target, made, to)
         from mixtures.posterior.by_model import with_own_labels  # loads PyMC
 
         return with_own_labels(tree, to, target.compiled, drawn.x[0, -1])
@@ -86,8 +65,19 @@ def draw(
         return finished(replace(made.draws, stopped=INTERRUPTED, status=Status.INTERRUPTED))
 
 
-def _keep_beside(tree: xr.DataTree, spec: Mixture, data: Data) -> None:
-    """Store beside the observed rows what else the rows have: weights, known labels, an exposure."""
+def _aligned(tree: xr.DataTree, target: MixtureTarget, made: Drawn, to: Mapping[str, Any]) -> xr.DataTree:
+    """Align the labels of a mixture's tree; add what else its rows have, and the modes if they are known."""
+    _keep_beside(tree, target)
+    anchored = anchored_clusters(target.data)
+    tree = align_tree(anchor(tree, anchored), to=to)
+    if made.independent is not None:
+        tree["modes"] = modes_of(made.independent, target.spec, to, target.compiled.coords, anchored)
+    return tree
+
+
+def _keep_beside(tree: xr.DataTree, target: MixtureTarget) -> None:
+    """Store what the rows have besides their observed cells: weights, known labels, an exposure."""
+    spec, data = target.spec, target.data
     beside = {"weights": data.weights, "labels": data.labels}
     known = {name: xr.Variable("obs_id", x) for name, x in beside.items() if x is not None}
     for name, column in spec.family.row_columns(data.n_features).items():
@@ -125,11 +115,11 @@ def _by_nuts(
     em: EMFit | None,
     refused: Refused | None = None,
 ) -> tuple[Drawn, Mapping[str, Any]]:
-    """Draw by a sampler of NUTS, and note for which others it stands in."""
+    """Draw by a sampler of NUTS, and note why others that were tried did not draw."""
     starts, centre = chain_starts(target, em, how.chains, rng)
     drawn = DRAW[sampler](target.compiled, starts, rng, how)
-    told = {"sampler": sampler, "tune": how.tune, **note_of("NUTS", refused or {})}
-    return _checked(Drawn(drawn, told)), centre
+    attrs = {"sampler": sampler, "tune": how.tune, **note_of("NUTS", refused or {})}
+    return _checked(Drawn(drawn, attrs)), centre
 
 
 def _checked(drawn: Drawn) -> Drawn:
@@ -139,24 +129,17 @@ def _checked(drawn: Drawn) -> Drawn:
     return drawn
 
 
-def _tree(
-    compiled: Density,
-    x: Array,
-    stats: Mapping[str, Array],
-    labels: Mapping[str, Any],
-    *,
-    keep_log_likelihood: bool,
-    keep_log_prior: bool,
-) -> xr.DataTree:
+def _tree(target: Target, drawn: Draws, *, keep_log_likelihood: bool, keep_log_prior: bool) -> xr.DataTree:
+    compiled, x = target.compiled, drawn.x
     dims, observed = compiled.dims, compiled.observed()
     params, log_jacobian = compiled.constrain_with_jacobian(x)
-    stats = {**stats, "log_posterior": stats["lp"] - log_jacobian}
+    stats = {**drawn.statistics, "log_posterior": drawn.statistics["lp"] - log_jacobian}
     groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}
     if keep_log_likelihood and observed:
         groups["log_likelihood"] = compiled.row_log_likelihoods(x)
     if keep_log_prior:
         groups["log_prior"] = compiled.log_priors(x)
-    coords = {**compiled.coords, **labels}
+    coords = {**compiled.coords, **target.coords}
     tree = make_tree(groups, dims, coords)
     if observed:
         tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]

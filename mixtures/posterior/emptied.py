@@ -23,11 +23,12 @@ STARTS = 3
 
 
 def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np.random.Generator) -> float:
-    """Share of a posterior where some cluster has no rows, beside what lies about the modes; errs upwards.
+    """Estimate how much of a posterior lies where some cluster has no rows; the estimate errs upwards.
 
-    There the parameters of that cluster follow their prior, and the others are a mixture of K - 1: the mass
-    is the prior probability of such an allocation times the evidence of K - 1 clusters, counted once for
-    every cluster that may be the one.
+    Where a cluster has no rows, its parameters follow their prior and the others are a mixture of K - 1
+    clusters. The mass there is the prior probability of such an allocation times the evidence of K - 1
+    clusters, times K, since any cluster may be the empty one. It is compared with Laplace's evidence of the
+    modes.
 
     Parameters
     ----------
@@ -68,18 +69,18 @@ def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
     approximation of q coordinates is off by terms of the order q^2 / n (Shun and McCullagh 1995), which are
     added.
     """
-    mode, missing = spec.for_mode(), "integrate" if data.has_missing else None
+    mode = spec.for_mode()
     with warnings.catch_warnings():
-        for told in (ConvergenceWarning, DataWarning):
-            warnings.simplefilter("ignore", told)  # nobody asked for this fit
+        for category in (ConvergenceWarning, DataWarning):
+            warnings.simplefilter("ignore", category)  # nobody asked for this fit
         try:
-            em = complete(fit_em(mode, data, n_init=STARTS, random_seed=rng, missing=missing))
+            em = complete(fit_em(mode, data, n_init=STARTS, random_seed=rng))
         except CollapseError as error:
             raise NoApproximation("one whose mode with a cluster fewer collapses") from error
     if mode is not spec:  # the mode of another prior
         return em.log_likelihood
     try:
-        found = observed_information(spec, data, em.params, missing=missing)
+        found = observed_information(spec, data, em.params)
         log_evidence = em.log_posterior + found.log_volume + gammaln(spec.n_components + 1)
     except NoApproximation:
         return em.log_likelihood

@@ -3,58 +3,64 @@
 EM's restarts have found the modes, and the density's curvature at each gives a multivariate t. A
 mixture of them proposes, and an independence Metropolis-Hastings chain corrects for how the
 posterior differs: its draws have the posterior's distribution, not Laplace's approximation of it.
-The Pareto k of the importance weights tells whether the proposal covers the posterior (Vehtari et
-al. 2024). A mode that no start found is not covered, and no figure here can tell.
+The Pareto k of the importance weights shows whether the proposal covers the posterior (Vehtari et
+al. 2024). A mode that no start found is not covered, and no figure here can show that.
 
-Proposals are made all over the modes, so chains move between modes as easily as within one, and the
+Proposals come from all modes, so chains move between modes as easily as within one, and the
 weights also give the posterior mass of each mode and the marginal likelihood.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import ceil, lgamma
 from operator import add
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from scipy.special import logsumexp
 
+from mixtures.clusters.rules import Anchors, match_params
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.rows import Rows
 from mixtures.density.density import Density
 from mixtures.errors import NoApproximation
+from mixtures.families.mixture import Mixture
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
 from mixtures.posterior.peaks import Peak
-from mixtures.posterior.runs import Draws
+from mixtures.posterior.runs import Draws, nothing_kept
 from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
 from mixtures.progress import track
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
+from mixtures.trees import group_of
 from mixtures.types import Array
 
-__all__ = ["Independent", "independent_draws"]
+__all__ = ["Independent", "independent_draws", "modes_of"]
 
 PILOT_ERROR, EARLY_ERROR = 0.3, 0.1
-"""How far the Pareto k of the few weights of the pilot may be above the limit, and that of the first
-proposals where no other sampler is at hand."""
+"""How far above the limit the Pareto k may be: that of the pilot, which has few weights, and that of the
+first proposals if there is no other sampler to fall back on."""
 
 
 BLOCK = 1000
-"""Proposals drawn and weighed between two looks at the progress bar."""
+"""Proposals drawn and weighed between two updates of the progress bar."""
 
 
 MOST_PROPOSALS = 10
-"""Proposals for each draw at most, so that few draws repeat the one before."""
+"""Largest number of proposals per draw; the more there are, the fewer draws repeat the one before."""
 
 
 ENOUGH = 4000
-"""Proposals at least, however few draws are kept: the Pareto k of fewer weights is too uncertain."""
+"""Smallest number of proposals, however few draws are kept: with fewer, the Pareto k is too uncertain."""
 
 
 @dataclass(frozen=True, eq=False)
 class Independent:
-    """Draws of independence chains, and what their proposals tell of the posterior.
+    """Draws of independence chains, and what their proposals say about the posterior.
 
     Attributes
     ----------
@@ -83,6 +89,18 @@ class Independent:
     n_proposals: int
     log_evidence: float
     log_evidence_se: float
+
+    @property
+    def attrs(self) -> dict[str, float]:
+        """Attributes of the tree of these draws: what the proposals say about the posterior."""
+        return {
+            "tune": 0,
+            "pareto_k": self.pareto_k,
+            "acceptance": self.acceptance,
+            "n_proposals": self.n_proposals,
+            "log_evidence": self.log_evidence,
+            "log_evidence_se": self.log_evidence_se,
+        }
 
 
 def independent_draws(
@@ -135,7 +153,7 @@ def independent_draws(
         _judge(k, share, made)
     except NoApproximation as error:
         if status is Status.INTERRUPTED:  # nobody waits for another sampler
-            raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+            raise nothing_kept() from error
         raise
     return Independent(
         replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status),
@@ -151,7 +169,7 @@ def independent_draws(
 def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple[Weighed, Status]:
     """Draw and weigh ``n`` proposals, or as many as come before an interrupt.
 
-    The first 4000, 8000, ... are judged on the way, so that few are made if they are refused.
+    They are judged after 4000, 8000, ... proposals, so that few are made in vain.
     """
     made: list[Weighed] = []
     status, error = Status.WHOLE, 0.0 if how.may_fall_back else EARLY_ERROR
@@ -166,17 +184,17 @@ def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     if not made:
-        raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+        raise nothing_kept()
     return reduce(add, made), status
 
 
 def _chains(
     first: Weighed, made: Weighed, chains: int, a_draw: int, rng: np.random.Generator
 ) -> tuple[Draws, float]:
-    """Chains of the proposals in turn, each of its steps thinned, and the share of proposals accepted."""
+    """Run chains on the proposals and thin them; return the draws and the share of proposals accepted."""
     draws = len(made.x) // (chains * a_draw)
     if not draws:
-        raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+        raise nothing_kept()
     by_step = made.log_weights[: draws * a_draw * chains].reshape(draws * a_draw, chains)
     uniform = np.log(rng.random(by_step.shape))
     states, accepted, probability = independence_chains(first.log_weights, by_step, uniform)
@@ -193,7 +211,7 @@ def _chains(
 
 def _judge(k: float, share: float, made: Weighed) -> None:
     """Refuse proposals that do not cover the posterior."""
-    outside, words = float(np.isneginf(made.log_density).mean()), ""
+    outside = float(np.isneginf(made.log_density).mean())
     if k > TOLERANCES.proposal_pareto_k:
         words = (
             f"the Pareto k-hat of their importance weights is {k:.2f}, above {TOLERANCES.proposal_pareto_k}"
@@ -201,8 +219,9 @@ def _judge(k: float, share: float, made: Weighed) -> None:
     elif share < TOLERANCES.proposal_acceptance:
         words = f"{share:.0%} of the proposals were accepted, fewer than {TOLERANCES.proposal_acceptance:.0%}"
         words += f", and {outside:.0%} had labels of another mode" if outside > share else ""
-    if words:
-        raise NoApproximation(f"too far from normal about its modes for independent draws: {words}")
+    else:
+        return
+    raise NoApproximation(f"too far from normal about its modes for independent draws: {words}")
 
 
 def _evidence(log_weights: Array, n_free: int) -> tuple[float, float]:
@@ -214,3 +233,26 @@ def _evidence(log_weights: Array, n_free: int) -> tuple[float, float]:
     weights = np.exp(log_weights - log_weights.max())
     log_mean = float(logsumexp(log_weights) - np.log(n))
     return log_mean + lgamma(n_free + 1), float(weights.std() / weights.mean() / np.sqrt(n))
+
+
+def modes_of(
+    drawn: Independent,
+    spec: Mixture,
+    pivot: Mapping[str, Any],
+    coords: Mapping[str, Sequence[Any]],
+    anchored: Anchors = (),
+) -> xr.DataTree:
+    """Group with the mass of every mode and where it is, under the labels of the sample."""
+    params = [
+        spec.relabel(p.params, match_params(spec.family, p.params, pivot, anchored)) for p in drawn.peaks
+    ]
+    evidence = np.array([peak.log_evidence for peak in drawn.peaks])
+    share = np.exp(evidence - evidence.max())
+    variables = {
+        "mass": drawn.mass,
+        "mass_se": drawn.mass_se,
+        "mass_laplace": share / share.sum(),
+        "log_density": np.array([peak.log_density for peak in drawn.peaks]),
+        **{name: np.stack([one[name] for one in params]) for name in spec.dims},
+    }
+    return group_of(variables, spec.dims, coords, ("mode",))

@@ -12,8 +12,8 @@ from mixtures.arguments import check_kind
 from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
+from mixtures.posterior.free_variables import draws_of_free, graph_of_free
 from mixtures.posterior.mixture_nodes import log_joint, mixtures_of
-from mixtures.posterior.symmetry import draws_of_free, graph_of_free
 
 __all__ = ["model_responsibilities"]
 

@@ -17,7 +17,7 @@ from mixtures.posterior.chains import Chains
 from mixtures.posterior.runs import Draws, Part, run_chains
 from mixtures.types import Array
 
-__all__ = ["Frame", "Loop", "compile_nuts", "run_nuts", "stages_of"]
+__all__ = ["CHUNK", "STATISTICS", "Frame", "Loop", "compile_nuts", "run_nuts", "stages_of"]
 
 CHUNK = 200
 """Transitions in one call of XLA."""

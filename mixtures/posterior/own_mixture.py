@@ -14,7 +14,7 @@ from mixtures.distributions.gaussian import DiagonalGaussianMixtureRV, GaussianM
 from mixtures.distributions.marginal import MarginalMixtureRV, node_of
 from mixtures.distributions.poisson import ExposedPoissonMixtureRV, PoissonMixtureRV
 from mixtures.families.exposure import COUNTS
-from mixtures.posterior.symmetry import draws_of_free, values_at
+from mixtures.posterior.free_variables import draws_of_free, values_at
 from mixtures.trees import make_tree
 
 __all__ = ["mixture_within"]
@@ -23,7 +23,7 @@ PER_FEATURE = ("cluster", "feature")
 
 
 EXPOSURE = "exposure"
-"""Name of the column of exposures, which a model of one's own has beside its counts."""
+"""Name given to the exposures of a user's own model, which are not a column of its rows."""
 
 
 NAMES: Mapping[type, Callable[..., dict[str, tuple[Any, tuple[str, ...]]]]] = {
@@ -43,8 +43,8 @@ NAMES: Mapping[type, Callable[..., dict[str, tuple[Any, tuple[str, ...]]]]] = {
 def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | None:
     """Return a sample of the mixture that a user's model has for its rows, with the rows.
 
-    None if the model has not one such mixture, its parameters differ between rows, or the clusters of the
-    sample cannot be told apart.
+    None if the model does not have exactly one such mixture, if its parameters differ between rows, or if the
+    labels of the sample cannot be aligned.
     """
     model = compiled.model
     found = [v for v in model.observed_RVs if isinstance(node_of(v).op, MarginalMixtureRV)]

@@ -28,7 +28,7 @@ from mixtures.types import Array, Params
 __all__ = ["Peak", "find_peaks", "rival_ends", "rivals"]
 
 MOST = 12
-"""Optima of EM that are climbed from, best first."""
+"""Largest number of EM's optima from which modes are sought, the best ones."""
 
 
 STARTS = 60
@@ -40,8 +40,8 @@ SMALL = 300_000
 
 
 BELOW = 10.0
-"""Optima of EM are left out if they are lower than the best by this and two more for every coordinate (nats):
-modes differ in width as well."""
+"""Optima of EM that lie further below the best than this, plus two for every coordinate (nats), are left out;
+those that lie less far below may hold much of the posterior if they are wide."""
 
 
 SAME = 0.1
@@ -49,7 +49,8 @@ SAME = 0.1
 
 
 MOST_COORDINATES = 300
-"""Coordinates above which none is looked for: normals miss so many at once, and curvatures take long."""
+"""Largest number of coordinates with which modes are sought: with more, normal approximations seldom fit
+and curvatures take long."""
 
 
 NEGLIGIBLE = 1e-4
@@ -57,11 +58,11 @@ NEGLIGIBLE = 1e-4
 
 
 CLOSE, FAR = 0.01, 2.0
-"""Distance from a mode, in posterior sds, that is near enough for a proposal; longest step towards it."""
+"""Distance from a mode that is near enough for a proposal, and longest step towards it, in posterior sds."""
 
 
 NEWTON_STEPS, CHORD_STEPS = 8, 8
-"""Curvatures computed on the way to a mode, and steps with each of them."""
+"""Largest numbers of curvatures computed on the way to a mode, and of steps with each of them."""
 
 
 EXACT_SIZE = 128
@@ -98,7 +99,7 @@ class Peak:
 
 
 def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generator) -> tuple[Peak, ...]:
-    """Climb from every distinct optimum that EM's restarts found, and on small data further starts.
+    """Climb from every distinct optimum that EM's restarts found, on small data also from further starts.
 
     Parameters
     ----------
@@ -149,9 +150,9 @@ def _climbed(compiled: Density, em: EMFit, rows: Rows, optima: Iterable[Params])
 
 
 def rivals(compiled: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
-    """Optima beside the best whose modes hold so much of the posterior that a summary must be over them too.
+    """Optima other than the best whose modes hold so much of the posterior that a summary must include them.
 
-    They are looked for among the ``most`` highest optima. On large data, where height decides, these are
+    They are sought among the ``most`` highest optima. On large data, where height decides, these are
     EM's restarts that end nearly as high.
     """
     least = np.log(1 / TOLERANCES.single_mode - 1)
@@ -173,9 +174,9 @@ def rivals(compiled: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
 
 
 def rival_ends(compiled: Density, ends: Sequence[Array], heights: Array) -> list[Array]:
-    """The same of a user's own model, from where the searches for its mode ended, best first.
+    """Do the same for a user's own model, given where the searches for its mode ended, best first.
 
-    Ends of one height are one mode, whatever its labels.
+    Ends of the same height are taken for one mode under other labels.
     """
     least, apart = np.log(1 / TOLERANCES.single_mode - 1), same_height(heights[0])
     distinct = [i for i, height in enumerate(heights) if not i or heights[i - 1] - height > apart]
@@ -247,7 +248,7 @@ def _curvature(compiled: Density, x: Array) -> Curvature:
 
 
 def _newton(compiled: Density, x: Array) -> tuple[Array, Curvature] | None:
-    """Step up to a mode: Newton's steps by the last curvature computed, which is good for several."""
+    """Climb to a mode by Newton's steps, several with each curvature that is computed."""
     for _ in range(NEWTON_STEPS):
         curvature = _curvature(compiled, x)
         if not np.isfinite(curvature.values).all():

@@ -11,7 +11,7 @@ from blackjax.mcmc.integrators import IntegratorState
 from mixtures.density.memory import JaxFunction, remembered
 from mixtures.posterior.nuts import CHUNK
 
-__all__ = ["STATISTICS", "chunk_program"]
+__all__ = ["chunk_program"]
 
 STATISTICS = {
     "lp": float,
@@ -25,8 +25,8 @@ STATISTICS = {
 
 
 QUARTER, SPREAD = jnp.pi / 2, 0.2
-"""Mean angle of a transition, after which a normal position is independent of where it was, and how far
-angles are from the mean at most, as a share of it, so that no direction returns at every transition."""
+"""Mean angle of a transition: a quarter turn makes a normal position independent of the one before. Angles
+differ from it by at most this share, so that no direction comes back to itself at every transition."""
 
 
 def rotation(log_density: JaxFunction, kinetic_energy: JaxFunction) -> JaxFunction:

@@ -15,7 +15,7 @@ import numpy as np
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.types import Array
 
-__all__ = ["Draws", "Part", "run_chains"]
+__all__ = ["Draws", "Part", "nothing_kept", "run_chains"]
 
 LATE = 10
 """A chain of an incomplete run is left out if another has this many times its draws."""
@@ -57,12 +57,14 @@ class Draws:
     ) -> "Draws":
         """Keep the chains (draws, size) that came far, cut to the length of the shortest."""
         reasons = [INTERRUPTED] if interrupted else []
-        stopped = "; ".join(reasons + [_failure(i, error) for i, error in failed.items()])
+        for chain, error in failed.items():
+            reasons.append(f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}")
+        stopped = "; ".join(reasons)
         lost = Status.CHAINS_LOST if failed else Status.WHOLE
         lengths = [len(each) for each in x]
         chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
         if not chosen:
-            raise KeyboardInterrupt(f"{stopped} before any draw was kept")
+            raise nothing_kept(stopped)
         length = min(lengths[i] for i in chosen)
         stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
         return cls(
@@ -73,9 +75,9 @@ class Draws:
         )
 
 
-def _failure(chain: int, error: BaseException) -> str:
-    """Describe a chain that failed."""
-    return f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}"
+def nothing_kept(stopped: str = INTERRUPTED) -> KeyboardInterrupt:
+    """Return the interrupt to raise where no draw was made before it."""
+    return KeyboardInterrupt(f"{stopped} before any draw was kept")
 
 
 def run_chains(

@@ -50,9 +50,9 @@ def sample(
 
     Chains start from different EM restarts, each with its clusters in random
     order. Modes that hold more than about 5% of the posterior, by Laplace's approximation, come first:
-    NUTS seldom moves between modes, and R-hat then tells of them. They are sought from as many optima
-    as there are chains, on small data with further starts. The default sampler is BlackJAX's NUTS with
-    the whole loop inside XLA, in coordinates whitened by the curvature at each start.
+    NUTS seldom moves between modes, and R-hat then shows that there are several. They are sought from as
+    many optima as there are chains, on small data with further starts. The default sampler is BlackJAX's
+    NUTS with the whole loop inside XLA, in coordinates whitened by the curvature at each start.
 
     Parameters
     ----------

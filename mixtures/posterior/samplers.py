@@ -14,10 +14,9 @@ import xarray as xr
 
 from mixtures.density.density import Density
 from mixtures.density.search import reach
-from mixtures.interrupts import INTERRUPTED
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.nuts import STATISTICS, Frame, compile_nuts, run_nuts
-from mixtures.posterior.runs import Draws
+from mixtures.posterior.runs import Draws, nothing_kept
 from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.progress import counting
 from mixtures.types import Array
@@ -64,7 +63,7 @@ def draw_by_pymc(compiled: Density, starts: list[Array], rng: np.random.Generato
             )
         except ValueError as error:
             if "Not enough samples" in str(error):  # what PyMC makes of an early interrupt
-                raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept") from error
+                raise nothing_kept() from error
             raise
 
     return _gathered(compiled, draw, len(starts), how)

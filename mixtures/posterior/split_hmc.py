@@ -7,7 +7,7 @@ Sanz-Serna and Shaw 2022, Statistics and Computing 32, 86). Its motion there is 
 quarter turn a draw hardly depends on the one before. Two steps, that is two gradients, are enough where the
 posterior is near the approximation; warm-up raises their number until enough proposals are accepted.
 
-All chains start at the mode's approximation, so they say nothing of modes that no start of EM found.
+All chains start at the mode's approximation, so they cannot reveal modes that no start of EM found.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ from scipy.special import logsumexp
 from mixtures.density.density import Density
 from mixtures.density.memory import JaxFunction
 from mixtures.errors import NoApproximation
-from mixtures.interrupts import INTERRUPTED, Status
+from mixtures.interrupts import Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import pareto_k
 from mixtures.posterior.nuts import CHUNK, Frame
 from mixtures.posterior.peaks import Peak
-from mixtures.posterior.runs import Draws, Part, run_chains
+from mixtures.posterior.runs import Draws, Part, nothing_kept, run_chains
 from mixtures.progress import counting
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
@@ -59,6 +59,11 @@ class SplitHMC:
     n_gradients: int
     n_densities: int
 
+    @property
+    def attrs(self) -> dict[str, int]:
+        """Attributes of the tree of these draws: what they cost."""
+        return {"tune": self.tune, "n_gradients": self.n_gradients, "n_densities": self.n_densities}
+
 
 def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> SplitHMC:
     """Draw from the posterior about its mode.
@@ -91,7 +96,7 @@ def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generat
     for n_steps in STEPS:
         warm_up = run.on(WARM_UP, n_steps)
         if warm_up.status is Status.INTERRUPTED:
-            raise KeyboardInterrupt(f"{INTERRUPTED} before any draw was kept")
+            raise nothing_kept()
         spent += int(warm_up.statistics["n_steps"].sum())
         share = float(warm_up.statistics["acceptance_rate"].mean())
         if share >= how.target_accept:
@@ -168,7 +173,6 @@ def _judge(draws: Draws) -> None:
     values = np.concatenate([draws.x, draws.statistics["lp"][..., None]], axis=-1)
     least = min(_ess(values[..., i]) for i in range(values.shape[-1])) / values[..., 0].size
     diverging = int(draws.statistics["diverging"].sum())
-    words = ""
     if np.isnan(least):
         words = "there is no effective sample size, as chains do not move or have fewer than four draws"
     elif least < TOLERANCES.split_ess:
@@ -178,8 +182,9 @@ def _judge(draws: Draws) -> None:
         )
     elif diverging:
         words = f"{diverging} transitions diverged"
-    if words:
-        raise NoApproximation(f"too far from normal about its mode for split HMC: {words}")
+    else:
+        return
+    raise NoApproximation(f"too far from normal about its mode for split HMC: {words}")
 
 
 def _ess(x: Array) -> float:

@@ -15,7 +15,7 @@ from mixtures.em.starts import random_starts
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
 from mixtures.posterior.peaks import rival_ends, rivals
-from mixtures.posterior.target import MixtureTarget, ModelTarget, Target
+from mixtures.posterior.target import MixtureTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.types import Array
 
@@ -33,14 +33,14 @@ MODEL_STARTS = 10
 
 
 def kinds_in_turn(n: int) -> list[str]:
-    """Kind of each start of MAP, beginning with another than EM's first."""
+    """Kinds of the starts of MAP: those of EM in turn, beginning with the second."""
     return list(islice(cycle(KINDS), 1, n + 1))
 
 
 def partition_starts(
     compiled: Density, spec: Mixture, data: Data, n: int, rng: np.random.Generator
 ) -> list[Array]:
-    """Starts of all kinds in turn, drawn anew and without a step of EM."""
+    """Starts of all kinds in turn, as they are drawn, without a step of EM."""
     starts = random_starts(spec, Sample.of(spec, data, rng), kinds_in_turn(n), rng)
     return [compiled.unconstrain(spec.inside(start.params)) for start in starts]
 
@@ -58,24 +58,18 @@ def chain_starts(
     target: Target, em: EMFit | None, chains: int, rng: np.random.Generator
 ) -> tuple[list[Array], Mapping[str, Array]]:
     """Start of every chain, and the pivot of the labels."""
+    if isinstance(target, MixtureTarget):
+        em = fit_of(target, em, rng)
+        return em_starts(target.compiled, em, chains, rng, target.data), em.params
     compiled = target.compiled
-    if isinstance(target, ModelTarget):
-        from mixtures.posterior.model_starts import model_starts  # loads PyMC
-
-        ends = [
-            climb(compiled.value_and_grad, x)
-            for x in model_starts(target.compiled, max(chains, MODEL_STARTS), rng)
-        ]
-        require_density(compiled, ends)  # without a density a search stays at its start
-        heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
-        finite = [i for i in np.argsort(-heights) if np.isfinite(heights[i])]
-        highest = [ends[i] for i in finite]
-        first = [highest[0], *rival_ends(compiled, highest, heights[finite])]
-        return [(first if i < len(first) else highest)[i % len(highest)] for i in range(chains)], (
-            compiled.constrain(highest[0])
-        )
-    em = fit_of(target, em, rng)
-    return em_starts(compiled, em, chains, rng, target.data), em.params
+    ends = [climb(compiled.value_and_grad, x) for x in starts_of(target, max(chains, MODEL_STARTS), rng)]
+    require_density(compiled, ends)  # without a density a search stays at its start
+    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+    finite = [i for i in np.argsort(-heights) if np.isfinite(heights[i])]
+    highest = [ends[i] for i in finite]
+    first = [highest[0], *rival_ends(compiled, highest, heights[finite])]
+    starts = [(first if i < len(first) else highest)[i % len(highest)] for i in range(chains)]
+    return starts, compiled.constrain(highest[0])
 
 
 def fit_of(target: MixtureTarget, em: EMFit | None, rng: np.random.Generator) -> EMFit:

@@ -14,28 +14,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
-from pytensor.graph.replace import clone_replace
 
-from mixtures.clusters.align import posterior_values
 from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE, Labelled
 from mixtures.density.compiled import CompiledModel
-from mixtures.density.lowering import compile_graph
-from mixtures.errors import InputError
+from mixtures.posterior.free_variables import graph_of_free, recompute
 from mixtures.posterior.mixture_nodes import cluster_axes, labelled_clusters, mixtures_of
-from mixtures.trees import check_sample
 from mixtures.types import Array
 
-__all__ = [
-    "Symmetry",
-    "alike",
-    "draws_of_free",
-    "find_symmetry",
-    "functions_of_free",
-    "graph_of_free",
-    "labelled_by",
-    "recompute",
-]
+__all__ = ["Symmetry", "alike", "find_symmetry", "labelled_by"]
 
 JITTERS = (0.1, 0.01, 0.001)
 """Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
@@ -122,15 +108,17 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
         return Symmetry(FIXED, {}, "there is one cluster")
     if len(mixtures) == 1 and len(labelled_clusters(mixtures[0])) >= k - 1:
         return Symmetry(FIXED, {}, "known labels of rows say which cluster is which")
-    found = _judged(compiled, points, _ways(targets, points, _options(compiled, k), k, None), k)
-    if found.state == EXCHANGEABLE and len(mixtures) > 1:
-        for one in range(len(mixtures)):
-            apart = _ways(targets, points, _options(compiled, k), k, one)
-            if _judged(compiled, points, apart, k).state == EXCHANGEABLE:
-                return Symmetry(UNALIGNABLE, {}, several)
-    if not found.why and found.state == UNALIGNABLE:
+    options = _options(compiled, k)
+    ways = _ways(targets, points, options, k, None)
+    if not ways:
         why = f"no exchange of entries of the free variables exchanges the clusters of {names}"
         return Symmetry(UNALIGNABLE, {}, why)
+    found = _judged(compiled, points, ways, k)
+    if found.state == EXCHANGEABLE and len(mixtures) > 1:
+        for one in range(len(mixtures)):
+            apart = _ways(targets, points, options, k, one)
+            if apart and _judged(compiled, points, apart, k).state == EXCHANGEABLE:
+                return Symmetry(UNALIGNABLE, {}, several)
     return found
 
 
@@ -160,57 +148,6 @@ def labelled_by(
             elif found >= 0:
                 axes[name] = found
     return Labelled(axes, frozenset(functions), frozenset(compiled.rv_shapes), frozenset(names))
-
-
-def recompute(compiled: CompiledModel, draws: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-    """Compute the named functions of the free variables at draws (chain, draw, ...)."""
-    graphs = functions_of_free(compiled)
-    return dict(zip(names, values_at(compiled, draws, [graphs[name] for name in names]), strict=True))
-
-
-def values_at(compiled: CompiledModel, draws: Mapping[str, Array], graphs: Sequence[Any]) -> list[Array]:
-    """Compute graphs over the free variables at draws (chain, draw, ...)."""
-    function, arrays = graph_of_free(compiled, graphs)
-    over_draws = jax.jit(jax.vmap(jax.vmap(function, in_axes=(0, None)), in_axes=(0, None)))
-    values = over_draws([jnp.asarray(draws[name]) for name in compiled.rv_shapes], arrays)
-    return [np.asarray(v) for v in values]
-
-
-def draws_of_free(compiled: CompiledModel, tree: xr.DataTree) -> dict[str, Array]:
-    """Draws (chain, draw, ...) of a model's free variables."""
-    check_sample(tree)
-    posterior = tree["posterior"].to_dataset()
-    missing = [name for name in compiled.rv_shapes if name not in posterior]
-    if missing:
-        raise InputError(f"the posterior lacks {', '.join(missing)}; give the model that was sampled")
-    draws = {name: posterior_values(tree, name) for name in compiled.rv_shapes}
-    for name, shape in compiled.rv_shapes.items():
-        if draws[name].shape[2:] != shape:
-            raise InputError(
-                f"{name} has shape {draws[name].shape[2:]} in the tree and {shape} in the model; "
-                "give the model that was sampled"
-            )
-    return draws
-
-
-def functions_of_free(compiled: CompiledModel) -> dict[str, Any]:
-    """Deterministics, and the unconstrained values of transformed variables, by name."""
-    model = compiled.model
-    transforms = {rv: model.rvs_to_transforms[rv] for rv in model.free_RVs}
-    return {str(v.name): v for v in model.deterministics} | {
-        str(model.rvs_to_values[rv].name): transform.forward(rv, *rv.owner.inputs)
-        for rv, transform in transforms.items()
-        if transform is not None
-    }
-
-
-def graph_of_free(compiled: CompiledModel, outputs: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Outputs of a model as a JAX function of its free variables."""
-    model = compiled.model
-    inputs = {rv: rv.type() for rv in model.free_RVs}
-    data = {rv: model.rvs_to_values[rv] for rv in model.observed_RVs}
-    graphs = clone_replace(list(outputs), {**inputs, **data}, rebuild_strict=False)
-    return compile_graph(list(inputs.values()), graphs)
 
 
 def _targets(compiled: CompiledModel, mixtures: Sequence[Any], point: Mapping[str, Array]) -> _Targets:
@@ -320,15 +257,13 @@ def _judged(
         if unchanged:
             axes = {name: axis for name, axis in way.items() if axis is not None}
             return Symmetry(EXCHANGEABLE, axes)
-    if ways and not possible:
+    if not possible:
         return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
-    return Symmetry(
-        UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged" if ways else ""
-    )
+    return Symmetry(UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged")
 
 
 def _by_name(
-    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], named: Mapping[str, int] | None = None
+    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], named: Mapping[str, int] | None
 ) -> Symmetry:
     """Axes of a model whose mixture is not found: those that are known, or have a dim named ``cluster``."""
     dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}

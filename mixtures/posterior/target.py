@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 __all__ = ["MixtureTarget", "ModelTarget", "Target", "is_model", "mixture_target", "target_of"]
 
 LOWEST = -1e100
-"""Log joint density that stands for none."""
+"""Log joint density in place of minus infinity."""
 
 
 SAME_DRAW = 1e-4
-"""Relative difference of the log density at a draw up to which a sample is of these data and this prior."""
+"""Largest relative difference of stored and computed log density at a draw of the same data and prior."""
 
 
 WORTH_DISTINCT = 2000
@@ -57,6 +57,16 @@ class MixtureTarget:
 
     spec: Mixture
     data: Data
+
+    @property
+    def name(self) -> str:
+        """The model as Python writes it, with the values of its prior."""
+        return repr(self.spec)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Names of the columns, and of the levels of categories."""
+        return self.spec.coords(self.data.features)
 
     @cached_property
     def compiled(self) -> "Density":
@@ -81,9 +91,8 @@ class MixtureTarget:
             return
         places = np.flatnonzero(known_rows(self.data.labels))
         z = self.data.labels[places]
-        w = np.ones(len(z)) if self.data.weights is None else self.data.weights[places]
         log_joint = self.spec.log_joint(em.params)(self.data.values[places].T)
-        members = w * (z == np.arange(self.spec.n_components)[:, None])
+        members = self.data.counts[places] * (z == np.arange(self.spec.n_components)[:, None])
         gain = np.maximum(log_joint, LOWEST) @ members.T  # (cluster, label)
         best = gain[linear_sum_assignment(-gain)].sum()
         if best - np.trace(gain) > same_height(best):
@@ -92,7 +101,7 @@ class MixtureTarget:
             )
 
     def check_same(self, em: EMFit) -> None:
-        """Refuse a fit of other rows, weights or labels, with another prior, or that ended beside a mode."""
+        """Refuse a fit of other rows, weights or labels, with another prior, or that is not at a mode."""
         self.check_numbers(em)
         problem = problem_of(self.spec, self.data, None, None, hard=False)
         point, close = problem.point(em.params), same_height(em.log_posterior)
@@ -116,7 +125,7 @@ class MixtureTarget:
         if "log_posterior" not in stats:
             return
         stored = stats["log_posterior"].transpose("chain", "draw").values[0, 0]
-        (params,) = some_draws(self.spec, self.data, tree.isel(chain=[0], draw=[0]), 1)
+        (params,) = some_draws(self.spec, tree.isel(chain=[0], draw=[0]), 1)
         found = e_step(self.spec, self.data, params).log_likelihood + float(self.spec.log_prior(params))
         if abs(found - stored) > SAME_DRAW * max(1, abs(stored)):
             raise InputError(
@@ -149,6 +158,16 @@ class ModelTarget:
     model: "pm.Model"
     spec: None = field(default=None, init=False)
     data: None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave the model, in quotation marks; often empty."""
+        return repr(self.model.name)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """No labels other than the model's own."""
+        return {}
 
     @cached_property
     def compiled(self) -> "CompiledModel":

@@ -27,19 +27,20 @@ def frames_at(compiled: Density, starts: list[Array], rng: np.random.Generator) 
     If the problem is large or the curvature not finite, coordinates stay as
     they are (of order one) and only warm-up adapts.
     """
+    if compiled.size > WHITEN_SIZE:
+        return _as_they_are(starts, rng)
     frames = []
     for start in starts:
         noise = rng.standard_normal(start.size)
-        plain = Frame(start, np.ones(start.size), 0.1 * noise)
-        if start.size > WHITEN_SIZE:
-            frames.append(plain)
-            continue
-        exact = start.size > DIFFERENCES_SIZE
-        curvature = curvature_at(compiled, start, jacobian=True, exact=exact)
+        curvature = curvature_at(compiled, start, jacobian=True, exact=start.size > DIFFERENCES_SIZE)
         if not np.isfinite(curvature.values).all():
-            return [Frame(x, np.ones(x.size), 0.1 * rng.standard_normal(x.size)) for x in starts]
+            return _as_they_are(starts, rng)
         frames.append(Frame(start, curvature.whitening, noise))
     return frames
+
+
+def _as_they_are(starts: list[Array], rng: np.random.Generator) -> list[Frame]:
+    return [Frame(start, np.ones(start.size), 0.1 * rng.standard_normal(start.size)) for start in starts]
 
 
 def jitter_inside(compiled: Density, frame: Frame) -> Frame:

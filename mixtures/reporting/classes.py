@@ -9,7 +9,7 @@ from mixtures.clusters.classification import classification
 from mixtures.data.table import Data
 from mixtures.diagnostics.residuals import bivariate_residuals
 from mixtures.families.mixture import Mixture
-from mixtures.families.profiles import item_levels
+from mixtures.families.profiles import has_items
 from mixtures.given import Parameters
 from mixtures.reporting.blocks import Block, Paragraph, Table
 
@@ -40,7 +40,7 @@ def apart(spec: Mixture, data: Data, params: Parameters, names: tuple[str, ...] 
     titles = ("mean", "2.5%", "97.5%") if by_draw else columns
     source = "mixtures.classification" + ", draw by draw" * by_draw
     figures = pd.DataFrame(
-        [[_one(found[name], column) for column in columns] for name in FIGURES],
+        [[float(_at(found[name], column)) for column in columns] for name in FIGURES],
         index=list(FIGURES.values()),
         columns=list(titles),
     )
@@ -85,14 +85,9 @@ def _at(x: xr.DataArray, column: str) -> xr.DataArray:
     return x.sel(summary=column) if "summary" in x.dims else x
 
 
-def _one(x: xr.DataArray, column: str) -> float:
-    return float(_at(x, column))
-
-
 def associations(spec: Mixture, data: Data, tree: xr.DataTree, n_draws: int, random_seed: int) -> list[Block]:
-    """Pairs of items with the largest residual associations; none of other families than BMM and LCA."""
-    of_family = item_levels.dispatch(type(spec.family))
-    if of_family is item_levels.dispatch(object) or data.n_features < 2 or data.weights is not None:
+    """Pairs of items with the largest residual associations; none for families other than BMM and LCA."""
+    if not has_items(spec.family) or data.n_features < 2 or data.weights is not None:
         return []
     found = bivariate_residuals(tree, data, n_draws=n_draws, random_seed=random_seed)
     if not found.pairs:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mixtures.plot.style import INK
 
-__all__ = ["data_uri", "drawn", "short_names"]
+__all__ = ["drawn", "short_names"]
 
 MOST_POINTS = 5000
 """Number of points of a figure above which scatter plots are rasterised."""

@@ -11,7 +11,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from mixtures.data.preparation import logged_in
-from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.families.questions import marginals
 from mixtures.given import Fit, Parameters
@@ -43,6 +42,7 @@ from mixtures.results.verdict import Check, explained
 from mixtures.trees import feature_dims
 
 __all__ = [
+    "SURE",
     "agreement_section",
     "brief_parameters_section",
     "checks_table",
@@ -77,7 +77,7 @@ FOREST_DIMS = 4
 
 
 LEAST_WRONG = 0.1
-"""Expected number of rows in a wrong cluster that is still told as a figure."""
+"""Smallest expected number of rows in a wrong cluster that is written out."""
 
 
 UNSURE_ROWS, SHOWN_FEATURES = 12, 3
@@ -159,7 +159,7 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
 
 
 def _of_posterior(table: pd.DataFrame) -> list[str]:
-    """Columns of a crosscheck's table that tell of the posterior."""
+    """Columns of a crosscheck's table that describe the posterior."""
     return [name for name in table.columns if name not in ("EM", "MAP", "gap", "z")]
 
 
@@ -308,7 +308,7 @@ def _pictures(material: Material) -> list[Block]:
         source = drawn(lambda: clusters(cc, data))
         how = "one curve per draw" if shown.posterior is not None else "their densities"
     else:
-        source = drawn(lambda: pairs(cc, data, missing=_missing(data)))
+        source = drawn(lambda: pairs(cc, data))
         how = "outlined at two standard deviations" + ", once per draw" * (shown.posterior is not None)
     caption = f"The rows in the colours of their likeliest clusters, and the clusters: {how}."
     if data.n_features > MOST_PAIRED:
@@ -317,10 +317,6 @@ def _pictures(material: Material) -> list[Block]:
             "axes name the features that weigh most, with their signs."
         )
     return [Figure(source, f"Clusters over {', '.join(data.features[:MOST_PAIRED])}", caption)]
-
-
-def _missing(data: Data) -> str | None:
-    return INTEGRATE if data.has_missing else None
 
 
 def rows_section(material: Material) -> Section:

@@ -10,7 +10,6 @@ import xarray as xr
 
 from mixtures.clusters.description import describe
 from mixtures.clusters.responsibilities import responsibilities
-from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
 from mixtures.em.estep import e_step
 from mixtures.errors import InputError
@@ -69,8 +68,7 @@ class Material:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the fitted columns; those of the data where a user's own model has none."""
-        known = tuple(map(str, self.cc.mode.coords.get("feature", ())))
-        return known or (() if self.data is None else self.data.features)
+        return self.cc.mode.features or (() if self.data is None else self.data.features)
 
     @property
     def bounds(self) -> list[str]:
@@ -80,9 +78,7 @@ class Material:
     @cached_property
     def described(self) -> ClusterProfiles:
         """The clusters in words and figures."""
-        data = self.data
-        missing = INTEGRATE if data is not None and data.has_missing else None
-        return describe(self.cc, data, missing=missing, labels=None if data is None else data.labels)
+        return describe(self.cc, self.data)
 
     @cached_property
     def assigned(self) -> xr.Dataset | None:

@@ -48,7 +48,7 @@ def missing_section(material: Material) -> Section | None:
 
 
 def _leaning(cc: Crosscheck, spec: Mixture, em: EMFit, data: Data) -> list[Block]:
-    """Table of the parameters that lose most, and the clusters that they are of."""
+    """Table of the parameters that lose the most information, after a sentence on each cluster."""
     try:
         fractions = missing_information(spec, data, em.params, random_seed=SEED)
     except NoApproximation as error:

@@ -21,7 +21,7 @@ MOST_CLUSTERS = 10
 
 
 def profiles_section(material: Material) -> Section | None:
-    """Say what each cluster is; nothing of a user's own model."""
+    """Say what each cluster is; None for a user's own model."""
     cc, spec = material.cc, material.spec
     if spec is None:
         return None
@@ -72,7 +72,7 @@ def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure
 
 
 def brief_profiles_section(material: Material) -> Section | None:
-    """The same without links to pages that it lacks."""
+    """The same without links to pages, which a brief report does not have."""
     whole = profiles_section(material)
     if whole is None:
         return None

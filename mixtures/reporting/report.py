@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from os import PathLike
 from typing import Any
 
 import pandas as pd
 
 from mixtures.agreement.crosscheck import crosscheck
-from mixtures.arguments import check_names
 from mixtures.brief import on_a_page
 from mixtures.data.matching import matched, places
 from mixtures.data.reading import as_data
@@ -19,7 +17,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import rows_in
 from mixtures.messages import visible, worded
 from mixtures.progress import track
-from mixtures.reporting.blocks import Block, Code, Paragraph, Section
+from mixtures.reporting.blocks import Paragraph, Section
 from mixtures.reporting.doubts import (
     comparison_section,
     labels_section,
@@ -39,6 +37,7 @@ from mixtures.reporting.opening import data_section, glance, model_name, model_s
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import brief_profiles_section, profiles_section
 from mixtures.reporting.rendering import rendered
+from mixtures.reporting.reproduction import brief_reproduction_section, reproduction_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
 from mixtures.results.selection import Selection
@@ -173,44 +172,25 @@ def report(
     """
     if path is not None:
         check_writable(path)
-    if names is not None and isinstance(result, Mixture):
-        check_names(names, result.n_components)
-    if names is not None and isinstance(result, Crosscheck):
-        result = result.named(names)
+    if not isinstance(result, Crosscheck | Mixture):
+        raise InputError(f"a report is of a crosscheck or a model, got {type(result).__name__}")
     about = dict(about or {}) if header is None else {**header.about, **(about or {})}
     data = None if X is None else _data_of(result, X, weights, missing, labels)
-    found = None if data is None else content_hash(data)
-    known = header is not None and header.content_hash is not None
-    if isinstance(result, Crosscheck) and data is not None and not known:
-        refuse_others(result, data)
-    if data is None and isinstance(result, Crosscheck):
-        data = _rows_of(result)
+    data_hash = _checked_hash(data, header)
     if isinstance(result, Mixture):
         if data is None:
             raise InputError("a model has to be crosschecked first, which needs the data: pass X")
-        result = crosscheck(result, data, names=names, random_seed=random_seed, progressbar=progressbar)
+        cc = crosscheck(result, data, names=names, random_seed=random_seed, progressbar=progressbar)
         if random_seed is not None:
             about.setdefault("seed", str(random_seed))
-    if not isinstance(result, Crosscheck):
-        raise InputError(f"a report is of a crosscheck or a model, got {type(result).__name__}")
-    if header is not None and header.content_hash is not None:
-        if found is not None and found != header.content_hash:
-            raise InputError(
-                worded(
-                    f"these are not the data that the result was saved with: their hash is {found[:16]}…, "
-                    f"that of the saved result {header.content_hash[:16]}…; ",
-                    THE_SAME,
-                )
-            )
-        found = header.content_hash
-    if selection is not None and selection.contradicts(result.em):
-        raise InputError(
-            "the selection and the crosscheck hold different optima of the same model: select again with "
-            "fits={K: cc.em}, or crosscheck again with start=selection.fits[K].params"
-        )
-    material = Material(
-        result, data, selection, versions() if header is None else header.versions, found, about
-    )
+    else:
+        cc = result if names is None else result.named(names)
+        if data is None:
+            data = _rows_of(cc)
+        elif header is None or header.content_hash is None:
+            refuse_others(cc, data)
+    made_by = versions() if header is None else header.versions
+    material = Material(cc, data, selection, made_by, data_hash, about)
     if selection is not None:
         _check_selection(material, selection)
     sections = [
@@ -221,7 +201,7 @@ def report(
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
     title = visible(title, longest=LONGEST_TITLE)
-    verdict = result.headline if selection is None else compared(result.headline, selection)
+    verdict = cc.headline if selection is None else compared(cc.headline, selection)
     page = Report(title, verdict, rendered(title, verdict, glance(material), sections, brief, wording))
     if path is not None:
         page.save(path)
@@ -229,22 +209,33 @@ def report(
 
 
 def _rows_of(cc: Crosscheck) -> Data | None:
-    """The rows that a crosscheck's sample holds, if its parameters are of all their columns."""
+    """The rows that a crosscheck's sample holds, if its parameters are those of all their columns."""
     if cc.mode.spec is None and cc.mixture is None:
         return None
-    rows, fitted = rows_in(cc), tuple(map(str, cc.mode.coords.get("feature", ())))
+    rows, fitted = rows_in(cc), cc.mode.features
     return None if rows is None or (cc.mode.spec is None and fitted not in ((), rows.features)) else rows
 
 
-def _data_of(result: Any, X: Any, weights: Any, missing: str | None, labels: Any) -> Data:
+def _checked_hash(data: Data | None, header: Header | None) -> str | None:
+    """Hash of the data, which must be that of the header if it has one; None if neither is known."""
+    found = None if data is None else content_hash(data)
+    known = None if header is None else header.content_hash
+    if found is not None and known is not None and found != known:
+        what = (
+            f"these are not the data that the result was saved with: their hash is {found[:16]}…, that of "
+            f"the saved result {known[:16]}…; "
+        )
+        raise InputError(worded(what, THE_SAME))
+    return found if known is None else known
+
+
+def _data_of(result: Crosscheck | Mixture, X: Any, weights: Any, missing: str | None, labels: Any) -> Data:
     """The data, their columns in the order of the result's, and coded as it has them."""
     spec = result.mode.spec if isinstance(result, Crosscheck) else result
-    if not isinstance(spec, Mixture):
-        spec = None
     categories = False if spec is None else spec.categories
     data = as_data(X, weights, missing=missing, labels=labels, categories=categories)
     if isinstance(result, Crosscheck):
-        fitted = tuple(map(str, result.mode.coords.get("feature", ())))
+        fitted = result.mode.features
         data = replace(matched(data, fitted, X, whose="the result is"), features=fitted) if fitted else data
     return spec.ordered(data, data) if categories and spec is not None else data
 
@@ -260,7 +251,12 @@ def compared(headline: Headline, selection: Selection) -> Headline:
 
 
 def _check_selection(material: Material, selection: Selection) -> None:
-    """Refuse a comparison of fits of other columns than the result's."""
+    """Refuse a comparison that holds another optimum of the same model, or fits of other columns."""
+    if selection.contradicts(material.cc.em):
+        raise InputError(
+            "the selection and the crosscheck hold different optima of the same model: select again with "
+            "fits={K: cc.em}, or crosscheck again with start=selection.fits[K].params"
+        )
     for em in selection.fits.values():
         places(em.features, material.features, what="the selection has", whose="the result is")
 
@@ -272,45 +268,6 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
     except InputError as error:
         name, why = make.__name__.removesuffix("_section"), worded("This section is left out: ", error, ".")
         return Section(name, name.capitalize(), (Paragraph(why),))
-
-
-def reproduction_section(material: Material) -> Section:
-    """Say how to reproduce the numbers."""
-    return Section("reproduce", "How to reproduce this", (*_how_made(material), Paragraph(SAVED)))
-
-
-def brief_reproduction_section(material: Material) -> Section:
-    """The same without advice."""
-    return Section("reproduce", "How to reproduce this", _how_made(material))
-
-
-def _how_made(material: Material) -> tuple[Block, ...]:
-    """The command or code that made the numbers, the seed and the versions."""
-    about, spec = material.about, material.spec
-    if "command" in about:
-        code = Code(about["command"], "The command that made this report")
-    else:
-        seed = about.get("seed") or "None"
-        kind = getattr(spec, "covariance_type", None)
-        options = f"{spec.n_components}" + (f", covariance_type={kind!r}" if kind else "") if spec else ""
-        model = "model" if spec is None else f"mx.{type(spec).__name__}({options})"
-        lines = (
-            "import mixtures as mx",
-            f"cc = mx.crosscheck({model}, X, random_seed={seed})  # with the same priors",
-            'mx.report(cc, X, "report.html")',
-        )
-        code = Code("\n".join(lines), "In Python")
-    used = ", ".join(f"{name} {number}" for name, number in material.versions.items())
-    seed = f"Seed: {about['seed']}. " if about.get("seed") else "No seed was given, or it is not known. "
-    return code, Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}.")
-
-
-SAVED = (
-    "Every number of this page is in the crosscheck or in the DataTree of its sample; save both with "
-    "mixtures report --save FILE or mixtures.save, and read them with mixtures.load. With the same seed and "
-    "versions on the same kind of machine the numbers are the same."
-)
-"""Where the numbers are, and what makes them the same again."""
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (

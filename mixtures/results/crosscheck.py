@@ -119,13 +119,12 @@ class Crosscheck(Value):
         spec = self.mode.spec
         if spec is None:
             raise InputError(
-                "names are of the clusters of a model such as GMM(2), not of a model of your own"
+                "names are for the clusters of a model such as GMM(2), not for a model of your own"
             )
         called = check_names(names, spec.n_components)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
-        said = partial(
-            _renamed, dict(zip(_numbered(self.names, called), _numbered(called, called), strict=True))
-        )
+        before = range(len(called)) if self.names is None else self.names
+        said = partial(_renamed, dict(zip(_in_notes(before), _in_notes(called), strict=True)))
         beside, verdict = self.uncertainty, self.convergence
         if beside is not None:
             notes = tuple(map(said, beside.notes))
@@ -209,9 +208,9 @@ class Crosscheck(Value):
         return beside or self.status is Status.INTERRUPTED
 
 
-def _numbered(names: Sequence[str] | None, clusters: Sequence[str]) -> list[str]:
+def _in_notes(names: Iterable[object]) -> list[str]:
     """How checks and notes call the clusters: "cluster 0", or "cluster short" if there are names."""
-    return [f"cluster {k if names is None else names[k]}" for k in range(len(clusters))]
+    return [f"cluster {name}" for name in names]
 
 
 def _renamed(words: Mapping[str, str], text: str) -> str:

@@ -34,7 +34,7 @@ SWAP = "random swap"
 """The kind of a start made of the best fit before it, with one cluster put elsewhere."""
 
 K_MEANS = "k-means"
-"""The one kind as which all starts by k-means count, with seeds alone or in other units: they fail alike."""
+"""The kind under which all starts by k-means count, by seeds alone or in other units: they fail alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +113,9 @@ class Restarts(Value):
     def confirmed(self) -> bool:
         """Whether starts of more than one kind reached the best optimum known, and not too few of all.
 
-        Starts by k-means are one kind. Swaps begin at the best fit before them: they can refute it, and
-        be no evidence for it. Where starts end at many optima, that some agree on one says little of
-        those that no start has found.
+        Starts by k-means are one kind. Swaps begin at the best fit before them, so that they can refute it
+        but not support it. Where starts end at many optima, agreement of a few says little about optima
+        that no start has found.
 
         References
         ----------

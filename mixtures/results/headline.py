@@ -103,7 +103,7 @@ def conclude(
         return Headline(State.AMBER, title, (*why, *care), remarks)
 
     if interrupted:
-        title = "Do not rely on this fit: it was interrupted, and what there is of it is incomplete."
+        title = "Do not rely on this fit: it was interrupted and is incomplete."
         return red(title, (*map(sentence, notes), *reasons))
     if not confirmed:
         return red("Do not rely on this fit: its optimum is unconfirmed, and a better one may exist.")
@@ -126,7 +126,7 @@ def conclude(
 
 
 def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
-    """A sentence per failed check; where there are causes, one sentence names what fails beside them."""
+    """A sentence per failed check; where there are causes, one sentence names the other failures."""
     checks = list(failed)
     causes = [check for check in checks if check.cause]
     if not causes:

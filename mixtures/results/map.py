@@ -76,6 +76,11 @@ class MAPFit(Value):
         )
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns fitted; empty for a user's own model without a dim ``feature``."""
+        return tuple(map(str, self.coords.get("feature", ())))
+
+    @property
     def n_best(self) -> int:
         """Number of starts that reached the log density of this mode."""
         return int(np.sum(self.log_posteriors > self.log_posterior - same_height(self.log_posterior)))

@@ -31,8 +31,8 @@ class ClusterFigure(NamedTuple):
     figure : str
         What it is, such as "share", "mean" or "difference".
     of : str
-        The feature, pair of features or level that it is of, or the other cluster of an overlap; empty if of
-        the cluster as a whole.
+        The feature, pair of features or level that it describes, or the other cluster of an overlap; empty
+        if it describes the cluster as a whole.
     value : float
         Its value, or the mean over the draws.
     sd, lower, upper : float or None
@@ -129,7 +129,7 @@ class ClusterProfiles(Value):
     rows : tuple of ClusterRow
         The most and the least typical rows of every cluster, if rows were given.
     implied : tuple of str
-        What figures are of that another says too: of an item with two levels, the first of them.
+        The ``of`` of figures that follow from others: the first level of an item with two levels.
     """
 
     words: tuple[ClusterWords, ...]

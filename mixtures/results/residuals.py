@@ -23,10 +23,10 @@ class PairResidual(NamedTuple):
     first, second : str
         The items.
     residual : float
-        Pearson's X2 of their table over its (R - 1) (R' - 1) independent cells; from a sample that
-        under the mean of the draws' expected tables.
+        Pearson's X2 of their table over its (R - 1) (R' - 1) independent cells; for a sample, the expected
+        table is the mean over the draws.
     p : float or None
-        Posterior predictive p-value; None of a point estimate.
+        Posterior predictive p-value; None for a point estimate.
     n_rows : int
         Rows in which both are observed.
     """
@@ -47,7 +47,7 @@ class BivariateResiduals(Value):
     pairs : tuple of PairResidual
         A row for every pair of items.
     n_draws : int
-        Data sets that were replicated for the p-values; 0 of a point estimate.
+        Data sets that were replicated for the p-values; 0 for a point estimate.
     left_out : tuple of tuple of str
         Pairs without a residual: in the rows in which both are observed, one of them has a single level.
     """

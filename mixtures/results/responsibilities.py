@@ -27,6 +27,21 @@ class Responsibilities(xr.Dataset):
     def named(self, names: Sequence[str]) -> Self:
         """The same with names for the clusters, in their order, in the coordinate ``cluster_name``.
 
+        Parameters
+        ----------
+        names : sequence of str
+            As many different names as there are clusters, such as ``["short", "long"]``.
+
+        Returns
+        -------
+        Responsibilities
+            A new data set; ``to_frame()`` has the names in place of the numbers.
+
+        Raises
+        ------
+        InputError
+            If the names are not different or not as many as the clusters.
+
         Examples
         --------
         >>> import mixtures as mx

@@ -104,7 +104,7 @@ class Selection(Value):
     notes_by_k: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def contradicts(self, em: EMFit | None) -> bool:
-        """Whether this comparison holds another optimum than a fit of the same model."""
+        """Whether the comparison's own fit of the same model reached another optimum than this one."""
         own = None if em is None else self.fits.get(em.spec.n_components)
         if em is None or own is None or own.spec != em.spec:
             return False

@@ -16,7 +16,7 @@ __all__ = ["start_of"]
 def start_of(spec: Mixture, start: Any) -> Any:
     """Parameters of a fit for a model that knows its columns; any other start as it is.
 
-    A fit is what has a model and its parameters, an `EMFit` or a `MAPFit`: EM does not load the latter.
+    Whatever has ``spec`` and ``params`` counts as a fit, so that EM need not load `MAPFit`.
 
     Raises
     ------

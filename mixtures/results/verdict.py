@@ -19,7 +19,7 @@ IDENTIFIED = "directions that the data do not identify"
 
 
 class State(Enum):
-    """How far a result can be relied on, with the sign that says so beside the colour."""
+    """How far a result can be relied on, with a sign for readers who do not see the colour."""
 
     GREEN = "✓"
     AMBER = "!"
@@ -53,7 +53,7 @@ class Check:
         Whether a failure of a check that is not judged still calls for care: the
         sample can be trusted, but the model or the data are in doubt.
     of_sample : bool
-        Whether a failing cause is one of the sample alone, and tells nothing against the model.
+        Whether a failing cause concerns the sample alone and says nothing against the model.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Starts:
         as in a user's own model, and in files of version 0.1.
     share : float or None
         The larger of the shares of EM's starts, swaps left out, and of MAP's that reached it; None
-        where that is not known, as in files of before.
+        where that is not known, as in files of earlier versions.
     """
 
     em: tuple[int, int]

@@ -7,16 +7,16 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.arguments import generator
-from mixtures.diagnostics.diagnose import label_free
+from mixtures.diagnostics.diagnose import MIXING, label_free
 from mixtures.diagnostics.mixing import summarise
-from mixtures.draws import checked_draws, of_sample
+from mixtures.draws import checked_draws, of_sample, sets_of
 from mixtures.errors import InputError
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of, with_sample
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.selection import OccupiedClusters
-from mixtures.results.verdict import Check, Verdict
+from mixtures.results.verdict import Check, Verdict, check
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["occupied_clusters"]
@@ -114,13 +114,13 @@ def occupied_clusters(
         tree = posterior_of(tree)
     spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
     posterior, k = tree["posterior"], spec.n_components
-    counts = np.ones(data.n_rows) if data.weights is None else data.weights
+    counts = data.counts
     if (counts != np.round(counts)).any():
         raise InputError("weights must be whole numbers here: a row is assigned as often as it counts")
     rng, draws = generator(random_seed), checked_draws(spec, tree)
     numbers = np.empty(len(draws["alpha"]), dtype=int)
-    for s in range(len(numbers)):
-        joint = spec.log_joint({name: x[s] for name, x in draws.items()})(data.values.T)
+    for s, params in enumerate(sets_of(draws)):
+        joint = spec.log_joint(params)(data.values.T)
         r = assigned(data, joint)
         dealt = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
         numbers[s] = np.count_nonzero(dealt.any(axis=0))
@@ -140,6 +140,6 @@ def _mixing(numbers: np.ndarray) -> tuple[Check, ...]:
     ess, enough = float(figures["ess_bulk"][0]), TOLERANCES.ess_per_chain * len(numbers)
     advice = "the number moves slowly between its values: draw more, raise target_accept, or compare select"
     return (
-        Check("R-hat of the number", r_hat, TOLERANCES.rhat, bool(r_hat < TOLERANCES.rhat), advice),
-        Check("ESS of the number", ess, enough, bool(ess > enough), advice),
+        check("R-hat of the number", r_hat, TOLERANCES.rhat, r_hat < TOLERANCES.rhat, advice, source=MIXING),
+        check("ESS of the number", ess, enough, ess > enough, advice, source=MIXING),
     )

@@ -76,7 +76,7 @@ def weighted(em: EMFit, data: Data) -> Resample:
     is proportional to a Gamma(w) variable; so repeated rows are visited once.
     """
     rows = data.compressed
-    counts = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    counts = rows.counts
 
     def resample(rng: np.random.Generator) -> Data:
         drawn: Array = rng.standard_gamma(counts)

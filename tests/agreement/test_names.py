@@ -107,7 +107,7 @@ def test_predictions_have_them_and_labels_may_be_names(cc, tmp_path):
     short = mx.complete(cc, rows, labels=pd.Series(known)).data
     pd.testing.assert_frame_equal(short, mx.complete(cc, rows, labels=[1, None] * 136).data)
     assert short.loc[0, "waiting"] < mx.complete(cc, rows, labels=["long"] * 272).data.loc[0, "waiting"]
-    with pytest.raises(mx.InputError, match=r"label 'lomg' \(did you mean 'long'\?\) is no cluster"):
+    with pytest.raises(mx.InputError, match=r"label 'lomg' \(did you mean 'long'\?\) is not a cluster"):
         mx.responsibilities(cc, FAITHFUL, labels=["lomg"] * 272)
 
 

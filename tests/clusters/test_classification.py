@@ -34,6 +34,16 @@ def by_hand(r, alpha):
     }
 
 
+@pytest.mark.parametrize("function", [mx.responsibilities, mx.classification, mx.complete])
+def test_parameters_may_have_other_variables_beside_them_and_what_lacks_is_told(overlapping, function):
+    spec, X, params = overlapping
+    X = np.where(np.arange(4) == 3, np.nan, X) if function is mx.complete else X
+    found, plain = (function(spec, X, given) for given in ({**params, "logit_p": np.zeros(2)}, params))
+    assert str(found) == str(plain)
+    with pytest.raises(mx.InputError, match=r"parameters \['alpha', 'P'\] were given"):
+        function(spec, X, {"alpha": params["alpha"], "P": params["p"]})
+
+
 def test_figures_are_those_of_their_definitions(overlapping):
     spec, X, params = overlapping
     found = mx.classification(spec, X, params)

@@ -102,7 +102,7 @@ def test_a_tree_of_32_bit_floats_is_unaligned_and_aligned_again(tree):
 
 def test_one_draw_is_told(tree):
     tree["sample_stats"]["energy"] = xr.DataArray(RNG.normal(size=(2, 20)), dims=("chain", "draw"))
-    assert "one draw tells nothing of mixing" in str(mx.diagnose(tree.isel(chain=[0], draw=[3])))
+    assert "one draw says nothing about mixing" in str(mx.diagnose(tree.isel(chain=[0], draw=[3])))
 
 
 def test_no_variance_is_lost_where_columns_are_turned(tree):

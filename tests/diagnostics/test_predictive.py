@@ -400,7 +400,7 @@ def test_pictures_of_many_features_and_few_rows(features, n_panels):
         (lambda X, s, t: mx.predictive_checks(s, X, t, n_draws=0), "n_draws must be at least 1, got 0"),
         (lambda X, s, t: mx.predictive_checks(s, X, t, ci_prob=95), "ci_prob must lie between 0 and 1"),
         (lambda X, s, t: mx.predictive_checks(s, X[:, :2], t), "2 columns; the parameters are of 5"),
-        (lambda X, s, t: mx.predictive_checks(s, as_data(X, np.ones(400)), t), "know no weights"),
+        (lambda X, s, t: mx.predictive_checks(s, as_data(X, np.ones(400)), t), "do not take weights"),
         (lambda X, s, t: plot.predictive_statistic(s, X, t, "skewness"), "no statistic 'skewness' of single"),
         (lambda X, s, t: plot.predictive_scatter(s, X, t, features=("x1",)), "a scatter needs two features"),
         (lambda X, s, t: plot.predictive_density(s, X, t, features=("x9",)), "no feature 'x9'"),

@@ -16,7 +16,7 @@ from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import problem_of
-from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, _grouped, random_starts
+from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
 
@@ -306,10 +306,24 @@ def test_starts_that_end_alike_on_some_rows_are_one():
     assert [start.kind for start in starts] == list(KINDS)
 
 
-def test_ends_that_are_alike_share_a_rank():
-    ranks, firsts = _grouped(np.array([-3.0, -1.0, -np.inf, -1.001, -3.004, -9.0]))
-    assert ranks.tolist() == [1, 0, 3, 0, 1, 2]
-    assert firsts.tolist() == [1, 0, 5, 2]
+def test_ends_that_are_alike_are_one_in_every_round():
+    problem, sample = sample_of(many()[1], many()[0])
+    found = portfolio(problem, sample, rng(1), 10)
+    first, again = found.draw(10), found.draw(10)
+    known = {id(start.params) for start in first}
+    assert any(id(start.params) in known for start in again)
+    assert len(found.optima) == len({id(start.params) for start in first + again})
+
+
+def test_em_does_not_go_on_from_an_optimum_that_is_surely_lower():
+    problem, sample = sample_of(many()[1], many()[0])
+    found = portfolio(problem, sample, rng(1), 10)
+    assert any(start.promising for start in found.draw(10))
+    best = max(found.optima, key=lambda run: run.height)
+    middle = np.repeat(best.params["mu"].mean(axis=0, keepdims=True), 3, axis=0)
+    lower = replace(best, params={**best.params, "mu": middle})
+    close = replace(best, params={**best.params, "mu": best.params["mu"] + 1e-3})
+    assert found._promising([best, lower, close]) == [best, close]
 
 
 def test_ctrl_c_on_some_of_the_rows_goes_on(monkeypatch):

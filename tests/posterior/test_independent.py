@@ -14,10 +14,9 @@ from scipy.stats import multivariate_t as scipy_t
 import mixtures as mx
 from mixtures.posterior.folding import Region
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
-from mixtures.posterior.independent import _evidence, _judge, independent_draws
+from mixtures.posterior.independent import _evidence, _judge, independent_draws, modes_of
 from mixtures.posterior.peaks import Peak, find_peaks
 from mixtures.posterior.proposal import HEAVY_DF, HEAVY_SHARE, Proposal
-from mixtures.posterior.record import modes_of
 from mixtures.posterior.target import mixture_target
 from mixtures.posterior.weighing import Weighed, tune
 from mixtures.tolerances import TOLERANCES

@@ -30,6 +30,7 @@ from mixtures.reporting.figures import LONGEST, short_names
 from mixtures.reporting.findings import checks_table, draw_heatmap
 from mixtures.reporting.profiles import _pixels
 from mixtures.reporting.rendering import rendered
+from mixtures.reporting.reproduction import brief_reproduction_section
 from mixtures.results.headline import Headline
 from mixtures.results.verdict import Check, State
 from mixtures.saving.save import Header, read_header
@@ -106,6 +107,32 @@ def hostile_report():
 @pytest.fixture
 def hostile():
     return hostile_report()
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        (mx.GMM(2, covariance_type="tied", prior=None), {}),
+        (mx.Mixed(2, gaussian=["a"], bernoulli=["b"]), {"missing": "integrate"}),
+        (mx.PMM(2, exposure="b"), {"weights": np.ones(3)}),
+        (None, {}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_code_that_reproduces_a_report_is_that_of_its_crosscheck(spec, options):
+    X = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 1.0, np.nan if "missing" in options else 1.0]})
+    data = None if spec is None else spec.table(X, **options)
+    material = SimpleNamespace(spec=spec, data=data, about={"seed": "7"}, versions={})
+    lines = brief_reproduction_section(material).blocks[0].text.splitlines()
+    called = []
+    names = {name: getattr(mx, name) for name in ("GMM", "Mixed", "PMM")}
+    record = lambda *given, **how: called.append((given, how))  # noqa: E731
+    fake = SimpleNamespace(**names, crosscheck=record, report=record)
+    exec("\n".join(lines[1:]), {"mx": fake, "X": "X", "model": "model", "weights": options.get("weights")})
+    (cc, how), (_, again) = called
+    assert cc == (("model",) if spec is None else (spec, "X"))
+    assert how == {"random_seed": 7, **options}
+    assert again == options
 
 
 @pytest.mark.parametrize(
@@ -422,7 +449,7 @@ def test_weights_are_told_and_what_knows_none_is_left_out(cc):
     page = mx.report(found, FAITHFUL, weights=weights, progressbar=False)
     said = Reader(page.html).said
     assert "Their weights sum to 372" in said
-    assert "This section is left out: predictive checks compare rows and know no weights" in said
+    assert "This section is left out: predictive checks compare rows and do not take weights" in said
 
 
 def test_a_comparison_is_shown_when_asked_for(cc):

@@ -310,6 +310,8 @@ def test_clusters_are_counted_from_rows_dealt():
     assert found.probabilities[2] == pytest.approx(both.mean())
     assert found.most_probable == 1
     assert found.verdict.passed
+    lines = [line for line in found.verdict.checks if line.name.endswith("of the number")]
+    assert [(line.source, line.note) for line in lines] == [("Vehtari et al. (2021)", "")] * 2
     assert str(found).startswith("1 occupied clusters with probability 0.7")
 
 
