@@ -1,6 +1,7 @@
 """Checks of arguments other than the data, made before anything is computed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -9,7 +10,24 @@ import numpy as np
 from mixtures.errors import InputError
 from mixtures.messages import Option, counted, worded
 
-__all__ = ["check_kind", "check_names", "check_share", "check_whole", "cluster_names", "generator"]
+__all__ = ["about", "check_kind", "check_names", "check_share", "check_whole", "cluster_names", "generator"]
+
+
+@contextmanager
+def about(*option: object) -> Iterator[None]:
+    """Begin the message of an `InputError` with the option that asked for what is refused.
+
+    Examples
+    --------
+    >>> with about(Option("columns")):
+    ...     raise InputError("there is no column 'b'")
+    Traceback (most recent call last):
+    mixtures.errors.InputError: columns: there is no column 'b'
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(worded(*option, ": ", error)) from error
 
 
 def check_whole(least: int, **numbers: Any) -> None:
@@ -79,5 +97,8 @@ def generator(random_seed: Any) -> np.random.Generator:
         return np.random.default_rng(random_seed)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"random_seed is {random_seed!r:.80}; give a whole number from 0 up, or a numpy.random.Generator"
+            worded(
+                Option("random_seed"),
+                f" is {random_seed!r:.80}; give a whole number from 0 up, or a numpy.random.Generator",
+            )
         ) from error

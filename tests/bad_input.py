@@ -52,6 +52,12 @@ TYPED = {
     "encoding='cp1252' (--encoding cp1252 on the command line)": "--encoding cp1252",
     "encoding='utf-16' (--encoding utf-16 on the command line)": "--encoding utf-16",
     "sampler='nutpie' needs tune": "--sampler nutpie needs --tune",
+    "there is no file nowhere.mix": "--from: there is no file nowhere.mix",
+    "good.csv is not a file that": "--from: good.csv is not a file that",
+    "sampler 'gibbs'": "--sampler 'gibbs'",
+    "criterion 'bick'": "--criteria 'bick'",
+    "method 'jackknife'": "--uncertainty 'jackknife'",
+    "use sample, which": "call mixtures.sample in Python, which",
     "n_init": "--n-init",
     "n_resamples": "--n-resamples",
     "ci_prob": "--ci-prob",
@@ -557,7 +563,12 @@ FILES = [
     Case(
         "a folder",
         "folder is a folder; name a file in it",
-        commands=("crosscheck folder -k 2", "predict faithful --from folder"),
+        commands=("crosscheck folder -k 2",),
+    ),
+    Case(
+        "a folder in place of a result",
+        "--from: folder is a folder; name a file in it",
+        commands=("predict faithful --from folder",),
     ),
     Case(
         "a file without the right to read it",
@@ -583,7 +594,7 @@ FILES = [
     ),
     Case(
         "a separator that is none",
-        "separator ... is not a single character of ASCII such as ',' or ';'",
+        "--separator ... is not a single character of ASCII such as ',' or ';'",
         commands=tuple(f"crosscheck good.csv -k 2 --separator {each}" for each in ("ab", "a", "§", ".")),
     ),
     Case(
@@ -1038,7 +1049,7 @@ OPTIONS = [
     ),
     Case(
         "a column that is not there",
-        "there is no column 'wating' (did you mean 'waiting'?); the columns are eruptions, waiting",
+        "--...: there is no column 'wating' (did you mean 'waiting'?); the columns are eruptions, waiting",
         commands=(
             "crosscheck faithful -k 2 --columns wating",
             "select faithful --exclude wating",
@@ -1047,12 +1058,12 @@ OPTIONS = [
     ),
     Case(
         "a column asked for twice",
-        "column 'waiting' is asked for more than once; rename or drop the copies",
+        "--columns: column 'waiting' is asked for more than once; name it once",
         commands=("crosscheck faithful -k 2 --columns waiting,waiting",),
     ),
     Case(
         "all columns left out",
-        "the data have no columns (shape (272, 0)); pass at least one row and one column",
+        "--exclude leaves no column to fit",
         commands=("crosscheck faithful -k 2 --exclude eruptions,waiting",),
     ),
     Case(

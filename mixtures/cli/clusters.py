@@ -1,8 +1,13 @@
 """The clusters on the terminal: a table with a column for each, and what sets it apart from the others."""
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from mixtures.brief import rounded
 from mixtures.cli.text import LONGEST_LABEL, folded, plain, ruled_table, stacked
@@ -12,7 +17,7 @@ from mixtures.messages import counted, visible
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.profiles import SPREADS, ClusterFigure, ClusterProfiles
 
-__all__ = ["sentences_of", "show_clusters"]
+__all__ = ["at_points", "figures_of", "sentences_of", "show_clusters"]
 
 MOST_CLUSTERS, MOST_FIGURES = 10, 12
 """Clusters that are shown, and figures of each: of more, those that differ most."""
@@ -20,6 +25,10 @@ MOST_CLUSTERS, MOST_FIGURES = 10, 12
 
 LABEL_WIDTH = 26
 """Largest width of the names of features; longer ones are wrapped."""
+
+
+WHOLE = re.compile(r"\D*\d*")
+"""What stands before the decimal point of a number."""
 
 
 WORDS = {
@@ -75,10 +84,13 @@ def _table(out: Console, found: ClusterProfiles) -> None:
         name: [
             f"{rounded(100 * shares[name].value, _scaled(shares[name].sd))}%",
             *([_interval(shares[name])] if with_interval else []),
-            *(_cell(by_name, name, figure, of) for figure, of in rows),
+            *figures_of(by_name, name, rows),
         ]
         for name in names
     }
+    for name, own in cells.items():  # not by rich, which strips what pads them on the right
+        widest = max(cell_len(visible(name)), *map(len, own))
+        own[:] = [cell.rjust(widest) for cell in own]
     labels = ["share", *([f"{found.ci_prob:.0%} interval"] if with_interval else []), *(of for _, of in rows)]
     labels = [visible(label, longest=LONGEST_LABEL) for label in labels]
     width = min(LABEL_WIDTH, max(map(len, labels)))
@@ -87,7 +99,7 @@ def _table(out: Console, found: ClusterProfiles) -> None:
         shown = ruled_table("")
         shown.add_column("", overflow="fold", min_width=width)
         for name in own:
-            shown.add_column(plain(name), justify="right", overflow="fold")
+            shown.add_column(Text.from_markup(plain(name), justify="right"), overflow="fold")
         for row, label in enumerate(labels):
             shown.add_row(escape(folded(label, width)), *(cells[name][row] for name in own))
         out.print(shown)
@@ -98,8 +110,8 @@ def _apart(by_name: dict[tuple[str, str, str], ClusterFigure], name: str, of: st
     return 0.0 if found is None else abs(found.value)
 
 
-def _scaled(sd: float | None) -> float | None:
-    return None if sd is None else 100 * sd
+def _scaled(sd: float | None, scale: float = 100) -> float | None:
+    return None if sd is None else scale * sd
 
 
 def _interval(share: ClusterFigure) -> str:
@@ -107,10 +119,35 @@ def _interval(share: ClusterFigure) -> str:
     return " to ".join(rounded(100 * end, _scaled(share.sd)) for end in ends if end is not None)
 
 
-def _cell(by_name: dict[tuple[str, str, str], ClusterFigure], name: str, figure: str, of: str) -> str:
-    """A figure of a cluster, with its spread in brackets."""
-    one = by_name[name, figure, of]
-    if figure == "probability":
-        return f"{rounded(100 * one.value, _scaled(one.sd))}%"
-    beside = by_name.get((name, SPREADS[figure], of))
-    return rounded(one.value, one.sd) + ("" if beside is None else f" ({rounded(beside.value, beside.sd)})")
+def figures_of(
+    by_name: dict[tuple[str, str, str], ClusterFigure], name: str, rows: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Figures of a cluster, with their spreads in brackets; points stand below one another."""
+    values, spreads, factors = [], [], []
+    for figure, of in rows:
+        one, beside = by_name[name, figure, of], by_name.get((name, SPREADS[figure], of))
+        scale, unit = (100, "%") if figure == "probability" else (1, "")
+        values.append(rounded(scale * one.value, _scaled(one.sd, scale)) + unit)
+        spread = "" if beside is None else rounded(beside.value, beside.sd)
+        is_factor = figure == "geometric mean"
+        spreads.append(f"({spread})" if spread and not is_factor else "")
+        factors.append(f"(factor {spread})" if spread and is_factor else "")
+    beside_them = [a if a.strip() else b for a, b in zip(at_points(spreads), at_points(factors), strict=True)]
+    width = max(map(len, beside_them), default=0)
+    each = zip(at_points(values), beside_them, strict=True)
+    return [f"{value} {spread:<{width}}" if width else value for value, spread in each]
+
+
+def at_points(texts: Sequence[str]) -> list[str]:
+    """Pad numbers to one width, with their decimal points, or where these would be, at one place.
+
+    Examples
+    --------
+    >>> at_points(["4.29", "80.0", "1230", "5%"])
+    ['   4.29', '  80.0 ', '1230   ', '   5%  ']
+    """
+    heads = [len(WHOLE.findall(text)[0]) for text in texts]
+    tails = [len(text) - head for text, head in zip(texts, heads, strict=True)]
+    left, right = max(heads, default=0), max(tails, default=0)
+    each = zip(texts, heads, tails, strict=True)
+    return [" " * (left - head) + text + " " * (right - tail) for text, head, tail in each]

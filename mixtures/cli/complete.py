@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from mixtures.arguments import about
 from mixtures.cli.options import (
     ConcentrationOption,
     CovarianceOption,
@@ -97,7 +98,8 @@ def complete_command(
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
         raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
-    fitted = None if saved is None else given(load(saved))
+    with about("--from"):
+        fitted = None if saved is None else given(load(saved))
     if saved is not None:
         tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
     spec = (

@@ -48,9 +48,11 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_unused,
     tell_written,
 )
 from mixtures.cli.text import check_table, console, write_table
+from mixtures.cli.wording import as_typed
 
 __all__ = ["DEMO_EXAMPLES", "EXAMPLES", "crosscheck_command", "demo_command"]
 
@@ -111,6 +113,8 @@ def crosscheck_command(
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
     called = names_of(names, k)
+    if uncertainty is None:
+        tell_unused(context, {"n_resamples"}, " without --uncertainty", quiet=quiet or as_json)
     if save_as is not None:
         require_netcdf()
     rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
@@ -142,7 +146,7 @@ def crosscheck_command(
         result=(save_as, partial(save, cc, X=frame, **beside, about=about(context, data, seed))),
     )
     if as_json:
-        typer.echo(json.dumps(crosscheck_as_json(cc), indent=2, allow_nan=False))
+        typer.echo(json.dumps(as_typed(crosscheck_as_json(cc)), indent=2, allow_nan=False))
     else:
         show_crosscheck(cc, rows, verbose=verbose)
         tell_written(quiet, made)

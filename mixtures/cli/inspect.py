@@ -21,6 +21,7 @@ from mixtures.cli.options import (
 from mixtures.cli.rows import load_rows, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
+from mixtures.cli.wording import as_typed
 from mixtures.errors import InputError
 from mixtures.messages import counted, message_of, visible
 
@@ -78,7 +79,7 @@ def inspect_command(
     done, problem = _prepared(frame, reading)
     if as_json:
         told = {"rows": len(frame), "columns": [_as_json(column) for column in columns]}
-        typer.echo(json.dumps(told | {"hints": hints, "notes": done, "problem": problem}, indent=2))
+        typer.echo(json.dumps(as_typed(told | {"hints": hints, "notes": done, "problem": problem}), indent=2))
         return
     out = console()
     size = f"{counted(len(frame), 'row')}, {counted(len(columns), 'column')}"
@@ -97,7 +98,7 @@ def inspect_command(
 
 def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
     """What the options given do to the columns, and what stops them; nothing without options."""
-    if not (reading.recode or reading.log or reading.numeric_only):
+    if not (reading.recode or reading.log or reading.exposure or reading.numeric_only):
         return [], ""
     try:
         return list(preparation_of(reading).of(frame).notes), ""

@@ -11,20 +11,12 @@ import typer
 
 from mixtures.cli.choices import COVARIANCES, CRITERIA, DATASETS, METHODS, MODELS
 from mixtures.cli.streams import complain
+from mixtures.cli.values import DATA, FITTING, MODEL, NUMBER, OUTPUT, option, whole
 from mixtures.errors import InputError
 from mixtures.messages import worded
 from mixtures.posterior.chains import SAMPLERS
 
-__all__ = ["Reading", "option", "with_groups", "written"]
-
-DATA, MODEL, FITTING, OUTPUT = "Data", "Model", "Fitting", "Output"
-"""Panels of the help."""
-
-
-def option(panel: str, *names: str, **settings: Any) -> Any:
-    """Make an option that the help shows in a panel."""
-    return typer.Option(*names, rich_help_panel=panel, **settings)
-
+__all__ = ["Reading", "with_groups", "written"]
 
 DataArgument = Annotated[
     str,
@@ -161,20 +153,20 @@ LabelsOption = Annotated[
 
 
 ComponentsOption = Annotated[
-    int, option(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
+    int, whole(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
 ]
 
 
 FreeComponentsOption = Annotated[
     int | None,
-    option(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
+    whole(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
 ]
 
 
-MinOption = Annotated[int, option(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
+MinOption = Annotated[int, whole(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
 
 
-MaxOption = Annotated[int, option(MODEL, "--max-k", metavar="K", help="Most clusters.")]
+MaxOption = Annotated[int, whole(MODEL, "--max-k", metavar="K", help="Most clusters.")]
 
 
 ModelOption = Annotated[
@@ -209,7 +201,7 @@ PriorOption = Annotated[str, option(MODEL, metavar="default|none", help="none is
 
 
 ConcentrationOption = Annotated[
-    float, option(MODEL, metavar="NUMBER", help="Dirichlet concentration of the weights.")
+    float, option(MODEL, parser=NUMBER, metavar="NUMBER", help="Dirichlet concentration of the weights.")
 ]
 
 
@@ -221,7 +213,7 @@ CriteriaOption = Annotated[
 
 BlrtOption = Annotated[
     int | None,
-    option(
+    whole(
         FITTING,
         metavar="N",
         help="Test every K against K - 1 by the likelihood ratio in N simulated data sets.",
@@ -230,19 +222,19 @@ BlrtOption = Annotated[
 ]
 
 
-StartsOption = Annotated[int, option(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
+StartsOption = Annotated[int, whole(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
 
 
-DrawsOption = Annotated[int, option(FITTING, metavar="N", help="Posterior draws per chain.")]
+DrawsOption = Annotated[int, whole(FITTING, metavar="N", help="Posterior draws per chain.")]
 
 
-TuneOption = Annotated[int, option(FITTING, metavar="N", help="Warm-up draws per chain.")]
+TuneOption = Annotated[int, whole(FITTING, metavar="N", help="Warm-up draws per chain.")]
 
 
-ChainsOption = Annotated[int, option(FITTING, metavar="N", help="Chains.")]
+ChainsOption = Annotated[int, whole(FITTING, metavar="N", help="Chains.")]
 
 
-SeedOption = Annotated[int | None, option(FITTING, metavar="N", help="Seed of everything.")]
+SeedOption = Annotated[int | None, whole(FITTING, metavar="N", help="Seed of everything.")]
 
 
 SamplerOption = Annotated[str, option(FITTING, metavar="NAME", help=f"One of {', '.join(SAMPLERS)}.")]
@@ -258,7 +250,7 @@ UncertaintyOption = Annotated[
 ]
 
 
-ResamplesOption = Annotated[int, option(FITTING, metavar="N", help="Replicates of each bootstrap.")]
+ResamplesOption = Annotated[int, whole(FITTING, metavar="N", help="Replicates of each bootstrap.")]
 
 
 FromOption = Annotated[
@@ -267,10 +259,12 @@ FromOption = Annotated[
 ]
 
 
-IntervalOption = Annotated[float, option(FITTING, metavar="P", help="Probability of the intervals.")]
+IntervalOption = Annotated[
+    float, option(FITTING, parser=NUMBER, metavar="P", help="Probability of the intervals.")
+]
 
 
-RowsOption = Annotated[int, option(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
+RowsOption = Annotated[int, whole(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
 
 
 CsvOption = Annotated[

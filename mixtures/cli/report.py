@@ -1,15 +1,17 @@
 """``mixtures report``: a new or saved crosscheck as one HTML file."""
 
 import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mixtures.arguments import about as asked_by
 from mixtures.cli.options import (
-    MODEL,
-    OUTPUT,
     ChainsOption,
     ConcentrationOption,
     CovarianceOption,
@@ -32,12 +34,12 @@ from mixtures.cli.options import (
     SeedOption,
     StartsOption,
     TuneOption,
-    option,
     with_groups,
     written,
 )
-from mixtures.cli.rows import names_of, read_rows, with_kinds
+from mixtures.cli.rows import Loaded, names_of, read_rows, with_kinds
 from mixtures.cli.running import (
+    BESIDE,
     FAILS,
     HOLDS,
     STOPPED,
@@ -48,13 +50,15 @@ from mixtures.cli.running import (
     spec_of,
     tell_unused,
 )
-from mixtures.cli.wording import in_options
+from mixtures.cli.values import MODEL, OUTPUT, option, whole
+from mixtures.cli.wording import as_typed, in_options
 from mixtures.errors import InputError
 from mixtures.messages import visible
 from mixtures.saving.archive import is_stream
 
 if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
+    from mixtures.given import Given
     from mixtures.reporting.report import Report
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.results.selection import Selection
@@ -81,7 +85,7 @@ TitleOption = Annotated[str | None, option(OUTPUT, metavar="TEXT", help="Title o
 
 
 CompareOption = Annotated[
-    int | None, option(MODEL, "--max-k", metavar="K", help="Compare 1 to so many clusters too.")
+    int | None, whole(MODEL, "--max-k", metavar="K", help="Compare 1 to so many clusters too.")
 ]
 
 
@@ -135,6 +139,8 @@ def report_command(
     if save_as is not None:
         require_netcdf()
     shown, told = not (quiet or as_json), about(context, data, seed)
+    if max_k is None:
+        tell_unused(context, {"criteria"}, " without --max-k", quiet=not shown)
     header, selection, made = None, None, {}
     beside: dict[str, Any] = {}
     if k is None:
@@ -146,7 +152,7 @@ def report_command(
         frame = None
         if data:
             fitted = given(cc)
-            rows_read = read_rows(data, reading, fitted=fitted, labels=labels, quiet=not shown)
+            rows_read = _read_as_fitted(data, reading, labels, fitted, header.about, quiet=not shown)
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
     else:
@@ -157,7 +163,7 @@ def report_command(
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=not shown)
         if save_as is not None:
             check_labels(spec.table(frame, None, missing).obs_id)
-        asked = "all" if criteria == "all" else [name.strip() for name in criteria.split(",")]
+        asked = [name.strip() for name in criteria.split(",")]
         if max_k is not None:
             check_comparison(spec, frame, asked, draws, missing=missing, **beside)
         common: dict[str, Any] = {
@@ -185,6 +191,7 @@ def report_command(
         brief=brief,
         header=header,
         about=told,
+        wording=in_options,
         progressbar=shown,
     )
     made |= written(report=(output, page.save))
@@ -223,7 +230,8 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.saving.save import load, read_header
 
-    header, cc = read_header(file), load(file)
+    with asked_by("--from"):
+        header, cc = read_header(file), load(file)
     if not isinstance(cc, Crosscheck):
         raise InputError(
             f"{file} holds a result of type {header.kind}; a report is of what crosscheck --save wrote"
@@ -234,11 +242,36 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
     return header, cc, None if spec is None else names_of(names, spec.n_components)
 
 
+def _read_as_fitted(
+    data: str,
+    reading: Reading,
+    labels: str | None,
+    fitted: "Given",
+    about: Mapping[str, str],
+    *,
+    quiet: bool,
+) -> Loaded:
+    """Rows of a saved result, with the columns beside them of its fit, unless others are typed."""
+    typed = {"labels": labels, "weights": reading.weights, "index": reading.index}
+    taken = {name: about[name] for name, column in typed.items() if column is None and name in about}
+    if taken and not quiet:
+        told = ", ".join(f"{BESIDE[name]} {shlex.quote(column)}" for name, column in taken.items())
+        typer.echo(visible(f"note: as the saved result was fitted: {told}"), err=True)
+    how: dict[str, Any] = {"fitted": fitted, "labels": taken.get("labels", labels), "quiet": quiet}
+    reading = replace(reading, weights=taken.get("weights", reading.weights))
+    try:
+        return read_rows(data, replace(reading, index=taken.get("index", reading.index)), **how)
+    except InputError:
+        if "index" not in taken or data == "-":  # rows can do without their labels
+            raise
+    return read_rows(data, reading, **how)
+
+
 def _computed(
     spec: "Mixture",
     frame: Any,
     max_k: int | None,
-    criteria: str | list[str],
+    criteria: list[str],
     alone: dict[str, Any],
     common: dict[str, Any],
 ) -> "tuple[Crosscheck, Selection | None]":
@@ -272,7 +305,7 @@ def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> No
             "remarks": list(verdict.remarks),
             "path": output and str(output),
         }
-        typer.echo(json.dumps(told | lists, indent=2))
+        typer.echo(json.dumps(as_typed(told | lists), indent=2))
     elif not quiet:
         for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
             typer.echo(visible(line))

@@ -2,13 +2,14 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mixtures.arguments import check_names
+from mixtures.arguments import about, check_names
 from mixtures.cli.choices import DATASETS
 from mixtures.cli.options import Reading
 from mixtures.cli.streams import standard_input
@@ -37,15 +38,37 @@ MARKS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ",
 """Names of marks that are hard to type in a shell."""
 
 
-def load_frame(data: str, reading: Reading) -> "pd.DataFrame":
-    """Load data by name, from a file or from standard input, and select the requested columns."""
+def load_frame(data: str, reading: Reading, beside: Mapping[str, str] | None = None) -> "pd.DataFrame":
+    """Load data by name, from a file or from standard input, and select the requested columns.
+
+    Columns that options such as --weights name come too, if --columns does not have them.
+    """
+    from mixtures.data.files import NoColumn
+
+    beside = dict(beside or {}) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
+    keep = None if reading.columns is None else names_in(reading.columns)
+    if keep is not None:
+        keep += [name for name in beside.values() if name not in keep]
+    try:
+        frame = _loaded(data, reading, keep)
+    except NoColumn as error:
+        asked_by = next((option for option, name in beside.items() if name == error.name), None)
+        if asked_by is None:
+            raise
+        raise NoColumn(asked_by, error.name, error.available) from error
+    there = list(map(str, frame.columns))
+    for option, name in beside.items():
+        if name not in there:
+            raise NoColumn(option, name, there)
+    return frame
+
+
+def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFrame":
     from mixtures.data.datasets import load
     from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
     from mixtures.data.numerals import Numerals
 
-    keep, drop = (None if names is None else names_in(names) for names in (reading.columns, reading.exclude))
-    if keep is not None and reading.exposure is not None and reading.exposure not in keep:
-        keep.append(reading.exposure)
+    drop = None if reading.exclude is None else names_in(reading.exclude)
     marks = (reading.separator, reading.decimal, reading.thousands)
     separator, decimal, thousands = (None if mark is None else MARKS.get(mark, mark) for mark in marks)
     numerals = Numerals(decimal or ".", thousands)
@@ -83,20 +106,27 @@ def load_rows(data: str, reading: Reading, labels: str | None = None) -> Loaded:
     """Load data as `load_frame` does, and set aside the columns of known labels and of weights."""
     asked = {"--labels": labels, "--weights": reading.weights}
     beside = {option: name for option, name in asked.items() if name is not None}
-    if len(set(beside.values())) < len(beside):
-        raise InputError(f"--labels and --weights both name {named(labels)}; they are different columns")
-    quoted = ['"' + name.replace('"', '""') + '"' for name in beside.values()]
-    columns = reading.columns and ",".join([reading.columns, *quoted])
-    frame = load_frame(data, replace(reading, columns=columns))
-    for option, name in beside.items():
-        if name not in frame.columns:
-            hint = did_you_mean(name, map(str, frame.columns))
-            raise InputError(f"{option}: there is no column {named(name)}{hint}")
+    _refuse_two_uses(beside | {"--exposure": reading.exposure, "--id": reading.index})
+    frame = load_frame(data, reading, beside)
+    if not len(frame.columns):
+        raise InputError(f"{'--columns' if reading.exclude is None else '--exclude'} leaves no column to fit")
     rest = frame.drop(columns=[*beside.values()])
     if beside and not len(rest.columns):
         name = "names" if len(beside) == 1 else "name"
         raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
     return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked))
+
+
+def _refuse_two_uses(columns: Mapping[str, str | None]) -> None:
+    """Refuse a column that two options name, each for a use of its own."""
+    taken: dict[str, str] = {}
+    for option, name in columns.items():
+        if name in taken:
+            raise InputError(
+                f"{taken[name]} and {option} both name {named(name)}; they are different columns"
+            )
+        if name is not None:
+            taken[name] = option
 
 
 def read_rows(
@@ -128,16 +158,15 @@ def with_kinds(
 ) -> "Mixture":
     """The model with the kinds of its columns, if it has columns of several; says which it took for what."""
     from mixtures.data.columns import codes_among, examine
-    from mixtures.families.kinds import kinds_of
+    from mixtures.families.kinds import check_kinds, kinds_of
     from mixtures.families.mixed_model import Mixed
 
     if not isinstance(spec, Mixed):
         return spec
     stated = dict(_kind_of(each) for each in names_in(kinds))
-    if exposure is not None and exposure not in frame.columns:
-        hint = did_you_mean(exposure, map(str, frame.columns))
-        raise InputError(f"--exposure: there is no column {named(exposure)}{hint}")
     fitted = frame.drop(columns=exposure or [])
+    with about("--kinds"):
+        check_kinds(list(map(str, fitted.columns)), stated)
     blocks: dict[str, Any] = dict(kinds_of(fitted, codes_among(examine(fitted)) | stated))
     if not quiet:
         told = "; ".join(f"{kind}: {', '.join(map(named, own))}" for kind, own in blocks.items())
@@ -163,6 +192,7 @@ def preparation_of(reading: Reading, spec: "Mixture | None" = None) -> "Preparat
     asked = names_in(reading.columns) + ([] if reading.exposure is None else [reading.exposure])
     return Preparation(
         log=tuple(names_in(reading.log)),
+        exposure=reading.exposure,
         recode=reading.recode,
         numeric_only=reading.numeric_only,
         named=frozenset(asked),

@@ -14,6 +14,7 @@ from mixtures.cli.choices import DATASETS
 from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
+from mixtures.cli.values import BAD_INPUT
 from mixtures.errors import (
     CollapseError,
     ConvergenceWarning,
@@ -29,8 +30,8 @@ from mixtures.saving.archive import check_writable, is_stream
 if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
 
-HOLDS, FAILS, BAD_INPUT = 0, 1, 2
-"""Exit codes."""
+HOLDS, FAILS = 0, 1
+"""Exit codes of a result that holds, and of one that does not or is not there."""
 
 
 OF_A_FIT = {
@@ -38,6 +39,10 @@ OF_A_FIT = {
     *("n_init", "draws", "tune", "chains", "sampler"),
 }
 """Parameters of commands that say how to fit, and have no effect on a result that is saved."""
+
+
+BESIDE = {"labels": "--labels", "weights": "--weights", "index": "--id"}
+"""Parameters of commands that name columns beside those that are fitted, and their options."""
 
 
 def examples(*commands: str) -> str:
@@ -97,9 +102,10 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
 
 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
-    """The origin of a result, to save with it."""
+    """The origin of a result, to save with it: also the columns that stand beside those that are fitted."""
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
-    return told | {"command": command_of(context)}
+    beside = {name: str(context.params[name]) for name in BESIDE if context.params.get(name) is not None}
+    return told | {"command": command_of(context)} | beside
 
 
 def command_of(context: typer.Context, name: str | None = None, without: Container[str] = ()) -> str:
@@ -117,15 +123,21 @@ def command_of(context: typer.Context, name: str | None = None, without: Contain
     return shlex.join(words)
 
 
-def tell_unused(context: typer.Context, unused: Container[str] = OF_A_FIT, *, quiet: bool) -> None:
-    """Name the options of a fit that were typed beside --from, which is of a fit that is there."""
+FITTED_ALREADY = ": the saved result is fitted already"
+"""Why options of a fit have no effect beside --from."""
+
+
+def tell_unused(
+    context: typer.Context, unused: Container[str] = OF_A_FIT, why: str = FITTED_ALREADY, *, quiet: bool
+) -> None:
+    """Name the options that were typed and have no effect, by default those of a fit beside --from."""
     own = [parameter for parameter in context.command.params if str(parameter.name) in unused]
     sources = [context.get_parameter_source(str(parameter.name)) for parameter in own]
     said = [source is not None and source.name == "COMMANDLINE" for source in sources]
     typed = [parameter.opts[0] for parameter, typed_here in zip(own, said, strict=True) if typed_here]
     if typed and not quiet:
         change = "changes" if len(typed) == 1 else "change"
-        typer.echo(f"note: {', '.join(typed)} {change} nothing: the saved result is fitted already", err=True)
+        typer.echo(f"note: {', '.join(typed)} {change} nothing{why}", err=True)
 
 
 def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:

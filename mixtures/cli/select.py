@@ -47,6 +47,7 @@ from mixtures.cli.running import (
     tell_written,
 )
 from mixtures.cli.text import check_table, write_table
+from mixtures.cli.wording import as_typed
 from mixtures.errors import InputError
 from mixtures.messages import visible
 
@@ -97,15 +98,15 @@ def select_command(
     from mixtures.cli.show import selection_as_json, show_selection
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, save
-    from mixtures.selection.criteria import CRITERIA, SAMPLED
+    from mixtures.selection.criteria import SAMPLED
     from mixtures.selection.select import select
 
     spec = spec_of(model, 1, covariance, prior, weight_concentration, kinds, reading.exposure)
     check_outputs(seed, data, csv=csv, save=save_as)
     if not 1 <= min_k <= max_k:
         raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
-    asked = CRITERIA if criteria == "all" else tuple(name.strip() for name in criteria.split(","))
-    sampled = save_as is not None and set(asked) & set(SAMPLED)
+    asked = [name.strip() for name in criteria.split(",")]
+    sampled = save_as is not None and {*asked} & {*SAMPLED, "all"}
     if sampled:
         require_netcdf()
     rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
@@ -136,7 +137,7 @@ def select_command(
         result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data, seed))),
     )
     if as_json:
-        typer.echo(json.dumps(selection_as_json(selection), indent=2, allow_nan=False))
+        typer.echo(json.dumps(as_typed(selection_as_json(selection)), indent=2, allow_nan=False))
     else:
         show_selection(selection)
         tell_written(quiet, made)

@@ -12,7 +12,7 @@ from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.odd_cells import ADVICE, cell_at, kind_of, shown, why_no_array, word_among
 from mixtures.errors import InputError
-from mixtures.messages import named, shortened
+from mixtures.messages import named, shortened, worded
 
 __all__ = ["NotNumbers", "as_array", "as_column", "as_floats", "as_numbers", "refuse_columns", "uncovered"]
 
@@ -127,16 +127,17 @@ def as_numbers(value: Any, subject: str) -> np.ndarray:
     try:
         array = as_column(given, "0") if isinstance(given, nw.Series) else uncovered(as_array(given))
     except InputError as error:
-        raise InputError(f"{subject} an array of numbers: {error}") from error
+        raise InputError(worded(subject, " an array of numbers: ", error)) from error
     if array.dtype.kind in "biuf":
         with np.errstate(over="ignore"):  # a long double; it is infinite then
             return array.astype(np.float64)
     if array.dtype.kind in "mM":
-        raise InputError(f"{subject} an array of numbers: dates or times")
+        raise InputError(worded(subject, " an array of numbers: dates or times"))
     cells = array.astype(object).ravel()
     floats, bad = _floats(cells)
     if bad is not None:
-        raise InputError(f"{subject} an array of numbers: {kind_of(cells[bad])} ({shown(cells[bad])})")
+        what = f" an array of numbers: {kind_of(cells[bad])} ({shown(cells[bad])})"
+        raise InputError(worded(subject, what))
     return floats.reshape(array.shape)
 
 

@@ -6,6 +6,7 @@ and is refused if that is too large: a few kilobytes can expand to terabytes.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from mixtures.arguments import about
 from mixtures.data.encodings import as_utf8, without_separator_line
 from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_repeats
 from mixtures.errors import InputError
-from mixtures.messages import counted, did_you_mean, named, shortened
+from mixtures.messages import Option, counted, did_you_mean, named, shortened, worded
 
-__all__ = ["check_reading", "choose_columns", "read_stream", "read_table"]
+__all__ = ["NoColumn", "check_reading", "choose_columns", "read_stream", "read_table"]
 
 LARGEST_TABLE = 2**32
 """Largest number of bytes of a text file, or of the values of a Parquet file, that are read."""
@@ -38,6 +40,24 @@ PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 _NAMELESS = re.compile(r"__index_level_\d+__")
+
+
+class NoColumn(InputError):
+    """An option names a column that is not there.
+
+    Attributes
+    ----------
+    name : str
+        The name.
+    available : sequence of str
+        The columns that are there.
+    """
+
+    def __init__(self, option: object, name: str, available: Sequence[str]) -> None:
+        hint = did_you_mean(name, available)
+        what = f": there is no column {named(name)}{hint}; the columns are {shortened(available)}"
+        super().__init__(worded(option, what))
+        self.name, self.available = name, available
 
 
 def read_table(
@@ -107,11 +127,8 @@ def read_table(
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
         way = "unpack it first" if suffix in PACKED else "save a spreadsheet as .csv"
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; {way}")
-    of_text = {"separator": separator, "header": header, "encoding": encoding}
-    of_text["decimal or thousands"] = not numerals.usual or None
-    stated = [name for name, value in of_text.items() if value is not None]
-    if suffix in _PARQUET and stated:
-        raise InputError(f"{path} is not a text file: it has no {stated[0]}; leave it out")
+    if suffix in _PARQUET and (of_text := _set(separator, header, encoding, numerals)):
+        raise InputError(worded(f"{path} is not a text file: leave out ", *of_text))
     if suffix in _PARQUET and is_pipe:
         raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
     if suffix in _PARQUET:
@@ -126,6 +143,16 @@ def read_table(
     content, separator = _text(content, encoding, str(path), _checked(separator), SEPARATORS[suffix])
     table = read_text(content, separator, str(path), header=header, index=index, numerals=numerals)
     return table[choose_columns(list(table.columns), columns, exclude)]
+
+
+def _set(
+    separator: str | None, header: bool | None, encoding: str | None, numerals: Numerals
+) -> tuple[Option, ...]:
+    """The first option that is set of those that say how a text file is written."""
+    decimal = None if numerals.decimal == AS_IN_PYTHON.decimal else numerals.decimal
+    told = {"separator": separator, "header": header, "encoding": encoding}
+    told |= {"decimal": decimal, "thousands": numerals.thousands}
+    return tuple(Option(name, value) for name, value in told.items() if value is not None)[:1]
 
 
 def read_stream(
@@ -160,14 +187,15 @@ def check_reading(
 ) -> None:
     """Refuse a header that is not a truth value, and row labels that are also features or left out."""
     if header is not None and not isinstance(header, bool):
-        raise InputError(f"header is {header!r:.80}; it must be True, False or None")
+        raise InputError(worded(Option("header"), f" is {header!r:.80}; it must be True, False or None"))
     if index is None:
         return
     if not isinstance(index, str):
-        raise InputError(f"index is {index!r:.80}; it must be the name of a column")
-    for what, names in (("kept", columns), ("left out", exclude)):
+        raise InputError(worded(Option("index"), f" is {index!r:.80}; it must be the name of a column"))
+    for what, names in (("columns", columns), ("exclude", exclude)):
         if names is not None and index in ([names] if isinstance(names, str) else names):
-            raise InputError(f"column {named(index)} is to be {what} and to be the row labels; choose one")
+            both = (Option(what), " and ", Option("index"))
+            raise InputError(worded(*both, f" both name column {named(index)}; choose one"))
 
 
 def _path(path: Any) -> Path:
@@ -189,38 +217,48 @@ def _checked(separator: str | None) -> str | None:
     if separator is None:
         return None
     if not isinstance(separator, str):
-        raise InputError(f"separator is {separator!r:.80}; it must be a character such as ',' or ';'")
+        raise InputError(
+            worded(Option("separator"), f" is {separator!r:.80}; it must be a character such as ',' or ';'")
+        )
     plain = len(separator) == 1 and separator.isascii() and not separator.isalnum()
     if not plain or separator in '"\r\n.':
-        raise InputError(
-            f"separator {named(separator)} is not a single character of ASCII such as ',' or ';'"
-        )
+        what = f" {named(separator)} is not a single character of ASCII such as ',' or ';'"
+        raise InputError(worded(Option("separator"), what))
     return separator
 
 
 def choose_columns(
-    available: Sequence[str], columns: str | Sequence[str] | None = None, exclude: str | Sequence[str] = ()
+    available: Sequence[str],
+    columns: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
+    *,
+    asked_by: str = "columns",
 ) -> list[str]:
-    """Return the columns to keep; the `InputError` for an unknown name suggests a similar one."""
-    for names in (columns, exclude):
-        for name in () if names is None or isinstance(names, str) else names:
+    """Return the columns to keep; the `InputError` for an unknown name suggests a similar one.
+
+    It begins with the option that has the name: "exclude", or the one that asked for the columns.
+    """
+    known = set(available)
+    asked = list(available) if columns is None else _there(columns, available, known, asked_by)
+    dropped = set(_there(exclude, available, known, "exclude"))
+    if columns is not None and (twice := [name for name, n in Counter(asked).items() if n > 1]):
+        what = f": column {named(twice[0])} is asked for more than once; name it once"
+        raise InputError(worded(Option(asked_by), what))
+    return [name for name in asked if name not in dropped]
+
+
+def _there(names: str | Sequence[str], available: Sequence[str], known: set[str], option: str) -> list[str]:
+    """Names of columns that an option has; refused if one is not there."""
+    found = []
+    with about(Option(option)):
+        for name in [names] if isinstance(names, str) else names:
             if not isinstance(name, str):
                 raise InputError(f"{name!r:.80} is not the name of a column")
-    known = set(available)
-    asked, without = (
-        [name if name in known else name.strip() for name in ([names] if isinstance(names, str) else names)]
-        for names in (available if columns is None else columns, exclude)
-    )
-    for name in [*asked, *without]:
-        if name not in known:
-            raise InputError(
-                f"there is no column {named(name)}{did_you_mean(name, available)}; the columns are "
-                f"{shortened(available)}"
-            )
-    if columns is not None:
-        refuse_repeats(asked, "asked for")
-    dropped = set(without)
-    return [name for name in asked if name not in dropped]
+            found.append(name if name in known else name.strip())
+    lacking = [name for name in found if name not in known]
+    if lacking:
+        raise NoColumn(Option(option), lacking[0], available)
+    return found
 
 
 def _content(stream: BinaryIO, source: str) -> bytes:
@@ -253,7 +291,8 @@ def _read_parquet(
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
         refuse_repeats(schema.names, f"in {path}")
-        labels = _label_columns(schema) if index is None else choose_columns(schema.names, index)
+        names = schema.names
+        labels = _label_columns(schema) if index is None else choose_columns(names, index, asked_by="index")
         chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
         wanted = {*labels, *chosen}
         kept = [field for field in schema if _is_read(field.name, wanted)]

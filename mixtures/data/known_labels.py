@@ -32,7 +32,22 @@ __all__ = [
     "order_by_size",
 ]
 
-MEANING = "labels are whole numbers from 0, and -1, NaN or None where the cluster is not known"
+UNKNOWN_WORDS = worded(
+    Option("labels", said="-1, NaN or None", typed="-1 or an empty cell"), " where the cluster is not known"
+)
+"""What stands for a cluster that is not known."""
+
+
+LABEL = Option("labels", said="label", typed="the label in --labels")
+"""The label of a row in messages."""
+
+
+NO_LABELS = worded(Option("labels", said="labels are not", typed="--labels: the cells are not"))
+"""Beginning of the message on labels that are no numbers."""
+
+
+NUMBERING = Option("labels", said=", such as pandas.factorize(labels)[0]", typed=" from 0 in that column")
+"""How to number the clusters."""
 
 
 def check_labels(
@@ -67,9 +82,9 @@ def check_labels(
     [1, -1, -1]
     """
     try:
-        array = as_numbers(labels, "labels are not")
+        array = as_numbers(labels, NO_LABELS)
     except InputError as error:
-        raise InputError(f"{error}; number the clusters, such as pandas.factorize(labels)[0]") from error
+        raise InputError(worded(error, "; number the clusters", NUMBERING)) from error
     n = len(obs_id)
     if array.shape != (n,):
         raise InputError(f"labels have shape {array.shape}; the data have {counted(n, 'row')}")
@@ -82,7 +97,8 @@ def check_labels(
     bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
     if len(bad):
         row = rows_are(bad[:1], obs_id, first).removesuffix(" is")
-        raise InputError(f"{row}: label is {array[bad[0]]:g}; {MEANING}")
+        meaning = worded("labels are whole numbers from 0, and ", UNKNOWN_WORDS)
+        raise InputError(worded(f"{row}: ", LABEL, f" is {array[bad[0]]:g}; ", meaning))
     return read_only(known.astype(np.int64)) if (known >= 0).any() else None
 
 
@@ -110,7 +126,9 @@ def numbered(labels: Any, names: Sequence[str] | None) -> Any:
     places: dict[Any, int] = {name: place for place, name in enumerate(names)}
     if unknown := [text for text in texts if text not in places]:
         hint = did_you_mean(unknown[0], names)
-        raise InputError(f"label {named(unknown[0])}{hint} is not a cluster; these are {shortened(names)}")
+        raise InputError(
+            worded(LABEL, f" {named(unknown[0])}{hint} is not a cluster; these are {shortened(names)}")
+        )
     found = cells.map(lambda cell: places[cell] if isinstance(cell, str) else cell)
     return found if is_pandas_series(labels) else found.to_numpy()
 
@@ -123,11 +141,14 @@ def check_labels_fit(rows: Rows, n_components: int) -> None:
         row, label = found
         raise InputError(
             worded(
-                f"{row}: label is {label}, and the model has ",
+                f"{row}: ",
+                LABEL,
+                f" is {label}, and the model has ",
                 Option("n_components", n_components),
                 "; labels are from 0 to ",
                 Option("n_components", said="n_components - 1", typed=str(n_components - 1)),
-                ", and -1, NaN or None where the cluster is not known",
+                ", and ",
+                UNKNOWN_WORDS,
             )
         )
 

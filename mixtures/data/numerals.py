@@ -74,15 +74,17 @@ class Numerals:
     def __post_init__(self) -> None:
         """Refuse marks that no number has."""
         if self.decimal not in DECIMALS:
-            raise InputError(f"decimal is {self.decimal!r:.80}; it is '.' or ','")
+            raise InputError(worded(Option("decimal"), f" is {self.decimal!r:.80}; it is '.' or ','"))
         if self.thousands is not None and self.thousands not in THOUSANDS:
-            raise InputError(
-                f"thousands is {self.thousands!r:.80}; it is a comma, point, space, apostrophe or underscore"
-            )
+            what = f" is {self.thousands!r:.80}; it is a comma, point, space, apostrophe or underscore"
+            raise InputError(worded(Option("thousands"), what))
         if self.thousands == self.decimal:
             raise InputError(
                 worded(
-                    f"decimal and thousands are both {self.decimal!r}; one mark cannot be both: say ",
+                    Option("decimal"),
+                    " and ",
+                    Option("thousands"),
+                    f" are both {self.decimal!r}; one mark cannot be both: say ",
                     Option("decimal", ",", "decimal=',' (--decimal , on the command line)"),
                     " too if thousands are set apart by points",
                 )

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixtures.arguments import about
 from mixtures.data.cells import NotNumbers, refuse_columns
 from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, numbers_in, writings_in
 from mixtures.data.files import choose_columns
-from mixtures.data.numerals import Numerals
+from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.odd_cells import cell_at
 from mixtures.errors import InputError
 from mixtures.messages import NAMES_LISTED, are, columns_are, counted, named, shortened, them, worded
@@ -60,6 +61,8 @@ class Preparation:
     ----------
     log : tuple of str
         Columns to replace by their natural logarithms, called ``log(name)``.
+    exposure : str, optional
+        Column of exposures, which are numbers.
     recode : bool
         Whether columns of yes and no become 1 and 0: yes, y and true become 1; no, n and false become 0.
         For a model of 0 and 1, columns of 1 and 2 do too: 2 becomes 0.
@@ -74,6 +77,7 @@ class Preparation:
     """
 
     log: tuple[str, ...] = ()
+    exposure: str | None = None
     recode: bool = False
     numeric_only: bool = False
     named: frozenset[str] = frozenset()
@@ -82,8 +86,9 @@ class Preparation:
 
     def of(self, frame: pd.DataFrame) -> Prepared:
         """Prepare a table for a fit."""
-        choose_columns(list(map(str, frame.columns)), self.log or None)
-        found = self._without_ids(self._without_texts(self._recoded(Prepared(frame))))
+        found = self._recoded(Prepared(frame))
+        self._check_numbers(found)
+        found = self._without_ids(self._without_texts(found))
         if self.binary:
             _refuse_codes(found.columns)
         return self._with_logs(found)
@@ -97,7 +102,7 @@ class Preparation:
         there = list(map(str, frame.columns))
         needed = [name for name in there if log_name(name) in features and log_name(name) not in there]
         how = replace(self, log=tuple(dict.fromkeys((*self.log, *needed))))
-        choose_columns(there, how.log or None)
+        choose_columns(there, how.log, asked_by="log")
         each = zip(features, levels or [None] * len(features), strict=True)
         plain = {name for name, own in each if own is None}
         words = (Kind.ANSWERS, Kind.CODES) if self.binary else (Kind.ANSWERS,)
@@ -105,6 +110,15 @@ class Preparation:
         if any(column.kind in words and column.name in plain for column in given.columns):
             how = replace(how, recode=True)
         return how._with_logs(how._recoded(given))
+
+    def _check_numbers(self, so_far: Prepared) -> None:
+        """Refuse options that name columns which are not there, or hold no numbers."""
+        there = list(map(str, so_far.frame.columns))
+        for option, names in (("log", self.log), ("exposure", [self.exposure] if self.exposure else [])):
+            asked = choose_columns(there, names, asked_by=option)
+            bad = [c for c in so_far.columns if c.name in asked and not c.kind.is_number and not _is_blank(c)]
+            with about(f"--{option}"):
+                _refuse(bad, needed=True)
 
     def _recoded(self, so_far: Prepared) -> Prepared:
         if not self.recode:
@@ -135,7 +149,7 @@ class Preparation:
 
     def _without_ids(self, so_far: Prepared) -> Prepared:
         """Leave out columns that number the rows, unless they were asked for, or nothing else is there."""
-        asked = self.named | set(self.log)
+        asked = self.named | {*self.log, self.exposure}
         found = [c for c in so_far.columns if c.kind is Kind.ID and c.name not in asked]
         if not found or len(found) == len(so_far.frame.columns):
             return so_far
@@ -150,7 +164,8 @@ class Preparation:
         frame = so_far.frame
         if not self.log:
             return so_far
-        own = {name: _logarithm(frame[name]) for name in choose_columns(list(frame.columns), self.log)}
+        asked = choose_columns(list(map(str, frame.columns)), self.log, asked_by="log")
+        own = {name: _logarithm(frame[name]) for name in asked}
         new = {name: log_name(name) for name in own}
         if clash := [name for name in new.values() if name in frame.columns]:
             raise InputError(f"--log: there is a column {named(clash[0])} already; rename it")
@@ -202,27 +217,35 @@ def _told(columns: Sequence[Column]) -> str:
     return ", ".join(f"{shortened(names)} ({kind.words})" for kind, names in own.items())
 
 
-def _refuse(bad: Sequence[Column]) -> None:
-    """Refuse columns that hold no numbers, all at once, with the options that help."""
+def _refuse(bad: Sequence[Column], *, needed: bool = False) -> None:
+    """Refuse columns that hold no numbers, all at once, with the options that help.
+
+    Those that are needed as numbers cannot be left out, or be categories.
+    """
+    if not bad:
+        return
     answers = [column.name for column in bad if column.kind is Kind.ANSWERS]
     categories = [column.name for column in bad if column.kind in (Kind.ANSWERS, Kind.CATEGORIES)]
     ways = writings_in(bad)
     names = [column.name for column in bad]
     offers = []
+    if all(column.texts and AS_IN_PYTHON.fit(column.texts) for column in bad):
+        offers.append("they are numbers with decimal points: leave out --decimal and --thousands")
     if ways:
         offers.append(" or ".join(f"{written_as(way)} reads them" for way in ways))
     if answers:
         which = them(names) if answers == names else shortened(answers)
         offers.append(f"--recode reads yes as 1 and no as 0 in {which}")
-    if categories:
+    if categories and not needed:
         which = them(names) if categories == names else shortened(categories)
         offers.append(f"--model mixed and --model lca take {which} as categories")
     excluded = f"{option_of('--exclude', names)}, or " if len(names) <= NAMES_LISTED else ""
-    offers.append(f"{excluded}--numeric-only leaves {them(names)} out")
+    if not needed:
+        offers.append(f"{excluded}--numeric-only leaves {them(names)} out")
     try:
         refuse_columns([c.refusal for c in bad if isinstance(c.refusal, NotNumbers)])
     except InputError as error:
-        raise InputError(worded(error, f": {'; '.join(offers)}")) from error
+        raise InputError(worded(error, *([f": {'; '.join(offers)}"] if offers else []))) from error
     raise bad[0].refusal or InputError(f"column {named(bad[0].name)} holds no numbers")
 
 

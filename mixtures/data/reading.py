@@ -195,11 +195,15 @@ def read_labels(
     return check_labels(labels, obs_id, first, index)
 
 
+NO_WEIGHTS = worded(Option("weights", said="weights are not", typed="--weights: the cells are not"))
+"""Beginning of the message on weights that are no numbers."""
+
+
 def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index | None" = None) -> np.ndarray:
     """Read one finite, non-negative number per row; a pandas Series is matched by its index."""
     if what := elsewhere(weights):
         raise InputError(f"weights are {what}; pass one array in memory")
-    array = as_numbers(weights, "weights are not")
+    array = as_numbers(weights, NO_WEIGHTS)
     if array.shape != (n_rows,):
         raise InputError(f"weights have shape {array.shape}; the data have {counted(n_rows, 'row')}")
     if is_pandas_series(weights):
@@ -209,7 +213,10 @@ def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index |
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if len(bad):
         place, value = first + bad[0], array[bad[0]]
-        raise InputError(f"row {place}: weight is {value}; weights must be finite and not negative")
+        its = Option("weights", said="weight", typed="the weight in --weights")
+        raise InputError(
+            worded(f"row {place}: ", its, f" is {value}; weights must be finite and not negative")
+        )
     return read_only(array)
 
 
@@ -218,7 +225,7 @@ def check_total(weights: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         total = weights.sum()
     if total <= 0:
-        raise InputError("all weights are zero")
+        raise InputError(worded("all ", Option("weights", said="weights", typed="--weights"), " are zero"))
     if total > LARGEST_TOTAL:
         raise InputError(
             f"weights sum to {total:.2g}, and sums over rows would overflow; a row of weight 2 counts as two "

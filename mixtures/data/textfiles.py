@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixtures.data.encodings import said_of
 from mixtures.data.numerals import AS_IN_PYTHON, MISSING, Numerals
 from mixtures.data.odd_cells import shown
 from mixtures.errors import InputError
@@ -64,7 +65,7 @@ def read_text(
     Parameters
     ----------
     content : bytes
-        UTF-8, without a byte order mark.
+        UTF-8, without a byte order mark or a NUL.
     separator : str
         A character, or the pattern of white space.
     source : str
@@ -85,7 +86,7 @@ def read_text(
     body = content.lstrip(blank)
     lines_before = content.count(b"\n", 0, len(content) - len(body))
     body = body.rstrip(blank)
-    _check_bytes(body, content, separator, source)
+    _check_size(body, separator, source)
     try:
         return _Text(body, separator, source, lines_before, header, numerals).table(index)
     except InputError:
@@ -234,8 +235,11 @@ class _Text:
         names = list(table.columns)
         if index is not None and index not in names:
             raise InputError(
-                f"there is no column {named(index)}{did_you_mean(index, names)} in {self.source}; the "
-                f"columns are {shortened(names)}"
+                worded(
+                    Option("index"),
+                    f": there is no column {named(index)}{did_you_mean(index, names)} in {self.source}; the "
+                    f"columns are {shortened(names)}",
+                )
             )
         unnamed = [] if self.header is False else [j for j, name in enumerate(names) if _is_unnamed(name)]
         numbered = bool(unnamed) and unnamed[0] == 0 and _are_row_names(table.iloc[:, 0])
@@ -323,27 +327,14 @@ def _without_texts(column: pd.Series) -> pd.Series:
 # Bytes
 
 
-def _check_bytes(body: bytes, content: bytes, separator: str, source: str) -> None:
-    """Refuse bytes that are not UTF-8 text, and lines on which pandas would spend minutes."""
+def _check_size(body: bytes, separator: str, source: str) -> None:
+    """Refuse text without a line, and lines on which pandas would spend minutes."""
     if not body:
         raise InputError(f"{source} is blank; it needs a line of column names, and rows")
-    if (place := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, place) + 1
-        raise InputError(
-            worded(
-                f"{source} is not text in UTF-8: line {line} has a NUL byte; say ",
-                _encoding("utf-16-be" if content[:1] == b"\0" else "utf-16"),
-                " if it is in that encoding, or save it as UTF-8",
-            )
-        )
     first = body[: body.find(b"\n")] if b"\n" in body else body
     width = len(first.split()) if separator == r"\s+" else first.count(separator.encode()) + 1
     if width > MOST_COLUMNS:
         raise InputError(f"{source} has {width} columns; {MOST_COLUMNS} are the most")
-
-
-def _encoding(name: str) -> Option:
-    return Option("encoding", name, f"encoding={name!r} (--encoding {name} on the command line)")
 
 
 def _why_unread(
@@ -354,7 +345,7 @@ def _why_unread(
         line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
         return worded(
             f"{source} is not UTF-8 (line {line}); say ",
-            _encoding("cp1252"),
+            said_of("cp1252"),
             " if it comes from Excel or Windows, or save it as UTF-8",
         )
     wider = _WIDER.search(str(error))

@@ -198,6 +198,11 @@ def _mixing(name: str, draws: Array, advice: str, *, cause: bool = False) -> Ite
     yield check(f"ESS of {name}", ess, enough, ess > enough, "draw more", source=MIXING)
 
 
+def _raised(name: str, said: str) -> str:
+    """Advice to raise an option of `sample` that no command has."""
+    return worded(Option(name, said=said, typed=f"raise --tune, or {name} in Python"))
+
+
 def _sampler(stats: xr.Dataset) -> Iterator[Check]:
     """Check what the sampler recorded of its trajectories."""
     if "diverging" in stats:
@@ -207,7 +212,7 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
             count,
             0,
             count == 0,
-            "raise target_accept",
+            _raised("target_accept", "raise target_accept"),
             source="Betancourt (2017), section 6.2",
         )
     if "energy" in stats:
@@ -222,7 +227,7 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
         )
     if "reached_max_treedepth" in stats:
         count = int(stats["reached_max_treedepth"].sum())
-        advice = "raise max_treedepth or tune longer"
+        advice = _raised("max_treedepth", "raise max_treedepth or tune longer")
         yield check(
             "saturated trajectories", count, 0, count == 0, advice, source="Hoffman and Gelman (2014)"
         )

@@ -26,6 +26,7 @@ from mixtures.families.profiles import Figures, Levels, Profile, profile
 from mixtures.families.questions import Description, describe, summaries
 from mixtures.families.supports import NON_NEGATIVE
 from mixtures.families.totals import ColumnTotals
+from mixtures.messages import Option, worded
 from mixtures.types import Array, Params
 
 __all__ = ["COUNTS", "ExposedPoisson"]
@@ -98,10 +99,9 @@ class ExposedPoisson(Poisson):
             if bad.any():
                 cells = np.zeros(data.values.shape, dtype=bool)
                 cells[bad, self.at] = True
-                raise InputError(
-                    f"{data.locate(cells)}: the exposure is {why}; a rate is per unit of exposure: correct "
-                    "it, or drop the rows"
-                )
+                own = Option("exposure", said="the exposure", typed="the exposure (--exposure)")
+                what = f" is {why}; a rate is per unit of exposure: correct it, or drop the rows"
+                raise InputError(worded(f"{data.locate(cells)}: ", own, what))
         counts(self.counted(data))
 
     def overall(self, data: Rows) -> Array:

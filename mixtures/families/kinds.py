@@ -1,6 +1,6 @@
 """Kinds of the columns of a data frame, read off their cells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -9,9 +9,9 @@ import numpy as np
 from mixtures.data.cells import as_column, as_floats
 from mixtures.errors import InputError
 from mixtures.families.blocks import KINDS
-from mixtures.messages import did_you_mean, named
+from mixtures.messages import did_you_mean, named, shortened
 
-__all__ = ["kinds_of"]
+__all__ = ["check_kinds", "kinds_of"]
 
 MOST_COUNTED = 20.0
 """Mean up to which whole numbers are taken for counts: above it counts are nearly normal."""
@@ -48,18 +48,24 @@ def kinds_of(frame: Any, stated: Mapping[str, str] | None = None) -> dict[str, t
     """
     table: nw.DataFrame[Any] = nw.from_native(frame, eager_only=True)
     names, said = [str(name) for name in table.columns], dict(stated or {})
-    for name, kind in said.items():
-        if name not in names:
-            raise InputError(f"there is no column {named(name)}{did_you_mean(name, names)}")
-        if kind not in KINDS:
-            hint = did_you_mean(kind, KINDS)
-            raise InputError(f"column {named(name)}: {kind!r:.80} is not one of {', '.join(KINDS)}{hint}")
+    check_kinds(names, said)
     guessed = {
         name: said.get(name) or _kind(column, name)
         for name, column in zip(names, table.iter_columns(), strict=True)
     }
     found = {kind: tuple(name for name, own in guessed.items() if own == kind) for kind in KINDS}
     return {kind: own for kind, own in found.items() if own}
+
+
+def check_kinds(names: Sequence[str], stated: Mapping[str, str]) -> None:
+    """Refuse a stated kind of a column that is not there, or one that is none."""
+    for name, kind in stated.items():
+        if name not in names:
+            hint = did_you_mean(name, names)
+            raise InputError(f"there is no column {named(name)}{hint}; the columns are {shortened(names)}")
+        if kind not in KINDS:
+            hint = did_you_mean(kind, KINDS)
+            raise InputError(f"column {named(name)}: {kind!r:.80} is not one of {', '.join(KINDS)}{hint}")
 
 
 def _kind(column: "nw.Series[Any]", name: str) -> str:

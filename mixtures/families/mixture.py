@@ -215,8 +215,9 @@ class Mixture(ABC):
                 worded(
                     "concentrations below 1 (",
                     Option("weight_concentration"),
-                    ", or those of a prior such as Beta) have no finite mode; raise them to 1 or more, or "
-                    "use sample, which takes them",
+                    ", or those of a prior such as Beta) have no finite mode; raise them to 1 or more, or ",
+                    Option("sample", said="use sample", typed="call mixtures.sample in Python"),
+                    ", which takes them",
                 )
             )
 

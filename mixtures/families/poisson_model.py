@@ -12,7 +12,7 @@ from mixtures.families.exposure import COUNTS, ExposedPoisson
 from mixtures.families.mixture import Mixture
 from mixtures.families.poisson import Poisson
 from mixtures.families.priors import Prior
-from mixtures.messages import did_you_mean, named, shortened
+from mixtures.messages import Option, did_you_mean, named, shortened, worded
 
 __all__ = ["PMM"]
 
@@ -151,9 +151,9 @@ def _name(column: int | str, features: tuple[str, ...]) -> str:
     if column not in features:
         word = named(column) if isinstance(column, str) else str(column)
         hint = did_you_mean(word, features) if isinstance(column, str) else ""
-        raise InputError(
-            f"exposure: the data have no column {word}{hint}; their columns are {shortened(features)}"
-        )
+        known = f": the data have no column {word}{hint}; their columns are {shortened(features)}"
+        raise InputError(worded(Option("exposure"), known))
     if len(features) == 1:
-        raise InputError("the exposure is the only column; there are no counts to fit")
+        own = Option("exposure", said="the exposure", typed=f"--exposure {column}")
+        raise InputError(worded(own, " is the only column; there are no counts to fit"))
     return str(column)

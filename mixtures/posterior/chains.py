@@ -53,7 +53,8 @@ class Chains:
     def __post_init__(self) -> None:
         """Refuse options that no sampler accepts."""
         if not isinstance(self.sampler, str) or self.sampler not in SAMPLERS:
-            raise InputError(f"sampler {self.sampler!r:.80} is not one of {', '.join(SAMPLERS)}")
+            known = f" {self.sampler!r:.80} is not one of {', '.join(SAMPLERS)}"
+            raise InputError(worded(Option("sampler"), known))
         check_whole(1, draws=self.draws, chains=self.chains, max_treedepth=self.max_treedepth)
         check_whole(0, tune=self.tune)
         check_share(target_accept=self.target_accept)

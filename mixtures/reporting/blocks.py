@@ -6,7 +6,7 @@ writes it; all text is escaped there.
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -193,13 +193,12 @@ class Table(Block):
     rows: tuple[tuple[Cell, ...], ...]
     source: str = ""
 
-    @property
-    def csv(self) -> str:
+    def csv(self, wording: Callable[[str], str]) -> str:
         """Data URI of the table as CSV, numbers with all their digits."""
         numeric = [column.numeric for column in self.columns]
         cells = [
             [
-                cell.key if is_number and cell.key is not None else cell.text
+                cell.key if is_number and cell.key is not None else wording(cell.text)
                 for cell, is_number in zip(row, numeric, strict=True)
             ]
             for row in self.rows

@@ -13,7 +13,7 @@ from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
-from mixtures.messages import are, sentence
+from mixtures.messages import are, joined, sentence, worded
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
 from mixtures.plot.predictive import predictive_density
@@ -150,8 +150,7 @@ def labels_section(material: Material) -> Section:
         ]
     blocks.append(checks_table("Can the sample be relied on?", verdict.checks))
     if verdict.unchecked:
-        unchecked = ", ".join(verdict.unchecked)
-        blocks.append(Paragraph(f"Not checked: {unchecked}.", quiet=True))
+        blocks.append(Paragraph(worded("Not checked: ", joined(", ", verdict.unchecked), "."), quiet=True))
     return Section("labels", title, tuple(blocks))
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from mixtures.data.preparation import logged_in
 from mixtures.families.questions import marginals
 from mixtures.given import Fit, Parameters
-from mixtures.messages import counted, sentence
+from mixtures.messages import counted, joined, sentence
 from mixtures.plot import clusters
 from mixtures.plot.estimates import draw_estimates, restated
 from mixtures.plot.heat import heatmap
@@ -124,7 +124,7 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
             else ("no, take care" if check.caution else "no, for information", "care")
         )
         text, mood = ("–", "") if check.informs else ("yes", "good") if check.passed else fails
-        note = ". ".join(part for part in (check.note, check.source) if part)
+        note = joined(". ", filter(None, (check.note, check.source)))
         limit = (
             Cell("–") if check.informs else Cell(number(check.tolerance, ".4g"), sort_key(check.tolerance))
         )

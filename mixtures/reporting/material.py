@@ -16,6 +16,7 @@ from mixtures.em.estep import e_step
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import Given, given
+from mixtures.messages import Option, worded
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
@@ -191,6 +192,10 @@ def weight_of_rows(data: Data, rows: Sequence[int] | np.ndarray) -> dict[str, An
     return {} if data.weights is None else {"weight": data.weights[rows]}
 
 
+THE_SAME = worded("pass the same rows, columns, ", Option("weights"), " and ", Option("labels"))
+"""What to do about other data than those that were fitted."""
+
+
 def refuse_others(cc: Crosscheck, data: Data) -> None:
     """Refuse rows, weights or labels that were not fitted: EM's log-likelihood is another one there.
 
@@ -204,6 +209,9 @@ def refuse_others(cc: Crosscheck, data: Data) -> None:
     own, here = cc.em.log_likelihood, e_step(cc.em.spec, data, cc.em.params).log_likelihood
     if not abs(here - own) <= same_height(own):
         raise InputError(
-            f"these are not the rows that were fitted: EM's log-likelihood is {own:.8g} on those, "
-            f"and {here:.8g} on these; pass the same rows, columns, weights and labels"
+            worded(
+                f"these are not the rows that were fitted: EM's log-likelihood is {own:.8g} on those, "
+                f"and {here:.8g} on these; ",
+                THE_SAME,
+            )
         )

@@ -138,7 +138,7 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
         columns.append((Column("figure", False), [Cell(each.figure) for each in places]))
     columns += _columns(what, places, ci_prob)
     if any(spreads):
-        columns += _columns("sd", spreads, ci_prob, "of geometric means the factor that is one")
+        columns += _columns("sd", spreads, ci_prob, "of geometric means a factor")
     columns += _columns("difference", differences, ci_prob, "from all others together, in sds")
     return _table(caption, columns)
 
@@ -162,7 +162,9 @@ def _columns(
 
 def _cell(figure: ClusterFigure, scale: int) -> Cell:
     sd = None if figure.sd is None else scale * figure.sd
-    return Cell(rounded(scale * figure.value, sd).replace("-", MINUS), sort_key(scale * figure.value))
+    factor = "factor " if figure.figure == "geometric sd" else ""
+    text = factor + rounded(scale * figure.value, sd).replace("-", MINUS)
+    return Cell(text, sort_key(scale * figure.value))
 
 
 def _interval(figure: ClusterFigure, scale: int) -> str:

@@ -1,18 +1,12 @@
 """A report on results: sections in reading order on one page."""
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from os import PathLike
 from typing import Any
 
 import pandas as pd
 import xarray as xr
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from mixtures.agreement.crosscheck import crosscheck
 from mixtures.brief import on_a_page
@@ -22,7 +16,7 @@ from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import given, rows_in
-from mixtures.messages import visible
+from mixtures.messages import visible, worded
 from mixtures.progress import track
 from mixtures.reporting.blocks import Paragraph, Section
 from mixtures.reporting.doubts import (
@@ -37,11 +31,12 @@ from mixtures.reporting.findings import (
     clusters_section,
     parameters_section,
 )
-from mixtures.reporting.material import Material, refuse_others, relabelled
+from mixtures.reporting.material import THE_SAME, Material, refuse_others, relabelled
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import brief_profiles_section, profiles_section
+from mixtures.reporting.rendering import rendered
 from mixtures.reporting.reproduction import brief_reproduction_section, reproduction_section
 from mixtures.reporting.rows import rows_section
 from mixtures.results.crosscheck import Crosscheck
@@ -107,6 +102,7 @@ def report(
     header: Header | None = None,
     about: Mapping[str, str] | None = None,
     random_seed: int | None = None,
+    wording: Callable[[str], str] = str,
     progressbar: bool = True,
 ) -> Report:
     """Write the posterior uncertainty report of a mixture: one self-contained HTML file.
@@ -150,6 +146,8 @@ def report(
         ``command``.
     random_seed : int, optional
         Seed of the crosscheck, if ``result`` is a model.
+    wording : callable, optional
+        Words of a text that names options; by default they are Python's. The command line passes its own.
     progressbar : bool, default True
         Show the progress.
 
@@ -205,7 +203,7 @@ def report(
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
     title = visible(title, longest=LONGEST_TITLE)
     verdict = cc.headline if selection is None else compared(cc.headline, selection)
-    page = Report(title, verdict, _page(title, verdict, glance(material), sections, brief))
+    page = Report(title, verdict, rendered(title, verdict, glance(material), sections, brief, wording))
     if path is not None:
         page.save(path)
     return page
@@ -234,10 +232,11 @@ def _checked_hash(data: Data | None, header: Header | None) -> str | None:
     found = None if data is None else content_hash(data)
     known = None if header is None else header.content_hash
     if found is not None and known is not None and found != known:
-        raise InputError(
+        what = (
             f"these are not the data that the result was saved with: their hash is {found[:16]}…, that of "
-            f"the saved result {known[:16]}…; pass the same rows, columns, weights and labels"
+            f"the saved result {known[:16]}…; "
         )
+        raise InputError(worded(what, THE_SAME))
     return found if known is None else known
 
 
@@ -278,8 +277,8 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
     try:
         return make(material)
     except InputError as error:
-        name = make.__name__.removesuffix("_section")
-        return Section(name, name.capitalize(), (Paragraph(f"This section is left out: {error}."),))
+        name, why = make.__name__.removesuffix("_section"), worded("This section is left out: ", error, ".")
+        return Section(name, name.capitalize(), (Paragraph(why),))
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
@@ -308,61 +307,3 @@ BRIEF: tuple[Callable[[Material], Section | None], ...] = (
     brief_reproduction_section,
 )
 """Those of a report of one page."""
-
-
-def _page(
-    title: str,
-    verdict: Headline,
-    facts: tuple[tuple[str, str], ...],
-    sections: list[Section],
-    brief: bool,
-) -> str:
-    style, script = _own("style.css"), _own("sort.js")
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        title=title,
-        verdict=verdict,
-        facts=facts,
-        sections=sections,
-        brief=brief,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("mixtures.reporting", "page"),
-        autoescape=True,
-        finalize=_harmless,  # for every text that enters the page anywhere
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["breakable"] = _breakable
-    return environment
-
-
-def _breakable(text: str) -> Markup:
-    """Text in which a line may end after every underscore; browsers would end it anywhere."""
-    return Markup("_<wbr>").join(_harmless(text).split("_"))
-
-
-def _harmless(value: Any) -> Any:
-    """Make text unable to affect what surrounds it; markup comes only from this package."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return visible(value, keep="\n\t", longest=len(value))
-
-
-def _own(name: str) -> str:
-    """Read a file of the page without surrounding white space, as it is hashed."""
-    return resources.files("mixtures.reporting").joinpath("page", name).read_text(encoding="utf-8").strip()
-
-
-def _hash(text: str) -> str:
-    """Hash by which the page's security policy allows this text and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -8,7 +8,7 @@ of models and priors, which are looked up among the subclasses of `Mixture` and
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -21,7 +21,8 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 from mixtures.interrupts import INTERRUPTED, Status
-from mixtures.messages import Cluster, parts_of, worded
+from mixtures.saving.checks import check_keys, expect
+from mixtures.saving.texts import read_text, write_text
 
 __all__ = ["decode", "encode"]
 
@@ -76,13 +77,6 @@ def _codec(hint: Any) -> Codec:
     raise InputError(f"values of type {hint} cannot be saved")
 
 
-def _expect(raw: Any, kind: type, where: str) -> Any:
-    """Check that a JSON value is of a kind; true and false do not count as numbers."""
-    if not isinstance(raw, kind) or (isinstance(raw, bool) and kind is not bool):
-        raise InputError(f"{where} is {type(raw).__name__}, not {kind.__name__}")
-    return raw
-
-
 def _write_float(value: Any, *_: Any) -> float | str:
     number = float(value)
     return (
@@ -102,33 +96,7 @@ def _read_float(raw: Any, hint: Any, where: str, *_: Any) -> float:
 
 
 def _scalar(kind: type) -> Codec:
-    return Codec(lambda value, *_: kind(value), lambda raw, hint, where, *_: _expect(raw, kind, where))
-
-
-def _write_text(value: Any, *_: Any) -> Any:
-    """A text; one that speaks of clusters as a list of its parts, so that these can be given names."""
-    parts = parts_of(value) if isinstance(value, str) else ()
-    if not any(isinstance(part, Cluster) for part in parts):
-        return str(value)
-    return [asdict(part) if isinstance(part, Cluster) else str(part) for part in parts]
-
-
-def _read_text(raw: Any, hint: Any, where: str, *_: Any) -> str:
-    if not isinstance(raw, list):
-        return str(_expect(raw, str, where))
-    parts: list[str | Cluster] = []
-    for part in raw:
-        if isinstance(part, dict):
-            _keys(part, tuple(CLUSTER), where)
-            part = Cluster(
-                **{name: _expect(part[name], kind, f"{where}.{name}") for name, kind in CLUSTER.items()}
-            )
-        parts.append(part if isinstance(part, Cluster) else _expect(part, str, where))
-    return worded(*parts)
-
-
-CLUSTER: Mapping[str, type] = {"number": int, "name": str, "begins": bool}
-"""What is kept of a cluster in a text."""
+    return Codec(lambda value, *_: kind(value), lambda raw, hint, where, *_: expect(raw, kind, where))
 
 
 def _write_array(value: Any, *_: Any) -> dict[str, Any]:
@@ -147,12 +115,12 @@ def _write_array(value: Any, *_: Any) -> dict[str, Any]:
 
 
 def _read_array(raw: Any, hint: Any, where: str, fetch: Fetch) -> np.ndarray:
-    _keys(raw, ("dtype", "shape", "values"), where)
-    name, shape, values = raw["dtype"], raw["shape"], _expect(raw["values"], list, f"{where}.values")
+    check_keys(raw, ("dtype", "shape", "values"), where)
+    name, shape, values = raw["dtype"], raw["shape"], expect(raw["values"], list, f"{where}.values")
     if not isinstance(name, str) or name not in DTYPES:
         raise InputError(f"{where}.dtype is {name!r}, not one of {', '.join(DTYPES)}")
-    for size in _expect(shape, list, f"{where}.shape"):
-        _expect(size, int, f"{where}.shape")
+    for size in expect(shape, list, f"{where}.shape"):
+        expect(size, int, f"{where}.shape")
     if min(shape, default=0) < 0 or math.prod(shape) != len(values):
         raise InputError(f"{where} has shape {shape} and {len(values)} values")
     kind = DTYPES[name]
@@ -175,7 +143,7 @@ def _write_tuple(value: Any, hint: Any, keep: Keep) -> list[Any]:
 
 
 def _read_tuple(raw: Any, hint: Any, where: str, fetch: Fetch) -> tuple[Any, ...]:
-    items = enumerate(_expect(raw, list, where))
+    items = enumerate(expect(raw, list, where))
     return tuple(decode(item, get_args(hint)[0], f"{where}[{i}]", fetch) for i, item in items)
 
 
@@ -186,7 +154,7 @@ def _write_dict(value: Any, hint: Any, keep: Keep) -> dict[str, Any]:
 def _read_dict(raw: Any, hint: Any, where: str, fetch: Fetch) -> dict[Any, Any]:
     kind, inner = get_args(hint)
     try:
-        keys = [kind(key) for key in _expect(raw, dict, where)]
+        keys = [kind(key) for key in expect(raw, dict, where)]
     except ValueError as error:
         raise InputError(f"{where} has a key that is not {kind.__name__}") from error
     if [str(key) for key in keys] != list(raw):  # "1" and "01" would be the same key
@@ -222,16 +190,16 @@ def _write_index(index: pd.Index) -> dict[str, Any]:
 
 
 def _read_index(raw: Any, where: str, fetch: Fetch) -> pd.Index:
-    _keys(raw, ("names", "levels"), where)
-    names = _expect(raw["names"], list, f"{where}.names")
+    check_keys(raw, ("names", "levels"), where)
+    names = expect(raw["names"], list, f"{where}.names")
     levels = [
         _read_array(level, None, f"{where}.levels[{i}]", fetch)
-        for i, level in enumerate(_expect(raw["levels"], list, f"{where}.levels"))
+        for i, level in enumerate(expect(raw["levels"], list, f"{where}.levels"))
     ]
     if not levels or len(names) != len(levels) or len({level.shape for level in levels}) > 1:
         raise InputError(f"{where} has {len(names)} names and levels of different lengths")
     for name in names:
-        _expect(name, str | type(None), f"{where}.names")  # type: ignore[arg-type]
+        expect(name, str | type(None), f"{where}.names")  # type: ignore[arg-type]
     if levels[0].ndim != 1:
         raise InputError(f"{where} has levels of {levels[0].ndim} dimensions")
     if len(levels) == 1:
@@ -250,7 +218,7 @@ def _write_column(column: pd.Series) -> dict[str, Any]:
 def _read_column(raw: Any, where: str, fetch: Fetch) -> Any:
     if not isinstance(raw, dict) or "counts" not in raw:
         return _read_array(raw, None, where, fetch)
-    _keys(raw, ("counts", "known"), where)
+    check_keys(raw, ("counts", "known"), where)
     counts, known = (_read_array(raw[name], None, f"{where}.{name}", fetch) for name in ("counts", "known"))
     if counts.shape != known.shape or counts.dtype != np.int64 or known.dtype != np.bool:
         raise InputError(f"{where} has counts of {counts.dtype} and says in {known.dtype} which are known")
@@ -263,26 +231,17 @@ def _write_frame(frame: pd.DataFrame, *_: Any) -> dict[str, Any]:
 
 
 def _read_frame(raw: Any, hint: Any, where: str, fetch: Fetch) -> pd.DataFrame:
-    _keys(raw, ("index", "columns", "values"), where)
+    check_keys(raw, ("index", "columns", "values"), where)
     index = _read_index(raw["index"], f"{where}.index", fetch)
     columns = _read_index(raw["columns"], f"{where}.columns", fetch)
     values = [
         _read_column(column, f"{where}.values[{j}]", fetch)
-        for j, column in enumerate(_expect(raw["values"], list, f"{where}.values"))
+        for j, column in enumerate(expect(raw["values"], list, f"{where}.values"))
     ]
     if len(values) != len(columns) or any(column.shape != (len(index),) for column in values):
         raise InputError(f"{where} has columns of other lengths than its index")
     series = {j: pd.Series(column, index=index) for j, column in enumerate(values)}
     return pd.DataFrame(series, index=index).set_axis(columns, axis=1)
-
-
-def _keys(raw: Any, names: tuple[str, ...], where: str, required: int | None = None) -> None:
-    """Refuse an object that lacks one of the names or has another one."""
-    given = set(_expect(raw, dict, where))
-    if missing := sorted(set(names[:required]) - given):
-        raise InputError(f"{where} lacks {', '.join(missing)}")
-    if unknown := sorted(given - set(names)):
-        raise InputError(f"{where} has {unknown[0][:80]!r}, which nothing here knows")
 
 
 def _field_hints(kind: type) -> Iterator[tuple[str, Any, bool]]:
@@ -302,7 +261,7 @@ def _read_record(raw: Any, hint: Any, where: str, fetch: Fetch) -> Any:
     own = list(_field_hints(hint))
     required = [name for name, _, optional in own if not optional]
     rest = [name for name, _, optional in own if optional]
-    _keys(raw, (*required, *rest), where, len(required))
+    check_keys(raw, (*required, *rest), where, len(required))
     read = {name: decode(raw[name], kind, f"{where}.{name}", fetch) for name, kind, _ in own if name in raw}
     if "status" in rest and "status" not in raw and _told_of_interrupt(read):
         read["status"] = Status.INTERRUPTED
@@ -336,7 +295,7 @@ def _write_named(value: Any, base: type, keep: Keep) -> dict[str, Any]:
 
 
 def _read_named(raw: Any, base: type, where: str, fetch: Fetch) -> Any:
-    _keys(raw, ("name", "fields"), where)
+    check_keys(raw, ("name", "fields"), where)
     known, name = _named(base), raw["name"]
     if not isinstance(name, str) or name not in known:
         raise InputError(f"{where} is a {name!r:.80}; known here are {', '.join(known)}")
@@ -372,7 +331,7 @@ OPTIONAL = Codec(_write_optional, _read_optional)
 CODECS: Mapping[Any, Codec] = {
     bool: _scalar(bool),
     int: _scalar(int),
-    str: Codec(_write_text, _read_text),
+    str: Codec(lambda text, *_: write_text(text), lambda raw, hint, where, *_: read_text(raw, where)),
     float: Codec(_write_float, _read_float),
     Status: Codec(lambda status, *_: status.value, _read_status),
     np.ndarray: ARRAY,

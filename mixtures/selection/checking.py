@@ -34,7 +34,8 @@ def check_comparison(
     asked = _check_criteria(criteria)
     check_kind(Mixture, "a model such as GMM(2)", spec=spec)
     if "evidence" in asked and draws < FEWEST_DRAWS:
-        raise InputError(f"evidence needs at least draws={FEWEST_DRAWS} per chain, got {draws}")
+        needed = Option("draws", FEWEST_DRAWS)
+        raise InputError(worded("evidence needs at least ", needed, f" per chain, got {draws}"))
     data = spec.table(replace(X, labels=None) if isinstance(X, Data) else X, weights, missing)
     _check_fitting(spec, data, asked)
     if labels is not None:
@@ -46,14 +47,17 @@ def check_comparison(
 
 def _check_criteria(criteria: Iterable[str] | str) -> tuple[str, ...]:
     check_kind(Iterable, "names of criteria, or 'all'", criteria=criteria)
-    names = CRITERIA if criteria == "all" else (criteria,) if isinstance(criteria, str) else tuple(criteria)
+    names = (criteria,) if isinstance(criteria, str) else tuple(criteria)
     for name in names:
-        if name not in CRITERIA:
+        if name not in (*CRITERIA, "all"):
             hint = did_you_mean(str(name), CRITERIA)
-            raise InputError(f"criterion {name!r} is not one of {', '.join(CRITERIA)}, or 'all'{hint}")
+            own = Option("criteria", said="criterion", typed="--criteria")
+            raise InputError(worded(own, f" {name!r} is not one of {', '.join(CRITERIA)}, or 'all'{hint}"))
     if not names:
-        raise InputError(f"no criteria; give some of {', '.join(CRITERIA)}")
-    return tuple(name for name in CRITERIA if name in names)
+        raise InputError(
+            worded(Option("criteria", said="no criteria"), f"; give some of {', '.join(CRITERIA)}")
+        )
+    return tuple(name for name in CRITERIA if name in names or "all" in names)
 
 
 def check_numbers(n_components: Iterable[int]) -> tuple[int, ...]:
@@ -93,4 +97,5 @@ def _check_fitting(spec: Mixture, data: Data, criteria: tuple[str, ...]) -> None
             )
         )
     if "loo" in criteria and data.weights is not None and (data.weights != 1).any():
-        raise InputError("LOO leaves out single rows and does not go with weights; leave it out of criteria")
+        what = "LOO leaves out single rows and does not go with weights; leave it out of "
+        raise InputError(worded(what, Option("criteria")))

@@ -17,7 +17,7 @@ from mixtures.arguments import check_kind, check_share, check_whole, generator
 from mixtures.draws import of_sample
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
-from mixtures.messages import did_you_mean
+from mixtures.messages import Option, did_you_mean, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.target import mixture_target
 from mixtures.results.em import EMFit, check_fit
@@ -143,12 +143,13 @@ def check_methods(methods: str | Sequence[str], n_resamples: int) -> tuple[str, 
     """Return the names of methods, or of all, in the order of the table; refuse invalid options."""
     check_whole(2, n_resamples=n_resamples)
     if isinstance(methods, str):
-        methods = METHODS if methods == "all" else [name.strip() for name in methods.split(",")]
+        methods = [name.strip() for name in methods.split(",")]
     check_kind(Iterable, "names of methods, or 'all'", methods=methods)
     for name in methods:
-        if name not in METHODS:
+        if name not in (*METHODS, "all"):
             hint = did_you_mean(str(name), METHODS)
-            raise InputError(f"method {name!r}{hint} is not one of all, {', '.join(METHODS)}")
+            own = Option("uncertainty", said="method")
+            raise InputError(worded(own, f" {name!r}{hint} is not one of all, {', '.join(METHODS)}"))
     if not methods:
         raise InputError(f"methods is empty; name some of {', '.join(METHODS)}, or all")
-    return tuple(name for name in METHODS if name in methods)
+    return tuple(name for name in METHODS if name in methods or "all" in methods)

@@ -18,6 +18,7 @@ from typer.main import get_command
 import mixtures as mx
 from mixtures.agreement.certificate import independent
 from mixtures.cli import app as cli
+from mixtures.cli.clusters import figures_of
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import load_frame
 from mixtures.cli.show import show_crosscheck, show_selection
@@ -27,6 +28,7 @@ from mixtures.em.notes import UNBOUNDED
 from mixtures.errors import CollapseError, InputError
 from mixtures.messages import Option, joined, message_of, with_names, worded
 from mixtures.results.headline import Headline, conclude
+from mixtures.results.profiles import ClusterFigure
 from mixtures.results.selection import Selection
 from mixtures.results.verdict import Starts, State
 from mixtures.saving import content_hash
@@ -154,8 +156,8 @@ def test_words_that_are_misplaced_get_a_hint(arguments, words, tmp_path, monkeyp
         ("select faithful --min-k 3 --max-k 2", "--min-k must be at least 1"),
         ("select faithful --separator ;", "--separator does not go with the data set 'faithful'"),
         ("crosscheck table.parquet -k 2 --separator ;", "table.parquet is not a text file"),
-        ("crosscheck table.csv -k 2 --separator ab", "separator 'ab' is not a single character"),
-        ("crosscheck table.csv -k 2 --separator a", "separator 'a' is not a single character"),
+        ("crosscheck table.csv -k 2 --separator ab", "--separator 'ab' is not a single character"),
+        ("crosscheck table.csv -k 2 --separator a", "--separator 'a' is not a single character"),
         ("crosscheck table.csv -k 2", "seems to have semicolons; say so by"),
         ("crosscheck table.csv -k 2", "--separator ';'"),
         ("report faithful -k 2 --max-k 0", "--max-k must be at least 1, got 0"),
@@ -178,6 +180,69 @@ def test_bad_input_is_one_line_that_says_what_to_do(arguments, words, tmp_path, 
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+WRONG = {
+    "-k": "two",
+    "--model": "zz",
+    "--kinds": "zz=poisson",
+    "--covariance": "zz",
+    "--prior": "zz",
+    "--weight-concentration": "-1",
+    "--columns": "zz",
+    "--exclude": "zz",
+    "--separator": "zz",
+    "--decimal": "zz",
+    "--thousands": "zz",
+    "--encoding": "zz",
+    "--id": "zz",
+    "--log": "a,zz",
+    "--exposure": "zz",
+    "--weights": "zz",
+    "--labels": "zz",
+    "--missing": "zz",
+    "--n-init": "0",
+    "--draws": "1.5",
+    "--tune": "-1",
+    "--chains": "0",
+    "--seed": "-1",
+    "--sampler": "zz",
+    "--uncertainty": "all,zz",
+    "--names": "zz",
+    "--rows": "-1",
+    "--csv": "zz/zz.csv",
+    "--save": "zz/zz.mix",
+}
+"""A wrong value of every option of a crosscheck that takes one, but for --n-resamples."""
+
+
+@pytest.mark.parametrize("option", WRONG)
+def test_a_refusal_names_the_option_and_the_value(option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"a": [1.5, 2, 4, 3], "b": [0, 1, 3, 2]}).to_csv("t.csv", index=False)
+    model = {"--kinds": "mixed", "--exposure": "mixed"}.get(option, "gmm")
+    code, out, err = run(
+        "crosscheck", "t.csv", "-q", "-k", 2, "--model", model, option, WRONG[option], columns=200
+    )
+    assert (code, out) == (2, "")
+    assert option in err
+    assert WRONG[option].rpartition(",")[2].partition("=")[0].partition("/")[0] in err
+
+
+def test_wrong_values_are_tried_of_every_option():
+    asked = [each for each in COMMANDS["crosscheck"].params if each.metavar and each.name != "data"]
+    tried = {
+        next(name for name in each.opts if name in WRONG) for each in asked if each.name != "n_resamples"
+    }
+    assert tried == set(WRONG)
+
+
+@pytest.mark.parametrize("command", ["crosscheck", "select", "predict", "complete", "report"])
+def test_an_empty_option_is_refused(command):
+    for each in COMMANDS[command].params:
+        if each.metavar == "COLUMN" or each.name in ("encoding", "columns", "sampler", "criteria", "title"):
+            code, _, err = run(command, "faithful", each.opts[0], "")
+            assert (code, err) == (2, f"error: {each.opts[0]} is empty; give a value, or leave it out\n")
 
 
 # Columns and separators
@@ -311,6 +376,19 @@ def test_figures_are_whole_or_left_out(monkeypatch, capsys, table, columns):
     assert columns < 80 or len(blocks) == 1
     rows_of_alpha = [words for words in lines if words[:1] == ["alpha[0]"]]
     assert [len(words) for words in rows_of_alpha] == [len(words) for words in blocks]
+
+
+def test_points_of_figures_align_and_a_geometric_sd_is_a_factor():
+    told = {("mean", "x"): 59.7, ("sd", "x"): 12, ("mean", "y"): 4.29, ("sd", "y"): 0.41}
+    told |= {("geometric mean", "z"): 410, ("geometric sd", "z"): 1.47, ("probability", "w"): 0.05}
+    figures = {("c", *of): ClusterFigure("c", *of, value) for of, value in told.items()}
+    rows = [("mean", "x"), ("mean", "y"), ("geometric mean", "z"), ("probability", "w")]
+    assert figures_of(figures, "c", rows) == [
+        " 59.7   (12.0)       ",
+        "  4.29   (0.410)     ",
+        "410     (factor 1.47)",
+        "  5.00%              ",
+    ]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 120, 200])

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from command import run
 
+import mixtures as mx
+
 
 @pytest.fixture
 def table(tmp_path):
@@ -58,7 +60,7 @@ def test_a_column_that_is_not_there(table):
 def test_labels_that_are_not_numbers_of_clusters(table):
     code, _, err = run("predict", table[0], "-k", 2, "--labels", "a", "--exclude", "group")
     assert code == 2
-    assert "label is" in err
+    assert "the label in --labels is" in err
 
 
 def test_complete_fills_the_cells_of_labelled_rows_from_their_cluster(table):
@@ -116,3 +118,21 @@ def test_a_saved_crosscheck_is_reported_with_its_labels_and_weights_only(crossch
     code, _, err = run("report", tmp_path / "other.csv", *beside, "--from", saved, "-o", page)
     assert code == 2
     assert "not the data that the result was saved with" in err
+    assert "pass the same rows, columns, --weights and --labels" in err
+
+
+@pytest.mark.parametrize("typed", [[], ["--weights", "n"]])
+def test_a_report_takes_the_labels_and_weights_of_the_fit(crosschecked, tmp_path, monkeypatch, typed):
+    file, saved, _ = crosschecked
+    taken = {}
+
+    def report(*_, **given):
+        taken.update(given)
+        raise mx.InputError("far enough")
+
+    monkeypatch.setattr("mixtures.reporting.report.report", report)
+    _, _, err = run("report", file, "--from", saved, "-o", tmp_path / "page.html", *typed)
+    assert f"as the saved result was fitted: --labels group{'' if typed else ', --weights n'}\n" in err
+    rows = pd.read_csv(file)
+    pd.testing.assert_series_equal(taken["weights"], rows["n"])
+    pd.testing.assert_series_equal(taken["labels"], rows["group"])

@@ -300,6 +300,14 @@ def test_decimal_commas_from_refusal_to_fit(tmp_path):
     assert "--decimal does not go with the data set" in err
 
 
+def test_a_mark_that_the_numbers_do_not_have(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1.5,2\n2.25,3\n3.5,5\n")
+    code, _, err = run("predict", tmp_path / "t.csv", "-k", 2, "--decimal", ",")
+    assert code == 2
+    assert "column 'a' holds text ('1.5' in row 0)" in err
+    assert "numbers with decimal points: leave out --decimal and --thousands" in err
+
+
 def test_a_file_of_windows_goes_from_refusal_to_the_next_command(tmp_path):
     rows = "\n".join(f"{j % 7}.5;{j * j}" for j in range(20))
     (tmp_path / "t.csv").write_bytes(f"sep=;\nhöhe;größe\n{rows}\n".encode("cp1252"))

@@ -99,7 +99,7 @@ def test_marks_that_no_number_has():
 
 def test_binary_files_have_no_marks(tmp_path):
     pd.DataFrame({"a": [1.0, 2.0]}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(InputError, match="it has no decimal or thousands"):
+    with pytest.raises(InputError, match="leave out decimal=','"):
         read_table(tmp_path / "t.parquet", numerals=GERMAN)
 
 

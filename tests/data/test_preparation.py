@@ -173,9 +173,9 @@ def test_logarithms_are_natural_named_and_stated():
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"log": ("amont",)}, "there is no column 'amont' (did you mean 'amount'?)"),
+        ({"log": ("amont",)}, "log: there is no column 'amont' (did you mean 'amount'?)"),
         ({"log": ("score",)}, "--log: 20 cells of column 'score' are 0 or negative"),
-        ({"log": ("town",)}, "--exclude town"),
+        ({"log": ("town",)}, "--log: column 'town' holds text ('Oslo' in row 0)"),
     ],
 )
 def test_what_has_no_logarithm(how, words):

@@ -206,7 +206,7 @@ def test_labels_from_parquet(tmp_path):
     assert list(read_table(tmp_path / "t.parquet", "b", index="id").columns) == ["b"]
     with pytest.raises(InputError, match="there is no column 'di'"):
         read_table(tmp_path / "t.parquet", index="di")
-    with pytest.raises(InputError, match="is not a text file: it has no header"):
+    with pytest.raises(InputError, match="is not a text file: leave out header=False"):
         read_table(tmp_path / "t.parquet", header=False)
 
 
@@ -215,8 +215,8 @@ def test_labels_from_parquet(tmp_path):
     [
         ({"header": "no"}, "header is 'no'; it must be True, False or None"),
         ({"index": 0}, "index is 0; it must be the name of a column"),
-        ({"index": "a", "columns": ["a"]}, "column 'a' is to be kept and to be the row labels"),
-        ({"index": "a", "exclude": "a"}, "column 'a' is to be left out and to be the row labels"),
+        ({"index": "a", "columns": ["a"]}, "columns and index both name column 'a'; choose one"),
+        ({"index": "a", "exclude": "a"}, "exclude and index both name column 'a'; choose one"),
         ({"columns": [0]}, "0 is not the name of a column"),
         ({"separator": 3}, "separator is 3; it must be a character"),
     ],
@@ -412,11 +412,29 @@ def test_text_of_other_programs_is_read(tmp_path, content, options):
         ("rot13", "encoding 'rot13' is not known here; it is a name such as cp1252"),
         ("windows", "encoding 'windows' is not known here; it is a name such as cp1252"),
         (1252, "encoding '1252' is not known here; it is a name such as cp1252"),
+        ("", "encoding '' is not known here; it is a name such as cp1252"),
     ],
 )
 def test_encodings_that_do_not_fit_are_refused(encoding, words):
     with pytest.raises(InputError, match=re.escape(words)):
         read_stream(BytesIO(b"a,b\n1,\xe92\n"), "it", encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "words"),
+    [
+        ("utf-8-sig", "cp1252", "it is marked as utf-8 by its first bytes: leave out encoding='cp1252'"),
+        ("utf-16", "utf-32", "it is marked as utf-16 by its first bytes: leave out encoding='utf-32'"),
+        ("utf-16-le", None, "line 1 has a NUL byte; say encoding='utf-16' ("),
+        ("utf-16-be", None, "line 1 has a NUL byte; say encoding='utf-16-be' ("),
+        ("utf-32-le", None, "line 1 has a NUL byte; say encoding='utf-32-le' ("),
+        ("utf-32-be", None, "line 1 has a NUL byte; say encoding='utf-32-be' ("),
+        ("utf-32-le", "utf-16", "it read with encoding='utf-16' has a NUL in line 1: name another encoding"),
+    ],
+)
+def test_an_encoding_is_not_taken_for_another(written, read, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        read_stream(BytesIO("grö,b\n1,2\n3,4\n".encode(written)), "it", encoding=read)
 
 
 def test_lines_are_counted_from_the_separator_line():

@@ -22,17 +22,21 @@ from conftest import long
 
 import mixtures as mx
 from mixtures.brief import rounded
+from mixtures.cli.wording import in_options
 from mixtures.given import given
-from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Paragraph, Table, aligned
+from mixtures.messages import Option, worded
+from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Listing, Paragraph, Section, Table, aligned
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
-from mixtures.reporting.findings import draw_heatmap
+from mixtures.reporting.findings import checks_table, draw_heatmap
 from mixtures.reporting.material import MOST_PAGES, Material, Pictured, relabelled
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import _pixels, brief_profiles_section, profiles_section
+from mixtures.reporting.rendering import rendered
 from mixtures.reporting.reproduction import brief_reproduction_section
 from mixtures.reporting.rows import rows_section
-from mixtures.results.verdict import State
+from mixtures.results.headline import Headline
+from mixtures.results.verdict import Check, State
 from mixtures.saving.save import Header, read_header
 
 FAITHFUL = mx.datasets.faithful()
@@ -631,6 +635,19 @@ def test_columns_are_pixels_if_their_names_fill_a_picture():
     assert _pixels(names[:-1]) is None
     assert _pixels(["waiting", *names[1:]]) is None
     assert _pixels([f"item_{r}_{c}" for r in range(2) for c in range(8)]) is None
+
+
+def test_a_page_names_options_as_its_reader_types_them():
+    """Those of Python by default, those of the command line on a page that a command writes."""
+    advice = worded("raise ", Option("n_init"))
+    verdict = Headline(State.AMBER, "Take care.", (advice,), ())
+    line = Check("a check", 1.0, 0.0, False, advice, source="a book")
+    blocks = (Paragraph(worded("Perhaps ", advice, ".")), Listing((advice,)), checks_table("Checks", [line]))
+    pages = [
+        rendered("A page", verdict, (), [Section("s", "S", blocks)], False, how) for how in (str, in_options)
+    ]
+    for page, own in zip(pages, ("n_init", "--n-init"), strict=True):
+        assert re.findall(r"aise ([-\w]+)", page.replace("<wbr>", "")) == [own] * 4
 
 
 def test_a_brief_report_has_verdict_clusters_and_code(cc):

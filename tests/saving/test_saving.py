@@ -4,6 +4,7 @@ import gc
 import io
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -27,14 +28,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import mixtures as mx
+from mixtures.cli.wording import in_options
 from mixtures.data.reading import as_data
+from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
+from mixtures.messages import Option, parts_of, worded
 from mixtures.saving import archive, netcdf
 from mixtures.saving import save as saving
 from mixtures.saving.encoding import decode, encode
 from mixtures.saving.fingerprint import content_hash
 from mixtures.saving.netcdf import from_netcdf, to_netcdf
 from mixtures.saving.save import RESULTS, read_header
+from mixtures.saving.texts import read_text
 
 FAITHFUL = mx.datasets.faithful()
 SHORT = {"draws": 40, "tune": 60, "chains": 2, "random_seed": 1, "progressbar": False}
@@ -208,6 +213,31 @@ def test_a_sample_that_came_compressed_is_kept_plain(cc, tmp_path):
     tree = cc.posterior.copy(deep=True)
     tree["posterior"]["mu"].encoding.update(zlib=True, complevel=4, chunksizes=(1, 10, 2, 2), dtype="float32")
     assert same(round_trip(tree, tmp_path), cc.posterior)
+
+
+def test_texts_keep_the_options_that_they_name(em, tmp_path):
+    """In a file as in memory, they are spelt for whoever reads them."""
+    options = Option("n_init"), Option("prior", None), Option("n_components", 9, typed="9")
+    note = worded("raise ", options[0], ", use ", options[1], ", or lower ", options[2])
+    again = round_trip(replace(em, notes=(note, "plain")), tmp_path)
+    assert again.notes == ("raise n_init, use prior=None, or lower n_components=9", "plain")
+    assert parts_of(again.notes[0]) == parts_of(note)
+    assert in_options(again.notes[0]) == "raise --n-init, use --prior none, or lower 9"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ([1], "result.notes[0][0] is int, not dict"),
+        ([{"said": "x"}], "result.notes[0][0] lacks name"),
+        ([{"name": "x", "run": "y"}], "result.notes[0][0] has 'run', which nothing here knows"),
+        ([{"name": "x", "value": []}], "result.notes[0][0].value is list, not a text or a number"),
+        ([{"name": "x", "typed": 1}], "result.notes[0][0].typed is int, not str"),
+    ],
+)
+def test_texts_that_are_none_are_refused(text, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        read_text(text, "result.notes[0]")
 
 
 def test_equal_results_make_equal_files(em, tmp_path):
