@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.initial_point import make_initial_point_fn
 from pytensor.graph.replace import clone_replace
 
 from mixtures.density.conditions import checks_of, guarded, holds, log_jacobian_of, terms_of
@@ -164,10 +165,6 @@ class CompiledModel(Density):
         return _terms(self.model)
 
     @property
-    def _prior_terms(self) -> list[Any]:
-        return self._own[0][: len(self._free)]
-
-    @property
     def _row_terms(self) -> list[Any]:
         return self._own[0][len(self._free) :][: len(self.model.observed_RVs)]
 
@@ -269,6 +266,15 @@ class CompiledModel(Density):
         point = self.model.initial_point(random_seed=seed)
         return np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars])
 
+    def prior_points(self, n: int, seed: int) -> list[Array]:
+        """Draws from the prior as flat vectors; none if a prior cannot be drawn from, as a flat one."""
+        try:
+            draw = make_initial_point_fn(model=self.model, default_strategy="prior")
+            points = [draw(seed + i) for i in range(n)]
+        except NotImplementedError:
+            return []
+        return [np.concatenate([np.ravel(x[v.name]) for v in self.model.value_vars]) for x in points]
+
     def complete(self, rows: Any) -> Callable[[Array, Array], tuple[float, Array]]:
         """Complete-data log density and its gradient, given responsibilities of a mixture's rows.
 
@@ -280,8 +286,8 @@ class CompiledModel(Density):
         Returns
         -------
         callable
-            Q of the EM algorithm plus the log prior, as a function of the
-            responsibilities ``r (K, n)`` and a flat vector.
+            Q of the EM algorithm plus the log prior and the log densities of other data, as a
+            function of the responsibilities ``r (K, n)`` and a flat vector.
         """
         known = pt.matrix("r")
         node = node_of(rows)
@@ -290,7 +296,9 @@ class CompiledModel(Density):
         with natural_form():
             values, cells = cells_of(as_given(self.model.rvs_to_values[rows]))
             log_joint = op.log_joint(values, *theta, cells=cells)
-        expected = (known * log_joint).sum() + _total(self._prior_terms)
+        own = len(self._free) + self.model.observed_RVs.index(rows)
+        others = [term for i, term in enumerate(self._own[0]) if i != own]
+        expected = (known * log_joint).sum() + _total(others)
         function, arrays = self._compile([expected], more=[known])
         gradient = gradient_of(log_density_of(arrays_as_inputs(function, 1), self.value_shapes))
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import xarray as xr
+from scipy.stats import beta
 
 from mixtures.data.table import Data
 from mixtures.diagnostics.mixing import invariants, modes_of_chains
@@ -21,6 +22,7 @@ from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
 from mixtures.messages import Cluster, Option, joined, named, worded
+from mixtures.posterior.emptied import likely_share_without_rows
 from mixtures.results.em import EMFit
 from mixtures.results.switches import Switches
 from mixtures.results.verdict import IDENTIFIED, Check, check
@@ -175,6 +177,34 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
         ),
         source="Rousseau and Mengersen (2011)",
         cause=True,
+    )
+
+
+def _unvisited(case: Case, spec: Mixture, data: Data, em: EMFit) -> Check | None:
+    """Posterior in which a cluster has no rows: no mode shows it, so that no chain may have been there.
+
+    There the cluster's weight is Beta(a, n + (K - 1) a), and its parameters follow their prior.
+    """
+    k, a = spec.n_components, spec.weight_concentration
+    share = 0.0 if spec.weights.varies else likely_share_without_rows(spec, em, data)
+    if np.isnan(share):
+        return None
+    middle = beta.median(a, data.total + (k - 1) * a) if k > 1 else 0.0
+    smallest = flat_draws(case.tree, {"alpha": ("cluster",)})["alpha"].min(axis=1)
+    lacking, limit = share - 2 * float((smallest < middle).mean()), 1 - TOLERANCES.single_mode
+    return check(
+        "posterior with a cluster without rows that the sample lacks, share",
+        max(0.0, lacking),
+        limit,
+        lacking < limit,
+        worded(
+            f"in about {share:.0%} of the posterior, by Laplace's approximation, a cluster has no rows, and "
+            "the chains have hardly been there: the sample is of the rest; lower ",
+            Option("n_components"),
+            ", or state that every cluster is assumed to have rows",
+        ),
+        source="Nobile (2004); Rousseau and Mengersen (2011)",
+        caution=True,
     )
 
 
@@ -343,6 +373,7 @@ QUESTIONS = (
     Question("label switches", ("switches",), _switches),
     Question("agreement of relabelling methods", ("spec", "data", "point"), _methods),
     Question("empty clusters", ("spec", "data"), _empty),
+    Question("posterior without rows in a cluster", ("spec", "data", "em"), _unvisited),
     Question("collapsed clusters", ("spec", "data"), _collapsed),
     Question("identification", ("spec", "data", "point"), _identified),
     Question("probabilities on the boundary", ("spec", "em"), _boundary),

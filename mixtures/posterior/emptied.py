@@ -15,8 +15,9 @@ from mixtures.errors import CollapseError, ConvergenceWarning, DataWarning, NoAp
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
 from mixtures.posterior.peaks import Peak
+from mixtures.results.em import EMFit
 
-__all__ = ["share_without_rows"]
+__all__ = ["likely_share_without_rows", "share_without_rows"]
 
 STARTS = 3
 """Starts of EM with one cluster fewer."""
@@ -47,12 +48,51 @@ def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np
     float
         From 0 to 1; 0 if no cluster can be without rows.
     """
-    k, a, n = spec.n_components, spec.weight_concentration, _seen(data)
-    if len(anchored_clusters(data)) == k or k == 1:
+    if not _can_be_empty(spec, data):
         return 0.0
+    fewer = _bound(replace(spec, n_components=spec.n_components - 1), replace(data, labels=None), rng)
+    about_modes = gammaln(spec.n_components + 1) + logsumexp([peak.log_evidence for peak in peaks])
+    return _share(spec, data, fewer, about_modes)
+
+
+def likely_share_without_rows(spec: Mixture, em: EMFit, data: Data) -> float:
+    """Estimate the same without erring upwards on purpose, by Laplace's evidence at EM's modes.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    em : EMFit
+        Its fit.
+    data : Data
+        The data.
+
+    Returns
+    -------
+    float
+        From 0 to 1; not a number if it is unknown: where labels of rows are known, weights have no mode, or
+        a mode is on the boundary.
+    """
+    if not _can_be_empty(spec, data):
+        return 0.0
+    if data.labels is not None or spec.for_mode() is not spec:
+        return np.nan
+    less = replace(spec, n_components=spec.n_components - 1)
+    try:
+        fewer = _laplace(less, data, _mode(less, data, np.random.default_rng(0)))
+        return _share(spec, data, fewer, _laplace(spec, data, em))
+    except NoApproximation:
+        return np.nan
+
+
+def _can_be_empty(spec: Mixture, data: Data) -> bool:
+    return 1 < spec.n_components != len(anchored_clusters(data))
+
+
+def _share(spec: Mixture, data: Data, fewer: float, about_modes: float) -> float:
+    """The share, from the log evidence of K - 1 clusters and that about the modes of K."""
+    k, a, n = spec.n_components, spec.weight_concentration, _seen(data)
     allocation = gammaln(k * a) - gammaln(k * a + n) + gammaln((k - 1) * a + n) - gammaln((k - 1) * a)
-    fewer = _log_evidence(replace(spec, n_components=k - 1), replace(data, labels=None), rng)
-    about_modes = gammaln(k + 1) + logsumexp([peak.log_evidence for peak in peaks])
     return float(expit(np.log(k) + allocation + fewer - about_modes))
 
 
@@ -62,26 +102,35 @@ def _seen(data: Data) -> float:
     return float(seen.sum() if data.weights is None else data.weights[seen].sum())
 
 
-def _log_evidence(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
+def _mode(spec: Mixture, data: Data, rng: np.random.Generator) -> EMFit:
+    """EM's fit, which nobody asked for: without warnings."""
+    with warnings.catch_warnings():
+        for category in (ConvergenceWarning, DataWarning):
+            warnings.simplefilter("ignore", category)
+        try:
+            return complete(fit_em(spec.for_mode(), data, n_init=STARTS, random_seed=rng))
+        except CollapseError as error:
+            raise NoApproximation("one whose mode with a cluster fewer collapses") from error
+
+
+def _laplace(spec: Mixture, data: Data, em: EMFit) -> float:
+    """Laplace's approximation of the log evidence."""
+    found = observed_information(spec, data, em.params)
+    return float(em.log_posterior + found.log_volume + gammaln(spec.n_components + 1))
+
+
+def _bound(spec: Mixture, data: Data, rng: np.random.Generator) -> float:
     """Log evidence, erring upwards: Laplace's approximation, or the likelihood at the mode if that fails.
 
     The likelihood at the mode is above the evidence unless the prior decides the mode. Laplace's
     approximation of q coordinates is off by terms of the order q^2 / n (Shun and McCullagh 1995), which are
     added.
     """
-    mode = spec.for_mode()
-    with warnings.catch_warnings():
-        for category in (ConvergenceWarning, DataWarning):
-            warnings.simplefilter("ignore", category)  # nobody asked for this fit
-        try:
-            em = complete(fit_em(mode, data, n_init=STARTS, random_seed=rng))
-        except CollapseError as error:
-            raise NoApproximation("one whose mode with a cluster fewer collapses") from error
-    if mode is not spec:  # the mode of another prior
+    em = _mode(spec, data, rng)
+    if spec.for_mode() is not spec:  # the mode of another prior
         return em.log_likelihood
+    q = spec.parameter_count(data.n_features)
     try:
-        found = observed_information(spec, data, em.params)
-        log_evidence = em.log_posterior + found.log_volume + gammaln(spec.n_components + 1)
+        return float(min(em.log_likelihood, _laplace(spec, data, em) + q**2 / _seen(data)))
     except NoApproximation:
         return em.log_likelihood
-    return float(min(em.log_likelihood, log_evidence + len(found.u) ** 2 / _seen(data)))

@@ -48,6 +48,10 @@ SAME = 0.1
 """Distance, in sds of the complete data or of the posterior, below which two optima are one."""
 
 
+ALIKE = 0.01
+"""Difference of the values of a variable at one mode under other labels, relative to the largest of them."""
+
+
 MOST_COORDINATES = 300
 """Largest number of coordinates with which modes are sought: with more, normal approximations seldom fit
 and curvatures take long."""
@@ -176,15 +180,29 @@ def rivals(compiled: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
 def rival_ends(compiled: Density, ends: Sequence[Array], heights: Array) -> list[Array]:
     """Do the same for a user's own model, given where the searches for its mode ended, best first.
 
-    Ends of the same height are taken for one mode under other labels.
+    Ends of the same height are taken for one mode under other labels if every variable has the same values
+    in some order.
     """
     least, apart = np.log(1 / TOLERANCES.single_mode - 1), same_height(heights[0])
-    distinct = [i for i, height in enumerate(heights) if not i or heights[i - 1] - height > apart]
+    values = [compiled.constrain(x) for x in ends]
+    distinct: list[int] = []
+    for i, height in enumerate(heights):
+        if not any(heights[j] - height <= apart and _reordered(values[i], values[j]) for j in distinct):
+            distinct.append(i)
     if len(distinct) < 2 or compiled.size > MOST_COORDINATES:
         return []
     evidence = {i: _log_evidence(compiled, ends[i]) for i in distinct if heights[0] - heights[i] < BELOW}
     others = sorted(distinct[1:], key=lambda i: -evidence.get(i, -np.inf))
     return [ends[i] for i in others if evidence.get(i, -np.inf) - evidence[0] > least]
+
+
+def _reordered(a: Params, b: Params) -> bool:
+    """Whether every variable has nearly the same values in both, in some order."""
+    return all(
+        np.allclose(np.sort(x, axis=None), np.sort(b[name], axis=None), rtol=0, atol=ALIKE * np.abs(x).max())
+        for name, x in a.items()
+        if x.size
+    )
 
 
 def _log_evidence(compiled: Density, x: Array) -> float:

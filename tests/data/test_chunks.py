@@ -419,7 +419,7 @@ def test_weights_are_those_of_all_rows():
     weights[41] = -1
     refused(cut(X), "row 41: weight is -1", weights=weights)
     refused(cut(X), "all weights are zero", weights=np.zeros(300))
-    with pytest.raises(InputError, match="pass weights together with their data"):
+    with pytest.raises(InputError, match="pass weights beside the data that they are of"):
         as_rows(as_rows(cut(X)), np.ones(300))
 
 

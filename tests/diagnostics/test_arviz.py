@@ -213,7 +213,7 @@ def test_rows_that_were_not_fitted_are_refused():
             with pytest.raises(InputError, match=f"{message}.*pass the rows that were fitted"):
                 mx.extend(spec, rows, tree, group, labels=known, draws=5)
         assert "log_prior" in mx.extend(spec, rows, tree, ["log_prior"], labels=known).children
-        told = "without lp" if "order" in message else message  # in any order as many clusters hold rows
+        told = "neither lp" if "order" in message else message  # in any order as many clusters hold rows
         with pytest.raises(InputError, match=told):
             mx.occupied_clusters(tree, spec, rows, labels=known)
     with pytest.raises(InputError, match="rows without weights"):

@@ -5,13 +5,15 @@ from itertools import product
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.special import betaln, gammaln, logsumexp
 
 import mixtures as mx
 from mixtures.data.reading import as_data
+from mixtures.diagnostics.questions import Case, _unvisited
 from mixtures.em.information import observed_information
 from mixtures.posterior import emptied
-from mixtures.posterior.emptied import share_without_rows
+from mixtures.posterior.emptied import likely_share_without_rows, share_without_rows
 from tests import exact_evidence
 
 RNG = np.random.default_rng(7)
@@ -101,7 +103,7 @@ def test_the_share_is_that_of_the_allocations_that_leave_a_cluster_empty():
 
 def test_with_the_evidence_of_one_cluster_less_it_is_exact(monkeypatch):
     X, spec = COINS[:9], mx.BMM(2, prior=mx.priors.Beta(3.0, 3.0), weight_concentration=1.5)
-    monkeypatch.setattr(emptied, "_log_evidence", lambda *_: exact_evidence.bernoulli(X, spec.prior))
+    monkeypatch.setattr(emptied, "_bound", lambda *_: exact_evidence.bernoulli(X, spec.prior))
     share, total = exact_share(X, spec)
     found = share_without_rows(spec, [Whole(total - np.log(2))], as_data(X), np.random.default_rng(0))
     assert found / (1 - found) == pytest.approx(share, rel=1e-9)
@@ -133,3 +135,56 @@ def test_independent_draws_are_refused_where_a_wide_prior_hides_an_empty_cluster
     prior = mx.priors.NormalInverseWishart(mean=0.0, kappa=1e-10, nu=6.0, Psi=4 * np.eye(2))
     with pytest.raises(mx.NoApproximation, match="a cluster may have no rows"):
         mx.sample(mx.GMM(2, prior=prior), X, sampler="laplace", draws=250, random_seed=1, progressbar=False)
+
+
+def few_odd_rows(kappa):
+    """Three rows beside sixty, a model that takes them for a cluster, and the exact odds that it is empty.
+
+    They are of all allocations that differ in one row at most from that of the mode, and from the empty one.
+    """
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 2))
+    X[-3:] = 0.3 * X[-3:] + 4
+    prior = mx.priors.NormalInverseWishart(mean=0.0, kappa=kappa, nu=5.0, Psi=2 * np.eye(2))
+
+    def log_joint(there):
+        sizes = np.array([there.sum(), (~there).sum()])
+        parts = [exact_evidence.gaussian(X[rows], prior) for rows in (there, ~there) if rows.any()]
+        return betaln(*(1 + sizes)) + sum(parts)
+
+    def about(there):
+        return logsumexp([log_joint(there), *(log_joint(there ^ one) for one in np.eye(60, dtype=bool))])
+
+    mode = np.arange(60) >= 57
+    return X, mx.GMM(2, prior=prior), about(np.zeros(60, dtype=bool)) - about(mode)
+
+
+@pytest.mark.parametrize("kappa", [1e-12, 1e-9, 1e-7, 1e-2])
+def test_the_likely_share_is_near_the_exact_one(kappa):
+    """Within two nats: Laplace's approximation misses the skewness of a covariance of three rows."""
+    X, spec, log_odds = few_odd_rows(kappa)
+    em = mx.fit_em(spec, X, random_seed=0)
+    assert em.params["alpha"].min() < 0.06
+    found = likely_share_without_rows(em.spec, em, as_data(X))
+    assert np.log(found) - np.log1p(-found) == pytest.approx(log_odds, abs=2)
+
+
+@pytest.mark.parametrize(("visits", "passed"), [(0.0, False), (0.02, False), (0.9, True)])
+def test_a_sample_that_has_not_been_where_a_cluster_has_no_rows_calls_for_care(visits, passed):
+    X, spec, _ = few_odd_rows(1e-9)
+    em = mx.fit_em(spec, X, random_seed=0)
+    rng = np.random.default_rng(0)
+    small = np.where(rng.random((4, 500)) < visits, rng.beta(1, 61, (4, 500)), rng.beta(4, 58, (4, 500)))
+    alpha = xr.DataArray(np.stack([1 - small, small], -1), dims=("chain", "draw", "cluster"))
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"alpha": alpha})})
+    found = _unvisited(Case(tree, em.spec, as_data(X), em), em.spec, as_data(X), em)
+    assert found.caution
+    assert found.passed == passed
+
+
+def test_of_labelled_rows_and_of_a_single_cluster_no_share_is_estimated():
+    X, spec, _ = few_odd_rows(1e-9)
+    em = mx.fit_em(spec, X, labels=[0, *[-1] * 59], random_seed=0)
+    assert np.isnan(likely_share_without_rows(em.spec, em, as_data(X, labels=[0, *[-1] * 59])))
+    one = mx.fit_em(mx.GMM(1), X)
+    assert likely_share_without_rows(one.spec, one, as_data(X)) == 0

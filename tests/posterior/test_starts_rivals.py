@@ -67,9 +67,23 @@ def test_width_counts_among_the_modes_of_a_users_model():
         hessian=lambda x, jacobian, exact: -precision[x[0]] * np.eye(2),
         units=np.ones_like,
         coordinate_names=lambda: ["a", "b"],
+        constrain=lambda x: {"theta": np.array([1.0, 0.0] if x[0] == 1 else [x[0], max(x[0], 1)])},
     )
     ends = [np.array([i, 0.0]) for i in precision]
     assert rival_ends(compiled, ends, heights) == [ends[2]]  # lower by 2 nats and wider by 4.6
+
+
+def test_modes_of_one_height_differ_if_their_values_do_in_every_order():
+    compiled = SimpleNamespace(
+        size=1,
+        value_and_grad=lambda x, jacobian: (0.0, np.zeros(1)),
+        hessian=lambda x, jacobian, exact: -np.eye(1),
+        units=np.ones_like,
+        coordinate_names=lambda: ["a"],
+        constrain=lambda x: {"b": np.array([6.0, 0.0, 6.0])[int(x[0])], "mu": np.roll([1.0, 2.0], int(x[0]))},
+    )
+    ends = [np.array([i]) for i in (0.0, 1.0, 2.0)]
+    assert rival_ends(compiled, ends, np.zeros(3)) == [ends[1]]
 
 
 def test_a_rival_on_large_data_is_the_next_in_height_and_not_the_best_itself():

@@ -433,7 +433,7 @@ def test_options_reach_select(monkeypatch):
         "missing": "integrate",
         "weights": None,
         "labels": None,
-        "criteria": ("bic", "evidence"),
+        "criteria": ["bic", "evidence"],
         "blrt": 20,
         "n_init": 3,
         "draws": 7,
