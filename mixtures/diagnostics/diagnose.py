@@ -24,7 +24,7 @@ from mixtures.diagnostics.mixing import (
     worst,
 )
 from mixtures.diagnostics.questions import QUESTIONS, Case
-from mixtures.draws import of_sample, resolved_for, sample_of
+from mixtures.draws import of_sample, resolved_for, rows_of, sample_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of, rows_in
@@ -65,7 +65,8 @@ def diagnose(
     spec : Mixture, optional
         The model that was sampled; by default that of ``em``.
     X : array_like or frame, shape (n, D), optional
-        The data; columns are matched to those of the model, or the sample, by name.
+        The data; columns are matched to those of the model, or the sample, by name. By default the rows
+        that the sample holds, if the model is known.
     weights : array_like, shape (n,), optional
         Frequency weights of the rows.
     missing : {None, "integrate"}, optional
@@ -112,6 +113,7 @@ def diagnose(
     tree = posterior_of(tree)
     if em is not None:
         spec = check_fit(em, em.spec if spec is None else spec)
+    X = rows_of(tree) if X is None and spec is not None else X
     data = None
     if spec is None:
         data = None if X is None else as_data(X, weights, missing=missing, labels=labels)

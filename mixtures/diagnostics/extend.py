@@ -11,10 +11,11 @@ from scipy.special import logsumexp
 from mixtures.arguments import check_whole, generator
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
-from mixtures.draws import checked_draws, not_fitted, of_sample, resolved_for, sets_of
+from mixtures.draws import checked_draws, not_fitted, of_sample, resolved_for, rows_of, sets_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import did_you_mean
+from mixtures.posterior.target import MixtureTarget
 from mixtures.trees import group_of
 from mixtures.types import Array, Params
 
@@ -103,6 +104,9 @@ def extend(
     wanted = [g for g in GROUPS if (g in named if named is not None else g not in tree.children)]
     if OF_ROWS.intersection(wanted) and (other := not_fitted(tree, data, in_order=True)):
         raise InputError(f"{other}: pass the rows that were fitted, in their order and with their labels")
+    fitted = rows_of(tree)
+    if fitted is not None or OF_ROWS.intersection(wanted):
+        MixtureTarget(spec, data if fitted is None else spec.read(fitted)).check_drawn(tree)
     new = tree.copy()
     case = _Case(spec, data, new, draws, generator(random_seed))
     for group in wanted:

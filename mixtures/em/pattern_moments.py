@@ -12,6 +12,9 @@ from mixtures.types import Array
 
 __all__ = ["PatternMoments"]
 
+SHARE = 1e-3
+"""Share of a cluster's rows that is the least spread of a feature."""
+
 
 @dataclass(frozen=True, eq=False)
 class PatternMoments:
@@ -41,9 +44,13 @@ class PatternMoments:
 
     @property
     def spread(self) -> Array:
-        """``sum_i w_i r_ik phi_i^2`` about the mean (S, K, P), within the patterns; as in `Curvature`."""
-        kept = self._of_all([np.ones_like(part.sums) for part in self.parts])
-        return np.where(kept > 0, self._of_all([part.spread for part in self.parts]), self.sums[..., :1])
+        """``sum_i w_i r_ik phi_i^2`` about the mean (S, K, P), within the patterns; as in `Curvature`.
+
+        At least a share of the cluster's rows, as a cluster may have none of the few rows of a pattern.
+        """
+        kept, count = self._of_all([np.ones_like(part.sums) for part in self.parts]), self.sums[..., :1]
+        found = np.where(kept > 0, self._of_all([part.spread for part in self.parts]), count)
+        return np.maximum(found, SHARE * count.sum(axis=0))
 
     def tilted(self, slopes: Array) -> Array:
         """Sums (q, S, K, P) of rows whose weights are multiplied by their scores along the slopes."""

@@ -52,7 +52,7 @@ MOST_GROWTH = 1e100
 """Largest factor by which a step is predicted to grow."""
 
 
-LEAST, TINY = 1e-8, float(np.finfo(float).tiny)
+LEAST, TINY = 1e-6, float(np.finfo(float).tiny)
 """Smallest share of a coordinate that the others leave undetermined; the least factor of a step."""
 
 
@@ -242,6 +242,9 @@ def information_at(
             moved = chart.params(u + _both_ways(shifts))
             J = _slopes(kernel.natural(moved), steps)
             changes, squares = _changes(J, pass_)
+            much = np.diag(squares) / (pass_.passed.statistics.count.sum() * (STEP / steps) ** 2)
+            less = 1 / np.maximum(1, much)  # where the changes that were added would move the M-step far
+            changes, squares = changes * _along_first(less, changes), squares * less[:, None]
             held = {name: x[None] for name, x in params.items()}
             answers = _slopes_of_m_step(chart, kernel, held, pass_.sums, changes, steps)[:, inside]
             complete = np.linalg.solve(answers, squares)  # answers are squares times the inverse of I_com

@@ -9,11 +9,12 @@ import xarray as xr
 from mixtures.arguments import generator
 from mixtures.diagnostics.diagnose import MIXING, label_free
 from mixtures.diagnostics.mixing import summarise
-from mixtures.draws import checked_draws, not_fitted, of_sample, sets_of
+from mixtures.draws import checked_draws, not_fitted, of_sample, resolved_for, sets_of
 from mixtures.errors import InputError
 from mixtures.families.assignment import assigned
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of, with_sample
+from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.selection import OccupiedClusters
 from mixtures.results.verdict import Check, Verdict, check
@@ -115,6 +116,7 @@ def occupied_clusters(
     spec, data, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
     if other := not_fitted(tree, data, whole=True):
         raise InputError(f"{other}: pass the rows that were fitted, with their weights and labels, or none")
+    MixtureTarget(resolved_for(spec, tree, data), data).check_drawn(tree)
     posterior, k = tree["posterior"], spec.n_components
     counts = data.counts
     if (counts != np.round(counts)).any():
