@@ -306,8 +306,8 @@ def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> No
             "path": output and str(output),
         }
         typer.echo(json.dumps(as_typed(told | lists), indent=2))
-    elif not quiet:
-        for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
-            typer.echo(visible(line))
-        if output is not None and not is_stream(output):
-            typer.echo(visible(f"The report is in {output}"))
+        return
+    for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
+        typer.echo(visible(line), err=output is not None and is_stream(output))
+    if not (quiet or output is None or is_stream(output)):
+        typer.echo(visible(f"The report is in {output}"))
