@@ -1,7 +1,6 @@
 """``mixtures report``: a new or saved crosscheck as one HTML file."""
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -39,11 +38,11 @@ from mixtures.cli.options import (
 )
 from mixtures.cli.rows import Loaded, names_of, read_rows, with_kinds
 from mixtures.cli.running import (
-    BESIDE,
     FAILS,
     HOLDS,
     STOPPED,
     about,
+    as_fitted,
     check_outputs,
     examples,
     reports_errors,
@@ -147,12 +146,15 @@ def report_command(
         assert saved is not None  # one of the two was given
         header, cc, called = _loaded(saved, names)
         tell_unused(context, quiet=not shown)
-        typed = [header.about["command"]] if "command" in header.about else []
-        told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
+        first = [header.about["command"]] if "command" in header.about else []
+        told = {"command": "\n".join([*first, told["command"]])} | ({"data": told["data"]} if data else {})
         frame = None
         if data:
             fitted = given(cc)
-            rows_read = _read_as_fitted(data, reading, labels, fitted, header.about, quiet=not shown)
+            typed = {"labels": labels, "weights": reading.weights, "index": reading.index, "missing": missing}
+            how = as_fitted(header.about, typed, quiet=not shown)
+            rows_read = _read_as_fitted(data, reading, how, fitted, quiet=not shown)
+            missing = how["missing"]
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
     else:
@@ -243,28 +245,17 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
 
 
 def _read_as_fitted(
-    data: str,
-    reading: Reading,
-    labels: str | None,
-    fitted: "Given",
-    about: Mapping[str, str],
-    *,
-    quiet: bool,
+    data: str, reading: Reading, how: Mapping[str, str | None], fitted: "Given", *, quiet: bool
 ) -> Loaded:
-    """Rows of a saved result, with the columns beside them of its fit, unless others are typed."""
-    typed = {"labels": labels, "weights": reading.weights, "index": reading.index}
-    taken = {name: about[name] for name, column in typed.items() if column is None and name in about}
-    if taken and not quiet:
-        told = ", ".join(f"{BESIDE[name]} {shlex.quote(column)}" for name, column in taken.items())
-        typer.echo(visible(f"note: as the saved result was fitted: {told}"), err=True)
-    how: dict[str, Any] = {"fitted": fitted, "labels": taken.get("labels", labels), "quiet": quiet}
-    reading = replace(reading, weights=taken.get("weights", reading.weights))
+    """Rows of a saved result, with the columns beside them that are named."""
+    options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": quiet}
+    typed, reading = reading.index, replace(reading, weights=how["weights"])
     try:
-        return read_rows(data, replace(reading, index=taken.get("index", reading.index)), **how)
+        return read_rows(data, replace(reading, index=how["index"]), **options)
     except InputError:
-        if "index" not in taken or data == "-":  # rows can do without their labels
+        if how["index"] == typed or data == "-":  # rows can do without their labels
             raise
-    return read_rows(data, reading, **how)
+    return read_rows(data, reading, **options)
 
 
 def _computed(

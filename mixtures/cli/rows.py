@@ -43,14 +43,25 @@ def load_frame(data: str, reading: Reading, beside: Mapping[str, str] | None = N
 
     Columns that options such as --weights name come too, if --columns does not have them.
     """
-    from mixtures.data.files import NoColumn
+    return _with_table(data, reading, beside or {})[0]
 
-    beside = dict(beside or {}) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
+
+def _with_table(
+    data: str, reading: Reading, beside: Mapping[str, str], *, whole: bool = False
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The requested columns, and the table that they are of: if it is not asked for, the same."""
+    from mixtures.data.files import NoColumn, choose_columns
+
+    beside = dict(beside) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
     keep = None if reading.columns is None else names_in(reading.columns)
     if keep is not None:
         keep += [name for name in beside.values() if name not in keep]
     try:
-        frame = _loaded(data, reading, keep)
+        if whole:
+            table = _loaded(data, replace(reading, columns=None, exclude=None), None)
+            frame = table[choose_columns(list(table.columns), keep, names_in(reading.exclude))]
+        else:
+            table = frame = _loaded(data, reading, keep)
     except NoColumn as error:
         asked_by = next((option for option, name in beside.items() if name == error.name), None)
         if asked_by is None:
@@ -60,7 +71,7 @@ def load_frame(data: str, reading: Reading, beside: Mapping[str, str] | None = N
     for option, name in beside.items():
         if name not in there:
             raise NoColumn(option, name, there)
-    return frame
+    return frame, table
 
 
 def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFrame":
@@ -95,26 +106,30 @@ def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFram
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """Columns to fit, and those of the same table that stand beside them: known labels and weights."""
+    """Columns to fit, and those of the same table that stand beside them: known labels and weights.
+
+    The table as it was read has all of its columns if it was asked for whole.
+    """
 
     frame: "pd.DataFrame"
     labels: "pd.Series | None" = None
     weights: "pd.Series | None" = None
+    table: "pd.DataFrame | None" = None
 
 
-def load_rows(data: str, reading: Reading, labels: str | None = None) -> Loaded:
+def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: bool = False) -> Loaded:
     """Load data as `load_frame` does, and set aside the columns of known labels and of weights."""
     asked = {"--labels": labels, "--weights": reading.weights}
     beside = {option: name for option, name in asked.items() if name is not None}
     _refuse_two_uses(beside | {"--exposure": reading.exposure, "--id": reading.index})
-    frame = load_frame(data, reading, beside)
+    frame, table = _with_table(data, reading, beside, whole=whole)
     if not len(frame.columns):
         raise InputError(f"{'--columns' if reading.exclude is None else '--exclude'} leaves no column to fit")
     rest = frame.drop(columns=[*beside.values()])
     if beside and not len(rest.columns):
         name = "names" if len(beside) == 1 else "name"
         raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
-    return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked))
+    return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked), table)
 
 
 def _refuse_two_uses(columns: Mapping[str, str | None]) -> None:
@@ -136,6 +151,7 @@ def read_rows(
     spec: "Mixture | None" = None,
     fitted: "Given | None" = None,
     labels: str | None = None,
+    whole: bool = False,
     quiet: bool = False,
 ) -> Loaded:
     """Rows ready for a model, or for a fit that is there, with known labels and weights.
@@ -144,7 +160,7 @@ def read_rows(
     """
     if fitted is not None and reading.exposure is not None:
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
-    loaded = load_rows(data, reading, labels)
+    loaded = load_rows(data, reading, labels, whole=whole)
     frame = loaded.frame
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)

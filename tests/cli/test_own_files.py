@@ -161,18 +161,23 @@ def test_counts_of_one_range_stay_counts_and_the_other_reading_is_told(tmp_path)
     assert next_command(out)[2:] == ["--model", "pmm"]
 
 
-@pytest.mark.parametrize("model", ["bmm", "lca"])
+@pytest.mark.parametrize("model", ["bmm", "lca", "lca of 0 and 1"])
 def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
-    """Words become numbers unasked where the fit has numbers, and stay words where it has words."""
+    """Words become numbers unasked where the fit has numbers, and stay words where it has words.
+
+    Missing cells are integrated where the saved result was fitted so.
+    """
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(rng.integers(0, 2, (60, 4)), columns=list("abcd"))
     file, words = tmp_path / "t.csv", rows.replace({0: "no", 1: "yes"})
+    fitted = mx.fit_em(mx.BMM(1) if model == "bmm" else mx.LCA(1), words if model == "lca" else rows)
+    mx.save(fitted, tmp_path / "em.mix", about={"missing": "integrate"})
+    words.loc[0, "a"] = None
     words.to_csv(file, index=False)
-    fitted = mx.fit_em(mx.BMM(1), rows) if model == "bmm" else mx.fit_em(mx.LCA(1), words)
-    mx.save(fitted, tmp_path / "em.mix")
     code, _, err = run("predict", file, "--from", tmp_path / "em.mix")
     assert code == 0
-    assert ("note: recoded: yes, y and true are 1" in err) is (model == "bmm")
+    assert "note: as the saved result was fitted: --missing integrate\n" in err
+    assert ("note: recoded: yes, y and true are 1" in err) is (model != "lca")
 
 
 def test_a_fit_of_categories_beside_numbers_takes_new_rows(tmp_path):
