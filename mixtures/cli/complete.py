@@ -109,7 +109,9 @@ def complete_command(
     if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
-        raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
+        raise InputError(
+            "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)"
+        )
     with about("--from"):
         fitted = None if saved is None else given(load(saved))
     if saved is not None:

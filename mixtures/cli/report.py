@@ -213,7 +213,9 @@ def _check_asked(
 ) -> None:
     """Refuse options that do not go together, before anything is read."""
     if (saved is None) is (k is None):
-        raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
+        raise InputError(
+            "name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K, see select)"
+        )
     if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
     if not data and saved is None:

@@ -129,7 +129,9 @@ def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: 
     if beside and not len(rest.columns):
         name = "names" if len(beside) == 1 else "name"
         raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
-    return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked), table)
+    return Loaded(
+        rest, *(frame[beside[option]] if option in beside else None for option in asked), table=table
+    )
 
 
 def _refuse_two_uses(columns: Mapping[str, str | None]) -> None:
@@ -160,11 +162,13 @@ def read_rows(
     """
     if fitted is not None and reading.exposure is not None:
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
+    from mixtures.cli.hints import codes_told
+
     loaded = load_rows(data, reading, labels, whole=whole)
     frame = loaded.frame
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
-    for note in () if quiet else found.notes:
+    for note in () if quiet else (*found.notes, *codes_told(frame)):
         typer.echo(visible(f"note: {note}"), err=True)
     return replace(loaded, frame=found.frame)
 

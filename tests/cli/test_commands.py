@@ -128,7 +128,7 @@ def test_the_version():
         ("crosschek faithful", "Did you mean 'crosscheck'?"),
         ("crosscheck faithful -k 2 --modle gmm", "--model"),
         ("crosscheck -k 2", "Missing argument 'DATA'"),
-        ("crosscheck faithful", "Missing option '--components'"),
+        ("crosscheck faithful", "Missing option '--components' / '-k'; mixtures select"),
         (
             "faithful",
             "'faithful' names data, and no command; did you mean: mixtures crosscheck faithful -k 2",

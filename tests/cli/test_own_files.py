@@ -333,6 +333,20 @@ def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
     assert "did you mean 'income'" in json.loads(out)["problem"]
 
 
+@pytest.mark.parametrize("log", [[], ["--log", "income"]])
+def test_what_the_next_command_deals_with_is_no_problem(survey, customers, tmp_path, log):
+    _, out, _ = run("inspect", customers[0], *log, columns=400)
+    assert "to be settled" not in out
+    table = pd.read_csv(survey[0]).assign(often=["never", "often", "always"] * 100, wt=[0.5, 1.0, 1.5] * 100)
+    text = table.to_csv(index=False)
+    _, out, _ = run("inspect", "-", "--recode", "--weights", "wt", stdin=text, columns=400)
+    assert out.startswith("standard input: 300 rows, 13 columns")
+    assert "to be settled" not in out
+    assert next_command(out)[2:] == ["--model", "lca", "--missing", "integrate", "--weights", "wt"]
+    _, out, _ = run("inspect", "-", stdin=text, columns=400)
+    assert "- wt: --weights wt if it says how often a row counts" in out
+
+
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
@@ -348,6 +362,8 @@ def test_what_spoils_a_column_of_numbers_is_told(tmp_path, cells, words):
     pd.DataFrame({"x": cells, "y": np.arange(len(cells)) ** 2 / 2}).to_csv(tmp_path / "t.csv", index=False)
     _, out, _ = run("inspect", tmp_path / "t.csv", columns=400)
     assert words in out
+    told = run("predict", tmp_path / "t.csv", "-k", 1, "--n-init", 1)[2]
+    assert (f"note: {words}" in told) is ("-99" in words)
     assert ("text of its own" in out) is ("Hull" in cells)
 
 
