@@ -102,8 +102,12 @@ def _prepared(reading: Reading, proposed: "Proposal") -> tuple[list[str], str]:
     """What the options given do to the columns, and what stops the command that is proposed."""
     if not (reading.recode or reading.log or reading.exposure or reading.numeric_only):
         return [], ""
-    takes = {"categories": proposed.model in ("lca", "mixed"), "binary": proposed.model == "bmm"}
-    how = replace(preparation_of(reading), recode=proposed.recodes, **takes)
+    how = replace(
+        preparation_of(reading),
+        recode=proposed.recodes,
+        categories=proposed.model in ("lca", "mixed"),
+        binary=proposed.model == "bmm",
+    )
     unused = (
         ["--recode has no use: --model lca takes answers as they are"]
         if reading.recode and not how.recode

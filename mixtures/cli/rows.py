@@ -129,9 +129,8 @@ def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: 
     if beside and not len(rest.columns):
         name = "names" if len(beside) == 1 else "name"
         raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
-    return Loaded(
-        rest, *(frame[beside[option]] if option in beside else None for option in asked), table=table
-    )
+    known, weights = (frame[beside[option]] if option in beside else None for option in asked)
+    return Loaded(rest, known, weights, table)
 
 
 def _refuse_two_uses(columns: Mapping[str, str | None]) -> None:
