@@ -43,35 +43,41 @@ def load_frame(data: str, reading: Reading, beside: Mapping[str, str] | None = N
 
     Columns that options such as --weights name come too, if --columns does not have them.
     """
-    return _with_table(data, reading, beside or {})[0]
+    from mixtures.data.files import NoColumn
 
-
-def _with_table(
-    data: str, reading: Reading, beside: Mapping[str, str], *, whole: bool = False
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """The requested columns, and the table that they are of: if it is not asked for, the same."""
-    from mixtures.data.files import NoColumn, choose_columns
-
-    beside = dict(beside) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
-    keep = None if reading.columns is None else names_in(reading.columns)
-    if keep is not None:
-        keep += [name for name in beside.values() if name not in keep]
+    beside = _and_exposure(beside or {}, reading)
     try:
-        if whole:
-            table = _loaded(data, replace(reading, columns=None, exclude=None), None)
-            frame = table[choose_columns(list(table.columns), keep, names_in(reading.exclude))]
-        else:
-            table = frame = _loaded(data, reading, keep)
+        frame = _loaded(data, reading, _asked(reading, beside))
     except NoColumn as error:
         asked_by = next((option for option, name in beside.items() if name == error.name), None)
         if asked_by is None:
             raise
         raise NoColumn(asked_by, error.name, error.available) from error
+    _check_there(frame, beside)
+    return frame
+
+
+def _asked(reading: Reading, beside: Mapping[str, str]) -> list[str] | None:
+    """Columns that --columns names, with those beside them; None if it names none."""
+    if reading.columns is None:
+        return None
+    names = names_in(reading.columns)
+    return names + [name for name in beside.values() if name not in names]
+
+
+def _and_exposure(beside: Mapping[str, str], reading: Reading) -> dict[str, str]:
+    """Columns beside those that are fitted, and the one of exposures, by their options."""
+    return dict(beside) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
+
+
+def _check_there(frame: "pd.DataFrame", beside: Mapping[str, str]) -> None:
+    """Refuse options that name columns which the table does not have."""
+    from mixtures.data.files import NoColumn
+
     there = list(map(str, frame.columns))
     for option, name in beside.items():
         if name not in there:
             raise NoColumn(option, name, there)
-    return frame, table
 
 
 def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFrame":
@@ -119,10 +125,17 @@ class Loaded:
 
 def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: bool = False) -> Loaded:
     """Load data as `load_frame` does, and set aside the columns of known labels and of weights."""
+    from mixtures.data.files import choose_columns
+
     asked = {"--labels": labels, "--weights": reading.weights}
     beside = {option: name for option, name in asked.items() if name is not None}
     _refuse_two_uses(beside | {"--exposure": reading.exposure, "--id": reading.index})
-    frame, table = _with_table(data, reading, beside, whole=whole)
+    table = load_frame(data, replace(reading, columns=None, exclude=None) if whole else reading, beside)
+    frame = table
+    if whole:
+        asked_for = _asked(reading, _and_exposure(beside, reading))
+        frame = table[choose_columns(list(table.columns), asked_for, names_in(reading.exclude))]
+        _check_there(frame, beside)
     if not len(frame.columns):
         raise InputError(f"{'--columns' if reading.exclude is None else '--exclude'} leaves no column to fit")
     rest = frame.drop(columns=[*beside.values()])
