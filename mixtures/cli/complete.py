@@ -40,7 +40,6 @@ from mixtures.cli.running import (
     tell_written,
 )
 from mixtures.cli.text import PARQUET, TABLES, write_table
-from mixtures.data.preparation import logged_in
 from mixtures.errors import InputError
 from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
@@ -160,6 +159,8 @@ def _prepared(table: "pd.DataFrame", fitted: "pd.DataFrame") -> "pd.DataFrame":
 
 def _completed(table: "pd.DataFrame", fitted: "pd.DataFrame", filled: "pd.DataFrame") -> "pd.DataFrame":
     """The table with the cells of fitted columns that are missing filled, in the columns' own units."""
+    from mixtures.data.preparation import logged_in
+
     whole = table.copy()
     for name in map(str, fitted.columns):
         holes = fitted[name].isna().to_numpy()
@@ -174,6 +175,8 @@ def _completed(table: "pd.DataFrame", fitted: "pd.DataFrame", filled: "pd.DataFr
 
 def _unlogged(cells: "pd.DataFrame") -> "pd.DataFrame":
     """Missing cells with those of logarithms in the units of their columns, but for the sd."""
+    from mixtures.data.preparation import logged_in
+
     names = cells.index.get_level_values("column")
     own = {name: logged_in(str(name)) for name in names.unique()}
     is_log = np.array([bool(own[name]) for name in names], dtype=bool)
