@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixtures.errors import InputError
-from mixtures.messages import Option, counted, worded
+from mixtures.messages import Option, counted, shortened, worded
 
 __all__ = ["about", "check_kind", "check_names", "check_share", "check_whole", "cluster_names", "generator"]
 
@@ -75,7 +75,7 @@ def check_names(names: Sequence[str], k: int, what: str = "names") -> tuple[str,
     if not all(isinstance(name, str) and name.strip() for name in called):
         raise InputError(f"{what} must be text that is not empty, got {list(called)!r:.80}")
     if len(called) != k or len(set(called)) < k:
-        raise InputError(f"{what} must be {k} different ones, one per cluster, got {list(called)!r:.80}")
+        raise InputError(f"{what} must be {k} different ones, one per cluster, got {shortened(called, 5)}")
     return called
 
 

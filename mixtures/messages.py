@@ -22,6 +22,7 @@ __all__ = [
     "columns_are",
     "counted",
     "did_you_mean",
+    "emptiness",
     "joined",
     "locate",
     "message_of",
@@ -197,6 +198,30 @@ def joined(between: str, texts: Iterable[str]) -> str:
     """Join texts, as `str.join` does, but keep their parts."""
     every = list(texts)
     return worded(*every[:1], *(part for text in every[1:] for part in (between, text)))
+
+
+CLUSTERS_LISTED = 3
+"""Clusters that a message lists."""
+
+
+def emptiness(clusters: Iterable[int]) -> str:
+    """Say which clusters are empty, and what to do; empty if none is.
+
+    Examples
+    --------
+    >>> print(emptiness([2]))
+    cluster 2 is empty: only the prior informs its parameters; lower n_components
+    >>> emptiness([0, 2, 3, 5]).partition(":")[0]
+    'cluster 0, cluster 2, cluster 3 and 1 more are empty'
+    """
+    found = [Cluster(int(k)) for k in clusters]
+    if not found:
+        return ""
+    rest = f" and {len(found) - CLUSTERS_LISTED} more" if len(found) > CLUSTERS_LISTED else ""
+    listed = [part for each in found[:CLUSTERS_LISTED] for part in (", ", each)][1:]
+    whose = "its" if len(found) == 1 else "their"
+    what = f"{rest} {are(len(found))} empty: only the prior informs {whose} parameters; lower "
+    return worded(*listed, what, Option("n_components"))
 
 
 def with_names(text: str, names: Sequence[str]) -> str:

@@ -1106,7 +1106,7 @@ OPTIONS = [
     ),
     Case(
         "neither a result nor a number of clusters",
-        "name either a saved result (--from FILE) or a number of clusters to fit (-k K)",
+        "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)",
         commands=("predict faithful", "predict faithful -k 2 --from em.mix"),
     ),
     Case(

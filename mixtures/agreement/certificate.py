@@ -15,7 +15,7 @@ from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
 from mixtures.em.estep import e_step
 from mixtures.families.mixture import Mixture
-from mixtures.messages import Cluster, Option, worded
+from mixtures.messages import Option, emptiness, worded
 from mixtures.results.em import EMFit, unlike
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import IDENTIFIED, Check, Starts
@@ -171,8 +171,7 @@ def identified(spec: Mixture, rows: Rows, em: EMFit) -> Check:
     empty = np.flatnonzero(em.params["alpha"] < TOLERANCES.boundary)
     reason = spec.family.unidentified(em.params, rows)
     if len(empty):
-        what = " is empty: only the prior informs its parameters; lower "
-        reason = worded(Cluster(int(empty[0])), what, Option("n_components"))
+        reason = emptiness(empty)
     return Check(IDENTIFIED, float(bool(reason)), 0.0, not reason, reason, cause=True)
 
 
@@ -203,11 +202,17 @@ def count_starts(multi: MAPFit, em: EMFit | None = None, kinds: Sequence[str] = 
 
 
 def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Starts) -> Check:
-    """No independent MAP start ends higher than EM, and enough of them confirm its optimum."""
+    """No independent MAP start ends higher than EM, and enough of them confirm its optimum.
+
+    If none is higher and too few confirm it, the line is about what is missing.
+    """
     tolerance = same_height(log_posterior)
     above = multi.log_posterior - log_posterior
+    higher = not above <= tolerance
+    line: tuple[str, float, float] = (INDEPENDENT, above, tolerance)
     note = f"starts that reach the best optimum: {starts}"
-    if not starts.confirmed:
+    if starts.shortfall is not None:
+        line = line if higher else starts.shortfall
         note = worded(
             f"unconfirmed, as too few independent starts, or kinds of starts, reach it ({starts}): raise ",
             Option("n_init"),
@@ -217,8 +222,7 @@ def independent(multi: MAPFit, log_posterior: float, missed: float, starts: Star
         )
     if missed > tolerance:
         note = worded(note, f"; EM had missed it by {missed:.3g} and was started again there")
-    passed = bool(above <= tolerance) and starts.confirmed
-    return Check(INDEPENDENT, above, tolerance, passed, note, cause=not starts.confirmed)
+    return Check(*line, not higher and starts.confirmed, note, cause=not starts.confirmed)
 
 
 def with_record(em: EMFit, again: EMFit) -> EMFit:

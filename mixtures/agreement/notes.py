@@ -38,5 +38,6 @@ def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> 
     normal = f"normal (chi-squared with {counted(free, 'degree')} of freedom)"
     return (
         f"twice the fall of the log posterior from the mode to a draw: median {np.median(below):.1f}, and "
-        f"{chdtri(free, 0.5):.1f} if the posterior is {normal}"
+        f"{chdtri(free, 0.5):.1f} if the posterior is {normal}; "
+        "where the two differ much, intervals tell more than standard deviations"
     )

@@ -1,8 +1,9 @@
 """``mixtures complete``: the missing cells of a table."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 
 from mixtures.arguments import about
@@ -38,11 +39,14 @@ from mixtures.cli.running import (
     tell_unused,
     tell_written,
 )
-from mixtures.cli.text import TABLES, write_table
+from mixtures.cli.text import PARQUET, TABLES, write_table
 from mixtures.errors import InputError
 from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
 from mixtures.saving.spreadsheets import as_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["EXAMPLES", "complete_command"]
 
@@ -50,6 +54,9 @@ EXAMPLES = examples(
     "mixtures complete table.csv -k 3 --seed 1 -o completed.csv --csv cells.csv",
     "mixtures complete new.csv --from table.mix > completed.csv",
 )
+
+LARGEST = 2.0**53
+"""Whole numbers up to which neighbours differ in double precision."""
 
 
 @reports_errors
@@ -75,11 +82,15 @@ def complete_command(
     csv: CsvOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Complete a table: every missing cell at its mean given the observed cells of its row.
+    """Complete a table: every missing cell of the columns fitted, given the observed cells of its row.
 
     With --from a saved result is used; with -k EM is fitted to these rows, missing cells integrated
-    out. The completed table is printed as CSV, or written to the file of -o; --csv FILE has every
-    missing cell with mean, standard deviation and interval. Exits with 2 on bad input.
+    out. The whole table is printed as CSV, or written to the file of -o, with all its columns, observed
+    cells as they were. A missing number becomes its mean, with --log its geometric mean (the exponential of
+    the logarithm's mean), a category its most probable level; answers of --recode are 1 and 0, and a missing
+    one the probability of 1. --csv FILE has every missing cell with value, standard deviation and interval:
+    of --log in the column's own units too, but for the sd, which is that of the logarithm. Exits with 2 on
+    bad input.
     """
     import pandas as pd
 
@@ -97,7 +108,9 @@ def complete_command(
     if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
-        raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
+        raise InputError(
+            "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)"
+        )
     with about("--from"):
         fitted = None if saved is None else given(load(saved))
     if saved is not None:
@@ -107,13 +120,10 @@ def complete_command(
         if k is None
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
-    rows_read = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    rows_read = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, whole=True, quiet=quiet)
     frame, known = rows_read.frame, rows_read.labels
     if fitted is not None:
-        frame, ignored = select_features(frame, fitted.features)
-        if ignored and not quiet:
-            note = f"note: columns that were not fitted are left out: {', '.join(ignored)}"
-            typer.echo(visible(note), err=True)
+        frame, _ = select_features(frame, fitted.features)
     else:
         assert spec is not None  # one of the two was given
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
@@ -122,16 +132,17 @@ def complete_command(
         fitted = given(em)
     how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
     found = complete(fitted.spec, frame, fitted.params, **how)
-    named = [name or f"row{j or ''}" for j, name in enumerate(frame.index.names)]
-    table = pd.DataFrame(found.data).rename_axis(named)
-    if known is not None:
-        table[known.name] = known
+    assert rows_read.table is not None  # it was asked for
+    before = _prepared(rows_read.table, frame)
+    table = _completed(before, frame, pd.DataFrame(found.data))
+    if output is None or output.suffix.lower() not in PARQUET:
+        table = _with_whole_numbers(table, before)
     made = written(
-        table=(output, partial(write_table, table)),
-        cells=(csv, partial(write_table, found.cells.reset_index("column"))),
+        table=(output, partial(write_table, _under_labels(table))),
+        cells=(csv, partial(write_table, _unlogged(found.cells).reset_index("column"))),
     )
     if output is None:
-        text = as_csv(table)
+        text = as_csv(_under_labels(table))
         typer.echo(visible(text, keep="\r\n", longest=len(text)), nl=False, color=True)
     elif not quiet:
         typer.echo(counted(len(found.cells), "missing cell"))
@@ -139,3 +150,61 @@ def complete_command(
         tell_written(quiet or output is None, made)
     if len(made) < sum(file is not None for file in (output, csv)):
         raise typer.Exit(FAILS)
+
+
+def _prepared(table: "pd.DataFrame", fitted: "pd.DataFrame") -> "pd.DataFrame":
+    """The table as it was read, but with the columns that were recoded as they were fitted."""
+    return table.assign(**{name: fitted[name].array for name in fitted.columns if name in table.columns})
+
+
+def _completed(table: "pd.DataFrame", fitted: "pd.DataFrame", filled: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with the cells of fitted columns that are missing filled, in the columns' own units."""
+    from mixtures.data.preparation import logged_in
+
+    whole = table.copy()
+    for name in map(str, fitted.columns):
+        holes = fitted[name].isna().to_numpy()
+        if not holes.any():
+            continue
+        if name in table.columns:
+            whole[name] = filled[name].array
+        else:
+            whole.loc[holes, logged_in(name)] = np.exp(filled[name].to_numpy(dtype=float)[holes])
+    return whole
+
+
+def _unlogged(cells: "pd.DataFrame") -> "pd.DataFrame":
+    """Missing cells with those of logarithms in the units of their columns, but for the sd."""
+    from mixtures.data.preparation import logged_in
+
+    names = cells.index.get_level_values("column")
+    own = {name: logged_in(str(name)) for name in names.unique()}
+    is_log = np.array([bool(own[name]) for name in names], dtype=bool)
+    found = cells.copy()
+    for name in [name for name in (cells.columns[0], "lower", "upper") if name in cells]:
+        found.loc[is_log, name] = np.exp(cells.loc[is_log, name].astype(float))
+    return found.rename(index={name: inner for name, inner in own.items() if inner}, level="column")
+
+
+def _with_whole_numbers(table: "pd.DataFrame", read: "pd.DataFrame") -> "pd.DataFrame":
+    """Whole numbers that were read as floats, because cells beside them were missing, without a decimal."""
+    found = table.copy()
+    for place, name in enumerate(table.columns):
+        known = read[name].dropna()
+        if read[name].dtype.kind != "f" or len(known) == len(read) or not _is_whole(known).all():
+            continue
+        cells = table[name].astype(object)
+        whole = _is_whole(table[name]).to_numpy()
+        cells[whole] = [int(x) for x in table[name][whole]]
+        found.isetitem(place, cells)
+    return found
+
+
+def _is_whole(cells: "pd.Series") -> "pd.Series":
+    """Which numbers are whole, and have all their digits."""
+    return (cells == np.floor(cells)) & (np.abs(cells) < LARGEST)
+
+
+def _under_labels(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table to be written: rows without labels of their own get none."""
+    return table.set_index(table.columns[0]) if table.index.names == [None] else table

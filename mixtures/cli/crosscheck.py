@@ -72,7 +72,7 @@ def crosscheck_command(
     context: typer.Context,
     data: DataArgument,
     *,
-    k: ComponentsOption,
+    k: ComponentsOption = None,
     model: ModelOption = "gmm",
     kinds: KindsOption = None,
     covariance: CovarianceOption = None,
@@ -109,6 +109,10 @@ def crosscheck_command(
     from mixtures.saving.netcdf import require_netcdf
     from mixtures.saving.save import check_labels, save
 
+    if k is None:
+        context.fail(
+            "Missing option '--components' / '-k'; mixtures select DATA compares several numbers of clusters"
+        )
     spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     check_outputs(seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)

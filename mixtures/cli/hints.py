@@ -1,15 +1,19 @@
 """What a reader of a table should know before a fit, each cause once, with the option that helps."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixtures.data.columns import Column, Kind, writings_in
+from mixtures.data.columns import Column, Kind, examine, writings_in
 from mixtures.data.preparation import option_of, written_as
-from mixtures.data.spoilt import codes_in, has_infinite, signs_in, words_in
+from mixtures.data.spoilt import codes_in, has_infinite, may_have_codes, signs_in, words_in
 from mixtures.messages import counted, named, shortened
 
-__all__ = ["hints_for"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["codes_told", "hints_for"]
 
 LEFT_EMPTY = "leave such cells empty in the file if they are missing"
 """What to do about cells that stand for a missing number."""
@@ -77,9 +81,20 @@ def _spoilt(columns: Sequence[Column]) -> str:
     return f"numbers but for {shortened([named(word) for word in words])}: {LEFT_EMPTY}"
 
 
+def codes_told(frame: "pd.DataFrame") -> list[str]:
+    """The hint on numbers that stand for missing ones, for a table of which nothing else is to be said."""
+    some = [place for place, name in enumerate(frame.columns) if may_have_codes(frame.iloc[:, place])]
+    own = [column for column in examine(frame.iloc[:, some]) if codes_in(column)]
+    return [f"{shortened([column.name for column in own])}: {_coded(own)}"] if own else []
+
+
 def _coded(columns: Sequence[Column]) -> str:
     codes = dict.fromkeys(codes_in(column) for column in columns)
     return f"{' or '.join(codes)} lies far from all other numbers: {LEFT_EMPTY}"
+
+
+def _called(*names: str) -> Callable[[Column], bool]:
+    return lambda column: column.kind.is_number and column.name.casefold() in names
 
 
 def _names_of_rows(columns: Sequence[Column]) -> str:
@@ -92,7 +107,7 @@ def _skewed(columns: Sequence[Column]) -> str:
     after = ", ".join(f"{column.skewness[1]:.1f}" for column in columns[:5])
     names = [column.name for column in columns]
     logs = "its logarithm" if len(names) == 1 else "their logarithms"
-    return f"skewed ({before}; {logs} {after}): {option_of('--log', names)} fits {logs}"
+    return f"skewed (skewness {before}; of {logs} {after}): {option_of('--log', names)} fits {logs}"
 
 
 def _written(columns: Sequence[Column]) -> str:
@@ -137,6 +152,14 @@ HINTS: Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str
     (_is("CODES"), lambda _: "for --model bmm, --recode reads 2 as 0; --model lca takes them as they are"),
     (_is("STEPS"), _steps),
     (lambda column: column.kind.name == "COUNTS" and column.scale is not None, _counts_or_steps),
+    (
+        _called("w", "wt", "wgt", "weight", "weights", "pweight", "fweight", "freq", "frequency", "gewicht"),
+        _option("--weights", "if it says how often a row counts: it is then not fitted"),
+    ),
+    (
+        _called("label", "labels", "class", "cluster", "group", "known"),
+        _option("--labels", "if it holds known clusters, from 0; --exclude if it is not to be fitted"),
+    ),
     (lambda column: not column.varies, _option("--exclude", "leaves out columns without information")),
     (lambda column: column.wants_logarithm, _skewed),
     (_has_gaps, lambda _: "cells are missing: --missing integrate"),

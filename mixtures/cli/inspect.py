@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,8 +27,7 @@ from mixtures.errors import InputError
 from mixtures.messages import counted, message_of, visible
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from mixtures.cli.proposal import Proposal
     from mixtures.data.columns import Column
 
 __all__ = ["EXAMPLES", "inspect_command"]
@@ -69,21 +69,23 @@ def inspect_command(
     fitted. Exits with 2 if the file cannot be read.
     """
     from mixtures.cli.hints import hints_for
-    from mixtures.cli.proposal import next_command
+    from mixtures.cli.proposal import Proposal, next_command
     from mixtures.data.columns import examine
 
     check_whole(0, rows=rows)
     frame = load_rows(data, reading).frame
     columns = examine(frame)
     hints = hints_for(columns)
-    done, problem = _prepared(frame, reading)
+    proposed = Proposal(frame, columns, reading)
+    done, problem = _prepared(reading, proposed)
     if as_json:
         told = {"rows": len(frame), "columns": [_as_json(column) for column in columns]}
         typer.echo(json.dumps(as_typed(told | {"hints": hints, "notes": done, "problem": problem}), indent=2))
         return
     out = console()
     size = f"{counted(len(frame), 'row')}, {counted(len(columns), 'column')}"
-    out.print(_table(f"{plain(data)}: {size}", columns[:rows], out.width))
+    name = "standard input" if data == "-" else plain(data)
+    out.print(_table(f"{name}: {size}", columns[:rows], out.width))
     if len(columns) > rows:
         out.print(f"({counted(len(columns) - rows, 'more column')}: --rows or --json)")
     for hint in hints:
@@ -92,16 +94,27 @@ def inspect_command(
         out.print(f"done: {plain(note)}")
     if problem:
         out.print(f"to be settled: {plain(problem)}")
-    proposed = next_command(data, reading, frame, columns)
-    typer.echo(visible(f"next: {proposed}" if proposed else NOTHING_TO_FIT))
+    command = next_command(data, reading, proposed)
+    typer.echo(visible(f"next: {command}" if command else NOTHING_TO_FIT))
 
 
-def _prepared(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], str]:
-    """What the options given do to the columns, and what stops them; nothing without options."""
+def _prepared(reading: Reading, proposed: "Proposal") -> tuple[list[str], str]:
+    """What the options given do to the columns, and what stops the command that is proposed."""
     if not (reading.recode or reading.log or reading.exposure or reading.numeric_only):
         return [], ""
+    how = replace(
+        preparation_of(reading),
+        recode=proposed.recodes,
+        categories=proposed.model in ("lca", "mixed"),
+        binary=proposed.model == "bmm",
+    )
+    unused = (
+        ["--recode has no use: --model lca takes answers as they are"]
+        if reading.recode and not how.recode
+        else []
+    )
     try:
-        return list(preparation_of(reading).of(frame).notes), ""
+        return [*unused, *how.of(proposed.kept).notes], ""
     except InputError as error:
         return [], message_of(error)
 

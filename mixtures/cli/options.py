@@ -153,7 +153,14 @@ LabelsOption = Annotated[
 
 
 ComponentsOption = Annotated[
-    int, whole(MODEL, "--components", "-k", metavar="K", help="Number of clusters; select compares several.")
+    int | None,
+    whole(
+        MODEL,
+        "--components",
+        "-k",
+        metavar="K",
+        help="Number of clusters, required; select compares several.",
+    ),
 ]
 
 

@@ -36,6 +36,7 @@ from mixtures.cli.rows import names_of, read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     OF_A_FIT,
+    as_fitted,
     check_outputs,
     examples,
     reports_errors,
@@ -91,17 +92,21 @@ def predict_command(
     from mixtures.em.fit import fit_em
     from mixtures.given import given
     from mixtures.interrupts import complete
-    from mixtures.saving.save import load
+    from mixtures.saving.save import load, read_header
 
     check_outputs(seed, data, saved, o=output)
     if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
     if (saved is None) is (k is None):
-        raise InputError("name either a saved result (--from FILE) or a number of clusters to fit (-k K)")
+        raise InputError(
+            "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)"
+        )
     with about("--from"):
         fitted = None if saved is None else given(load(saved))
+        kept = {} if saved is None else read_header(saved).about
     if saved is not None:
         tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
+        missing = as_fitted(kept, {"missing": missing}, quiet=quiet)["missing"]
     n_clusters = k if fitted is None else fitted.spec.n_components
     assert n_clusters is not None  # one of the two was given
     called = names_of(names, n_clusters)

@@ -1,7 +1,7 @@
 """The command that ``mixtures inspect`` ends with: a model for the columns, and the options it asks for."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from mixtures.families.kinds import kinds_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["next_command"]
+__all__ = ["Proposal", "next_command"]
 
 TWO_VALUES = {Kind.ANSWERS, Kind.BINARY, Kind.CODES}
 """Kinds of columns that a BMM takes, some of them recoded."""
@@ -28,15 +28,14 @@ LEVELS = {Kind.CATEGORIES, Kind.STEPS, *TWO_VALUES}
 GAUSSIAN = "gaussian"
 
 
-def next_command(data: str, reading: Reading, frame: "pd.DataFrame", columns: Sequence[Column]) -> str:
+def next_command(data: str, reading: Reading, proposed: "Proposal") -> str:
     """A command to go on with: a model, the options that its columns ask for, and those that were given.
 
     Empty if no model takes any of the columns.
     """
-    if ways := writings_in(columns):  # to be read anew, before anything else can be told
-        given = _Proposal(frame, (), reading).options
+    if ways := writings_in(proposed.columns):  # to be read anew, before anything else can be told
+        given = Proposal(proposed.frame, (), reading).options
         return _command("mixtures inspect", data, *given, *_as_typed(reading), written_as(ways[0]))
-    proposed = _Proposal(frame, tuple(columns), reading)
     if not proposed.usable:
         return ""
     return _command("mixtures select", data, *proposed.model_options, *proposed.options, *_as_typed(reading))
@@ -63,7 +62,7 @@ def _as_typed(reading: Reading) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Proposal:
+class Proposal:
     """A model for the columns of a table, with options that were given and those that the columns ask for."""
 
     frame: "pd.DataFrame"
@@ -121,16 +120,27 @@ class _Proposal:
         out, log = self._left_out(), self._logs()
         texts_out = self.reading.numeric_only or self._only_numbers()
         return (
-            "--recode" if self.reading.recode or self._recodes() else "",
+            "--recode" if self.recodes else "",
             "--numeric-only" if texts_out else "",
             option_of("--exclude", out) if out else "",
             option_of("--log", log) if log else "",
             "--missing integrate" if any(column.n_missing for column in self.usable) else "",
         )
 
-    def _recodes(self) -> bool:
+    @property
+    def recodes(self) -> bool:
+        """Whether answers become numbers; a latent class analysis takes them as they are."""
         own = {"bmm": {Kind.ANSWERS, Kind.CODES}, "mixed": {Kind.ANSWERS}}
-        return bool(self.found & own.get(self.model, set()))
+        asked = self.reading.recode and self.model != "lca"
+        return asked or bool(self.found & own.get(self.model, set()))
+
+    @property
+    def kept(self) -> "pd.DataFrame":
+        """The table without the columns that the command leaves out unasked."""
+        if self.reading.numeric_only or not self.usable or writings_in(self.columns):
+            return self.frame
+        used = {*(c.name for c in self.usable), *names_in(self.reading.log), self.reading.exposure}
+        return self.frame[[c.name for c in self.columns if c.name in used or c.kind is Kind.ID]]
 
     def _only_numbers(self) -> bool:
         """Whether there are columns that hold no numbers, and the model has none of them."""

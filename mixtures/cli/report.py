@@ -1,7 +1,6 @@
 """``mixtures report``: a new or saved crosscheck as one HTML file."""
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -39,11 +38,11 @@ from mixtures.cli.options import (
 )
 from mixtures.cli.rows import Loaded, names_of, read_rows, with_kinds
 from mixtures.cli.running import (
-    BESIDE,
     FAILS,
     HOLDS,
     STOPPED,
     about,
+    as_fitted,
     check_outputs,
     examples,
     reports_errors,
@@ -147,12 +146,15 @@ def report_command(
         assert saved is not None  # one of the two was given
         header, cc, called = _loaded(saved, names)
         tell_unused(context, quiet=not shown)
-        typed = [header.about["command"]] if "command" in header.about else []
-        told = {"command": "\n".join([*typed, told["command"]])} | ({"data": told["data"]} if data else {})
+        first = [header.about["command"]] if "command" in header.about else []
+        told = {"command": "\n".join([*first, told["command"]])} | ({"data": told["data"]} if data else {})
         frame = None
         if data:
             fitted = given(cc)
-            rows_read = _read_as_fitted(data, reading, labels, fitted, header.about, quiet=not shown)
+            typed = {"labels": labels, "weights": reading.weights, "index": reading.index, "missing": missing}
+            how = as_fitted(header.about, typed, quiet=not shown)
+            rows_read = _read_as_fitted(data, reading, how, fitted, quiet=not shown)
+            missing = how["missing"]
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
     else:
@@ -211,7 +213,9 @@ def _check_asked(
 ) -> None:
     """Refuse options that do not go together, before anything is read."""
     if (saved is None) is (k is None):
-        raise InputError("name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K)")
+        raise InputError(
+            "name either a saved crosscheck (--from FILE) or a number of clusters to fit (-k K, see select)"
+        )
     if output.suffix.lower() not in (".html", ".htm") and not is_stream(output):
         raise InputError(f"-o {str(output)!r}: a report is an HTML file, such as report.html")
     if not data and saved is None:
@@ -243,28 +247,17 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
 
 
 def _read_as_fitted(
-    data: str,
-    reading: Reading,
-    labels: str | None,
-    fitted: "Given",
-    about: Mapping[str, str],
-    *,
-    quiet: bool,
+    data: str, reading: Reading, how: Mapping[str, str | None], fitted: "Given", *, quiet: bool
 ) -> Loaded:
-    """Rows of a saved result, with the columns beside them of its fit, unless others are typed."""
-    typed = {"labels": labels, "weights": reading.weights, "index": reading.index}
-    taken = {name: about[name] for name, column in typed.items() if column is None and name in about}
-    if taken and not quiet:
-        told = ", ".join(f"{BESIDE[name]} {shlex.quote(column)}" for name, column in taken.items())
-        typer.echo(visible(f"note: as the saved result was fitted: {told}"), err=True)
-    how: dict[str, Any] = {"fitted": fitted, "labels": taken.get("labels", labels), "quiet": quiet}
-    reading = replace(reading, weights=taken.get("weights", reading.weights))
+    """Rows of a saved result, with the columns beside them that are named."""
+    options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": quiet}
+    typed, reading = reading.index, replace(reading, weights=how["weights"])
     try:
-        return read_rows(data, replace(reading, index=taken.get("index", reading.index)), **how)
+        return read_rows(data, replace(reading, index=how["index"]), **options)
     except InputError:
-        if "index" not in taken or data == "-":  # rows can do without their labels
+        if how["index"] == typed or data == "-":  # rows can do without their labels
             raise
-    return read_rows(data, reading, **how)
+    return read_rows(data, reading, **options)
 
 
 def _computed(
@@ -306,8 +299,8 @@ def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> No
             "path": output and str(output),
         }
         typer.echo(json.dumps(as_typed(told | lists), indent=2))
-    elif not quiet:
-        for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
-            typer.echo(visible(line))
-        if output is not None and not is_stream(output):
-            typer.echo(visible(f"The report is in {output}"))
+        return
+    for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
+        typer.echo(visible(line), err=output is not None and is_stream(output))
+    if not (quiet or output is None or is_stream(output)):
+        typer.echo(visible(f"The report is in {output}"))

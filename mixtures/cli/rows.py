@@ -45,22 +45,39 @@ def load_frame(data: str, reading: Reading, beside: Mapping[str, str] | None = N
     """
     from mixtures.data.files import NoColumn
 
-    beside = dict(beside or {}) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
-    keep = None if reading.columns is None else names_in(reading.columns)
-    if keep is not None:
-        keep += [name for name in beside.values() if name not in keep]
+    beside = _and_exposure(beside or {}, reading)
     try:
-        frame = _loaded(data, reading, keep)
+        frame = _loaded(data, reading, _asked(reading, beside))
     except NoColumn as error:
         asked_by = next((option for option, name in beside.items() if name == error.name), None)
         if asked_by is None:
             raise
         raise NoColumn(asked_by, error.name, error.available) from error
+    _check_there(frame, beside)
+    return frame
+
+
+def _asked(reading: Reading, beside: Mapping[str, str]) -> list[str] | None:
+    """Columns that --columns names, with those beside them; None if it names none."""
+    if reading.columns is None:
+        return None
+    names = names_in(reading.columns)
+    return names + [name for name in beside.values() if name not in names]
+
+
+def _and_exposure(beside: Mapping[str, str], reading: Reading) -> dict[str, str]:
+    """Columns beside those that are fitted, and the one of exposures, by their options."""
+    return dict(beside) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
+
+
+def _check_there(frame: "pd.DataFrame", beside: Mapping[str, str]) -> None:
+    """Refuse options that name columns which the table does not have."""
+    from mixtures.data.files import NoColumn
+
     there = list(map(str, frame.columns))
     for option, name in beside.items():
         if name not in there:
             raise NoColumn(option, name, there)
-    return frame
 
 
 def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFrame":
@@ -95,26 +112,38 @@ def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFram
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """Columns to fit, and those of the same table that stand beside them: known labels and weights."""
+    """Columns to fit, and those of the same table that stand beside them: known labels and weights.
+
+    The table as it was read has all of its columns if it was asked for whole.
+    """
 
     frame: "pd.DataFrame"
     labels: "pd.Series | None" = None
     weights: "pd.Series | None" = None
+    table: "pd.DataFrame | None" = None
 
 
-def load_rows(data: str, reading: Reading, labels: str | None = None) -> Loaded:
+def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: bool = False) -> Loaded:
     """Load data as `load_frame` does, and set aside the columns of known labels and of weights."""
+    from mixtures.data.files import choose_columns
+
     asked = {"--labels": labels, "--weights": reading.weights}
     beside = {option: name for option, name in asked.items() if name is not None}
     _refuse_two_uses(beside | {"--exposure": reading.exposure, "--id": reading.index})
-    frame = load_frame(data, reading, beside)
+    table = load_frame(data, replace(reading, columns=None, exclude=None) if whole else reading, beside)
+    frame = table
+    if whole:
+        asked_for = _asked(reading, _and_exposure(beside, reading))
+        frame = table[choose_columns(list(table.columns), asked_for, names_in(reading.exclude))]
+        _check_there(frame, beside)
     if not len(frame.columns):
         raise InputError(f"{'--columns' if reading.exclude is None else '--exclude'} leaves no column to fit")
     rest = frame.drop(columns=[*beside.values()])
     if beside and not len(rest.columns):
         name = "names" if len(beside) == 1 else "name"
         raise InputError(f"{' and '.join(beside)} {name} the only columns; there are none to fit")
-    return Loaded(rest, *(frame[beside[option]] if option in beside else None for option in asked))
+    known, weights = (frame[beside[option]] if option in beside else None for option in asked)
+    return Loaded(rest, known, weights, table)
 
 
 def _refuse_two_uses(columns: Mapping[str, str | None]) -> None:
@@ -136,6 +165,7 @@ def read_rows(
     spec: "Mixture | None" = None,
     fitted: "Given | None" = None,
     labels: str | None = None,
+    whole: bool = False,
     quiet: bool = False,
 ) -> Loaded:
     """Rows ready for a model, or for a fit that is there, with known labels and weights.
@@ -144,11 +174,13 @@ def read_rows(
     """
     if fitted is not None and reading.exposure is not None:
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
-    loaded = load_rows(data, reading, labels)
+    from mixtures.cli.hints import codes_told
+
+    loaded = load_rows(data, reading, labels, whole=whole)
     frame = loaded.frame
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
-    for note in () if quiet else found.notes:
+    for note in () if quiet else (*found.notes, *codes_told(frame)):
         typer.echo(visible(f"note: {note}"), err=True)
     return replace(loaded, frame=found.frame)
 

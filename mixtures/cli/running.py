@@ -41,8 +41,8 @@ OF_A_FIT = {
 """Parameters of commands that say how to fit, and have no effect on a result that is saved."""
 
 
-BESIDE = {"labels": "--labels", "weights": "--weights", "index": "--id"}
-"""Parameters of commands that name columns beside those that are fitted, and their options."""
+KEPT = {"labels": "--labels", "weights": "--weights", "index": "--id", "missing": "--missing"}
+"""Parameters of commands that a saved result keeps, for those that read rows as it did, and their options."""
 
 
 def examples(*commands: str) -> str:
@@ -102,10 +102,21 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
 
 
 def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
-    """The origin of a result, to save with it: also the columns that stand beside those that are fitted."""
+    """The origin of a result, to save with it: also how its rows were read."""
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
-    beside = {name: str(context.params[name]) for name in BESIDE if context.params.get(name) is not None}
-    return told | {"command": command_of(context)} | beside
+    kept = {name: str(context.params[name]) for name in KEPT if context.params.get(name) is not None}
+    return told | {"command": command_of(context)} | kept
+
+
+def as_fitted(
+    about: Mapping[str, str], typed: Mapping[str, str | None], *, quiet: bool
+) -> dict[str, str | None]:
+    """Options as they were typed, or else as the saved result was fitted with, which is said."""
+    taken = {name: about[name] for name, value in typed.items() if value is None and name in about}
+    if taken and not quiet:
+        told = ", ".join(f"{KEPT[name]} {shlex.quote(value)}" for name, value in taken.items())
+        typer.echo(visible(f"note: as the saved result was fitted: {told}"), err=True)
+    return {**typed, **taken}
 
 
 def command_of(context: typer.Context, name: str | None = None, without: Container[str] = ()) -> str:

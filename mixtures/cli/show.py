@@ -125,6 +125,8 @@ def _sample(out: Console, checks: Sequence[Check], *, verbose: bool) -> None:
     shown = [check for check in explained(checks) if verbose or not (check.passed or check.informs)]
     if shown:
         out.print(_checks(title, shown))
+    if any(not (check.passed or check.informs or check.judged) for check in shown):
+        out.print("NO fails the verdict; no does not, and calls for care or only informs", style="dim")
     if not verbose:
         held = sum(check.passed and not check.informs for check in checks)
         limited = sum(not check.informs for check in checks)

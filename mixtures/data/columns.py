@@ -135,11 +135,11 @@ class Column:
 
     @cached_property
     def skewness(self) -> tuple[float, float]:
-        """Skewness of a positive column, and that of its logarithm; NaN where there is none."""
+        """Skewness of the numbers, and that of their logarithms; NaN where there is none."""
         x = self.known
-        if len(x) < 3 or x[0] <= 0 or x[0] == x[-1] or not np.isfinite(x[-1]):
+        if len(x) < 3 or x[0] == x[-1] or not np.isfinite(x[[0, -1]]).all():
             return np.nan, np.nan
-        return _skewness(x), _skewness(np.log(x))
+        return _skewness(x), _skewness(np.log(x)) if x[0] > 0 else np.nan
 
     @property
     def wants_logarithm(self) -> bool:

@@ -13,7 +13,7 @@ from mixtures.data.odd_cells import ADVICE, kind_of, shown
 from mixtures.data.rows import Blocks, Rows, Viewed
 from mixtures.data.table import Data, read_only
 from mixtures.errors import InputError
-from mixtures.messages import did_you_mean, locate, named, shortened
+from mixtures.messages import Option, did_you_mean, locate, named, shortened, worded
 
 __all__ = [
     "Categories",
@@ -265,10 +265,10 @@ def _unknown(data: Data, j: int, unknown: np.ndarray, levels: Levels) -> str:
     mask[:, j] = unknown
     own = (data.levels or ())[j] or ()
     label = own[int(data.values[np.flatnonzero(unknown)[0], j])]
-    return (
+    return worded(
         f"{data.locate(mask)}: {label!r:.80} is not one of the levels {shortened(levels, 8)}"
-        f"{did_you_mean(str(label), list(map(str, levels)))}; correct these cells, or state the level in "
-        "levels="
+        f"{did_you_mean(str(label), list(map(str, levels)))}; correct these cells, or state the level in ",
+        Option("levels", said="levels=", typed="levels= in Python"),
     )
 
 

@@ -97,14 +97,14 @@ class Preparation:
         """Prepare a table for a fitted model of these columns; those that have levels are categories.
 
         Where only one option fits, it is applied without being asked for: logarithms that were fitted are
-        taken, and answers become numbers where the fit has numbers.
+        taken, and answers become numbers where the fit has numbers, or levels that are numbers.
         """
         there = list(map(str, frame.columns))
         needed = [name for name in there if log_name(name) in features and log_name(name) not in there]
         how = replace(self, log=tuple(dict.fromkeys((*self.log, *needed))))
         choose_columns(there, how.log, asked_by="log")
         each = zip(features, levels or [None] * len(features), strict=True)
-        plain = {name for name, own in each if own is None}
+        plain = {name for name, own in each if not any(isinstance(level, str) for level in own or ())}
         words = (Kind.ANSWERS, Kind.CODES) if self.binary else (Kind.ANSWERS,)
         given = Prepared(frame)
         if any(column.kind in words and column.name in plain for column in given.columns):

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from mixtures.data.columns import Column
 from mixtures.data.numerals import AS_IN_PYTHON, writings_of
 
-__all__ = ["codes_in", "has_infinite", "signs_in", "words_in"]
+__all__ = ["codes_in", "has_infinite", "may_have_codes", "signs_in", "words_in"]
 
 SIGNED = re.compile(r"[+-]?\s*([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)", re.DOTALL)
 """A number with a sign before or after it."""
@@ -86,6 +87,13 @@ def codes_in(column: Column) -> str:
         if several and CODE.fullmatch(f"{code:g}") and np.abs(rest - code).min() > rest[-1] - rest[0]:
             return f"{code:g}"
     return ""
+
+
+def may_have_codes(cells: pd.Series) -> bool:
+    """Whether the least or the greatest number of a column could be such a number: a first, quick look."""
+    if cells.dtype.kind not in "iuf" or not len(cells):
+        return False
+    return any(CODE.fullmatch(f"{end:g}") for end in (cells.min(), cells.max()))
 
 
 def has_infinite(column: Column) -> bool:

@@ -21,7 +21,7 @@ from mixtures.draws import finite_draws, finite_sets, flat_draws, thinned
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
-from mixtures.messages import Cluster, Option, joined, named, worded
+from mixtures.messages import Cluster, Option, emptiness, joined, named, worded
 from mixtures.posterior.emptied import likely_share_without_rows
 from mixtures.results.em import EMFit
 from mixtures.results.switches import Switches
@@ -163,18 +163,14 @@ def _methods(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 def _empty(case: Case, spec: Mixture, data: Data) -> Check:
     """By ``E[alpha_k | x] = (E[n_k | x] + a) / (n + K a)``."""
     alpha, a = flat_draws(case.tree, {"alpha": ("cluster",)})["alpha"], spec.weight_concentration
-    rows = alpha.mean(axis=0) * (data.total + spec.n_components * a) - a
+    rows = np.maximum(0, alpha.mean(axis=0) * (data.total + spec.n_components * a) - a)
     fewest = float(rows.min())
     return check(
         "rows of the smallest cluster, expected",
         fewest,
         TOLERANCES.empty_count,
         fewest >= TOLERANCES.empty_count,
-        worded(
-            Cluster(int(rows.argmin())),
-            " is empty: only the prior informs its parameters; lower ",
-            Option("n_components"),
-        ),
+        emptiness(np.flatnonzero(rows < TOLERANCES.empty_count)),
         source="Rousseau and Mengersen (2011)",
         cause=True,
     )

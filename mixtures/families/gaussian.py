@@ -295,7 +295,7 @@ class Gaussian(ExponentialFamily):
         return {"mu": params["mu"] * (1 + by), name: self.covariance.perturbed(params[name], by)}
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
-        """Clusters whose covariance is determined by the prior more than by the data."""
+        """Clusters whose covariance is determined by the prior more than by the data, the worst first."""
         if self.prior is None:
             return ()
         k, d = params["mu"].shape
@@ -304,15 +304,20 @@ class Gaussian(ExponentialFamily):
         fitted = params[structure.parameter]
         from_prior = np.broadcast_to(structure.prior_scale(self.prior) / divisor, fitted.shape)
         largest = structure.largest_share(from_prior, fitted, k, d)
+        few = f": it holds no more rows than there are columns ({d}); lower "
+        ways = {
+            True: (few, Option("n_components"), ", or state a tighter prior"),
+            False: (": state a tighter prior, or use ", Option("prior", None, "prior=None (--prior none)")),
+        }
         return tuple(
             worded(
-                f"the prior makes up {value:.0%} of the covariance of ",
-                Cluster(i),
-                " in some direction: state a tighter prior, or use ",
-                Option("prior", None, "prior=None (--prior none)"),
+                f"the prior makes up {largest[i]:.0%} of the covariance of ",
+                Cluster(int(i)),
+                " in some direction",
+                *ways[bool(count[i] <= d)],  # without a prior it could collapse
             )
-            for i, value in enumerate(largest)
-            if value > TOLERANCES.dominating_prior
+            for i in np.argsort(-largest.round(2), kind="stable")
+            if largest[i] > TOLERANCES.dominating_prior
         )
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:

@@ -145,6 +145,8 @@ class Restarts(Value):
         text += f", {len(self.collapsed)} collapsed" if self.collapsed else ""
         if not self.unconfirmed or not self.n_best:
             return text
+        if not self.kinds_reached:
+            return f"{text}, all of them swaps, which begin near the best fit and do not confirm it"
         if len(self.kinds_reached) < 2:
             return f"{text}, unconfirmed by starts of another kind"
         return f"{text}, unconfirmed, as only {self.share:.0%} of those that are not swaps did"

@@ -108,11 +108,21 @@ class Starts:
     share: float | None = None
 
     @property
+    def shortfall(self) -> tuple[str, float, float] | None:
+        """What there is too little of: in words, how much, and the least needed; None if of nothing."""
+        of_all, reach = 1.0 if self.share is None else self.share, "that reach the best optimum"
+        needed = (
+            (f"MAP starts {reach}", self.map[0], 1),
+            (f"starts {reach}", self.em[0] + self.map[0], 2),
+            (f"kinds of starts {reach}", 2 if self.kinds is None else len(self.kinds), 2),
+            (f"share of starts {reach}", of_all, TOLERANCES.restarts_alike),
+        )
+        return next(((what, found, least) for what, found, least in needed if found < least), None)
+
+    @property
     def confirmed(self) -> bool:
         """Whether MAP reached it, and so did other starts, of several kinds and not too few of all."""
-        alone = self.kinds is not None and len(self.kinds) < 2
-        few = self.share is not None and self.share < TOLERANCES.restarts_alike
-        return self.map[0] >= 1 and self.em[0] + self.map[0] >= 2 and not alone and not few
+        return self.shortfall is None
 
     def __str__(self) -> str:
         """Word the counts: "EM 9 of 10, MAP 10 of 10"."""

@@ -32,11 +32,15 @@ def spreadsheet_safe(frame: "pd.DataFrame") -> "pd.DataFrame":
     Text that begins like a formula gets an apostrophe in front (OWASP, "CSV Injection").
     """
     safe = frame.rename(columns=_safe, index=_safe)
+    from pandas import CategoricalDtype, Series
     from pandas.api.types import is_numeric_dtype
 
     texts = [j for j in range(frame.shape[1]) if not is_numeric_dtype(frame.dtypes.iloc[j])]
     for j in texts:
-        safe.isetitem(j, safe.iloc[:, j].map(_safe))
+        dtype: Any = safe.dtypes.iloc[j]
+        cells = [_safe(cell) for cell in safe.iloc[:, j]]  # map would make floats of whole numbers
+        of = object if isinstance(dtype, CategoricalDtype) else dtype
+        safe.isetitem(j, Series(cells, index=safe.index, dtype=of))
     safe.index.names = [_safe(name) for name in safe.index.names]
     return safe
 

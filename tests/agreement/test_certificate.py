@@ -9,6 +9,7 @@ import pytest
 
 import mixtures as mx
 from mixtures.agreement.certificate import (
+    INDEPENDENT,
     count_starts,
     identified,
     independent,
@@ -121,13 +122,19 @@ def test_starts_are_counted_at_the_highest_optimum_that_either_found():
 
 def test_no_start_of_map_is_higher_and_enough_confirm_it():
     many, one = Starts((9, 10), (9, 10), ("a", "b"), 0.9), Starts((0, 10), (1, 10), ("a",), 0.1)
-    for height, starts, holds in (
-        (-7.0, many, True),
-        (-8.0, many, True),
-        (-6.9, many, False),
-        (-7.0, one, False),
+    share = Starts((2, 10), (2, 10), ("a", "b"), 0.2)
+    for height, starts, holds, name in (
+        (-7.0, many, True, INDEPENDENT),
+        (-8.0, many, True, INDEPENDENT),
+        (-6.9, many, False, INDEPENDENT),
+        (-7.0, one, False, "starts that reach the best optimum"),
+        (-30.0, share, False, "share of starts that reach the best optimum"),
+        (-6.9, one, False, INDEPENDENT),
     ):
-        assert independent(of_map(height), -7.0, 0.0, starts).passed is holds
+        check = independent(of_map(height), -7.0, 0.0, starts)
+        assert (check.passed, check.name) == (holds, name)
+        if not holds:  # the figure fails its limit
+            assert check.figure > check.tolerance if name == INDEPENDENT else check.figure < check.tolerance
 
 
 def test_map_starts_half_a_sd_away_along_every_axis():

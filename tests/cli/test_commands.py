@@ -128,7 +128,7 @@ def test_the_version():
         ("crosschek faithful", "Did you mean 'crosscheck'?"),
         ("crosscheck faithful -k 2 --modle gmm", "--model"),
         ("crosscheck -k 2", "Missing argument 'DATA'"),
-        ("crosscheck faithful", "Missing option '--components'"),
+        ("crosscheck faithful", "Missing option '--components' / '-k'; mixtures select"),
         (
             "faithful",
             "'faithful' names data, and no command; did you mean: mixtures crosscheck faithful -k 2",
@@ -306,7 +306,10 @@ def test_a_report_of_a_saved_result_names_both_commands(tmp_path):
     assert (
         run("crosscheck", "faithful", "-k", 2, *SHORT, "--save", saved, "--csv", tmp_path / "t.csv")[0] == 0
     )
-    assert run("report", "--from", saved, "-o", page, "-q") == (0, "", "")
+    code, out, err = run("report", "--from", saved, "-o", page, "-q")
+    assert (code, err) == (0, "")
+    assert out.startswith("EM and MAP agree on the estimates, but do not rely")
+    assert "The report is in" not in out
     first = (
         "mixtures crosscheck faithful --components 2 --n-init 2 --draws 100 --tune 100 --chains 2 --seed 1"
     )
@@ -430,12 +433,12 @@ def test_a_verdict_names_the_options_of_the_command_line(monkeypatch, capsys, ta
     certificate = (independent(found, 0.0, 0.0, Starts((1, 10), (0, 10))),)
     asked = {"interrupted": False, "confirmed": False, "with_em": True}
     headline = conclude(certificate, None, None, (), **asked)
-    assert "raise n_init, lower n_components, or simplify the model (best of" in headline.reasons[0]
+    assert "raise n_init, lower n_components, or simplify the model (MAP starts that" in headline.reasons[0]
     cc = SimpleNamespace(table=table, mode=SimpleNamespace(spec=None), certificate=certificate, em=None)
     cc.convergence, cc.uncertainty, cc.passed, cc.starts, cc.from_cache = None, None, False, None, False
     cc.headline, cc.notes = headline, (UNBOUNDED,)
     out = " ".join(printed(monkeypatch, capsys, 400, show_crosscheck, cc, 60).split())
-    assert "raise --n-init, lower -k, or simplify the model (best of" in out
+    assert "raise --n-init, lower -k, or simplify the model (MAP starts that" in out
     assert "collapses: use --prior default, fewer components or a simpler --covariance" in out
     assert not re.search("n_init|n_components|prior=|covariance_type", out)
 

@@ -80,6 +80,30 @@ def test_complete_fills_the_cells_of_labelled_rows_from_their_cluster(table):
     pd.testing.assert_series_equal(found["group"], rows["group"], check_dtype=False)
 
 
+def test_complete_gives_the_table_back_in_its_own_units(tmp_path):
+    """All columns in their order, counts whole, amounts as amounts; what was not missing is as it was."""
+    rng, file = np.random.default_rng(0), tmp_path / "t.csv"
+    rows = pd.DataFrame({"note": ["a", "b"] * 30, "visits": rng.poisson(5, 60), "spare": [1, None] * 30})
+    rows["yes"] = rng.choice(["no", "yes"], 60)
+    rows["spend"] = np.exp(rng.normal(3, 1, 60)).round(2)
+    rows.loc[3, ["spend", "yes"]] = None
+    rows["spare"] = rows["spare"].astype("Int64")
+    rows.to_csv(file, index=False)
+    options = ["--exclude", "note,spare", "--log", "spend", "--recode", "--csv", tmp_path / "cells.csv"]
+    kinds = ["--model", "mixed", "--kinds", "yes=bernoulli,visits=poisson"]
+    code, out, err = run("complete", file, "-k", 1, *options, *kinds, "--quiet")
+    assert (code, err) == (0, "")
+    lines, was = out.splitlines(), file.read_text().splitlines()
+    told = [line.replace("yes", "1").replace("no,", "0,") for line in was[1:]]
+    assert (lines[0], lines[1:4], lines[5:]) == (was[0], told[:3], told[4:])
+    mean = np.exp(np.log(rows["spend"]).mean())
+    spend = float(lines[4].split(",")[-1])
+    assert spend == pytest.approx(mean, rel=0.02)
+    cells = pd.read_csv(tmp_path / "cells.csv").set_index("column").loc["spend"]
+    assert cells["mean"] == spend
+    assert cells["lower"] < spend / 4 < spend * 4 < cells["upper"]
+
+
 def test_weights_count_rows_twice(table, tmp_path):
     """A row of weight 2 is two rows; the column of weights is not fitted, whatever --columns says."""
     rows = pd.read_csv(table[0])[["a", "b"]].assign(**{"how often": np.arange(80) % 3 + 1})

@@ -161,18 +161,23 @@ def test_counts_of_one_range_stay_counts_and_the_other_reading_is_told(tmp_path)
     assert next_command(out)[2:] == ["--model", "pmm"]
 
 
-@pytest.mark.parametrize("model", ["bmm", "lca"])
+@pytest.mark.parametrize("model", ["bmm", "lca", "lca of 0 and 1"])
 def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
-    """Words become numbers unasked where the fit has numbers, and stay words where it has words."""
+    """Words become numbers unasked where the fit has numbers, and stay words where it has words.
+
+    Missing cells are integrated where the saved result was fitted so.
+    """
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(rng.integers(0, 2, (60, 4)), columns=list("abcd"))
     file, words = tmp_path / "t.csv", rows.replace({0: "no", 1: "yes"})
+    fitted = mx.fit_em(mx.BMM(1) if model == "bmm" else mx.LCA(1), words if model == "lca" else rows)
+    mx.save(fitted, tmp_path / "em.mix", about={"missing": "integrate"})
+    words.loc[0, "a"] = None
     words.to_csv(file, index=False)
-    fitted = mx.fit_em(mx.BMM(1), rows) if model == "bmm" else mx.fit_em(mx.LCA(1), words)
-    mx.save(fitted, tmp_path / "em.mix")
     code, _, err = run("predict", file, "--from", tmp_path / "em.mix")
     assert code == 0
-    assert ("note: recoded: yes, y and true are 1" in err) is (model == "bmm")
+    assert "note: as the saved result was fitted: --missing integrate\n" in err
+    assert ("note: recoded: yes, y and true are 1" in err) is (model != "lca")
 
 
 def test_a_fit_of_categories_beside_numbers_takes_new_rows(tmp_path):
@@ -328,6 +333,20 @@ def test_what_the_options_do_is_shown_before_a_fit(survey, customers):
     assert "did you mean 'income'" in json.loads(out)["problem"]
 
 
+@pytest.mark.parametrize("log", [[], ["--log", "income"]])
+def test_what_the_next_command_deals_with_is_no_problem(survey, customers, tmp_path, log):
+    _, out, _ = run("inspect", customers[0], *log, columns=400)
+    assert "to be settled" not in out
+    table = pd.read_csv(survey[0]).assign(often=["never", "often", "always"] * 100, wt=[0.5, 1.0, 1.5] * 100)
+    text = table.to_csv(index=False)
+    _, out, _ = run("inspect", "-", "--recode", "--weights", "wt", stdin=text, columns=400)
+    assert out.startswith("standard input: 300 rows, 13 columns")
+    assert "to be settled" not in out
+    assert next_command(out)[2:] == ["--model", "lca", "--missing", "integrate", "--weights", "wt"]
+    _, out, _ = run("inspect", "-", stdin=text, columns=400)
+    assert "- wt: --weights wt if it says how often a row counts" in out
+
+
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
@@ -343,6 +362,8 @@ def test_what_spoils_a_column_of_numbers_is_told(tmp_path, cells, words):
     pd.DataFrame({"x": cells, "y": np.arange(len(cells)) ** 2 / 2}).to_csv(tmp_path / "t.csv", index=False)
     _, out, _ = run("inspect", tmp_path / "t.csv", columns=400)
     assert words in out
+    told = run("predict", tmp_path / "t.csv", "-k", 1, "--n-init", 1)[2]
+    assert (f"note: {words}" in told) is ("-99" in words)
     assert ("text of its own" in out) is ("Hull" in cells)
 
 

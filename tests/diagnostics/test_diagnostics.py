@@ -417,7 +417,7 @@ def test_an_empty_cluster_fails(rows):
     groups["posterior"]["alpha"] = rng.dirichlet([201, 1], size=(CHAINS, DRAWS))
     found = asked(groups, rows)[1]
     assert not found[SMALLEST].passed
-    assert found[SMALLEST].figure == pytest.approx(0, abs=0.1)
+    assert 0 <= found[SMALLEST].figure <= 0.1
     assert "cluster 1 is empty" in found[SMALLEST].note
     groups["posterior"]["alpha"] = rng.dirichlet([200, 2], size=(CHAINS, DRAWS))
     one = asked(groups, rows)[1][SMALLEST]

@@ -372,6 +372,8 @@ def test_swaps_end_a_round_and_are_no_evidence():
     assert only.kinds_reached == {"k-means"}
     assert not only.confirmed
     assert only.n_best == 3
+    swaps = replace(only, log_posterior=only.log_posterior - np.eye(6)[0])
+    assert str(swaps).startswith("2 of 6 restarts reached the best optimum, all of them swaps, which begin")
 
 
 # Weights

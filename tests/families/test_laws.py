@@ -808,6 +808,12 @@ def test_the_share_of_the_prior_in_a_covariance_is_told(structure):
     assert len(told) == 3
     for k, remark in enumerate(told):
         assert remark.startswith(f"the prior makes up {share} of the covariance of cluster {k}")
+    if not structure.startswith("tied"):
+        few = np.array([5.0, 1.0, 70.0])
+        worse = replace(statistics, count=few, scatter=np.stack([1.5 * scatter, scatter, scatter]))
+        first, *_, last = spec.family.remarks(spec.maximize(worse), few)
+        assert "cluster 1 in some direction: it holds no more rows than there are columns (2); lower" in first
+        assert "cluster 0" in last
     plenty = replace(statistics, scatter=20 * statistics.scatter)
     assert spec.family.remarks(spec.maximize(plenty), count) == ()
     assert replace(spec, prior=None).family.remarks(spec.maximize(statistics), count) == ()
