@@ -188,7 +188,12 @@ class _Sizes:
     def words(self, k: int) -> str:
         """The same in words."""
         rows = counted(int(self.rows[k]), "row")
-        return rows if self.weight is None else f"weight {self.weight[k]:,.10g} in {rows}"
+        return rows if self.weight is None else f"weight {_one_decimal(self.weight[k])} in {rows}"
+
+
+def _one_decimal(x: float) -> str:
+    """A number with a decimal at most."""
+    return f"{x:,.1f}".removesuffix(".0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,7 +358,8 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: _S
         each = each if len(each) <= MOST_NAMED else ranked[:MOST_LISTED]
         contrast = _contrast(k, *ranked[0])
     where = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
-    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), size, where, contrast)
+    held = "100%" if parts[0].difference is None else _with_interval(100 * share.table[:, k, 0], "%", "%")
+    return ClusterWords(name, held, size, where, contrast)
 
 
 def _one_each(own: Profile, height: Array) -> list[int]:

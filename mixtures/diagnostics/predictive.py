@@ -290,7 +290,9 @@ def unweighted(
     """Check model, data and sample together; refuse weights, which replicated rows do not have."""
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive checks compare rows and do not take weights; repeat rows instead")
+        raise InputError(
+            "predictive checks compare rows and do not take weights; repeat rows if these are whole numbers"
+        )
     return spec, data, tree
 
 

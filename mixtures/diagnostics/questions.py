@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from mixtures.data.rows import doubtful_weights
 from mixtures.data.table import Data
 from mixtures.diagnostics.mixing import invariants, modes_of_chains
 from mixtures.diagnostics.predictive import compare_draws, implausible
@@ -316,6 +317,22 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     )
 
 
+def _weighted(case: Case, data: Data) -> Check | None:
+    told = doubtful_weights(data)
+    if not told:
+        return None
+    count = int((data.counts % 1 != 0).sum())
+    return check(
+        "rows whose weight is not a whole number",
+        count,
+        0,
+        False,
+        told,
+        source="Pfeffermann (1993)",
+        judged=False,
+    )
+
+
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
     """Find how far the posterior of each parameter moves if the prior counts twice, in posterior sds."""
     posterior = case.few["posterior"].to_dataset()
@@ -352,5 +369,6 @@ QUESTIONS = (
     Question("predictive checks", ("spec", "rows"), _misfit),
     Question("values below zero", ("spec", "data", "point"), _below_zero),
     Question("doubtful data", ("spec", "data", "point"), _doubtful),
+    Question("weights", ("data",), _weighted),
 )
 """Every check of labels, clusters and prior, in reading order."""

@@ -285,10 +285,34 @@ def aligned(texts: Sequence[str]) -> list[str]:
     ]
 
 
+TITLES = {
+    "profiles": "What the clusters are",
+    "clusters": "Clusters",
+    "pages": "Cluster by cluster",
+    "rows": "Rows and their clusters",
+    "parameters": "Parameters and their uncertainty",
+    "missing": "What rests on the missing cells?",
+    "agreement": "Do EM, MAP and PyMC agree?",
+    "predictive": "Could this model have made these data?",
+    "labels": "Labels and convergence",
+    "comparison": "How many clusters?",
+    "sensitivity": "How much of this is the prior?",
+    "data": "Data",
+    "model": "Model",
+    "reproduce": "How to reproduce this",
+}
+"""The headings of the sections."""
+
+
 @dataclass(frozen=True)
 class Section:
-    """A heading with its blocks."""
+    """Blocks under a heading: that of the section's name, unless it has another."""
 
     name: str
-    title: str
     blocks: tuple[Block, ...]
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return self.heading or TITLES[self.name]

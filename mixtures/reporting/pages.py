@@ -67,7 +67,7 @@ def pages_section(material: Material) -> Section | None:
     ]
     for k in np.flatnonzero(material.pages):
         blocks += _page(material, int(k))
-    return Section("pages", "Cluster by cluster", tuple(blocks))
+    return Section("pages", tuple(blocks))
 
 
 def _page(material: Material, k: int) -> list[Block]:
@@ -123,9 +123,11 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
     places = [each for each in own if each.figure in SPREADS]
     caption = f"Profile of {name}"
     if len(places) > MOST_FIGURES:
-        apart = [by_name.get(("difference", each.of), each) for each in places]
-        order = np.argsort([-abs(each.value) for each in apart], kind="stable")[:MOST_FIGURES]
-        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most; the file above has all"
+        apart = [by_name.get(("difference", each.of)) for each in places]
+        heights = [0 if each is None else abs(each.value) for each in apart]
+        order = np.argsort(np.negative(heights), kind="stable")[:MOST_FIGURES]
+        which = "that differ most" if any(each.figure == "difference" for each in own) else "that come first"
+        caption += f": the {MOST_FIGURES} of {len(places)} figures {which}; the file above has all"
         places = [places[m] for m in order]
     spreads = [by_name.get((SPREADS[each.figure], each.of)) for each in places]
     differences = [
@@ -139,7 +141,8 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
     columns += _columns(what, places, ci_prob)
     if any(spreads):
         columns += _columns("sd", spreads, ci_prob, "of geometric means a factor")
-    columns += _columns("difference", differences, ci_prob, "from all others together, in sds")
+    if any(differences):
+        columns += _columns("difference", differences, ci_prob, "from all others together, in sds")
     return _table(caption, columns)
 
 

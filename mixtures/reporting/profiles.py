@@ -53,7 +53,7 @@ def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
         shown = material.pictured
         caption = f"Profiles of the clusters{intervals}; in brackets their shares."
         blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
-    return Section("profiles", "What the clusters are", tuple(blocks))
+    return Section("profiles", tuple(blocks))
 
 
 def _pixels(features: Sequence[str]) -> tuple[int, int] | None:

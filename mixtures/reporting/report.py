@@ -278,7 +278,7 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
         return make(material)
     except InputError as error:
         name, why = make.__name__.removesuffix("_section"), worded("This section is left out: ", error, ".")
-        return Section(name, name.capitalize(), (Paragraph(why),))
+        return Section(name, (Paragraph(why),))
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (

@@ -37,7 +37,7 @@ def rows_section(material: Material) -> Section:
     known, data, found = material.known, material.data, material.assigned
     if known is None or data is None or found is None:
         text = "Which cluster a row belongs to needs the model and the data, and is left out."
-        return Section("rows", "Rows and their clusters", (Paragraph(text),))
+        return Section("rows", (Paragraph(text),))
     spec, sure = known.spec, found["label_probability"].values
     unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
     expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"
@@ -60,7 +60,7 @@ def rows_section(material: Material) -> Section:
         blocks.append(Download(csv_uri(called.to_frame()), "clusters-of-rows.csv", words))
     if spec.n_components > 1:
         blocks.append(_least_sure(data, found, material.cc.names))
-    return Section("rows", "Rows and their clusters", tuple(blocks))
+    return Section("rows", tuple(blocks))
 
 
 def _map_of_doubt(material: Material) -> Figure:

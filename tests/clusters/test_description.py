@@ -147,6 +147,8 @@ def test_rows_are_counted_where_they_most_probably_belong():
     assert table_of(weighted, "size")["value"].tolist() == sums
     assert table_of(weighted, "rows")["value"].tolist() == sizes
     assert f"weight {sums[0]:g} in {sizes[0]:g} rows: " in weighted.sentences[0]
+    uneven = mx.describe(em, FAITHFUL, weights=weights * 1.0049)
+    assert f"weight {sums[0] * 1.0049:.1f} in {sizes[0]:g} rows: " in uneven.sentences[0]
     swapped = mx.describe(em, FAITHFUL[["waiting", "eruptions"]])
     assert swapped == mx.describe(em, FAITHFUL)
     assert "97 rows" in str(swapped)

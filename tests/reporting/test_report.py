@@ -424,19 +424,32 @@ def test_a_flat_prior_has_no_sample_and_says_so():
 
 
 def test_a_model_of_ones_own():
-    with pm.Model(coords={"cluster": range(2), "feature": list(FAITHFUL.columns)}) as model:
-        alpha = pm.Dirichlet("alpha", np.ones(2), dims="cluster")
-        mu = pm.Normal("mu", FAITHFUL.mean().to_numpy(), 20, dims=("cluster", "feature"))
-        sd = pm.HalfNormal("sd", 20, dims=("cluster", "feature"))
+    with pm.Model(coords={"group": ["first", "second"], "feature": list(FAITHFUL.columns)}) as model:
+        alpha = pm.Dirichlet("alpha", np.ones(2), dims="group")
+        mu = pm.Normal("mu", FAITHFUL.mean().to_numpy(), 20, dims=("group", "feature"))
+        sd = pm.HalfNormal("sd", 20, dims=("group", "feature"))
         mx.GaussianMixture("x", alpha=alpha, mu=mu, sigma2=sd**2, observed=FAITHFUL)
     cc = mx.crosscheck(model, **SHORT)
     other = {"eruptions": "x0", "waiting": "x1"}
     without_names = replace(cc, mode=replace(cc.mode, coords={}), mixture=relabelled(cc.mixture, other))
     for page in (mx.report(cc, progressbar=False), mx.report(without_names, FAITHFUL, progressbar=False)):
         assert page.title == "A model of your own"
-        assert "mu[0, eruptions]" in page.html
+        assert "mu[first, eruptions]" in page.html
         said = Reader(page.html).said
         assert "The data were not available" not in said
+        assert "cluster 0" not in said, "the clusters have the names of the model's dim everywhere"
+        assert "0: first; 1: second. The model does not tell them apart" in said
+        assert "hand-written" not in said
+        assert "Do MAP and the posterior agree?" in said
+        assert "there is no second density in NumPy" in said
+        (unchecked,) = page.headline.remarks
+        assert unchecked.startswith(
+            "Not checked, since a model of your own has no specification, such as GMM(2): "
+        )
+        assert unchecked.endswith("values below zero, doubtful data.")
+        assert said.count(unchecked) == 2
+        assert "pm.sample_posterior_predictive(cc.posterior)" in said
+        assert "pm.stats.compute_log_prior(cc.posterior)" in said
         assert all(f"{sentence}." in said for sentence in mx.describe(cc, FAITHFUL).sentences)
         assert re.findall(r'<h2 id="([a-z]+)-title"', page.html)[:5] == FIRST
         assert 'href="#cluster-1"' in page.html
@@ -511,7 +524,7 @@ def test_weights_are_told_and_what_knows_none_is_left_out(cc):
     found = mx.crosscheck(mx.GMM(2), FAITHFUL, weights=weights, **SHORT)
     page = mx.report(found, FAITHFUL, weights=weights, progressbar=False)
     said = Reader(page.html).said
-    assert "Their weights sum to 372" in said
+    assert "with weights that sum to 372" in said
     assert "This section is left out: predictive checks compare rows and do not take weights" in said
 
 
@@ -644,7 +657,7 @@ def test_a_page_names_options_as_its_reader_types_them():
     line = Check("a check", 1.0, 0.0, False, advice, source="a book")
     blocks = (Paragraph(worded("Perhaps ", advice, ".")), Listing((advice,)), checks_table("Checks", [line]))
     pages = [
-        rendered("A page", verdict, (), [Section("s", "S", blocks)], False, how) for how in (str, in_options)
+        rendered("A page", verdict, (), [Section("data", blocks)], False, how) for how in (str, in_options)
     ]
     for page, own in zip(pages, ("n_init", "--n-init"), strict=True):
         assert re.findall(r"aise ([-\w]+)", page.replace("<wbr>", "")) == [own] * 4
