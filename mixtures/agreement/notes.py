@@ -39,7 +39,7 @@ def arbitrary(names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return ()
     return (
-        f"the model does not tell its clusters apart: which of them is called {shortened(names)} is the order "
+        f"the model does not tell its clusters apart: which is called {shortened(names)} is the order "
         "of the sample, not a finding; see what each of them is",
     )
 

@@ -26,6 +26,7 @@ __all__ = [
     "name_cluster",
     "panels",
     "places_of",
+    "say_which",
 ]
 
 COLOURS = (
@@ -127,6 +128,12 @@ def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndar
     for ax in every[n:]:
         ax.remove()
     return np.asarray(every[:n], dtype=object)
+
+
+def say_which(drawn: np.ndarray, total: int, which: str) -> None:
+    """Write below a figure of panels which of all they are, if not all are there."""
+    if len(drawn) < total:
+        drawn[0].get_figure().supxlabel(which.format(f"{len(drawn)} of {total}"), fontsize="medium")
 
 
 def lettering(name: object) -> str:
