@@ -19,7 +19,7 @@ from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
 from mixtures.messages import counted, named
-from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords
+from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords, fine
 from mixtures.trees import log_density_of
 from mixtures.types import Array
 
@@ -260,8 +260,9 @@ class _Part:
         name = logged_in(self.own.location.of[m]) if self.natural else ""
         if not name:
             return ""
-        mean, sd = (each.table[:2, k, each.figures.of.index(name)] for each in self.natural)
-        return f", {_short(name)} {rounded(*mean)} (geometric mean, sd a factor of {rounded(*sd)})"
+        (mean, of), sd = (each.table[:2, k, each.figures.of.index(name)] for each in self.natural)
+        own = f"{_short(name)} {rounded(mean, fine(mean, of))}"
+        return f", {own} (geometric mean, sd a factor of {rounded(*sd)})"
 
 
 def _in_natural_units(own: Profile) -> tuple[Figures, ...]:
@@ -319,7 +320,7 @@ def _overlaps(found: Given, called: Sequence[str], tail: float) -> _Summary | No
 
 
 def _overlap_words(k: int, shared: _Summary | None) -> str:
-    """The cluster that cluster k overlaps most, and how far."""
+    """The cluster that cluster k overlaps most, and how far; nothing if it hardly overlaps any of several."""
     if shared is None:
         return ""
     others = np.delete(np.arange(len(shared.figures.of)), k)
@@ -327,6 +328,8 @@ def _overlap_words(k: int, shared: _Summary | None) -> str:
     which = "most overlap" if len(others) > 1 else "overlap"
     figures = 100 * shared.table[:, k, most]
     least = np.isnan(figures[3]) or figures[3] < LEAST
+    if len(others) > 1 and figures[0] < LEAST and least:
+        return ""
     much = f"below {LEAST}%" if figures[0] < LEAST and least else _with_interval(figures, "%", "%")
     return f"{which} with {_short(shared.figures.of[most])}, {much}"
 

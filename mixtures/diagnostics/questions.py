@@ -265,7 +265,7 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
     draws, _ = finite_draws(case.few, spec)
     compared = compare_draws(spec, plain, draws, n_sets, 0) if draws else {}
     beyond = implausible(compared, rows.features)
-    more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+    more = f"; and {len(beyond) - 3} more" if len(beyond) > 3 else ""
     return check(
         "statistics of the data that the model does not produce",
         len(beyond) if draws else np.nan,

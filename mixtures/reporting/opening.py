@@ -20,7 +20,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.families.questions import describe, hyperparameters
 from mixtures.messages import are, counted
 from mixtures.plot.graph import Node, draw_nodes, nodes_of
-from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table
+from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table, prose
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 
@@ -47,7 +47,7 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
     if material.data is not None:
         facts.append(("Data", _size(material.data)))
     if cc.em is not None:
-        facts.append(("EM", f"log-likelihood {cc.em.log_likelihood:.2f}"))
+        facts.append(("EM", prose(f"log-likelihood {cc.em.log_likelihood:.2f}")))
     if cc.names is not None:
         free = cc.em is None and cc.posterior is not None and label_state(cc.posterior)[0] == ALIGNED
         order = ". The model does not tell them apart: the order is that of the sample" if free else ""

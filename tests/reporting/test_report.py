@@ -25,10 +25,19 @@ from mixtures.brief import rounded
 from mixtures.cli.wording import in_options
 from mixtures.given import given
 from mixtures.messages import Option, worded
-from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Listing, Paragraph, Section, Table, aligned
+from mixtures.reporting.blocks import (
+    LEAST_WIDTHS,
+    Figure,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    aligned,
+    with_own_files,
+)
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
-from mixtures.reporting.findings import checks_table, draw_heatmap
+from mixtures.reporting.findings import checks_table, clusters_section, draw_heatmap
 from mixtures.reporting.material import MOST_PAGES, Material, Pictured, relabelled
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import _pixels, brief_profiles_section, profiles_section
@@ -487,6 +496,40 @@ def test_of_many_clusters_the_largest_have_pages_and_it_is_said():
     assert "" in profiles_section(made).blocks[1].links
     assert "largest shares" not in "".join(words_of(brief_profiles_section(made)))
     assert a_material(mx.BMM(1), X).pages == ("cluster-0",)
+
+
+def test_one_cluster_differs_from_none():
+    X = np.random.default_rng(0).integers(0, 2, (60, 14))
+    made = a_material(mx.BMM(1), X)
+    assert made.described.words[0].share == "100%"
+    blocks = (*clusters_section(made).blocks, *pages_section(made).blocks)
+    tables = [block for block in blocks if isinstance(block, Table)]
+    assert not any("Share" in table.caption for table in tables)
+    (profile,) = (table for table in tables if table.caption.startswith("Profile"))
+    assert "the 12 of 14 figures that come first" in profile.caption
+    assert "difference" not in [column.name for column in profile.columns]
+
+
+def test_rows_have_the_columns_in_which_their_cluster_differs_most():
+    rng, z = np.random.default_rng(0), np.repeat([0, 1], 40)
+    X = rng.normal(size=(80, 7))
+    X[:, [1, 5, 6]] += 6.0 * z[:, None]
+    X[:, 3] += 4.0 * z
+    made = a_material(mx.GMM(2, covariance_type="diag"), X)
+    tables = [block for block in pages_section(made).blocks if isinstance(block, Table)]
+    typical = [table for table in tables if "typical" in table.caption]
+    assert [[c.name for c in table.columns if c.name.startswith("x")] for table in typical] == [
+        ["x1", "x3", "x5", "x6"]
+    ] * 2
+
+
+def test_files_have_whole_names_of_their_own():
+    captions = ("Overlap of größer with the others", "Überlapp: 1", "Überlapp: 2", "x" * 300, "x" * 301)
+    tables = tuple(Table(caption, (), ()) for caption in captions)
+    names = [table.file_name for s in with_own_files([Section("data", tables)]) for table in s.blocks]
+    assert names[:3] == ["overlap-of-größer-with-the-others.csv", "überlapp.csv", "überlapp-2.csv"]
+    assert len(set(names)) == 5
+    assert max(len(name.encode()) for name in names) < 200
 
 
 def test_sizes_are_weights_and_rows_are_called_rows():
