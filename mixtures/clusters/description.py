@@ -18,7 +18,7 @@ from mixtures.draws import evenly_spaced
 from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
-from mixtures.messages import counted, named
+from mixtures.messages import counted, decimal, named
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords, fine
 from mixtures.trees import log_density_of
 from mixtures.types import Array
@@ -188,12 +188,7 @@ class _Sizes:
     def words(self, k: int) -> str:
         """The same in words."""
         rows = counted(int(self.rows[k]), "row")
-        return rows if self.weight is None else f"weight {_one_decimal(self.weight[k])} in {rows}"
-
-
-def _one_decimal(x: float) -> str:
-    """A number with a decimal at most."""
-    return f"{x:,.1f}".removesuffix(".0")
+        return rows if self.weight is None else f"weight {decimal(self.weight[k])} in {rows}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ import numpy as np
 
 from mixtures.data.table import BLOCK_ROWS, UNKNOWN, Data, Drawn, read_only
 from mixtures.errors import InputError
-from mixtures.messages import shortened
+from mixtures.messages import decimal, shortened
 
 __all__ = [
     "Blocks",
@@ -307,6 +307,6 @@ def doubtful_weights(rows: Rows) -> str:
         return ""
     return (
         "weights that are not whole numbers are taken as frequencies all the same, so that intervals and "
-        f"standard errors are those of {rows.total:,.6g} rows, the sum of the weights; of sampling weights, "
-        "as surveys have them, the estimates are right, but these are not"
+        f"standard errors are those of {decimal(rows.total)} rows, the sum of the weights; of sampling "
+        "weights, as surveys have them, the estimates are right, but these are not"
     )

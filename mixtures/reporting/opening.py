@@ -18,7 +18,7 @@ from mixtures.density.beside import kept_text
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import describe, hyperparameters
-from mixtures.messages import are, counted
+from mixtures.messages import are, counted, decimal
 from mixtures.plot.graph import Node, draw_nodes, nodes_of
 from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table, prose
 from mixtures.reporting.figures import drawn
@@ -63,7 +63,7 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
 
 
 def _size(data: Data) -> str:
-    weighted = "" if data.weights is None else f" with weights that sum to {data.total:,.6g}"
+    weighted = "" if data.weights is None else f" with weights that sum to {decimal(data.total)}"
     return f"{counted(data.n_rows, 'row')}{weighted}, {counted(data.n_features, 'column')}"
 
 

@@ -347,7 +347,7 @@ def test_weights_that_are_not_whole_numbers_are_told(rows):
         assert [check.figure for check in told] == [count] * (count > 0)
         notes = mx.fit_em(em.spec, X, weights=weights, n_init=1, random_seed=1).notes
         assert [note for note in notes if "weights" in note] == [check.note for check in told]
-        assert all(f"those of {weights.sum():g} rows" in check.note for check in told)
+        assert all(f"those of {weights.sum():,.1f} rows" in check.note for check in told)
         assert not any(check.judged or check.caution for check in told)
 
 
