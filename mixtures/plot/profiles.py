@@ -15,7 +15,7 @@ from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
 from mixtures.given import Given, given
 from mixtures.messages import did_you_mean, named
-from mixtures.plot.style import INK, MOST_PANELS, cluster_colour, lettering, panels, say_which
+from mixtures.plot.style import INK, MOST_PANELS, cluster_colour, lettering, panels, say_which, shares_written
 from mixtures.types import Array
 
 __all__ = ["profiles"]
@@ -95,7 +95,7 @@ def profiles(
     found = given(result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     share = found.draws["alpha"].mean(axis=0)
-    labels = [f"{lettering(name)} ({a:.0%})" for name, a in zip(called, share, strict=True)]
+    labels = [f"{lettering(name)} ({a})" for name, a in zip(called, shares_written(share), strict=True)]
     chosen = _places(found, features)
     pictures = [
         picture
