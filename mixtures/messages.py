@@ -21,6 +21,7 @@ __all__ = [
     "are",
     "columns_are",
     "counted",
+    "decimal",
     "did_you_mean",
     "emptiness",
     "joined",
@@ -306,6 +307,17 @@ def counted(n: int, what: str) -> str:
     ('1 row', '2,000 rows')
     """
     return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def decimal(x: float) -> str:
+    """Write a large number with a decimal at most, such as the sum of weights.
+
+    Examples
+    --------
+    >>> decimal(256.035), decimal(1234)
+    ('256', '1,234')
+    """
+    return f"{x:,.1f}".removesuffix(".0")
 
 
 def are(n: int) -> str:

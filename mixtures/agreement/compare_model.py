@@ -6,9 +6,9 @@ import numpy as np
 
 from mixtures.agreement.certificate import count_starts, independent, maximum, returns, slopes
 from mixtures.agreement.modes import displaced
-from mixtures.agreement.notes import how_drawn, incomplete, where_mode_sits
+from mixtures.agreement.notes import arbitrary, how_drawn, incomplete, where_mode_sits
 from mixtures.agreement.table import parameter_table
-from mixtures.clusters.labelled import EXCHANGEABLE, label_state
+from mixtures.clusters.labelled import ALIGNED, EXCHANGEABLE, label_state
 from mixtures.density.curvature import curvature_at
 from mixtures.density.search import reach
 from mixtures.diagnostics.diagnose import diagnose
@@ -18,7 +18,7 @@ from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.model_starts import model_starts
 from mixtures.posterior.modes import best_mode
-from mixtures.posterior.own_mixture import mixture_within
+from mixtures.posterior.own_mixture import mixture_within, names_within
 from mixtures.posterior.symmetry import find_symmetry
 from mixtures.posterior.target import ModelTarget
 from mixtures.results.crosscheck import Crosscheck
@@ -54,11 +54,14 @@ def crosscheck_model(
         returns(mode, table),
         independent(multi, multi.log_posterior, 0.0, starts),
     )
+    mixture = mixture_within(compiled, posterior)
+    names = None if mixture is None else names_within(compiled, mixture, posterior)
     notes = (
         "a model of your own: MAP against posterior, without EM",
         *how_drawn(posterior),
         *incomplete(posterior, how),
         *(f"labels are not aligned: {why}" for why in label_state(posterior)[1:] if why),
+        *arbitrary(names if label_state(posterior)[0] == ALIGNED else None),
         where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     convergence = diagnose(posterior)
@@ -72,5 +75,6 @@ def crosscheck_model(
         notes,
         starts=starts,
         status=status_of(posterior),
-        mixture=mixture_within(compiled, posterior),
+        mixture=mixture,
+        names=names,
     )

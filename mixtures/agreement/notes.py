@@ -1,13 +1,15 @@
 """Notes of a crosscheck, in addition to its table."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from scipy.special import chdtri
 
-from mixtures.messages import counted
+from mixtures.messages import counted, shortened
 from mixtures.posterior.chains import Chains
 
-__all__ = ["how_drawn", "incomplete", "where_mode_sits"]
+__all__ = ["arbitrary", "how_drawn", "incomplete", "where_mode_sits"]
 
 
 def how_drawn(posterior: xr.DataTree) -> tuple[str, ...]:
@@ -30,6 +32,16 @@ def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:
     sizes = posterior["posterior"].sizes
     got = f"{counted(sizes['chain'], 'chain')} of {counted(sizes['draw'], 'draw')}"
     return (f"{posterior.attrs['stopped']}: the sample has {got}, not {how.chains} of {how.draws}",)
+
+
+def arbitrary(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Say that names are mere labels in a model that does not tell its clusters apart."""
+    if names is None:
+        return ()
+    return (
+        f"the model does not tell its clusters apart: which is called {shortened(names)} is the order "
+        "of the sample, not a finding; see what each of them is",
+    )
 
 
 def where_mode_sits(posterior: xr.DataTree, log_posterior: float, free: int) -> str:

@@ -75,11 +75,12 @@ def _table(out: Console, found: ClusterProfiles) -> None:
     kinds = dict.fromkeys(figure for figure, _ in rows)
     title = f"Clusters: shares, {', '.join(WORDS[kind] for kind in kinds)}"
     if len(rows) > MOST_FIGURES:
-        title += f"; the {MOST_FIGURES} of {len(rows)} that differ most"
+        which = f"{MOST_FIGURES} of {len(rows)}"
+        title += f"; the {which} that differ most" if len(names) > 1 else f"; the first {which}"
         sizes = [max(_apart(by_name, name, of) for name in names) for _, of in rows]
-        rows = [rows[m] for m in sorted(np.argsort(sizes)[-MOST_FIGURES:])]
+        rows = [rows[m] for m in sorted(np.argsort(np.negative(sizes), kind="stable")[:MOST_FIGURES])]
     shares = {name: by_name[name, "share", ""] for name in names}
-    with_interval = shares[names[0]].sd is not None
+    with_interval = shares[names[0]].sd is not None and len(names) > 1
     cells = {
         name: [
             f"{rounded(100 * shares[name].value, _scaled(shares[name].sd))}%",
@@ -127,7 +128,7 @@ def figures_of(
     for figure, of in rows:
         one, beside = by_name[name, figure, of], by_name.get((name, SPREADS[figure], of))
         scale, unit = (100, "%") if figure == "probability" else (1, "")
-        values.append(rounded(scale * one.value, _scaled(one.sd, scale)) + unit)
+        values.append(rounded(scale * one.value, _scaled(one.grain, scale)) + unit)
         spread = "" if beside is None else rounded(beside.value, beside.sd)
         is_factor = figure == "geometric mean"
         spreads.append(f"({spread})" if spread and not is_factor else "")

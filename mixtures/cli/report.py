@@ -300,7 +300,9 @@ def _show(page: "Report", output: Path | None, as_json: bool, quiet: bool) -> No
         }
         typer.echo(json.dumps(as_typed(told | lists), indent=2))
         return
-    for line in (verdict.title, *(f"  {in_options(reason)}" for reason in verdict.reasons)):
+    reasons = (f"  {in_options(reason)}" for reason in verdict.reasons)
+    remarks = (f"  note: {in_options(remark)}" for remark in verdict.remarks)
+    for line in (verdict.title, *reasons, *(() if quiet else remarks)):
         typer.echo(visible(line), err=output is not None and is_stream(output))
     if not (quiet or output is None or is_stream(output)):
         typer.echo(visible(f"The report is in {output}"))

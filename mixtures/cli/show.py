@@ -29,6 +29,7 @@ from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.messages import counted, visible
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
+from mixtures.results.headline import not_checked
 from mixtures.results.map import MAPFit
 from mixtures.results.selection import Selection
 from mixtures.results.uncertainty import Uncertainty
@@ -109,11 +110,13 @@ def show_crosscheck(cc: Crosscheck, rows: int, *, verbose: bool = False) -> None
         out.print(f"EM: log-likelihood {cc.em.log_likelihood:.6f}")
     if cc.convergence is not None:
         _sample(out, cc.convergence.checks, verbose=verbose)
+        for line in not_checked(cc.convergence):
+            out.print(plain(line))
     if cc.uncertainty is not None:
         _parameters(out, cc.uncertainty.table, rows, "Standard deviations side by side")
-    reasons = " ".join(headline.reasons).casefold()
+    told = " ".join((*headline.reasons, *headline.remarks)).casefold()
     for note in (*cc.notes, *_notes(cc.uncertainty)):
-        if note.casefold() not in reasons:
+        if note.casefold() not in told:
             out.print(f"note: {plain(note)}")
     if cc.from_cache:
         out.print(FROM_CACHE)
@@ -245,6 +248,7 @@ def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
         "state": cc.headline.state.name.lower(),
         "verdict": cc.headline.title,
         "reasons": list(cc.headline.reasons),
+        "remarks": list(cc.headline.remarks),
         "restarts": None if cc.em is None else str(cc.em.restarts),
         "starts": None if cc.starts is None else asdict(cc.starts),
         "log_likelihood": None if cc.em is None else cc.em.log_likelihood,

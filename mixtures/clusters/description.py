@@ -18,8 +18,8 @@ from mixtures.draws import evenly_spaced
 from mixtures.families.overlap import overlap
 from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
-from mixtures.messages import counted, named
-from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords
+from mixtures.messages import counted, decimal, named
+from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords, fine
 from mixtures.trees import log_density_of
 from mixtures.types import Array
 
@@ -188,7 +188,7 @@ class _Sizes:
     def words(self, k: int) -> str:
         """The same in words."""
         rows = counted(int(self.rows[k]), "row")
-        return rows if self.weight is None else f"weight {self.weight[k]:,.10g} in {rows}"
+        return rows if self.weight is None else f"weight {decimal(self.weight[k])} in {rows}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,8 +255,9 @@ class _Part:
         name = logged_in(self.own.location.of[m]) if self.natural else ""
         if not name:
             return ""
-        mean, sd = (each.table[:2, k, each.figures.of.index(name)] for each in self.natural)
-        return f", {_short(name)} {rounded(*mean)} (geometric mean, sd a factor of {rounded(*sd)})"
+        (mean, of), sd = (each.table[:2, k, each.figures.of.index(name)] for each in self.natural)
+        own = f"{_short(name)} {rounded(mean, fine(mean, of))}"
+        return f", {own} (geometric mean, sd a factor of {rounded(*sd)})"
 
 
 def _in_natural_units(own: Profile) -> tuple[Figures, ...]:
@@ -314,7 +315,7 @@ def _overlaps(found: Given, called: Sequence[str], tail: float) -> _Summary | No
 
 
 def _overlap_words(k: int, shared: _Summary | None) -> str:
-    """The cluster that cluster k overlaps most, and how far."""
+    """The cluster that cluster k overlaps most, and how far; nothing if it hardly overlaps any of several."""
     if shared is None:
         return ""
     others = np.delete(np.arange(len(shared.figures.of)), k)
@@ -322,6 +323,8 @@ def _overlap_words(k: int, shared: _Summary | None) -> str:
     which = "most overlap" if len(others) > 1 else "overlap"
     figures = 100 * shared.table[:, k, most]
     least = np.isnan(figures[3]) or figures[3] < LEAST
+    if len(others) > 1 and figures[0] < LEAST and least:
+        return ""
     much = f"below {LEAST}%" if figures[0] < LEAST and least else _with_interval(figures, "%", "%")
     return f"{which} with {_short(shared.figures.of[most])}, {much}"
 
@@ -353,7 +356,8 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: _S
         each = each if len(each) <= MOST_NAMED else ranked[:MOST_LISTED]
         contrast = _contrast(k, *ranked[0])
     where = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
-    return ClusterWords(name, _with_interval(100 * share.table[:, k, 0], "%", "%"), size, where, contrast)
+    held = "100%" if parts[0].difference is None else _with_interval(100 * share.table[:, k, 0], "%", "%")
+    return ClusterWords(name, held, size, where, contrast)
 
 
 def _one_each(own: Profile, height: Array) -> list[int]:

@@ -30,9 +30,18 @@ import numpy as np
 
 from mixtures.data.table import BLOCK_ROWS, UNKNOWN, Data, Drawn, read_only
 from mixtures.errors import InputError
-from mixtures.messages import shortened
+from mixtures.messages import decimal, shortened
 
-__all__ = ["Blocks", "Rows", "Viewed", "check_alike", "check_two_dimensions", "means", "sum_once"]
+__all__ = [
+    "Blocks",
+    "Rows",
+    "Viewed",
+    "check_alike",
+    "check_two_dimensions",
+    "doubtful_weights",
+    "means",
+    "sum_once",
+]
 
 
 class Rows(Protocol):
@@ -289,3 +298,15 @@ def check_two_dimensions(table: Any) -> None:
             f"a table of one dimension ({type(table).__name__}) may be a row or a column; give tables of "
             "shape (rows, columns): x[None, :] for a row, x[:, None] for a column, or all rows in one table"
         )
+
+
+def doubtful_weights(rows: Rows) -> str:
+    """Words on weights that are not whole numbers, as those of surveys are; empty if there are none."""
+    weights = rows.weights if isinstance(rows, Data) else getattr(rows, "totals", None)
+    if weights is None or not (weights % 1).any():
+        return ""
+    return (
+        "weights that are not whole numbers are taken as frequencies all the same, so that intervals and "
+        f"standard errors are those of {decimal(rows.total)} rows, the sum of the weights; of sampling "
+        "weights, as surveys have them, the estimates are right, but these are not"
+    )

@@ -99,7 +99,10 @@ def extend(
             )
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive draws and densities of rows do not take weights; repeat rows instead")
+        raise InputError(
+            "predictive draws and densities of rows do not take weights; repeat rows if these are whole "
+            "numbers"
+        )
     spec = resolved_for(spec, tree, data)
     wanted = [g for g in GROUPS if (g in named if named is not None else g not in tree.children)]
     if OF_ROWS.intersection(wanted) and (other := not_fitted(tree, data, in_order=True)):

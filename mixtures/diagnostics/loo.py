@@ -110,7 +110,7 @@ def loo(
     """
     spec, data, tree = of_sample(*with_sample(spec, X, tree), missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("leaving one row out does not take weights; repeat rows instead")
+        raise InputError("leaving one row out does not take weights; repeat rows if these are whole numbers")
     if other := not_fitted(tree, data):
         raise InputError(f"{other}: only a row that was fitted can be left out")
     draws = checked_draws(spec, tree)

@@ -43,6 +43,10 @@ BLOCK = 2**22
 """Values (rows x draws x clusters x features) held in memory at once."""
 
 
+LEGIBLE = (1e-4, 1e7)
+"""Numbers from the first to the second are written without an exponent."""
+
+
 @overload
 def predictive_checks(
     spec: Mixture,
@@ -261,9 +265,24 @@ def implausible(compared: Mapping[str, Comparison], features: tuple[str, ...]) -
         observed, replicated = float(one.observed[index]), np.moveaxis(one.replicated, 0, -1)[index]
         low, high, apart = replicated.min(), replicated.max(), abs(observed - replicated.mean())
         if not low <= observed <= high and apart > limit * replicated.std():
-            text = f"{statistic.words} is {observed:.3g}, replicates {low:.3g} to {high:.3g}"
+            figures = _alike(observed, float(low), float(high))
+            text = f"{statistic.words} is {figures[0]}, replicates {figures[1]} to {figures[2]}"
             far[text] = apart / max(replicated.std(), np.finfo(float).tiny)
     return sorted(far, key=lambda text: -far[text])
+
+
+def _alike(*values: float) -> list[str]:
+    """Numbers with the same decimals, as many as give the largest three digits.
+
+    Examples
+    --------
+    >>> _alike(0.633, 8.07e-05, 0.16)
+    ['0.633', '0.000', '0.160']
+    """
+    largest = max(map(abs, values))
+    if not LEGIBLE[0] <= largest < LEGIBLE[1]:
+        return [f"{value:.3g}" for value in values]
+    return [f"{value:.{max(0, 2 - int(np.floor(np.log10(largest))))}f}" for value in values]
 
 
 def replicated_sets(
@@ -290,7 +309,9 @@ def unweighted(
     """Check model, data and sample together; refuse weights, which replicated rows do not have."""
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("predictive checks compare rows and do not take weights; repeat rows instead")
+        raise InputError(
+            "predictive checks compare rows and do not take weights; repeat rows if these are whole numbers"
+        )
     return spec, data, tree
 
 

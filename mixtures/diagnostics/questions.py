@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import beta
 
+from mixtures.data.rows import doubtful_weights
 from mixtures.data.table import Data
 from mixtures.diagnostics.mixing import invariants, modes_of_chains
 from mixtures.diagnostics.predictive import compare_draws, implausible
@@ -290,7 +291,7 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
     draws, _ = finite_draws(case.few, spec)
     compared = compare_draws(spec, plain, draws, n_sets, 0) if draws else {}
     beyond = implausible(compared, rows.features)
-    more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+    more = f"; and {len(beyond) - 3} more" if len(beyond) > 3 else ""
     return check(
         "statistics of the data that the model does not produce",
         len(beyond) if draws else np.nan,
@@ -342,6 +343,22 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     )
 
 
+def _weighted(case: Case, data: Data) -> Check | None:
+    told = doubtful_weights(data)
+    if not told:
+        return None
+    count = int((data.counts % 1 != 0).sum())
+    return check(
+        "rows whose weight is not a whole number",
+        count,
+        0,
+        False,
+        told,
+        source="Pfeffermann (1993)",
+        judged=False,
+    )
+
+
 def _sensitivity(case: Case, log_densities: tuple[Array, Array]) -> Check | None:
     """Find how far the posterior of each parameter moves if the prior counts twice, in posterior sds."""
     posterior = case.few["posterior"].to_dataset()
@@ -379,5 +396,6 @@ QUESTIONS = (
     Question("predictive checks", ("spec", "rows"), _misfit),
     Question("values below zero", ("spec", "data", "point"), _below_zero),
     Question("doubtful data", ("spec", "data", "point"), _doubtful),
+    Question("weights", ("data",), _weighted),
 )
 """Every check of labels, clusters and prior, in reading order."""

@@ -132,7 +132,9 @@ def bivariate_residuals(
 def _read(found: Given, X: Any, missing: str | None, labels: Any) -> Data:
     data = found.named.read(X, missing=missing, labels=labels)
     if data.weights is not None:
-        raise InputError("residuals compare rows and do not take weights; repeat rows instead")
+        raise InputError(
+            "residuals compare rows and do not take weights; repeat rows if these are whole numbers"
+        )
     return data
 
 

@@ -1,7 +1,7 @@
 """What a fit tells its reader."""
 
 from mixtures.data.known_labels import anchored_clusters, count_known
-from mixtures.data.rows import Rows
+from mixtures.data.rows import Rows, doubtful_weights
 from mixtures.em.kinds import Sample
 from mixtures.em.problem import Problem
 from mixtures.em.search import Search
@@ -46,6 +46,7 @@ def notes_on(
         spec.check(rows)
         + _unidentified(spec, rows)
         + _of_labels(rows, spec.n_components)
+        + tuple(filter(None, [doubtful_weights(rows)]))
         + (() if shares is None else _empty_clusters(problem.data.total * shares))
     )
     if not (found.best.converged or found.interrupted):

@@ -20,7 +20,7 @@ from mixtures.errors import InputError
 from mixtures.families.profiles import profile_parts
 from mixtures.given import Given, fitted_rows, given
 from mixtures.plot.clusters import outlines
-from mixtures.plot.style import cluster_colour, lettering, panels, places_of
+from mixtures.plot.style import cluster_colour, lettering, panels, places_of, shares_written
 from mixtures.types import Array
 
 __all__ = ["pairs"]
@@ -231,8 +231,8 @@ def _legend(drawn: np.ndarray, found: Given, called: Sequence[str], *, numbered:
     """Names and shares of the clusters, with their colours: above a figure of its own, else in its axes."""
     share = found.draws["alpha"].mean(axis=0)
     texts = [
-        f"{f'{k}: ' if numbered else ''}{lettering(name)} ({a:.0%})"
-        for k, (name, a) in enumerate(zip(called, share, strict=True))
+        f"{f'{k}: ' if numbered else ''}{lettering(name)} ({a})"
+        for k, (name, a) in enumerate(zip(called, shares_written(share), strict=True))
     ]
     handles = [
         Line2D([], [], marker="o", ls="", color=cluster_colour(k), label=text) for k, text in enumerate(texts)

@@ -93,7 +93,7 @@ def forest(
     >>> picture = mx.plot.forest(cc, var_names=["mu"])
     >>> picture.viz["figure"].item().savefig("mu.svg")  # doctest: +SKIP
     """
-    called = names_of(em)
+    called = None if isinstance(em, Crosscheck) and em.em is None else names_of(em)  # of a model's own dims
     if isinstance(em, Crosscheck):
         posterior, mode, em = posterior_of(em), em.mode, em.em
     if posterior is None:

@@ -16,7 +16,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import continuous
 from mixtures.given import Fit, with_sample
-from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of
+from mixtures.plot.style import INK, REPLICATED, lettering, panels, places_of, say_which
 from mixtures.types import Array, Params
 
 __all__ = ["predictive_density", "predictive_scatter", "seen_cells"]
@@ -126,7 +126,7 @@ def predictive_density(
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     places = places_of(data, features)
     draws = some_draws(spec, tree, n_draws)
-    axes = panels(len(places), axes)
+    own_figure, axes = axes is None, panels(len(places), axes)
     at, margins = continuous(spec.family, draws)
     own = [] if margins is None else np.arange(data.n_features)[at].tolist()
     drawn = dict(zip(places, axes, strict=True))
@@ -139,6 +139,8 @@ def predictive_density(
     for ax, d in zip(axes, places, strict=True):
         ax.set_xlabel(lettering(data.features[d]))
     axes[0].legend(fontsize="small")
+    if own_figure and features is None:
+        say_which(axes, data.n_features, "the first {} columns")
     return axes
 
 

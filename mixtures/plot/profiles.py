@@ -15,7 +15,7 @@ from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
 from mixtures.given import Given, given
 from mixtures.messages import did_you_mean, named
-from mixtures.plot.style import INK, MOST_PANELS, cluster_colour, lettering, panels
+from mixtures.plot.style import INK, MOST_PANELS, cluster_colour, lettering, panels, say_which, shares_written
 from mixtures.types import Array
 
 __all__ = ["profiles"]
@@ -64,7 +64,8 @@ def profiles(
     result : EMFit, MAPFit, Crosscheck or xarray.DataTree
         As in `mixtures.describe`.
     features : sequence of str, optional
-        Features to draw, in this order; by default all, or the first twelve in panels.
+        Features to draw, in this order; by default all, or of more than twelve in panels those that
+        differ most between the clusters.
     names : sequence of str, optional
         Names for the clusters, in their order; by default those that a crosscheck was given.
     ci_prob : float, default 0.95
@@ -94,16 +95,18 @@ def profiles(
     found = given(result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     share = found.draws["alpha"].mean(axis=0)
-    labels = [f"{lettering(name)} ({a:.0%})" for name, a in zip(called, share, strict=True)]
+    labels = [f"{lettering(name)} ({a})" for name, a in zip(called, shares_written(share), strict=True)]
     chosen = _places(found, features)
     pictures = [
         picture
         for own in profile_parts(found.spec.family, found.draws, found.features, found.levels)
         for picture in _pictures(own, chosen)
     ]
-    if features is None:
-        pictures = pictures[:MOST_PANELS]
-    own_figure = axes is None
+    own_figure, in_all = axes is None, len(pictures)
+    if features is None and in_all > MOST_PANELS:
+        apart = [_apart(picture, found.draws["alpha"]) for picture in pictures]
+        most = np.argsort(np.negative(apart), kind="stable")[:MOST_PANELS]
+        pictures = [pictures[i] for i in sorted(most)]
     if own_figure and len(pictures) == 1:
         axes = plt.subplots(figsize=_wide(len(pictures[0].entries)), layout="constrained")[1]
     drawn = panels(len(pictures), axes, (3.3, 2.8))
@@ -113,6 +116,8 @@ def profiles(
         if picture.bars and (place is None or place.is_first_col() or not pictures[i - 1].bars):
             ax.set_ylabel("probability")
     _legend(drawn, labels, own_figure=own_figure)
+    if own_figure:
+        say_which(drawn, in_all, "the {} items that differ most between the clusters")
     return drawn
 
 
@@ -123,6 +128,14 @@ class _Picture:
     own: Profile
     entries: tuple[int, ...]
     bars: bool
+
+
+def _apart(picture: _Picture, alpha: Array) -> float:
+    """How far any cluster differs from the others in a panel, in sds; lines over all features come first."""
+    if not picture.bars:
+        return np.inf
+    differences = picture.own.differences(alpha)[..., list(picture.entries)].mean(axis=0)
+    return float(np.nan_to_num(np.abs(differences), nan=0).max())
 
 
 def _pictures(own: Profile, chosen: Sequence[int]) -> list[_Picture]:

@@ -26,6 +26,8 @@ __all__ = [
     "name_cluster",
     "panels",
     "places_of",
+    "say_which",
+    "shares_written",
 ]
 
 COLOURS = (
@@ -127,6 +129,24 @@ def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndar
     for ax in every[n:]:
         ax.remove()
     return np.asarray(every[:n], dtype=object)
+
+
+def say_which(drawn: np.ndarray, total: int, which: str) -> None:
+    """Write below a figure of panels which of all they are, if not all are there."""
+    if len(drawn) < total:
+        drawn[0].get_figure().supxlabel(which.format(f"{len(drawn)} of {total}"), fontsize="medium")
+
+
+def shares_written(shares: np.ndarray) -> list[str]:
+    """Shares in per cent, with a decimal if they would not sum to 100% without.
+
+    Examples
+    --------
+    >>> shares_written(np.array([0.64, 0.36])), shares_written(np.array([0.464, 0.322, 0.214]))
+    (['64%', '36%'], ['46.4%', '32.2%', '21.4%'])
+    """
+    decimals = 0 if np.round(100 * shares).sum() == 100 else 1
+    return [f"{share:.{decimals}%}" for share in shares]
 
 
 def lettering(name: object) -> str:

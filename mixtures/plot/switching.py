@@ -22,6 +22,10 @@ SHOWN_DRAWS = 100
 """Number of draws per chain that are shown, evenly spaced."""
 
 
+HIGHEST = 12
+"""Clusters that a column of the legend has room for."""
+
+
 def switching(tree: xr.DataTree | Crosscheck, *, axes: Any = None) -> np.ndarray:
     """Draw the parameter that separates the clusters best, with raw and with aligned labels.
 
@@ -76,7 +80,12 @@ def switching(tree: xr.DataTree | Crosscheck, *, axes: Any = None) -> np.ndarray
         ax.set(xlabel="chain, its draws from left to right", xlim=(0, len(shown)))
     axes[0].set_ylabel(label)
     axes[1].legend(
-        title="cluster", fontsize="small", markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5)
+        title="cluster",
+        fontsize="small",
+        markerscale=2,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        ncols=-(-shown.shape[2] // HIGHEST),
     )
     return axes
 

@@ -15,7 +15,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import Fit, with_sample
 from mixtures.messages import named
 from mixtures.plot.predictive import seen_cells
-from mixtures.plot.style import INK, MOST_PANELS, REPLICATED, lettering, panels, places_of
+from mixtures.plot.style import INK, MOST_PANELS, REPLICATED, lettering, panels, places_of, say_which
 from mixtures.types import Array
 
 __all__ = ["loo_pit"]
@@ -114,7 +114,7 @@ def loo_pit(
     names = own[:MOST_PANELS] if features is None else list(features)
     if other := [name for name in names if name not in own]:
         raise InputError(f"LOO-PIT is for continuous features, and {named(other[0])} is not one")
-    axes = panels(len(names), axes)
+    own_figure, axes = axes is None, panels(len(names), axes)
     for ax, name in zip(axes, names, strict=True):
         seen = seen_cells(pit.sel(feature=name).values)
         inner, lower, upper = _uniform_band(len(seen), ci_prob)
@@ -126,6 +126,8 @@ def loo_pit(
         ax.set(xlabel=f"LOO-PIT of {lettering(name)}", ylabel="ECDF less uniform", xlim=(0, 1))
     axes[0].margins(y=0.3)
     axes[0].legend(fontsize="small", loc="upper right")
+    if own_figure and features is None:
+        say_which(axes, len(own), "the first {} columns")
     return axes
 
 

@@ -17,7 +17,7 @@ from mixtures.families.exposure import COUNTS
 from mixtures.posterior.free_variables import draws_of_free, values_at
 from mixtures.trees import make_tree
 
-__all__ = ["mixture_within"]
+__all__ = ["mixture_within", "names_within"]
 
 PER_FEATURE = ("cluster", "feature")
 
@@ -80,6 +80,29 @@ def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | 
     if known:
         made["constant_data"] = xr.DataTree(xr.Dataset(known))
     return made if op.labels is None else anchor(made, op.labels.clusters)
+
+
+def names_within(compiled: CompiledModel, mixture: xr.DataTree, tree: xr.DataTree) -> tuple[str, ...] | None:
+    """Names that a user's model has for the clusters of its mixture, in the order of its sample.
+
+    They are the labels of the dim of the clusters; None if these are numbers, or the dim has none.
+    """
+    k, d = (mixture["posterior"].sizes[dim] for dim in ("cluster", "feature"))
+    labels = tree["sample_stats"].coords.get("cluster") if "permutation" in tree["sample_stats"] else None
+    found = None if labels is None else labels.values.tolist()
+    if labels is None:  # of a model whose labels are fixed: those of a variable with a row for every cluster
+        each = (
+            [compiled.coords.get(dim) for dim in dims] for dims in compiled.dims.values() if len(dims) == 2
+        )
+        rows = (own for own in each if [len(x or ()) for x in own] == [k, d])
+        found = next((list(own[0] or ()) for own in rows), None)
+    if (
+        found is None
+        or len(set(found)) < k
+        or not all(isinstance(name, str) and name.strip() for name in found)
+    ):
+        return None
+    return tuple(map(str, found))
 
 
 def _known_exposure(compiled: CompiledModel, free: Mapping[str, Any], graph: Any, n_rows: int) -> Any:

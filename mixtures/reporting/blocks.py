@@ -6,7 +6,7 @@ writes it; all text is escaped there.
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -34,7 +34,9 @@ __all__ = [
     "aligned",
     "csv_uri",
     "number",
+    "prose",
     "sort_key",
+    "with_own_files",
 ]
 
 FIGURE_SPACE, POINT_SPACE = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
@@ -43,6 +45,14 @@ FIGURE_SPACE, POINT_SPACE = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
 
 SIGNIFICANT, WHOLE, LARGEST = ".4g", 1e4, 1e7
 """Format of numbers; from the first to the second they are written without decimals, above with exponents."""
+
+
+LONGEST_FILE_NAME = 120
+"""Bytes of the name of a file, of which file systems take 255."""
+
+
+LEADING = re.compile(r"(?<![^\s(])-(?=\d)")
+"""A hyphen that stands for a minus sign."""
 
 
 FOLDED_ROWS = 40
@@ -185,13 +195,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table(Block):
-    """A table with a caption, headers of columns and rows, and the source of its numbers."""
+    """A table with a caption, headers of columns and rows, the source of its numbers, and its turn.
+
+    The turn is that among tables whose files would have the same name.
+    """
 
     macro = "table"
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     source: str = ""
+    turn: int = 1
 
     def csv(self, wording: Callable[[str], str]) -> str:
         """Data URI of the table as CSV, numbers with all their digits."""
@@ -208,8 +222,10 @@ class Table(Block):
 
     @property
     def file_name(self) -> str:
-        """Name of that file."""
-        return "-".join(re.findall(r"[a-z0-9]+", self.caption.lower())[:6]) + ".csv"
+        """Name of that file: the words of the caption up to a colon, and a number if another has the same."""
+        words = "-".join(re.findall(r"\w+", self.caption.partition(":")[0].lower()))
+        short = words.encode()[:LONGEST_FILE_NAME].decode(errors="ignore")
+        return f"{short}{f'-{self.turn}' if self.turn > 1 else ''}.csv"
 
     @property
     def folded(self) -> bool:
@@ -285,10 +301,59 @@ def aligned(texts: Sequence[str]) -> list[str]:
     ]
 
 
+TITLES = {
+    "profiles": "What the clusters are",
+    "clusters": "Clusters",
+    "pages": "Cluster by cluster",
+    "rows": "Rows and their clusters",
+    "parameters": "Parameters and their uncertainty",
+    "missing": "What rests on the missing cells?",
+    "agreement": "Do EM, MAP and PyMC agree?",
+    "predictive": "Could this model have made these data?",
+    "labels": "Labels and convergence",
+    "comparison": "How many clusters?",
+    "sensitivity": "How much of this is the prior?",
+    "data": "Data",
+    "model": "Model",
+    "reproduce": "How to reproduce this",
+}
+"""The headings of the sections."""
+
+
 @dataclass(frozen=True)
 class Section:
-    """A heading with its blocks."""
+    """Blocks under a heading: that of the section's name, unless it has another."""
 
     name: str
-    title: str
     blocks: tuple[Block, ...]
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return self.heading or TITLES[self.name]
+
+
+def with_own_files(sections: Iterable[Section]) -> list[Section]:
+    """The sections, the file of every table in them under a name of its own."""
+    taken: set[str] = set()
+
+    def own(block: Block) -> Block:
+        while isinstance(block, Table) and block.file_name in taken:
+            block = replace(block, turn=block.turn + 1)
+        if isinstance(block, Table):
+            taken.add(block.file_name)
+        return block
+
+    return [replace(section, blocks=tuple(map(own, section.blocks))) for section in sections]
+
+
+def prose(text: str) -> str:
+    """A sentence of words and figures with true minus signs, as tables have them.
+
+    Examples
+    --------
+    >>> prose("x-1 is -0.5 (-1 to 2)")
+    'x-1 is \u22120.5 (\u22121 to 2)'
+    """
+    return LEADING.sub("\N{MINUS SIGN}", text)

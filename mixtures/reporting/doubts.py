@@ -13,7 +13,7 @@ from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import marginals
-from mixtures.messages import are, joined, sentence, worded
+from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
 from mixtures.plot.predictive import predictive_density
@@ -24,6 +24,7 @@ from mixtures.reporting.classes import associations
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.findings import checks_table
 from mixtures.reporting.material import Material
+from mixtures.results.headline import not_checked
 from mixtures.selection.criteria import columns_by_sense
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import permutation
@@ -46,15 +47,31 @@ OF_PAIRS = {"association", "co-occurrence", "correlation"}
 """Statistics of pairs of columns; a column of categories has no correlation with others."""
 
 
+NOT_REPLICATED = (
+    "Not checked: replicated data sets are drawn from a specification of the whole model, such as GMM(2), "
+    "and a model of your own has none. Draw them with pm.sample_posterior_predictive(cc.posterior) within "
+    "your model, and compare them with the data by ArviZ's plot_ppc_dist and plot_ppc_tstat."
+)
+NOT_SCALED = (
+    "Not checked: the prior's density is known of a specification of the whole model, such as GMM(2), and a "
+    "model of your own has none. Add it to the sample with pm.stats.compute_log_prior(cc.posterior) within "
+    "your model; ArviZ's psense_summary then says how much every parameter depends on it."
+)
+"""What is left out of a report of a user's own model, and how it can be done."""
+
+
 def predictive_section(material: Material) -> Section:
     """Compare replicated data sets with the data."""
     spec, data, shown, tree = material.spec, material.data, material.pictured, material.cc.posterior
-    title = "Could this model have made these data?"
-    if spec is None or data is None or shown.data is None or tree is None:
+    if spec is None:
+        return Section("predictive", (Paragraph(NOT_REPLICATED),))
+    if data is None or shown.data is None or tree is None:
+        lacking = "the data are not at hand" if data is None else "there is no posterior sample"
         text = (
-            "Posterior predictive checks need the model, the data and a posterior sample, and are left out."
+            "Not checked: data sets are replicated from a posterior sample, as many rows as the data have, "
         )
-        return Section("predictive", title, (Paragraph(text),))
+        text += f"and {lacking}."
+        return Section("predictive", (Paragraph(text),))
     table = checks_by_statistic(*unweighted(spec, data, tree), ci_prob=0.95, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
     lie = "lies" if len(beyond) == 1 else "lie"
@@ -76,7 +93,7 @@ def predictive_section(material: Material) -> Section:
         ),
         *associations(spec, data, tree, **REPLICATES),
     )
-    return Section("predictive", title, blocks)
+    return Section("predictive", blocks)
 
 
 def _predictive_figures(
@@ -120,10 +137,9 @@ def _predictive_figures(
 def labels_section(material: Material) -> Section:
     """Show label switching before and after alignment, and the convergence of the sample."""
     tree, verdict = material.pictured.posterior, material.cc.convergence
-    title = "Labels and convergence"
     if tree is None or verdict is None:
         return Section(
-            "labels", title, (Paragraph("There is no posterior sample, so convergence cannot be judged."),)
+            "labels", (Paragraph("There is no posterior sample, so convergence cannot be judged."),)
         )
     blocks: list[Block] = []
     if permutation(tree) is not None and "method" not in tree.attrs:
@@ -149,9 +165,8 @@ def labels_section(material: Material) -> Section:
             ),
         ]
     blocks.append(checks_table("Can the sample be relied on?", verdict.checks))
-    if verdict.unchecked:
-        blocks.append(Paragraph(worded("Not checked: ", joined(", ", verdict.unchecked), "."), quiet=True))
-    return Section("labels", title, tuple(blocks))
+    blocks += [Paragraph(text, quiet=True) for text in not_checked(verdict)]
+    return Section("labels", tuple(blocks))
 
 
 def comparison_section(material: Material) -> Section | None:
@@ -167,7 +182,6 @@ def comparison_section(material: Material) -> Section | None:
     better = "; ".join(f"{word} is better for {', '.join(names)}" for word, names in senses)
     return Section(
         "comparison",
-        "How many clusters?",
         (
             Paragraph(sentence(selection.rule)),
             Figure(
@@ -189,11 +203,11 @@ def comparison_section(material: Material) -> Section | None:
 
 def sensitivity_section(material: Material) -> Section:
     """Show how sensitive each parameter is to the prior."""
-    title = "How much of this is the prior?"
     tree, spec = material.cc.posterior, material.spec
-    if tree is None or spec is None or spec.prior is None or "method" in tree.attrs:
+    if spec is None or tree is None or spec.prior is None or "method" in tree.attrs:
         text = "Sensitivity to the prior needs a proper prior and a posterior sample of it."
-        return Section("sensitivity", title, (Paragraph(text),))
+        text = NOT_SCALED if spec is None else text
+        return Section("sensitivity", (Paragraph(text),))
     table = material.cc.relabelled(prior_sensitivity(tree, spec=spec))
     moved = table.index[table["effect"] > TOLERANCES.prior_effect]
     told = _told(table, len(moved), material.cc.in_words(str(moved[0])) if len(moved) else "")
@@ -206,7 +220,6 @@ def sensitivity_section(material: Material) -> Section:
     shown = min(len(table), SENSITIVE_ROWS)
     return Section(
         "sensitivity",
-        title,
         (
             Paragraph(text),
             Table.of_frame(

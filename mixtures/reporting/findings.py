@@ -87,30 +87,45 @@ HELPS = {
 }
 
 
+SHARE_NOTHING = (
+    "EM, a hand-written NumPy algorithm, and PyMC's log posterior share no code for the densities. If they "
+    "describe the same posterior and have found the same mode of it, every line of the certificate holds."
+)
+"""What the agreement of a specification is."""
+
+
+MODE_ALONE = (
+    "EM does not fit a model of your own, and there is no second density in NumPy to compare PyMC's with. "
+    "The certificate shows that independent searches of PyMC's log posterior found one mode: its gradient "
+    "vanishes there, and it is a maximum to which a search from nearby returns. The table has that mode "
+    "beside the posterior."
+)
+"""What that of a user's own model is."""
+
+
 def agreement_section(material: Material) -> Section:
     """Show EM beside MAP, and the certificate check by check."""
     cc = material.cc
     points = [name for name in ("EM", "MAP", "gap", "sd", "z") if name in cc.table]
-    who = "EM, a hand-written NumPy algorithm," if cc.em is not None else "One search for the mode"
+    with_em = cc.em is not None
     return Section(
         "agreement",
-        "Do EM, MAP and PyMC agree?",
         (
-            Paragraph(
-                f"{who} and PyMC's log posterior share no code for the densities. If they describe the same "
-                "posterior and have found the same mode of it, every line of the certificate holds."
+            Paragraph(SHARE_NOTHING if with_em else MODE_ALONE),
+            checks_table(
+                "Certificate of agreement" if with_em else "Certificate of the mode", cc.certificate
             ),
-            checks_table("Certificate of agreement", cc.certificate),
             Table.of_frame(
                 "Point estimates side by side",
                 cc.table[points],
                 formats=FORMATS,
-                helps=HELPS,
+                helps=HELPS if with_em else {**HELPS, "z": HELPS["z"].replace("EM", "MAP")},
                 index="parameter",
-                source="the crosscheck's table, em and mode",
+                source=f"the crosscheck's table, {'em and ' * with_em}mode",
             ),
             *((Listing(tuple(map(sentence, cc.notes))),) if cc.notes else ()),
         ),
+        "" if with_em else "Do MAP and the posterior agree?",
     )
 
 
@@ -160,7 +175,6 @@ def parameters_section(material: Material) -> Section:
             text += " Logarithms are natural ones; what they mean in natural units is said of each cluster."
     return Section(
         "parameters",
-        "Parameters and their uncertainty",
         (
             Paragraph(text),
             *_forests(material),
@@ -246,8 +260,11 @@ def clusters_section(material: Material) -> Section:
     """Show the sizes and positions of the clusters."""
     if material.known is None:
         text = "The mixture in this model of your own is not known here, so its clusters are not described."
-        return Section("clusters", "Clusters", (Paragraph(text, quiet=True),))
-    return Section("clusters", "Clusters", (_sizes(material), *_pictures(material)))
+        return Section("clusters", (Paragraph(text, quiet=True),))
+    if material.known.spec.n_components > 1:
+        return Section("clusters", (_sizes(material), *_pictures(material)))
+    alone = Paragraph("There is one cluster, which all rows are of.")
+    return Section("clusters", (alone, *_pictures(material)))
 
 
 def brief_parameters_section(material: Material) -> Section | None:
@@ -259,7 +276,7 @@ def brief_parameters_section(material: Material) -> Section | None:
     caption = "Posterior of every parameter"
     if len(shown) < len(table):
         caption = f"Posterior of the first {len(shown)} of {len(table)} parameters"
-    return Section("parameters", "Parameters and their uncertainty", (_posterior_table(caption, shown),))
+    return Section("parameters", (_posterior_table(caption, shown),))
 
 
 def _sizes(material: Material) -> Table:
@@ -275,7 +292,7 @@ def _sizes(material: Material) -> Table:
         pd.DataFrame(columns, index=index),
         formats=dict.fromkeys(columns, ".1%"),
         index="cluster",
-        source=f"the cluster weights alpha of {source}",
+        source=f"the cluster weights {'' if cc.em is None else 'alpha '}of {source}",
     )
     return shares.linked(material.pages)
 

@@ -20,7 +20,7 @@ from mixtures.messages import Option, worded
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
-from mixtures.results.profiles import ClusterProfiles
+from mixtures.results.profiles import ClusterFigure, ClusterProfiles
 from mixtures.results.selection import Selection
 from mixtures.tolerances import same_height
 from mixtures.trees import feature_dims, levels_in, with_levels
@@ -175,16 +175,33 @@ def relabelled(tree: xr.DataTree, new: Mapping[str, str]) -> xr.DataTree:
 
 
 def values_of_rows(
-    data: Data, rows: Sequence[int] | np.ndarray, taken: Collection[str], most: int
+    data: Data,
+    rows: Sequence[int] | np.ndarray,
+    taken: Collection[str],
+    most: int,
+    figures: Sequence[ClusterFigure],
 ) -> dict[str, Any]:
-    """The first columns of some rows, levels by their labels, under names that are not taken."""
+    """Some columns of some rows, levels by their labels, under names that are not taken.
+
+    They are those in which the clusters of these figures differ most from the others, in their order.
+    """
     found: dict[str, Any] = {}
-    for d, name in enumerate(data.features[:most]):
-        values = data.values[rows, d]
+    for d in sorted(_telling(data.features, figures)[:most]):
+        name, values = data.features[d], data.values[rows, d]
         own = None if data.levels is None else data.levels[d]
         labelled = values if own is None else ["–" if np.isnan(x) else str(own[int(x)]) for x in values]
         found[f"{name} (value)" if name in taken else name] = labelled
     return found
+
+
+def _telling(features: Sequence[str], figures: Sequence[ClusterFigure]) -> list[int]:
+    """Positions of the columns, those in which clusters differ most first."""
+    apart = dict.fromkeys(features, 0.0)
+    for each in figures:
+        name = each.of if each.of in apart else each.of.rpartition(": ")[0]  # of a level
+        if each.figure == "difference" and name in apart:
+            apart[name] = max(apart[name], abs(np.nan_to_num(each.value)))
+    return np.argsort([-apart[name] for name in features], kind="stable").tolist()
 
 
 def weight_of_rows(data: Data, rows: Sequence[int] | np.ndarray) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def missing_section(material: Material) -> Section | None:
     ]
     if spec is not None and em is not None:
         blocks += _leaning(material.cc, spec, em, data)
-    return Section("missing", "What rests on the missing cells?", tuple(blocks))
+    return Section("missing", tuple(blocks))
 
 
 def _leaning(cc: Crosscheck, spec: Mixture, em: EMFit, data: Data) -> list[Block]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixtures.clusters.labelled import ALIGNED, label_state
 from mixtures.data.known_labels import known_rows
 from mixtures.data.matching import columns_of
 from mixtures.data.patterns import patterns_of, seen_in
@@ -17,9 +18,9 @@ from mixtures.density.beside import kept_text
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import describe, hyperparameters
-from mixtures.messages import are, counted
+from mixtures.messages import are, counted, decimal
 from mixtures.plot.graph import Node, draw_nodes, nodes_of
-from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table
+from mixtures.reporting.blocks import Block, Cell, Column, Figure, Formula, Paragraph, Section, Table, prose
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 
@@ -46,9 +47,12 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
     if material.data is not None:
         facts.append(("Data", _size(material.data)))
     if cc.em is not None:
-        facts.append(("EM", f"log-likelihood {cc.em.log_likelihood:.2f}"))
+        facts.append(("EM", prose(f"log-likelihood {cc.em.log_likelihood:.2f}")))
     if cc.names is not None:
-        facts.append(("Clusters", "; ".join(f"{k}: {name}" for k, name in enumerate(cc.names))))
+        free = cc.em is None and cc.posterior is not None and label_state(cc.posterior)[0] == ALIGNED
+        order = ". The model does not tell them apart: the order is that of the sample" if free else ""
+        names = "; ".join(f"{k}: {name}" for k, name in enumerate(cc.names))
+        facts.append(("Clusters", names + order))
     if cc.starts is not None:
         facts.append(("Optimum", f"reached by {cc.starts} starts"))
     if cc.posterior is not None:
@@ -59,7 +63,8 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
 
 
 def _size(data: Data) -> str:
-    return f"{counted(data.n_rows, 'row')}, {counted(data.n_features, 'column')}"
+    weighted = "" if data.weights is None else f" with weights that sum to {decimal(data.total)}"
+    return f"{counted(data.n_rows, 'row')}{weighted}, {counted(data.n_features, 'column')}"
 
 
 MOST_LEVELS = 12
@@ -79,14 +84,13 @@ def data_section(material: Material) -> Section:
         )
     else:
         of = f" of {name}" if name else ""
-        weighted = "" if data.weights is None else f" Their weights sum to {data.total:,g}."
         blocks += [
-            Paragraph(f"{_size(data)}{of}. {_what_is_missing(data)}{weighted}{_labelled(data)}"),
+            Paragraph(f"{_size(data)}{of}. {_what_is_missing(data)}{_labelled(data)}"),
             *_tables(data),
         ]
     if material.content_hash is not None:
         blocks.append(Paragraph(f"Content hash (SHA-256): {material.content_hash}", quiet=True))
-    return Section("data", "Data", tuple(blocks))
+    return Section("data", tuple(blocks))
 
 
 def _labelled(data: Data) -> str:
@@ -163,7 +167,7 @@ def model_section(material: Material) -> Section:
     spec, data = material.spec, material.data
     if spec is None:
         text = "A PyMC model of your own: this report knows its variables, but not its formulas."
-        return Section("model", "Model", (Paragraph(text),))
+        return Section("model", (Paragraph(text),))
     words = describe(spec.family)
     k, d = spec.n_components, len(material.features)
     flat = (
@@ -189,7 +193,7 @@ def model_section(material: Material) -> Section:
     ]
     if data is not None:
         blocks.append(_graph(spec, data))
-    return Section("model", "Model", tuple(blocks))
+    return Section("model", tuple(blocks))
 
 
 def _priors(spec: Mixture) -> Table:

@@ -24,6 +24,7 @@ from mixtures.reporting.blocks import (
     Table,
     aligned,
     csv_uri,
+    prose,
     sort_key,
 )
 from mixtures.reporting.figures import drawn, short_names
@@ -45,7 +46,7 @@ LABEL = (40, 18)
 
 
 SHOWN_FEATURES = 4
-"""Features of a typical row that are shown."""
+"""Features of a typical row that are shown: those in which its cluster differs most."""
 
 
 NEARLY = 0.999
@@ -67,7 +68,7 @@ def pages_section(material: Material) -> Section | None:
     ]
     for k in np.flatnonzero(material.pages):
         blocks += _page(material, int(k))
-    return Section("pages", "Cluster by cluster", tuple(blocks))
+    return Section("pages", tuple(blocks))
 
 
 def _page(material: Material, k: int) -> list[Block]:
@@ -77,7 +78,7 @@ def _page(material: Material, k: int) -> list[Block]:
     title = said.name if material.cc.names is None else f"Cluster {said.name}"
     blocks: list[Block] = [
         Heading(material.pages[k], title[0].upper() + title[1:]),
-        Paragraph(f"{found.sentences[k]}."),
+        Paragraph(prose(f"{found.sentences[k]}.")),
         *_picture(own, k),
         _profile(own, said.name, found.ci_prob),
         *_correlations(own, said.name, found.ci_prob),
@@ -123,9 +124,11 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
     places = [each for each in own if each.figure in SPREADS]
     caption = f"Profile of {name}"
     if len(places) > MOST_FIGURES:
-        apart = [by_name.get(("difference", each.of), each) for each in places]
-        order = np.argsort([-abs(each.value) for each in apart], kind="stable")[:MOST_FIGURES]
-        caption += f": the {MOST_FIGURES} of {len(places)} figures that differ most; the file above has all"
+        apart = [by_name.get(("difference", each.of)) for each in places]
+        heights = [0 if each is None else abs(each.value) for each in apart]
+        order = np.argsort(np.negative(heights), kind="stable")[:MOST_FIGURES]
+        which = "that differ most" if any(each.figure == "difference" for each in own) else "that come first"
+        caption += f": the {MOST_FIGURES} of {len(places)} figures {which}; the file above has all"
         places = [places[m] for m in order]
     spreads = [by_name.get((SPREADS[each.figure], each.of)) for each in places]
     differences = [
@@ -139,7 +142,8 @@ def _profile(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> Table:
     columns += _columns(what, places, ci_prob)
     if any(spreads):
         columns += _columns("sd", spreads, ci_prob, "of geometric means a factor")
-    columns += _columns("difference", differences, ci_prob, "from all others together, in sds")
+    if any(differences):
+        columns += _columns("difference", differences, ci_prob, "from all others together, in sds")
     return _table(caption, columns)
 
 
@@ -161,16 +165,16 @@ def _columns(
 
 
 def _cell(figure: ClusterFigure, scale: int) -> Cell:
-    sd = None if figure.sd is None else scale * figure.sd
+    sd = None if figure.grain is None else scale * figure.grain
     factor = "factor " if figure.figure == "geometric sd" else ""
     text = factor + rounded(scale * figure.value, sd).replace("-", MINUS)
     return Cell(text, sort_key(scale * figure.value))
 
 
 def _interval(figure: ClusterFigure, scale: int) -> str:
-    if figure.sd is None or figure.lower is None or figure.upper is None:
+    if figure.grain is None or figure.lower is None or figure.upper is None:
         return ""
-    ends = (rounded(scale * end, scale * figure.sd) for end in (figure.lower, figure.upper))
+    ends = (rounded(scale * end, scale * figure.grain) for end in (figure.lower, figure.upper))
     return " to ".join(end.replace("-", MINUS) for end in ends)
 
 
@@ -228,7 +232,8 @@ def _typical(material: Material, name: str) -> list[Table]:
     }
     places = [row.place for row in rows]
     columns |= weight_of_rows(data, places)
-    columns |= values_of_rows(data, places, columns, SHOWN_FEATURES)
+    own = [each for each in material.described.figures if each.cluster == name]
+    columns |= values_of_rows(data, places, columns, SHOWN_FEATURES, own)
     return [
         Table.of_frame(
             f"The most and the least typical rows of {name}",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mixtures.plot.heat import images
 from mixtures.plot.profiles import MOST_NAMED, profiles
-from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
+from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section, prose
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 
@@ -42,7 +42,7 @@ def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
     )
     blocks: list[Block] = [
         *(Paragraph(words) for words in [material.few_pages] if pages and words),
-        Listing(tuple(f"{sentence}." for sentence in found.sentences), pages),
+        Listing(tuple(prose(f"{sentence}.") for sentence in found.sentences), pages),
         Paragraph(f"{shares}{intervals}.{apart}", quiet=True),
     ]
     pixels = _pixels(material.features)
@@ -53,7 +53,7 @@ def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
         shown = material.pictured
         caption = f"Profiles of the clusters{intervals}; in brackets their shares."
         blocks.append(Figure(drawn(lambda: profiles(shown.cc)), "Profiles of the clusters", caption))
-    return Section("profiles", "What the clusters are", tuple(blocks))
+    return Section("profiles", tuple(blocks))
 
 
 def _pixels(features: Sequence[str]) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import given, rows_in
 from mixtures.messages import visible, worded
 from mixtures.progress import track
-from mixtures.reporting.blocks import Paragraph, Section
+from mixtures.reporting.blocks import Paragraph, Section, with_own_files
 from mixtures.reporting.doubts import (
     comparison_section,
     labels_section,
@@ -199,6 +199,7 @@ def report(
         for make in track(BRIEF if brief else SECTIONS, "report", shown=progressbar)
         if (section := _made(make, material)) is not None
     ]
+    sections = with_own_files(sections)
     name = model_name(material.spec)
     title = title or f"{name[0].upper()}{name[1:]}" + (f": {about['data']}" if "data" in about else "")
     title = visible(title, longest=LONGEST_TITLE)
@@ -278,7 +279,7 @@ def _made(make: Callable[[Material], Section | None], material: Material) -> Sec
         return make(material)
     except InputError as error:
         name, why = make.__name__.removesuffix("_section"), worded("This section is left out: ", error, ".")
-        return Section(name, name.capitalize(), (Paragraph(why),))
+        return Section(name, (Paragraph(why),))
 
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (

@@ -27,12 +27,12 @@ SAVED = (
 
 def reproduction_section(material: Material) -> Section:
     """Say how to reproduce the numbers."""
-    return Section("reproduce", "How to reproduce this", (*_how_made(material), Paragraph(SAVED)))
+    return Section("reproduce", (*_how_made(material), Paragraph(SAVED)))
 
 
 def brief_reproduction_section(material: Material) -> Section:
     """The same without advice."""
-    return Section("reproduce", "How to reproduce this", _how_made(material))
+    return Section("reproduce", _how_made(material))
 
 
 def _how_made(material: Material) -> tuple[Block, ...]:

@@ -13,6 +13,7 @@ from mixtures.reporting.blocks import Block, Download, Figure, Paragraph, Sectio
 from mixtures.reporting.classes import apart
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material, values_of_rows, weight_of_rows
+from mixtures.results.profiles import ClusterFigure
 
 __all__ = ["SURE", "rows_section"]
 
@@ -37,7 +38,7 @@ def rows_section(material: Material) -> Section:
     known, data, found = material.known, material.data, material.assigned
     if known is None or data is None or found is None:
         text = "Which cluster a row belongs to needs the model and the data, and is left out."
-        return Section("rows", "Rows and their clusters", (Paragraph(text),))
+        return Section("rows", (Paragraph(text),))
     spec, sure = known.spec, found["label_probability"].values
     unsure, wrong = int((sure < SURE).sum()), float(np.sum(1 - sure))
     expected = f"{wrong:,.1f}" if wrong >= LEAST_WRONG else f"fewer than {LEAST_WRONG}"
@@ -59,8 +60,8 @@ def rows_section(material: Material) -> Section:
         words = "Download the cluster of every row as CSV, with its probability."
         blocks.append(Download(csv_uri(called.to_frame()), "clusters-of-rows.csv", words))
     if spec.n_components > 1:
-        blocks.append(_least_sure(data, found, material.cc.names))
-    return Section("rows", "Rows and their clusters", tuple(blocks))
+        blocks.append(_least_sure(data, found, material.cc.names, material.described.figures))
+    return Section("rows", tuple(blocks))
 
 
 def _map_of_doubt(material: Material) -> Figure:
@@ -76,7 +77,9 @@ def _map_of_doubt(material: Material) -> Figure:
     return Figure(source, "Rows by the probability of their cluster", caption)
 
 
-def _least_sure(data: Data, found: xr.Dataset, names: Sequence[str] | None) -> Table:
+def _least_sure(
+    data: Data, found: xr.Dataset, names: Sequence[str] | None, figures: Sequence[ClusterFigure]
+) -> Table:
     """Table of the rows whose most probable cluster is least certain."""
     sure, r = found["label_probability"].values, found["responsibilities"].values
     chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
@@ -89,7 +92,7 @@ def _least_sure(data: Data, found: xr.Dataset, names: Sequence[str] | None) -> T
         columns |= dict(zip(("2.5%", "97.5%"), bounds, strict=True))
     columns |= {"next": [called[k] for k in second], "p(next)": r[chosen, second]}
     columns |= weight_of_rows(data, chosen)
-    columns |= values_of_rows(data, chosen, columns, SHOWN_FEATURES)
+    columns |= values_of_rows(data, chosen, columns, SHOWN_FEATURES, figures)
     frame = pd.DataFrame(columns, index=pd.Index([str(data.obs_id[i]) for i in chosen], name="row"))
     formats = dict.fromkeys(("p(cluster)", "2.5%", "97.5%", "p(next)"), ".3f")
     return Table.of_frame(

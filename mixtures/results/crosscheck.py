@@ -66,7 +66,8 @@ class Crosscheck(Value):
         package, and the rows. None if the model has none, and of a specification.
     names : tuple of str, or None
         Names of the clusters, in their order: in the labels of the table, and used by `describe`, the plots
-        and `report`; see `named`.
+        and `report`; see `named`. Of a model of your own, the labels of the dim of its clusters, if these
+        are text.
     random_seed : int or None
         The seed that it was given; None if it was given none, or a generator.
     """
@@ -165,7 +166,7 @@ class Crosscheck(Value):
         """Shapes and dims of all parameters, and labels along the dims, with these names of the clusters."""
         spec, em = self.mode.spec, self.em
         coords = self.mode.coords if spec is None or em is None else spec.coords(em.features)  # with levels
-        coords = coords if names is None else {**coords, "cluster": names}
+        coords = coords if names is None or spec is None else {**coords, "cluster": names}
         return {name: x.shape for name, x in self.mode.params.items()}, self.mode.dims, coords
 
     def summary(self) -> pd.DataFrame:

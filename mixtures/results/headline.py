@@ -15,7 +15,15 @@ from mixtures.messages import sentence, worded
 from mixtures.results.value import Value
 from mixtures.results.verdict import Check, State, Verdict, cautions, failures
 
-__all__ = ["Headline", "conclude"]
+__all__ = ["Headline", "conclude", "not_checked"]
+
+LACKING = {
+    "spec": "a model of your own has no specification, such as GMM(2)",
+    "em": "the sample is of some of the rows, and EM's fit of all",
+    "X without weights": "rows have weights, and replicated rows have none",
+    "finite draws": "no draw is finite",
+}
+"""What a check may have needed, and why it is not there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +102,7 @@ def conclude(
     failed = sorted([*failures(certificate), *failures(lines)], key=lambda c: not c.cause)
     reasons, care = _reasons(failed), _sentences(cautions(lines))
     remarks = _sentences(c for c in lines if not (c.passed or c.judged or c.caution))
+    remarks += () if convergence is None else not_checked(convergence)
     who = "EM and MAP" if with_em else "Independent searches for the mode"
 
     def red(title: str, why: tuple[str, ...] = reasons) -> Headline:
@@ -123,6 +132,18 @@ def conclude(
     if care:
         return amber(f"{agreed}, but use the fit with care: the model or the data are in doubt.", ())
     return Headline(State.GREEN, f"{agreed}, and the sample can be relied on.", (), remarks)
+
+
+def not_checked(verdict: Verdict) -> tuple[str, ...]:
+    """Sentences on what was not checked, by the reason; labels that do not switch are no matter."""
+    names: dict[str, list[str]] = {}
+    own = any("needs spec" in line for line in verdict.unchecked)
+    for line in verdict.unchecked:
+        name, _, needs = line.partition(" (needs ")
+        reason = next((words for need, words in LACKING.items() if need in needs), "")
+        if reason:
+            names.setdefault(LACKING["spec"] if own else reason, []).append(name)
+    return tuple(f"Not checked, since {reason}: {', '.join(each)}." for reason, each in names.items())
 
 
 def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:

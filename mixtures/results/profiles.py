@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from mixtures.brief import HTML_CHARACTERS, on_a_page
 from mixtures.messages import counted, visible
 from mixtures.results.value import Value
 
-__all__ = ["SPREADS", "ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords"]
+__all__ = ["SPREADS", "ClusterFigure", "ClusterProfiles", "ClusterRow", "ClusterWords", "fine"]
 
 MOST_ROWS, LONGEST_NAME = 30, 60
 """Clusters of an HTML table, and characters of a cluster's name in it."""
@@ -46,6 +47,16 @@ class ClusterFigure(NamedTuple):
     sd: float | None = None
     lower: float | None = None
     upper: float | None = None
+
+    @property
+    def grain(self) -> float | None:
+        """The standard deviation by which its digits are chosen: a geometric mean has three at least."""
+        return fine(self.value, self.sd) if self.figure == "geometric mean" else self.sd
+
+
+def fine(value: float, sd: float | None) -> float | None:
+    """A standard deviation that leaves three digits of a value at least, as the logarithm of it has."""
+    return None if sd is None or np.isnan(sd) else min(sd, abs(value) / 100)
 
 
 class ClusterRow(NamedTuple):

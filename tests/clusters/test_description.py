@@ -8,6 +8,7 @@ import xarray as xr
 import mixtures as mx
 from mixtures.brief import rounded
 from mixtures.families.profiles import profile
+from mixtures.results.profiles import ClusterFigure
 from mixtures.trees import draws_tree
 
 FAITHFUL = mx.datasets.faithful()
@@ -136,6 +137,21 @@ def test_all_results_of_one_optimum_are_described_alike():
     assert hash(mx.describe(em)) == hash(mx.describe(em.to_datatree()))
 
 
+def test_of_several_clusters_an_overlap_of_nothing_is_left_out():
+    em = mx.fit_em(
+        mx.GMM(3, covariance_type="diag"), np.repeat([0.0, 50, 100], 9)[:, None] + np.arange(27)[:, None] / 9
+    )
+    apart = em.to_datatree()
+    assert [words.overlap for words in mx.describe(apart).words] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "written"), [(365.8, 30.0, "366"), (365.8, 0.04, "365.80"), (7.26, None, "7.26")]
+)
+def test_geometric_means_have_three_digits_as_their_logarithms_do(value, sd, written):
+    assert rounded(value, ClusterFigure("a", "geometric mean", "x", value, sd).grain) == written
+
+
 def test_rows_are_counted_where_they_most_probably_belong():
     em = mx.fit_em(mx.GMM(2), FAITHFUL, n_init=2, random_seed=1)
     label = mx.responsibilities(em.spec, FAITHFUL, em.params)["label"].values
@@ -147,6 +163,8 @@ def test_rows_are_counted_where_they_most_probably_belong():
     assert table_of(weighted, "size")["value"].tolist() == sums
     assert table_of(weighted, "rows")["value"].tolist() == sizes
     assert f"weight {sums[0]:g} in {sizes[0]:g} rows: " in weighted.sentences[0]
+    uneven = mx.describe(em, FAITHFUL, weights=weights * 1.0049)
+    assert f"weight {sums[0] * 1.0049:.1f} in {sizes[0]:g} rows: " in uneven.sentences[0]
     swapped = mx.describe(em, FAITHFUL[["waiting", "eruptions"]])
     assert swapped == mx.describe(em, FAITHFUL)
     assert "97 rows" in str(swapped)

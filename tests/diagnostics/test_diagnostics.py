@@ -336,6 +336,21 @@ def test_every_check_is_made_and_holds(rows):
     assert frame.loc["E-BFMI", "tolerance"] == TOLERANCES.bfmi
 
 
+def test_weights_that_are_not_whole_numbers_are_told(rows):
+    X, em = rows
+    for weights, count in ((np.full(len(X), 2.0), 0), (np.r_[0.5, 1.25, np.ones(len(X) - 2)], 2)):
+        told = [
+            check
+            for check in diagnose(tree_of(good()), X=X, weights=weights).checks
+            if "weight" in check.name
+        ]
+        assert [check.figure for check in told] == [count] * (count > 0)
+        notes = mx.fit_em(em.spec, X, weights=weights, n_init=1, random_seed=1).notes
+        assert [note for note in notes if "weights" in note] == [check.note for check in told]
+        assert all(f"those of {weights.sum():,.1f} rows" in check.note for check in told)
+        assert not any(check.judged or check.caution for check in told)
+
+
 def test_what_is_not_given_is_named(rows):
     X, em = rows
     tree = tree_of(good())

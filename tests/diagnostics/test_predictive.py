@@ -384,6 +384,7 @@ def test_pictures_of_many_features_and_few_rows(features, n_panels):
     axes = plot.predictive_density(spec, X, tree, features=features)
     assert len(axes) == n_panels
     assert len(axes[0].figure.axes) == n_panels
+    assert axes[0].figure.get_supxlabel() == ("" if features else "the first 12 of 14 columns")
     assert len(plot.loo_pit(spec, X, tree, features=features, axes=plt.subplots(n_panels)[1])) == n_panels
     assert len(plot.predictive_scatter(spec, X, tree, features=features)) == (1 if features else 6)
     assert plot.predictive_pairs(spec, X, tree).get_title().endswith("of 91 pairs outside their 95% interval")

@@ -131,3 +131,23 @@ def test_own_axes_and_refusals():
     ):
         with pytest.raises(mx.InputError, match=words):
             profiles(em, **change)
+
+
+def test_of_many_panels_those_that_differ_most_are_drawn_and_it_is_said():
+    rng, z = np.random.default_rng(3), np.repeat([0, 1], 60)
+    names = [f"q{d}" for d in range(13)]
+    X = pd.DataFrame({name: np.minimum(rng.integers(0, 2, 120) + z * (name != "q0"), 2) for name in names})
+    em = mx.fit_em(mx.LCA(2), X.map(LEVELS.__getitem__), n_init=1, random_seed=1)
+    axes = profiles(em)
+    assert [ax.get_title() for ax in axes] == names[1:], "the item that is alike in both is left out"
+    assert "12 of 13 items" in axes[0].get_figure().get_supxlabel()
+    few = profiles(em, features=names[:2])
+    assert few[0].get_figure().get_supxlabel() == ""
+
+
+def test_a_legend_of_many_clusters_fits_beside_the_chains():
+    tree = a_sample(mx.BMM(25), ["a", "b"])
+    point = {name: tree["posterior"][name].values[0, 0] for name in ("alpha", "p")}
+    axes = mx.plot.switching(mx.align(tree, to=point))
+    axes[0].get_figure().canvas.draw()  # a figure without room for its axes warns, which is an error here
+    assert axes[1].get_position().width > 0.2

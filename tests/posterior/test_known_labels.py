@@ -2,11 +2,13 @@
 
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import exact_evidence
 import numpy as np
 import pymc as pm
 import pytest
+import xarray as xr
 from conftest import long, simulate, specs_compiled
 from scipy.special import gammaln
 
@@ -16,6 +18,7 @@ from mixtures.data.reading import as_data
 from mixtures.density.compiled import CompiledModel
 from mixtures.em.estep import e_step
 from mixtures.families.poisson_model import PMM
+from mixtures.posterior.own_mixture import names_within
 
 SPHERICAL = mx.GMM(3, covariance_type="spherical")
 """The Gaussian mixture that is compiled soonest, where the structure does not matter."""
@@ -187,6 +190,29 @@ def test_the_certificate_holds(case):
 
 
 # Samples
+
+
+@pytest.mark.parametrize(
+    ("labels", "aligned", "names"),
+    [
+        (("a", "b"), None, ("a", "b")),
+        ((0, 1), None, None),
+        (("a", "b"), ["b", "c"], ("b", "c")),
+        (("a", "b"), [0, 1], None),
+        (("a", " "), None, None),
+        (None, None, None),
+    ],
+)
+def test_clusters_of_a_model_of_ones_own_are_called_by_its_labels(labels, aligned, names):
+    """Those of the aligned sample, or, where labels are fixed, of a variable with a row for every cluster."""
+    dims = {"w": ("group",), "centre": ("group", "column"), "sd": ("column", "column")}
+    model = SimpleNamespace(dims=dims, coords={"group": labels, "column": ("x", "y", "z")})
+    rows = xr.DataTree.from_dict(
+        {"posterior": xr.Dataset({"mu": (("cluster", "feature"), np.zeros((2, 3)))})}
+    )
+    order = {} if aligned is None else {"permutation": ("cluster", [0, 1])}
+    stats = xr.Dataset(order, {} if aligned is None else {"cluster": aligned})
+    assert names_within(model, rows, xr.DataTree.from_dict({"sample_stats": stats})) == names
 
 
 @pytest.mark.parametrize("sampler", ["blackjax", "laplace"])

@@ -25,10 +25,19 @@ from mixtures.brief import rounded
 from mixtures.cli.wording import in_options
 from mixtures.given import given
 from mixtures.messages import Option, worded
-from mixtures.reporting.blocks import LEAST_WIDTHS, Figure, Listing, Paragraph, Section, Table, aligned
+from mixtures.reporting.blocks import (
+    LEAST_WIDTHS,
+    Figure,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    aligned,
+    with_own_files,
+)
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
-from mixtures.reporting.findings import checks_table, draw_heatmap
+from mixtures.reporting.findings import checks_table, clusters_section, draw_heatmap
 from mixtures.reporting.material import MOST_PAGES, Material, Pictured, relabelled
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import _pixels, brief_profiles_section, profiles_section
@@ -424,19 +433,32 @@ def test_a_flat_prior_has_no_sample_and_says_so():
 
 
 def test_a_model_of_ones_own():
-    with pm.Model(coords={"cluster": range(2), "feature": list(FAITHFUL.columns)}) as model:
-        alpha = pm.Dirichlet("alpha", np.ones(2), dims="cluster")
-        mu = pm.Normal("mu", FAITHFUL.mean().to_numpy(), 20, dims=("cluster", "feature"))
-        sd = pm.HalfNormal("sd", 20, dims=("cluster", "feature"))
+    with pm.Model(coords={"group": ["first", "second"], "feature": list(FAITHFUL.columns)}) as model:
+        alpha = pm.Dirichlet("alpha", np.ones(2), dims="group")
+        mu = pm.Normal("mu", FAITHFUL.mean().to_numpy(), 20, dims=("group", "feature"))
+        sd = pm.HalfNormal("sd", 20, dims=("group", "feature"))
         mx.GaussianMixture("x", alpha=alpha, mu=mu, sigma2=sd**2, observed=FAITHFUL)
     cc = mx.crosscheck(model, **SHORT)
     other = {"eruptions": "x0", "waiting": "x1"}
     without_names = replace(cc, mode=replace(cc.mode, coords={}), mixture=relabelled(cc.mixture, other))
     for page in (mx.report(cc, progressbar=False), mx.report(without_names, FAITHFUL, progressbar=False)):
         assert page.title == "A model of your own"
-        assert "mu[0, eruptions]" in page.html
+        assert "mu[first, eruptions]" in page.html
         said = Reader(page.html).said
         assert "The data were not available" not in said
+        assert "cluster 0" not in said, "the clusters have the names of the model's dim everywhere"
+        assert "0: first; 1: second. The model does not tell them apart" in said
+        assert "hand-written" not in said
+        assert "Do MAP and the posterior agree?" in said
+        assert "there is no second density in NumPy" in said
+        (unchecked,) = page.headline.remarks
+        assert unchecked.startswith(
+            "Not checked, since a model of your own has no specification, such as GMM(2): "
+        )
+        assert unchecked.endswith("values below zero, doubtful data.")
+        assert said.count(unchecked) == 2
+        assert "pm.sample_posterior_predictive(cc.posterior)" in said
+        assert "pm.stats.compute_log_prior(cc.posterior)" in said
         assert all(f"{sentence}." in said for sentence in mx.describe(cc, FAITHFUL).sentences)
         assert re.findall(r'<h2 id="([a-z]+)-title"', page.html)[:5] == FIRST
         assert 'href="#cluster-1"' in page.html
@@ -476,6 +498,40 @@ def test_of_many_clusters_the_largest_have_pages_and_it_is_said():
     assert a_material(mx.BMM(1), X).pages == ("cluster-0",)
 
 
+def test_one_cluster_differs_from_none():
+    X = np.random.default_rng(0).integers(0, 2, (60, 14))
+    made = a_material(mx.BMM(1), X)
+    assert made.described.words[0].share == "100%"
+    blocks = (*clusters_section(made).blocks, *pages_section(made).blocks)
+    tables = [block for block in blocks if isinstance(block, Table)]
+    assert not any("Share" in table.caption for table in tables)
+    (profile,) = (table for table in tables if table.caption.startswith("Profile"))
+    assert "the 12 of 14 figures that come first" in profile.caption
+    assert "difference" not in [column.name for column in profile.columns]
+
+
+def test_rows_have_the_columns_in_which_their_cluster_differs_most():
+    rng, z = np.random.default_rng(0), np.repeat([0, 1], 40)
+    X = rng.normal(size=(80, 7))
+    X[:, [1, 5, 6]] += 6.0 * z[:, None]
+    X[:, 3] += 4.0 * z
+    made = a_material(mx.GMM(2, covariance_type="diag"), X)
+    tables = [block for block in pages_section(made).blocks if isinstance(block, Table)]
+    typical = [table for table in tables if "typical" in table.caption]
+    assert [[c.name for c in table.columns if c.name.startswith("x")] for table in typical] == [
+        ["x1", "x3", "x5", "x6"]
+    ] * 2
+
+
+def test_files_have_whole_names_of_their_own():
+    captions = ("Overlap of größer with the others", "Überlapp: 1", "Überlapp: 2", "x" * 300, "x" * 301)
+    tables = tuple(Table(caption, (), ()) for caption in captions)
+    names = [table.file_name for s in with_own_files([Section("data", tables)]) for table in s.blocks]
+    assert names[:3] == ["overlap-of-größer-with-the-others.csv", "überlapp.csv", "überlapp-2.csv"]
+    assert len(set(names)) == 5
+    assert max(len(name.encode()) for name in names) < 200
+
+
 def test_sizes_are_weights_and_rows_are_called_rows():
     X = np.random.default_rng(0).integers(0, 2, (40, 3))
     weights = np.where(np.arange(40) < 20, 1.0, 5.0)
@@ -511,7 +567,7 @@ def test_weights_are_told_and_what_knows_none_is_left_out(cc):
     found = mx.crosscheck(mx.GMM(2), FAITHFUL, weights=weights, **SHORT)
     page = mx.report(found, FAITHFUL, weights=weights, progressbar=False)
     said = Reader(page.html).said
-    assert "Their weights sum to 372" in said
+    assert "with weights that sum to 372" in said
     assert "This section is left out: predictive checks compare rows and do not take weights" in said
 
 
@@ -644,7 +700,7 @@ def test_a_page_names_options_as_its_reader_types_them():
     line = Check("a check", 1.0, 0.0, False, advice, source="a book")
     blocks = (Paragraph(worded("Perhaps ", advice, ".")), Listing((advice,)), checks_table("Checks", [line]))
     pages = [
-        rendered("A page", verdict, (), [Section("s", "S", blocks)], False, how) for how in (str, in_options)
+        rendered("A page", verdict, (), [Section("data", blocks)], False, how) for how in (str, in_options)
     ]
     for page, own in zip(pages, ("n_init", "--n-init"), strict=True):
         assert re.findall(r"aise ([-\w]+)", page.replace("<wbr>", "")) == [own] * 4
