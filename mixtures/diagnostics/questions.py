@@ -178,10 +178,7 @@ def _empty(case: Case, spec: Mixture, data: Data) -> Check:
 
 
 def _unvisited(case: Case, spec: Mixture, data: Data, em: EMFit) -> Check | None:
-    """Posterior in which a cluster has no rows: no mode shows it, so that no chain may have been there.
-
-    There the cluster's weight is Beta(a, n + (K - 1) a), and its parameters follow their prior.
-    """
+    """Where a cluster has no rows, its weight is Beta(a, n + (K - 1) a); no mode shows it to the chains."""
     k, a = spec.n_components, spec.weight_concentration
     share = 0.0 if spec.weights.varies else likely_share_without_rows(spec, em, data)
     if np.isnan(share):

@@ -230,6 +230,7 @@ SPEC = GMM(2, covariance_type="diag")
 SWITCHES = "label switches within chains"
 ALIKE = "draws that relabelling methods label alike"
 SMALLEST = "rows of the smallest cluster, expected"
+UNVISITED = "posterior with a cluster without rows that the sample lacks, share"
 COLLAPSED = "draws with a collapsed cluster"
 IDENTIFIED = "directions that the data do not identify"
 BOUNDARY = "probabilities at 0 or 1 at the mode"
@@ -238,7 +239,7 @@ DOMINATED = "clusters that the prior dominates"
 SENSITIVE = "prior sensitivity, largest"
 MISFIT = "statistics of the data that the model does not produce"
 DOUBTFUL = "features of the data that make the fit doubtful"
-CARE = {DOMINATED, MISFIT, DOUBTFUL}
+CARE = {UNVISITED, DOMINATED, MISFIT, DOUBTFUL}
 INFORMS = {SWITCHES, BOUNDARY, RESTARTS, SENSITIVE} | CARE
 
 
@@ -316,6 +317,7 @@ def test_every_check_is_made_and_holds(rows):
         SWITCHES,
         ALIKE,
         SMALLEST,
+        UNVISITED,
         COLLAPSED,
         IDENTIFIED,
         RESTARTS,
