@@ -133,3 +133,21 @@ def test_a_level_that_nobody_has_stops_no_jump(share):
     assert "newton" in fast.steps
     plain = fit_em(spec, X, accelerate=None, tol=1e-9, **options)
     assert fast.log_posterior == pytest.approx(plain.log_posterior, abs=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:.*lies far from the others:mixtures.DataWarning")
+def test_a_column_that_is_almost_never_observed_stops_no_jump():
+    """Of four rows with all columns a cluster has one or two: differences of the M-step must stay small."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(300, 3))
+    X[:, 0] += rng.choice([0, 2, 4], 300)
+    X[4:, 2] = np.nan
+    Sigma = [
+        [[0.5, 0.1, 0], [0.1, 1.2, 0.9], [0, 0.9, 0.8]],
+        [[1.7, 0.1, -0.3], [0.1, 0.9, 0.6], [-0.3, 0.6, 0.6]],
+    ]
+    start = {"alpha": [0.3, 0.7], "mu": [[-0.1, 0.1, 0.2], [2.8, 0.0, -0.9]], "Sigma": Sigma}
+    em = fit_em(GMM(2), X, missing="integrate", start=start, accelerate="newton", max_iter=300)
+    assert em.converged  # EM takes more than 10,000 steps
+    on = fit_em(GMM(2), X, missing="integrate", start=em.params, accelerate=None, tol=1e-4)
+    assert on.log_posterior == pytest.approx(em.log_posterior, abs=1e-8)

@@ -48,6 +48,19 @@ def test_chains_of_a_users_model_start_in_a_rival_mode_once_they_have_the_best()
     assert along[0] == along[2]
 
 
+def test_chains_of_a_users_model_start_in_a_second_mode_of_another_parameter():
+    """A prior and data in conflict, either of which may be the outlier: b is near 6 or near 0."""
+    X = np.concatenate([corners(1.0)[:10], corners(1.0)[-10:]])
+    with pm.Model() as model:
+        b = pm.StudentT("b", nu=4, mu=6, sigma=0.1)
+        pm.StudentT("c", nu=4, mu=b, sigma=0.1, observed=np.zeros(1))
+        mu = pm.Normal("mu", 2, 5, shape=(2, 2))
+        mx.GaussianMixture("x", alpha=np.array([0.5, 0.5]), mu=mu, sigma2=np.ones(2), observed=X)
+    target = ModelTarget(model)
+    starts, _ = chain_starts(target, None, 4, np.random.default_rng(1))
+    assert {round(float(target.compiled.constrain(x)["b"])) for x in starts} == {0, 6}
+
+
 # The rules, on modes made up so that the right answer is known
 
 
