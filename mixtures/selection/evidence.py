@@ -49,9 +49,11 @@ def marginal_likelihood(
     them in unconstrained coordinates, repeated for every labelling of the clusters:
     all K! up to five clusters; for more, the labelling of a pivot and those that
     exchange two of its clusters, with the posterior restricted to the same
-    labellings, in each of which it has the same share. ``"smc"`` tempers particles
-    from the prior to the posterior and needs no draws; it is slower and covers all
-    labellings by itself.
+    labellings, in each of which it has the same share. It is the evidence of the
+    part of the posterior that the draws cover, and too small where they lack the part
+    in which a cluster has no rows, of which `diagnose` has a check. ``"smc"`` tempers
+    particles from the prior to the posterior and needs no draws; it is slower and
+    covers all labellings, and that part, by itself.
 
     Parameters
     ----------
