@@ -618,8 +618,6 @@ def test_the_command_fits_saves_and_reports(tmp_path):
     code, out, err = run("report", "faithful", "-k", 2, *short, "-o", first, "--save", kept, "--max-k", 3)
     assert (code, err) == (0, "")
     assert "do not rely on the posterior sample" in out.splitlines()[0]
-        out.splitlines()[0] == "EM and MAP agree on the estimates, but do not rely on the posterior sample."
-    )
     assert "The report is in" not in out  # with --quiet
     read = Reader(first.read_text(encoding="utf-8"))
     assert "How many clusters?" in read.said
