@@ -1,6 +1,7 @@
 """A PyMC model's log density, gradient and curvature on JAX, over one flat vector."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -267,13 +268,15 @@ class CompiledModel(Density):
         return np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars])
 
     def prior_points(self, n: int, seed: int) -> list[Array]:
-        """Draws from the prior as flat vectors; none if a prior cannot be drawn from, as a flat one."""
-        try:
+        """Draws from the prior as flat vectors: fewer where some fail, none of a flat prior."""
+        points = []
+        with suppress(NotImplementedError):
             draw = make_initial_point_fn(model=self.model, default_strategy="prior")
-            points = [draw(seed + i) for i in range(n)]
-        except NotImplementedError:
-            return []
-        return [np.concatenate([np.ravel(x[v.name]) for v in self.model.value_vars]) for x in points]
+            for i in range(n):
+                with suppress(ValueError):  # parameters of a draw that do not exist, such as a negative scale
+                    point = draw(seed + i)
+                    points.append(np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars]))
+        return points
 
     def complete(self, rows: Any) -> Callable[[Array, Array], tuple[float, Array]]:
         """Complete-data log density and its gradient, given responsibilities of a mixture's rows.
