@@ -187,7 +187,7 @@ def _unvisited(case: Case, spec: Mixture, data: Data, em: EMFit) -> Check | None
     smallest = flat_draws(case.tree, {"alpha": ("cluster",)})["alpha"].min(axis=1)
     lacking, limit = share - 2 * float((smallest < middle).mean()), 1 - TOLERANCES.single_mode
     return check(
-        "posterior with a cluster without rows that the sample lacks, share",
+        "share of the posterior, with an empty cluster, that the sample lacks",
         max(0.0, lacking),
         limit,
         lacking < limit,

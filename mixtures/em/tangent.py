@@ -242,9 +242,9 @@ def information_at(
             moved = chart.params(u + _both_ways(shifts))
             J = _slopes(kernel.natural(moved), steps)
             changes, squares = _changes(J, pass_)
-            much = np.diag(squares) / (pass_.passed.statistics.count.sum() * (STEP / steps) ** 2)
-            less = 1 / np.maximum(1, much)  # where the changes that were added would move the M-step far
-            changes, squares = changes * _along_first(less, changes), squares * less[:, None]
+            largest = pass_.passed.statistics.count.sum() * (STEP / steps) ** 2  # if all rows informed of it
+            scale = np.minimum(1, largest / np.diag(squares))  # so that no change moves the M-step far
+            changes, squares = changes * _along_first(scale, changes), squares * scale[:, None]
             held = {name: x[None] for name, x in params.items()}
             answers = _slopes_of_m_step(chart, kernel, held, pass_.sums, changes, steps)[:, inside]
             complete = np.linalg.solve(answers, squares)  # answers are squares times the inverse of I_com

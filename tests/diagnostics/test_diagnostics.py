@@ -230,7 +230,7 @@ SPEC = GMM(2, covariance_type="diag")
 SWITCHES = "label switches within chains"
 ALIKE = "draws that relabelling methods label alike"
 SMALLEST = "rows of the smallest cluster, expected"
-UNVISITED = "posterior with a cluster without rows that the sample lacks, share"
+UNVISITED = "share of the posterior, with an empty cluster, that the sample lacks"
 COLLAPSED = "draws with a collapsed cluster"
 IDENTIFIED = "directions that the data do not identify"
 BOUNDARY = "probabilities at 0 or 1 at the mode"
