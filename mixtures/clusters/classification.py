@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any, Self, overload
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -26,34 +26,6 @@ BLOCK = 2**20
 
 
 SUMMARY = ("mean", "sd", "lower", "upper")
-
-
-@overload
-def classification(
-    spec: Mixture,
-    X: Any,
-    params: Parameters,
-    *,
-    weights: Any = None,
-    missing: str | None = None,
-    labels: Any = None,
-    ci_prob: float = 0.95,
-    progressbar: bool = False,
-) -> xr.Dataset: ...
-
-
-@overload
-def classification(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    weights: Any = None,
-    missing: str | None = None,
-    labels: Any = None,
-    ci_prob: float = 0.95,
-    progressbar: bool = False,
-) -> xr.Dataset: ...
 
 
 def classification(

@@ -1,6 +1,6 @@
 """How often two rows share a cluster."""
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,30 +21,6 @@ MOST_ROWS = 5_000
 
 BLOCK = 2**22
 """Responsibilities (draws x rows x clusters) held in memory at once."""
-
-
-@overload
-def coclustering(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    missing: str | None = None,
-    labels: Any = None,
-    progressbar: bool = False,
-) -> xr.DataArray: ...
-
-
-@overload
-def coclustering(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    missing: str | None = None,
-    labels: Any = None,
-    progressbar: bool = False,
-) -> xr.DataArray: ...
 
 
 def coclustering(

@@ -1,7 +1,7 @@
 """Missing cells of rows, from the observed ones and a fitted mixture."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,36 +26,6 @@ __all__ = ["complete"]
 
 BLOCK = 2**21
 """Values (draws x rows x clusters x features) held in memory at once."""
-
-
-@overload
-def complete(
-    spec: Mixture,
-    X: Any,
-    params: Parameters,
-    *,
-    labels: Any = None,
-    draws: int = 0,
-    ci_prob: float = 0.95,
-    n_draws: int = 200,
-    random_seed: int | np.random.Generator | None = None,
-    progressbar: bool = False,
-) -> Completed: ...
-
-
-@overload
-def complete(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    labels: Any = None,
-    draws: int = 0,
-    ci_prob: float = 0.95,
-    n_draws: int = 200,
-    random_seed: int | np.random.Generator | None = None,
-    progressbar: bool = False,
-) -> Completed: ...
 
 
 def complete(

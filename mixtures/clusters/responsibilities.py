@@ -1,6 +1,6 @@
 """Which cluster a row belongs to, and with what probability."""
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -23,32 +23,6 @@ __all__ = ["responsibilities"]
 BLOCK, WHITENED_BLOCK = 2**18, 2**23
 """Responsibilities (draws x rows x clusters) held in memory at once: few enough for the cache, or,
 if draws are processed one by one, enough rows to outweigh the overhead."""
-
-
-@overload
-def responsibilities(
-    spec: Mixture,
-    X: Any,
-    params: Parameters,
-    *,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    progressbar: bool = False,
-) -> Responsibilities: ...
-
-
-@overload
-def responsibilities(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    progressbar: bool = False,
-) -> Responsibilities: ...
 
 
 def responsibilities(

@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any
 
 import arviz_stats
 import numpy as np
@@ -22,30 +22,6 @@ from mixtures.progress import track
 from mixtures.types import Array
 
 __all__ = ["loo", "loo_of_rows"]
-
-
-@overload
-def loo(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    missing: str | None = None,
-    labels: Any = None,
-    progressbar: bool = True,
-) -> Any: ...
-
-
-@overload
-def loo(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    missing: str | None = None,
-    labels: Any = None,
-    progressbar: bool = True,
-) -> Any: ...
 
 
 def loo(

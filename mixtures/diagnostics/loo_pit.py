@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,30 +27,6 @@ LEAST_DRAWS = 25
 
 STILL = 1e-10
 """Range of a row's log-likelihood over the draws, in nats, below which it is the same in all."""
-
-
-@overload
-def loo_pit(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    n_draws: int = 1000,
-    missing: str | None = None,
-    labels: Any = None,
-) -> xr.Dataset: ...
-
-
-@overload
-def loo_pit(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    n_draws: int = 1000,
-    missing: str | None = None,
-    labels: Any = None,
-) -> xr.Dataset: ...
 
 
 def loo_pit(

@@ -8,7 +8,7 @@ Replicated data sets are drawn by the family in NumPy; PyMC's
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,34 +45,6 @@ BLOCK = 2**22
 
 LEGIBLE = (1e-4, 1e7)
 """Numbers from the first to the second are written without an exponent."""
-
-
-@overload
-def predictive_checks(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    n_draws: int = 500,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-) -> pd.DataFrame: ...
-
-
-@overload
-def predictive_checks(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    n_draws: int = 500,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-) -> pd.DataFrame: ...
 
 
 def predictive_checks(

@@ -8,7 +8,7 @@ with equality where q is the posterior of z (Neal and Hinton 1998). The E-step
 raises F in q until it touches, the M-step raises it in the parameters.
 """
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,14 +22,6 @@ from mixtures.given import Fit, with_point
 from mixtures.types import Array, Params
 
 __all__ = ["entropy", "lower_bound", "q_function"]
-
-
-@overload
-def lower_bound(spec: Mixture, X: Any, params: Params, q: Any, *, missing: str | None = None) -> float: ...
-
-
-@overload
-def lower_bound(fit: Fit, /, X: Any = None, *, q: Any, missing: str | None = None) -> float: ...
 
 
 def lower_bound(
@@ -85,14 +77,6 @@ def lower_bound(
     """
     spec, X, params = with_point(spec, X, params)
     return q_function(spec, X, params, q, missing=missing) + entropy(q)
-
-
-@overload
-def q_function(spec: Mixture, X: Any, params: Params, q: Any, *, missing: str | None = None) -> float: ...
-
-
-@overload
-def q_function(fit: Fit, /, X: Any = None, *, q: Any, missing: str | None = None) -> float: ...
 
 
 def q_function(

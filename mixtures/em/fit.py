@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,34 +40,6 @@ else:
     given = DeferredModule("mixtures.given")
 
 __all__ = ["em_step", "fit_em"]
-
-
-@overload
-def em_step(
-    spec: Mixture,
-    X: Any,
-    params: Params,
-    *,
-    weights: Any = None,
-    hard: bool = False,
-    hold: Mapping[str, Any] | None = None,
-    missing: str | None = None,
-    labels: Any = None,
-) -> dict[str, Array]: ...
-
-
-@overload
-def em_step(
-    fit: "given.Fit",
-    /,
-    X: Any = None,
-    *,
-    weights: Any = None,
-    hard: bool = False,
-    hold: Mapping[str, Any] | None = None,
-    missing: str | None = None,
-    labels: Any = None,
-) -> dict[str, Array]: ...
 
 
 def em_step(

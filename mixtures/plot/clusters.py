@@ -1,7 +1,7 @@
 """Data and clusters in one or two features, with their uncertainty from a posterior sample."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -79,38 +79,6 @@ def scatter(
         ax.scatter(x, y, s=14, color=colour, alpha=0.7, linewidths=0)
     ax.set_ylabel(lettering(data.features[places[1]]))
     return ax
-
-
-@overload
-def clusters(
-    spec: Mixture,
-    X: Any,
-    params: Parameters,
-    *,
-    features: tuple[str, ...] | None = None,
-    sds: Sequence[float] | None = None,
-    names: Sequence[str] | None = None,
-    n_draws: int = 50,
-    missing: str | None = None,
-    labels: Any = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-@overload
-def clusters(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    features: tuple[str, ...] | None = None,
-    sds: Sequence[float] | None = None,
-    names: Sequence[str] | None = None,
-    n_draws: int = 50,
-    missing: str | None = None,
-    labels: Any = None,
-    ax: Axes | None = None,
-) -> Axes: ...
 
 
 def clusters(

@@ -1,7 +1,7 @@
 """The course of a fit: the objective over the iterations, and the surface that EM climbs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -90,40 +90,6 @@ def trace(em: EMFit | Crosscheck, *, log: bool = False, ax: Axes | None = None) 
     ax.set_title(str(em.restarts), fontsize="medium")
     ax.legend()
     return ax
-
-
-@overload
-def surface(
-    spec: Mixture,
-    X: Any,
-    params: Mapping[str, Any],
-    *,
-    over: tuple[str, str],
-    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
-    path: Sequence[Mapping[str, Any]] = (),
-    points: Mapping[str, Mapping[str, Any]] | None = None,
-    posterior: xr.DataTree | None = None,
-    n_grid: int = 80,
-    missing: str | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-@overload
-def surface(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    over: tuple[str, str],
-    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
-    path: Sequence[Mapping[str, Any]] = (),
-    points: Mapping[str, Mapping[str, Any]] | None = None,
-    posterior: xr.DataTree | None = None,
-    n_grid: int = 80,
-    missing: str | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
 
 
 def surface(

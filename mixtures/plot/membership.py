@@ -1,7 +1,7 @@
 """The cluster of every row and its uncertainty, drawn over one feature or two."""
 
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,34 +17,6 @@ from mixtures.plot.clusters import met
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering
 
 __all__ = ["responsibilities"]
-
-
-@overload
-def responsibilities(
-    spec: Mixture,
-    X: Any,
-    params: Parameters,
-    *,
-    features: tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    missing: str | None = None,
-    labels: Any = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-@overload
-def responsibilities(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    features: tuple[str, ...] | None = None,
-    names: Sequence[str] | None = None,
-    missing: str | None = None,
-    labels: Any = None,
-    ax: Axes | None = None,
-) -> Axes: ...
 
 
 def responsibilities(

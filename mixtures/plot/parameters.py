@@ -1,7 +1,7 @@
 """Forest plots of EM, MAP and posterior."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import arviz as az
 import numpy as np
@@ -31,27 +31,6 @@ POINT_MARKERS, SAMPLE_MARKERS = {"EM": "*", "MAP": "D"}, "os^vPXdph"
 
 QUANTILES = 1000
 """Number of quantiles that represent a sample in a forest plot, which shows only marginals."""
-
-
-@overload
-def forest(
-    em: EMFit | None,
-    mode: MAPFit | None,
-    posterior: xr.DataTree | Mapping[str, xr.DataTree],
-    *,
-    var_names: Sequence[str] | None = None,
-    standardise: bool = True,
-) -> Any: ...
-
-
-@overload
-def forest(
-    cc: Crosscheck,
-    /,
-    *,
-    var_names: Sequence[str] | None = None,
-    standardise: bool = True,
-) -> Any: ...
 
 
 def forest(

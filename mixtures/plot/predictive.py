@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -31,36 +31,6 @@ MOST_VALUES = 30
 
 SHOWN_ROWS = 2000
 """Largest number of rows in a scatter plot, each of data and replicates."""
-
-
-@overload
-def predictive_density(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    features: Sequence[str] | None = None,
-    n_draws: int = 50,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    axes: Any = None,
-) -> np.ndarray: ...
-
-
-@overload
-def predictive_density(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    features: Sequence[str] | None = None,
-    n_draws: int = 50,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    axes: Any = None,
-) -> np.ndarray: ...
 
 
 def predictive_density(
@@ -187,36 +157,6 @@ def _bars(ax: Axes, observed: Array, replicated: Array) -> None:
     if len(middle) <= 10:
         ax.set_xticks(middle)
     ax.set_ylabel("share of rows")
-
-
-@overload
-def predictive_scatter(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    features: Sequence[str] | None = None,
-    n_draws: int = 50,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    axes: Any = None,
-) -> np.ndarray: ...
-
-
-@overload
-def predictive_scatter(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    features: Sequence[str] | None = None,
-    n_draws: int = 50,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    axes: Any = None,
-) -> np.ndarray: ...
 
 
 def predictive_scatter(

@@ -1,6 +1,6 @@
 """Statistics of the data compared with those of replicated data sets, by feature and by pair."""
 
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,38 +22,6 @@ WRITTEN = 12
 
 CELL, FIGURE = 0.75, (6.4, 4.8)
 """Inches of a figure for every cell, so that p-values do not touch; the usual size of figures."""
-
-
-@overload
-def predictive_statistic(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    statistic: str | None = None,
-    *,
-    n_draws: int = 500,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-@overload
-def predictive_statistic(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    statistic: str | None = None,
-    n_draws: int = 500,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
 
 
 def predictive_statistic(
@@ -126,36 +94,6 @@ def predictive_statistic(
     _name(ax, "x", tuple(np.array(data.features)[has]))
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
-
-
-@overload
-def predictive_pairs(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    n_draws: int = 500,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
-
-
-@overload
-def predictive_pairs(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    n_draws: int = 500,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-    ax: Axes | None = None,
-) -> Axes: ...
 
 
 def predictive_pairs(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,36 +22,6 @@ __all__ = ["loo_pit"]
 
 PIT_POINTS, SIMULATIONS = 200, 1000
 """Points at which an ECDF is compared with the uniform, and simulated samples for its band."""
-
-
-@overload
-def loo_pit(
-    spec: Mixture,
-    X: Any,
-    tree: xr.DataTree,
-    *,
-    features: Sequence[str] | None = None,
-    n_draws: int = 1000,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    axes: Any = None,
-) -> np.ndarray: ...
-
-
-@overload
-def loo_pit(
-    fit: Fit,
-    /,
-    X: Any = None,
-    *,
-    features: Sequence[str] | None = None,
-    n_draws: int = 1000,
-    ci_prob: float = 0.95,
-    missing: str | None = None,
-    labels: Any = None,
-    axes: Any = None,
-) -> np.ndarray: ...
 
 
 def loo_pit(

@@ -1,6 +1,6 @@
 """Posterior of the number of clusters of an overfitted mixture that hold rows."""
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,32 +21,6 @@ from mixtures.results.verdict import Check, Verdict, check
 from mixtures.tolerances import TOLERANCES
 
 __all__ = ["occupied_clusters"]
-
-
-@overload
-def occupied_clusters(
-    tree: xr.DataTree,
-    spec: Mixture,
-    X: Any,
-    *,
-    weights: Any = None,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-) -> OccupiedClusters: ...
-
-
-@overload
-def occupied_clusters(
-    tree: xr.DataTree | Crosscheck,
-    /,
-    *,
-    X: Any = None,
-    weights: Any = None,
-    missing: str | None = None,
-    labels: Any = None,
-    random_seed: int | np.random.Generator | None = None,
-) -> OccupiedClusters: ...
 
 
 def occupied_clusters(
