@@ -1,7 +1,7 @@
 """Levels of categorical columns: found in data, coded as 0, 1, ..., and matched to those of a fit."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -10,14 +10,13 @@ import narwhals as nw
 import numpy as np
 
 from mixtures.data.odd_cells import ADVICE, kind_of, shown
-from mixtures.data.rows import Blocks, Rows, Viewed
-from mixtures.data.table import Data, read_only
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data, Levels, LevelsOfColumns, read_only
 from mixtures.errors import InputError
 from mixtures.messages import Option, did_you_mean, locate, named, shortened, worded
 
 __all__ = [
     "Categories",
-    "Levels",
     "as_codes",
     "as_levels",
     "coded",
@@ -27,10 +26,6 @@ __all__ = [
     "labels_of",
     "levels_of_floats",
 ]
-
-Levels = tuple[Any, ...]
-"""Labels of the levels of a column, in their order: text, whole numbers, or False and True."""
-
 
 Categories = bool | frozenset[str] | frozenset[int]
 """Which columns hold the levels of categories: all, none, or those of these names or positions."""
@@ -182,30 +177,16 @@ def levels_of_floats(data: Data, categories: Categories = True) -> Data:
 
 def coded[R: Rows](rows: R, stated: Sequence[Levels | None], categories: Categories = True) -> R:
     """Rows whose columns of categories have the stated levels, or their own where none are stated."""
-    if isinstance(rows, Data):
-        data = rows if rows.levels is not None else levels_of_floats(rows, categories)
-        assert data.levels is not None
-        wanted = tuple(own if one is None else one for own, one in zip(data.levels, stated, strict=True))
-        _refuse_without_levels(data.features, wanted)
-        return _recoded(wanted, data)  # type: ignore[return-value]
-    assert isinstance(rows, Blocks)
-    own = rows.levels
-    if own is None and any(one is None for one in stated):
-        own = rows.sum_over(partial(_levels, categories), _joined)
-    wanted = tuple(one if one is not None else own[j] for j, one in enumerate(stated))  # type: ignore[index]
-    _refuse_without_levels(rows.features, wanted)
-    if wanted == rows.levels:
-        return rows
-    kept = {"has_missing": rows.has_missing, "labelled": rows.labelled}
-    return Recoded(rows.features, rows.sizes, rows.totals, rows, wanted, **kept)  # type: ignore[return-value]
-
-
-def _refuse_without_levels(features: Sequence[str], wanted: Sequence[Levels | None]) -> None:
-    for name, own in zip(features, wanted, strict=True):
-        if own is not None and not own:
+    own: Sequence[Levels | None] | None = rows.levels
+    if own is None:
+        own = rows.sum_over(partial(_levels, categories), _joined) if None in stated else stated
+    wanted = tuple(found if one is None else one for found, one in zip(own, stated, strict=True))
+    for name, levels in zip(rows.features, wanted, strict=True):
+        if levels == ():
             raise InputError(
                 f"column {named(name)} is without an observed cell, and nothing declares its levels; drop it"
             )
+    return rows if wanted == rows.levels else rows.viewed(partial(_recoded, wanted), rows.features, wanted)
 
 
 def labels_of(data: Data, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -222,13 +203,13 @@ def labels_of(data: Data, values: np.ndarray, columns: np.ndarray) -> np.ndarray
     return labels
 
 
-def _levels(categories: Categories, block: Data) -> tuple[Levels | None, ...]:
+def _levels(categories: Categories, block: Data) -> LevelsOfColumns:
     data = block if block.levels is not None else levels_of_floats(block, categories)
     assert data.levels is not None
     return data.levels
 
 
-def _joined(one: tuple[Levels | None, ...], other: tuple[Levels | None, ...]) -> tuple[Levels | None, ...]:
+def _joined(one: LevelsOfColumns, other: LevelsOfColumns) -> LevelsOfColumns:
     """Levels of the columns of two tables."""
     return tuple(_union(a, b, j) for j, (a, b) in enumerate(zip(one, other, strict=True)))
 
@@ -239,7 +220,7 @@ def _union(a: Levels | None, b: Levels | None, j: int) -> Levels | None:
     return a if set(b) <= set(a) else b if set(a) <= set(b) else _ordered({*a, *b}, str(j))
 
 
-def _recoded(wanted: tuple[Levels | None, ...], block: Data) -> Data:
+def _recoded(wanted: LevelsOfColumns, block: Data) -> Data:
     """Rows with the codes of other levels; refuses cells of levels that are not among these."""
     which = frozenset(j for j, levels in enumerate(wanted) if levels is not None)
     data = block if block.levels is not None else levels_of_floats(block, which)
@@ -270,26 +251,3 @@ def _unknown(data: Data, j: int, unknown: np.ndarray, levels: Levels) -> str:
         f"{did_you_mean(str(label), list(map(str, levels)))}; correct these cells, or state the level in ",
         Option("levels", said="levels=", typed="levels= in Python"),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Recoded(Viewed):
-    """Blocks that are coded by the same levels whenever they are read.
-
-    Attributes
-    ----------
-    known : tuple of tuple or None
-        The levels of every column; None for one of numbers.
-    """
-
-    known: tuple[Levels | None, ...]
-
-    @property
-    def levels(self) -> tuple[Levels | None, ...]:
-        """The labels of every column's levels."""
-        return self.known
-
-    @property
-    def view(self) -> Callable[[Data], Data]:
-        """Coding by these levels."""
-        return partial(_recoded, self.known)

@@ -5,15 +5,15 @@ array, and ``0, 1, ...`` or ``column_0, column_1, ...`` for a pandas or polars f
 made from one. If one side has no names, columns are matched by position.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mixtures.data.rows import Blocks, Rows, Viewed
-from mixtures.data.table import Data
+from mixtures.data.rows import Rows
+from mixtures.data.table import Data, LevelsOfColumns
 from mixtures.errors import InputError
 from mixtures.messages import counted, did_you_mean, named, shortened
 
@@ -158,37 +158,14 @@ def matched[R: Rows](rows: R, fitted: Sequence[str], X: Any, *, whose: str = "th
 def columns_of[R: Rows](rows: R, order: Sequence[int]) -> R:
     """Rows of these columns, or of some of them, in this order."""
     features = tuple(rows.features[j] for j in order)
-    if isinstance(rows, Blocks):
-        kept = {"has_missing": rows.has_missing, "labelled": rows.labelled}
-        return Reordered(features, rows.sizes, rows.totals, rows, tuple(order), **kept)  # type: ignore[return-value]
-    return _reordered(order, features, rows)  # type: ignore[arg-type, return-value]
+    return rows.viewed(partial(_reordered, tuple(order), features), features, _picked(rows.levels, order))
 
 
 def _reordered(order: Sequence[int], features: tuple[str, ...], data: Data) -> Data:
     values = np.ascontiguousarray(data.values[:, order])
     values.flags.writeable = False
-    levels = None if data.levels is None else tuple(data.levels[j] for j in order)
-    return replace(data, values=values, features=features, levels=levels)
+    return replace(data, values=values, features=features, levels=_picked(data.levels, order))
 
 
-@dataclass(frozen=True, eq=False)
-class Reordered(Viewed):
-    """Blocks whose columns are picked and put in order whenever they are read.
-
-    Attributes
-    ----------
-    order : tuple of int
-        Position of each column among theirs.
-    """
-
-    order: tuple[int, ...]
-
-    @property
-    def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
-        """The labels of every column's levels; None for numbers."""
-        return None if self.rows.levels is None else tuple(self.rows.levels[j] for j in self.order)
-
-    @property
-    def view(self) -> Callable[[Data], Data]:
-        """These columns in this order."""
-        return partial(_reordered, self.order, self.features)
+def _picked(levels: LevelsOfColumns | None, order: Sequence[int]) -> LevelsOfColumns | None:
+    return None if levels is None else tuple(levels[j] for j in order)

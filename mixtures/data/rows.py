@@ -13,6 +13,7 @@ these, and no code above it knows where the rows are:
   parameters but no data.
 - `sum_once` keeps such a sum with the rows, for sums that are needed more than once.
 - ``rows.subsample(size, rng)`` is a table in memory, for methods that need one.
+- ``rows.viewed(view, features, levels)`` are the same rows with every block changed, such as its columns.
 
 `Data` is a single block, `mixtures.data.chunks.Chunks` holds blocks of an iterable, and
 `mixtures.data.dask_rows.DaskRows` those of Dask; `mixtures.data.sources.as_rows` makes any of
@@ -28,7 +29,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from mixtures.data.table import BLOCK_ROWS, UNKNOWN, Data, Drawn, read_only
+from mixtures.data.table import BLOCK_ROWS, UNKNOWN, Data, Drawn, LevelsOfColumns, read_only
 from mixtures.errors import InputError
 from mixtures.messages import decimal, shortened
 
@@ -72,7 +73,7 @@ class Rows(Protocol):
         """Whether the cluster of some row is known."""
 
     @property
-    def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
+    def levels(self) -> LevelsOfColumns | None:
         """The labels of every column's levels, of which the values are the codes; None for one of numbers."""
 
     @property
@@ -88,6 +89,11 @@ class Rows(Protocol):
 
     def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
         """All rows, weights and labels if there are at most ``size``; else ``size`` rows drawn by weight."""
+
+    def viewed(
+        self, view: Callable[[Data], Data], features: tuple[str, ...], levels: LevelsOfColumns | None
+    ) -> Self:
+        """The rows with ``view(block)``, whose columns these are, in the place of every block."""
 
 
 def sum_once[T](rows: Rows, key: Any, f: Callable[[Data], T]) -> T:
@@ -132,6 +138,8 @@ class Blocks(ABC):
         Whether cells are missing, and to be integrated out.
     labelled : bool
         Whether the cluster of some row is known.
+    levels : tuple of tuple or None, or None
+        The labels of every column's levels, of which the values are the codes; None for one of numbers.
     """
 
     side_by_side: ClassVar[bool] = False
@@ -142,11 +150,7 @@ class Blocks(ABC):
     totals: np.ndarray | None
     has_missing: bool = field(default=False, kw_only=True)
     labelled: bool = field(default=False, kw_only=True)
-
-    @property
-    def levels(self) -> tuple[tuple[Any, ...] | None, ...] | None:
-        """The labels of every column's levels, of which the values are the codes; None for one of numbers."""
-        return None
+    levels: LevelsOfColumns | None = field(default=None, kw_only=True)
 
     @cached_property
     def sums(self) -> dict[Any, Any]:
@@ -217,23 +221,28 @@ class Blocks(ABC):
         ]
         return _joined(self.each(_drawn, within))
 
+    def viewed(
+        self, view: Callable[[Data], Data], features: tuple[str, ...], levels: LevelsOfColumns | None
+    ) -> Self:
+        """The rows with ``view(block)``, whose columns these are, in the place of every block."""
+        kept = {"has_missing": self.has_missing, "labelled": self.labelled}
+        return Viewed(features, self.sizes, self.totals, self, view, levels=levels, **kept)  # type: ignore[return-value]
+
 
 @dataclass(frozen=True, eq=False)
-class Viewed(Blocks, ABC):
+class Viewed(Blocks):
     """Blocks of other rows, each changed in the same way whenever it is read.
 
     Attributes
     ----------
     rows : Blocks
         The blocks as they come.
+    view : callable
+        How a block is changed: a partial of a module-level function, which can be sent to the rows.
     """
 
     rows: Blocks
-
-    @property
-    @abstractmethod
-    def view(self) -> Callable[[Data], Data]:
-        """How a block is changed: a partial of a module-level function, that can be sent to the rows."""
+    view: Callable[[Data], Data]
 
     @property
     def side_by_side(self) -> bool:  # type: ignore[override]

@@ -23,11 +23,21 @@ __all__ = [
     "UNKNOWN",
     "Data",
     "Drawn",
+    "Levels",
+    "LevelsOfColumns",
     "chunks",
     "places_by_index",
     "read_only",
     "row_labels",
 ]
+
+
+Levels = tuple[Any, ...]
+"""Labels of the levels of a column, in their order: text, whole numbers, or False and True."""
+
+
+LevelsOfColumns = tuple[Levels | None, ...]
+"""The levels of every column; None for a column of numbers."""
 
 
 UNKNOWN = -1
@@ -74,7 +84,7 @@ class Data:
     first: int = 0
     has_missing: bool = False
     labels: np.ndarray | None = None
-    levels: tuple[tuple[Any, ...] | None, ...] | None = None
+    levels: LevelsOfColumns | None = None
 
     @cached_property
     def sums(self) -> dict[Any, Any]:
@@ -116,6 +126,12 @@ class Data:
     def sum_over[T](self, f: Callable[["Data"], T], add: Callable[[T, T], T] = operator.add) -> T:
         """``f`` of the rows, which are a single block."""
         return f(self)
+
+    def viewed(
+        self, view: Callable[["Data"], "Data"], features: tuple[str, ...], levels: LevelsOfColumns | None
+    ) -> "Data":
+        """``view`` of the rows, which knows its columns itself."""
+        return view(self)
 
     def subsample(self, size: int, rng: np.random.Generator) -> Drawn:
         """All rows and weights if there are at most ``size``; otherwise ``size`` rows drawn by weight."""

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mixtures.data.levels import Levels, as_levels, coded
+from mixtures.data.levels import as_levels, coded
 from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows
+from mixtures.data.table import Levels
 from mixtures.errors import InputError
 from mixtures.families.categorical import Categorical
 from mixtures.families.mixture import Mixture

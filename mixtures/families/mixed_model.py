@@ -7,9 +7,10 @@ from itertools import chain, combinations
 from numbers import Integral
 from typing import Any, Self
 
-from mixtures.data.levels import Categories, Levels, as_levels, coded
+from mixtures.data.levels import Categories, as_levels, coded
 from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows, means
+from mixtures.data.table import Levels
 from mixtures.errors import InputError
 from mixtures.families.bernoulli import Bernoulli
 from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE, Block, block_dim

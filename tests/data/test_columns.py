@@ -15,7 +15,8 @@ from shared import drawn
 
 import mixtures as mx
 from mixtures import BMM, GMM, InputError
-from mixtures.data.matching import Reordered, places
+from mixtures.data.matching import places
+from mixtures.data.rows import Viewed
 from mixtures.data.sources import as_rows
 from mixtures.density.lowering import known_value
 from mixtures.draws import sample_of
@@ -391,7 +392,7 @@ def test_blocks_in_another_order_are_the_same_blocks(gaussian):
         again = mx.fit_em(em.spec, given, start=em.params)
         assert again.log_likelihood == pytest.approx(em.log_likelihood, rel=1e-9)
     rows = em.spec.ordered(as_rows([moved[:25], moved[25:]]), [moved])
-    assert isinstance(rows, Reordered)
+    assert isinstance(rows, Viewed)
     np.testing.assert_array_equal(rows.subsample(100, np.random.default_rng(0))[0], X.to_numpy())
     with pytest.raises(InputError, match="'b' is missing"):
         mx.fit_em(em.spec, [moved[["c", "a"]]], start=em.params)
