@@ -32,7 +32,7 @@ from mixtures.messages import Option, joined, worded
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
-from mixtures.results.verdict import Check, Verdict, check
+from mixtures.results.verdict import Check, Verdict, check, none_of
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
@@ -209,14 +209,8 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
     """Check what the sampler recorded of its trajectories."""
     if "diverging" in stats:
         count = int(stats["diverging"].sum())
-        yield check(
-            "divergences",
-            count,
-            0,
-            count == 0,
-            _raised("target_accept", "raise target_accept"),
-            source="Betancourt (2017), section 6.2",
-        )
+        advice = _raised("target_accept", "raise target_accept")
+        yield none_of("divergences", count, advice, source="Betancourt (2017), section 6.2")
     if "energy" in stats:
         from arviz_stats.base import array_stats  # slow to load
 
@@ -230,9 +224,7 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
     if "reached_max_treedepth" in stats:
         count = int(stats["reached_max_treedepth"].sum())
         advice = _raised("max_treedepth", "raise max_treedepth or tune longer")
-        yield check(
-            "saturated trajectories", count, 0, count == 0, advice, source="Hoffman and Gelman (2014)"
-        )
+        yield none_of("saturated trajectories", count, advice, source="Hoffman and Gelman (2014)")
 
 
 def _proposals(tree: xr.DataTree) -> Iterator[Check]:

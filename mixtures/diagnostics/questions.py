@@ -26,7 +26,7 @@ from mixtures.messages import Cluster, Option, emptiness, joined, named, worded
 from mixtures.posterior.emptied import likely_share_without_rows
 from mixtures.results.em import EMFit
 from mixtures.results.switches import Switches
-from mixtures.results.verdict import IDENTIFIED, Check, check
+from mixtures.results.verdict import IDENTIFIED, Check, check, none_of
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import permutation
 from mixtures.types import Array, Params
@@ -211,11 +211,9 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
     if len(found):
         first = {name: x[found[0]] for name, x in draws.items()}
         cluster, reason = next(iter(flat.defects(first, scale).items()))
-    return check(
+    return none_of(
         "draws with a collapsed cluster",
         len(found) if finite.any() else np.nan,
-        0,
-        not len(found),
         worded(Cluster(cluster), f": {reason}; state a prior, or drop repeated rows"),
         source="Bishop (2006), section 9.2.1",
         cause=True,
@@ -225,11 +223,9 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
 def _identified(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     family = spec.family
     reason = family.never_identified(spec.n_components, data) or family.unidentified(point, data)
-    return check(
+    return none_of(
         IDENTIFIED,
         bool(reason),
-        0,
-        not reason,
         reason,
         source="Goodman (1974); Allman, Matias and Rhodes (2009)",
         cause=True,
@@ -241,11 +237,9 @@ def _boundary(case: Case, spec: Mixture, em: EMFit) -> Check | None:
     count = sum(int(x.sum()) for x in bound.values())
     if not bound:
         return None  # a family without boundaries
-    return check(
+    return none_of(
         "probabilities at 0 or 1 at the mode",
         count,
-        0,
-        count == 0,
         "the mode lies on the edge of the posterior there: report intervals, not standard deviations",
         source="Galindo Garre and Vermunt (2006)",
         judged=False,
@@ -269,11 +263,9 @@ def _restarts(case: Case, em: EMFit) -> Check:
 
 def _dominated(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     remarks = spec.family.remarks(point, data.total * point["alpha"])
-    return check(
+    return none_of(
         "clusters that the prior dominates",
         len(remarks),
-        0,
-        not remarks,
         remarks[0] if remarks else "",
         source="Fraley and Raftery (2007)",
         caution=True,
@@ -289,11 +281,9 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
     compared = compare_draws(spec, plain, draws, n_sets, 0) if draws else {}
     beyond = implausible(compared, rows.features)
     more = f"; and {len(beyond) - 3} more" if len(beyond) > 3 else ""
-    return check(
+    return none_of(
         "statistics of the data that the model does not produce",
         len(beyond) if draws else np.nan,
-        0,
-        not beyond,
         worded(
             f"{'; '.join(beyond[:3])}{more} (in {n_sets} data sets simulated from the model): raise ",
             Option("n_components"),
@@ -329,11 +319,9 @@ def _below_zero(case: Case, spec: Mixture, data: Data, point: Params) -> Check |
 
 def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
     reasons = doubts(spec, data, point)
-    return check(
+    return none_of(
         "features of the data that make the fit doubtful",
         len(reasons),
-        0,
-        not reasons,
         joined("; ", reasons),
         source="Fraley and Raftery (2007)",
         caution=True,
@@ -345,11 +333,9 @@ def _weighted(case: Case, data: Data) -> Check | None:
     if not told:
         return None
     count = int((data.counts % 1 != 0).sum())
-    return check(
+    return none_of(
         "rows whose weight is not a whole number",
         count,
-        0,
-        False,
         told,
         source="Pfeffermann (1993)",
         judged=False,

@@ -334,7 +334,7 @@ def declare_mixed(family: MixedColumns, data: Data, alpha: Any) -> None:
         own = {
             mine.name: public for mine, public in zip(block.family.parameters, block.parameters, strict=True)
         }
-        at = [own_columns.index(d) for d in block.places or () if d in own_columns]
+        at = [own_columns.index(d) for d in block.known_places if d in own_columns]
         _, params = declare_components(block.family, columns_of(rows, at), alpha.type.shape[0], own)
         blocks[block.kind], columns[block.kind] = params, at
     dim = "feature"

@@ -23,7 +23,17 @@ from mixtures.families.parameters import Parameter
 from mixtures.families.priors import Prior
 from mixtures.types import Array, Params
 
-__all__ = ["KINDS", "WITHOUT_EXPOSURE", "Block", "BlockForm", "BlockStatistics", "Blocks", "block_dim"]
+__all__ = [
+    "KINDS",
+    "WITHOUT_EXPOSURE",
+    "Block",
+    "BlockForm",
+    "BlockStatistics",
+    "Blocks",
+    "block_dim",
+    "check_stated",
+    "prior_of",
+]
 
 KINDS = ("gaussian", "bernoulli", "categorical", "poisson")
 """Kinds of blocks, in the order in which a model has them."""
@@ -81,7 +91,7 @@ class Blocks(Prior):
     poisson: Prior | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no prior."""
+        """Refuse what is not a prior."""
         for kind, own in self.stated.items():
             if not (isinstance(own, Prior) or (isinstance(own, str) and own == "default")):
                 raise InputError(f"Blocks: {kind} is {own!r:.80}; give a prior of that block, or 'default'")
@@ -138,15 +148,20 @@ class Block:
     width: int
     places: tuple[int, ...] | None
 
-    @cached_property
-    def at(self) -> Any:
-        """Index of the columns: a slice if they stand side by side."""
+    @property
+    def known_places(self) -> tuple[int, ...]:
+        """Where the columns are in the data; refused while that is not known."""
         if self.places is None:
             raise InputError(
                 "where the columns are in the data is not known yet: take the model of a fit (em.spec), or "
                 "mx.resolve it with the data"
             )
-        first = self.places[0]
+        return self.places
+
+    @cached_property
+    def at(self) -> Any:
+        """Index of the columns: a slice if they stand side by side."""
+        first = self.known_places[0]
         together = self.places == tuple(range(first, first + self.width))
         return slice(first, first + self.width) if together else np.array(self.places)
 
@@ -180,29 +195,27 @@ class Block:
 
     def among(self, features: Sequence[int]) -> list[int]:
         """Which of the block's columns are among these of the data, in the order that they have there."""
-        _ = self.at
-        own = self.places or ()
+        own = self.known_places
         return [own.index(d) for d in features if d in own]
 
     def margin(self, features: Sequence[int]) -> "Block":
         """The block in rows of these columns of the data alone, some of which are its own."""
         own = self.among(features)
-        places = tuple(j for j, d in enumerate(features) if d in (self.places or ()))
+        places = tuple(j for j, d in enumerate(features) if d in self.known_places)
         family: Any = self.family.marginal_family(own)
         return Block(self.kind, family, len(own), places)
 
     def rows[R: Rows](self, rows: R) -> R:
         """The rows of the block's columns; sums over them are kept with all rows."""
-        _ = self.at
-        key = ("columns", self.places)
+        key = ("columns", self.known_places)
         if key not in rows.sums:
-            rows.sums[key] = columns_of(rows, self.places or ())
+            rows.sums[key] = columns_of(rows, self.known_places)
         found: R = rows.sums[key]
         return found
 
     def table(self, data: Data) -> Data:
         """The same of rows in memory."""
-        return columns_of(data, range(data.n_features)[self.at] if isinstance(self.at, slice) else self.at)
+        return columns_of(data, self.known_places)
 
     @cached_property
     def n_features(self) -> int:
@@ -275,13 +288,13 @@ class BlockForm:
         return BlockStatistics(sums[..., 0].sum(axis=-2), tuple(parts))
 
 
-def of_kind(prior: Any, kind: str) -> Any:
+def prior_of(prior: Any, kind: str) -> Any:
     """What the prior of a whole model says of a block."""
     return prior.stated.get(kind, "default") if isinstance(prior, Blocks) else prior
 
 
-def check_kinds(prior: Any, kinds: Mapping[str, Any] | Sequence[str]) -> None:
-    """Refuse a prior that is none of blocks, or that states one of a block that the model does not have."""
+def check_stated(prior: Any, kinds: Mapping[str, Any] | Sequence[str]) -> None:
+    """Refuse a prior of another kind, or one with a block that the model does not have."""
     if not (prior is None or isinstance(prior, Blocks) or (isinstance(prior, str) and prior == "default")):
         raise InputError(
             f"prior {prior!r:.80} does not go with a Mixed model; use 'default', None or Blocks with a prior "

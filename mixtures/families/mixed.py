@@ -12,7 +12,7 @@ from mixtures.data.patterns import partly_observed
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.errors import InputError
-from mixtures.families.blocks import Block, BlockForm, Blocks, BlockStatistics, check_kinds, of_kind
+from mixtures.families.blocks import Block, BlockForm, Blocks, BlockStatistics, check_stated, prior_of
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.identified import too_few_patterns, unidentified
 from mixtures.families.parameters import Parameter
@@ -42,8 +42,8 @@ class MixedColumns(ExponentialFamily):
 
     def __post_init__(self) -> None:
         """Hand every block its part of the prior; refuse one that does not go with it."""
-        check_kinds(self.prior, [block.kind for block in self.blocks])
-        own = tuple(block.with_prior(of_kind(self.prior, block.kind)) for block in self.blocks)
+        check_stated(self.prior, [block.kind for block in self.blocks])
+        own = tuple(block.with_prior(prior_of(self.prior, block.kind)) for block in self.blocks)
         object.__setattr__(self, "blocks", own)
 
     @property
@@ -291,7 +291,7 @@ class MixedColumns(ExponentialFamily):
         beside: dict[str, Any] = {}
         for block in self.blocks:
             own = block.family.row_columns(block.width)
-            beside |= {name: (block.places or ())[at] for name, at in own.items() if name != "x"}
+            beside |= {name: block.known_places[at] for name, at in own.items() if name != "x"}
         if not beside:
             return super().row_columns(n_columns)
         return {"x": [d for d in range(n_columns) if d not in beside.values()], **beside}

@@ -63,8 +63,10 @@ def mixture_within(compiled: CompiledModel, tree: xr.DataTree) -> xr.DataTree | 
     draws = dict(zip(graphs, values, strict=True))
     dims = {name: own for name, (_, own) in graphs.items()} | {"x": ("obs_id", "feature")}
     named, columns = [*map(compiled.coords.get, compiled.dims.get(rv.name, ())), None, None][:2]
-    features = _names(compiled, draws["alpha"].shape[-1], rows.shape[1]) if columns is None else columns
-    features = tuple(map(str, features))
+    if columns is None:
+        per_cluster = _labels_per_cluster(compiled, draws["alpha"].shape[-1], rows.shape[1])
+        columns = [f"x{j}" for j in range(rows.shape[1])] if per_cluster is None else per_cluster[1]
+    features = tuple(map(str, columns))
     coords: dict[str, Any] = {"feature": features, "feature_bis": features}
     coords |= {} if named is None else {"obs_id": named}
     known: dict[str, Any] = {} if op.labels is None else {"labels": ("obs_id", np.asarray(op.labels.values))}
@@ -90,12 +92,8 @@ def names_within(compiled: CompiledModel, mixture: xr.DataTree, tree: xr.DataTre
     k, d = (mixture["posterior"].sizes[dim] for dim in ("cluster", "feature"))
     labels = tree["sample_stats"].coords.get("cluster") if "permutation" in tree["sample_stats"] else None
     found = None if labels is None else labels.values.tolist()
-    if labels is None:  # of a model whose labels are fixed: those of a variable with a row for every cluster
-        each = (
-            [compiled.coords.get(dim) for dim in dims] for dims in compiled.dims.values() if len(dims) == 2
-        )
-        rows = (own for own in each if [len(x or ()) for x in own] == [k, d])
-        found = next((list(own[0] or ()) for own in rows), None)
+    if labels is None and (per_cluster := _labels_per_cluster(compiled, k, d)):  # its labels are fixed
+        found = list(per_cluster[0])
     if (
         found is None
         or len(set(found)) < k
@@ -112,10 +110,10 @@ def _known_exposure(compiled: CompiledModel, free: Mapping[str, Any], graph: Any
     return None if any((other != first).any() for other in others) else np.broadcast_to(first, (n_rows,))
 
 
-def _names(compiled: CompiledModel, k: int, d: int) -> tuple[str, ...]:
-    """Names of the columns: labels of a variable with a row for every cluster; else their positions."""
+def _labels_per_cluster(compiled: CompiledModel, k: int, d: int) -> list[Any] | None:
+    """Labels of the clusters and of the columns, if a variable has a row for every cluster."""
     for dims in compiled.dims.values():
         labels = [compiled.coords.get(dim) for dim in dims[:2]]
-        if len(labels) == 2 and [len(x) if x is not None else None for x in labels] == [k, d]:
-            return tuple(map(str, labels[1] or ()))
-    return tuple(f"x{j}" for j in range(d))
+        if [None if own is None else len(own) for own in labels] == [k, d]:
+            return labels
+    return None

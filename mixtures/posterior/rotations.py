@@ -9,19 +9,12 @@ from blackjax.mcmc.hmc import HMCState
 from blackjax.mcmc.integrators import IntegratorState
 
 from mixtures.density.memory import JaxFunction, remembered
-from mixtures.posterior.nuts import CHUNK
+from mixtures.posterior import nuts
 
 __all__ = ["chunk_program"]
 
-STATISTICS = {
-    "lp": float,
-    "energy": float,
-    "acceptance_rate": float,
-    "step_size": float,
-    "n_steps": int,
-    "diverging": bool,
-}
-"""Sampler statistics of every transition, with their types."""
+STATISTICS = {name: kind for name, kind in nuts.STATISTICS.items() if name != "tree_depth"}
+"""Sampler statistics of every transition, with their types: those of NUTS, which alone has trees."""
 
 
 QUARTER, SPREAD = jnp.pi / 2, 0.2
@@ -100,8 +93,8 @@ def _chunk(log_density: JaxFunction) -> JaxFunction:
             statistics = {name: statistics[name].at[i].set(value) for name, value in recorded.items()}
             return new, positions.at[i].set(new.position), statistics
 
-        positions = jnp.zeros((CHUNK, size))
-        statistics = {name: jnp.zeros(CHUNK, kind) for name, kind in STATISTICS.items()}
+        positions = jnp.zeros((nuts.CHUNK, size))
+        statistics = {name: jnp.zeros(nuts.CHUNK, kind) for name, kind in STATISTICS.items()}
         start = HMCState(*state), positions, statistics
         end, positions, statistics = jax.lax.fori_loop(0, length, transition, start)
         return list(end), positions, statistics

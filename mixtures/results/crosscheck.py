@@ -154,10 +154,6 @@ class Crosscheck(Value):
         """
         return label if self.em is None else entry_words(*self._axes(self.names)).get(label, label)
 
-    def labels_of(self, name: str) -> list[str]:
-        """Labels in the table of the entries of one parameter; none if the model has no such parameter."""
-        return [label for label, (own, _) in entries(*self._axes(self.names)).items() if own == name]
-
     def _labels(self, names: tuple[str, ...] | None) -> list[str]:
         """Labels of all entries of the parameters under these names of the clusters."""
         return list(entries(*self._axes(names)))

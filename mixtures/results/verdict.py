@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,18 @@ from mixtures.messages import joined
 from mixtures.results.value import Value
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["IDENTIFIED", "Check", "Starts", "State", "Verdict", "cautions", "check", "explained", "failures"]
+__all__ = [
+    "IDENTIFIED",
+    "Check",
+    "Starts",
+    "State",
+    "Verdict",
+    "cautions",
+    "check",
+    "explained",
+    "failures",
+    "none_of",
+]
 
 IDENTIFIED = "directions that the data do not identify"
 """Name of a check that a certificate and the verdict on a sample share."""
@@ -223,3 +235,8 @@ def check(
     note = joined("; ", filter(None, ("" if passed else advice, remark)))
     judged = judged and not caution
     return Check(name, float(figure), float(tolerance), passed, note, source, judged, cause, caution)
+
+
+def none_of(name: str, count: float, advice: str, **kind: Any) -> Check:
+    """Make a check that holds if nothing of a kind was found; the keywords are those of `check`."""
+    return check(name, count, 0, count == 0, advice, **kind)
