@@ -40,10 +40,9 @@ def crosscheck_model(
         mode = complete(best_mode(compiled, [x + reach(compiled, x, step) * step]))
         symmetry = find_symmetry(compiled, x)
         if symmetry.state == EXCHANGEABLE:
-            returned = align_by_model(mode.to_datatree(), multi.params, compiled=compiled, symmetry=symmetry)[
-                "posterior"
-            ].to_dataset()
-            mode = replace(mode, params={name: returned[name].values[0, 0] for name in mode.params})
+            aligned = align_by_model(mode.to_datatree(), multi.params, compiled=compiled, symmetry=symmetry)
+            again = aligned["posterior"].to_dataset()
+            mode = replace(mode, params={name: again[name].values[0, 0] for name in mode.params})
         posterior = draw(target, how, rng, pivot=multi.params)
     table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
@@ -56,12 +55,13 @@ def crosscheck_model(
     )
     mixture = mixture_within(compiled, posterior)
     names = None if mixture is None else names_within(compiled, mixture, posterior)
+    state, why = label_state(posterior)
     notes = (
         "a model of your own: MAP against posterior, without EM",
         *how_drawn(posterior),
         *incomplete(posterior, how),
-        *(f"labels are not aligned: {why}" for why in label_state(posterior)[1:] if why),
-        *arbitrary(names if label_state(posterior)[0] == ALIGNED else None),
+        *([f"labels are not aligned: {why}"] if why else ()),
+        *arbitrary(names if state == ALIGNED else None),
         where_mode_sits(posterior, multi.log_posterior, x.size),
     )
     convergence = diagnose(posterior)
