@@ -244,8 +244,7 @@ def _weighed(data: Data) -> bool:
 def _as_bytes(data: Data) -> np.ndarray:
     """One value for every row with what is beside it, to compare rows: some samples hold 32-bit floats."""
     labels = np.full(data.n_rows, UNKNOWN) if data.labels is None else data.labels
-    weights = np.ones(data.n_rows) if data.weights is None else data.weights
-    table = np.column_stack([data.values, labels, weights]).astype(np.float32) + 0.0  # one zero
+    table = np.column_stack([data.values, labels, data.counts]).astype(np.float32) + 0.0  # one zero
     table[np.isnan(table)] = np.nan  # of one kind
     return np.ascontiguousarray(table).view(f"V{table.shape[1] * table.itemsize}")[:, 0]
 

@@ -25,6 +25,7 @@ __all__ = [
     "label_of",
     "labels_of",
     "levels_of_floats",
+    "shared_labels",
 ]
 
 Categories = bool | frozenset[str] | frozenset[int]
@@ -187,6 +188,14 @@ def coded[R: Rows](rows: R, stated: Sequence[Levels | None], categories: Categor
                 f"column {named(name)} is without an observed cell, and nothing declares its levels; drop it"
             )
     return rows if wanted == rows.levels else rows.viewed(partial(_recoded, wanted), rows.features, wanted)
+
+
+def shared_labels(levels: LevelsOfColumns, most: int) -> list[Any]:
+    """Labels of the levels that all columns share; else, or if they are unknown, ``most`` numbers."""
+    shared = levels[0] if len(set(levels)) == 1 else None
+    if shared is None:
+        return list(range(most))
+    return [str(label) if isinstance(label, bool) else label for label in shared]
 
 
 def labels_of(data: Data, values: np.ndarray, columns: np.ndarray) -> np.ndarray:

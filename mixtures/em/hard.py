@@ -49,7 +49,7 @@ def _worst_of_block(spec: Mixture, params: Params, n: int, unlabelled: bool, dat
             exclude(joint, data.labels[rows])
         best.append((joint.max(axis=0), joint.argmax(axis=0)))
     height, winner = (np.concatenate(part) for part in zip(*best, strict=True))
-    weights = np.ones(data.n_rows) if data.weights is None else data.weights
+    weights = data.counts
     height[np.isnan(height)] = -np.inf
     height[weights == 0] = np.inf  # such rows are not there
     if unlabelled and data.labels is not None:

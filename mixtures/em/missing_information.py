@@ -119,7 +119,7 @@ def _variance_of_scores(
     some = rows if len(rows) <= MOST_ROWS else np.sort(rng.choice(rows, MOST_ROWS, replace=False))
     labels = None if data.labels is None else data.labels[some]
     here = replace(data, values=data.values[some], obs_id=data.obs_id[some], weights=None, labels=labels)
-    w = np.ones(len(some)) if data.weights is None else data.weights[some]
+    w = data.counts[some]
     copies = max(1, FEWEST_ROWS // max(1, len(some)))
     X = np.tile(here.values.T, copies)
     eta, slopes = _natural(found, family, params)

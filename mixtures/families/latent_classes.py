@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mixtures.data.levels import as_levels, coded
+from mixtures.data.levels import as_levels, coded, shared_labels
 from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows
-from mixtures.data.table import Levels
+from mixtures.data.table import LevelsOfColumns
 from mixtures.errors import InputError
 from mixtures.families.categorical import Categorical
 from mixtures.families.mixture import Mixture
@@ -79,7 +79,7 @@ class LCA(Mixture):
         each = tuple(self.levels)
         return tuple(map(len, each)) if isinstance(each[0], tuple) else len(each)
 
-    def _of_columns(self, features: Sequence[str]) -> tuple[Levels | None, ...]:
+    def _of_columns(self, features: Sequence[str]) -> LevelsOfColumns:
         """The stated levels of every column; None where none are stated."""
         if self.levels is None:
             return (None,) * len(features)
@@ -134,10 +134,7 @@ class LCA(Mixture):
         """Labels along every dim; those of category are numbers unless all items have the same levels."""
         levels = self._of_columns(features)
         most = self.family.sizes(1, len(features))["category"]
-        same = len(set(levels)) == 1 and levels[0] is not None
-        labels = [str(label) if isinstance(label, bool) else label for label in levels[0] or ()]
-        labels = labels if same else list(range(most))
-        return {**super().coords(features), "category": labels, "levels": levels}
+        return {**super().coords(features), "category": shared_labels(levels, most), "levels": levels}
 
 
 def _stated(levels: Any) -> Any:

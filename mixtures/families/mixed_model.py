@@ -7,10 +7,10 @@ from itertools import chain, combinations
 from numbers import Integral
 from typing import Any, Self
 
-from mixtures.data.levels import Categories, as_levels, coded
+from mixtures.data.levels import Categories, as_levels, coded, shared_labels
 from mixtures.data.matching import places_and_names
 from mixtures.data.rows import Rows, means
-from mixtures.data.table import Levels
+from mixtures.data.table import LevelsOfColumns
 from mixtures.errors import InputError
 from mixtures.families.bernoulli import Bernoulli
 from mixtures.families.blocks import KINDS, WITHOUT_EXPOSURE, Block, block_dim
@@ -260,7 +260,7 @@ class Mixed(Mixture):
         """Number of levels of every categorical column, if they are known."""
         return tuple(map(len, self.levels)) if isinstance(self.levels, tuple) else None
 
-    def _levels_of(self, features: Sequence[str]) -> tuple[Levels | None, ...]:
+    def _levels_of(self, features: Sequence[str]) -> LevelsOfColumns:
         """The stated levels of every column of the data; None where none are."""
         known = self.levels
         if known is None:
@@ -353,10 +353,8 @@ class Mixed(Mixture):
             return found
         levels = self._levels_of(features)
         own_levels = tuple(levels[j] for j in self._places(self.categorical) or ())
-        most = max(self._numbers() or (0,))
-        same = len(set(own_levels)) == 1 and own_levels[0] is not None
-        labels = [str(x) if isinstance(x, bool) else x for x in own_levels[0] or ()] if same else range(most)
-        return {**found, "category": list(labels), "levels": own_levels}
+        labels = shared_labels(own_levels, max(self._numbers() or (0,)))
+        return {**found, "category": labels, "levels": own_levels}
 
 
 GIVE = "put it in one of gaussian=, bernoulli=, categorical=, poisson=, or leave it out of the data"

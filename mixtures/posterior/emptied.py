@@ -98,8 +98,7 @@ def _share(spec: Mixture, data: Data, fewer: float, about_modes: float) -> float
 
 def _seen(data: Data) -> float:
     """Number of rows, by weight, without those of which no cell is observed: these inform no cluster."""
-    seen = ~np.isnan(data.values).all(axis=1)
-    return float(seen.sum() if data.weights is None else data.weights[seen].sum())
+    return float(data.counts[~np.isnan(data.values).all(axis=1)].sum())
 
 
 def _mode(spec: Mixture, data: Data, rng: np.random.Generator) -> EMFit:
