@@ -17,7 +17,7 @@ def track[T](items: Iterable[T], what: str, *, shown: bool, total: int | None = 
 
 @contextmanager
 def counting(what: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar of how many of ``total`` are done, which is told in steps; any thread may tell."""
+    """Show a bar of how many of ``total`` are done, reported in steps; any thread may report."""
     if not shown:
         yield lambda done: None
         return

@@ -46,7 +46,7 @@ ANCHORED = "anchored_clusters"
 
 
 def check_sample(tree: Any) -> None:
-    """Refuse what is no posterior sample with chains and draws, such as what ``isel(draw=0)`` leaves."""
+    """Refuse what is not a posterior sample with chains and draws, such as what ``isel(draw=0)`` leaves."""
     check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
     if "posterior" not in tree.children:
         raise InputError("the tree has no group posterior; give a sample")
@@ -196,7 +196,7 @@ def labels_in(dataset: xr.Dataset) -> dict[str, Any]:
 def with_levels(dataset: xr.Dataset, levels: Mapping[str, Sequence[Any]]) -> xr.Dataset:
     """Keep the labels of each item's levels, by the item's name, as an attribute of the dim category.
 
-    They are no coordinate: ArviZ's tables want every coordinate in every variable.
+    They are not a coordinate: ArviZ's tables want every coordinate in every variable.
     """
     if not levels:
         return dataset

@@ -14,15 +14,15 @@ __all__ = ["arbitrary", "how_drawn", "incomplete", "where_mode_sits"]
 
 def how_drawn(posterior: xr.DataTree) -> tuple[str, ...]:
     """Say of independent draws how they were proposed, or else why another sampler stands in for them."""
-    told = posterior.attrs
-    if "pareto_k" in told:
+    attrs = posterior.attrs
+    if "pareto_k" in attrs:
         n_modes = posterior["modes"].sizes["mode"]
         return (
-            f"independent draws: {told['n_proposals']:,} proposals from t distributions at "
-            f"{counted(n_modes, 'mode')} of the posterior, {told['acceptance']:.0%} accepted, "
-            f"Pareto k-hat of the weights {told['pareto_k']:.2f}",
+            f"independent draws: {attrs['n_proposals']:,} proposals from t distributions at "
+            f"{counted(n_modes, 'mode')} of the posterior, {attrs['acceptance']:.0%} accepted, "
+            f"Pareto k-hat of the weights {attrs['pareto_k']:.2f}",
         )
-    return (told["sampler_note"],) if "sampler_note" in told else ()
+    return (attrs["sampler_note"],) if "sampler_note" in attrs else ()
 
 
 def incomplete(posterior: xr.DataTree, how: Chains) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ LABEL = Option("labels", said="label", typed="the label in --labels")
 
 
 NO_LABELS = worded(Option("labels", said="labels are not", typed="--labels: the cells are not"))
-"""Beginning of the message on labels that are no numbers."""
+"""Beginning of the message on labels that are not numbers."""
 
 
 NUMBERING = Option("labels", said=", such as pandas.factorize(labels)[0]", typed=" from 0 in that column")

@@ -54,7 +54,7 @@ def layout_of(seen: np.ndarray) -> Layout:
     patterns = patterns_of(np.where(seen, 0.0, np.nan))
     room = min(_rounded_up(len(patterns)), n, 2**d)
     lengths = SHORTEST * 2 ** np.arange(int(np.log2(n)) + 1)
-    blocks = (n + room * (lengths - 1)) // lengths  # enough for so many patterns of any sizes
+    blocks = (n + room * (lengths - 1)) // lengths  # enough for `room` patterns of any sizes
     work = blocks * (lengths + d)  # a product with a matrix, and a copy of it
     length, m = lengths[np.argmin(work)], blocks[np.argmin(work)]
     rows, of_block = np.zeros((m, length), dtype=np.int64), np.zeros(m, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Cells and tables that are no numbers, in words."""
+"""Cells and tables that are not numbers, in words."""
 
 import reprlib
 from collections.abc import Sized

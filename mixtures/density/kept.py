@@ -306,7 +306,7 @@ class KeptModel(Density):
         try:
             function = loaded(payload)
         except (ValueError, TypeError, AttributeError, IndexError, struct.error):
-            self._store.refuse(name)  # it has the right hash, but is no program
+            self._store.refuse(name)  # it has the right hash, but is not a program
             return None
         self._from_disk.add(name)
         return function

@@ -210,7 +210,7 @@ def _used(folder: Path) -> float:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a model's folder, if it is no link to another."""
+    """Remove a model's folder, unless it is a link to another."""
     if not folder.is_symlink():
         shutil.rmtree(folder, ignore_errors=True)
 

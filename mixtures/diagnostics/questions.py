@@ -329,14 +329,14 @@ def _doubtful(case: Case, spec: Mixture, data: Data, point: Params) -> Check:
 
 
 def _weighted(case: Case, data: Data) -> Check | None:
-    told = doubtful_weights(data)
-    if not told:
+    words = doubtful_weights(data)
+    if not words:
         return None
     count = int((data.counts % 1 != 0).sum())
     return none_of(
         "rows whose weight is not a whole number",
         count,
-        told,
+        words,
         source="Pfeffermann (1993)",
         judged=False,
     )

@@ -37,7 +37,7 @@ from mixtures.families.variances import Independent
 __all__ = ["GaussianMixture"]
 
 MANY_PRODUCTS = 8
-"""Features per cluster, less 3, from which pairwise products are so many that whitening is faster."""
+"""Features per cluster, less 3, from which there are so many products of pairs that whitening is faster."""
 
 
 class DenseRowsSlopes(Slopes):

@@ -367,7 +367,7 @@ class MarginalMixture(Distribution):
         """Create an unnamed variable; ``shape`` counts the features, as in ``shape=(n, D)``.
 
         ``in_floats`` makes counts and codes floats, as PyMC casts the rows to the type of the variable, and
-        NaN is no integer.
+        NaN is not an integer.
         """
         if config.floatX != "float64":
             raise InputError(

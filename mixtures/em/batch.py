@@ -291,7 +291,7 @@ class _Batch:
         return sums, log_likelihood
 
     def _sums_of(self, eta: Array, rows: slice) -> tuple[Array, Array]:
-        """The same of some of the rows; of sets without a natural form it is no number."""
+        """The same of some of the rows; of sets without a natural form it is not a number."""
         with np.errstate(invalid="ignore", over="ignore"):  # threads do not inherit it
             return self._shared_out(eta, rows)
 

@@ -187,7 +187,7 @@ class Grouped:
         return sums, log_likelihood
 
     def _chunks(self, pattern: int, size: int) -> Iterator[slice]:
-        """Rows of a pattern, so many at a time."""
+        """Rows of a pattern, a stretch of them at a time."""
         begin, end = self.patterns.ends[pattern : pattern + 2]
         return (slice(first, min(first + size, end)) for first in range(begin, end, size))
 

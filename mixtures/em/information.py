@@ -88,7 +88,7 @@ class ObservedInformation:
         Raises
         ------
         NoApproximation
-            If an entry is on a boundary, where a mode is no stationary point.
+            If an entry is on a boundary, where a mode is not a stationary point.
         """
         if not self.information.inside.all():
             raise NoApproximation("a parameter is on the boundary of its space")
@@ -99,7 +99,7 @@ class ObservedInformation:
     @property
     def sd(self) -> dict[str, Array]:
         """Standard error of every free entry, by the delta method; 0 on a boundary."""
-        root = self.root  # refuses a point that is no mode, where the slopes have no units
+        root = self.root  # refuses a point that is not a mode, where the slopes have no units
         return {name: np.linalg.norm(slope @ root, axis=-1) for name, slope in self.slopes.items()}
 
 

@@ -58,7 +58,7 @@ FACTORS = 16
 
 
 SAFE = 1e18
-"""A density, or its inverse, up to which so many can be multiplied."""
+"""Largest density, or inverse of one, of which `FACTORS` can be multiplied without overflow."""
 
 
 class Scratch(NamedTuple):

@@ -18,7 +18,7 @@ from mixtures.types import Array, Params
 __all__ = ["missing_information"]
 
 MOST_ROWS = 5_000
-"""Largest number of incomplete rows that are completed; of more, so many are taken for all."""
+"""Largest number of incomplete rows that are completed; of more, a random subset stands for all."""
 
 
 FEWEST_ROWS = 1_000

@@ -24,7 +24,7 @@ APART = 0.5
 
 
 def ways_off(problem: Problem, kernel: FastEStep | None, params: Params) -> list[dict[str, Array]]:
-    """Parameters on both sides of a saddle point at which EM stopped; none if it is no saddle.
+    """Parameters on both sides of a saddle point at which EM stopped; none if it is not a saddle.
 
     The objective curves up there in some direction. Where clusters are alike it may be flat, to second
     order, in the directions that separate them; one of these is then tried.

@@ -58,8 +58,8 @@ class Bernoulli(ColumnFamily):
         ones = sum_once(data, "ones", _ones)
         rows = seen_in(data).together.diagonal() if data.has_missing else np.full(len(ones), data.n_rows)
         constant = [f for f, one, n in zip(data.features, ones, rows, strict=True) if one in (0, n)]
-        told = f"{columns_are(constant)} constant, which does not help to tell the clusters apart"
-        return (told,) if constant else ()
+        note = f"{columns_are(constant)} constant, which does not help to tell the clusters apart"
+        return (note,) if constant else ()
 
     def check_rows(self, data: Data) -> None:
         """Refuse cells other than 0 and 1."""

@@ -58,7 +58,7 @@ def kinds_of(frame: Any, stated: Mapping[str, str] | None = None) -> dict[str, t
 
 
 def check_kinds(names: Sequence[str], stated: Mapping[str, str]) -> None:
-    """Refuse a stated kind of a column that is not there, or one that is none."""
+    """Refuse a stated kind of a column that is not there, or one that does not exist."""
     for name, kind in stated.items():
         if name not in names:
             hint = did_you_mean(name, names)

@@ -26,7 +26,7 @@ class LCA(Mixture):
     by the levels of the fit, and a level that it does not know is refused.
 
     Almost all parameters are identified, up to the order of the clusters, if the items can be put
-    in three groups with so many patterns of answers each that
+    in three groups whose numbers a, b and c of patterns of answers satisfy
     ``min(K, a) + min(K, b) + min(K, c) >= 2 K + 2`` (Kruskal 1977).
 
     Parameters

@@ -32,7 +32,7 @@ EXPOSED = worded(
     "; a column of exposures is named by ",
     Option("exposure", said="exposure= (--exposure on the command line)"),
 )
-"""What to do about fractions that are no counts."""
+"""What to do about fractions, which are not counts."""
 
 
 LARGEST = 2.0**53

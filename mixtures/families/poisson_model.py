@@ -48,7 +48,7 @@ class PMM(Mixture):
     Raises
     ------
     InputError
-        If K < 1, the prior is not a Gamma, or the exposure is no column.
+        If K < 1, the prior is not a Gamma, or the exposure is not a column.
 
     Notes
     -----

@@ -1,6 +1,6 @@
 """What describes a cluster, family by family: where its rows lie, how far they spread, and in which words.
 
-A family whose clusters are told by the means of their features need not answer; the others
+A family whose clusters are described by the means of their features need not answer; the others
 register their answer in their own file.
 """
 

@@ -135,7 +135,7 @@ def conclude(
 
 
 def not_checked(verdict: Verdict) -> tuple[str, ...]:
-    """Sentences on what was not checked, by the reason; labels that do not switch are no matter."""
+    """Sentences on what was not checked, by the reason; labels that do not switch do not matter."""
     names: dict[str, list[str]] = {}
     own = any("needs spec" in line for line in verdict.unchecked)
     for line in verdict.unchecked:

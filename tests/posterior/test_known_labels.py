@@ -205,7 +205,7 @@ def test_the_certificate_holds(case):
 )
 def test_clusters_of_a_model_of_ones_own_are_called_by_its_labels(labels, aligned, names):
     """Those of the aligned sample, or, where labels are fixed, of a variable with a row for every cluster."""
-    dims = {"w": ("group",), "centre": ("group", "column"), "sd": ("column", "column")}
+    dims = {"w": ("group",), "p": ("group", "column", "level"), "sd": ("column", "column")}
     model = SimpleNamespace(dims=dims, coords={"group": labels, "column": ("x", "y", "z")})
     rows = xr.DataTree.from_dict(
         {"posterior": xr.Dataset({"mu": (("cluster", "feature"), np.zeros((2, 3)))})}
