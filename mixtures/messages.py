@@ -19,6 +19,7 @@ __all__ = [
     "Part",
     "all_of",
     "are",
+    "clusters_are",
     "columns_are",
     "counted",
     "decimal",
@@ -205,6 +206,24 @@ CLUSTERS_LISTED = 3
 """Clusters that a message lists."""
 
 
+def clusters_are(clusters: Iterable[int]) -> str:
+    """Name clusters, with the verb that follows; empty if there are none.
+
+    Examples
+    --------
+    >>> print(clusters_are([2]))
+    cluster 2 is
+    >>> print(clusters_are([0, 2, 3, 5]))
+    cluster 0, cluster 2, cluster 3 and 1 more are
+    """
+    found = [Cluster(int(k)) for k in clusters]
+    if not found:
+        return ""
+    rest = f" and {len(found) - CLUSTERS_LISTED} more" if len(found) > CLUSTERS_LISTED else ""
+    listed = [part for each in found[:CLUSTERS_LISTED] for part in (", ", each)][1:]
+    return worded(*listed, f"{rest} {are(len(found))}")
+
+
 def emptiness(clusters: Iterable[int]) -> str:
     """Say which clusters are empty, and what to do; empty if none is.
 
@@ -212,17 +231,13 @@ def emptiness(clusters: Iterable[int]) -> str:
     --------
     >>> print(emptiness([2]))
     cluster 2 is empty: only the prior informs its parameters; lower n_components
-    >>> emptiness([0, 2, 3, 5]).partition(":")[0]
-    'cluster 0, cluster 2, cluster 3 and 1 more are empty'
     """
-    found = [Cluster(int(k)) for k in clusters]
+    found = list(clusters)
     if not found:
         return ""
-    rest = f" and {len(found) - CLUSTERS_LISTED} more" if len(found) > CLUSTERS_LISTED else ""
-    listed = [part for each in found[:CLUSTERS_LISTED] for part in (", ", each)][1:]
     whose = "its" if len(found) == 1 else "their"
-    what = f"{rest} {are(len(found))} empty: only the prior informs {whose} parameters; lower "
-    return worded(*listed, what, Option("n_components"))
+    what = f" empty: only the prior informs {whose} parameters; lower "
+    return worded(clusters_are(found), what, Option("n_components"))
 
 
 def with_names(text: str, names: Sequence[str]) -> str:

@@ -74,7 +74,8 @@ def check_labels(
     Raises
     ------
     InputError
-        If there is not one label for every row, or a label is not such a number.
+        If there is not one label for every row, or a label is not such a number; true and false are none,
+        as they may also say which rows are known.
 
     Examples
     --------
@@ -82,9 +83,10 @@ def check_labels(
     [1, -1, -1]
     """
     try:
-        array = as_numbers(labels, NO_LABELS)
+        array = as_numbers(labels, NO_LABELS, truth=False)
     except InputError as error:
-        raise InputError(worded(error, "; number the clusters", NUMBERING)) from error
+        how = worded("; number the clusters", NUMBERING, ", with ", UNKNOWN_WORDS)
+        raise InputError(worded(error, how)) from error
     n = len(obs_id)
     if array.shape != (n,):
         raise InputError(f"labels have shape {array.shape}; the data have {counted(n, 'row')}")
