@@ -91,13 +91,20 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     assert sorted(next_command(out)) == sorted([*again, "-k", "2", "-o", "report.html"])
     new = pd.read_csv(file).iloc[:50]
     new.to_csv(tmp_path / "new.csv", index=False)
-    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved, "--id", "customer_id")
+    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved)
     assert code == 0
+    assert "note: as the saved result was fitted: --id customer_id\n" in err
     assert "note: natural logarithms are fitted: log(income), log(spend), log(savings)" in err
     assert "note: columns that were not fitted are left out: name, since" in err
     table = pd.read_csv(io.StringIO(out))
     assert list(table["customer_id"]) == list(new["customer_id"])
     assert agreement(table["label"], z[:50]) > 0.95
+    _, whole, _ = run("complete", tmp_path / "new.csv", "--from", saved)
+    assert whole.startswith("customer_id,")
+    new.drop(columns="customer_id").to_csv(tmp_path / "new.csv", index=False)
+    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved)
+    assert (code, "--id" in err) == (0, False)
+    assert list(pd.read_csv(io.StringIO(out))["label"]) == list(table["label"])
 
 
 @pytest.mark.long
