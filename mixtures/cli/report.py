@@ -240,10 +240,10 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
         raise InputError(
             f"{file} holds a result of type {header.kind}; a report is of what crosscheck --save wrote"
         )
-    spec = cc.mode.spec
-    if spec is None and names is not None:
-        raise InputError("--names goes with a model of this package, not one of your own; leave it out")
-    return header, cc, None if spec is None else names_of(names, spec.n_components)
+    k = cc.n_clusters
+    if k is None and names is not None:
+        raise InputError("--names: no mixture was found in the model of the saved result; leave it out")
+    return header, cc, None if k is None else names_of(names, k)
 
 
 def _computed(
