@@ -38,6 +38,10 @@ UNKNOWN_WORDS = worded(
 """What stands for a cluster that is not known."""
 
 
+LARGEST = 2.0**53
+"""Numbers from which on neighbours differ in double precision."""
+
+
 LABEL = Option("labels", said="label", typed="the label in --labels")
 """The label of a row in messages."""
 
@@ -96,7 +100,7 @@ def check_labels(
         by_place = pd.RangeIndex(first, first + n)
         array = array[places_by_index(labels.index, index, by_place, "labels")]
     known = np.where(np.isnan(array), UNKNOWN, array)
-    bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
+    bad = np.flatnonzero(~((known >= UNKNOWN) & (known == np.floor(known)) & (known < LARGEST)))
     if len(bad):
         row = rows_are(bad[:1], obs_id, first).removesuffix(" is")
         meaning = worded("labels are whole numbers from 0, and ", UNKNOWN_WORDS)

@@ -262,12 +262,22 @@ def _reader(categories: Categories, feature: str, place: int) -> Reader:
     return as_codes if is_categorical(categories, feature, place) else _as_numbers
 
 
+OF_ROWS, OF_COLUMNS = {"obs_id", "obs", "row", "rows"}, {"feature", "column", "columns", "variable"}
+"""Names that dims of rows and of columns often have in xarray."""
+
+
 def by_names(X: Any) -> Any:
-    """An xarray array whose columns have labels as a frame; anything else as it is."""
+    """An xarray array whose columns have labels as a frame; anything else as it is.
+
+    Dims whose names say that its rows are columns are refused.
+    """
     xarray = sys.modules.get("xarray")
-    if xarray is None or not isinstance(X, xarray.DataArray) or X.ndim != 2 or X.dims[1] not in X.coords:
+    if xarray is None or not isinstance(X, xarray.DataArray) or X.ndim != 2:
         return X
-    return X.to_pandas()
+    if X.dims[0] in OF_COLUMNS or X.dims[1] in OF_ROWS:
+        first, second = map(named, X.dims)
+        raise InputError(f"the rows have the dim {first}, and the columns {second}: pass X.T, rows first")
+    return X.to_pandas() if X.dims[1] in X.coords else X
 
 
 def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int, categories: Categories) -> Data:

@@ -10,7 +10,7 @@ from mixtures.em.search import Search
 from mixtures.errors import ConvergenceWarning, DataWarning
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.messages import Option, clusters_are, warn, worded
+from mixtures.messages import Option, clusters_are, counted, warn, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
@@ -46,6 +46,7 @@ def notes_on(
     shares = spec.weights.shares(params)
     notes = (
         spec.check(rows)
+        + _wide(rows)
         + _unidentified(spec, rows)
         + _of_labels(rows, spec.n_components)
         + tuple(filter(None, [doubtful_weights(rows)]))
@@ -61,6 +62,16 @@ def notes_on(
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
     return notes
+
+
+def _wide(rows: Rows) -> tuple[str, ...]:
+    """Note that there are more columns than rows, as in a table that lies on its side."""
+    n, d = rows.n_rows, rows.n_features
+    if n >= d:
+        return ()
+    return (
+        f"{counted(n, 'row')} and {counted(d, 'column')}: transpose the data if the columns are the rows",
+    )
 
 
 def _unidentified(spec: Mixture, rows: Rows) -> tuple[str, ...]:

@@ -380,6 +380,22 @@ def test_the_command_that_inspect_ends_with_can_be_run(tmp_path):
     text.write_text("a,b\nfoo,bar\nfun,baz\n")
     _, out, _ = run("inspect", wide, columns=400)
     assert next_command(out)[2:] == ["--covariance", "diag"]
+    table, rng = tmp_path / "weighed.csv", np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"a": rng.normal(size=40), "wt": np.exp(1.5 * rng.normal(size=40)), "yes": ["no", "yes"] * 20}
+    )
+    rows.assign(far=np.where(np.arange(40) == 3, np.inf, rows["a"])).to_csv(table, index=False)
+    for options, then in (
+        (["--exclude", "far,yes"], ["--exclude", "far,yes"]),  # the hint takes wt for weights, not for skewed
+        (
+            ["--weights", "wt", "--log", "wt,a", "--exclude", "yes"],
+            ["--exclude", "yes,far", "--weights", "wt"],
+        ),
+    ):
+        _, out, _ = run("inspect", table, *options, columns=400)
+        assert next_command(out)[2:] == then
+    code, _, err = run("inspect", table, "--weights", "yes")
+    assert (code, "--weights: the cells are not" in err) == (2, True)
     for file in (text, "-"):
         _, out, _ = run("inspect", file, columns=400, stdin="a,b\n")
         assert out.endswith("there is nothing to fit yet: no column that a model takes tells rows apart\n")
