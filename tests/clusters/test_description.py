@@ -276,6 +276,7 @@ def test_html_is_small_and_escaped():
         ({"names": ["a"]}, "2 different ones"),
         ({"names": ["a", "a"]}, "2 different ones"),
         ({"names": "ab"}, "sequence"),
+        ({"names": {"a", "b"}}, "sequence"),  # in any order
         ({"names": ["a", " "]}, "not empty"),
         ({"ci_prob": 1.5}, "ci_prob"),
         ({"result": "fit"}, "result is a str"),
