@@ -1,6 +1,6 @@
 """Checks of arguments other than the data, made before anything is computed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
@@ -69,7 +69,7 @@ def check_names(names: Sequence[str], k: int, what: str = "names") -> tuple[str,
     >>> check_names(["short", "long"], 2)
     ('short', 'long')
     """
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, str | Mapping | Set) or not isinstance(names, Iterable):
         raise InputError(f"{what} must be a sequence of {counted(k, 'name')}, got {names!r:.80}")
     called = tuple(names)
     if not all(isinstance(name, str) and name.strip() for name in called):

@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixtures.messages import counted, visible
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HTML_CHARACTERS",
     "array_words",
+    "grains_of_shares",
     "model_words",
     "noted",
     "on_a_page",
@@ -115,6 +117,26 @@ def rounded(value: float, sd: float | None = None) -> str:
     decimals = -place
     text = f"{round(float(value), decimals):.{max(decimals, 0)}f}"
     return text if float(text) else text.removeprefix("-")
+
+
+def grains_of_shares(shares: ArrayLike, sds: ArrayLike) -> np.ndarray:
+    """Standard deviations by which to round shares in per cent: smaller where whole numbers miss 100 in sum.
+
+    Examples
+    --------
+    >>> sds = grains_of_shares([46.4, 32.3, 21.3], [3.0, 3.0, 2.0])
+    >>> [rounded(*pair) for pair in zip([46.4, 32.3, 21.3], sds)]
+    ['46.4', '32.3', '21.3']
+    >>> grains_of_shares([64.2, 35.8], [3.0, 3.0])
+    array([3., 3.])
+    """
+    values, grains = np.asarray(shares), np.asarray(sds)
+    for _ in range(2):
+        texts = [rounded(*pair) for pair in zip(values, grains, strict=True)]
+        if abs(sum(map(float, texts)) - 100) < ROUNDING:
+            break
+        grains = np.where(["." in text for text in texts], grains, grains / 10)
+    return grains
 
 
 def parameter_lines(params: Mapping[str, Any]) -> str:

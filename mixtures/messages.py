@@ -19,6 +19,7 @@ __all__ = [
     "Part",
     "all_of",
     "are",
+    "clusters_are",
     "columns_are",
     "counted",
     "decimal",
@@ -205,24 +206,25 @@ CLUSTERS_LISTED = 3
 """Clusters that a message lists."""
 
 
-def emptiness(clusters: Iterable[int]) -> str:
+def clusters_are(clusters: np.ndarray) -> str:
+    """Name clusters, with the verb that follows.
+
+    >>> print(clusters_are(np.array([0, 2, 3, 5])))
+    cluster 0, cluster 2, cluster 3 and 1 more are
+    """
+    rest = f" and {len(clusters) - CLUSTERS_LISTED} more" if len(clusters) > CLUSTERS_LISTED else ""
+    listed = [part for k in clusters[:CLUSTERS_LISTED] for part in (", ", Cluster(int(k)))][1:]
+    return worded(*listed, f"{rest} {are(len(clusters))}")
+
+
+def emptiness(clusters: np.ndarray) -> str:
     """Say which clusters are empty, and what to do; empty if none is.
 
-    Examples
-    --------
-    >>> print(emptiness([2]))
+    >>> print(emptiness(np.array([2])))
     cluster 2 is empty: only the prior informs its parameters; lower n_components
-    >>> emptiness([0, 2, 3, 5]).partition(":")[0]
-    'cluster 0, cluster 2, cluster 3 and 1 more are empty'
     """
-    found = [Cluster(int(k)) for k in clusters]
-    if not found:
-        return ""
-    rest = f" and {len(found) - CLUSTERS_LISTED} more" if len(found) > CLUSTERS_LISTED else ""
-    listed = [part for each in found[:CLUSTERS_LISTED] for part in (", ", each)][1:]
-    whose = "its" if len(found) == 1 else "their"
-    what = f"{rest} {are(len(found))} empty: only the prior informs {whose} parameters; lower "
-    return worded(*listed, what, Option("n_components"))
+    what = f" empty: only the prior informs {'its' if len(clusters) == 1 else 'their'} parameters; lower "
+    return worded(clusters_are(clusters), what, Option("n_components")) if len(clusters) else ""
 
 
 def with_names(text: str, names: Sequence[str]) -> str:

@@ -95,7 +95,8 @@ def crosscheck(
     names : sequence of str, optional
         Names of the clusters, as many as there are and all different, for the tables, `describe`, the plots
         and `report`; refused with a ``pymc.Model``. The order of clusters is that of EM's fit and known only
-        after it: with the same seed it is the same again, and ``cc.named(names)`` gives names afterwards.
+        after it: with the same seed it is the same again, and ``cc.named(names)`` gives names afterwards,
+        also to the clusters of a ``pymc.Model``.
     progressbar : bool, default True
         Show the progress.
 
@@ -130,7 +131,10 @@ def crosscheck(
         raise InputError("uncertainty needs a model such as GMM(2): EM and its bootstraps know no other")
     if names is not None:
         if not isinstance(spec, Mixture):
-            raise InputError("names need a model such as GMM(2): a pymc.Model has its own; leave them out")
+            raise InputError(
+                "names need a model such as GMM(2): the clusters of a pymc.Model are found with its "
+                "posterior; name them then, crosscheck(model).named(names)"
+            )
         check_names(names, spec.n_components)
     rng = generator(random_seed)
     given = {"weights": weights, "missing": missing, "labels": labels}

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from mixtures.brief import rounded
+from mixtures.brief import grains_of_shares, rounded
 from mixtures.cli.text import LONGEST_LABEL, folded, plain, ruled_table, stacked
 from mixtures.clusters.description import describe
 from mixtures.errors import InputError
@@ -79,12 +79,15 @@ def _table(out: Console, found: ClusterProfiles) -> None:
         title += f"; the {which} that differ most" if len(names) > 1 else f"; the first {which}"
         sizes = [max(_apart(by_name, name, of) for name in names) for _, of in rows]
         rows = [rows[m] for m in sorted(np.argsort(np.negative(sizes), kind="stable")[:MOST_FIGURES])]
-    shares = {name: by_name[name, "share", ""] for name in names}
+    shares = {each.cluster: each for each in found.figures if each.figure == "share"}
+    values = [100 * each.value for each in shares.values()]
+    sds = [_scaled(each.sd) or np.nan for each in shares.values()]
+    grains = dict(zip(shares, grains_of_shares(values, sds), strict=True))
     with_interval = shares[names[0]].sd is not None and len(names) > 1
     cells = {
         name: [
-            f"{rounded(100 * shares[name].value, _scaled(shares[name].sd))}%",
-            *([_interval(shares[name])] if with_interval else []),
+            f"{rounded(100 * shares[name].value, grains[name])}%",
+            *([_interval(shares[name], grains[name])] if with_interval else []),
             *figures_of(by_name, name, rows),
         ]
         for name in names
@@ -115,9 +118,9 @@ def _scaled(sd: float | None, scale: float = 100) -> float | None:
     return None if sd is None else scale * sd
 
 
-def _interval(share: ClusterFigure) -> str:
+def _interval(share: ClusterFigure, grain: float) -> str:
     ends = (share.lower, share.upper)
-    return " to ".join(rounded(100 * end, _scaled(share.sd)) for end in ends if end is not None)
+    return " to ".join(rounded(100 * end, grain) for end in ends if end is not None)
 
 
 def figures_of(

@@ -28,7 +28,7 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import read_rows, with_kinds
+from mixtures.cli.rows import read_as_fitted, with_kinds
 from mixtures.cli.running import (
     FAILS,
     OF_A_FIT,
@@ -101,7 +101,7 @@ def complete_command(
     from mixtures.em.fit import fit_em
     from mixtures.given import given
     from mixtures.interrupts import complete as whole
-    from mixtures.saving.save import load
+    from mixtures.saving.save import load, read_header
 
     check_outputs(seed, data, saved, o=output, csv=csv)
     check_missing(missing)
@@ -113,6 +113,7 @@ def complete_command(
         )
     with about("--from"):
         fitted = None if saved is None else given(load(saved))
+        kept = {} if saved is None else read_header(saved).about
     if saved is not None:
         tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
     spec = (
@@ -120,7 +121,8 @@ def complete_command(
         if k is None
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
-    rows_read = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, whole=True, quiet=quiet)
+    read = partial(read_as_fitted, index=kept.get("index"), spec=spec, fitted=fitted, labels=labels)
+    rows_read = read(data, reading, whole=True, quiet=quiet)
     frame, known = rows_read.frame, rows_read.labels
     if fitted is not None:
         frame, _ = select_features(frame, fitted.features)

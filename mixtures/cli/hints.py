@@ -153,7 +153,7 @@ HINTS: Sequence[tuple[Callable[[Column], bool], Callable[[Sequence[Column]], str
     (_is("STEPS"), _steps),
     (lambda column: column.kind.name == "COUNTS" and column.scale is not None, _counts_or_steps),
     (
-        _called("w", "wt", "wgt", "weight", "weights", "pweight", "fweight", "freq", "frequency", "gewicht"),
+        lambda column: column.is_called_weights,
         _option("--weights", "if it says how often a row counts: it is then not fitted"),
     ),
     (

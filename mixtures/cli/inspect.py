@@ -66,14 +66,18 @@ def inspect_command(
     """Show what would be read as what: every column, with hints, and a command to go on with.
 
     Columns are shown as they are read, before --recode, --log and --numeric-only do anything. Nothing is
-    fitted. Exits with 2 if the file cannot be read.
+    fitted. Exits with 2 if the file cannot be read, or its weights are none.
     """
     from mixtures.cli.hints import hints_for
     from mixtures.cli.proposal import Proposal, next_command
     from mixtures.data.columns import examine
+    from mixtures.data.reading import check_total, check_weights
 
     check_whole(0, rows=rows)
-    frame = load_rows(data, reading).frame
+    loaded = load_rows(data, reading)
+    frame = loaded.frame
+    if loaded.weights is not None:
+        check_total(check_weights(loaded.weights.to_numpy(), len(frame)))
     columns = examine(frame)
     hints = hints_for(columns)
     proposed = Proposal(frame, columns, reading)

@@ -32,7 +32,7 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import names_of, read_rows, with_kinds
+from mixtures.cli.rows import names_of, read_as_fitted, with_kinds
 from mixtures.cli.running import (
     FAILS,
     OF_A_FIT,
@@ -115,7 +115,8 @@ def predict_command(
         if k is None
         else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
     )
-    rows_read = read_rows(data, reading, spec=spec, fitted=fitted, labels=labels, quiet=quiet)
+    read = partial(read_as_fitted, index=kept.get("index"), spec=spec, fitted=fitted, labels=labels)
+    rows_read = read(data, reading, quiet=quiet)
     frame, known = rows_read.frame, rows_read.labels
     if output is not None and frame.index.nlevels == 1:  # a MultiIndex becomes text
         check_table(frame.index.to_numpy(), output)

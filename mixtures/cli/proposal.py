@@ -10,6 +10,7 @@ from mixtures.cli.options import Reading
 from mixtures.cli.rows import names_in
 from mixtures.data.columns import Column, Kind, codes_among, writings_in
 from mixtures.data.preparation import option_of, written_as
+from mixtures.data.spoilt import has_infinite
 from mixtures.families.kinds import kinds_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Proposal:
     @cached_property
     def usable(self) -> tuple[Column, ...]:
         """Columns that some model takes, and that tell rows apart."""
-        own = [c for c in self.columns if c.varies and c.name != self.reading.exposure]
+        own = [c for c in self.columns if _informs(c) and c.name != self.reading.exposure]
         return tuple(c for c in own if self._takes(c))
 
     def _takes(self, column: Column) -> bool:
@@ -148,14 +149,20 @@ class Proposal:
         return bool(texts) and not any(column in self.usable for column in texts)
 
     def _left_out(self) -> list[str]:
-        """Columns that --exclude names: of one value, and texts unless --numeric-only leaves them all out."""
+        """Columns that --exclude names: without information, and texts unless --numeric-only has them out."""
         texts = set() if self.reading.numeric_only or self._only_numbers() else {Kind.TEXT, Kind.DATES}
-        own = [c.name for c in self.columns if c.kind in texts or not c.varies]
+        own = [c.name for c in self.columns if c.kind in texts or not _informs(c)]
         return [*names_in(self.reading.exclude), *own]
 
     def _logs(self) -> list[str]:
-        """Columns that --log names: those of a Gaussian that are skewed."""
+        """Columns that --log names: those given that have logarithms, and skewed ones of a Gaussian."""
         kinds = self.kinds if self.model == "mixed" else {}
         gaussian = [c for c in self.usable if kinds.get(c.name, GAUSSIAN) == GAUSSIAN]
         own = [c.name for c in gaussian if c.wants_logarithm] if self.model in ("gmm", "mixed") else []
-        return list(dict.fromkeys((*names_in(self.reading.log), *own)))
+        positive = {c.name for c in self.columns if len(c.known) and c.known[0] > 0}
+        return list(dict.fromkeys((*(name for name in names_in(self.reading.log) if name in positive), *own)))
+
+
+def _informs(column: Column) -> bool:
+    """Whether it has several values, all of them finite."""
+    return column.varies and not has_infinite(column)

@@ -1,7 +1,6 @@
 """``mixtures report``: a new or saved crosscheck as one HTML file."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import Loaded, names_of, read_rows, with_kinds
+from mixtures.cli.rows import names_of, read_as_fitted, read_rows, with_kinds
 from mixtures.cli.running import (
     FAILS,
     HOLDS,
@@ -57,7 +56,6 @@ from mixtures.saving.archive import is_stream
 
 if TYPE_CHECKING:
     from mixtures.families.mixture import Mixture
-    from mixtures.given import Given
     from mixtures.reporting.report import Report
     from mixtures.results.crosscheck import Crosscheck
     from mixtures.results.selection import Selection
@@ -151,9 +149,11 @@ def report_command(
         frame = None
         if data:
             fitted = given(cc)
-            typed = {"labels": labels, "weights": reading.weights, "index": reading.index, "missing": missing}
+            typed = {"labels": labels, "weights": reading.weights, "missing": missing}
             how = as_fitted(header.about, typed, quiet=not shown)
-            rows_read = _read_as_fitted(data, reading, how, fitted, quiet=not shown)
+            reading = replace(reading, weights=how["weights"])
+            options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": not shown}
+            rows_read = read_as_fitted(data, reading, header.about.get("index"), same=True, **options)
             missing = how["missing"]
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
@@ -240,24 +240,10 @@ def _loaded(file: Path, names: str | None) -> "tuple[Header, Crosscheck, tuple[s
         raise InputError(
             f"{file} holds a result of type {header.kind}; a report is of what crosscheck --save wrote"
         )
-    spec = cc.mode.spec
-    if spec is None and names is not None:
-        raise InputError("--names goes with a model of this package, not one of your own; leave it out")
-    return header, cc, None if spec is None else names_of(names, spec.n_components)
-
-
-def _read_as_fitted(
-    data: str, reading: Reading, how: Mapping[str, str | None], fitted: "Given", *, quiet: bool
-) -> Loaded:
-    """Rows of a saved result, with the columns beside them that are named."""
-    options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": quiet}
-    typed, reading = reading.index, replace(reading, weights=how["weights"])
-    try:
-        return read_rows(data, replace(reading, index=how["index"]), **options)
-    except InputError:
-        if how["index"] == typed or data == "-":  # rows can do without their labels
-            raise
-    return read_rows(data, reading, **options)
+    k = cc.n_clusters
+    if k is None and names is not None:
+        raise InputError("--names: no mixture was found in the model of the saved result; leave it out")
+    return header, cc, None if k is None else names_of(names, k)
 
 
 def _computed(

@@ -12,9 +12,11 @@ import typer
 from mixtures.arguments import about, check_names
 from mixtures.cli.choices import DATASETS
 from mixtures.cli.options import Reading
+from mixtures.cli.running import tell_as_fitted
 from mixtures.cli.streams import standard_input
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, visible
+from mixtures.saving.archive import is_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,7 @@ __all__ = [
     "names_in",
     "names_of",
     "preparation_of",
+    "read_as_fitted",
     "read_rows",
     "with_kinds",
 ]
@@ -183,6 +186,28 @@ def read_rows(
     for note in () if quiet else (*found.notes, *codes_told(frame)):
         typer.echo(visible(f"note: {note}"), err=True)
     return replace(loaded, frame=found.frame)
+
+
+def read_as_fitted(
+    data: str, reading: Reading, index: str | None, *, same: bool = False, quiet: bool = False, **options: Any
+) -> Loaded:
+    """Rows for a saved result as `read_rows`, under its column of row labels where they have that column.
+
+    New rows from a stream, which can be read once only, go without, unless --id names it; the same rows
+    as were fitted are to have it there.
+    """
+    once = data == "-" or is_stream(data)
+    if index is None or reading.index is not None or (once and not same):
+        return read_rows(data, reading, quiet=quiet, **options)
+    try:
+        loaded = read_rows(data, replace(reading, index=index), quiet=quiet, **options)
+    except InputError:
+        if once:
+            raise
+        return read_rows(data, reading, quiet=quiet, **options)
+    if not quiet:
+        tell_as_fitted({"index": index})
+    return loaded
 
 
 def with_kinds(

@@ -114,9 +114,14 @@ def as_fitted(
     """Options as they were typed, or else as the saved result was fitted with, which is said."""
     taken = {name: about[name] for name, value in typed.items() if value is None and name in about}
     if taken and not quiet:
-        told = ", ".join(f"{KEPT[name]} {shlex.quote(value)}" for name, value in taken.items())
-        typer.echo(visible(f"note: as the saved result was fitted: {told}"), err=True)
+        tell_as_fitted(taken)
     return {**typed, **taken}
+
+
+def tell_as_fitted(taken: Mapping[str, str]) -> None:
+    """Say which options are those of the saved result."""
+    told = ", ".join(f"{KEPT[name]} {shlex.quote(value)}" for name, value in taken.items())
+    typer.echo(visible(f"note: as the saved result was fitted: {told}"), err=True)
 
 
 def command_of(context: typer.Context, name: str | None = None, without: Container[str] = ()) -> str:

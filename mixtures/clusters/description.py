@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.arguments import check_share, check_whole, cluster_names
-from mixtures.brief import rounded
+from mixtures.brief import grains_of_shares, rounded
 from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import ALIGNED, FIXED, label_state
 from mixtures.clusters.responsibilities import responsibilities
@@ -356,7 +356,9 @@ def _words(name: str, k: int, share: _Summary, parts: Sequence[_Part], sizes: _S
         each = each if len(each) <= MOST_NAMED else ranked[:MOST_LISTED]
         contrast = _contrast(k, *ranked[0])
     where = ", ".join(part.words(k, m) for part, m in each[:MOST_NAMED])
-    held = "100%" if parts[0].difference is None else _with_interval(100 * share.table[:, k, 0], "%", "%")
+    shares = 100 * share.table[:, :, 0]
+    shares[1] = grains_of_shares(*shares[:2])
+    held = "100%" if parts[0].difference is None else _with_interval(shares[:, k], "%", "%")
     return ClusterWords(name, held, size, where, contrast)
 
 

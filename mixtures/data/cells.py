@@ -104,7 +104,7 @@ def as_floats(column: np.ndarray, feature: str, obs_id: np.ndarray, first: int) 
     return floats
 
 
-def as_numbers(value: Any, subject: str) -> np.ndarray:
+def as_numbers(value: Any, subject: str, *, truth: bool = True) -> np.ndarray:
     """Read an array of doubles other than the data: weights, parameters, values to hold fixed.
 
     Parameters
@@ -114,6 +114,8 @@ def as_numbers(value: Any, subject: str) -> np.ndarray:
         and nulls are NaN.
     subject : str
         Beginning of the message, such as "weights are not" or "parameter mu is not".
+    truth : bool, default True
+        Whether true and false are numbers.
 
     Examples
     --------
@@ -128,12 +130,14 @@ def as_numbers(value: Any, subject: str) -> np.ndarray:
         array = as_column(given, "0") if isinstance(given, nw.Series) else uncovered(as_array(given))
     except InputError as error:
         raise InputError(worded(subject, " an array of numbers: ", error)) from error
-    if array.dtype.kind in "biuf":
+    if array.dtype.kind in ("biuf" if truth else "iuf"):
         with np.errstate(over="ignore"):  # a long double; it is infinite then
             return array.astype(np.float64)
     if array.dtype.kind in "mM":
         raise InputError(worded(subject, " an array of numbers: dates or times"))
     cells = array.astype(object).ravel()
+    if not truth and any(isinstance(cell, bool | np.bool) for cell in cells):
+        raise InputError(worded(subject, " an array of numbers: true and false"))
     floats, bad = _floats(cells)
     if bad is not None:
         what = f" an array of numbers: {kind_of(cells[bad])} ({shown(cells[bad])})"

@@ -36,6 +36,10 @@ SKEWED = 1.0
 """Skewness from which a positive column is called skewed."""
 
 
+WEIGHTS = {"w", "wt", "wgt", "weight", "weights", "pweight", "fweight", "freq", "frequency", "gewicht"}
+"""Names, in small letters, that columns of weights often have."""
+
+
 REFUSED, CATEGORY = "refused", "category"
 """What becomes of a column that a model of numbers does not take, in words."""
 
@@ -142,10 +146,15 @@ class Column:
         return _skewness(x), _skewness(np.log(x)) if x[0] > 0 else np.nan
 
     @property
+    def is_called_weights(self) -> bool:
+        """Whether it holds numbers under a name that weights of rows often have."""
+        return self.kind.is_number and self.name.casefold() in WEIGHTS
+
+    @property
     def wants_logarithm(self) -> bool:
-        """Whether it is positive and skewed, and its logarithm far less so."""
+        """Whether it is positive and skewed, and its logarithm far less so; not what is called weights."""
         as_it_is, after = self.skewness
-        plain = self.kind in (Kind.NUMBERS, Kind.WHOLE, Kind.COUNTS)
+        plain = self.kind in (Kind.NUMBERS, Kind.WHOLE, Kind.COUNTS) and not self.is_called_weights
         return bool(plain and as_it_is > SKEWED and abs(after) < as_it_is / 2)
 
 

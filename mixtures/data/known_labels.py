@@ -38,6 +38,10 @@ UNKNOWN_WORDS = worded(
 """What stands for a cluster that is not known."""
 
 
+LARGEST = 2.0**53
+"""Numbers from which on neighbours differ in double precision."""
+
+
 LABEL = Option("labels", said="label", typed="the label in --labels")
 """The label of a row in messages."""
 
@@ -74,7 +78,8 @@ def check_labels(
     Raises
     ------
     InputError
-        If there is not one label for every row, or a label is not such a number.
+        If there is not one label for every row, or a label is not such a number; true and false are none,
+        as they may also say which rows are known.
 
     Examples
     --------
@@ -82,9 +87,10 @@ def check_labels(
     [1, -1, -1]
     """
     try:
-        array = as_numbers(labels, NO_LABELS)
+        array = as_numbers(labels, NO_LABELS, truth=False)
     except InputError as error:
-        raise InputError(worded(error, "; number the clusters", NUMBERING)) from error
+        how = worded("; number the clusters", NUMBERING, ", with ", UNKNOWN_WORDS)
+        raise InputError(worded(error, how)) from error
     n = len(obs_id)
     if array.shape != (n,):
         raise InputError(f"labels have shape {array.shape}; the data have {counted(n, 'row')}")
@@ -94,7 +100,7 @@ def check_labels(
         by_place = pd.RangeIndex(first, first + n)
         array = array[places_by_index(labels.index, index, by_place, "labels")]
     known = np.where(np.isnan(array), UNKNOWN, array)
-    bad = np.flatnonzero((known < UNKNOWN) | (known != np.floor(known)) | ~np.isfinite(known))
+    bad = np.flatnonzero(~((known >= UNKNOWN) & (known == np.floor(known)) & (known < LARGEST)))
     if len(bad):
         row = rows_are(bad[:1], obs_id, first).removesuffix(" is")
         meaning = worded("labels are whole numbers from 0, and ", UNKNOWN_WORDS)

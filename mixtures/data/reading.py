@@ -190,9 +190,18 @@ def read_labels(
     labels: Any, obs_id: np.ndarray, first: int = 0, index: "pd.Index | None" = None
 ) -> np.ndarray | None:
     """Read the known cluster of every row, as `mixtures.data.known_labels.check_labels`, from memory."""
-    if what := elsewhere(labels):
-        raise InputError(f"labels are {what}; pass one array in memory")
+    _refuse_parts("labels", labels)
     return check_labels(labels, obs_id, first, index)
+
+
+def _refuse_parts(what: str, given: Any) -> None:
+    """Refuse what is beside the rows if it is not one array in memory."""
+    if kind := elsewhere(given):
+        raise InputError(f"{what} are {kind}; pass one array in memory")
+    parts = given if isinstance(given, list | tuple) else ()
+    if parts and all(len(getattr(part, "shape", ())) == 1 for part in parts):
+        kind = type(given).__name__
+        raise InputError(f"{what} are a {kind} of arrays; pass one of all rows: numpy.concatenate({what})")
 
 
 NO_WEIGHTS = worded(Option("weights", said="weights are not", typed="--weights: the cells are not"))
@@ -201,8 +210,7 @@ NO_WEIGHTS = worded(Option("weights", said="weights are not", typed="--weights: 
 
 def check_weights(weights: Any, n_rows: int, first: int = 0, labels: "pd.Index | None" = None) -> np.ndarray:
     """Read one finite, non-negative number per row; a pandas Series is matched by its index."""
-    if what := elsewhere(weights):
-        raise InputError(f"weights are {what}; pass one array in memory")
+    _refuse_parts("weights", weights)
     array = as_numbers(weights, NO_WEIGHTS)
     if array.shape != (n_rows,):
         raise InputError(f"weights have shape {array.shape}; the data have {counted(n_rows, 'row')}")
@@ -254,12 +262,22 @@ def _reader(categories: Categories, feature: str, place: int) -> Reader:
     return as_codes if is_categorical(categories, feature, place) else _as_numbers
 
 
+OF_ROWS, OF_COLUMNS = {"obs_id", "obs", "row", "rows"}, {"feature", "column", "columns", "variable"}
+"""Names that dims of rows and of columns often have in xarray."""
+
+
 def by_names(X: Any) -> Any:
-    """An xarray array whose columns have labels as a frame; anything else as it is."""
+    """An xarray array whose columns have labels as a frame; anything else as it is.
+
+    Dims whose names say that its rows are columns are refused.
+    """
     xarray = sys.modules.get("xarray")
-    if xarray is None or not isinstance(X, xarray.DataArray) or X.ndim != 2 or X.dims[1] not in X.coords:
+    if xarray is None or not isinstance(X, xarray.DataArray) or X.ndim != 2:
         return X
-    return X.to_pandas()
+    if X.dims[0] in OF_COLUMNS or X.dims[1] in OF_ROWS:
+        first, second = map(named, X.dims)
+        raise InputError(f"the rows have the dim {first}, and the columns {second}: pass X.T, rows first")
+    return X.to_pandas() if X.dims[1] in X.coords else X
 
 
 def _read_frame(frame: nw.DataFrame[Any] | nw.Series[Any], first: int, categories: Categories) -> Data:

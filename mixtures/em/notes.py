@@ -1,5 +1,7 @@
 """What a fit tells its reader."""
 
+import numpy as np
+
 from mixtures.data.known_labels import anchored_clusters, count_known
 from mixtures.data.rows import Rows, doubtful_weights
 from mixtures.em.kinds import Sample
@@ -8,7 +10,7 @@ from mixtures.em.search import Search
 from mixtures.errors import ConvergenceWarning, DataWarning
 from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
-from mixtures.messages import Cluster, Option, warn, worded
+from mixtures.messages import Option, clusters_are, counted, warn, worded
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
@@ -44,6 +46,7 @@ def notes_on(
     shares = spec.weights.shares(params)
     notes = (
         spec.check(rows)
+        + _wide(rows)
         + _unidentified(spec, rows)
         + _of_labels(rows, spec.n_components)
         + tuple(filter(None, [doubtful_weights(rows)]))
@@ -59,6 +62,16 @@ def notes_on(
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
     return notes
+
+
+def _wide(rows: Rows) -> tuple[str, ...]:
+    """Note that there are more columns than rows, as in a table that lies on its side."""
+    n, d = rows.n_rows, rows.n_features
+    if n >= d:
+        return ()
+    return (
+        f"{counted(n, 'row')} and {counted(d, 'column')}: transpose the data if the columns are the rows",
+    )
 
 
 def _unidentified(spec: Mixture, rows: Rows) -> tuple[str, ...]:
@@ -83,8 +96,11 @@ def _few(count: float) -> str:
 
 
 def _empty_clusters(expected: Array) -> tuple[str, ...]:
-    return tuple(
-        worded(Cluster(k), f" is empty: it is expected to hold {_few(count)} rows")
-        for k, count in enumerate(expected)
-        if count < TOLERANCES.empty_count
-    )
+    empty = np.flatnonzero(expected < TOLERANCES.empty_count)
+    if not len(empty):
+        return ()
+    most = float(expected[empty].max())
+    several = len(empty) > 1
+    few = f"{'at most ' if several and most >= LEAST_SHOWN else ''}{_few(most)}"
+    rest = f"they are expected to hold {few} rows each" if several else f"it is expected to hold {few} rows"
+    return (worded(clusters_are(empty), " empty: ", rest),)

@@ -13,7 +13,7 @@ from mixtures.em.saddles import ways_off
 from mixtures.em.starts import Start
 from mixtures.errors import CollapseError
 from mixtures.interrupts import INTERRUPTED, Interrupted
-from mixtures.messages import Option, all_of, worded
+from mixtures.messages import Option, all_of, counted, worded
 from mixtures.progress import track
 from mixtures.results.em import Restarts
 
@@ -111,7 +111,12 @@ def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], 
         raise error
     restarts = _record(starts, found)
     best = max([found[restarts.winner], *([] if searching else cut)], key=lambda run: run.height)
-    note = f"{INTERRUPTED}: starts that were run to their end: {len(runs)}"
+    so_far = counted(len(starts), "start")
+    note = (
+        f"{INTERRUPTED}: {len(runs)} of the first {so_far} had been run to the end"
+        if searching
+        else f"{INTERRUPTED}: {so_far} had been run, and the best of them was going on"
+    )
     return Search(replace(best, converged=False), restarts, (note,))
 
 

@@ -89,6 +89,7 @@ def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> I
     inflated = np.flatnonzero(scale > TOLERANCES.inflated_scale * trimmed)
     if not len(inflated) or replace(family, prior="default").resolve(rows, k).prior != family.prior:
         return  # a stated prior has a scale of its own
+    found: list[tuple[str, str]] = []
     for d in inflated:
         if shown.any() and not shown[d]:
             continue  # another column determines the common scale
@@ -98,10 +99,16 @@ def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> I
             farthest[np.nanargmax(np.abs(rows.values[:, d] - np.median(columns[d]))), d] = True
             place = rows.locate(farthest)
         times = f"{scale[d] / trimmed[d]:,.0f} times as wide as" if trimmed[d] > 0 else "constant"
-        yield (
-            f"{place} lies far from the others: the column is {times} without its farthest rows, and the "
-            "default prior takes its scale from that: correct or drop such rows, or state a prior"
-        )
+        found.append((place, f"the column is {times} without its farthest rows"))
+    if not found:
+        return
+    far = " lies far from the others: ".join(found[0])
+    if len(found) > 1:
+        rest = f"; and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        far = f"cells lie far from the others ({'; '.join(map(': '.join, found[:LISTED]))}{rest})"
+    yield (
+        f"{far}, and the default prior takes its scale from that: correct or drop such rows, or state a prior"
+    )
 
 
 def _trimmed(column: Array) -> Array:

@@ -11,22 +11,17 @@ import xarray as xr
 from mixtures.clusters.description import describe
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.table import Data
-from mixtures.draws import not_fitted
-from mixtures.em.estep import e_step
-from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import Given, given
-from mixtures.messages import Option, worded
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles
 from mixtures.results.selection import Selection
-from mixtures.tolerances import same_height
 from mixtures.trees import feature_dims, levels_in, with_levels
 from mixtures.types import Array
 
-__all__ = ["Material", "Pictured", "refuse_others", "relabelled", "values_of_rows", "weight_of_rows"]
+__all__ = ["Material", "Pictured", "relabelled", "values_of_rows", "weight_of_rows"]
 
 MOST_PAGES = 20
 """Clusters up to which each has a page."""
@@ -207,28 +202,3 @@ def _telling(features: Sequence[str], figures: Sequence[ClusterFigure]) -> list[
 def weight_of_rows(data: Data, rows: Sequence[int] | np.ndarray) -> dict[str, Any]:
     """The weights of some rows as a column; none where rows have no weights."""
     return {} if data.weights is None else {"weight": data.weights[rows]}
-
-
-THE_SAME = worded("pass the same rows, columns, ", Option("weights"), " and ", Option("labels"))
-"""What to do about other data than those that were fitted."""
-
-
-def refuse_others(cc: Crosscheck, data: Data) -> None:
-    """Refuse rows, weights or labels that were not fitted: EM's log-likelihood is another one there.
-
-    Those of a model of the user's own are compared with the rows that its sample holds.
-    """
-    if cc.em is None or cc.mode.spec is None:
-        if cc.posterior is not None and (other := not_fitted(cc.posterior, data, in_order=True)):
-            what = "these are not the rows that were fitted"
-            raise InputError(f"{what}: {other}; leave X out, or pass the same rows and labels")
-        return
-    own, here = cc.em.log_likelihood, e_step(cc.em.spec, data, cc.em.params).log_likelihood
-    if not abs(here - own) <= same_height(own):
-        raise InputError(
-            worded(
-                f"these are not the rows that were fitted: EM's log-likelihood is {own:.8g} on those, "
-                f"and {here:.8g} on these; ",
-                THE_SAME,
-            )
-        )

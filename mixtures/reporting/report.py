@@ -31,7 +31,7 @@ from mixtures.reporting.findings import (
     clusters_section,
     parameters_section,
 )
-from mixtures.reporting.material import THE_SAME, Material, refuse_others, relabelled
+from mixtures.reporting.material import Material, relabelled
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.reporting.pages import pages_section
@@ -45,6 +45,7 @@ from mixtures.results.selection import Selection
 from mixtures.results.value import Value
 from mixtures.saving.archive import check_writable, replacing
 from mixtures.saving.fingerprint import content_hash
+from mixtures.saving.same_rows import THE_SAME, refuse_others
 from mixtures.saving.save import Header, versions
 
 __all__ = ["Report", "report"]

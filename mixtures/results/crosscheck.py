@@ -1,5 +1,6 @@
 """What `crosscheck` returns."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -104,12 +105,14 @@ class Crosscheck(Value):
         Crosscheck
             With the names in the labels of its tables, ``alpha[short]`` in place of ``alpha[0]``, and in the
             words of its checks and notes, "cluster short" in place of "cluster 0". The samples and parameters
-            themselves keep numbers along the dim ``cluster``.
+            themselves keep the labels along the dim of clusters. The table of a model of your own has the
+            names where its clusters have a named dim.
 
         Raises
         ------
         InputError
-            If the names are not different or not as many as the clusters, or it is of a model of your own.
+            If the names are not different or not as many as the clusters, or no mixture was found in a model
+            of your own.
 
         Examples
         --------
@@ -119,12 +122,13 @@ class Crosscheck(Value):
         >>> list(cc.named(["long", "short"]).table.index[:3])
         ['alpha[long]', 'alpha[short]', 'mu[long, eruptions]']
         """
-        spec = self.mode.spec
-        if spec is None:
+        k = self.n_clusters
+        if k is None:
             raise InputError(
-                "names are for the clusters of a model such as GMM(2), not for a model of your own"
+                "names are for the clusters of a mixture, and in this model of your own none was found whose "
+                "labels are aligned"
             )
-        called = check_names(names, spec.n_components)
+        called = check_names(names, k)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
         said = partial(with_names, names=called)
         beside, verdict = self.uncertainty, self.convergence
@@ -142,6 +146,13 @@ class Crosscheck(Value):
             uncertainty=beside,
             names=called,
         )
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Number of clusters; None of a model of your own in which no mixture was found."""
+        if self.mode.spec is not None:
+            return self.mode.spec.n_components
+        return None if self.mixture is None else int(self.mixture["posterior"].sizes["cluster"])
 
     def relabelled(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of parameters whose labels have numbers of clusters, with the names in their place."""
@@ -162,8 +173,22 @@ class Crosscheck(Value):
         """Shapes and dims of all parameters, and labels along the dims, with these names of the clusters."""
         spec, em = self.mode.spec, self.em
         coords = self.mode.coords if spec is None or em is None else spec.coords(em.features)  # with levels
-        coords = coords if names is None or spec is None else {**coords, "cluster": names}
-        return {name: x.shape for name, x in self.mode.params.items()}, self.mode.dims, coords
+        shapes, dims = {name: x.shape for name, x in self.mode.params.items()}, self.mode.dims
+        if names is not None:
+            pairs = (zip(dims.get(name, ()), shape, strict=False) for name, shape in shapes.items())
+            sizes = {pair for own in pairs for pair in own}
+            alike = [dim for dim in self._cluster_dims if {n for d, n in sizes if d == dim} == {len(names)}]
+            coords = {**coords, **dict.fromkeys(alike, names)}
+        return shapes, dims, coords
+
+    @property
+    def _cluster_dims(self) -> set[str]:
+        """Dims that index clusters; those of a model of your own are known by its sample."""
+        stored = "{}" if self.posterior is None else self.posterior.attrs.get("cluster_axes", "{}")
+        axes = [(name, axis) for own in json.loads(stored).values() for name, axis in own.items()]
+        dims = {name: dict(enumerate(own)) for name, own in self.mode.dims.items()}
+        found = {dims.get(name, {}).get(axis, "cluster") for name, axis in axes}
+        return {"cluster", *found}
 
     def summary(self) -> pd.DataFrame:
         """EM, MAP and posterior of every parameter, the table without its diagnostics."""

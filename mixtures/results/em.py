@@ -226,7 +226,7 @@ class EMFit(Value):
         return on_a_page(
             f"EMFit of {model_words(self.spec)}: {how} after {self.n_iter} iterations",
             f"  log-likelihood {self.log_likelihood:.8g}, log posterior {self.log_posterior:.8g}",
-            f"  {self.restarts}",
+            "" if self.interrupted else f"  {self.restarts}",  # a note has how many were run
             parameter_lines(self.params),
             noted(self.notes),
         )

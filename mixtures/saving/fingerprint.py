@@ -12,7 +12,7 @@ from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.errors import InputError
 
-__all__ = ["content_hash"]
+__all__ = ["content_hash", "read_any"]
 
 
 def content_hash(X: Any, weights: Any = None, *, labels: Any = None) -> str:
@@ -47,7 +47,7 @@ def content_hash(X: Any, weights: Any = None, *, labels: Any = None) -> str:
     >>> content_hash(mx.datasets.faithful())[:16]
     '5be5c3c192f88742'
     """
-    data, levels = _in_numbers(_read(X, weights, labels))
+    data, levels = _in_numbers(read_any(X, weights, labels))
     more = [*([levels] if levels else []), *([] if data.labels is None else ["labels"])]
     header = [data.features, data.n_rows, data.weights is not None, *more]
     digest = hashlib.sha256(json.dumps(header).encode())
@@ -61,7 +61,7 @@ def content_hash(X: Any, weights: Any = None, *, labels: Any = None) -> str:
     return digest.hexdigest()
 
 
-def _read(X: Any, weights: Any, labels: Any) -> Data:
+def read_any(X: Any, weights: Any, labels: Any) -> Data:
     """A table of numbers; of categories where it cannot be one, or in the columns that cannot."""
     try:
         return as_data(X, weights, missing=INTEGRATE, labels=labels)

@@ -30,6 +30,7 @@ from mixtures.saving.encoding import decode, encode
 from mixtures.saving.fingerprint import content_hash
 from mixtures.saving.netcdf import from_netcdf, to_netcdf
 from mixtures.saving.parts import check_parts
+from mixtures.saving.same_rows import refuse_other_rows
 
 __all__ = ["RESULTS", "Header", "check_labels", "load", "read_header", "save", "versions"]
 
@@ -105,7 +106,8 @@ def save(
         The file. It is written under another name and then renamed, so that there is
         always either the old file or the new one.
     X : array_like or frame, shape (n, D), optional
-        The data, whose content hash is saved with the result; the data are not.
+        The data, whose content hash is saved with the result; the data are not. They must be those that
+        were fitted.
     weights : array_like, shape (n,), optional
         Their weights.
     labels : array_like, shape (n,), optional
@@ -116,7 +118,8 @@ def save(
     Raises
     ------
     InputError
-        If such a result cannot be saved, or the file cannot be written.
+        If such a result cannot be saved, the rows are not those that were fitted, as far as the result
+        tells, or the file cannot be written.
 
     Returns
     -------
@@ -136,6 +139,8 @@ def save(
     path = as_path(path)
     if kind is None:
         raise InputError(f"a {type(result).__name__} cannot be saved; what can is {', '.join(RESULTS)}")
+    if X is not None:
+        refuse_other_rows(result, X, weights, labels)
     samples: dict[str, bytes] = {}
 
     def keep(tree: xr.DataTree) -> str:

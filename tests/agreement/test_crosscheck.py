@@ -312,8 +312,18 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
     heads = cc.table.loc[["heads[0, left]", "heads[1, left]"]]
     assert np.diff(heads["MAP"]) * np.diff(heads["mean"]) > 0  # mode and draws have the same labels
     assert any("without EM" in note for note in cc.notes)
+    for called in (("few", "many"), ("rare", "common")):
+        cc = cc.named(called)
+        assert [word.name for word in mx.describe(cc).words] == list(called)
+        assert list(cc.table.index[1:3]) == [f"w[{called[1]}]", f"heads[{called[0]}, left]"]
+    with pytest.raises(InputError, match="must be 2 different ones"):
+        cc.named(["few"])
+    with pytest.raises(InputError, match="none was found"):
+        replace(cc, mixture=None).named(called)
     with pytest.raises(InputError, match="brings its own data"):
         crosscheck(model, FAITHFUL)
+    with pytest.raises(InputError, match=r"crosscheck\(model\).named"):
+        crosscheck(model, names=called)
 
 
 def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch):

@@ -295,6 +295,9 @@ def test_a_row_that_makes_the_scale_of_the_prior_is_named(value):
     assert "row 17, column 'b'" in " ".join(em.notes)
     assert "state a prior" in " ".join(em.notes)
     assert "far from the others" not in doubt(X, 1, prior=None)  # there is no prior to be inflated
+    X.loc[3, "a"] = value
+    with pytest.warns(mx.DataWarning, match="cells lie far.*row 3, column 'a'.*row 17, column 'b'"):
+        assert len(fit_em(GMM(2), X, n_init=1, random_seed=1).notes) == 1  # of both columns
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCES)

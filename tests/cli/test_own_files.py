@@ -91,13 +91,20 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     assert sorted(next_command(out)) == sorted([*again, "-k", "2", "-o", "report.html"])
     new = pd.read_csv(file).iloc[:50]
     new.to_csv(tmp_path / "new.csv", index=False)
-    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved, "--id", "customer_id")
+    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved)
     assert code == 0
+    assert "note: as the saved result was fitted: --id customer_id\n" in err
     assert "note: natural logarithms are fitted: log(income), log(spend), log(savings)" in err
     assert "note: columns that were not fitted are left out: name, since" in err
     table = pd.read_csv(io.StringIO(out))
     assert list(table["customer_id"]) == list(new["customer_id"])
     assert agreement(table["label"], z[:50]) > 0.95
+    _, whole, _ = run("complete", tmp_path / "new.csv", "--from", saved)
+    assert whole.startswith("customer_id,")
+    new.drop(columns="customer_id").to_csv(tmp_path / "new.csv", index=False)
+    code, out, err = run("predict", tmp_path / "new.csv", "--from", saved)
+    assert (code, "--id" in err) == (0, False)
+    assert list(pd.read_csv(io.StringIO(out))["label"]) == list(table["label"])
 
 
 @pytest.mark.long
@@ -373,6 +380,22 @@ def test_the_command_that_inspect_ends_with_can_be_run(tmp_path):
     text.write_text("a,b\nfoo,bar\nfun,baz\n")
     _, out, _ = run("inspect", wide, columns=400)
     assert next_command(out)[2:] == ["--covariance", "diag"]
+    table, rng = tmp_path / "weighed.csv", np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"a": rng.normal(size=40), "wt": np.exp(1.5 * rng.normal(size=40)), "yes": ["no", "yes"] * 20}
+    )
+    rows.assign(far=np.where(np.arange(40) == 3, np.inf, rows["a"])).to_csv(table, index=False)
+    for options, then in (
+        (["--exclude", "far,yes"], ["--exclude", "far,yes"]),  # the hint takes wt for weights, not for skewed
+        (
+            ["--weights", "wt", "--log", "wt,a", "--exclude", "yes"],
+            ["--exclude", "yes,far", "--weights", "wt"],
+        ),
+    ):
+        _, out, _ = run("inspect", table, *options, columns=400)
+        assert next_command(out)[2:] == then
+    code, _, err = run("inspect", table, "--weights", "yes")
+    assert (code, "--weights: the cells are not" in err) == (2, True)
     for file in (text, "-"):
         _, out, _ = run("inspect", file, columns=400, stdin="a,b\n")
         assert out.endswith("there is nothing to fit yet: no column that a model takes tells rows apart\n")

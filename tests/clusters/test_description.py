@@ -190,6 +190,14 @@ def test_sentences_say_share_profile_and_contrast():
     assert str(mx.describe(tree, names=["short", "long"])).replace("\n  ", " ").startswith(short)
 
 
+def test_shares_that_are_listed_together_sum_to_one_hundred():
+    swing = np.linspace(-0.05, 0.05, 400)
+    alpha = np.column_stack([0.464 + swing, 0.322 - swing, np.full(400, 0.214)])
+    draws = {"alpha": alpha, "p": np.tile([[0.1], [0.5], [0.9]], (400, 1, 1))}
+    told = mx.describe(a_sample(mx.BMM(3), ["a"], draws)).words
+    assert [words.share.partition(" ")[0] for words in told] == ["46.4%", "32.2%", "21.4%"]
+
+
 def test_logarithms_are_told_in_natural_units_too():
     rng = np.random.default_rng(2)
     draws = {
@@ -268,6 +276,7 @@ def test_html_is_small_and_escaped():
         ({"names": ["a"]}, "2 different ones"),
         ({"names": ["a", "a"]}, "2 different ones"),
         ({"names": "ab"}, "sequence"),
+        ({"names": {"a", "b"}}, "sequence"),  # in any order
         ({"names": ["a", " "]}, "not empty"),
         ({"ci_prob": 1.5}, "ci_prob"),
         ({"result": "fit"}, "result is a str"),

@@ -427,3 +427,13 @@ def test_a_forest_is_of_one_model(gaussian):
     with pytest.raises(InputError, match="EM is of feature a, z, c, posterior of a, b, c"):
         mx.plot.forest(other, None, tree)
     plt.close("all")
+
+
+@pytest.mark.parametrize("dims", [("feature", "obs_id"), ("variable", "person"), ("item", "row")])
+def test_a_table_that_lies_on_its_side_is_told(dims):
+    array = np.random.default_rng(0).integers(0, 2, (3, 8))
+    with pytest.raises(mx.InputError, match=f"the rows have the dim '{dims[0]}'.*pass X.T"):
+        mx.fit_em(mx.BMM(1), xr.DataArray(array, dims=dims))
+    assert mx.fit_em(mx.BMM(1), xr.DataArray(array.T, dims=dims[::-1])).notes == ()
+    (note,) = (note for note in mx.fit_em(mx.BMM(1), array).notes if "transpose" in note)
+    assert note == "3 rows and 8 columns: transpose the data if the columns are the rows"

@@ -451,6 +451,9 @@ def test_an_empty_cluster_of_a_tied_covariance_does_no_harm():
     three = fit_em(GMM(3, covariance_type="tied", prior=None), X, start=start)
     assert three.log_likelihood == pytest.approx(two.log_likelihood, abs=1e-8)
     assert three.notes == ("cluster 2 is empty: it is expected to hold 0 rows",)
+    apart = {"alpha": np.append(start["alpha"], 0.0), "mu": np.vstack([start["mu"], [-50.0, 0.0]])}
+    four = fit_em(GMM(4, covariance_type="tied", prior=None), X, start=start | apart)
+    assert four.notes == ("cluster 2, cluster 3 are empty: they are expected to hold 0 rows each",)
 
 
 TELL_NOTHING = "constant, which does not help to tell the clusters apart"

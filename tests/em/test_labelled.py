@@ -266,9 +266,15 @@ def test_a_labelled_row_that_its_cluster_rules_out_moves_the_cluster():
         ([0, 1, -2, 0, 1, 0], "row 2: label is -2; labels are whole numbers from 0"),
         ([0, 1, 0.5, 0, 1, 0], "row 2: label is 0.5"),
         ([0, 1, np.inf, 0, 1, 0], "row 2: label is inf"),
+        ([0, 1, 1e300, 0, 1, 0], "row 2: label is 1e\\+300"),
         ([0, 1], r"labels have shape \(2,\); the data have 6 rows"),
         ([[0], [1]], r"labels have shape \(2, 1\)"),
         (["a", "b", "a", "b", "a", "b"], "labels are not an array of numbers: text .*pandas.factorize"),
+        ([True, False, True, None, False, True], "numbers: true and false; number the clusters, .* with -1"),
+        (np.arange(6) < 3, "true and false"),
+        (pd.Series([True, None] * 3, dtype="boolean"), "true and false"),
+        ([np.arange(3) % 2] * 2, r"labels are a list of arrays; .*numpy.concatenate\(labels\)"),
+        ([np.arange(4) % 2, np.array([1, 0])], "labels are a list of arrays"),
     ],
 )
 def test_labels_that_no_model_has(labels, message):

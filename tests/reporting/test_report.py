@@ -464,7 +464,10 @@ def test_a_model_of_ones_own():
         assert 'href="#cluster-1"' in page.html
         assert "rows whose cluster is least certain" in said
         assert "cc = mx.crosscheck(model, random_seed=1)" in said
-    assert "what the clusters are" in mx.report(cc, brief=True, progressbar=False).html.lower()
+    page = mx.report(cc, brief=True, names=["long", "short"], progressbar=False)
+    assert "what the clusters are" in page.html.lower()
+    assert "first" not in Reader(page.html).said
+    assert cc.named(["long", "short"]).table.index[0] == "alpha[long]"
     for rows in (FAITHFUL[:50], FAITHFUL + 1, FAITHFUL[::-1]):
         with pytest.raises(mx.InputError, match="not the rows that were fitted"):
             mx.report(cc, rows, progressbar=False)

@@ -289,6 +289,19 @@ def test_a_saved_result_has_the_hash_of_its_labels(tmp_path):
     assert read_header(tmp_path / "em.mix").content_hash == content_hash(FAITHFUL, labels=labels)
 
 
+def test_rows_that_were_not_fitted_are_not_saved_with_a_result(em, cc, tmp_path):
+    """Their hash would be taken for that of the data."""
+    weights = {"weights": np.arange(1, 273)}
+    for result in (em, cc, cc.mode, cc.posterior, cc.uncertainty):
+        mx.save(result, tmp_path / "a.mix", X=FAITHFUL)
+        for X, beside in ((FAITHFUL + 0.1, {}), (FAITHFUL[:-1], {}), (FAITHFUL, weights)):
+            with pytest.raises(mx.InputError, match="not the rows that were fitted"):
+                mx.save(result, tmp_path / "b.mix", X=X, **beside)
+    with pytest.raises(mx.InputError, match="X has 1 column"):
+        mx.save(em, tmp_path / "b.mix", X=FAITHFUL[["waiting"]])
+    assert not (tmp_path / "b.mix").exists()
+
+
 @pytest.fixture
 def elsewhere():
     """A model that another package defines; gone when the test is over."""
