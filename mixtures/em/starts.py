@@ -28,6 +28,10 @@ SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
 """Number of short runs of which each start is the best, their iterations, and the most rows that they use."""
 
 
+SWAP_STEPS = 40
+"""Iterations of the short runs of swaps: after few, those on their way back to the fit are the highest."""
+
+
 MAXIMA_VALUES = 1_000_000
 """Responsibilities times columns of the starts whose M-step is made together."""
 
@@ -198,7 +202,7 @@ class Portfolio:
         spec, (sample, each) = self.problem.spec, self._short_runs
         joint = _log_joint(spec, sample, best)
         partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
-        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)])
+        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)], SWAP_STEPS)
 
     @cached_property
     def _short_runs(self) -> tuple[Sample, int]:
@@ -213,7 +217,7 @@ class Portfolio:
         values = len(fewer.rows) * problem.spec.parameter_count(problem.data.n_features)
         return fewer, max(1, min(SHORT_RUNS, SHORT_VALUES // values))
 
-    def _best(self, drawn: Sequence[Start]) -> list[Start]:
+    def _best(self, drawn: Sequence[Start], steps: int = SHORT_STEPS) -> list[Start]:
         """The best of every few starts after short runs.
 
         References
@@ -224,7 +228,7 @@ class Portfolio:
         starts = [Start(start.kind, {**start.params, **self.problem.held}) for start in drawn]
         if each == 1:
             return self._on_some(starts)
-        runs = advance(self.problem, sample.data(), [start.params for start in starts], SHORT_STEPS)
+        runs = advance(self.problem, sample.data(), [start.params for start in starts], steps)
         groups = [range(i, i + each) for i in range(0, len(runs), each)]
         best = [max(group, key=lambda i: runs[i].height) for group in groups]
         return self._on_some([Start(starts[i].kind, runs[i].params) for i in best])
