@@ -25,7 +25,8 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     """Probability of every cluster for every row of a mixture in your own model, in every draw.
 
     The mixture is one of this package's distributions or a ``pm.Mixture`` (``pm.NormalMixture``) of
-    components of one kind, whose densities are then PyMC's. A ``pm.Mixture`` of univariate
+    components of one kind, whose densities are then PyMC's. Its parameters may vary by row, as in
+    regressions; a row with a known label is wholly in its cluster. A ``pm.Mixture`` of univariate
     components over a table gives every cell, not every row, a cluster of its own.
 
     Parameters
@@ -48,8 +49,8 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     Raises
     ------
     InputError
-        If there is no observed mixture, or several and no name, parameters of one of this
-        package's mixtures vary by row, the tree is not of this model, or the result is too large.
+        If there is no observed mixture, or several and no name, the tree is not of this model, or the
+        result is too large.
 
     References
     ----------
