@@ -9,9 +9,10 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.arguments import check_kind
+from mixtures.clusters.labelled import UNALIGNABLE, label_state
 from mixtures.density.compiled import CompiledModel
-from mixtures.errors import InputError
-from mixtures.messages import did_you_mean
+from mixtures.errors import IdentifiabilityWarning, InputError
+from mixtures.messages import did_you_mean, warn
 from mixtures.posterior.free_variables import draws_of_free, graph_of_free
 from mixtures.posterior.mixture_nodes import log_joint, mixtures_of
 
@@ -52,6 +53,11 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
         If there is no observed mixture, or several and no name, the tree is not of this model, or the
         result is too large.
 
+    Warns
+    -----
+    IdentifiabilityWarning
+        If the sample says that its labels cannot be aligned.
+
     References
     ----------
     Bishop, *Pattern Recognition and Machine Learning* (2006), eq. 9.13.
@@ -71,6 +77,13 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     check_kind(pm.Model, "a pymc.Model", model=model)
     check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
     rows = _chosen(model, name)
+    state, why = label_state(tree)
+    if state == UNALIGNABLE:
+        warn(
+            f"a cluster may have other numbers in other draws, since labels are not aligned: {why}; "
+            "coclustering_of_draws does not depend on the numbers",
+            IdentifiabilityWarning,
+        )
     compiled = CompiledModel(model)
     draws = draws_of_free(compiled, tree)
     function, arrays = graph_of_free(compiled, [log_joint(model, rows)])

@@ -37,7 +37,10 @@ def normal_mixture():
 
 
 def test_pymcs_mixture_of_one_batched_component():
-    r = mx.model_responsibilities(normal_mixture(), tree_of(w=W, mu=MU, s=S))
+    tree = tree_of(w=W, mu=MU, s=S)
+    tree.attrs.update(labels="unalignable", labels_why="priors differ")
+    with pytest.warns(mx.IdentifiabilityWarning, match="other numbers in other draws.*: priors differ"):
+        r = mx.model_responsibilities(normal_mixture(), tree)
     assert r.dims == ("chain", "draw", "row", "cluster")
     expected = shares(W[:, :, None] * stats.norm.pdf(Y[:, None], MU[:, :, None], S[..., None, None]))
     np.testing.assert_allclose(r, expected, rtol=1e-8)
