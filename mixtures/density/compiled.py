@@ -31,7 +31,6 @@ from mixtures.density.functions import (
 from mixtures.density.lowering import compile_graph, known_value
 from mixtures.density.memory import JaxFunction
 from mixtures.distributions.marginal import as_given, node_of
-from mixtures.distributions.missing import cells_of
 from mixtures.distributions.steps import natural_form
 from mixtures.families.family import Family
 from mixtures.types import Array
@@ -278,35 +277,34 @@ class CompiledModel(Density):
                     points.append(np.concatenate([np.ravel(point[v.name]) for v in self.model.value_vars]))
         return points
 
-    def complete(self, rows: Any) -> Callable[[Array, Array], tuple[float, Array]]:
-        """Complete-data log density and its gradient, given responsibilities of a mixture's rows.
+    def complete(
+        self, rows: Sequence[Any], joints: Sequence[Any]
+    ) -> Callable[[Sequence[Array], Array], tuple[float, Array]]:
+        """Complete-data log density and its gradient, given responsibilities of the rows of mixtures.
 
         Parameters
         ----------
-        rows : TensorVariable
-            An observed marginalised mixture of this model, its parameters shared by all rows.
+        rows : sequence of TensorVariable
+            Observed mixtures of this model.
+        joints : sequence of TensorVariable
+            Log densities of their rows with every cluster, the clusters along the last axis.
 
         Returns
         -------
         callable
             Q of the EM algorithm plus the log prior and the log densities of other data, as a
-            function of the responsibilities ``r (K, n)`` and a flat vector.
+            function of the responsibilities ``r (K, n)`` of each mixture and a flat vector.
         """
-        known = pt.matrix("r")
-        node = node_of(rows)
-        op = node.op
-        theta = self.model.replace_rvs_by_values(op.shared(op.dist_params(node)))
-        with natural_form():
-            values, cells = cells_of(as_given(self.model.rvs_to_values[rows]))
-            log_joint = op.log_joint(values, *theta, cells=cells)
-        own = len(self._free) + self.model.observed_RVs.index(rows)
-        others = [term for i, term in enumerate(self._own[0]) if i != own]
-        expected = (known * log_joint).sum() + _total(others)
-        function, arrays = self._compile([expected], more=[known])
-        gradient = gradient_of(log_density_of(arrays_as_inputs(function, 1), self.value_shapes))
+        own = {len(self._free) + self.model.observed_RVs.index(v) for v in rows}
+        others = [term for i, term in enumerate(self._own[0]) if i not in own]
+        flat = [joint.reshape((-1, joint.shape[-1])).T for joint in self.model.replace_rvs_by_values(joints)]
+        known = [pt.matrix(f"r{i}") for i in range(len(flat))]
+        expected = _total([r * joint for r, joint in zip(known, flat, strict=True)]) + _total(others)
+        function, arrays = self._compile([expected], more=known)
+        gradient = gradient_of(log_density_of(arrays_as_inputs(function, len(known)), self.value_shapes))
 
-        def value_and_grad(r: Array, x: Array) -> tuple[float, Array]:
-            value, slope = gradient(jnp.asarray(x), [jnp.asarray(r), *arrays], 0.0)
+        def value_and_grad(r: Sequence[Array], x: Array) -> tuple[float, Array]:
+            value, slope = gradient(jnp.asarray(x), [*map(jnp.asarray, r), *arrays], 0.0)
             return float(value), np.asarray(slope)
 
         return value_and_grad

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.mixture import MixtureRV
 
-from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
-from mixtures.distributions.missing import cells_of
-from mixtures.errors import InputError
+from mixtures.distributions.marginal import MarginalMixtureRV, node_of
 
 __all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
 
@@ -50,21 +49,19 @@ def labelled_clusters(rows: Any) -> Sequence[int]:
     return () if getattr(op, "labels", None) is None else op.labels.clusters.tolist()
 
 
-def log_joint(model: pm.Model, rows: Any) -> Any:
+def log_joint(model: pm.Model, rows: Any, *, by_labels: bool = True) -> Any:
     """Symbolic log density of every observed row with each cluster, the clusters along the last axis.
 
-    In PyMC's own mixtures, the components' densities are PyMC's.
+    In PyMC's own mixtures, the components' densities are PyMC's. A row with a known label has none with
+    other clusters, unless ``by_labels`` is False.
     """
     node, value = node_of(rows), model.rvs_to_values[rows]
     if isinstance(node.op, MarginalMixtureRV):
-        shared = node.op.shared(node.op.dist_params(node))
-        if shared is None or rows.ndim != 2 or node.op.labels is not None:
-            raise InputError(
-                f"{rows.name}: parameters vary by row, or labels of rows are known; compute the "
-                "responsibilities from the draws"
-            )
-        values, cells = cells_of(as_given(value))
-        return node.op.log_joint(values, *shared, cells=cells).T
+        joint, labels = node.op.joint_of_rows(value, node.op.dist_params(node)), node.op.labels
+        if labels is None or not by_labels:
+            return joint
+        z = labels.variable[:, None]
+        return pt.switch(pt.lt(z, 0) | pt.eq(z, pt.arange(joint.shape[-1])), joint, -np.inf)
     components = _components(rows)
     if len(components) == 1:
         (one,) = components

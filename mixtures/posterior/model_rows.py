@@ -9,9 +9,10 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.arguments import check_kind
+from mixtures.clusters.labelled import UNALIGNABLE, label_state
 from mixtures.density.compiled import CompiledModel
-from mixtures.errors import InputError
-from mixtures.messages import did_you_mean
+from mixtures.errors import IdentifiabilityWarning, InputError
+from mixtures.messages import did_you_mean, warn
 from mixtures.posterior.free_variables import draws_of_free, graph_of_free
 from mixtures.posterior.mixture_nodes import log_joint, mixtures_of
 
@@ -25,7 +26,8 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     """Probability of every cluster for every row of a mixture in your own model, in every draw.
 
     The mixture is one of this package's distributions or a ``pm.Mixture`` (``pm.NormalMixture``) of
-    components of one kind, whose densities are then PyMC's. A ``pm.Mixture`` of univariate
+    components of one kind, whose densities are then PyMC's. Its parameters may vary by row, as in
+    regressions; a row with a known label is wholly in its cluster. A ``pm.Mixture`` of univariate
     components over a table gives every cell, not every row, a cluster of its own.
 
     Parameters
@@ -48,8 +50,13 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     Raises
     ------
     InputError
-        If there is no observed mixture, or several and no name, parameters of one of this
-        package's mixtures vary by row, the tree is not of this model, or the result is too large.
+        If there is no observed mixture, or several and no name, the tree is not of this model, or the
+        result is too large.
+
+    Warns
+    -----
+    IdentifiabilityWarning
+        If the sample says that its labels cannot be aligned.
 
     References
     ----------
@@ -70,6 +77,13 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     check_kind(pm.Model, "a pymc.Model", model=model)
     check_kind(xr.DataTree, "a posterior sample, an xarray.DataTree", tree=tree)
     rows = _chosen(model, name)
+    state, why = label_state(tree)
+    if state == UNALIGNABLE:
+        warn(
+            f"a cluster may have other numbers in other draws, since labels are not aligned: {why}; "
+            "coclustering_of_draws does not depend on the numbers",
+            IdentifiabilityWarning,
+        )
     compiled = CompiledModel(model)
     draws = draws_of_free(compiled, tree)
     function, arrays = graph_of_free(compiled, [log_joint(model, rows)])

@@ -1,9 +1,12 @@
 """A user's own PyMC model: whether it can be fitted and sampled."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pymc as pm
 from pymc.data import MinibatchOp
+from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
 from pytensor.graph.traversal import ancestors
 
 from mixtures.data.reading import INTEGRATE, as_data
@@ -11,7 +14,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import known_value
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
 from mixtures.errors import InputError
-from mixtures.messages import counted
+from mixtures.messages import counted, warn
 
 __all__ = ["check_model", "compiled_model"]
 
@@ -33,6 +36,7 @@ def check_model(model: pm.Model) -> None:
                 f"observed '{v.name}' is a minibatch, and the search and the samplers need all rows: give "
                 "the whole table, or use pm.fit"
             )
+        _tell_of_scale(model, v)
         node = node_of(v)
         if isinstance(node.op, MarginalMixtureRV):
             rows = np.asarray(known_value(as_given(model.rvs_to_values[v])))
@@ -46,6 +50,21 @@ def check_model(model: pm.Model) -> None:
                 node.op.check(as_data(rows.reshape(-1, rows.shape[-1]), missing=INTEGRATE))
             except InputError as error:
                 raise InputError(f"observed '{v.name}': {error}") from None
+
+
+def _tell_of_scale(model: pm.Model, v: Any) -> None:
+    """Warn of ``total_size``, by which all rows that there are count as more."""
+    if not isinstance(v.owner.op, MinibatchRandomVariable):
+        return
+    rows = np.asarray(known_value(model.rvs_to_values[v]))
+    times = float(get_scaling(tuple(v.owner.inputs[1:]), rows.shape).eval())
+    if not np.isclose(times, 1):
+        warn(
+            f"observed '{v.name}': total_size counts every row {times:.3g} times, as in a minibatch, but all "
+            "rows are used: intervals, log-likelihoods and LOO are of so many rows. Leave total_size out, "
+            "unless this is meant",
+            UserWarning,
+        )
 
 
 def compiled_model(model: pm.Model) -> CompiledModel:

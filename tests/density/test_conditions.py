@@ -12,6 +12,7 @@ from pytensor.raise_op import Assert
 
 import mixtures as mx
 from mixtures.density.compiled import CompiledModel
+from mixtures.posterior.user_models import check_model
 
 pytestmark = pytest.mark.usefixtures("no_c_compiler")
 
@@ -231,6 +232,15 @@ def test_rows_that_a_search_cannot_have_are_refused():
         for door in (mx.fit_map, mx.sample, mx.crosscheck):
             with pytest.raises(mx.InputError, match=told):
                 door(model)
+
+
+def test_a_total_size_that_scales_the_density_of_all_rows_is_told():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=np.zeros((4, 2)), total_size=(12, 4))
+        pm.Normal("z", model["mu"], 1, observed=np.zeros((4, 2)), total_size=4)
+    with pytest.warns(UserWarning, match="'y': total_size counts every row 6 times") as told:
+        check_model(model)
+    assert len(told) == 1
 
 
 def test_data_of_which_only_some_were_set_anew_are_named():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 import xarray as xr
 from scipy import stats
@@ -36,7 +37,10 @@ def normal_mixture():
 
 
 def test_pymcs_mixture_of_one_batched_component():
-    r = mx.model_responsibilities(normal_mixture(), tree_of(w=W, mu=MU, s=S))
+    tree = tree_of(w=W, mu=MU, s=S)
+    tree.attrs.update(labels="unalignable", labels_why="priors differ")
+    with pytest.warns(mx.IdentifiabilityWarning, match="other numbers in other draws.*: priors differ"):
+        r = mx.model_responsibilities(normal_mixture(), tree)
     assert r.dims == ("chain", "draw", "row", "cluster")
     expected = shares(W[:, :, None] * stats.norm.pdf(Y[:, None], MU[:, :, None], S[..., None, None]))
     np.testing.assert_allclose(r, expected, rtol=1e-8)
@@ -71,6 +75,25 @@ def test_pymcs_list_of_components_and_this_packages_mixtures():
         mx.model_responsibilities(model, tree)
     with pytest.raises(InputError, match="no observed mixture 'z'"):
         mx.model_responsibilities(model, tree, "z")
+
+
+def test_parameters_that_vary_by_row_and_known_labels():
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 5, shape=2)
+        means = (Y[:, None] * mu)[:, :, None]
+        cells = np.column_stack([Y, [1.0, np.nan, 2.0, np.nan, 3.0]])
+        means = pt.concatenate([means, means], axis=-1)
+        pairs = {"alpha": [0.3, 0.7], "mu": means, "sigma2": 1.0, "observed": cells}
+        mx.GaussianMixture("x", **pairs)
+        mx.GaussianMixture("labelled", **pairs, labels=[-1, -1, 1, -1, 0])
+    r = mx.model_responsibilities(model, tree_of(mu=MU), "x")
+    own = stats.norm.logpdf(cells[:, None], (Y[:, None] * MU[:, :, None])[..., None])
+    expected = shares([0.3, 0.7] * np.exp(np.nansum(own, axis=-1)))
+    np.testing.assert_allclose(r, expected, rtol=1e-8)
+    expected[:, :, [2, 4]] = [[0, 1], [1, 0]]
+    np.testing.assert_allclose(
+        mx.model_responsibilities(model, tree_of(mu=MU), "labelled"), expected, rtol=1e-8
+    )
 
 
 def test_models_and_draws_that_do_not_fit_are_refused():

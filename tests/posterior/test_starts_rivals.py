@@ -8,8 +8,10 @@ import pytest
 
 import mixtures as mx
 from mixtures.data.reading import as_data
+from mixtures.density.search import climb
 from mixtures.em.fit import fit_em
 from mixtures.posterior import peaks
+from mixtures.posterior.model_starts import model_starts
 from mixtures.posterior.peaks import Peak, rival_ends, rivals
 from mixtures.posterior.starts import chain_starts
 from mixtures.posterior.target import ModelTarget, mixture_target
@@ -59,6 +61,28 @@ def test_chains_of_a_users_model_start_in_a_second_mode_of_another_parameter():
     target = ModelTarget(model)
     starts, _ = chain_starts(target, None, 4, np.random.default_rng(1))
     assert {round(float(target.compiled.constrain(x)["b"])) for x in starts} == {0, 6}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_regressions_start_from_few_rows_of_each_cluster(own):
+    """Four lines, which k-means of the rows does not divide, in this package's and in PyMC's mixture."""
+    truth = np.array([[0, 300.0], [0, -300], [250, 50], [-200, 100]])
+    rng = np.random.default_rng(0)
+    t, z = rng.uniform(-2, 2, 80), np.arange(80) % 4
+    y = truth[z, 0] + truth[z, 1] * t + rng.normal(0, 100, 80)
+    with pm.Model() as model:
+        beta, log_sd = pm.Normal("beta", 0, 500, shape=(4, 2)), pm.Normal("log_sd", 4, 1)
+        mu, sd = np.column_stack([np.ones(80), t]) @ beta.T, pm.math.exp(log_sd)
+        if own:
+            mx.GaussianMixture(
+                "y", alpha=np.ones(4) / 4, mu=mu[:, :, None], sigma2=sd**2, observed=y[:, None]
+            )
+        else:
+            pm.NormalMixture("y", np.ones(4) / 4, mu, sd, observed=y)
+    compiled = ModelTarget(model).compiled
+    starts = [np.append(truth, np.log(100)), *model_starts(compiled, 10, np.random.default_rng(1))]
+    best, *heights = [compiled.value_and_grad(climb(compiled.value_and_grad, x))[0] for x in starts]
+    assert max(heights) > best - 1e-3, (heights, best)
 
 
 # The rules, on modes made up so that the right answer is known
