@@ -56,8 +56,12 @@ FEW = 3
 """From this number of clusters on, all starts of a round may agree on a lower optimum."""
 
 
-MOST, MOST_DEAR, SWAPS = 8, 4, 3
-"""Most starts in multiples of ``n_init``, where they run together and not; one in this many is a swap."""
+MOST, MOST_DEAR = 8, 4
+"""Most starts in multiples of ``n_init``, where they run together and not."""
+
+
+SWAPS, SWAPS_LATER = 3, 2
+"""One start in so many is a swap, in the first round and in later ones: only swaps refute what many reach."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +192,7 @@ class Portfolio:
         again = (k >= FEW or done.share < 1) and first == self.n_init and self.climb.runs_together
         if first == self.most or (first and done.confirmed and not again):
             return []
-        swaps = (last - first) // SWAPS if k > 1 else 0
+        swaps = (last - first) // (SWAPS_LATER if first else SWAPS) if k > 1 else 0
         return self.draw(last - max(first + swaps, made), made)
 
     def draw(self, n: int, first: int = 0) -> list[Start]:

@@ -46,7 +46,7 @@ class Symmetry:
     ----------
     state : str
         ``"exchangeable"``: it does not. ``"fixed"``: only one order has positive
-        density, or rows with known labels tell the clusters apart. ``"unalignable"``: neither, or the
+        density, or rows with known labels or constants tell the clusters apart. ``"unalignable"``: neither, or the
         clusters' axes were not found.
     axes : dict of str to int
         Cluster axis of every free variable that has one; for exchangeable models only.
@@ -108,6 +108,8 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
         return Symmetry(FIXED, {}, "there is one cluster")
     if len(mixtures) == 1 and len(labelled_clusters(mixtures[0])) >= k - 1:
         return Symmetry(FIXED, {}, "known labels of rows say which cluster is which")
+    if len(mixtures) == 1 and _n_constant(targets, points, k) >= k - 1:
+        return Symmetry(FIXED, {}, "constants of the model tell its clusters apart")
     options = _options(compiled, k)
     ways = _ways(targets, points, options, k, None)
     if not ways:
@@ -170,6 +172,17 @@ def _targets(compiled: CompiledModel, mixtures: Sequence[Any], point: Mapping[st
         for x, axis in zip(evaluate(point), axes, strict=True)
     ]
     return _Targets(evaluate, tuple(own), tuple(owners))
+
+
+def _n_constant(targets: _Targets, points: Sequence[Mapping[str, Array]], k: int) -> int:
+    """Number of clusters whose parameters, weights aside, are constants, as the zeros beside counts are."""
+    one, other = (targets.evaluate(point)[1:] for point in points)
+    changes = [
+        np.moveaxis(before != after, axis, 0).reshape(k, -1).any(axis=1)
+        for before, after, axis in zip(one, other, targets.axes[1:], strict=True)
+        if axis is not None
+    ]
+    return int(np.sum(~np.any(changes, axis=0))) if changes else 0
 
 
 def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array], dict[str, Array]] | None:

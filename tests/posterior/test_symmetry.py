@@ -418,6 +418,12 @@ def told_by_a_label():
     mx.GaussianMixture("x", weights(), means()[:, None], **how)
 
 
+def told_by_a_constant():
+    """Zeros beside counts, as PyMC users write them with this package."""
+    rate = pt.stack([pt.zeros(()), pm.Gamma("rate", 2, 1)])[:, None]
+    mx.PoissonMixture("x", alpha=weights(), rate=rate, observed=[[0], [0], [1], [3]])
+
+
 def turned_but_not_swapped():
     """A density that stays when three clusters move up by one, and not when two of them are exchanged."""
     mu = means(3)
@@ -464,6 +470,7 @@ def inflated():
         (ordered_by_a_potential, "fixed", "single order"),
         (one_cluster, "fixed", "one cluster"),
         (told_by_a_label, "fixed", "known labels of rows"),
+        (told_by_a_constant, "fixed", "constants of the model"),
         (told_apart, "unalignable", "density changes"),
         (turned_but_not_swapped, "unalignable", "density changes"),
         (sorted_means, "unalignable", "no exchange of entries"),
