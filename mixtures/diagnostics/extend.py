@@ -153,9 +153,9 @@ class _Case:
             )
 
     def rows_from(self, params: Params, labels: np.ndarray | None) -> Array:
-        """One data set (n, D) for every parameter set (S, ...)."""
-        n = self.data.n_rows
-        return np.stack([self.spec.sample(one, n, self.rng, labels)[0] for one in sets_of(params)])
+        """One data set (n, D) for every parameter set (S, ...), at the exposures of the rows."""
+        like, sample = self.data.values, self.spec.sample
+        return np.stack([sample(one, len(like), self.rng, labels, like)[0] for one in sets_of(params)])
 
 
 def _posterior_predictive(case: _Case) -> xr.DataTree:

@@ -15,6 +15,7 @@ import xarray as xr
 from scipy.special import entr
 
 from mixtures.data.cells import as_numbers
+from mixtures.data.reading import check_weights
 from mixtures.data.table import Data, chunks
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
@@ -30,6 +31,7 @@ def lower_bound(
     params: Params | None = None,
     q: Any = None,
     *,
+    weights: Any = None,
     missing: str | None = None,
 ) -> float:
     """Lower bound F on the log-likelihood at ``params``, for any distribution over the clusters.
@@ -45,6 +47,8 @@ def lower_bound(
     q : array_like, shape (n, K), or Dataset
         Probability of every cluster for every row; also what `responsibilities`
         returns, at which the bound is tight.
+    weights : array_like, shape (n,), optional
+        Frequency weights: a row of weight 2 counts as two rows. The rows that a sample holds have theirs.
     missing : {None, "integrate"}, optional
         "integrate" takes rows with missing cells, which are integrated out: x_i are the observed cells.
 
@@ -75,8 +79,8 @@ def lower_bound(
     >>> mx.lower_bound(em.spec, X, em.params, [[0.5, 0.5]] * 272) < em.log_likelihood
     True
     """
-    spec, X, params = with_point(spec, X, params)
-    return q_function(spec, X, params, q, missing=missing) + entropy(q)
+    spec, data, params, q = _checked(spec, X, params, q, weights, missing)
+    return _q_function(spec, data, params, q) + _entropy(q, data.counts)
 
 
 def q_function(
@@ -85,6 +89,7 @@ def q_function(
     params: Params | None = None,
     q: Any = None,
     *,
+    weights: Any = None,
     missing: str | None = None,
 ) -> float:
     """Expected complete-data log-likelihood ``Q = sum_ij q_ij log Pr(x_i, z_i = j)``.
@@ -95,7 +100,7 @@ def q_function(
 
     Parameters
     ----------
-    spec, X, params, q, missing
+    spec, X, params, q, weights, missing
         As in `lower_bound`.
 
     Returns
@@ -121,19 +126,16 @@ def q_function(
     >>> round(mx.q_function(mx.BMM(2), [[0], [1]], coins, known), 6)  # log(0.5 * 0.8 * 0.5 * 0.7)
     -1.966113
     """
-    spec, X, params = with_point(spec, X, params)
-    data = spec.read(X, missing=missing)
-    params = spec.check_params(params, data.n_features)
-    q = _distribution(q, (data.n_rows, spec.n_components))
-    return sum(_expected(spec, data, params, q))
+    return _q_function(*_checked(spec, X, params, q, weights, missing))
 
 
-def entropy(q: Any) -> float:
+def entropy(q: Any, *, weights: Any = None) -> float:
     """Entropy ``H = -sum_ij q_ij log q_ij`` of a distribution over the clusters for every row.
 
     Parameters
     ----------
     q : array_like, shape (n, K), or Dataset
+    weights : array_like, shape (n,), optional
         As in `lower_bound`.
 
     Returns
@@ -156,15 +158,32 @@ def entropy(q: Any) -> float:
     >>> round(mx.entropy([[0.5, 0.5], [1.0, 0.0]]), 4)
     0.6931
     """
-    return float(entr(_distribution(q)).sum())
+    q = _distribution(q)
+    return _entropy(q, np.ones(len(q)) if weights is None else check_weights(weights, len(q)))
 
 
-def _expected(spec: Mixture, data: Data, params: Params, q: Array) -> Any:
-    """Q of every chunk; where q is 0 the term is 0, even if the density is 0 too."""
-    log_joint = spec.log_joint(params)
+def _checked(
+    spec: Any, X: Any, params: Any, q: Any, weights: Any, missing: str | None
+) -> tuple[Mixture, Data, dict[str, Array], Array]:
+    """Model, rows with their weights, parameters and q, each as it should be."""
+    spec, X, params = with_point(spec, X, params)
+    data = spec.read(X, weights, missing)
+    q = _distribution(q, (data.n_rows, spec.n_components))
+    return spec, data, spec.check_params(params, data.n_features), q
+
+
+def _q_function(spec: Mixture, data: Data, params: Params, q: Array) -> float:
+    """Q, chunk by chunk; where q is 0 the term is 0, even if the density is 0 too."""
+    log_joint, total = spec.log_joint(params), 0.0
     for rows, X in chunks(data, spec.n_components):
-        weight = q[rows].T
-        yield float(np.multiply(weight, log_joint(X), out=np.zeros_like(weight), where=weight > 0).sum())
+        expected = q[rows].T * data.counts[rows]
+        terms = np.multiply(expected, log_joint(X), out=np.zeros_like(expected), where=expected > 0)
+        total += float(terms.sum())
+    return total
+
+
+def _entropy(q: Array, counts: Array) -> float:
+    return float(counts @ entr(q).sum(axis=1))
 
 
 def _distribution(q: Any, shape: tuple[int, int] | None = None) -> Array:
