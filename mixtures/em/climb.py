@@ -145,6 +145,7 @@ class Climb:
                     i
                     for i, run in enumerate(begun)
                     if not (run.converged or run.collapse or is_hopeless(run.trace, best))
+                    and (not made or len(run.trace) > made)
                 ]
                 most = min(max(JUDGED, self._common_steps(len(going))), self.max_iter)
                 until = int(min(until, most))
@@ -160,13 +161,16 @@ class Climb:
     def _steps(self, runs: Sequence[Run], most: int, tol: float) -> list[Run]:
         """Continue all runs to this number of steps of EM.
 
-        Those that leave the batch early, as where the natural form would lose too many digits, make them too.
+        Those that leave the batch early, as where the natural form would lose too many digits, make the first
+        of these steps too.
         """
         assert self.table is not None
         ends, made = list(runs), max(0, len(runs[0].trace) - 1)
         try:
             found = advance(self.problem, self.table, [run.params for run in runs], most - made, tol)
             ends = _continued(runs, found)
+            if made:
+                return ends
             plain = replace(self, accelerator=Plain(), max_iter=most)
             for i, run in enumerate(ends):
                 if not run.converged and len(run.trace) <= most:

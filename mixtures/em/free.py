@@ -10,7 +10,16 @@ from mixtures.families.family import ExponentialFamily
 from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["Chart"]
+__all__ = ["Chart", "vacant"]
+
+VACANT = 1e-6
+"""Expected rows below which a cluster is on the boundary with all that is its own: it informs no row."""
+
+
+def vacant(problem: Problem, params: Params) -> np.ndarray:
+    """Positions of the clusters without rows."""
+    shares = problem.spec.weights.shares(params)
+    return np.flatnonzero([] if shares is None else shares * problem.data.total < VACANT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +89,19 @@ class Chart:
         """Which coordinates (q,) belong to entries that are on no boundary at any of these points.
 
         A simplex whose last share is on the boundary has no coordinate inside: they are relative to it.
+        Nor has a cluster without rows, to whose parameters EM goes in one step.
         """
         ordered = tuple(self._ordered(params, self.order) for params in points)
-        none = np.zeros(0, dtype=bool)  # where every parameter is held
-        return np.concatenate([none, *(_interior(each, ordered, self.sizes) for each in self.moving)])
+        occupied = np.ones(self.problem.spec.n_components, dtype=bool)
+        for params in ordered:
+            occupied[vacant(self.problem, params)] = False
+        inside = [np.zeros(0, dtype=bool)]  # where every parameter is held
+        for each in self.moving:
+            own = _interior(each, ordered, self.sizes)
+            if "cluster" in self.problem.spec.dims[each.name]:
+                own &= np.repeat(occupied, -(-own.size // occupied.size))[: own.size]
+            inside.append(own)
+        return np.concatenate(inside)
 
     def _ordered(self, params: Params, order: np.ndarray) -> dict[str, Array]:
         """Parameters with the clusters in another order."""

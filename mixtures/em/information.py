@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 
 from mixtures.data.table import Data
 from mixtures.em.differenced import differenced_information
-from mixtures.em.free import Chart
+from mixtures.em.free import Chart, vacant
 from mixtures.em.grouped import GroupedKernel, can_group
 from mixtures.em.kernel import Kernel
 from mixtures.em.natural import has_natural_form
@@ -16,6 +16,7 @@ from mixtures.em.problem import Problem, problem_of
 from mixtures.em.tangent import Information, information_at
 from mixtures.errors import NoApproximation
 from mixtures.families.mixture import Mixture
+from mixtures.messages import clusters_are, worded
 from mixtures.threads import one_thread
 from mixtures.types import Array, Params
 
@@ -138,8 +139,8 @@ def observed_information(
     Raises
     ------
     NoApproximation
-        If the natural form would lose too many digits, as with clusters far tighter than the data, or
-        there are too many patterns of missing cells.
+        If a cluster is empty, the natural form would lose too many digits, as with clusters far tighter
+        than the data, or there are too many patterns of missing cells.
 
     References
     ----------
@@ -149,6 +150,8 @@ def observed_information(
     params = problem.check(params)
     if not has_natural_form(problem.spec):
         raise NoApproximation(f"a {type(spec).__name__} has no natural form")
+    if len(empty := vacant(problem, params)):
+        raise NoApproximation(worded(clusters_are(empty), " empty, so that no row informs of the parameters"))
     if problem.data.has_missing:
         return _differenced(problem, params)
     with one_thread(), Kernel(problem.spec, problem.data) as kernel:

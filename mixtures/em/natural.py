@@ -16,7 +16,7 @@ from mixtures.data.known_labels import one_hot
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import BLOCK_ROWS, Data
 from mixtures.families.assignment import assigned
-from mixtures.families.family import ExponentialFamily
+from mixtures.families.family import LOG_NOTHING, ExponentialFamily
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
@@ -74,7 +74,7 @@ class NaturalForm:
         """The form for rows whose features are at most ``largest (P,)`` in size."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             eta = family.natural(family.rescaled(params, location, scale))
-            eta[..., 0] += np.log(params["alpha"]) - log_scale
+            eta[..., 0] += np.maximum(np.log(params["alpha"]), LOG_NOTHING) - log_scale
             return cls(eta, (np.abs(eta) @ largest).max(axis=-1), on_edge(family, params))
 
     @property
@@ -84,8 +84,8 @@ class NaturalForm:
 
 
 def on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:
-    """Whether each set of parameters has a 0 or a 1 on the boundary of its space."""
-    edges = np.zeros(params["alpha"].shape[:-1], dtype=bool)
+    """Whether each set of parameters has a weight of 0, or a 0 or a 1 on the boundary of its space."""
+    edges = (params["alpha"] == 0).any(axis=-1)
     for each in family.parameters:
         if (near := each.support.on_boundary(params[each.name])) is not None:
             on = near & ((params[each.name] == 0) | (params[each.name] == 1))

@@ -97,8 +97,8 @@ class Newton:
     With ``lambda`` an eigenvalue of the map's derivative, m steps of EM add up to ``(1 - lambda^m) /
     (1 - lambda)`` of the first, and all of them to Newton's step. A radius bounds the jump. It is
     accepted if it raises the objective and EM's step at its end is close to the predicted one: so it stays
-    near the path of EM, in the basin of the same mode. Where jumps are short, or there is no
-    natural form, EM goes on for a while.
+    near the path of EM, in the basin of the same mode. Where jumps are short, EM goes on for a
+    while. Where the natural form would lose too many digits, SQUAREM takes over.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Newton:
             return Outlook(Step(stage.new, replace(self, wait=max(0, self.wait - 1))))
         tangent = tangent_at(stage.problem, stage.kernel, stage.here, stage.new, stage.tol)
         if tangent is None:
-            return Outlook(self.resting(stage))
+            return Squarem().outlook(stage)
         left = max(tangent.left, stage.pace.step)  # of which a part may be of coordinates on a boundary
         radius = FIRST_RADIUS * stage.pace.step if self.radius is None else self.radius
         jump = self.within(radius, stage, tangent)

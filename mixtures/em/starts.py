@@ -52,8 +52,8 @@ WORSE = 3.0
 """Standard errors by which the log-likelihood of an optimum is lower if EM does not go on from it."""
 
 
-FEW = 3
-"""From this number of clusters on, all starts of a round may agree on a lower optimum."""
+FEW, SEVERAL = 3, 4
+"""From these numbers of clusters on, all starts of one round, and of two, may agree on a lower optimum."""
 
 
 MOST, MOST_DEAR = 8, 4
@@ -180,7 +180,8 @@ class Portfolio:
 
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
         as there are already, up to `most`: many run together in little more time than few. A second round is
-        made too where there may be more optima: with three clusters or more, or if the first ends at several.
+        made too where there may be more optima: with three clusters or more, or if the first ends at several;
+        and with four clusters or more a third, of swaps alone, which refute what other starts agree on.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
@@ -189,11 +190,19 @@ class Portfolio:
         if made > first and len(done.order):
             return self.swaps(done.params[done.winner], last - made)
         k = self.problem.spec.n_components
-        again = (k >= FEW or done.share < 1) and first == self.n_init and self.climb.runs_together
-        if first == self.most or (first and done.confirmed and not again):
+        confirmed = first > 0 and done.confirmed
+        if first == self.most or (confirmed and not self._again(first, k, done.share)):
             return []
+        if confirmed and first > self.n_init:
+            return self.swaps(done.params[done.winner], last - first)
         swaps = (last - first) // (SWAPS_LATER if first else SWAPS) if k > 1 else 0
         return self.draw(last - max(first + swaps, made), made)
+
+    def _again(self, made: int, k: int, share: float) -> bool:
+        """Whether to go on although the best of the starts made so far is confirmed."""
+        if made == self.n_init:
+            return self.climb.runs_together and (k >= FEW or share < 1)
+        return self.climb.runs_together and k >= SEVERAL and made == 2 * self.n_init
 
     def draw(self, n: int, first: int = 0) -> list[Start]:
         """A number of starts, the kinds taking turns from the ``first`` on."""

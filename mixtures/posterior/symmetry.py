@@ -46,8 +46,8 @@ class Symmetry:
     ----------
     state : str
         ``"exchangeable"``: it does not. ``"fixed"``: only one order has positive
-        density, or rows with known labels or constants tell the clusters apart. ``"unalignable"``: neither, or the
-        clusters' axes were not found.
+        density, or rows with known labels or constants tell the clusters apart. ``"unalignable"``: neither,
+        or the clusters' axes were not found.
     axes : dict of str to int
         Cluster axis of every free variable that has one; for exchangeable models only.
     why : str

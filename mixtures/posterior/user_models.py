@@ -13,7 +13,7 @@ from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.lowering import known_value
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
-from mixtures.errors import InputError
+from mixtures.errors import DataWarning, InputError
 from mixtures.messages import counted, warn
 
 __all__ = ["check_model", "compiled_model"]
@@ -63,7 +63,7 @@ def _tell_of_scale(model: pm.Model, v: Any) -> None:
             f"observed '{v.name}': total_size counts every row {times:.3g} times, as in a minibatch, but all "
             "rows are used: intervals, log-likelihoods and LOO are of so many rows. Leave total_size out, "
             "unless this is meant",
-            UserWarning,
+            DataWarning,
         )
 
 

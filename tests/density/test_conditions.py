@@ -238,7 +238,7 @@ def test_a_total_size_that_scales_the_density_of_all_rows_is_told():
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), 1, observed=np.zeros((4, 2)), total_size=(12, 4))
         pm.Normal("z", model["mu"], 1, observed=np.zeros((4, 2)), total_size=4)
-    with pytest.warns(UserWarning, match="'y': total_size counts every row 6 times") as told:
+    with pytest.warns(mx.DataWarning, match="'y': total_size counts every row 6 times") as told:
         check_model(model)
     assert len(told) == 1
 

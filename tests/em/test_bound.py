@@ -116,6 +116,18 @@ def test_q_may_be_the_dataset_of_responsibilities():
     assert lower_bound(em.spec, X, em.params, r) == pytest.approx(em.log_likelihood)
 
 
+def test_a_row_of_weight_three_counts_as_three_rows():
+    X, w = mx.datasets.faithful()[:40], np.arange(1, 41) % 4
+    em = mx.fit_em(GMM(2), X, weights=w, random_seed=0)
+    r = mx.responsibilities(em, X)
+    assert lower_bound(em, X, q=r, weights=w) == pytest.approx(em.log_likelihood)
+    q = np.repeat(r["responsibilities"].to_numpy(), w, axis=0)
+    assert q_function(em, X, q=r, weights=w) == pytest.approx(q_function(em, X.loc[X.index.repeat(w)], q=q))
+    assert entropy(r, weights=w) == pytest.approx(entropy(q))
+    with pytest.raises(InputError, match="weights have shape"):
+        entropy(r, weights=w[1:])
+
+
 def test_chunks_do_not_matter(monkeypatch):
     params, X, _ = simulate(GMM(2), 2000)
     q = np.full((2000, 2), 0.5)

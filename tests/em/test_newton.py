@@ -284,6 +284,25 @@ def test_its_derivative_is_that_of_an_iteration(spec, prior):
 
 
 @every_spec
+def test_a_cluster_without_rows_leaves_the_map_of_the_others_alone(spec):
+    three = replace(spec, n_components=3)
+    X, _ = make_rows(three, 150, 2 if isinstance(spec, GMM) else 4, seed=3, apart=1.0)
+    three = fit_em(three, X, n_init=1, random_seed=0, max_iter=1).spec
+    two = replace(three, n_components=2)
+    em = fit_em(two, X, n_init=1, random_seed=0, max_iter=5, tol=1e-9, accelerate=None)
+    tangents = []
+    for own, order, alpha in [
+        (two, [0, 1], em.params["alpha"]),
+        (three, [0, 1, 0], [*em.params["alpha"], 0]),
+    ]:
+        problem, here = at(own, X, {**two.relabel(em.params, np.array(order)), "alpha": np.array(alpha)})
+        with Kernel(problem.spec, problem.data) as fast:
+            tangents.append(tangent_at(problem, fast, here, problem.m_step(here.statistics), 1e-6))
+    # a covariance that clusters share has a part of the empty one's prior in it
+    np.testing.assert_allclose(tangents[1].missing, tangents[0].missing, rtol=1e-3, atol=1e-6)
+
+
+@every_spec
 def test_a_jump_is_as_long_as_its_radius(spec):
     spec = replace(spec, n_components=2)
     X, _ = make_rows(spec, 200, 2 if isinstance(spec, GMM) else 4, seed=3, apart=1.0)
@@ -315,6 +334,16 @@ def test_many_steps_at_once_are_those_of_em(spec, steps):
     moved, jump = em.spec.step_length(params, here.params, count), problem.check(tangent.after(steps))
     assert em.spec.step_length(params, jump, count) < 0.01 * moved
     assert tangent.surprise(steps, params, em_step(em.spec, X, params)) < 0.05
+
+
+@pytest.mark.filterwarnings("ignore:.*(lies|lie) far from the others:mixtures.DataWarning")
+def test_squarem_takes_over_where_the_natural_form_would_lose_too_many_digits():
+    """Beside a row far away; only the prior knows what it lacks, so that EM takes thousands of steps."""
+    X = np.random.default_rng(0).normal(size=(150, 3)) * [1, 10, 300] + [6, 130, 1700]
+    X[0] = [980, 20_000, np.nan]
+    em = fit_em(GMM(2), X, missing="integrate", n_init=1, random_seed=0, max_iter=500)
+    assert em.converged
+    assert "squarem" in em.steps
 
 
 def test_a_bernoulli_mixture_with_probabilities_of_nought_goes_on_with_the_rest():

@@ -215,6 +215,10 @@ def test_a_sample_alone_knows_its_exposure():
     assert "mean[hours]" not in checks.index
     assert np.isfinite(checks["p"]).all()
     assert 0.01 < checks.loc["correlation[jays, hours]", "p"] < 0.99
+    predicted = mx.extend(em.spec, X, tree, "posterior_predictive", random_seed=1)["posterior_predictive"][
+        "x"
+    ]
+    assert (predicted.sel(feature="hours") == X["hours"].to_numpy()).all()
     told = " ".join(mx.describe(tree).sentences)
     assert told.count("per unit of hours") == told.count("hours") > 0
 
