@@ -65,7 +65,7 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
 def _size(data: Data, spec: Mixture | None) -> str:
     weighted = "" if data.weights is None else f" with weights that sum to {decimal(data.total)}"
     exposed = getattr(spec, "exposure", None) is not None  # a column of its own, which is not fitted
-    columns = f"{counted(data.n_features - exposed, 'column')}{' and their exposure' if exposed else ''}"
+    columns = f"{counted(data.n_features - exposed, 'column')}{' and the exposure' if exposed else ''}"
     return f"{counted(data.n_rows, 'row')}{weighted}, {columns}"
 
 
