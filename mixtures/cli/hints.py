@@ -104,7 +104,9 @@ def _exposed(columns: Sequence[Column]) -> list[str]:
     if found is None:
         return []
     option = option_of("--exposure", [found.name])
-    return [f"{found.name}: {option} with --model pmm, if events were counted per unit of it, fits rates"]
+    return [
+        f"{found.name}: {option} with --model pmm or mixed, if events were counted per unit of it, fits rates"
+    ]
 
 
 def _paired(columns: Sequence[Column]) -> list[str]:

@@ -199,8 +199,9 @@ def report_command(
     )
     made |= written(report=(output, page.save))
     _show(page, output if "report" in made else None, as_json, quiet)
-    told_already = " ".join((*page.headline.reasons, *page.headline.remarks)).casefold()
-    tell_notes((note for note in cc.notes if note.casefold() not in told_already), quiet=not shown)
+    if k is not None and cc.em is not None:
+        said = " ".join((*page.headline.reasons, *page.headline.remarks)).casefold()
+        tell_notes((note for note in cc.em.notes if note.casefold() not in said), quiet=not shown)
     complete = "report" in made and (save_as is None or "result" in made)
     raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and cc.passed else FAILS)
 
