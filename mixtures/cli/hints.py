@@ -8,7 +8,7 @@ import pandas as pd
 
 from mixtures.data.columns import Column, Kind, examine, writings_in
 from mixtures.data.lines import last_lines, without_units
-from mixtures.data.preparation import option_of, written_as
+from mixtures.data.preparation import option_of, option_with, written_as
 from mixtures.data.roles import exposure_in, is_called_id, known_in_part, pair_of_labels
 from mixtures.data.spoilt import codes_in, has_infinite, limits_in, may_have_codes, signs_in, words_in
 from mixtures.messages import named, shortened
@@ -94,7 +94,7 @@ def _known_clusters(column: Column) -> str:
     first = "" if numbered else ", once they are numbered from 0 in the file"
     return (
         f"known for {column.different} levels in {len(column.cells) - column.n_missing:,} of "
-        f"{len(column.cells):,} rows: if these are known clusters, {option_of('--labels', [column.name])} "
+        f"{len(column.cells):,} rows: if these are known clusters, {option_with('--labels', column.name)} "
         f"takes them{first}; {option_of('--exclude', [column.name])} leaves it out"
     )
 
@@ -103,7 +103,7 @@ def _exposed(columns: Sequence[Column]) -> list[str]:
     found = exposure_in(columns)
     if found is None:
         return []
-    option = option_of("--exposure", [found.name])
+    option = option_with("--exposure", found.name)
     return [
         f"{found.name}: {option} with --model pmm or mixed, if events were counted per unit of it, fits rates"
     ]
@@ -139,6 +139,16 @@ def _option(option: str, rest: str) -> Callable[[Sequence[Column]], str]:
         return f"{option_of(option, [column.name for column in columns])} {rest}"
 
     return words
+
+
+def _one(option: str, columns: Sequence[Column]) -> str:
+    """An option that takes one column, with the only one there is."""
+    return option_with(option, columns[0].name) if len(columns) == 1 else f"{option} with one of them"
+
+
+def _with_one(option: str, rest: str) -> Callable[[Sequence[Column]], str]:
+    """Words of a hint that names an option which takes one column."""
+    return lambda columns: f"{_one(option, columns)} {rest}"
 
 
 def _quoted(words: Sequence[str]) -> str:
@@ -182,16 +192,14 @@ def _called(*names: str) -> Callable[[Column], bool]:
 
 
 def _names_of_rows(columns: Sequence[Column]) -> str:
-    each = option_of("--id", [columns[0].name]) if len(columns) == 1 else "--id with one of them"
-    return f"a text of its own in every row: {each} carries it into the table of predict"
+    return f"a text of its own in every row: {_one('--id', columns)} carries it into the table of predict"
 
 
 def _called_ids(columns: Sequence[Column]) -> str:
-    names = [column.name for column in columns]
-    each = option_of("--id", names) if len(names) == 1 else "--id with one of them"
+    out = option_of("--exclude", [column.name for column in columns])
     return (
-        f"a number of its own in every row, under a name of row labels: {each} carries it into the table of "
-        f"predict; {option_of('--exclude', names)} leaves it out; otherwise it is fitted as a measurement"
+        f"a number of its own in every row, under a name of row labels: {_one('--id', columns)} carries it "
+        f"into the table of predict; {out} leaves it out; otherwise it is fitted as a measurement"
     )
 
 
@@ -229,7 +237,7 @@ def _counts_or_steps(columns: Sequence[Column]) -> str:
 
 
 HINTS: Sequence[Hint] = (
-    Hint(_is("ID"), _option("--id", "carries it into the table of predict; --columns fits it")),
+    Hint(_is("ID"), _with_one("--id", "carries it into the table of predict; --columns fits it")),
     Hint(is_called_id, _called_ids),
     Hint(lambda column: bool(signs_in(column)), _signed),
     Hint(lambda column: bool(words_in(column)), _spoilt),
@@ -261,13 +269,17 @@ HINTS: Sequence[Hint] = (
     Hint(lambda column: column.kind.name == "COUNTS" and column.scale is not None, _counts_or_steps),
     Hint(
         lambda column: column.is_called_weights,
-        _option("--weights", "if it says how often a row counts: it is then not fitted"),
+        _with_one("--weights", "if it says how often a row counts: it is then not fitted"),
     ),
     Hint(
         _called("label", "labels", "class", "cluster", "group", "known"),
-        _option("--labels", "if it holds known clusters, from 0; --exclude if it is not to be fitted"),
+        _with_one("--labels", "if it holds known clusters, from 0; --exclude if it is not to be fitted"),
     ),
-    Hint(lambda column: not column.varies, _option("--exclude", "leaves out columns without information")),
+    Hint(
+        lambda column: not column.varies,
+        _option("--exclude", "leaves out columns without information"),
+        "no information, and no other column is there to fit",
+    ),
     Hint(lambda column: column.wants_logarithm and not is_called_id(column), _skewed),
     Hint(_has_gaps, lambda _: "cells are missing: --missing integrate"),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import names_in
 from mixtures.data.columns import Column, Kind, codes_among, writings_in
-from mixtures.data.preparation import option_of, written_as
+from mixtures.data.preparation import option_of, option_with, written_as
 from mixtures.data.roles import exposure_in, is_called_id, known_in_part
 from mixtures.data.spoilt import has_infinite
 from mixtures.families.kinds import kinds_of
@@ -162,8 +162,8 @@ class Proposal:
             option_of("--exclude", out) if out else "",
             option_of("--log", log) if log else "",
             "--missing integrate" if any(column.n_missing for column in self.usable) else "",
-            f"--id {shlex.quote(self.index)}" if self.index else "",
-            f"--exposure {shlex.quote(self.exposure)}" if self.exposure and not self.reading.exposure else "",
+            option_with("--id", self.index) if self.index else "",
+            option_with("--exposure", self.exposure) if self.exposure and not self.reading.exposure else "",
         )
 
     @property

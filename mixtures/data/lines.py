@@ -1,5 +1,6 @@
 """Lines of a table that are no rows: totals and notes below it, and units above it."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -46,7 +47,7 @@ def last_lines(table: pd.DataFrame) -> list[str]:
         first = label_is_text or (filled[0] and isinstance(cells[0], str))
         empty = len(cells) - (not label_is_text) > 1 and len(texts) == 1  # several cells, none of them filled
         if not words and not (first and empty and not _is_number(texts[0])):
-            return said
+            return [text for text in said if _shape(text) != _shape(texts[0])]  # p8 after p7 is a row
         said.insert(0, words[0] if words else texts[0])
     return said if len(table) < LAST and len(said) < len(table) else []
 
@@ -70,6 +71,10 @@ def without_units(columns: Sequence[Column]) -> tuple[Column, ...] | None:
     below = [column.cells.iloc[1:] for column in columns]
     read = [AS_IN_PYTHON.read(cells) if _holds_text(cells) else cells for cells in below]
     return examine(pd.concat(read, axis=1))
+
+
+def _shape(text: str) -> str:
+    return re.sub(r"\d+", "0", text)
 
 
 def _holds_text(cells: pd.Series) -> bool:

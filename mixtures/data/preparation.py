@@ -25,7 +25,7 @@ from mixtures.data.spoilt import limits_in
 from mixtures.errors import InputError
 from mixtures.messages import NAMES_LISTED, are, columns_are, counted, named, shortened, them, worded
 
-__all__ = ["Preparation", "Prepared", "log_name", "logged_in", "option_of", "written_as"]
+__all__ = ["Preparation", "Prepared", "log_name", "logged_in", "option_of", "option_with", "written_as"]
 
 RECODED = {1.0: 1.0, 2.0: 0.0}
 """Numbers of answers, 1 for yes and 2 for no as surveys have them, and what they are recoded to."""
@@ -159,7 +159,7 @@ class Preparation:
             return so_far
         notes = [
             f"column {named(c.name)} numbers the rows, {c.known[0]:.0f} to {c.known[-1]:.0f}, and is left "
-            f"out: {option_of('--id', [c.name])} carries it into the table of predict, --columns fits it"
+            f"out: {option_with('--id', c.name)} carries it into the table of predict, --columns fits it"
             for c in found
         ]
         return so_far.noting(so_far.frame.drop(columns=[c.name for c in found]), *notes)
@@ -183,7 +183,7 @@ def _noting_called_ids(so_far: Prepared, asked: Container[str | None]) -> Prepar
     notes = [
         f"column {named(name)} is fitted as a measurement, though by its name and its numbers, which are all "
         f"different, it labels the rows: {option_of('--exclude', [name])} leaves it out, "
-        f"{option_of('--id', [name])} carries it into the table of predict"
+        f"{option_with('--id', name)} carries it into the table of predict"
         for name in own
     ]
     return so_far.noting(so_far.frame, *notes) if notes else so_far
@@ -216,6 +216,11 @@ def option_of(option: str, names: Iterable[str]) -> str:
     """
     listed = ",".join(_quoted(name) for name in names)
     return f"{option} {shlex.quote(listed)}"
+
+
+def option_with(option: str, name: str) -> str:
+    """An option that takes one column, as one would type it."""
+    return f"{option} {shlex.quote(name)}"
 
 
 def _quoted(name: str) -> str:
