@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import names_in
 from mixtures.data.columns import Column, Kind, codes_among, writings_in
+from mixtures.data.lines import without_units
 from mixtures.data.preparation import option_of, option_with, written_as
 from mixtures.data.roles import exposure_in, is_called_id, known_in_part
 from mixtures.data.spoilt import has_infinite
@@ -33,8 +34,10 @@ GAUSSIAN = "gaussian"
 def next_command(data: str, reading: Reading, proposed: "Proposal") -> str:
     """A command to go on with: a model, the options that its columns ask for, and those that were given.
 
-    Empty if no model takes any of the columns.
+    Empty if no model takes any of the columns, or a line of units is to be removed first.
     """
+    if without_units(proposed.columns):
+        return ""
     if ways := writings_in(proposed.columns):  # to be read anew, before anything else can be told
         given = Proposal(proposed.frame, (), reading).options
         marks = replace(reading, decimal=None, thousands=None)
@@ -177,7 +180,7 @@ class Proposal:
     def kept(self) -> "pd.DataFrame":
         """The table without the columns that the command leaves out unasked."""
         if self.reading.numeric_only or not self.usable or writings_in(self.columns):
-            return self.frame
+            return self.frame.drop(columns=[c.name for c in self._called_ids])
         used = {*(c.name for c in self.usable), *names_in(self.reading.log), self.exposure}
         return self.frame[[c.name for c in self.columns if c.name in used or c.kind is Kind.ID]]
 

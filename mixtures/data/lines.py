@@ -68,17 +68,21 @@ def without_units(columns: Sequence[Column]) -> tuple[Column, ...] | None:
     units = [top for top in tops if isinstance(top, str) and not _is_number(top)]
     if len(units) < len(tops) or len(units) < FEWEST_UNITS or 2 * len(units) <= len(numbers):
         return None
-    below = [column.cells.iloc[1:] for column in columns]
-    read = [AS_IN_PYTHON.read(cells) if _holds_text(cells) else cells for cells in below]
-    return examine(pd.concat(read, axis=1))
+    return examine(pd.concat([_read(column.cells.iloc[1:]) for column in columns], axis=1))
+
+
+def _read(cells: pd.Series) -> pd.Series:
+    """Cells as numbers, if they are texts that are numbers in some writing."""
+    known = cells.dropna()
+    if not len(known) or not all(isinstance(cell, str) for cell in known):
+        return cells
+    texts = [text.strip() for text in known]
+    ways = [AS_IN_PYTHON] if AS_IN_PYTHON.fit(texts) else writings_of(texts)
+    return ways[0].read(cells) if ways else cells
 
 
 def _shape(text: str) -> str:
     return re.sub(r"\d+", "0", text)
-
-
-def _holds_text(cells: pd.Series) -> bool:
-    return all(isinstance(cell, str) for cell in cells.dropna())
 
 
 def _numbers_below(column: Column) -> bool:

@@ -112,6 +112,7 @@ def test_ids_and_labels_from_1_are_noted_by_a_fit(tmp_path):
 def test_refusals_of_units_limits_and_years(tmp_path):
     file = tmp_path / "t.csv"
     UNITS.to_csv(file, index=False)
+    assert run("inspect", file)[1].endswith("remove the line of units, and inspect the file again\n")
     code, _, err = run("select", file)
     assert (code, "row 0 looks like units" in err, "--exclude" in err) == (2, True, False)
     pd.DataFrame({"lead": LAB, "x": X}).to_csv(file, index=False)
