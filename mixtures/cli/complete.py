@@ -36,6 +36,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_notes,
     tell_unused,
     tell_written,
 )
@@ -131,6 +132,7 @@ def complete_command(
         spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
         beside: dict[str, Any] = {"weights": rows_read.weights, "labels": known}
         em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing=missing, **beside))
+        tell_notes(em.notes, quiet=quiet)
         fitted = given(em)
     how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
     found = complete(fitted.spec, frame, fitted.params, **how)

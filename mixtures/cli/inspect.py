@@ -51,6 +51,10 @@ NOTHING_TO_FIT = "there is nothing to fit yet: no column that a model takes tell
 """Last line where no command would work."""
 
 
+UNITS_FIRST = "there is nothing to fit yet: remove the line of units, and inspect the file again"
+"""Last line where a first row of units hides what the columns hold."""
+
+
 LONGEST_WHOLE = 11
 """Characters of a whole number up to which it is shown to the last digit."""
 
@@ -71,6 +75,7 @@ def inspect_command(
     from mixtures.cli.hints import hints_for
     from mixtures.cli.proposal import Proposal, next_command
     from mixtures.data.columns import examine
+    from mixtures.data.lines import without_units
     from mixtures.data.reading import check_total, check_weights
 
     check_whole(0, rows=rows)
@@ -99,7 +104,8 @@ def inspect_command(
     if problem:
         out.print(f"to be settled: {plain(problem)}")
     command = next_command(data, reading, proposed)
-    typer.echo(visible(f"next: {command}" if command else NOTHING_TO_FIT))
+    none = UNITS_FIRST if without_units(columns) else NOTHING_TO_FIT
+    typer.echo(visible(f"next: {command}" if command else none))
 
 
 def _prepared(reading: Reading, proposed: "Proposal") -> tuple[list[str], str]:

@@ -41,6 +41,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_notes,
     tell_unused,
 )
 from mixtures.cli.text import TABLES, check_table, finite, write_table
@@ -132,6 +133,7 @@ def predict_command(
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
         rows: dict[str, Any] = {"weights": rows_read.weights, "missing": missing, "labels": known}
         em = complete(fit_em(spec, frame, **rows, **options))
+        tell_notes(em.notes, quiet=quiet)
         fitted = given(em)
     fitted = fitted if called is None else replace(fitted, names=called)
     how: dict[str, Any] = {"missing": missing, "labels": known, "progressbar": progress}

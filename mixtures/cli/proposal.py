@@ -2,14 +2,16 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mixtures.cli.options import Reading
 from mixtures.cli.rows import names_in
 from mixtures.data.columns import Column, Kind, codes_among, writings_in
-from mixtures.data.preparation import option_of, written_as
+from mixtures.data.lines import without_units
+from mixtures.data.preparation import option_of, option_with, written_as
+from mixtures.data.roles import exposure_in, is_called_id, known_in_part
 from mixtures.data.spoilt import has_infinite
 from mixtures.families.kinds import kinds_of
 
@@ -32,11 +34,14 @@ GAUSSIAN = "gaussian"
 def next_command(data: str, reading: Reading, proposed: "Proposal") -> str:
     """A command to go on with: a model, the options that its columns ask for, and those that were given.
 
-    Empty if no model takes any of the columns.
+    Empty if no model takes any of the columns, or a line of units is to be removed first.
     """
+    if without_units(proposed.columns):
+        return ""
     if ways := writings_in(proposed.columns):  # to be read anew, before anything else can be told
         given = Proposal(proposed.frame, (), reading).options
-        return _command("mixtures inspect", data, *given, *_as_typed(reading), written_as(ways[0]))
+        marks = replace(reading, decimal=None, thousands=None)
+        return _command("mixtures inspect", data, *given, *_as_typed(marks), written_as(ways[0]))
     if not proposed.usable:
         return ""
     return _command("mixtures select", data, *proposed.model_options, *proposed.options, *_as_typed(reading))
@@ -73,10 +78,42 @@ class Proposal:
     @cached_property
     def usable(self) -> tuple[Column, ...]:
         """Columns that some model takes, and that tell rows apart."""
-        own = [c for c in self.columns if _informs(c) and c.name != self.reading.exposure]
-        return tuple(c for c in own if self._takes(c))
+        return tuple(c for c in self._fitted if c.name != self.exposure)
+
+    @cached_property
+    def _fitted(self) -> list[Column]:
+        """Columns that some model takes, the one of exposures among them."""
+        return [c for c in self.columns if _informs(c) and self._takes(c)]
+
+    @cached_property
+    def exposure(self) -> str | None:
+        """The column of exposures: that given, or one called so beside counts and nothing else."""
+        if self.reading.exposure is not None or self.reading.columns is not None:
+            return self.reading.exposure
+        found = exposure_in(self._fitted)
+        counts = all(c is found or c.kind is Kind.COUNTS for c in self._fitted)
+        return found.name if found and counts else None
+
+    @cached_property
+    def index(self) -> str | None:
+        """A column of numbers that are called row labels, and not asked for by name, to become such."""
+        own = [c.name for c in self._called_ids if not c.n_missing]
+        return own[0] if own and self.reading.index is None else None
+
+    @property
+    def _called_ids(self) -> list[Column]:
+        asked = names_in(self.reading.columns)
+        return [c for c in self.columns if is_called_id(c) and c.name not in asked]
+
+    @cached_property
+    def _labels(self) -> list[Column]:
+        """Numbers known for some of the rows, which may be known clusters, unless asked for by name."""
+        asked = names_in(self.reading.columns)
+        return [c for c in known_in_part(self.columns) if c.kind.is_number and c.name not in asked]
 
     def _takes(self, column: Column) -> bool:
+        if column in self._labels or column in self._called_ids:
+            return False
         if column.kind is Kind.ID:
             return column.name in names_in(self.reading.columns)
         return column.kind.is_number or (column.kind in LEVELS and not self.reading.numeric_only)
@@ -90,7 +127,7 @@ class Proposal:
     def model(self) -> str:
         """The model in the words of --model: of one kind, or mixed."""
         kinds = set(self.kinds.values())
-        if self.reading.exposure is not None:  # that of counts, alone or beside others
+        if self.exposure is not None:  # that of counts, alone or beside others
             return "mixed" if "poisson" in kinds and len(kinds) > 1 else "pmm"
         if self.found & LEVELS:
             return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
@@ -101,6 +138,8 @@ class Proposal:
         """Kind of every usable column in the words of --kinds."""
         answers = {c.name: "bernoulli" for c in self.usable if c.kind is Kind.ANSWERS}  # --recode
         stated = answers | codes_among(self.usable)
+        if self.exposure is not None:  # large counts too are events per unit of it
+            stated |= {c.name: "poisson" for c in self.usable if c.kind is Kind.COUNTS}
         blocks = kinds_of(self.frame[[c.name for c in self.usable]], stated)
         return {name: kind for kind, own in blocks.items() for name in own}
 
@@ -126,6 +165,8 @@ class Proposal:
             option_of("--exclude", out) if out else "",
             option_of("--log", log) if log else "",
             "--missing integrate" if any(column.n_missing for column in self.usable) else "",
+            option_with("--id", self.index) if self.index else "",
+            option_with("--exposure", self.exposure) if self.exposure and not self.reading.exposure else "",
         )
 
     @property
@@ -139,8 +180,8 @@ class Proposal:
     def kept(self) -> "pd.DataFrame":
         """The table without the columns that the command leaves out unasked."""
         if self.reading.numeric_only or not self.usable or writings_in(self.columns):
-            return self.frame
-        used = {*(c.name for c in self.usable), *names_in(self.reading.log), self.reading.exposure}
+            return self.frame.drop(columns=[c.name for c in self._called_ids])
+        used = {*(c.name for c in self.usable), *names_in(self.reading.log), self.exposure}
         return self.frame[[c.name for c in self.columns if c.name in used or c.kind is Kind.ID]]
 
     def _only_numbers(self) -> bool:
@@ -151,7 +192,8 @@ class Proposal:
     def _left_out(self) -> list[str]:
         """Columns that --exclude names: without information, and texts unless --numeric-only has them out."""
         texts = set() if self.reading.numeric_only or self._only_numbers() else {Kind.TEXT, Kind.DATES}
-        own = [c.name for c in self.columns if c.kind in texts or not _informs(c)]
+        aside = [*self._labels, *(c for c in self._called_ids if c.name != self.index)]
+        own = [c.name for c in self.columns if c.kind in texts or not _informs(c) or c in aside]
         return [*names_in(self.reading.exclude), *own]
 
     def _logs(self) -> list[str]:

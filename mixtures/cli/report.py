@@ -46,6 +46,7 @@ from mixtures.cli.running import (
     examples,
     reports_errors,
     spec_of,
+    tell_notes,
     tell_unused,
 )
 from mixtures.cli.values import MODEL, OUTPUT, option, whole
@@ -198,6 +199,9 @@ def report_command(
     )
     made |= written(report=(output, page.save))
     _show(page, output if "report" in made else None, as_json, quiet)
+    if k is not None and cc.em is not None:
+        said = " ".join((*page.headline.reasons, *page.headline.remarks)).casefold()
+        tell_notes((note for note in cc.em.notes if note.casefold() not in said), quiet=not shown)
     complete = "report" in made and (save_as is None or "result" in made)
     raise typer.Exit(STOPPED if cc.interrupted else HOLDS if complete and cc.passed else FAILS)
 

@@ -177,13 +177,13 @@ def read_rows(
     """
     if fitted is not None and reading.exposure is not None:
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
-    from mixtures.cli.hints import codes_told
+    from mixtures.cli.hints import told_of_fits
 
     loaded = load_rows(data, reading, labels, whole=whole)
     frame = loaded.frame
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
-    for note in () if quiet else (*found.notes, *codes_told(frame)):
+    for note in () if quiet else (*found.notes, *told_of_fits(frame)):
         typer.echo(visible(f"note: {note}"), err=True)
     return replace(loaded, frame=found.frame)
 

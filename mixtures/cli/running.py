@@ -2,7 +2,7 @@
 
 import shlex
 import warnings
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
@@ -15,6 +15,7 @@ from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
 from mixtures.cli.text import plain
 from mixtures.cli.values import BAD_INPUT
+from mixtures.cli.wording import in_options
 from mixtures.errors import (
     CollapseError,
     ConvergenceWarning,
@@ -154,6 +155,12 @@ def tell_unused(
     if typed and not quiet:
         change = "changes" if len(typed) == 1 else "change"
         typer.echo(f"note: {', '.join(typed)} {change} nothing{why}", err=True)
+
+
+def tell_notes(notes: Iterable[str], *, quiet: bool) -> None:
+    """Say what a fit notes about the data and itself, on standard error: standard output may be a table."""
+    for note in () if quiet else notes:
+        typer.echo(visible(f"note: {in_options(note)}"), err=True)
 
 
 def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:

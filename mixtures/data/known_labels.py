@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "NOT_FROM_ZERO",
     "UNKNOWN",
     "anchored_clusters",
     "check_labels",
@@ -28,6 +29,7 @@ __all__ = [
     "known_rows",
     "match_labels",
     "numbered",
+    "numbered_from_one",
     "one_hot",
     "order_by_size",
 ]
@@ -36,6 +38,10 @@ UNKNOWN_WORDS = worded(
     Option("labels", said="-1, NaN or None", typed="-1 or an empty cell"), " where the cluster is not known"
 )
 """What stands for a cluster that is not known."""
+
+
+NOT_FROM_ZERO = "no row is labelled 0, and clusters are numbered from 0: subtract 1 if labels begin at 1"
+"""What to say of labels that seem to begin at 1."""
 
 
 LARGEST = 2.0**53
@@ -155,8 +161,21 @@ def check_labels_fit(rows: Rows, n_components: int) -> None:
                 Option("n_components", said="n_components - 1", typed=str(n_components - 1)),
                 ", and ",
                 UNKNOWN_WORDS,
+                f"; {NOT_FROM_ZERO}" if numbered_from_one(rows) else "",
             )
         )
+
+
+def numbered_from_one(rows: Rows) -> bool:
+    """Whether the known labels are 1, 2, ... without a 0.
+
+    Examples
+    --------
+    >>> numbered_from_one(Data(np.zeros((3, 1)), ("x0",), np.arange(3), labels=np.array([2, -1, 1])))
+    True
+    """
+    found = sorted({k for k, _ in _counts(rows)})
+    return len(found) > 1 and found == list(range(1, len(found) + 1))
 
 
 def _first_beyond(n_components: int, data: Data) -> tuple[str, int] | None:

@@ -5,7 +5,7 @@ the option that would do it.
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,12 +17,15 @@ from mixtures.arguments import about
 from mixtures.data.cells import NotNumbers, refuse_columns
 from mixtures.data.columns import ANSWERS, Column, Kind, are_codes, examine, numbers_in, writings_in
 from mixtures.data.files import choose_columns
+from mixtures.data.lines import without_units
 from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.odd_cells import cell_at
+from mixtures.data.roles import is_called_id
+from mixtures.data.spoilt import limits_in
 from mixtures.errors import InputError
 from mixtures.messages import NAMES_LISTED, are, columns_are, counted, named, shortened, them, worded
 
-__all__ = ["Preparation", "Prepared", "log_name", "logged_in", "option_of", "written_as"]
+__all__ = ["Preparation", "Prepared", "log_name", "logged_in", "option_of", "option_with", "written_as"]
 
 RECODED = {1.0: 1.0, 2.0: 0.0}
 """Numbers of answers, 1 for yes and 2 for no as surveys have them, and what they are recoded to."""
@@ -141,7 +144,7 @@ class Preparation:
         if not bad:
             return so_far
         if not self.numeric_only:
-            _refuse(bad)
+            _refuse(bad, so_far.columns)
         if len(bad) == len(frame.columns):
             raise InputError(f"no column holds numbers: {_told(bad)}; --numeric-only leaves none to fit")
         rest = frame.drop(columns=[column.name for column in bad])
@@ -150,12 +153,13 @@ class Preparation:
     def _without_ids(self, so_far: Prepared) -> Prepared:
         """Leave out columns that number the rows, unless they were asked for, or nothing else is there."""
         asked = self.named | {*self.log, self.exposure}
+        so_far = _noting_called_ids(so_far, asked)
         found = [c for c in so_far.columns if c.kind is Kind.ID and c.name not in asked]
         if not found or len(found) == len(so_far.frame.columns):
             return so_far
         notes = [
             f"column {named(c.name)} numbers the rows, {c.known[0]:.0f} to {c.known[-1]:.0f}, and is left "
-            f"out: {option_of('--id', [c.name])} carries it into the table of predict, --columns fits it"
+            f"out: {option_with('--id', c.name)} carries it into the table of predict, --columns fits it"
             for c in found
         ]
         return so_far.noting(so_far.frame.drop(columns=[c.name for c in found]), *notes)
@@ -171,6 +175,18 @@ class Preparation:
             raise InputError(f"--log: there is a column {named(clash[0])} already; rename it")
         note = f"natural logarithms are fitted: {shortened(list(new.values()))}"
         return so_far.noting(frame.assign(**own).rename(columns=new), note)
+
+
+def _noting_called_ids(so_far: Prepared, asked: Container[str | None]) -> Prepared:
+    """Note that numbers which seem to be row labels are fitted, as nobody said that they are not."""
+    own = [c.name for c in so_far.columns if is_called_id(c) and c.name not in asked]
+    notes = [
+        f"column {named(name)} is fitted as a measurement, though by its name and its numbers, which are all "
+        f"different, it labels the rows: {option_of('--exclude', [name])} leaves it out, "
+        f"{option_with('--id', name)} carries it into the table of predict"
+        for name in own
+    ]
+    return so_far.noting(so_far.frame, *notes) if notes else so_far
 
 
 def log_name(name: str) -> str:
@@ -202,6 +218,11 @@ def option_of(option: str, names: Iterable[str]) -> str:
     return f"{option} {shlex.quote(listed)}"
 
 
+def option_with(option: str, name: str) -> str:
+    """An option that takes one column, as one would type it."""
+    return f"{option} {shlex.quote(name)}"
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
 
@@ -217,10 +238,10 @@ def _told(columns: Sequence[Column]) -> str:
     return ", ".join(f"{shortened(names)} ({kind.words})" for kind, names in own.items())
 
 
-def _refuse(bad: Sequence[Column], *, needed: bool = False) -> None:
+def _refuse(bad: Sequence[Column], every: Sequence[Column] = (), *, needed: bool = False) -> None:
     """Refuse columns that hold no numbers, all at once, with the options that help.
 
-    Those that are needed as numbers cannot be left out, or be categories.
+    Those that are needed as numbers cannot be left out, or be categories; nor can all columns be left out.
     """
     if not bad:
         return
@@ -228,7 +249,9 @@ def _refuse(bad: Sequence[Column], *, needed: bool = False) -> None:
     categories = [column.name for column in bad if column.kind in (Kind.ANSWERS, Kind.CATEGORIES)]
     ways = writings_in(bad)
     names = [column.name for column in bad]
-    offers = []
+    offers = ["row 0 looks like units: remove that line in the file"] if without_units(every) else []
+    if limits := [limit for column in bad for limit in limits_in(column)]:
+        offers.append(f"{named(limits[0])} is a limit of detection, which mixtures inspect says more of")
     if all(column.texts and AS_IN_PYTHON.fit(column.texts) for column in bad):
         offers.append("they are numbers with decimal points: leave out --decimal and --thousands")
     if ways:
@@ -240,7 +263,7 @@ def _refuse(bad: Sequence[Column], *, needed: bool = False) -> None:
         which = them(names) if categories == names else shortened(categories)
         offers.append(f"--model mixed and --model lca take {which} as categories")
     excluded = f"{option_of('--exclude', names)}, or " if len(names) <= NAMES_LISTED else ""
-    if not needed:
+    if not needed and len(bad) != len(every):
         offers.append(f"{excluded}--numeric-only leaves {them(names)} out")
     try:
         refuse_columns([c.refusal for c in bad if isinstance(c.refusal, NotNumbers)])

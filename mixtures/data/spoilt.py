@@ -9,7 +9,7 @@ import pandas as pd
 from mixtures.data.columns import Column
 from mixtures.data.numerals import AS_IN_PYTHON, writings_of
 
-__all__ = ["codes_in", "has_infinite", "may_have_codes", "signs_in", "words_in"]
+__all__ = ["codes_in", "has_infinite", "limits_in", "may_have_codes", "signs_in", "words_in"]
 
 SIGNED = re.compile(r"[+-]?\s*([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)", re.DOTALL)
 """A number with a sign before or after it."""
@@ -17,6 +17,10 @@ SIGNED = re.compile(r"[+-]?\s*([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)", re.DOTALL
 
 CODE = re.compile(r"-9|-?99+")
 """A number that often stands for a missing one."""
+
+
+LIMIT = re.compile(r"(?:[<>]=?|[≤≥])\s*(.+)")
+"""A limit of detection, which a value is below or above."""
 
 
 MOST_WORDS = 3
@@ -60,13 +64,32 @@ def words_in(column: Column) -> list[str]:
         return []
     words: list[str] = []
     for text in dict.fromkeys(column.texts):
-        if not _are_numbers([text]):
+        if not (_is_limit(text) or _are_numbers([text])):
             words.append(text)
         if len(words) > MOST_WORDS:
             return []
-    numbers = [text for text in column.texts if text not in words]
-    few = 0 < 2 * (len(column.texts) - len(numbers)) < len(column.texts)
-    return words if few and _are_numbers(numbers) else []
+    spoilt = sum(text in words for text in column.texts)
+    numbers = [text for text in column.texts if text not in words and not _is_limit(text)]
+    return words if numbers and 0 < 2 * spoilt < len(column.texts) and _are_numbers(numbers) else []
+
+
+def limits_in(column: Column) -> list[str]:
+    """Cells such as <0.4 among the numbers of a column of text, which say that a value is beyond a limit.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mixtures.data.columns import examine
+    >>> cells = pd.DataFrame({"x": ["1.5", "<0.4", "2", "<0.4"], "age": ["<30", "<30", "30-50", ">50"]})
+    >>> [limits_in(column) for column in examine(cells)]
+    [['<0.4'], []]
+    """
+    if column.values is not None:
+        return []
+    limits = [text for text in column.texts if _is_limit(text)]
+    words = words_in(column)
+    numbers = [text for text in column.texts if not _is_limit(text) and text not in words]
+    return list(dict.fromkeys(limits)) if numbers and _are_numbers(numbers) else []
 
 
 def codes_in(column: Column) -> str:
@@ -99,6 +122,11 @@ def may_have_codes(cells: pd.Series) -> bool:
 def has_infinite(column: Column) -> bool:
     """Whether there are infinite cells among the numbers."""
     return bool(np.isinf(column.known).any())
+
+
+def _is_limit(text: str) -> bool:
+    match = LIMIT.fullmatch(text)
+    return match is not None and _are_numbers([match[1]])
 
 
 def _are_numbers(texts: Sequence[str]) -> bool:

@@ -38,6 +38,9 @@ _WIDER = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
+_YEAR = re.compile(r"(19|20)\d\d")
+
+
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 
@@ -194,14 +197,17 @@ class _Text:
         if set(doubtful) <= MISSING and any(a and n for a, n in zip(above, numeric, strict=True)):
             return
         kinds = "numbers" if all(map(_is_number, given)) else "cells that may be values"
+        years = len(doubtful) < len(given) and all(map(_YEAR.fullmatch, doubtful))  # of a pivot
+        ways = [(True, "--header", " if it holds the names"), (False, "--no-header", " if it is a row")]
+        (one, option, why), (other, second, why_other) = ways if years else reversed(ways)
         raise InputError(
             worded(
                 f"the first line of {self.source} holds {kinds} ({shortened(doubtful)}) where column names "
                 "should be; say ",
-                Option("header", False, "header=False (--no-header on the command line)"),
-                " if it is a row, ",
-                Option("header", True, "header=True (--header)"),
-                f" if it holds the names{_comment(self.body)}{self.hint()}",
+                Option("header", one, f"header={one} ({option} on the command line)"),
+                f"{why}, ",
+                Option("header", other, f"header={other} ({second})"),
+                f"{why_other}{_comment(self.body)}{self.hint()}",
             )
         )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mixtures.data.known_labels import anchored_clusters, count_known
+from mixtures.data.known_labels import NOT_FROM_ZERO, anchored_clusters, count_known, numbered_from_one
 from mixtures.data.rows import Rows, doubtful_weights
 from mixtures.em.kinds import Sample
 from mixtures.em.problem import Problem
@@ -81,14 +81,15 @@ def _unidentified(spec: Mixture, rows: Rows) -> tuple[str, ...]:
 
 
 def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
-    """Note for how many rows the cluster is known, and which clusters these fix."""
+    """Note for how many rows the cluster is known, which clusters these fix, and labels that begin at 1."""
     anchored = anchored_clusters(rows)
     if not len(anchored):
         return ()
     n, names = count_known(rows), ", ".join(map(str, anchored[:SHOWN]))
     rest = " and others" if len(anchored) > SHOWN else ""
     fixed = "all clusters keep" if len(anchored) >= k - 1 else f"clusters {names}{rest} keep"
-    return (f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers",)
+    known = f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers"
+    return (known, NOT_FROM_ZERO) if numbered_from_one(rows) else (known,)
 
 
 def _few(count: float) -> str:

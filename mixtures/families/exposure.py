@@ -52,6 +52,11 @@ class ExposedPoisson(Poisson):
     typical: float = 1.0
 
     @property
+    def title(self) -> str:
+        """Name in the title of a report."""
+        return "Poisson"
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The rates per unit of exposure."""
         return (Parameter("rate", ("cluster", COUNTS), NON_NEGATIVE),)

@@ -87,7 +87,7 @@ def heatmap(
     mean, sd, known = _mean_and_sd(params, name)
     ax = axes_or_new(ax)
     shade, label = _shades(params, name, mean)
-    scale = _scale(shade) if shade is mean else _around_zero(shade)
+    scale = _scale(shade, name) if shade is mean else _around_zero(shade)
     image = ax.imshow(shade, norm=scale, cmap="cividis", aspect="auto")
     _name_scale(plt.colorbar(image, ax=ax), label)
     names = [lettering(feature) for feature in (features if features is not None else known)]
@@ -209,7 +209,7 @@ def images(
     called = names_of(params)
     for row, (values, label) in enumerate([(mean, name), (sd, f"sd of {name}")][:rows]):
         assert values is not None  # a second row is there only for a sample
-        scale = _scale(values) if row == 0 else Normalize(0, values.max())
+        scale = _scale(values, name) if row == 0 else Normalize(0, values.max())
         for i, ax in enumerate(axes[row]):
             ax.imshow(values[i].reshape(shape), norm=scale, cmap="cividis")
             ax.set(xticks=[], yticks=[])
@@ -249,7 +249,7 @@ def _mean_and_sd(params: Parameters | Fit, name: str) -> tuple[Array, Array | No
     return mean, sd, [str(f) for f in drawn[last].values]
 
 
-def _scale(values: Array) -> Normalize:
+def _scale(values: Array, name: str) -> Normalize:
     """Scale from 0 to 1 for probabilities, and the range of the values for anything else."""
-    inside = values.min() >= 0 and values.max() <= 1
+    inside = values.min() >= 0 and values.max() <= 1 and name != "rate"
     return Normalize(0, 1) if inside else Normalize(values.min(), values.max())

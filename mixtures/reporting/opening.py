@@ -45,7 +45,7 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
     own = "" if spec is not None or material.known is None else f": {model_name(material.known.spec)}"
     facts = [("Model", f"{model_name(spec)}{own}")]
     if material.data is not None:
-        facts.append(("Data", _size(material.data)))
+        facts.append(("Data", _size(material.data, spec)))
     if cc.em is not None:
         facts.append(("EM", prose(f"log-likelihood {cc.em.log_likelihood:.2f}")))
     if cc.names is not None:
@@ -62,9 +62,11 @@ def glance(material: Material) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def _size(data: Data) -> str:
+def _size(data: Data, spec: Mixture | None) -> str:
     weighted = "" if data.weights is None else f" with weights that sum to {decimal(data.total)}"
-    return f"{counted(data.n_rows, 'row')}{weighted}, {counted(data.n_features, 'column')}"
+    exposed = getattr(spec, "exposure", None) is not None  # a column of its own, which is not fitted
+    columns = f"{counted(data.n_features - exposed, 'column')}{' and the exposure' if exposed else ''}"
+    return f"{counted(data.n_rows, 'row')}{weighted}, {columns}"
 
 
 MOST_LEVELS = 12
@@ -85,7 +87,7 @@ def data_section(material: Material) -> Section:
     else:
         of = f" of {name}" if name else ""
         blocks += [
-            Paragraph(f"{_size(data)}{of}. {_what_is_missing(data)}{_labelled(data)}"),
+            Paragraph(f"{_size(data, material.spec)}{of}. {_what_is_missing(data)}{_labelled(data)}"),
             *_tables(data),
         ]
     if material.content_hash is not None:

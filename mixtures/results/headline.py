@@ -4,7 +4,7 @@ Green needs all of it: EM, MAP and PyMC agree, independent starts confirm the
 optimum, the chains have converged, and the model could have made the data.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -160,16 +160,20 @@ def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
 
 
 def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:
-    """One sentence per line, in the order given; a line that two verdicts share appears once."""
+    """One sentence per advice, in the order given; a line that two verdicts share appears once."""
     by_name: dict[str, Check] = {}
     for check in checks:
         by_name.setdefault(check.name, check)
-    return tuple(_sentence(check) for check in by_name.values())
+    by_advice: dict[str, list[Check]] = {}
+    for name, check in by_name.items():
+        by_advice.setdefault(check.note or name, []).append(check)
+    return tuple(map(_sentence, by_advice.values()))
 
 
-def _sentence(check: Check) -> str:
-    figure = _figure(check)
-    return sentence(worded(check.note, f" ({figure})") if check.note else figure)
+def _sentence(checks: Sequence[Check]) -> str:
+    """What to do about checks that fail with the same advice, and their figures."""
+    figures = "; ".join(map(_figure, checks))
+    return sentence(worded(checks[0].note, f" ({figures})") if checks[0].note else figures)
 
 
 def _figure(check: Check) -> str:

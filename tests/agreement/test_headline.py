@@ -101,6 +101,13 @@ def test_each_part_alone_decides_the_state(state, given):
     assert told.state is state
 
 
+def test_one_advice_for_several_lines_is_given_once():
+    lines = tuple(Check(name, 1.0, 2.0, False, note="draw more") for name in ("R-hat", "ESS"))
+    parts = {"certificate": lines, "convergence": None, "posterior": xr.DataTree(), "notes": ()}
+    told = conclude(**parts, interrupted=False, confirmed=True, with_em=True)
+    assert told.reasons == ("Draw more (R-hat: 1, limit 2; ESS: 1, limit 2).",)
+
+
 # An optimum that no independent start confirms
 
 

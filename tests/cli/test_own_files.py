@@ -454,7 +454,12 @@ def test_lines_that_a_spreadsheet_adds_are_told(tmp_path, words):
     code, out, err = run("inspect", tmp_path / "t.csv")
     assert code == 0, err
     assert f"- the last line says '{word}', and would count as a row" in out
-    assert f"- {n} line{'s' * (n > 1)} without any cell would count as rows" in out
+    lines = (
+        "2 lines without any cell would count as rows"
+        if n > 1
+        else "1 line without any cell would count as a row"
+    )
+    assert f"- {lines}: remove" in out
 
 
 def test_a_whole_table_has_no_such_lines(customers):

@@ -67,7 +67,7 @@ MAYBE_ROWS = [
 
 @pytest.mark.parametrize("text", MAYBE_ROWS)
 def test_a_first_line_that_may_be_a_row_is_refused(text):
-    refused(text, "the first line of it holds", "header=False (--no-header", "header=True (--header)")
+    refused(text, "the first line of it holds", "header=False (--no-header", "header=True (--header")
 
 
 @pytest.mark.parametrize("text", MAYBE_ROWS)

@@ -251,6 +251,9 @@ def test_a_heat_map_writes_means_and_sds(posterior):
     ax = plot.heatmap({"p": np.full((2, 3), 0.5)})
     assert ax.images[0].norm.vmax == 1
     assert ax.images[0].colorbar.ax.yaxis.label.get_rotation() == 0  # of a letter
+    assert (
+        plot.heatmap({"rate": np.array([[0.05, 0.3]])}, "rate").images[0].norm.vmax == 0.3
+    )  # no probability
 
 
 def test_columns_of_different_units_are_coloured_alike(posterior):

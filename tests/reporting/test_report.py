@@ -39,6 +39,7 @@ from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
 from mixtures.reporting.findings import checks_table, clusters_section, draw_heatmap
 from mixtures.reporting.material import MOST_PAGES, Material, Pictured, relabelled
+from mixtures.reporting.opening import glance
 from mixtures.reporting.pages import pages_section
 from mixtures.reporting.profiles import _pixels, brief_profiles_section, profiles_section
 from mixtures.reporting.rendering import rendered
@@ -553,6 +554,15 @@ def test_sizes_are_weights_and_rows_are_called_rows():
         own = made.assigned["label"].values == k
         assert f"weight {weights[own].sum():g} in {own.sum()} rows" in text
         assert f"It is the likeliest cluster of {own.sum()} rows" in text
+
+
+def test_an_exposure_is_no_column_that_is_fitted():
+    rows = pd.DataFrame({"falls": [1, 4, 2, 9], "hours": [2.0, 4.0, 3.0, 5.0]})
+    made = a_material(mx.PMM(1, exposure="hours"), rows)
+    made.cc.starts = None
+    facts = dict(glance(made))
+    assert facts["Model"] == "Poisson mixture with 1 cluster"
+    assert facts["Data"] == "4 rows, 1 column and the exposure"
 
 
 @pytest.mark.parametrize("k", [1, *long(2)])
