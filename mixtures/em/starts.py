@@ -241,7 +241,8 @@ class Portfolio:
         starts = [Start(start.kind, {**start.params, **self.problem.held}) for start in drawn]
         if each == 1:
             return self._on_some(starts)
-        runs = advance(self.problem, sample.data(), [start.params for start in starts], steps)
+        most = min(steps, self.climb.max_iter)
+        runs = advance(self.problem, sample.data(), [start.params for start in starts], most)
         groups = [range(i, i + each) for i in range(0, len(runs), each)]
         best = [max(group, key=lambda i: runs[i].height) for group in groups]
         return self._on_some([Start(starts[i].kind, runs[i].params) for i in best])

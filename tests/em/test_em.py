@@ -109,10 +109,11 @@ def test_a_bernoulli_mixture_by_the_textbooks_five_lines():
         r = np.exp(log_joint - log_rows)
         trace.append(log_rows.sum())
         alpha, p = r.mean(axis=0), (r.T @ X) / r.sum(axis=0)[:, None]
-    em = fit_em(BMM(3, prior=None), X, start=start, max_iter=39, tol=1e-30)
+    textbook = {"start": start, "tol": 1e-30, "accelerate": None}
+    em = fit_em(BMM(3, prior=None), X, max_iter=39, **textbook)
     np.testing.assert_allclose(em.objective_trace, trace, rtol=1e-12)  # no log 2! of flat weights in it
     assert em.objective_trace[-1] == pytest.approx(em.log_likelihood, rel=1e-14)
-    again = fit_em(BMM(3, prior=None), X, start=start, max_iter=40, tol=1e-30)
+    again = fit_em(BMM(3, prior=None), X, max_iter=40, **textbook)
     assert_params_close(again.params, {"alpha": alpha, "p": p}, rtol=1e-9, atol=1e-12)
 
 
