@@ -154,8 +154,8 @@ def fit_em(
         swaps: the best fit so far, with one cluster put elsewhere. While only starts of one kind have
         reached the best optimum (those by k-means are one kind), or fewer than three in ten, more are
         made, up to eight times ``n_init``, or four times with many rows. Where rows are few, ``n_init`` more
-        are made too with three clusters or more, or if the first end at several optima, and then twice as
-        many swaps with four clusters or more. A single start is never repeated.
+        are made too with three clusters or more, or if the first end at several optima, and if these do
+        twice as many swaps with four clusters or more. A single start is never repeated.
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
     start : dict of array_like, fit, or array_like of shape (n,) or (n, K), optional

@@ -29,7 +29,7 @@ SHORT_RUNS, SHORT_STEPS, SHORT_ROWS = 6, 10, 2_000
 
 
 SWAP_STEPS = 40
-"""Iterations of the short runs of swaps: after few, those on their way back to the fit are the highest."""
+"""The same of swaps after the first round: after few, those on their way back to the fit are the highest."""
 
 
 MAXIMA_VALUES = 1_000_000
@@ -181,20 +181,20 @@ class Portfolio:
         While the best optimum, which swaps may have raised, is unconfirmed, every round makes as many starts
         as there are already, up to `most`: many run together in little more time than few. A second round is
         made too where there may be more optima: with three clusters or more, or if the first ends at several;
-        and with four clusters or more a third, of swaps alone, which refute what other starts agree on.
+        and if these do, with four clusters or more, a third, of swaps alone, which can refute the best.
         """
         made = len(done.kinds)
         first, last = 0, self.n_init  # of this round
         while made >= last:
             first, last = last, 2 * last
         if made > first and len(done.order):
-            return self.swaps(done.params[done.winner], last - made)
+            return self.swaps(done.params[done.winner], last - made, SWAP_STEPS if first else SHORT_STEPS)
         k = self.problem.spec.n_components
         confirmed = first > 0 and done.confirmed
         if first == self.most or (confirmed and not self._again(first, k, done.share)):
             return []
         if confirmed and first > self.n_init:
-            return self.swaps(done.params[done.winner], last - first)
+            return self.swaps(done.params[done.winner], last - first, SWAP_STEPS)
         swaps = (last - first) // (SWAPS_LATER if first else SWAPS) if k > 1 else 0
         return self.draw(last - max(first + swaps, made), made)
 
@@ -202,7 +202,7 @@ class Portfolio:
         """Whether to go on although the best of the starts made so far is confirmed."""
         if made == self.n_init:
             return self.climb.runs_together and (k >= FEW or share < 1)
-        return self.climb.runs_together and k >= SEVERAL and made == 2 * self.n_init
+        return self.climb.runs_together and k >= SEVERAL and share < 1 and made == 2 * self.n_init
 
     def draw(self, n: int, first: int = 0) -> list[Start]:
         """A number of starts, the kinds taking turns from the ``first`` on."""
@@ -210,12 +210,12 @@ class Portfolio:
         sample, each = self._short_runs
         return self._best(random_starts(self.problem.spec, sample, np.repeat(kinds, each).tolist(), self.rng))
 
-    def swaps(self, best: Params, n: int) -> list[Start]:
+    def swaps(self, best: Params, n: int, steps: int) -> list[Start]:
         """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
         spec, (sample, each) = self.problem.spec, self._short_runs
         joint = _log_joint(spec, sample, best)
         partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
-        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)], SWAP_STEPS)
+        return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)], steps)
 
     @cached_property
     def _short_runs(self) -> tuple[Sample, int]:

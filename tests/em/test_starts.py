@@ -17,7 +17,7 @@ from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import problem_of
-from mixtures.em.starts import MOST, SHORT_RUNS, Portfolio, random_starts
+from mixtures.em.starts import MOST, SHORT_RUNS, SWAP_STEPS, Portfolio, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
 
@@ -362,7 +362,7 @@ def test_swaps_find_a_mode_from_which_runs_back_to_the_fit_are_higher_at_first()
     spec = GMM(4, covariance_type="spherical")
     lower = fit_em(spec, X, start=np.repeat(range(4), 60))
     problem, sample = sample_of(spec, X)
-    swaps = portfolio(problem, sample, rng(1), 10).swaps(lower.params, 20)
+    swaps = portfolio(problem, sample, rng(1), 10).swaps(lower.params, 20, SWAP_STEPS)
     ends = advance(problem, problem.data, [start.params for start in swaps], 200)
     assert max(run.height for run in ends) > lower.log_posterior + 0.3
 
