@@ -70,7 +70,7 @@ def inspect_command(
     """Show what would be read as what: every column, with hints, and a command to go on with.
 
     Columns are shown as they are read, before --recode, --log and --numeric-only do anything. Nothing is
-    fitted. Exits with 2 if the file cannot be read, or its weights are none.
+    fitted. Exits with 2 if the file cannot be read, or its weights are not numbers.
     """
     from mixtures.cli.hints import hints_for
     from mixtures.cli.proposal import Proposal, next_command

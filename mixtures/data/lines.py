@@ -1,4 +1,4 @@
-"""Lines of a table that are no rows: totals and notes below it, and units above it."""
+"""Lines of a table that are not rows: totals and notes below it, and units above it."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ TOTALS = {
     *("total", "totals", "subtotal", "sum", "grand total", "average", "mean", "median"),
     *("summe", "gesamt", "gesamtsumme", "insgesamt", "mittelwert", "durchschnitt", "somme", "moyenne"),
 }
-"""Words, in small letters, that mark a last line of a spreadsheet as no row."""
+"""Words, in small letters, that mark a last line of a spreadsheet that is not a row."""
 
 
 LAST = 6

@@ -8,7 +8,7 @@ are, and, inside `natural_form`, a single matrix product wherever a guard finds 
 accurate enough.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ from pytensor.tensor.random.op import RandomVariable
 from mixtures.data.known_labels import check_labels_fit, known_rows
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.table import Data
-from mixtures.distributions.missing import Cells, cells_of, is_data, known_cells
+from mixtures.distributions.missing import Cells, is_data, known_cells
 from mixtures.distributions.steps import Step, in_natural_form, step
 from mixtures.distributions.transforms import floored, unfloored
 from mixtures.errors import InputError
@@ -202,21 +202,6 @@ class MarginalMixtureRV(RandomVariable):
         terms = pt.abs(constant) + pt.abs(eta) @ pt.abs(phi).max(axis=1)
         loss = np.finfo(np.float64).eps * terms.max()
         return ifelse(loss < TOLERANCES.natural_loss, log_alpha + constant[:, None] + eta @ phi, joint)
-
-    def joint_of_rows(self, x: Any, params: Sequence[Any]) -> Any:
-        """Symbolic log Pr(x_i, z_i = k), shape (..., K), of rows that are data, whose parameters may vary."""
-        value, cells = cells_of(as_given(x))
-        shared = self.shared(params)
-        if shared is not None and value.ndim == 2:
-            return self.log_joint(value, *shared, cells=cells).T
-
-        def of_row(x: Any, seen: Any, *theta: Any) -> Any:
-            own = None if cells is None else Cells(seen[None, :], None)
-            return self.log_joint(x[None, :], *theta, cells=own)[:, 0]
-
-        inputs, _output = self.signature.split("->")
-        seen = pt.ones_like(value, dtype=bool) if cells is None else cells.seen
-        return pt.vectorize(of_row, signature=f"(d),(d),{inputs}->(k)")(value, seen, *params)
 
     def row_log_density(self, x: Any, alpha: Any, *theta: Any) -> Any:
         """Symbolic log density (n,) of rows that share the parameters."""

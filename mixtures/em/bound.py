@@ -134,8 +134,7 @@ def entropy(q: Any, *, weights: Any = None) -> float:
 
     Parameters
     ----------
-    q : array_like, shape (n, K), or Dataset
-    weights : array_like, shape (n,), optional
+    q, weights
         As in `lower_bound`.
 
     Returns
@@ -174,9 +173,9 @@ def _checked(
 
 def _q_function(spec: Mixture, data: Data, params: Params, q: Array) -> float:
     """Q, chunk by chunk; where q is 0 the term is 0, even if the density is 0 too."""
-    log_joint, total = spec.log_joint(params), 0.0
+    log_joint, counts, total = spec.log_joint(params), data.counts, 0.0
     for rows, X in chunks(data, spec.n_components):
-        expected = q[rows].T * data.counts[rows]
+        expected = q[rows].T * counts[rows]
         terms = np.multiply(expected, log_joint(X), out=np.zeros_like(expected), where=expected > 0)
         total += float(terms.sum())
     return total

@@ -145,7 +145,7 @@ class Climb:
                     i
                     for i, run in enumerate(begun)
                     if not (run.converged or run.collapse or is_hopeless(run.trace, best))
-                    and (not made or len(run.trace) > made)
+                    and (not made or len(run.trace) > made)  # it is still in the batch
                 ]
                 most = min(max(JUDGED, self._common_steps(len(going))), self.max_iter)
                 until = int(min(until, most))
@@ -161,8 +161,8 @@ class Climb:
     def _steps(self, runs: Sequence[Run], most: int, tol: float) -> list[Run]:
         """Continue all runs to this number of steps of EM.
 
-        Those that leave the batch early, as where the natural form would lose too many digits, make the first
-        of these steps too.
+        Runs that leave the batch in its first stretch, as where the natural form would lose too many digits,
+        make the rest of that stretch one by one. Those that leave it later end there.
         """
         assert self.table is not None
         ends, made = list(runs), max(0, len(runs[0].trace) - 1)

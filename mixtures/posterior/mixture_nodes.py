@@ -8,7 +8,8 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.mixture import MixtureRV
 
-from mixtures.distributions.marginal import MarginalMixtureRV, node_of
+from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
+from mixtures.distributions.missing import Cells, cells_of
 
 __all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
 
@@ -57,7 +58,7 @@ def log_joint(model: pm.Model, rows: Any, *, by_labels: bool = True) -> Any:
     """
     node, value = node_of(rows), model.rvs_to_values[rows]
     if isinstance(node.op, MarginalMixtureRV):
-        joint, labels = node.op.joint_of_rows(value, node.op.dist_params(node)), node.op.labels
+        joint, labels = _joint_of_rows(node.op, as_given(value), node.op.dist_params(node)), node.op.labels
         if labels is None or not by_labels:
             return joint
         z = labels.variable[:, None]
@@ -83,3 +84,19 @@ def _components(rows: Any) -> list[Any]:
     components = list(node.inputs[2:])
     kinds = {(type(each.owner.op), each.type.ndim) for each in components}
     return components if len(kinds) == 1 and hasattr(components[0].owner.op, "dist_params") else []
+
+
+def _joint_of_rows(op: MarginalMixtureRV, x: Any, params: Sequence[Any]) -> Any:
+    """Log Pr(x_i, z_i = k), shape (..., K), of rows whose parameters may vary."""
+    value, cells = cells_of(x)
+    shared = op.shared(params)
+    if shared is not None and value.ndim == 2:
+        return op.log_joint(value, *shared, cells=cells).T
+
+    def of_row(x: Any, seen: Any, *theta: Any) -> Any:
+        own = None if cells is None else Cells(seen[None, :], None)
+        return op.log_joint(x[None, :], *theta, cells=own)[:, 0]
+
+    inputs, _output = op.signature.split("->")
+    seen = pt.ones_like(value, dtype=bool) if cells is None else cells.seen
+    return pt.vectorize(of_row, signature=f"(d),(d),{inputs}->(k)")(value, seen, *params)
