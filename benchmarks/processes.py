@@ -28,7 +28,7 @@ class Caches:
         self.folder = tempfile.TemporaryDirectory()
         cache = self.folder.name
         self.environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             "JAX_COMPILATION_CACHE_DIR": f"{cache}/jax",
             "PYTENSOR_FLAGS": f"base_compiledir={cache}/pytensor",
             "NUMBA_CACHE_DIR": f"{cache}/numba",

@@ -14,6 +14,7 @@ from mixtures.interrupts import INTERRUPTED, Status, attaching, status_of
 from mixtures.messages import Option, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
+from mixtures.posterior.samplers import compile_beside
 from mixtures.posterior.starts import kinds_in_turn, partition_starts
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
@@ -32,6 +33,10 @@ def crosscheck_mixture(
 ) -> Crosscheck:
     """Compare EM, MAP and posterior of a mixture."""
     compiled, spec, data = target.compiled, target.spec, target.data
+    if how.sampler == "blackjax" and not target.is_improper:
+        origin = np.zeros(compiled.size)
+        compiled.value_and_grad(origin)
+        compile_beside(compiled, origin, how)
     found = find_modes(
         compiled,
         spec,

@@ -6,6 +6,7 @@ and a diagonal mass matrix, in coordinates that the caller may have whitened.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import jax
@@ -25,6 +26,9 @@ CHUNK = 200
 
 FAST, SLOW, FAST_AT_END, SHORTEST = 75, 25, 50, 20
 """Lengths of Stan's windows: the first, the first slow one, the last; with fewer than 20 all is fast."""
+
+
+_COMPILING = Lock()
 
 
 STATISTICS = {
@@ -137,10 +141,11 @@ def _windows(tune: int) -> np.ndarray:
     return windows
 
 
-def compile_nuts(compiled: Density, frame: Frame, target_accept: float, max_treedepth: int) -> None:
+def compile_nuts(compiled: Density, frame: Frame, how: Chains) -> None:
     """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
-    loop = Loop(compiled, frame.basis.ndim == 2, target_accept, max_treedepth)
-    loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
+    with _COMPILING:  # or threads that need the same program would each compile it
+        loop = Loop(compiled, frame.basis.ndim == 2, how.target_accept, how.max_treedepth)
+        loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
 
 
 class Loop:
