@@ -40,11 +40,11 @@ ARRIVED = "searches by EM that have not converged"
 INDEPENDENT = "best of independent MAP starts above it (nats)"
 
 
-def equal_log_posterior(compiled: Density, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
+def equal_log_posterior(density: Density, spec: Mixture, rows: Rows, em: EMFit, x: Array) -> Check:
     """NumPy and PyMC compute the same log posterior at EM's estimate."""
     inside = spec.inside(em.params)
     by_numpy = float(spec.log_prior(inside)) + e_step(spec, rows, inside).log_likelihood
-    by_pymc, _ = compiled.value_and_grad(x)
+    by_pymc, _ = density.value_and_grad(x)
     figure = abs(by_numpy - by_pymc) / max(1.0, abs(by_numpy))
     return Check(
         "log posterior at EM, NumPy against PyMC (relative)",
@@ -56,7 +56,7 @@ def equal_log_posterior(compiled: Density, spec: Mixture, rows: Rows, em: EMFit,
 
 
 def slopes(
-    compiled: Density,
+    density: Density,
     x: Array,
     bound: np.ndarray,
     who: str,
@@ -68,12 +68,12 @@ def slopes(
     ``bound`` marks the coordinates of probabilities at 0 or 1. ``rounded`` returns points that differ from
     ``x`` in the last digits of the parameters.
     """
-    flat = flat_where_free(compiled, x, bound, who, curvature, rounded)
-    return [flat, outwards_at_the_boundary(compiled, x, bound, rounded)] if bound.any() else [flat]
+    flat = flat_where_free(density, x, bound, who, curvature, rounded)
+    return [flat, outwards_at_the_boundary(density, x, bound, rounded)] if bound.any() else [flat]
 
 
 def flat_where_free(
-    compiled: Density,
+    density: Density,
     x: Array,
     bound: np.ndarray,
     who: str,
@@ -84,7 +84,7 @@ def flat_where_free(
 
     The check reports the coordinate whose slope is largest relative to its tolerance.
     """
-    gradient = partial(_free_gradient, compiled, bound)
+    gradient = partial(_free_gradient, density, bound)
     here = gradient(x)
     steep = np.abs(here).max() >= TOLERANCES.gradient
     allowed, reason = _allowed_slopes(gradient, here, curvature, rounded) if steep else (0.0, "")
@@ -96,10 +96,10 @@ def flat_where_free(
 
 
 def outwards_at_the_boundary(
-    compiled: Density, x: Array, bound: np.ndarray, rounded: Callable[[], list[Array]]
+    density: Density, x: Array, bound: np.ndarray, rounded: Callable[[], list[Array]]
 ) -> Check:
     """No probability at 0 or 1 would raise the density by moving inwards."""
-    outward = partial(_outward_slopes, compiled, bound)
+    outward = partial(_outward_slopes, density, bound)
     here = outward(x)
     figure = float(np.maximum(-here, 0).max())
     tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(here).max()))
@@ -109,14 +109,14 @@ def outwards_at_the_boundary(
     return Check("slope inwards at the boundary (KKT)", figure, tolerance, figure <= tolerance, note)
 
 
-def _free_gradient(compiled: Density, bound: np.ndarray, x: Array) -> Array:
+def _free_gradient(density: Density, bound: np.ndarray, x: Array) -> Array:
     """Return PyMC's gradient, with zeros where coordinates are bound."""
-    return np.where(bound, 0, compiled.value_and_grad(x)[1])
+    return np.where(bound, 0, density.value_and_grad(x)[1])
 
 
-def _outward_slopes(compiled: Density, bound: np.ndarray, x: Array) -> Array:
+def _outward_slopes(density: Density, bound: np.ndarray, x: Array) -> Array:
     """Return ``d/dp = (d/d logit) / (p (1 - p))`` of the bound probabilities, positive out of [0, 1]."""
-    by_logit = compiled.value_and_grad(x)[1][bound]
+    by_logit = density.value_and_grad(x)[1][bound]
     return by_logit / np.exp(-np.abs(x[bound])) * np.sign(x[bound])
 
 
@@ -147,10 +147,10 @@ def _rounding_error(
     return TOLERANCES.gradient_rounding * np.max(changes, axis=0, initial=0)
 
 
-def last_digits(compiled: Density, spec: Mixture, em: EMFit) -> list[Array]:
+def last_digits(density: Density, spec: Mixture, em: EMFit) -> list[Array]:
     """Return the coordinates of EM's parameters with the last digits changed, up and down."""
     inside, eps = spec.inside(em.params), float(np.finfo(float).eps)
-    return [compiled.unconstrain({**inside, **spec.family.perturbed(inside, by)}) for by in (eps, -eps)]
+    return [density.unconstrain({**inside, **spec.family.perturbed(inside, by)}) for by in (eps, -eps)]
 
 
 def maximum(curvature: Curvature) -> Check:

@@ -32,16 +32,16 @@ def crosscheck_mixture(
     start: Params | None,
 ) -> Crosscheck:
     """Compare EM, MAP and posterior of a mixture."""
-    compiled, spec, data = target.compiled, target.spec, target.data
+    density, spec, data = target.compiled, target.spec, target.data
     if how.sampler == "blackjax" and not target.is_improper:
-        origin = np.zeros(compiled.size)
-        compiled.value_and_grad(origin)
-        compile_beside(compiled, origin, how)
+        origin = np.zeros(density.size)
+        density.value_and_grad(origin)
+        compile_beside(density, origin, how)
     found = find_modes(
-        compiled,
+        density,
         spec,
         data,
-        lambda: partition_starts(compiled, spec, data, n_init, rng),
+        lambda: partition_starts(density, spec, data, n_init, rng),
         n_init,
         rng,
         how.progressbar,
@@ -72,11 +72,11 @@ def crosscheck_mixture(
     with attaching(em):
         coords = spec.coords(em.features)
         table = parameter_table(
-            compiled, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob, coords
+            density, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob, coords
         )
         if posterior is not None:
             notes.append(where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
-        certificate = found.certificate(compiled, spec, data, table)
+        certificate = found.certificate(density, spec, data, table)
     return Crosscheck(
         table,
         certificate,
@@ -87,5 +87,5 @@ def crosscheck_mixture(
         tuple(notes),
         starts=found.starts,
         status=status,
-        from_cache=compiled.from_cache,
+        from_cache=density.from_cache,
     )

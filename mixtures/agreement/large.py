@@ -53,13 +53,13 @@ def crosscheck_blocks(
 
     With missing cells they are read into memory: PyMC's density of a table is that of its patterns.
     """
-    rows, compiled, of_some, some = _density(spec, blocks, rng)
+    rows, density, of_some, some = _density(spec, blocks, rng)
 
     def starts() -> list[Array]:
-        ends = [climb(of_some, x) for x in partition_starts(compiled, spec, some, n_init, rng)]
+        ends = [climb(of_some, x) for x in partition_starts(density, spec, some, n_init, rng)]
         return list({round(of_some(x)[0], 3): x for x in ends}.values())
 
-    found = find_modes(compiled, spec, rows, starts, n_init, rng, how.progressbar, start)
+    found = find_modes(density, spec, rows, starts, n_init, rng, how.progressbar, start)
     em, mode, notes = found.em, found.mode, list(found.em.notes)
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
     posterior, table, convergence, status = None, None, None, Status.WHOLE
@@ -68,11 +68,11 @@ def crosscheck_blocks(
         notes.append(worded(Option("prior", None), why))
     else:
         try:
-            posterior = _laplace_tree(compiled, spec, rows, em, rng, how)
+            posterior = _laplace_tree(density, spec, rows, em, rng, how)
         except NoApproximation as error:
             notes.append(f"no Laplace approximation: the log density is {error}")
     at, coords = (found.x, found.curvature, rng, ci_prob), spec.coords(em.features)
-    table = parameter_table(compiled, em.params, mode.params, posterior, *at, coords)
+    table = parameter_table(density, em.params, mode.params, posterior, *at, coords)
     if posterior is not None:
         notes.append(
             f"the posterior of all {rows.n_rows:,} rows is a Laplace approximation from their observed "
@@ -82,7 +82,7 @@ def crosscheck_blocks(
         notes += incomplete(drawn, how)
         status = status_of(drawn)
         convergence = diagnose(drawn, spec=spec, X=some)
-        subset = parameter_table(compiled, em.params, mode.params, drawn, *at, coords)
+        subset = parameter_table(density, em.params, mode.params, drawn, *at, coords)
         width = subset["sd"] * np.sqrt(some.total / rows.total)
         table["sd_nuts"], ratio = width, width / table["sd"]
         notes.append(
@@ -90,7 +90,7 @@ def crosscheck_blocks(
             f"{np.sqrt(some.total / rows.total):.3g}, the root of their share; "
             f"{ratio.min():.2f} to {ratio.max():.2f} of Laplace's"
         )
-    certificate = found.certificate(compiled, spec, rows, table)
+    certificate = found.certificate(density, spec, rows, table)
     return Crosscheck(
         table,
         certificate,
@@ -117,12 +117,12 @@ def _density(
             f"are too many, {MOST_CELLS // rows.n_features:,} is the limit; pass a subsample, or use fit_em"
         )
     whole = rows.in_memory()
-    compiled = MixtureTarget(spec, whole).compiled
-    return whole, compiled, compiled.value_and_grad, some_rows(whole, rng)
+    density = MixtureTarget(spec, whole).compiled
+    return whole, density, density.value_and_grad, some_rows(whole, rng)
 
 
 def _laplace_tree(
-    compiled: Density,
+    density: Density,
     spec: Mixture,
     rows: Rows,
     em: EMFit,
@@ -130,7 +130,7 @@ def _laplace_tree(
     how: Chains,
 ) -> xr.DataTree:
     """Draws of Laplace's approximation, as many as in a sample; ``attrs["method"]`` says what they are."""
-    drawn = laplace_draws(compiled, spec.inside(em.params), how.total, rng)
+    drawn = laplace_draws(density, spec.inside(em.params), how.total, rng)
     by_chain = {name: x.reshape(how.chains, how.draws, *x.shape[1:]) for name, x in drawn.items()}
     tree = draws_tree(by_chain, spec.dims, em.features, spec.coords(em.features))
     tree = align_tree(anchor(tree, anchored_clusters(rows)), to=em.params)

@@ -51,14 +51,14 @@ class Modes:
     curvature: Curvature
 
     def certificate(
-        self, compiled: Density, spec: Mixture, rows: Rows, table: pd.DataFrame
+        self, density: Density, spec: Mixture, rows: Rows, table: pd.DataFrame
     ) -> tuple[Check, ...]:
         """Check by check, whether they agree."""
-        rounded = partial(last_digits, compiled, spec, self.em)
+        rounded = partial(last_digits, density, spec, self.em)
         return (
             *arrived(self.em),
-            equal_log_posterior(compiled, spec, rows, self.em, self.x),
-            *slopes(compiled, self.x, self.bound, "EM", self.curvature, rounded),
+            equal_log_posterior(density, spec, rows, self.em, self.x),
+            *slopes(density, self.x, self.bound, "EM", self.curvature, rounded),
             maximum(self.curvature),
             identified(spec, rows, self.em),
             returns(self.mode, table),
@@ -73,7 +73,7 @@ def displaced(x: Array, curvature: Curvature, rng: np.random.Generator) -> Array
 
 
 def find_modes(
-    compiled: Density,
+    density: Density,
     spec: Mixture,
     rows: Rows,
     starts: Callable[[], list[Array]],
@@ -90,15 +90,15 @@ def find_modes(
         if start is not None:
             known = complete(fit_em(spec, rows, start=start, tol=tol))
             em = with_record(em, known) if known.log_posterior > em.log_posterior else em
-        multi = complete(best_mode(compiled, starts(), spec, rows, progressbar=shown))
+        multi = complete(best_mode(density, starts(), spec, rows, progressbar=shown))
         missed = multi.log_posterior - em.log_posterior
         if missed > same_height(em.log_posterior):
             again = complete(fit_em(spec, rows, start=multi.params, tol=tol))
             em = with_record(em, again)
-        x = compiled.unconstrain(spec.inside(em.params))
-        bound = bound_coordinates(compiled, spec.family.bound_coordinates(em.params))
-        curvature = curvature_at(compiled, x, within=~bound)
-        mode = complete(best_mode(compiled, [displaced(x, curvature, rng)], spec, rows))
+        x = density.unconstrain(spec.inside(em.params))
+        bound = bound_coordinates(density, spec.family.bound_coordinates(em.params))
+        curvature = curvature_at(density, x, within=~bound)
+        mode = complete(best_mode(density, [displaced(x, curvature, rng)], spec, rows))
     order = match_params(spec.family, mode.params, em.params, anchored_clusters(rows))
     mode = replace(mode, params=spec.relabel(mode.params, order))
     return Modes(em, multi, missed, mode, count_starts(multi, em, kinds), x, bound, curvature)

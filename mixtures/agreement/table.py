@@ -24,7 +24,7 @@ STUCK = 1e-6
 
 
 def parameter_table(
-    compiled: Density,
+    density: Density,
     em: Mapping[str, Array],
     mode: Mapping[str, Array],
     posterior: xr.DataTree | None,
@@ -36,8 +36,8 @@ def parameter_table(
 ) -> pd.DataFrame:
     """One row per parameter; symmetric matrices give their lower triangle."""
     names = list(em)
-    known = {**compiled.coords, **({} if coords is None else coords)}
-    labels, rows = _labels(compiled, {name: np.shape(mode[name]) for name in names}, known)
+    known = {**density.coords, **({} if coords is None else coords)}
+    labels, rows = _labels(density, {name: np.shape(mode[name]) for name in names}, known)
 
     def column(params: Mapping[str, Any], leading: int = 0) -> Array:
         flat = [np.asarray(params[name]) for name in names]
@@ -47,7 +47,7 @@ def parameter_table(
 
     def curvature_sd() -> Array:
         noise = rng.standard_normal((LAPLACE_DRAWS, len(curvature.values)))
-        return column(compiled.constrain(x + noise @ curvature.whitening.T), leading=1).std(axis=0)
+        return column(density.constrain(x + noise @ curvature.whitening.T), leading=1).std(axis=0)
 
     if posterior is None:
         sd = curvature_sd()
@@ -79,10 +79,10 @@ def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
 
 
 def _labels(
-    compiled: Density, shapes: Mapping[str, tuple[int, ...]], coords: Mapping[str, Any]
+    density: Density, shapes: Mapping[str, tuple[int, ...]], coords: Mapping[str, Any]
 ) -> tuple[list[str], np.ndarray]:
     """Names of the table's rows, and their positions in the concatenated flat parameters."""
-    found = entries(shapes, compiled.dims, coords)
+    found = entries(shapes, density.dims, coords)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     offset = dict(zip(shapes, np.cumsum([0, *sizes]), strict=False))
     places = [

@@ -91,7 +91,7 @@ def principal_widths(curvature: Curvature) -> Array:
 
 
 def curvature_at(
-    compiled: Density,
+    density: Density,
     x: Array,
     *,
     jacobian: bool = False,
@@ -102,7 +102,7 @@ def curvature_at(
 
     Parameters
     ----------
-    compiled : Density
+    density : Density
         The log density.
     x : ndarray, shape (size,)
         The point.
@@ -119,15 +119,15 @@ def curvature_at(
         One value and direction for every coordinate included.
     """
     within = np.ones(x.size, dtype=bool) if within is None else within
-    hessian = compiled.hessian(x, jacobian=jacobian, exact=exact)[np.ix_(within, within)]
+    hessian = density.hessian(x, jacobian=jacobian, exact=exact)[np.ix_(within, within)]
     inside = np.eye(x.size)[:, within]
     if not np.isfinite(hessian).all():
         nowhere = np.full(within.sum(), np.nan)
         return Curvature(nowhere, inside, nowhere, ("everywhere: the Hessian is not finite",))
-    units = compiled.units(x)
+    units = density.units(x)
     curvature = Curvature.of(hessian, units[within])
     directions = inside @ curvature.directions
     weights = np.abs(directions[:, curvature.is_flat]) / units[:, None]
     heavy = (weights > 0.3 * weights.max(axis=0, initial=0)).any(axis=1)
-    flat = tuple(np.array(compiled.coordinate_names())[heavy].tolist())
+    flat = tuple(np.array(density.coordinate_names())[heavy].tolist())
     return replace(curvature, directions=directions, flat=flat)

@@ -231,13 +231,13 @@ class Density(ABC):
         return np.asarray(function(np.asarray(x, float), arrays, float(jacobian)))
 
 
-def bound_coordinates(compiled: Density, bound: Mapping[str, np.ndarray]) -> np.ndarray:
+def bound_coordinates(density: Density, bound: Mapping[str, np.ndarray]) -> np.ndarray:
     """Mask of the unconstrained coordinates whose entries are on their boundary.
 
     Those of parameters with boundaries are the ones of `mixtures.families.supports`, one for one.
     """
     parts = [
         np.ravel(bound[name]) if name in bound else np.zeros(int(np.prod(shape)), dtype=bool)
-        for name, shape in zip(compiled.rv_shapes, compiled.value_shapes, strict=True)
+        for name, shape in zip(density.rv_shapes, density.value_shapes, strict=True)
     ]
     return np.concatenate(parts)

@@ -58,22 +58,22 @@ class Optimum:
         return self.gradient_norm < TOLERANCES.map_gradient or self.distance < TOLERANCES.map_distance_sd
 
 
-def require_density(compiled: Density, starts: Sequence[Array]) -> None:
+def require_density(density: Density, starts: Sequence[Array]) -> None:
     """Refuse starts if none has a finite log density, and name the checks and variables responsible."""
-    if any(np.isfinite(compiled.value_and_grad(x)[0]) for x in starts):
+    if any(np.isfinite(density.value_and_grad(x)[0]) for x in starts):
         return
     raise InputError(
-        f"the log density is {compiled.value_and_grad(starts[0])[0]} at "
-        f"{'the start' if len(starts) == 1 else 'every start'}: {'; '.join(compiled.objections(starts[0]))}. "
+        f"the log density is {density.value_and_grad(starts[0])[0]} at "
+        f"{'the start' if len(starts) == 1 else 'every start'}: {'; '.join(density.objections(starts[0]))}. "
         "Change the priors or parameters so that this holds where the search starts, and the data if "
         "they are outside the support"
     )
 
 
-def reach(compiled: Density, x: Array, step: Array) -> float:
+def reach(density: Density, x: Array, step: Array) -> float:
     """Largest of 1, 1/2, 1/4, ... of a step from ``x`` that ends in the support; 0 if none does."""
     shares = (0.5**i for i in range(HALVINGS))
-    return next((share for share in shares if np.isfinite(compiled.value_and_grad(x + share * step)[0])), 0.0)
+    return next((share for share in shares if np.isfinite(density.value_and_grad(x + share * step)[0])), 0.0)
 
 
 @one_thread()
@@ -104,17 +104,17 @@ def climb(value_and_grad: Callable[[Array], tuple[float, Array]], start: Array) 
 
 
 @one_thread()
-def polish(compiled: Density, x: Array, *, jacobian: bool = False) -> Optimum:
+def polish(density: Density, x: Array, *, jacobian: bool = False) -> Optimum:
     """Take damped Newton steps, curvatures of the wrong sign made positive, until the gradient is zero."""
-    value, gradient = compiled.value_and_grad(x, jacobian=jacobian)
+    value, gradient = density.value_and_grad(x, jacobian=jacobian)
     distance = np.inf
     for steps_left in reversed(range(NEWTON_STEPS + 1 if x.size <= NEWTON_SIZE else 0)):
         if not np.isfinite(value) or np.abs(gradient).max(initial=0) < TOLERANCES.map_gradient_polish:
             break
-        hessian = compiled.hessian(x, jacobian=jacobian)
+        hessian = density.hessian(x, jacobian=jacobian)
         if not np.isfinite(hessian).all():
             break
-        curvature = Curvature.of(hessian, compiled.units(x))
+        curvature = Curvature.of(hessian, density.units(x))
         newton = curvature.newton(gradient)
         distance = float(np.linalg.norm(newton))
         if not steps_left:
@@ -123,7 +123,7 @@ def polish(compiled: Density, x: Array, *, jacobian: bool = False) -> Optimum:
         rounding = 1e3 * np.finfo(float).eps * abs(value)
         for share in (1.0, 0.5, 0.25, 0.1, 0.01):
             trial = x + share * step
-            trial_value, trial_gradient = compiled.value_and_grad(trial, jacobian=jacobian)
+            trial_value, trial_gradient = density.value_and_grad(trial, jacobian=jacobian)
             flatter = np.linalg.norm(curvature.newton(trial_gradient)) < distance
             if trial_value > value + rounding or (trial_value > value - same_height(value) and flatter):
                 break

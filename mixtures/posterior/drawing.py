@@ -130,16 +130,16 @@ def _checked(drawn: Drawn) -> Drawn:
 
 
 def _tree(target: Target, drawn: Draws, *, keep_log_likelihood: bool, keep_log_prior: bool) -> xr.DataTree:
-    compiled, x = target.compiled, drawn.x
-    dims, observed = compiled.dims, compiled.observed()
-    params, log_jacobian = compiled.constrain_with_jacobian(x)
+    density, x = target.compiled, drawn.x
+    dims, observed = density.dims, density.observed()
+    params, log_jacobian = density.constrain_with_jacobian(x)
     stats = {**drawn.statistics, "log_posterior": drawn.statistics["lp"] - log_jacobian}
     groups: dict[str, Mapping[str, Any]] = {"posterior": params, "sample_stats": stats}
     if keep_log_likelihood and observed:
-        groups["log_likelihood"] = compiled.row_log_likelihoods(x)
+        groups["log_likelihood"] = density.row_log_likelihoods(x)
     if keep_log_prior:
-        groups["log_prior"] = compiled.log_priors(x)
-    coords = {**compiled.coords, **target.coords}
+        groups["log_prior"] = density.log_priors(x)
+    coords = {**density.coords, **target.coords}
     tree = make_tree(groups, dims, coords)
     if observed:
         tree["observed_data"] = make_tree({"observed_data": observed}, dims, coords)["observed_data"]

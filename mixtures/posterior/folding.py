@@ -65,7 +65,7 @@ class Region:
 
     Attributes
     ----------
-    compiled : Density
+    density : Density
         The log density.
     spec : Mixture
         The model.
@@ -77,16 +77,16 @@ class Region:
         Clusters that have labelled rows: no relabelling moves them.
     """
 
-    compiled: Density
+    density: Density
     spec: Mixture
     scale: Array
     labellings: np.ndarray
     anchored: Anchors = ()
 
     @classmethod
-    def identity(cls, compiled: Density, spec: Mixture, scale: Array, anchored: Anchors = ()) -> "Region":
+    def identity(cls, density: Density, spec: Mixture, scale: Array, anchored: Anchors = ()) -> "Region":
         """Region with no relabelling but the identity."""
-        return cls(compiled, spec, scale, np.arange(spec.n_components)[None], anchored)
+        return cls(density, spec, scale, np.arange(spec.n_components)[None], anchored)
 
     def widened(self, orders: np.ndarray) -> "Region":
         """Region with the relabellings (N, K) that were needed, the most frequent ones."""
@@ -129,7 +129,7 @@ class Region:
 
     def constrain(self, x: Array) -> tuple[dict[str, Array], Array]:
         """Parameters (N, ...) at vectors (N, size), and the log Jacobian there."""
-        parts = [self.compiled.constrain_with_jacobian(part) for part in _batches(x)]
+        parts = [self.density.constrain_with_jacobian(part) for part in _batches(x)]
         params = {name: np.concatenate([part[name] for part, _ in parts]) for name in self.spec.dims}
         log_jacobian = np.concatenate([part for _, part in parts])
         return {name: values[: len(x)] for name, values in params.items()}, log_jacobian[: len(x)]
@@ -137,7 +137,7 @@ class Region:
     def _unconstrain(self, params: Params) -> Array:
         batches = zip(*(_batches(values) for values in params.values()), strict=True)
         parts = [
-            self.compiled.unconstrain_draws({n: v[None] for n, v in zip(params, each, strict=True)})[0]
+            self.density.unconstrain_draws({n: v[None] for n, v in zip(params, each, strict=True)})[0]
             for each in batches
         ]
         return np.concatenate(parts)[: len(params["alpha"])]

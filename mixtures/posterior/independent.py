@@ -104,7 +104,7 @@ class Independent:
 
 
 def independent_draws(
-    compiled: Density,
+    density: Density,
     em: EMFit,
     rows: Rows,
     peaks: tuple[Peak, ...],
@@ -115,7 +115,7 @@ def independent_draws(
 
     Parameters
     ----------
-    compiled : Density
+    density : Density
         The log density.
     em : EMFit
         The fit.
@@ -139,7 +139,7 @@ def independent_draws(
         If the proposals do not cover the posterior well enough.
     """
     spec, anchored = em.spec, anchored_clusters(rows)
-    tuned = tune(compiled, spec, spec.family.units(rows)[1], peaks, rng, anchored)
+    tuned = tune(density, spec, spec.family.units(rows)[1], peaks, rng, anchored)
     weights = tuned.pilot.log_weights
     _judge(pareto_k(weights) - PILOT_ERROR, 2 * acceptance(weights), tuned.pilot)
     chosen = rng.choice(len(weights), size=how.chains, p=np.exp(weights - logsumexp(weights)))

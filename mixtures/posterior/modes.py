@@ -18,7 +18,7 @@ __all__ = ["best_mode"]
 
 
 def best_mode(
-    compiled: Density,
+    density: Density,
     starts: list[Array],
     spec: Mixture | None = None,
     data: Rows | None = None,
@@ -27,18 +27,18 @@ def best_mode(
 ) -> MAPFit:
     """Climb from every start and describe the best mode, or the best point reached at an interrupt."""
     if spec is None:
-        require_density(compiled, starts)
+        require_density(density, starts)
     ends: list[Array] = []
     interrupted = ""
     try:
         for start in track(starts, "MAP", shown=progressbar):
-            ends.append(climb(compiled.value_and_grad, start))
+            ends.append(climb(density.value_and_grad, start))
     except KeyboardInterrupt as error:
         interrupted = f"{INTERRUPTED}: {len(ends)} of {len(starts)} starts were run"
         ends += [error.partial] if isinstance(error, Interrupted) else []
         if not ends:
             raise
-    heights = _heights(compiled, ends, spec, data)
+    heights = _heights(density, ends, spec, data)
     if np.isnan(heights).all():
         raise CollapseError(
             worded(
@@ -47,47 +47,47 @@ def best_mode(
                 ", fewer components or a simpler ",
                 Option("covariance_type"),
             ),
-            compiled.constrain(ends[0]),
+            density.constrain(ends[0]),
             [],
         )
     best = int(np.nanargmax(heights))
-    value, gradient = compiled.value_and_grad(ends[best])
+    value, gradient = density.value_and_grad(ends[best])
     mode = Optimum(ends[best], value, float(np.abs(gradient).max(initial=0)))
     try:
         if not interrupted:
-            mode = polish(compiled, ends[best])
+            mode = polish(density, ends[best])
             heights[best] = mode.log_density
-            found = _describe(compiled, mode)
+            found = _describe(density, mode)
     except KeyboardInterrupt:
         interrupted = f"{INTERRUPTED}: all starts were run, the best of them was not polished"
     return MAPFit(
         spec=spec,
-        params=compiled.constrain(mode.x),
+        params=density.constrain(mode.x),
         log_posterior=mode.log_density,
         gradient_norm=mode.gradient_norm,
         converged=mode.converged and not interrupted,
         found=interrupted or found,
         log_posteriors=heights,
-        dims=compiled.dims,
-        coords=compiled.coords,
+        dims=density.dims,
+        coords=density.coords,
         status=Status.INTERRUPTED if interrupted else Status.WHOLE,
     )
 
 
-def _heights(compiled: Density, ends: list[Array], spec: Mixture | None, data: Rows | None) -> Array:
+def _heights(density: Density, ends: list[Array], spec: Mixture | None, data: Rows | None) -> Array:
     """Log densities where the climbs ended; NaN if it is not finite, or a cluster is degenerate."""
-    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+    heights = np.array([density.value_and_grad(x)[0] for x in ends])
     if spec is not None and data is not None:
-        params = [compiled.constrain(x) for x in ends]
+        params = [density.constrain(x) for x in ends]
         sets = {name: np.stack([each[name] for each in params]) for name in spec.dims}
         heights[spec.family.degenerate(sets, spec.family.units(data)[1]).any(axis=-1)] = np.nan
     return np.where(np.isfinite(heights), heights, np.nan)
 
 
-def _describe(compiled: Density, mode: Optimum) -> str:
+def _describe(density: Density, mode: Optimum) -> str:
     if not mode.converged:
         return f"no mode: the search stopped on a slope (gradient {mode.gradient_norm:.1e})"
-    curvature = curvature_at(compiled, mode.x)
+    curvature = curvature_at(density, mode.x)
     if curvature.is_maximum:
         return "a maximum"
     if curvature.is_saddle:

@@ -67,7 +67,7 @@ class Frame:
 
 
 def run_nuts(
-    compiled: Density,
+    density: Density,
     frames: list[Frame],
     how: Chains,
     seed: int,
@@ -78,7 +78,7 @@ def run_nuts(
 
     Parameters
     ----------
-    compiled : Density
+    density : Density
         The log density.
     frames : list of Frame
         Coordinates and start of every chain; all bases have the same shape.
@@ -95,7 +95,7 @@ def run_nuts(
         Draws and sampler statistics; fewer than requested after an interrupt, or
         if some but not all chains failed.
     """
-    loop = Loop(compiled, frames[0].basis.ndim == 2, how.target_accept, how.max_treedepth)
+    loop = Loop(density, frames[0].basis.ndim == 2, how.target_accept, how.max_treedepth)
     schedule = stages_of(how.tune, how.draws)
 
     def parts(index: int) -> Iterator[Part]:
@@ -141,10 +141,10 @@ def _windows(tune: int) -> np.ndarray:
     return windows
 
 
-def compile_nuts(compiled: Density, frame: Frame, how: Chains) -> None:
+def compile_nuts(density: Density, frame: Frame, how: Chains) -> None:
     """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
     with _COMPILING:  # or threads that need the same program would each compile it
-        loop = Loop(compiled, frame.basis.ndim == 2, how.target_accept, how.max_treedepth)
+        loop = Loop(density, frame.basis.ndim == 2, how.target_accept, how.max_treedepth)
         loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
 
 
@@ -153,7 +153,7 @@ class Loop:
 
     Parameters
     ----------
-    compiled : Density
+    density : Density
         The log density.
     dense : bool
         Whether frames have a dense basis.
@@ -163,26 +163,26 @@ class Loop:
         A trajectory has at most ``2**max_treedepth - 1`` steps.
     """
 
-    def __init__(self, compiled: Density, dense: bool, target_accept: float, max_treedepth: int) -> None:
-        self._compiled = compiled
+    def __init__(self, density: Density, dense: bool, target_accept: float, max_treedepth: int) -> None:
+        self._density = density
         how = f"{'dense' if dense else 'diagonal'}-{target_accept!r}-{max_treedepth}"
 
         def begin(log_density: JaxFunction, arrays: Any) -> tuple[JaxFunction, Any]:
             from mixtures.posterior.transitions import begin_program  # loads BlackJAX
 
-            return begin_program(log_density, compiled.size, target_accept, max_treedepth)
+            return begin_program(log_density, density.size, target_accept, max_treedepth)
 
         def chunk(log_density: JaxFunction, arrays: Any) -> tuple[JaxFunction, Any]:
             from mixtures.posterior.transitions import chunk_program
 
-            return chunk_program(log_density, arrays, compiled.size, dense, target_accept, max_treedepth)
+            return chunk_program(log_density, arrays, density.size, dense, target_accept, max_treedepth)
 
-        self._begin = compiled.extra(f"nuts-begin-{compiled.size}", begin)
-        self._chunk, self._arrays = compiled.extra(f"nuts-{how}", chunk), compiled.program("gradient")[1]
+        self._begin = density.extra(f"nuts-begin-{density.size}", begin)
+        self._chunk, self._arrays = density.extra(f"nuts-{how}", chunk), density.program("gradient")[1]
 
     def start(self, frame: Frame) -> list[Any]:
         """State of a chain before its first transition: position, step size, mass matrix."""
-        value, gradient = self._compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
+        value, gradient = self._density.value_and_grad(frame.to_x(frame.start), jacobian=True)
         in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
         state: list[Any] = self._begin(frame.start, value, in_frame)
         return state

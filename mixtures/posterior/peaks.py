@@ -102,12 +102,12 @@ class Peak:
         )
 
 
-def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generator) -> tuple[Peak, ...]:
+def find_peaks(density: Density, em: EMFit, rows: Rows, rng: np.random.Generator) -> tuple[Peak, ...]:
     """Climb from every distinct optimum that EM's restarts found, on small data also from further starts.
 
     Parameters
     ----------
-    compiled : Density
+    density : Density
         The log density.
     em : EMFit
         The fit; its clusters set the labels of all modes.
@@ -126,72 +126,72 @@ def find_peaks(compiled: Density, em: EMFit, rows: Rows, rng: np.random.Generato
     NoApproximation
         If no mode is found from EM's best optimum, or it has directions without curvature.
     """
-    found = _climbed(compiled, em, rows, islice(_optima(em, compiled.size, rows, rng), MOST))
+    found = _climbed(density, em, rows, islice(_optima(em, density.size, rows, rng), MOST))
     evidence = np.array([peak.log_evidence for peak in found])
     kept = np.flatnonzero(evidence > evidence.max() + np.log(NEGLIGIBLE))
     return tuple(found[i] for i in kept[np.argsort(-evidence[kept])])
 
 
-def _climbed(compiled: Density, em: EMFit, rows: Rows, optima: Iterable[Params]) -> list[Peak]:
+def _climbed(density: Density, em: EMFit, rows: Rows, optima: Iterable[Params]) -> list[Peak]:
     """All distinct modes, that of EM's best optimum first."""
-    if compiled.size > MOST_COORDINATES:
+    if density.size > MOST_COORDINATES:
         raise NoApproximation(
-            f"one of {compiled.size} unconstrained coordinates, and normal approximations are tried up to "
+            f"one of {density.size} unconstrained coordinates, and normal approximations are tried up to "
             f"{MOST_COORDINATES}"
         )
     spec, anchored = em.spec, anchored_clusters(rows)
     found: list[Peak] = []
     for i, params in enumerate(optima):
         try:
-            peak = _peak(compiled, spec, params, em.params, anchored)
+            peak = _peak(density, spec, params, em.params, anchored)
         except NoApproximation:
             if not i:
                 raise
             continue
-        if not any(_is_same(compiled, spec, peak, other, anchored) for other in found):
+        if not any(_is_same(density, spec, peak, other, anchored) for other in found):
             found.append(peak)
     return found
 
 
-def rivals(compiled: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
+def rivals(density: Density, em: EMFit, rows: Rows, most: int) -> list[Params]:
     """Optima other than the best whose modes hold so much of the posterior that a summary must include them.
 
     They are sought among the ``most`` highest optima. On large data, where height decides, these are
     EM's restarts that end nearly as high.
     """
     least = np.log(1 / TOLERANCES.single_mode - 1)
-    if rows.n_rows * compiled.size > SMALL:
+    if rows.n_rows * density.size > SMALL:
         below = em.restarts.log_posterior - em.log_posterior
         near = (i for i in em.restarts.order if least < below[i] < -same_height(em.log_posterior))
         return [em.restarts.params[i] for i in near][:1]
-    if compiled.size > MOST_COORDINATES:
+    if density.size > MOST_COORDINATES:
         return []
-    optima = list(islice(_optima(em, compiled.size, rows, np.random.default_rng(0)), most))
+    optima = list(islice(_optima(em, density.size, rows, np.random.default_rng(0)), most))
     if len(optima) < 2:
         return []  # and nothing is compiled
     try:
-        peaks = _climbed(compiled, em, rows, optima)
+        peaks = _climbed(density, em, rows, optima)
     except NoApproximation:
         return []
     others = sorted(peaks[1:], key=lambda peak: -peak.log_evidence)
     return [peak.params for peak in others if peak.log_evidence - peaks[0].log_evidence > least]
 
 
-def rival_ends(compiled: Density, ends: Sequence[Array], heights: Array) -> list[Array]:
+def rival_ends(density: Density, ends: Sequence[Array], heights: Array) -> list[Array]:
     """Do the same for a user's own model, given where the searches for its mode ended, best first.
 
     Ends of the same height are taken for one mode under other labels if every variable has the same values
     in some order.
     """
     least, apart = np.log(1 / TOLERANCES.single_mode - 1), same_height(heights[0])
-    values = [compiled.constrain(x) for x in ends]
+    values = [density.constrain(x) for x in ends]
     distinct: list[int] = []
     for i, height in enumerate(heights):
         if not any(heights[j] - height <= apart and _reordered(values[i], values[j]) for j in distinct):
             distinct.append(i)
-    if len(distinct) < 2 or compiled.size > MOST_COORDINATES:
+    if len(distinct) < 2 or density.size > MOST_COORDINATES:
         return []
-    evidence = {i: _log_evidence(compiled, ends[i]) for i in distinct if heights[0] - heights[i] < BELOW}
+    evidence = {i: _log_evidence(density, ends[i]) for i in distinct if heights[0] - heights[i] < BELOW}
     others = sorted(distinct[1:], key=lambda i: -evidence.get(i, -np.inf))
     return [ends[i] for i in others if evidence.get(i, -np.inf) - evidence[0] > least]
 
@@ -205,13 +205,13 @@ def _reordered(a: Params, b: Params) -> bool:
     )
 
 
-def _log_evidence(compiled: Density, x: Array) -> float:
+def _log_evidence(density: Density, x: Array) -> float:
     """Laplace's approximation about a point near a mode; -inf where the density does not curve down."""
     try:
-        widths = principal_widths(_curvature(compiled, x))
+        widths = principal_widths(_curvature(density, x))
     except NoApproximation:
         return -np.inf
-    return float(compiled.value_and_grad(x, jacobian=True)[0] + np.linalg.slogdet(widths)[1])
+    return float(density.value_and_grad(x, jacobian=True)[0] + np.linalg.slogdet(widths)[1])
 
 
 def _optima(em: EMFit, size: int, rows: Rows, rng: np.random.Generator) -> Iterator[Params]:
@@ -239,46 +239,46 @@ def _matched(spec: Mixture, params: Params, to: Params, anchored: np.ndarray) ->
     return spec.relabel(params, match_params(spec.family, params, to, anchored))
 
 
-def _peak(compiled: Density, spec: Mixture, params: Params, pivot: Params, anchored: np.ndarray) -> Peak:
-    start = compiled.unconstrain(spec.inside(params))
-    reached = _newton(compiled, start)
+def _peak(density: Density, spec: Mixture, params: Params, pivot: Params, anchored: np.ndarray) -> Peak:
+    start = density.unconstrain(spec.inside(params))
+    reached = _newton(density, start)
     if reached is None:
-        reached = _newton(compiled, climb(partial(compiled.value_and_grad, jacobian=True), start))
+        reached = _newton(density, climb(partial(density.value_and_grad, jacobian=True), start))
     if reached is None:
         raise NoApproximation("not at a mode where the search for it stopped")
     x, curvature = reached
-    found = _params_at(compiled, spec, x)
+    found = _params_at(density, spec, x)
     order = match_params(spec.family, found, pivot, anchored)
     if (order != np.arange(order.size)).any():
         found = spec.relabel(found, order)
-        x = compiled.unconstrain(found)
-        curvature = _curvature(compiled, x)
-    return Peak(x, principal_widths(curvature), compiled.value_and_grad(x, jacobian=True)[0], found)
+        x = density.unconstrain(found)
+        curvature = _curvature(density, x)
+    return Peak(x, principal_widths(curvature), density.value_and_grad(x, jacobian=True)[0], found)
 
 
-def _params_at(compiled: Density, spec: Mixture, x: Array) -> dict[str, Array]:
-    found = compiled.constrain(x)
+def _params_at(density: Density, spec: Mixture, x: Array) -> dict[str, Array]:
+    found = density.constrain(x)
     return {name: found[name] for name in spec.dims}
 
 
-def _curvature(compiled: Density, x: Array) -> Curvature:
-    return curvature_at(compiled, x, jacobian=True, exact=x.size > EXACT_SIZE)
+def _curvature(density: Density, x: Array) -> Curvature:
+    return curvature_at(density, x, jacobian=True, exact=x.size > EXACT_SIZE)
 
 
-def _newton(compiled: Density, x: Array) -> tuple[Array, Curvature] | None:
+def _newton(density: Density, x: Array) -> tuple[Array, Curvature] | None:
     """Climb to a mode by Newton's steps, several with each curvature that is computed."""
     for _ in range(NEWTON_STEPS):
-        curvature = _curvature(compiled, x)
+        curvature = _curvature(density, x)
         if not np.isfinite(curvature.values).all():
             return None
-        value, gradient = compiled.value_and_grad(x, jacobian=True)
+        value, gradient = density.value_and_grad(x, jacobian=True)
         step = curvature.newton(gradient)
         if np.linalg.norm(step) < CLOSE:
             return (x, curvature) if curvature.is_maximum else None
         for _ in range(CHORD_STEPS):
             distance = float(np.linalg.norm(step))
             trial = x + curvature.step(step * min(1.0, FAR / distance))
-            trial_value, trial_gradient = compiled.value_and_grad(trial, jacobian=True)
+            trial_value, trial_gradient = density.value_and_grad(trial, jacobian=True)
             if not trial_value > value:
                 break
             x, value, step = trial, trial_value, curvature.newton(trial_gradient)
@@ -287,7 +287,7 @@ def _newton(compiled: Density, x: Array) -> tuple[Array, Curvature] | None:
     return None
 
 
-def _is_same(compiled: Density, spec: Mixture, peak: Peak, other: Peak, anchored: np.ndarray) -> bool:
+def _is_same(density: Density, spec: Mixture, peak: Peak, other: Peak, anchored: np.ndarray) -> bool:
     """Whether two modes are one, whatever its labels."""
-    x = compiled.unconstrain(_matched(spec, peak.params, other.params, anchored))
+    x = density.unconstrain(_matched(spec, peak.params, other.params, anchored))
     return bool(np.linalg.norm(np.linalg.solve(other.widths, x - other.x)) < SAME)

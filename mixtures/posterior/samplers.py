@@ -24,16 +24,16 @@ from mixtures.types import Array
 __all__ = ["DRAW", "compile_beside", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
 
 
-def draw_by_pymc(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
+def draw_by_pymc(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by PyMC's own NUTS: one chain after another, unless ``cores`` asks for processes."""
     import pymc as pm
 
     cores, seed = how.cores or 1, int(rng.integers(2**31))
     steps = [0.1 * rng.standard_normal(x.size) for x in starts]
     points = [
-        compiled.constrain(x + reach(compiled, x, step) * step) for x, step in zip(starts, steps, strict=True)
+        density.constrain(x + reach(density, x, step) * step) for x, step in zip(starts, steps, strict=True)
     ]
-    free = list(compiled.rv_shapes)
+    free = list(density.rv_shapes)
 
     def draw(chains: Sequence[int]) -> xr.DataTree:
         done = Counter[int]()
@@ -59,17 +59,17 @@ def draw_by_pymc(compiled: Density, starts: list[Array], rng: np.random.Generato
                 progressbar=how.progressbar,
                 compute_convergence_checks=False,
                 quiet=not how.progressbar,
-                model=compiled.built.source,
+                model=density.built.source,
             )
         except ValueError as error:
             if "Not enough samples" in str(error):  # what PyMC makes of an early interrupt
                 raise nothing_kept() from error
             raise
 
-    return _gathered(compiled, draw, len(starts), how)
+    return _gathered(density, draw, len(starts), how)
 
 
-def draw_by_nutpie(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
+def draw_by_nutpie(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by nutpie, with the log density from JAX."""
     import nutpie
 
@@ -77,10 +77,10 @@ def draw_by_nutpie(compiled: Density, starts: list[Array], rng: np.random.Genera
 
     keep_checks()
     seed = int(rng.integers(2**31))
-    point = compiled.constrain(starts[0])
-    free = list(compiled.rv_shapes)
+    point = density.constrain(starts[0])
+    free = list(density.rv_shapes)
     program = nutpie.compile_pymc_model(
-        compiled.built.source,
+        density.built.source,
         backend="jax",
         gradient_backend="jax",
         initial_points={name: point[name] for name in free},
@@ -99,10 +99,10 @@ def draw_by_nutpie(compiled: Density, starts: list[Array], rng: np.random.Genera
             progress_bar=how.progressbar,
         )
 
-    return _gathered(compiled, draw, len(starts), how)
+    return _gathered(density, draw, len(starts), how)
 
 
-def _gathered(compiled: Density, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains) -> Draws:
+def _gathered(density: Density, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains) -> Draws:
     """Draw by a sampler that gives up all chains if one fails; if so, draw each by itself."""
     failed: dict[int, BaseException] = {}
 
@@ -123,15 +123,15 @@ def _gathered(compiled: Density, draw: Callable[[Sequence[int]], xr.DataTree], n
         trees = [tree for chain in range(n if n > 1 else 0) for tree in alone(chain)]
         if not trees:
             raise
-    chains = [chain for tree in trees for chain in _read_back(compiled, tree)]
+    chains = [chain for tree in trees for chain in _read_back(density, tree)]
     ended = len(chains) + len(failed) == n and all(len(x) == how.draws for x, _ in chains)
     return Draws.gathered([x for x, _ in chains], [found for _, found in chains], not ended, failed)
 
 
-def _read_back(compiled: Density, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
+def _read_back(density: Density, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:
     """Read every chain of another sampler: unconstrained coordinates, and statistics by common names."""
     posterior = tree["posterior"].to_dataset()
-    x = compiled.unconstrain_draws({name: posterior[name].values for name in compiled.rv_shapes})
+    x = density.unconstrain_draws({name: posterior[name].values for name in density.rv_shapes})
     lengths = np.isfinite(x).all(axis=-1).sum(axis=1)  # nutpie fills up chains that were cut short
     nutpie_names = {
         "depth": "tree_depth",
@@ -152,26 +152,26 @@ def _read_back(compiled: Density, tree: xr.DataTree) -> list[tuple[Array, dict[s
 Sampler = Callable[[Density, list[Array], np.random.Generator, Chains], Draws]
 
 
-def compile_beside(compiled: Density, x: Array, how: Chains) -> Future[None]:
+def compile_beside(density: Density, x: Array, how: Chains) -> Future[None]:
     """Compile NUTS in a thread while something else is computed.
 
     The gradient has its program already, since PyTensor is not to lower a model in two threads.
     """
-    basis = np.eye(compiled.size) if compiled.size <= WHITEN_SIZE else np.ones(compiled.size)
+    basis = np.eye(density.size) if density.size <= WHITEN_SIZE else np.ones(density.size)
     pool = ThreadPoolExecutor(1)
-    compiling = pool.submit(compile_nuts, compiled, Frame(x, basis, np.zeros(compiled.size)), how)
+    compiling = pool.submit(compile_nuts, density, Frame(x, basis, np.zeros(density.size)), how)
     pool.shutdown(wait=False)
     return compiling
 
 
-def draw_by_blackjax(compiled: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
+def draw_by_blackjax(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by BlackJAX's NUTS with the whole loop inside XLA, in whitened coordinates."""
     seed = int(rng.integers(2**31))
-    compiling = compile_beside(compiled, starts[0], how)
-    frames = [jitter_inside(compiled, frame) for frame in frames_at(compiled, starts, rng)]
+    compiling = compile_beside(density, starts[0], how)
+    frames = [jitter_inside(density, frame) for frame in frames_at(density, starts, rng)]
     compiling.result()
     with counting("NUTS", len(starts) * (how.tune + how.draws), shown=how.progressbar) as on_progress:
-        drawn = run_nuts(compiled, frames, how, seed, on_progress=on_progress)
+        drawn = run_nuts(density, frames, how, seed, on_progress=on_progress)
     saturated: Any = drawn.statistics["tree_depth"] >= how.max_treedepth
     return replace(drawn, statistics=drawn.statistics | {"reached_max_treedepth": saturated})
 

@@ -65,12 +65,12 @@ class SplitHMC:
         return {"tune": self.tune, "n_gradients": self.n_gradients, "n_densities": self.n_densities}
 
 
-def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> SplitHMC:
+def split_hmc(density: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> SplitHMC:
     """Draw from the posterior about its mode.
 
     Parameters
     ----------
-    compiled : Density
+    density : Density
         The log density.
     peak : Peak
         The mode.
@@ -90,8 +90,8 @@ def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generat
     NoApproximation
         If the posterior about the mode is too far from normal.
     """
-    starts = _starts(compiled, peak, how.chains, rng)
-    run = _Run(compiled, [Frame(peak.x, peak.widths, y) for y in starts], how, rng)
+    starts = _starts(density, peak, how.chains, rng)
+    run = _Run(density, [Frame(peak.x, peak.widths, y) for y in starts], how, rng)
     n_steps, share, spent = 0, 0.0, 0
     for n_steps in STEPS:
         warm_up = run.on(WARM_UP, n_steps)
@@ -115,10 +115,10 @@ def split_hmc(compiled: Density, peak: Peak, how: Chains, rng: np.random.Generat
     return SplitHMC(draws, tune, spent, PILOT)
 
 
-def _starts(compiled: Density, peak: Peak, chains: int, rng: np.random.Generator) -> Array:
+def _starts(density: Density, peak: Peak, chains: int, rng: np.random.Generator) -> Array:
     """Starts of the chains, drawn from the approximation and drawn again by their importance weights."""
     y = rng.standard_normal((PILOT, peak.x.size))
-    log_density = compiled.log_densities(peak.x + y @ peak.widths.T, jacobian=True)
+    log_density = density.log_densities(peak.x + y @ peak.widths.T, jacobian=True)
     log_weights = np.where(np.isfinite(log_density), log_density + (y**2).sum(axis=1) / 2, -np.inf)
     k = pareto_k(log_weights)
     if k > TOLERANCES.normal_pareto_k:
@@ -132,16 +132,16 @@ def _starts(compiled: Density, peak: Peak, chains: int, rng: np.random.Generator
 class _Run:
     """Chains that go on from where they are."""
 
-    def __init__(self, compiled: Density, frames: list[Frame], how: Chains, rng: np.random.Generator) -> None:
+    def __init__(self, density: Density, frames: list[Frame], how: Chains, rng: np.random.Generator) -> None:
         def build(log_density: JaxFunction, arrays: Any) -> tuple[JaxFunction, Any]:
             from mixtures.posterior.rotations import chunk_program  # loads BlackJAX
 
-            return chunk_program(log_density, arrays, compiled.size)
+            return chunk_program(log_density, arrays, density.size)
 
-        self._chunk = compiled.extra(f"split-hmc-{compiled.size}", build)
-        self._arrays = compiled.program("gradient")[1]
+        self._chunk = density.extra(f"split-hmc-{density.size}", build)
+        self._arrays = density.program("gradient")[1]
         self._frames, self._cores, self._seed = frames, how.cores, int(rng.integers(2**31))
-        self._states = [_state(compiled, frame) for frame in frames]
+        self._states = [_state(density, frame) for frame in frames]
         self.done = 0
 
     def on(self, n: int, n_steps: int, on_progress: Callable[[int], None] = lambda done: None) -> Draws:
@@ -162,9 +162,9 @@ class _Run:
             yield frame.to_x(np.asarray(y)[:length]), kept
 
 
-def _state(compiled: Density, frame: Frame) -> list[Any]:
+def _state(density: Density, frame: Frame) -> list[Any]:
     """Position, log density and gradient at the start, in the frame's coordinates."""
-    value, gradient = compiled.value_and_grad(frame.to_x(frame.start), jacobian=True)
+    value, gradient = density.value_and_grad(frame.to_x(frame.start), jacobian=True)
     return [frame.start, np.float64(value), gradient @ frame.basis]
 
 

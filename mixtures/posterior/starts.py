@@ -38,11 +38,11 @@ def kinds_in_turn(n: int) -> list[str]:
 
 
 def partition_starts(
-    compiled: Density, spec: Mixture, data: Data, n: int, rng: np.random.Generator
+    density: Density, spec: Mixture, data: Data, n: int, rng: np.random.Generator
 ) -> list[Array]:
     """Starts of all kinds in turn, as they are drawn, without a step of EM."""
     starts = random_starts(spec, Sample.of(spec, data, rng), kinds_in_turn(n), rng)
-    return [compiled.unconstrain(spec.inside(start.params)) for start in starts]
+    return [density.unconstrain(spec.inside(start.params)) for start in starts]
 
 
 def starts_of(target: Target, n: int, rng: np.random.Generator) -> list[Array]:
@@ -61,15 +61,15 @@ def chain_starts(
     if isinstance(target, MixtureTarget):
         em = fit_of(target, em, rng)
         return em_starts(target.compiled, em, chains, rng, target.data), em.params
-    compiled = target.compiled
-    ends = [climb(compiled.value_and_grad, x) for x in starts_of(target, max(chains, MODEL_STARTS), rng)]
-    require_density(compiled, ends)  # without a density a search stays at its start
-    heights = np.array([compiled.value_and_grad(x)[0] for x in ends])
+    density = target.compiled
+    ends = [climb(density.value_and_grad, x) for x in starts_of(target, max(chains, MODEL_STARTS), rng)]
+    require_density(density, ends)  # without a density a search stays at its start
+    heights = np.array([density.value_and_grad(x)[0] for x in ends])
     finite = [i for i in np.argsort(-heights) if np.isfinite(heights[i])]
     highest = [ends[i] for i in finite]
-    first = [highest[0], *rival_ends(compiled, highest, heights[finite])]
+    first = [highest[0], *rival_ends(density, highest, heights[finite])]
     starts = [(first if i < len(first) else highest)[i % len(highest)] for i in range(chains)]
-    return starts, compiled.constrain(highest[0])
+    return starts, density.constrain(highest[0])
 
 
 def fit_of(target: MixtureTarget, em: EMFit | None, rng: np.random.Generator) -> EMFit:
@@ -78,7 +78,7 @@ def fit_of(target: MixtureTarget, em: EMFit | None, rng: np.random.Generator) ->
 
 
 def em_starts(
-    compiled: Density,
+    density: Density,
     em: EMFit,
     chains: int,
     rng: np.random.Generator,
@@ -91,7 +91,7 @@ def em_starts(
     """
     spec, best_first, starts = em.spec, em.restarts.order, []
     anchored = anchored_clusters(data)
-    first = [em.params, *(rivals(compiled, em, data, chains) if chains > 1 else ())]
+    first = [em.params, *(rivals(density, em, data, chains) if chains > 1 else ())]
     for chain in range(chains):
         known = chain < len(first)
         params = first[chain] if known else em.restarts.params[best_first[chain % len(best_first)]]
@@ -99,5 +99,5 @@ def em_starts(
         free = np.setdiff1d(order, anchored)
         order[free] = rng.permutation(free)
         relabelled = spec.relabel(params, order)
-        starts.append(compiled.unconstrain(spec.inside(relabelled)))
+        starts.append(density.unconstrain(spec.inside(relabelled)))
     return starts

@@ -53,7 +53,7 @@ class Weighed:
     def of(cls, region: Region, proposal: Proposal, x: Array) -> "Weighed":
         """Fold proposals into the region, and weigh them."""
         folded = region.fold(proposal, x)
-        log_density = _log_density(region.compiled, folded.x, folded.inside)
+        log_density = _log_density(region.density, folded.x, folded.inside)
         return cls._weighed(folded.x, log_density, proposal, folded.log_components(proposal))
 
     @classmethod
@@ -76,10 +76,10 @@ class Weighed:
         return Weighed(**{name: np.concatenate([x, others[name]]) for name, x in vars(self).items()})
 
 
-def _log_density(compiled: Density, x: Array, inside: np.ndarray) -> Array:
+def _log_density(density: Density, x: Array, inside: np.ndarray) -> Array:
     """Log density at vectors inside the region; zero density outside and where it is not a number."""
     values = np.full(len(x), -np.inf)
-    values[inside] = compiled.log_densities(x[inside], jacobian=True)
+    values[inside] = density.log_densities(x[inside], jacobian=True)
     return np.where(np.isnan(values), -np.inf, values)
 
 
@@ -111,7 +111,7 @@ class Tuned:
 
 
 def tune(
-    compiled: Density,
+    density: Density,
     spec: Mixture,
     scale: Array,
     peaks: tuple[Peak, ...],
@@ -122,7 +122,7 @@ def tune(
     evidence = np.array([peak.log_evidence for peak in peaks])
     proposal = Proposal(peaks, _defended(np.exp(evidence - logsumexp(evidence))), PILOT_DF)
     x = proposal.draw(PILOT, rng)
-    identity = Region.identity(compiled, spec, scale, anchored)
+    identity = Region.identity(density, spec, scale, anchored)
     orders = identity.orders(proposal, identity.constrain(x)[0])
     region = identity.widened(orders[orders[:, 0] >= 0])
     pilot = Weighed.of(region, proposal, x)

@@ -88,7 +88,7 @@ def test_every_mode_has_its_exact_mass(bimodal, exact):
     made = Weighed.of(found.region, found.proposal, found.proposal.draw(8000, np.random.default_rng(1)))
     (mass, _), (error, _) = masses(made.log_weights, made.mode, 2)
     some = {name: values[None, :20_000] for name, values in exact.items()}
-    x = found.region.compiled.unconstrain_draws(some)[0]
+    x = found.region.density.unconstrain_draws(some)[0]
     components = found.region.fold(found.proposal, x).log_components(found.proposal)
     truth = (found.proposal.shares(components).argmax(axis=1) == 0).mean()
     assert 0.03 < abs(truth - 0.5) < 0.4  # the modes are not alike, or the test could not tell them apart
@@ -156,7 +156,7 @@ def test_weights_average_to_the_exact_evidence(spec, X, cluster):
 def test_without_relabelling_the_region_is_still_exact():
     """Proposals with other labels then count nothing, and the rest is right: it only costs acceptance."""
     found = tuned(THREE_COINS, COIN_ROWS)
-    strict = Region.identity(found.region.compiled, found.region.spec, found.region.scale)
+    strict = Region.identity(found.region.density, found.region.spec, found.region.scale)
     x = found.proposal.draw(8000, np.random.default_rng(1))
     logs = [Weighed.of(region, found.proposal, x).log_weights for region in (strict, found.region)]
     assert np.isneginf(logs[0]).mean() > 0.1 > np.isneginf(logs[1]).mean()
