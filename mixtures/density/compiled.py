@@ -17,9 +17,9 @@ from mixtures.density.conditions import checks_of, guarded, holds, log_jacobian_
 from mixtures.density.density import Density, Facts, Program
 from mixtures.density.functions import (
     arrays_as_inputs,
-    compiled,
     gradient_of,
     hessian_of,
+    jitted,
     log_density_of,
     one_by_one,
     over_draws,
@@ -236,18 +236,14 @@ class CompiledModel(Density):
         ]
         return tuple(jax.eval_shape(function, values, arrays)[0].shape)
 
-    def _map(self, outputs: Sequence[Any], x: Array) -> list[Array]:
-        """Values of other graphs at flat vectors."""
-        function, arrays = self._compile(outputs)
-        return self._mapped((over_vectors(function, self.value_shapes, False), arrays), x)
-
     def objections(self, x: Array) -> list[str]:
         """Why the log density is not finite at a flat vector: the checks that fail, or else the terms."""
         terms, _ = self._own
         named = [*self._free, *self.model.observed_RVs, *self.model.potentials]
         checks = [checks_of([term]) for term in terms]
         truths = [holds(check) for own in checks for check in own]
-        values = iter(self._map([*truths, *terms], x))
+        function, arrays = self._compile([*truths, *terms])
+        values = iter(self._mapped((over_vectors(function, self.value_shapes, False), arrays), x))
         found = [
             f"'{v.name}' fails the check \"{check.op.msg}\""
             for v, own in zip(named, checks, strict=True)
@@ -346,7 +342,7 @@ PROGRAMS: Mapping[str, Callable[[CompiledModel], Program]] = {
     "priors": lambda c: c.part("priors", sequential=False),
     "rows": lambda c: c.part("rows", sequential=True),
     "slopes": CompiledModel.slopes,
-    "unconstrain": lambda c: (compiled(c.unconstrain_function[0]), c.unconstrain_function[1]),
+    "unconstrain": lambda c: (jitted(c.unconstrain_function[0]), c.unconstrain_function[1]),
     "unconstrain_draws": lambda c: (over_draws(c.unconstrain_function[0]), c.unconstrain_function[1]),
 }
 """How each program is compiled, by the names of `Density.program`."""

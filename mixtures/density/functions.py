@@ -14,10 +14,10 @@ from mixtures.types import Array
 
 __all__ = [
     "arrays_as_inputs",
-    "compiled",
     "gradient_of",
     "hessian_of",
     "in_threads",
+    "jitted",
     "log_density_of",
     "one_by_one",
     "over_draws",
@@ -29,6 +29,9 @@ __all__ = [
 
 FEW, VECTORS_AT_ONCE = 8, 125
 """Vectors that have a program of their own size; vectors in one call of a thread otherwise."""
+
+
+jitted = remembered(jax.jit)
 
 
 def _flat(function: JaxFunction, shapes: tuple[tuple[int, ...], ...]) -> JaxFunction:
@@ -97,12 +100,6 @@ def hessian_of(log_density: JaxFunction) -> JaxFunction:
         return jax.lax.map(column, jnp.eye(x.size))
 
     return jax.jit(hessian)
-
-
-@remembered
-def compiled(function: JaxFunction) -> JaxFunction:
-    """The function, compiled."""
-    return jax.jit(function)
 
 
 @remembered

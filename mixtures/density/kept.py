@@ -24,7 +24,7 @@ from mixtures.data.table import Data
 from mixtures.density.density import Density, Facts, Program
 from mixtures.density.identity import key_of
 from mixtures.density.memory import JaxFunction, discard, remembered
-from mixtures.density.recipes import Recipe, named_arrays, rebuilt, recipes_of, twin_of
+from mixtures.density.recipes import Recipe, named_arrays, recipes_of, twin_of
 from mixtures.density.store import DESCRIPTION, Store, cache_folder
 from mixtures.density.xla import make_ready
 from mixtures.errors import InputError
@@ -34,7 +34,7 @@ from mixtures.types import Array
 if TYPE_CHECKING:
     from mixtures.density.compiled import CompiledModel
 
-__all__ = ["KeptModel", "Outline", "kept_or_built"]
+__all__ = ["KeptModel", "Outline", "kept_or_built", "kept_text"]
 
 PROGRAMS_LOADED = 64
 """Programs in memory before all are discarded: those of about six models."""
@@ -108,12 +108,10 @@ def kept_or_built(spec: Mixture, data: Data, build: Build) -> Density:
     build : callable
         Declares and compiles a model of given data.
     """
-    folder = cache_folder()
-    key = None if folder is None else key_of(spec, data)
-    if folder is None or key is None:
+    store = _store_of(spec, data)
+    if store is None:
         return build(spec, data)
     make_ready()
-    store = Store(folder, key)
     content = store.read(DESCRIPTION)
     if content is None and not store.is_usable():
         return build(spec, data)
@@ -126,6 +124,37 @@ def kept_or_built(spec: Mixture, data: Data, build: Build) -> Density:
     outline = _outline_of(built, spec, data, build)
     store.write(DESCRIPTION, NOT_KEPT if outline is None else outline.written())
     return built if outline is None else KeptModel(store, outline, spec, data, build, built)
+
+
+def kept_text(spec: Mixture, data: Data, name: str, make: Callable[[], str]) -> str:
+    """A text that depends on no more than the programs do: as it was kept with them, or made now and kept.
+
+    Parameters
+    ----------
+    spec : Mixture
+        A resolved model.
+    data : Data
+        Checked data.
+    name : str
+        Name of the text.
+    make : callable
+        Makes the text.
+    """
+    store = _store_of(spec, data)
+    found = None if store is None else store.read(name)
+    if found is not None:
+        return found.decode()
+    text = make()
+    if store is not None and store.read(DESCRIPTION) is not None:  # there are programs of the model
+        store.write(name, text.encode())
+    return text
+
+
+def _store_of(spec: Mixture, data: Data) -> Store | None:
+    """Where the programs of a model are kept; None if the cache is off, or what they depend on not known."""
+    folder = cache_folder()
+    key = None if folder is None else key_of(spec, data)
+    return None if folder is None or key is None else Store(folder, key)
 
 
 def _read(store: Store, content: bytes | None) -> Outline | None:
@@ -264,7 +293,7 @@ class KeptModel(Density):
     def _prepared(self, which: str) -> Any:
         """Arrays that the programs take, from those that have names."""
         recipes = self._outline.own if which == "own" else self._outline.unconstrain
-        values = rebuilt(recipes, self._named)
+        values = [recipe.make(self._named) for recipe in recipes]
 
         def make() -> tuple[JaxFunction, Any]:
             from mixtures.density.lowering import preparation_of

@@ -19,7 +19,7 @@ from mixtures.families.family import Family
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 
-__all__ = ["Recipe", "layouts_of", "named_arrays", "rebuilt", "recipes_of", "twin_of"]
+__all__ = ["Recipe", "layouts_of", "named_arrays", "recipes_of", "twin_of"]
 
 LOCATIONS = ("mean",)
 """Hyperparameters that a twin shifts; the others, which may be positive, it scales."""
@@ -199,8 +199,3 @@ def _is(candidate: np.ndarray, array: np.ndarray) -> bool:
 
 def _lengths(array: np.ndarray) -> tuple[int, ...]:
     return tuple(n for n in array.shape if n != 1)
-
-
-def rebuilt(recipes: Sequence[Recipe], named: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """The arrays that recipes make."""
-    return [recipe.make(named) for recipe in recipes]

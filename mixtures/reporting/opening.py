@@ -14,7 +14,7 @@ from mixtures.data.known_labels import known_rows
 from mixtures.data.matching import columns_of
 from mixtures.data.patterns import patterns_of, seen_in
 from mixtures.data.table import Data
-from mixtures.density.beside import kept_text
+from mixtures.density.kept import kept_text
 from mixtures.errors import IdentifiabilityWarning
 from mixtures.families.mixture import Mixture
 from mixtures.families.questions import describe, hyperparameters

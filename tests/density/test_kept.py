@@ -18,10 +18,9 @@ import mixtures as mx
 from mixtures.data.reading import as_data
 from mixtures.density import kept as keeping
 from mixtures.density import store as storing
-from mixtures.density.beside import kept_text
 from mixtures.density.compiled import CompiledModel
 from mixtures.density.identity import key_of
-from mixtures.density.kept import KeptModel, Outline, kept_or_built
+from mixtures.density.kept import KeptModel, Outline, kept_or_built, kept_text
 from mixtures.density.recipes import named_arrays, recipes_of, twin_of
 from mixtures.density.store import DESCRIPTION, Store, cache_folder, clear, stored_models
 from mixtures.distributions.declare import declare
