@@ -2,35 +2,24 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from mixtures.density.density import Density
 from mixtures.errors import NoApproximation
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.emptied import share_without_rows
-from mixtures.posterior.independent import Independent, independent_draws
+from mixtures.posterior.independent import independent_draws
 from mixtures.posterior.peaks import Peak, find_peaks
-from mixtures.posterior.runs import Draws
+from mixtures.posterior.runs import Drawn
 from mixtures.posterior.split_hmc import split_hmc
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES
 
-__all__ = ["Drawn", "Refused", "draw_about_modes", "in_words", "note_of"]
+__all__ = ["Refused", "draw_about_modes", "in_words", "note_of"]
 
 Refused = dict[str, str]
 """Reasons why samplers did not draw, by the samplers in words."""
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """Draws, attributes of their tree, and the modes if their masses were estimated."""
-
-    draws: Draws
-    attrs: Mapping[str, Any]
-    independent: Independent | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +30,6 @@ class _Known:
     em: EMFit
     peaks: tuple[Peak, ...]
     without_rows: float
-
-    @property
-    def compiled(self) -> Density:
-        """The log density."""
-        return self.target.compiled
 
     def refuse_empty_clusters(self, limit: float) -> None:
         """Refuse to draw about the modes alone where clusters may well have no rows."""
@@ -58,16 +42,15 @@ class _Known:
 
 def _independently(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
     known.refuse_empty_clusters(TOLERANCES.proposal_without_rows)
-    made = independent_draws(known.compiled, known.em, known.target.data, known.peaks, how, rng)
-    return Drawn(made.draws, made.attrs, made)
+    target = known.target
+    return independent_draws(target.compiled, known.em, target.data, known.peaks, how, rng)
 
 
 def _by_split_hmc(known: _Known, how: Chains, rng: np.random.Generator) -> Drawn:
     if len(known.peaks) > 1:
         raise NoApproximation(f"one with {len(known.peaks)} modes, and split HMC moves about a single one")
     known.refuse_empty_clusters(TOLERANCES.split_without_rows)
-    made = split_hmc(known.compiled, known.peaks[0], how, rng)
-    return Drawn(made.draws, made.attrs)
+    return split_hmc(known.target.compiled, known.peaks[0], how, rng)
 
 
 @dataclass(frozen=True)

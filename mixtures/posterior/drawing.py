@@ -13,10 +13,10 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.errors import ConvergenceWarning, NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import Option, warn, worded
-from mixtures.posterior.about_modes import Drawn, Refused, draw_about_modes, note_of
+from mixtures.posterior.about_modes import Refused, draw_about_modes, note_of
 from mixtures.posterior.chains import FALLBACK, Chains
-from mixtures.posterior.independent import modes_of
-from mixtures.posterior.runs import Draws
+from mixtures.posterior.independent import Independent, modes_of
+from mixtures.posterior.runs import Drawn, Draws
 from mixtures.posterior.samplers import DRAW
 from mixtures.posterior.starts import chain_starts, fit_of
 from mixtures.posterior.target import MixtureTarget, Target
@@ -70,8 +70,8 @@ def _aligned(tree: xr.DataTree, target: MixtureTarget, made: Drawn, to: Mapping[
     _keep_beside(tree, target)
     anchored = anchored_clusters(target.data)
     tree = align_tree(anchor(tree, anchored), to=to)
-    if made.independent is not None:
-        tree["modes"] = modes_of(made.independent, target.spec, to, target.compiled.coords, anchored)
+    if isinstance(made, Independent):
+        tree["modes"] = modes_of(made, target.spec, to, target.compiled.coords, anchored)
     return tree
 
 

@@ -31,7 +31,7 @@ from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import acceptance, independence_chains, masses, pareto_k
 from mixtures.posterior.peaks import Peak
-from mixtures.posterior.runs import Draws, nothing_kept
+from mixtures.posterior.runs import Drawn, Draws, nothing_kept
 from mixtures.posterior.weighing import PILOT, Tuned, Weighed, tune
 from mixtures.progress import track
 from mixtures.results.em import EMFit
@@ -59,48 +59,26 @@ ENOUGH = 4000
 
 
 @dataclass(frozen=True, eq=False)
-class Independent:
+class Independent(Drawn):
     """Draws of independence chains, and what their proposals say about the posterior.
 
     Attributes
     ----------
     draws : Draws
         Draws of all chains, with the statistics lp, acceptance_rate, log_weight, mode.
+    attrs : dict
+        ``pareto_k``, that of the weights of all proposals; ``acceptance``, the share of them that the chains
+        accepted; ``n_proposals``, those weighed, with those that tuned; ``log_evidence``, the log marginal
+        likelihood by importance sampling, and its standard error ``log_evidence_se``.
     peaks : tuple of Peak
         The modes.
     mass, mass_se : ndarray, shape (m,)
         Posterior mass of each mode, with its standard error.
-    pareto_k : float
-        Pareto k of the weights of all proposals.
-    acceptance : float
-        Share of the proposals that the chains accepted.
-    n_proposals : int
-        Proposals weighed, with those that tuned.
-    log_evidence, log_evidence_se : float
-        Log marginal likelihood by importance sampling, with its standard error.
     """
 
-    draws: Draws
     peaks: tuple[Peak, ...]
     mass: Array
     mass_se: Array
-    pareto_k: float
-    acceptance: float
-    n_proposals: int
-    log_evidence: float
-    log_evidence_se: float
-
-    @property
-    def attrs(self) -> dict[str, float]:
-        """Attributes of the tree of these draws: what the proposals say about the posterior."""
-        return {
-            "tune": 0,
-            "pareto_k": self.pareto_k,
-            "acceptance": self.acceptance,
-            "n_proposals": self.n_proposals,
-            "log_evidence": self.log_evidence,
-            "log_evidence_se": self.log_evidence_se,
-        }
 
 
 def independent_draws(
@@ -155,15 +133,17 @@ def independent_draws(
         if status is Status.INTERRUPTED:  # nobody waits for another sampler
             raise nothing_kept() from error
         raise
-    return Independent(
-        replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status),
-        peaks,
-        *masses(made.log_weights, made.mode, len(peaks)),
-        k,
-        share,
-        PILOT + len(made.x),
-        *_evidence(made.log_weights, spec.n_components - len(anchored)),
-    )
+    log_evidence, error = _evidence(made.log_weights, spec.n_components - len(anchored))
+    attrs = {
+        "tune": 0,
+        "pareto_k": k,
+        "acceptance": share,
+        "n_proposals": PILOT + len(made.x),
+        "log_evidence": log_evidence,
+        "log_evidence_se": error,
+    }
+    draws = replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status)
+    return Independent(draws, attrs, peaks, *masses(made.log_weights, made.mode, len(peaks)))
 
 
 def _weigh(tuned: Tuned, n: int, rng: np.random.Generator, how: Chains) -> tuple[Weighed, Status]:

@@ -247,18 +247,14 @@ def _peak(density: Density, spec: Mixture, params: Params, pivot: Params, anchor
     if reached is None:
         raise NoApproximation("not at a mode where the search for it stopped")
     x, curvature = reached
-    found = _params_at(density, spec, x)
+    every = density.constrain(x)
+    found = {name: every[name] for name in spec.dims}
     order = match_params(spec.family, found, pivot, anchored)
     if (order != np.arange(order.size)).any():
         found = spec.relabel(found, order)
         x = density.unconstrain(found)
         curvature = _curvature(density, x)
     return Peak(x, principal_widths(curvature), density.value_and_grad(x, jacobian=True)[0], found)
-
-
-def _params_at(density: Density, spec: Mixture, x: Array) -> dict[str, Array]:
-    found = density.constrain(x)
-    return {name: found[name] for name in spec.dims}
 
 
 def _curvature(density: Density, x: Array) -> Curvature:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.types import Array
 
-__all__ = ["Draws", "Part", "nothing_kept", "run_chains"]
+__all__ = ["Drawn", "Draws", "Part", "nothing_kept", "run_chains"]
 
 LATE = 10
 """A chain of an incomplete run is left out if another has this many times its draws."""
@@ -50,29 +51,35 @@ class Draws:
     @classmethod
     def gathered(
         cls,
-        x: Sequence[Array],
-        statistics: Sequence[Mapping[str, Array]],
+        chains: Sequence[Part],
         interrupted: bool,
         failed: Mapping[int, BaseException],
     ) -> "Draws":
-        """Keep the chains (draws, size) that came far, cut to the length of the shortest."""
+        """Keep the chains that came far, cut to the length of the shortest."""
         reasons = [INTERRUPTED] if interrupted else []
         for chain, error in failed.items():
             reasons.append(f"chain {chain} failed: {type(error).__name__}: {str(error)[:200]}")
         stopped = "; ".join(reasons)
         lost = Status.CHAINS_LOST if failed else Status.WHOLE
-        lengths = [len(each) for each in x]
-        chosen = [i for i, n in enumerate(lengths) if n > max(lengths) / LATE]
-        if not chosen:
+        longest = max((len(x) for x, _ in chains), default=0)
+        kept = [(x, found) for x, found in chains if len(x) > longest / LATE]
+        if not kept:
             raise nothing_kept(stopped)
-        length = min(lengths[i] for i in chosen)
-        stacked = {name: np.stack([statistics[i][name][:length] for i in chosen]) for name in statistics[0]}
+        length = min(len(x) for x, _ in kept)
         return cls(
-            np.stack([x[i][:length] for i in chosen]),
-            stacked,
+            np.stack([x[:length] for x, _ in kept]),
+            {name: np.stack([found[name][:length] for _, found in kept]) for name in kept[0][1]},
             stopped,
             Status.INTERRUPTED if interrupted else lost,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Draws by some sampler, and attributes of their tree."""
+
+    draws: Draws
+    attrs: Mapping[str, Any]
 
 
 def nothing_kept(stopped: str = INTERRUPTED) -> KeyboardInterrupt:
@@ -129,8 +136,7 @@ def run_chains(
     if len(failed) == len(futures):
         raise failed[0]
     parts = [future.result() for i, future in enumerate(futures) if i not in failed]
-    kept = [_joined(each, tune) for each in parts if each]
-    return Draws.gathered([x for x, _ in kept], [found for _, found in kept], interrupted, failed)
+    return Draws.gathered([_joined(each, tune) for each in parts if each], interrupted, failed)
 
 
 def _joined(parts: Sequence[Part], tune: int) -> Part:

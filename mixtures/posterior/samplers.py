@@ -125,7 +125,7 @@ def _gathered(density: Density, draw: Callable[[Sequence[int]], xr.DataTree], n:
             raise
     chains = [chain for tree in trees for chain in _read_back(density, tree)]
     ended = len(chains) + len(failed) == n and all(len(x) == how.draws for x, _ in chains)
-    return Draws.gathered([x for x, _ in chains], [found for _, found in chains], not ended, failed)
+    return Draws.gathered(chains, not ended, failed)
 
 
 def _read_back(density: Density, tree: xr.DataTree) -> list[tuple[Array, dict[str, Array]]]:

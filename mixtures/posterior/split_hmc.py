@@ -11,7 +11,6 @@ All chains start at the mode's approximation, so they cannot reveal modes that n
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,12 @@ from mixtures.posterior.chains import Chains
 from mixtures.posterior.importance import pareto_k
 from mixtures.posterior.nuts import CHUNK, Frame
 from mixtures.posterior.peaks import Peak
-from mixtures.posterior.runs import Draws, Part, nothing_kept, run_chains
+from mixtures.posterior.runs import Drawn, Draws, Part, nothing_kept, run_chains
 from mixtures.progress import counting
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array
 
-__all__ = ["SplitHMC", "split_hmc"]
+__all__ = ["split_hmc"]
 
 PILOT = 500
 """Draws of the approximation, weighed: chains start at some of them."""
@@ -40,32 +39,7 @@ STEPS, WARM_UP = (2, 3, 4, 6, 8), 50
 """Numbers of steps of a quarter turn, tried in this order, and transitions of every chain with each."""
 
 
-@dataclass(frozen=True, eq=False)
-class SplitHMC:
-    """Draws by split HMC, and what they cost.
-
-    Attributes
-    ----------
-    draws : Draws
-        Draws of all chains, with the statistics lp, energy, acceptance_rate, step_size, n_steps, diverging.
-    tune : int
-        Transitions of each chain before its draws.
-    n_gradients, n_densities : int
-        Evaluations of the density, with and without its gradient, warm-up included.
-    """
-
-    draws: Draws
-    tune: int
-    n_gradients: int
-    n_densities: int
-
-    @property
-    def attrs(self) -> dict[str, int]:
-        """Attributes of the tree of these draws: what they cost."""
-        return {"tune": self.tune, "n_gradients": self.n_gradients, "n_densities": self.n_densities}
-
-
-def split_hmc(density: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> SplitHMC:
+def split_hmc(density: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> Drawn:
     """Draw from the posterior about its mode.
 
     Parameters
@@ -82,8 +56,11 @@ def split_hmc(density: Density, peak: Peak, how: Chains, rng: np.random.Generato
 
     Returns
     -------
-    SplitHMC
-        Draws; fewer than requested after an interrupt, or if some but not all chains failed.
+    Drawn
+        Draws with the statistics lp, energy, acceptance_rate, step_size, n_steps, diverging; fewer than
+        requested after an interrupt, or if some but not all chains failed. The attributes are the
+        transitions of each chain before them, and the evaluations of the density with and without its
+        gradient, warm-up included.
 
     Raises
     ------
@@ -112,7 +89,7 @@ def split_hmc(density: Density, peak: Peak, how: Chains, rng: np.random.Generato
     if draws.status is not Status.INTERRUPTED:
         _judge(draws)
     spent += int(draws.statistics["n_steps"].sum())
-    return SplitHMC(draws, tune, spent, PILOT)
+    return Drawn(draws, {"tune": tune, "n_gradients": spent, "n_densities": PILOT})
 
 
 def _starts(density: Density, peak: Peak, chains: int, rng: np.random.Generator) -> Array:

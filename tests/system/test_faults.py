@@ -358,11 +358,12 @@ def test_ctrl_c_in_the_polishing_of_map(monkeypatch):
 def test_chains_cut_short_are_cut_alike():
     """But a chain that has hardly begun does not shorten the others."""
     x = [np.full((n, 1), float(i)) for i, n in enumerate((100, 0, 40, 5))]
-    found = draw.Draws.gathered(x, [{"lp": each[:, 0]} for each in x], True, {})
+    chains = [(each, {"lp": each[:, 0]}) for each in x]
+    found = draw.Draws.gathered(chains, True, {})
     assert found.x.shape == (2, 40, 1)
     assert found.statistics["lp"][:, 0].tolist() == [0, 2]
     with pytest.raises(KeyboardInterrupt, match="interrupted before any draw was kept"):
-        draw.Draws.gathered(x[1:2], [{"lp": x[1][:, 0]}], True, {})
+        draw.Draws.gathered(chains[1:2], True, {})
 
 
 def interrupted_sampling(ctrl_c, after):
