@@ -5,7 +5,6 @@ Each check asks one question, and has a figure and a tolerance.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -84,7 +83,10 @@ def flat_where_free(
 
     The check reports the coordinate whose slope is largest relative to its tolerance.
     """
-    gradient = partial(_free_gradient, density, bound)
+
+    def gradient(y: Array) -> Array:
+        return np.where(bound, 0, density.value_and_grad(y)[1])
+
     here = gradient(x)
     steep = np.abs(here).max() >= TOLERANCES.gradient
     allowed, reason = _allowed_slopes(gradient, here, curvature, rounded) if steep else (0.0, "")
@@ -99,7 +101,12 @@ def outwards_at_the_boundary(
     density: Density, x: Array, bound: np.ndarray, rounded: Callable[[], list[Array]]
 ) -> Check:
     """No probability at 0 or 1 would raise the density by moving inwards."""
-    outward = partial(_outward_slopes, density, bound)
+
+    def outward(y: Array) -> Array:
+        """``d/dp = (d/d logit) / (p (1 - p))`` of the bound probabilities, positive out of [0, 1]."""
+        by_logit = density.value_and_grad(y)[1][bound]
+        return by_logit / np.exp(-np.abs(y[bound])) * np.sign(y[bound])
+
     here = outward(x)
     figure = float(np.maximum(-here, 0).max())
     tolerance = TOLERANCES.gradient * max(1.0, float(np.abs(here).max()))
@@ -107,17 +114,6 @@ def outwards_at_the_boundary(
         tolerance = max(tolerance, float(np.max(_rounding_error(outward, here, rounded))))
     note = f"{int(bound.sum())} probabilities at 0 or 1"
     return Check("slope inwards at the boundary (KKT)", figure, tolerance, figure <= tolerance, note)
-
-
-def _free_gradient(density: Density, bound: np.ndarray, x: Array) -> Array:
-    """Return PyMC's gradient, with zeros where coordinates are bound."""
-    return np.where(bound, 0, density.value_and_grad(x)[1])
-
-
-def _outward_slopes(density: Density, bound: np.ndarray, x: Array) -> Array:
-    """Return ``d/dp = (d/d logit) / (p (1 - p))`` of the bound probabilities, positive out of [0, 1]."""
-    by_logit = density.value_and_grad(x)[1][bound]
-    return by_logit / np.exp(-np.abs(x[bound])) * np.sign(x[bound])
 
 
 def _allowed_slopes(

@@ -7,7 +7,6 @@ import numpy as np
 
 from mixtures.agreement.modes import find_modes
 from mixtures.agreement.notes import how_drawn, incomplete, where_mode_sits
-from mixtures.agreement.table import parameter_table
 from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status, attaching, status_of
@@ -48,7 +47,7 @@ def crosscheck_mixture(
         start,
         kinds_in_turn(n_init),
     )
-    em, mode, curvature = found.em, found.mode, found.curvature
+    em = found.em
     certified = spec.family.never_identified(spec.n_components, data)  # a line of the certificate says it
     notes = [note for note in em.notes if note != certified]
     posterior, convergence, status = None, None, Status.WHOLE
@@ -70,18 +69,15 @@ def crosscheck_mixture(
         status = Status.INTERRUPTED
     notes += spec.family.remarks(em.params, data.total * em.params["alpha"])
     with attaching(em):
-        coords = spec.coords(em.features)
-        table = parameter_table(
-            density, em.params, mode.params, posterior, found.x, curvature, rng, ci_prob, coords
-        )
+        table = found.table(posterior, rng, ci_prob)
         if posterior is not None:
             notes.append(where_mode_sits(posterior, em.log_posterior, int(np.sum(~found.bound))))
-        certificate = found.certificate(density, spec, data, table)
+        certificate = found.certificate(table)
     return Crosscheck(
         table,
         certificate,
         em,
-        mode,
+        found.mode,
         posterior,
         convergence,
         tuple(notes),

@@ -7,7 +7,6 @@ import xarray as xr
 
 from mixtures.agreement.modes import find_modes
 from mixtures.agreement.notes import incomplete
-from mixtures.agreement.table import parameter_table
 from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import anchor
 from mixtures.data.known_labels import anchored_clusters
@@ -60,7 +59,7 @@ def crosscheck_blocks(
         return list({round(of_some(x)[0], 3): x for x in ends}.values())
 
     found = find_modes(density, spec, rows, starts, n_init, rng, how.progressbar, start)
-    em, mode, notes = found.em, found.mode, list(found.em.notes)
+    em, notes = found.em, list(found.em.notes)
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
     posterior, table, convergence, status = None, None, None, Status.WHOLE
     if spec.prior is None and not spec.family.flat_is_proper:
@@ -71,8 +70,7 @@ def crosscheck_blocks(
             posterior = _laplace_tree(density, spec, rows, em, rng, how)
         except NoApproximation as error:
             notes.append(f"no Laplace approximation: the log density is {error}")
-    at, coords = (found.x, found.curvature, rng, ci_prob), spec.coords(em.features)
-    table = parameter_table(density, em.params, mode.params, posterior, *at, coords)
+    table = found.table(posterior, rng, ci_prob)
     if posterior is not None:
         notes.append(
             f"the posterior of all {rows.n_rows:,} rows is a Laplace approximation from their observed "
@@ -82,20 +80,18 @@ def crosscheck_blocks(
         notes += incomplete(drawn, how)
         status = status_of(drawn)
         convergence = diagnose(drawn, spec=spec, X=some)
-        subset = parameter_table(density, em.params, mode.params, drawn, *at, coords)
-        width = subset["sd"] * np.sqrt(some.total / rows.total)
+        width = found.table(drawn, rng, ci_prob)["sd"] * np.sqrt(some.total / rows.total)
         table["sd_nuts"], ratio = width, width / table["sd"]
         notes.append(
             f"sd_nuts: NUTS on {some.n_rows:,} rows drawn at random, its sds times "
             f"{np.sqrt(some.total / rows.total):.3g}, the root of their share; "
             f"{ratio.min():.2f} to {ratio.max():.2f} of Laplace's"
         )
-    certificate = found.certificate(density, spec, rows, table)
     return Crosscheck(
         table,
-        certificate,
+        found.certificate(table),
         em,
-        mode,
+        found.mode,
         posterior,
         convergence,
         tuple(notes),

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from mixtures.agreement.certificate import (
     arrived,
@@ -19,6 +20,7 @@ from mixtures.agreement.certificate import (
     slopes,
     with_record,
 )
+from mixtures.agreement.table import parameter_table
 from mixtures.clusters.rules import match_params
 from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.rows import Rows
@@ -41,6 +43,9 @@ __all__ = ["Modes", "displaced", "find_modes"]
 class Modes:
     """EM, the best of independent MAP starts, and the MAP from a start displaced from EM."""
 
+    density: Density
+    spec: Mixture
+    rows: Rows
     em: EMFit
     multi: MAPFit
     missed: float
@@ -50,17 +55,22 @@ class Modes:
     bound: np.ndarray
     curvature: Curvature
 
-    def certificate(
-        self, density: Density, spec: Mixture, rows: Rows, table: pd.DataFrame
-    ) -> tuple[Check, ...]:
+    def table(self, posterior: xr.DataTree | None, rng: np.random.Generator, ci_prob: float) -> pd.DataFrame:
+        """EM, MAP and a posterior sample side by side."""
+        em, mode, coords = self.em.params, self.mode.params, self.spec.coords(self.em.features)
+        return parameter_table(
+            self.density, em, mode, posterior, self.x, self.curvature, rng, ci_prob, coords
+        )
+
+    def certificate(self, table: pd.DataFrame) -> tuple[Check, ...]:
         """Check by check, whether they agree."""
-        rounded = partial(last_digits, density, spec, self.em)
+        rounded = partial(last_digits, self.density, self.spec, self.em)
         return (
             *arrived(self.em),
-            equal_log_posterior(density, spec, rows, self.em, self.x),
-            *slopes(density, self.x, self.bound, "EM", self.curvature, rounded),
+            equal_log_posterior(self.density, self.spec, self.rows, self.em, self.x),
+            *slopes(self.density, self.x, self.bound, "EM", self.curvature, rounded),
             maximum(self.curvature),
-            identified(spec, rows, self.em),
+            identified(self.spec, self.rows, self.em),
             returns(self.mode, table),
             independent(self.multi, self.em.log_posterior, self.missed, self.starts),
         )
@@ -101,4 +111,5 @@ def find_modes(
         mode = complete(best_mode(density, [displaced(x, curvature, rng)], spec, rows))
     order = match_params(spec.family, mode.params, em.params, anchored_clusters(rows))
     mode = replace(mode, params=spec.relabel(mode.params, order))
-    return Modes(em, multi, missed, mode, count_starts(multi, em, kinds), x, bound, curvature)
+    reached = count_starts(multi, em, kinds)
+    return Modes(density, spec, rows, em, multi, missed, mode, reached, x, bound, curvature)
