@@ -22,6 +22,7 @@ __all__ = [
     "feature_labels",
     "group_of",
     "item_dim",
+    "labels_along",
     "labels_in",
     "level_table",
     "levels_in",
@@ -153,7 +154,7 @@ def group_of(
     if "feature" in coords and "feature" not in dataset.dims and feature_dims(dataset.dims):
         dataset = dataset.assign_coords(feature=("feature", np.asarray(list(coords["feature"]))))
     if (item := item_dim(dataset)) and LEVELS in coords:
-        known = zip(_names(dataset, item), coords[LEVELS], strict=True)
+        known = zip(labels_along(dataset, item), coords[LEVELS], strict=True)
         dataset = with_levels(dataset, {name: own for name, own in known if own is not None})
     return xr.DataTree(dataset)
 
@@ -189,7 +190,7 @@ def labels_in(dataset: xr.Dataset) -> dict[str, Any]:
     }
     if (item := item_dim(dataset)) and (levels := levels_in(dataset)):
         codes = tuple(map(str, range(dataset.sizes["category"])))
-        labels[LEVELS] = tuple(levels.get(name, codes) for name in _names(dataset, item))
+        labels[LEVELS] = tuple(levels.get(name, codes) for name in labels_along(dataset, item))
     return labels
 
 
@@ -220,7 +221,7 @@ def levels_in(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
     item = item_dim(dataset)
     if item and "level" in dataset.coords:
         rows = dataset["level"].transpose(item, "category").values
-        own = zip(_names(dataset, item), rows, strict=True)
+        own = zip(labels_along(dataset, item), rows, strict=True)
         return {name: _to_the_last(map(str, row)) for name, row in own}
     kept = dataset["category"].attrs.get(LEVELS) if "category" in dataset.coords else None
     if kept is None:
@@ -251,12 +252,13 @@ def level_table(dataset: xr.Dataset, item: str, known: xr.Dataset | None = None)
     They are those of another group of the same items, where that is given.
     """
     levels = levels_in(dataset if known is None else known)
-    codes = _names(dataset, "category")
-    rows = [levels.get(name, codes) for name in _names(dataset, item)]
+    codes = labels_along(dataset, "category")
+    rows = [levels.get(name, codes) for name in labels_along(dataset, item)]
     return np.array([[*own, *[""] * (len(codes) - len(own))] for own in rows])
 
 
-def _names(dataset: xr.Dataset, dim: str) -> list[str]:
+def labels_along(dataset: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
+    """Labels along a dim as text, or positions where it has none."""
     labels = dataset[dim].values if dim in dataset.coords else range(dataset.sizes[dim])
     return list(map(str, labels))
 

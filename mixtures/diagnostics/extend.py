@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import logsumexp
 
 from mixtures.arguments import check_whole, generator
-from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
+from mixtures.diagnostics.predictive import refuse_weights, row_log_likelihoods
 from mixtures.draws import checked_draws, not_fitted, of_sample, resolved_for, rows_of, sets_of
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
@@ -98,11 +97,7 @@ def extend(
                 f"no group {group!r}{did_you_mean(group, GROUPS)}; groups are {', '.join(GROUPS)}"
             )
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
-    if data.weights is not None:
-        raise InputError(
-            "predictive draws and densities of rows do not take weights; repeat rows if these are whole "
-            "numbers"
-        )
+    refuse_weights(data, "predictive draws and densities of rows do not")
     spec = resolved_for(spec, tree, data)
     wanted = [g for g in GROUPS if (g in named if named is not None else g not in tree.children)]
     if OF_ROWS.intersection(wanted) and (other := not_fitted(tree, data, in_order=True)):
@@ -168,12 +163,8 @@ def _posterior_predictive(case: _Case) -> xr.DataTree:
 def _log_likelihood(case: _Case) -> xr.DataTree:
     params = checked_draws(case.spec, case.tree)
     case.check_size("log_likelihood", len(params["alpha"]), 1)
-    values = np.empty((len(params["alpha"]), case.data.n_rows))
-    for one, own in zip(sets_of(params), values, strict=True):
-        joint = case.spec.log_joint(one)(case.data.values.T)
-        if case.data.labels is not None:
-            exclude(joint, case.data.labels)
-        own[:] = logsumexp(joint, axis=0)
+    densities = [case.spec.log_joint(one) for one in sets_of(params)]
+    values = row_log_likelihoods(densities, case.data.values, case.data.labels)
     return case.group({"x": case.by_draw(values)}, case.index)
 
 

@@ -7,11 +7,9 @@ from typing import Any
 import arviz_stats
 import numpy as np
 import xarray as xr
-from scipy.special import logsumexp
 
-from mixtures.data.known_labels import exclude
 from mixtures.diagnostics.loo_pit import check_enough, moving, tails_told
-from mixtures.diagnostics.predictive import BLOCK
+from mixtures.diagnostics.predictive import BLOCK, refuse_weights, row_log_likelihoods
 from mixtures.draws import checked_draws, not_fitted, of_sample, sets_of
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.assignment import refuse_impossible
@@ -85,13 +83,11 @@ def loo(
     np.float64(-1140.0)
     """
     spec, data, tree = of_sample(*with_sample(spec, X, tree), missing=missing, labels=labels)
-    if data.weights is not None:
-        raise InputError("leaving one row out does not take weights; repeat rows if these are whole numbers")
+    refuse_weights(data, "leaving one row out does not")
     if other := not_fitted(tree, data):
         raise InputError(f"{other}: only a row that was fitted can be left out")
     draws = checked_draws(spec, tree)
-    n_draws = len(draws["alpha"])
-    check_enough(n_draws)
+    check_enough(len(draws["alpha"]))
     densities = [spec.log_joint(one) for one in sets_of(draws)]
     posterior = tree["posterior"].to_dataset()
     efficiency = _efficiency(posterior)
@@ -99,12 +95,7 @@ def loo(
     size = max(1, BLOCK // (draws["alpha"].size * data.n_features))
     blocks = track(data.blocks(size), "Leaving rows out", shown=progressbar, total=-(-data.n_rows // size))
     for rows, block in blocks:
-        values = np.empty((n_draws, len(block)))
-        for log_joint, own in zip(densities, values, strict=True):
-            joint = log_joint(block.T)
-            if data.labels is not None:
-                exclude(joint, data.labels[rows])
-            own[:] = logsumexp(joint, axis=0)
+        values = row_log_likelihoods(densities, block, None if data.labels is None else data.labels[rows])
         refuse_impossible(data, values.T, rows.start)
         elpd_i[rows], moved[rows] = values.mean(axis=0), moving(values.T)
         if moved[rows].any():

@@ -6,16 +6,17 @@ Replicated data sets are drawn by the family in NumPy; PyMC's
 ``sample_posterior_predictive`` draws the same distribution from a declared model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import ndtri
+from scipy.special import logsumexp, ndtri
 
 from mixtures.arguments import generator
+from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.draws import not_fitted, of_sample, some_draws
 from mixtures.errors import DataWarning, InputError
@@ -32,10 +33,11 @@ __all__ = [
     "Statistic",
     "checks_by_statistic",
     "compare",
-    "compare_draws",
     "implausible",
     "predictive_checks",
+    "refuse_weights",
     "replicated_sets",
+    "row_log_likelihoods",
     "unweighted",
 ]
 
@@ -163,7 +165,8 @@ def checks_by_statistic(
 ) -> pd.DataFrame:
     """The table of `predictive_checks`, with every `Statistic` itself in the index."""
     rows = {}
-    for name, found in compare(spec, data, tree, n_draws, random_seed).items():
+    draws = some_draws(spec, tree, n_draws)
+    for name, found in compare(spec, data, draws, n_draws, random_seed).items():
         lower, upper = found.interval(ci_prob)
         columns = (found.observed, found.replicated.mean(axis=0), lower, upper, found.p)
         for statistic, index in _entries(name, found.observed, data.features).items():
@@ -196,23 +199,12 @@ class Comparison:
 def compare(
     spec: Mixture,
     data: Data,
-    tree: xr.DataTree,
-    n_draws: int,
-    random_seed: int | np.random.Generator | None,
-) -> dict[str, Comparison]:
-    """Compare statistics of the data with those of replicated data sets, by name."""
-    return compare_draws(spec, data, some_draws(spec, tree, n_draws), n_draws, random_seed)
-
-
-def compare_draws(
-    spec: Mixture,
-    data: Data,
     draws: Sequence[Params],
-    n_draws: int,
+    n_sets: int,
     random_seed: int | np.random.Generator | None,
 ) -> dict[str, Comparison]:
-    """The same, from draws that are known to be finite."""
-    sets = replicated_sets(spec, data, draws, n_draws, random_seed)
+    """Compare statistics of the data with those of data sets replicated from finite draws, by name."""
+    sets = replicated_sets(spec, data, draws, n_sets, random_seed)
     replicated = [summaries(spec.family, rows) for rows in sets]
     return {
         name: Comparison(np.asarray(value), np.stack([one[name] for one in replicated]))
@@ -280,11 +272,27 @@ def unweighted(
 ) -> tuple[Mixture, Data, xr.DataTree]:
     """Check model, data and sample together; refuse weights, which replicated rows do not have."""
     spec, data, tree = of_sample(spec, X, tree, missing=missing, labels=labels)
-    if data.weights is not None:
-        raise InputError(
-            "predictive checks compare rows and do not take weights; repeat rows if these are whole numbers"
-        )
+    refuse_weights(data, "predictive checks compare rows and do not")
     return spec, data, tree
+
+
+def refuse_weights(data: Data, what: str) -> None:
+    """Refuse weights of rows, where ``what`` does not take them."""
+    if data.weights is not None:
+        raise InputError(f"{what} take weights; repeat rows if these are whole numbers")
+
+
+def row_log_likelihoods(
+    densities: Sequence[Callable[[Array], Array]], rows: Array, labels: np.ndarray | None
+) -> Array:
+    """Log-likelihoods (S, n) of rows (n, D) from the log joint densities of S draws, given known labels."""
+    values = np.empty((len(densities), len(rows)))
+    for log_joint, own in zip(densities, values, strict=True):
+        joint = log_joint(rows.T)
+        if labels is not None:
+            exclude(joint, labels)
+        own[:] = logsumexp(joint, axis=0)
+    return values
 
 
 def _entries(name: str, observed: Array, features: tuple[str, ...]) -> dict[Statistic, tuple[int, ...]]:

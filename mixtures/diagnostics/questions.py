@@ -15,7 +15,7 @@ from scipy.stats import beta
 from mixtures.data.rows import doubtful_weights
 from mixtures.data.table import Data
 from mixtures.diagnostics.mixing import invariants, modes_of_chains
-from mixtures.diagnostics.predictive import compare_draws, implausible
+from mixtures.diagnostics.predictive import compare, implausible
 from mixtures.diagnostics.sensitivity import SCALED_DRAWS, log_densities, prior_effects, words_of
 from mixtures.diagnostics.switching import compare_labellings, count_switches
 from mixtures.draws import finite_draws, finite_sets, flat_draws, thinned
@@ -278,7 +278,7 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
     plain = _evenly(replace(rows, weights=None), most)
     n_sets = min(REPLICATED_VALUES // plain.values.size, MOST_SETS)
     draws, _ = finite_draws(case.few, spec)
-    compared = compare_draws(spec, plain, draws, n_sets, 0) if draws else {}
+    compared = compare(spec, plain, draws, n_sets, 0) if draws else {}
     beyond = implausible(compared, rows.features)
     more = f"; and {len(beyond) - 3} more" if len(beyond) > 3 else ""
     return none_of(

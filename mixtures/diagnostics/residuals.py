@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixtures.arguments import check_whole, generator
-from mixtures.data.table import Data
-from mixtures.diagnostics.predictive import replicated_sets
+from mixtures.diagnostics.predictive import refuse_weights, replicated_sets
 from mixtures.draws import evenly_spaced, not_fitted, sets_of
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.categorical import one_hot
@@ -109,7 +108,8 @@ def bivariate_residuals(
     check_whole(1, n_draws=n_draws)
     found = given(result)
     numbers = item_levels(found.spec.family, len(found.features))
-    data = _read(found, fitted_rows(found, result, X), missing, labels)
+    data = found.named.read(fitted_rows(found, result, X), missing=missing, labels=labels)
+    refuse_weights(data, "residuals compare rows and do not")
     if found.is_sample and (other := not_fitted(found.sample, data)):
         warn(f"{other}: the residuals are of other rows than those that were fitted", DataWarning)
     if data.n_features < 2:
@@ -127,15 +127,6 @@ def bivariate_residuals(
         mean += joint / len(sets)
         above += _Tables.of(rows.T, max(numbers)).misfit(joint) >= own.misfit(joint)
     return _result(found.features, numbers, own, own.misfit(mean), above / len(sets), len(sets))
-
-
-def _read(found: Given, X: Any, missing: str | None, labels: Any) -> Data:
-    data = found.named.read(X, missing=missing, labels=labels)
-    if data.weights is not None:
-        raise InputError(
-            "residuals compare rows and do not take weights; repeat rows if these are whole numbers"
-        )
-    return data
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean
-from mixtures.trees import check_sample, item_dim, level_table, sorted_sample
+from mixtures.trees import check_sample, item_dim, labels_along, level_table, sorted_sample
 
 __all__ = ["by_column", "for_summary"]
 
@@ -173,7 +173,7 @@ def _entries(
 ) -> xr.DataArray:
     """Chosen entries of matrices along one dim, labelled by their two features."""
     i, j = choose(matrix.sizes[dim])
-    names = [str(x) for x in (matrix[dim].values if dim in matrix.coords else range(matrix.sizes[dim]))]
+    names = labels_along(matrix, dim)
     chosen = matrix.isel({dim: xr.DataArray(i, dims=new), bis: xr.DataArray(j, dims=new)})
     chosen = chosen.drop_vars([dim, bis], errors="ignore")
     return chosen.assign_coords({new: [f"{names[a]}, {names[b]}" for a, b in zip(i, j, strict=True)]})
@@ -181,7 +181,7 @@ def _entries(
 
 def _of_levels(p: xr.DataArray, dataset: xr.Dataset, item: str) -> xr.DataArray:
     """Probabilities of the levels that items have, along one dim labelled ``item=level``."""
-    names = [str(x) for x in (dataset[item].values if item in dataset.coords else range(p.sizes[item]))]
+    names = labels_along(dataset, item)
     level = level_table(dataset, item)
     own = [dim for dim in p.dims if dim not in (item, "category")]
     exists = (level != "") & (p > 0).any(own).transpose(item, "category").values

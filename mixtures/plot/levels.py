@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mixtures.trees import item_dim, level_table
+from mixtures.trees import item_dim, labels_along, level_table
 
 __all__ = ["ITEM", "itemised", "triangles"]
 
@@ -32,7 +32,7 @@ def itemised(posterior: xr.Dataset, known: xr.Dataset | None = None) -> xr.Datas
     if item is None:
         return posterior
     shape = (posterior.sizes[item], posterior.sizes["category"])
-    features = _labels(posterior, item)
+    features = labels_along(posterior, item)
     level = level_table(posterior, item, known)
     kept = np.flatnonzero(level != "")
     names = [f"{features[at // shape[1]]}: {level.ravel()[at]}" for at in kept]
@@ -68,14 +68,9 @@ def triangles(posterior: xr.Dataset) -> xr.Dataset:
         if not np.allclose(matrix, matrix.swapaxes(-1, -2)):
             return x
         rows, columns = np.tril_indices(x.sizes[own])
-        names = _labels(posterior, own)
+        names = labels_along(posterior, own)
         pairs = [f"{names[a]}, {names[b]}" for a, b in zip(rows, columns, strict=True)]
         labels = {dim: x[dim].values for dim in rest if dim in x.coords}
         return xr.DataArray(matrix[..., rows, columns], {**labels, PAIR: pairs}, [*rest, PAIR])
 
     return xr.Dataset({name: halved(x) for name, x in posterior.data_vars.items()})
-
-
-def _labels(posterior: xr.Dataset, dim: str) -> list[str]:
-    labels = posterior[dim].values if dim in posterior.coords else range(posterior.sizes[dim])
-    return list(map(str, labels))

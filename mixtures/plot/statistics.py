@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from mixtures.diagnostics.predictive import Comparison, compare, unweighted
+from mixtures.draws import some_draws
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import Fit, with_sample
@@ -70,7 +71,7 @@ def predictive_statistic(
     '2 of 2 features outside their 95% interval'
     """
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
-    found = compare(spec, data, tree, n_draws, random_seed)
+    found = compare(spec, data, some_draws(spec, tree, n_draws), n_draws, random_seed)
     of_features = {name: x for name, x in found.items() if x.observed.ndim == 1}
     if statistic is None:
         statistic = "mean" if "mean" in of_features else next(iter(of_features))
@@ -144,7 +145,7 @@ def predictive_pairs(
     spec, data, tree = unweighted(*with_sample(spec, X, tree), missing, labels)
     if data.n_features < 2:
         raise InputError("there is one feature; pairs need two")
-    found = compare(spec, data, tree, n_draws, random_seed)
+    found = compare(spec, data, some_draws(spec, tree, n_draws), n_draws, random_seed)
     name, shown = next((name, x) for name, x in found.items() if x.observed.ndim == 2)
     has = _associated(shown.observed)
     if len(has) < 2:
