@@ -147,7 +147,9 @@ def clusters(
     """
     named = names_of(spec) if names is None else names
     spec, data, params = met(*with_params(spec, X, params), missing, labels)
-    called = _short_names(named, spec.n_components)
+    called = [str(k) for k in range(spec.n_components)]
+    if named is not None:
+        called = list(map(lettering, check_names(named, spec.n_components)))
     r = membership(spec, data, params)["responsibilities"].values
     places, ax = columns(data, features), axes_or_new(ax)
     sample = isinstance(params, xr.DataTree)
@@ -188,11 +190,6 @@ def outlines(
                 ax.add_patch(_ellipse(mean, covariance, sd, style))
         name_cluster(ax, str(i) if called is None else called[i], *means[:, i].mean(axis=0))
     ax.autoscale_view()
-
-
-def _short_names(names: Sequence[str] | None, k: int) -> list[str]:
-    """Names as they are displayed, by default numbers."""
-    return [str(i) for i in range(k)] if names is None else list(map(lettering, check_names(names, k)))
 
 
 def met(

@@ -64,7 +64,7 @@ def nodes_of(model: "pm.Model") -> list[Node]:
     return [
         Node(
             variable.name,
-            f"{variable.name} ~ {_law(variable)}" if variable in model.basic_RVs else variable.name,
+            _label(variable) if variable in model.basic_RVs else variable.name,
             " × ".join(_sized(model, dim) for dim in model.named_vars_to_dims.get(variable.name, ())),
             variable in model.free_RVs,
             variable in model.observed_RVs,
@@ -121,8 +121,8 @@ def draw_nodes(nodes: Sequence[Node], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _law(variable: Any) -> str:
-    return type(variable.owner.op).__name__.removesuffix("RV")
+def _label(variable: Any) -> str:
+    return f"{variable.name} ~ {type(variable.owner.op).__name__.removesuffix('RV')}"
 
 
 def _sized(model: "pm.Model", dim: str) -> str:

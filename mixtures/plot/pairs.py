@@ -20,7 +20,7 @@ from mixtures.errors import InputError
 from mixtures.families.profiles import profile_parts
 from mixtures.given import Given, fitted_rows, given
 from mixtures.plot.clusters import outlines
-from mixtures.plot.style import cluster_colour, lettering, panels, places_of, shares_written
+from mixtures.plot.style import cluster_colour, cluster_legend, lettering, panels, places_of, shares_written
 from mixtures.types import Array
 
 __all__ = ["pairs"]
@@ -35,10 +35,6 @@ PANEL = 2.3
 
 NAMED = 3
 """Columns that the label of an axis of the plane names."""
-
-
-LETTER = 0.085
-"""Width of a letter of the legend, in inches."""
 
 
 def pairs(
@@ -118,9 +114,16 @@ def pairs(
         drawn = _grid(len(places)) if own_figure else panels(len(chosen), axes)
         for (a, b), ax in zip(chosen, drawn, strict=True):
             picture.pair(ax, a, b)
-        if own_figure:
-            _label_edges(drawn)
-    _legend(drawn, found, called, numbered=names is not None or found.names is not None, outside=own_figure)
+        for ax in drawn if own_figure else ():  # labels at the left and at the bottom of the grid alone
+            ax.label_outer(remove_inner_ticks=False)
+    named = names is not None or found.names is not None
+    shares = shares_written(found.draws["alpha"].mean(axis=0))
+    texts = [
+        f"{f'{k}: ' if named else ''}{lettering(name)} ({share})"
+        for k, (name, share) in enumerate(zip(called, shares, strict=True))
+    ]
+    handles = [Line2D([], [], marker="o", ls="", color=cluster_colour(k)) for k in range(len(called))]
+    cluster_legend(drawn, handles, texts, outside=own_figure)
     return drawn
 
 
@@ -219,27 +222,3 @@ def _grid(d: int) -> np.ndarray:
         for b in range(a):
             every[b, a].remove()
     return np.array([every[b - 1, a] for a, b in combinations(range(d), 2)], dtype=object)
-
-
-def _label_edges(drawn: np.ndarray) -> None:
-    """Keep the labels at the left and at the bottom of the grid."""
-    for ax in drawn:
-        ax.label_outer(remove_inner_ticks=False)
-
-
-def _legend(drawn: np.ndarray, found: Given, called: Sequence[str], *, numbered: bool, outside: bool) -> None:
-    """Names and shares of the clusters, with their colours: above a figure of its own, else in its axes."""
-    share = found.draws["alpha"].mean(axis=0)
-    texts = [
-        f"{f'{k}: ' if numbered else ''}{lettering(name)} ({a})"
-        for k, (name, a) in enumerate(zip(called, shares_written(share), strict=True))
-    ]
-    handles = [
-        Line2D([], [], marker="o", ls="", color=cluster_colour(k), label=text) for k, text in enumerate(texts)
-    ]
-    if not outside:
-        drawn[0].legend(handles=handles, fontsize="small", frameon=False)
-        return
-    figure = drawn[0].get_figure()
-    across = max(1, min(len(texts), int(figure.get_figwidth() / (max(map(len, texts)) * LETTER + 0.5))))
-    figure.legend(handles=handles, loc="outside upper center", ncols=across, frameon=False)

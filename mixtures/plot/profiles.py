@@ -15,7 +15,17 @@ from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
 from mixtures.given import Given, given
 from mixtures.messages import did_you_mean, named
-from mixtures.plot.style import INK, MOST_PANELS, cluster_colour, lettering, panels, say_which, shares_written
+from mixtures.plot.style import (
+    INK,
+    LETTER,
+    MOST_PANELS,
+    cluster_colour,
+    cluster_legend,
+    lettering,
+    panels,
+    say_which,
+    shares_written,
+)
 from mixtures.types import Array
 
 __all__ = ["profiles"]
@@ -38,10 +48,6 @@ BARS = 0.8
 
 RATIO = 30
 """Largest rate over the smallest above which the axis is logarithmic."""
-
-
-LETTER = 0.085
-"""Width of a letter below an axis, in inches."""
 
 
 def profiles(
@@ -115,7 +121,7 @@ def profiles(
         place = ax.get_subplotspec()
         if picture.bars and (place is None or place.is_first_col() or not pictures[i - 1].bars):
             ax.set_ylabel("probability")
-    _legend(drawn, labels, own_figure=own_figure)
+    cluster_legend(drawn, *drawn[0].get_legend_handles_labels(), outside=own_figure)
     if own_figure:
         say_which(drawn, in_all, "the {} items that differ most between the clusters")
     return drawn
@@ -252,15 +258,3 @@ def _bars(ax: Axes, found: Given, own: Profile, at: list[int], labels: list[str]
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_title(lettering(feature), fontsize="medium")
     _name_features(ax, [lettering(own.location.of[m].removeprefix(f"{feature}: ")) for m in at])
-
-
-def _legend(drawn: np.ndarray, labels: list[str], *, own_figure: bool) -> None:
-    """Names and shares of the clusters: above a figure of its own, else within the first axes."""
-    handles, texts = drawn[0].get_legend_handles_labels()
-    if not own_figure:
-        drawn[0].legend(handles, texts, fontsize="small", frameon=False)
-        return
-    figure = drawn[0].get_figure()
-    longest = max(map(len, labels)) * LETTER + 0.4
-    across = max(1, min(len(labels), int(figure.get_figwidth() / longest)))
-    figure.legend(handles, texts, loc="outside upper center", ncols=across, frameon=False)

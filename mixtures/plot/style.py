@@ -15,12 +15,14 @@ from mixtures.messages import did_you_mean, named
 __all__ = [
     "COLOURS",
     "INK",
+    "LETTER",
     "LONGEST_NAME",
     "ON_DARK",
     "ON_LIGHT",
     "REPLICATED",
     "axes_or_new",
     "cluster_colour",
+    "cluster_legend",
     "columns",
     "lettering",
     "name_cluster",
@@ -47,6 +49,10 @@ COLOURS = (
 
 LONGEST_NAME = 32
 """Largest length of a name in a plot: longer ones leave no room for the data."""
+
+
+LETTER = 0.085
+"""Width of a small letter, in inches."""
 
 
 INK = "#222222"
@@ -129,6 +135,17 @@ def panels(n: int, axes: Any, size: tuple[float, float] = (3.4, 2.8)) -> np.ndar
     for ax in every[n:]:
         ax.remove()
     return np.asarray(every[:n], dtype=object)
+
+
+def cluster_legend(drawn: np.ndarray, handles: Sequence[Any], texts: Sequence[str], *, outside: bool) -> None:
+    """Write what the colours mean: above a figure that has room, else within the first of the axes."""
+    if not outside:
+        drawn[0].legend(handles, texts, fontsize="small", frameon=False)
+        return
+    figure = drawn[0].get_figure()
+    room = figure.get_figwidth() / (max(map(len, texts)) * LETTER + 0.5)
+    across = max(1, min(len(texts), int(room)))
+    figure.legend(handles, texts, loc="outside upper center", ncols=across, frameon=False)
 
 
 def say_which(drawn: np.ndarray, total: int, which: str) -> None:

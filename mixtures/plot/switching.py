@@ -97,9 +97,9 @@ def _most_telling(tree: xr.DataTree) -> tuple[str, str, dict[str, int]]:
     """
     posterior = Labelled.of(tree).canonical(tree["posterior"].to_dataset())
     clustered = [str(name) for name, x in posterior.data_vars.items() if "cluster" in x.dims]
-    located = [name for name in clustered if posterior[name].dims[2:3] == ("cluster",)]
+    dims = {name: posterior[name].dims[2:] for name in clustered}
     located = [
-        name for name in located if len(posterior[name].dims) == 4 and feature_dims(posterior[name].dims)
+        name for name, own in dims.items() if len(own) == 2 and own[0] == "cluster" and feature_dims(own)
     ]
     if not clustered:
         raise InputError("no parameter of this tree has clusters")
