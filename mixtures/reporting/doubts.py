@@ -69,8 +69,8 @@ def predictive_section(material: Material) -> Section:
         lacking = "the data are not at hand" if data is None else "there is no posterior sample"
         text = (
             "Not checked: data sets are replicated from a posterior sample, as many rows as the data have, "
+            f"and {lacking}."
         )
-        text += f"and {lacking}."
         return Section("predictive", (Paragraph(text),))
     table = checks_by_statistic(*unweighted(spec, data, tree), ci_prob=0.95, **REPLICATES)
     beyond = table[(table["p"] < EXTREME) | (table["p"] > 1 - EXTREME)]
@@ -100,7 +100,7 @@ def _predictive_figures(
     material: Material, spec: Mixture, data: Data, tree: xr.DataTree, statistics: set[str]
 ) -> list[Figure]:
     """Densities and leave-one-out transforms of a family that has marginal densities; else statistics."""
-    pictured = material.pictured.posterior
+    pictured = material.pictured.cc.posterior
     assert pictured is not None
     if material.cc.em is None or marginals(spec.family, [material.cc.em.params]) is None:
         name = "mean" if "mean" in statistics else "entropy"
@@ -136,7 +136,7 @@ def _predictive_figures(
 
 def labels_section(material: Material) -> Section:
     """Show label switching before and after alignment, and the convergence of the sample."""
-    tree, verdict = material.pictured.posterior, material.cc.convergence
+    tree, verdict = material.pictured.cc.posterior, material.cc.convergence
     if tree is None or verdict is None:
         return Section(
             "labels", (Paragraph("There is no posterior sample, so convergence cannot be judged."),)
@@ -205,9 +205,8 @@ def sensitivity_section(material: Material) -> Section:
     """Show how sensitive each parameter is to the prior."""
     tree, spec = material.cc.posterior, material.spec
     if spec is None or tree is None or spec.prior is None or "method" in tree.attrs:
-        text = "Sensitivity to the prior needs a proper prior and a posterior sample of it."
-        text = NOT_SCALED if spec is None else text
-        return Section("sensitivity", (Paragraph(text),))
+        needs = "Sensitivity to the prior needs a proper prior and a posterior sample of it."
+        return Section("sensitivity", (Paragraph(NOT_SCALED if spec is None else needs),))
     table = material.cc.relabelled(prior_sensitivity(tree, spec=spec))
     moved = table.index[table["effect"] > TOLERANCES.prior_effect]
     told = _told(table, len(moved), material.cc.in_words(str(moved[0])) if len(moved) else "")

@@ -133,18 +133,17 @@ def checks_table(caption: str, checks: Iterable[Check]) -> Table:
     """Table of the checks of a verdict, one per row, with their sources."""
     rows = []
     for check in explained(checks):
-        fails = (
-            ("no", "bad")
-            if check.judged
-            else ("no, take care" if check.caution else "no, for information", "care")
-        )
-        text, mood = ("–", "") if check.informs else ("yes", "good") if check.passed else fails
+        figure, limit = (Cell(number(x, ".4g"), sort_key(x)) for x in (check.figure, check.tolerance))
+        if check.informs:
+            limit, holds = Cell("–"), Cell("–")
+        elif check.passed:
+            holds = Cell("yes", mood="good")
+        elif check.judged:
+            holds = Cell("no", mood="bad")
+        else:
+            holds = Cell("no, take care" if check.caution else "no, for information", mood="care")
         note = joined(". ", filter(None, (check.note, check.source)))
-        limit = (
-            Cell("–") if check.informs else Cell(number(check.tolerance, ".4g"), sort_key(check.tolerance))
-        )
-        figures = (Cell(number(check.figure, ".4g"), sort_key(check.figure)), limit)
-        rows.append((Cell(check.name), *figures, Cell(text, mood=mood), Cell(note)))
+        rows.append((Cell(check.name), figure, limit, holds, Cell(note)))
     columns = (
         Column("line", False),
         Column("figure"),
@@ -191,7 +190,7 @@ def _posterior_table(caption: str, frame: pd.DataFrame) -> Table:
 def _forests(material: Material) -> list[Figure]:
     """Parameters in their own units; those of a model of your own in posterior sds."""
     shown = material.pictured
-    tree = shown.posterior
+    tree = shown.cc.posterior
     if tree is None:
         return []
     if material.spec is not None:
@@ -261,10 +260,9 @@ def clusters_section(material: Material) -> Section:
     if material.known is None:
         text = "The mixture in this model of your own is not known here, so its clusters are not described."
         return Section("clusters", (Paragraph(text, quiet=True),))
-    if material.known.spec.n_components > 1:
-        return Section("clusters", (_sizes(material), *_pictures(material)))
     alone = Paragraph("There is one cluster, which all rows are of.")
-    return Section("clusters", (alone, *_pictures(material)))
+    first = _sizes(material) if material.known.spec.n_components > 1 else alone
+    return Section("clusters", (first, *_pictures(material)))
 
 
 def brief_parameters_section(material: Material) -> Section | None:
@@ -312,10 +310,10 @@ def _pictures(material: Material) -> list[Block]:
         ]
     if data.n_features == 1:
         source = drawn(lambda: clusters(cc, data))
-        how = "one curve per draw" if shown.posterior is not None else "their densities"
+        how = "one curve per draw" if cc.posterior is not None else "their densities"
     else:
         source = drawn(lambda: pairs(cc, data))
-        how = "outlined at two standard deviations" + ", once per draw" * (shown.posterior is not None)
+        how = "outlined at two standard deviations" + ", once per draw" * (cc.posterior is not None)
     caption = f"The rows in the colours of their likeliest clusters, and the clusters: {how}."
     if data.n_features > MOST_PAIRED:
         caption += (

@@ -15,34 +15,15 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import Given, given
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
-from mixtures.results.em import EMFit
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles
 from mixtures.results.selection import Selection
 from mixtures.trees import feature_dims, levels_in, with_levels
 from mixtures.types import Array
 
-__all__ = ["Material", "Pictured", "relabelled", "values_of_rows", "weight_of_rows"]
+__all__ = ["Material", "relabelled", "values_of_rows", "weight_of_rows"]
 
 MOST_PAGES = 20
 """Clusters up to which each has a page."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pictured:
-    """The crosscheck and the data for figures, with names short enough to fit."""
-
-    data: Data | None
-    cc: Crosscheck
-
-    @property
-    def em(self) -> EMFit | None:
-        """EM's fit."""
-        return self.cc.em
-
-    @property
-    def posterior(self) -> xr.DataTree | None:
-        """The posterior sample."""
-        return self.cc.posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +115,8 @@ class Material:
         )
 
     @cached_property
-    def pictured(self) -> Pictured:
-        """Fits and data under short names."""
+    def pictured(self) -> "Material":
+        """The same for figures, with names short enough to fit."""
         short = short_names(self.features)
         new = dict(zip(self.features, short, strict=True))
         cc = self.cc
@@ -147,7 +128,8 @@ class Material:
             mixture=None if cc.mixture is None else relabelled(cc.mixture, new),
             names=None if cc.names is None else short_names(cc.names),
         )
-        return Pictured(None if self.data is None else replace(self.data, features=short), renamed)
+        data = None if self.data is None else replace(self.data, features=short)
+        return replace(self, cc=renamed, data=data)
 
 
 def _shortened(coords: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any]:

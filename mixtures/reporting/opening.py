@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -155,10 +154,9 @@ def _levels(data: Data) -> Table:
         shown = [f"{label}: {count:,}" for label, count in zip(labels, counts, strict=True)]
         more = f", and {len(shown) - MOST_LEVELS} more" if len(shown) > MOST_LEVELS else ""
         rows.append((feature, len(labels), ", ".join(shown[:MOST_LEVELS]) + more, data.n_rows - len(seen)))
-    frame = pd.DataFrame(rows, columns=["column", "number of levels", "rows of each level", "missing"])
-    frame = (
-        frame.set_index("column") if data.has_missing else frame.set_index("column").drop(columns="missing")
-    )
+    names = ["column", "number of levels", "rows of each level", "missing"]
+    frame = pd.DataFrame(rows, columns=names).set_index("column")
+    frame = frame if data.has_missing else frame.drop(columns="missing")
     return Table.of_frame(
         "Columns and their levels", frame, formats={"number of levels": "d", "missing": "d"}
     )
@@ -199,21 +197,19 @@ def model_section(material: Material) -> Section:
 
 
 def _priors(spec: Mixture) -> Table:
+    of_weights, of_components = "Dirichlet: ", f"{type(spec.prior).__name__}: "
     rows = tuple(
-        (Cell(owner + name), Cell(_written(value)), Cell("×".join(map(str, value.shape)) or "one number"))
-        for owner, name, value in _owned(spec)
+        (
+            Cell((of_weights if name == "weight_concentration" else of_components) + name),
+            Cell(_written(value)),
+            Cell("×".join(map(str, value.shape)) or "one number"),
+        )
+        for name, value in hyperparameters(spec).items()
     )
     columns = (Column("name", False), Column("value", False), Column("shape", False))
     return Table(
         "Priors, as they were used", columns, rows, "the model's spec.prior and weight_concentration"
     )
-
-
-def _owned(spec: Mixture) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Name every hyperparameter, with the distribution it belongs to."""
-    for name, value in hyperparameters(spec).items():
-        weights = name == "weight_concentration"
-        yield "Dirichlet: " if weights else f"{type(spec.prior).__name__}: ", name, value
 
 
 def _written(value: np.ndarray) -> str:

@@ -9,7 +9,7 @@ from mixtures.reporting.blocks import Block, Figure, Listing, Paragraph, Section
 from mixtures.reporting.figures import drawn
 from mixtures.reporting.material import Material
 
-__all__ = ["brief_profiles_section", "profiles_section"]
+__all__ = ["profiles_section"]
 
 PIXEL, LEAST_SIDE = re.compile(r"(.*\D)?(\d+)_(\d+)"), 4
 """Name of a column that is a pixel, and the smallest side of a picture."""
@@ -19,16 +19,14 @@ MOST_CLUSTERS = 10
 """Clusters up to which all profiles are drawn in one figure."""
 
 
-def profiles_section(material: Material) -> Section | None:
-    """Say what each cluster is; nothing of a user's own model without a mixture that is known here."""
-    return _profiles(material, material.pages)
+def profiles_section(material: Material, *, links: bool = True) -> Section | None:
+    """Say what each cluster is, with links to their pages, and draw it.
 
-
-def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
-    """Sentences that lead to these pages, and a picture."""
+    Nothing is said of a user's own model without a mixture that is known here.
+    """
     if material.known is None:
         return None
-    spec, found = material.known.spec, material.described
+    spec, found, pages = material.known.spec, material.described, material.pages if links else ()
     with_interval = material.cc.posterior is not None
     intervals = f", with {found.ci_prob:.0%} intervals of the posterior" if with_interval else ""
     weighted = material.weights is not None
@@ -75,8 +73,3 @@ def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure
     caption = f"{what} of {name} in every cluster; the columns are {pixels[0]} x {pixels[1]} pixels."
     shown = material.pictured
     return Figure(drawn(lambda: images(shown.cc, pixels, name)), "Clusters as images", caption)
-
-
-def brief_profiles_section(material: Material) -> Section | None:
-    """The same without links to pages that it lacks."""
-    return _profiles(material, ())

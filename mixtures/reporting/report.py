@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -35,9 +36,9 @@ from mixtures.reporting.material import Material, relabelled
 from mixtures.reporting.missing import missing_section
 from mixtures.reporting.opening import data_section, glance, model_name, model_section
 from mixtures.reporting.pages import pages_section
-from mixtures.reporting.profiles import brief_profiles_section, profiles_section
+from mixtures.reporting.profiles import profiles_section
 from mixtures.reporting.rendering import rendered
-from mixtures.reporting.reproduction import brief_reproduction_section, reproduction_section
+from mixtures.reporting.reproduction import reproduction_section
 from mixtures.reporting.rows import rows_section
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.headline import Headline
@@ -186,7 +187,7 @@ def report(
     else:
         cc = result if names is None else result.named(names)
         if data is None:
-            data = _rows_of(cc)
+            data = None if cc.mode.spec is None and cc.mixture is None else rows_in(cc)
         elif header is None or header.content_hash is None:
             refuse_others(cc, data)
     if cc.mixture is not None and data is not None:
@@ -197,8 +198,8 @@ def report(
         _check_selection(material, selection)
     sections = [
         section
-        for make in track(BRIEF if brief else SECTIONS, "report", shown=progressbar)
-        if (section := _made(make, material)) is not None
+        for name, make in track((BRIEF if brief else SECTIONS).items(), "report", shown=progressbar)
+        if (section := _made(name, make, material)) is not None
     ]
     sections = with_own_files(sections)
     name = model_name(material.spec)
@@ -209,11 +210,6 @@ def report(
     if path is not None:
         page.save(path)
     return page
-
-
-def _rows_of(cc: Crosscheck) -> Data | None:
-    """The rows that a crosscheck's sample holds, if its mixture is known."""
-    return None if cc.mode.spec is None and cc.mixture is None else rows_in(cc)
 
 
 def _of_one_table(cc: Crosscheck, mixture: xr.DataTree, data: Data) -> tuple[Crosscheck, Data]:
@@ -274,38 +270,40 @@ def _check_selection(material: Material, selection: Selection) -> None:
         places(em.features, material.features, what="the selection has", whose="the result is")
 
 
-def _made(make: Callable[[Material], Section | None], material: Material) -> Section | None:
+Make = Callable[[Material], Section | None]
+
+
+def _made(name: str, make: Make, material: Material) -> Section | None:
     """Make a section, or say why it failed, so that the other sections are still written."""
     try:
         return make(material)
     except InputError as error:
-        name, why = make.__name__.removesuffix("_section"), worded("This section is left out: ", error, ".")
-        return Section(name, (Paragraph(why),))
+        return Section(name, (Paragraph(worded("This section is left out: ", error, ".")),))
 
 
-SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
-    profiles_section,
-    clusters_section,
-    pages_section,
-    rows_section,
-    parameters_section,
-    missing_section,
-    agreement_section,
-    predictive_section,
-    labels_section,
-    comparison_section,
-    sensitivity_section,
-    data_section,
-    model_section,
-    reproduction_section,
-)
+SECTIONS: Mapping[str, Make] = {
+    "profiles": profiles_section,
+    "clusters": clusters_section,
+    "pages": pages_section,
+    "rows": rows_section,
+    "parameters": parameters_section,
+    "missing": missing_section,
+    "agreement": agreement_section,
+    "predictive": predictive_section,
+    "labels": labels_section,
+    "comparison": comparison_section,
+    "sensitivity": sensitivity_section,
+    "data": data_section,
+    "model": model_section,
+    "reproduce": reproduction_section,
+}
 """The sections of a report in reading order, after the verdict: the results, how far to believe them, and
 how they were made."""
 
 
-BRIEF: tuple[Callable[[Material], Section | None], ...] = (
-    brief_profiles_section,
-    brief_parameters_section,
-    brief_reproduction_section,
-)
+BRIEF: Mapping[str, Make] = {
+    "profiles": partial(profiles_section, links=False),
+    "parameters": brief_parameters_section,
+    "reproduce": partial(reproduction_section, advice=False),
+}
 """Those of a report of one page."""

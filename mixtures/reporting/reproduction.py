@@ -6,10 +6,10 @@ from datetime import date
 from mixtures.brief import model_words
 from mixtures.data.reading import INTEGRATE
 from mixtures.data.table import Data
-from mixtures.reporting.blocks import Block, Code, Paragraph, Section
+from mixtures.reporting.blocks import Code, Paragraph, Section
 from mixtures.reporting.material import Material
 
-__all__ = ["brief_reproduction_section", "reproduction_section"]
+__all__ = ["reproduction_section"]
 
 NO_SEED = (
     "No seed was given, or it is not known: another run draws other numbers, which agree up to their errors."
@@ -25,18 +25,8 @@ SAVED = (
 """Where the numbers are, and what makes them the same again."""
 
 
-def reproduction_section(material: Material) -> Section:
-    """Say how to reproduce the numbers."""
-    return Section("reproduce", (*_how_made(material), Paragraph(SAVED)))
-
-
-def brief_reproduction_section(material: Material) -> Section:
-    """The same without advice."""
-    return Section("reproduce", _how_made(material))
-
-
-def _how_made(material: Material) -> tuple[Block, ...]:
-    """The command or code that made the numbers, the seed and the versions."""
+def reproduction_section(material: Material, *, advice: bool = True) -> Section:
+    """Say how to reproduce the numbers: the command or code that made them, the seed and the versions."""
     about = material.about
     if "command" in about:
         code = Code(about["command"], "The command that made this report")
@@ -44,7 +34,8 @@ def _how_made(material: Material) -> tuple[Block, ...]:
         code = Code("\n".join(_in_python(material)), "In Python")
     used = ", ".join(f"{name} {number}" for name, number in material.versions.items())
     seed = f"Seed: {material.seed}. " if material.seed else f"{NO_SEED} "
-    return code, Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}.")
+    made = Paragraph(f"{seed}Versions: {used}. Written on {date.today().isoformat()}.")
+    return Section("reproduce", (code, made, Paragraph(SAVED)) if advice else (code, made))
 
 
 def _in_python(material: Material) -> Iterator[str]:

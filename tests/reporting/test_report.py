@@ -27,6 +27,7 @@ from mixtures.given import given
 from mixtures.messages import Option, worded
 from mixtures.reporting.blocks import (
     LEAST_WIDTHS,
+    TITLES,
     Figure,
     Listing,
     Paragraph,
@@ -38,12 +39,13 @@ from mixtures.reporting.blocks import (
 from mixtures.reporting.doubts import predictive_section
 from mixtures.reporting.figures import LONGEST, short_names
 from mixtures.reporting.findings import checks_table, clusters_section, draw_heatmap
-from mixtures.reporting.material import MOST_PAGES, Material, Pictured, relabelled
+from mixtures.reporting.material import MOST_PAGES, Material, relabelled
 from mixtures.reporting.opening import glance
 from mixtures.reporting.pages import pages_section
-from mixtures.reporting.profiles import _pixels, brief_profiles_section, profiles_section
+from mixtures.reporting.profiles import _pixels, profiles_section
 from mixtures.reporting.rendering import rendered
-from mixtures.reporting.reproduction import brief_reproduction_section
+from mixtures.reporting.report import BRIEF, SECTIONS, _made
+from mixtures.reporting.reproduction import reproduction_section
 from mixtures.reporting.rows import rows_section
 from mixtures.results.headline import Headline
 from mixtures.results.verdict import Check, State
@@ -138,7 +140,7 @@ def test_the_code_that_reproduces_a_report_is_that_of_its_crosscheck(spec, optio
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 1.0, np.nan if "missing" in options else 1.0]})
     data = None if spec is None else spec.table(X, **options)
     material = SimpleNamespace(spec=spec, data=data, seed="7", about={}, versions={})
-    lines = brief_reproduction_section(material).blocks[0].text.splitlines()
+    lines = reproduction_section(material, advice=False).blocks[0].text.splitlines()
     called = []
     names = {name: getattr(mx, name) for name in ("GMM", "Mixed", "PMM")}
     record = lambda *given, **how: called.append((given, how))  # noqa: E731
@@ -165,8 +167,8 @@ def test_every_family_has_predictive_checks(spec, figures):
     X = pd.DataFrame(np.random.default_rng(1).integers(0, 2, (40, 2)), columns=["a", "b"])
     em = mx.fit_em(spec, X, n_init=1, random_seed=1)
     data, tree = em.spec.table(X), em.to_datatree()
-    shown = SimpleNamespace(data=data, posterior=tree)
     cc = SimpleNamespace(em=em, posterior=tree)
+    shown = SimpleNamespace(data=data, cc=cc)
     material = SimpleNamespace(spec=em.spec, data=data, features=em.features, cc=cc, pictured=shown)
     found = [block.alt for block in predictive_section(material).blocks if isinstance(block, Figure)]
     assert [words for words, alt in zip(figures, found, strict=True) if alt.startswith(words)] == figures
@@ -482,7 +484,7 @@ def a_material(spec, X, weights=None):
     known = given(em)
     vars(made)["known"] = replace(known, spec=known.spec.unnamed)
     vars(made)["described"] = mx.describe(em, X, weights=weights)
-    vars(made)["pictured"] = Pictured(made.data, em)
+    vars(made)["pictured"] = replace(made, cc=em)
     return made
 
 
@@ -498,7 +500,7 @@ def test_of_many_clusters_the_largest_have_pages_and_it_is_said():
     for section in (profiles_section(made), pages_section(made)):
         assert "Of the 21 clusters the 20 with the largest shares" in words_of(section)[0]
     assert "" in profiles_section(made).blocks[1].links
-    assert "largest shares" not in "".join(words_of(brief_profiles_section(made)))
+    assert "largest shares" not in "".join(words_of(profiles_section(made, links=False)))
     assert a_material(mx.BMM(1), X).pages == ("cluster-0",)
 
 
@@ -572,6 +574,15 @@ def test_few_clusters_and_one_column(k):
     page = mx.report(found, X, progressbar=False)
     assert "Gaussian mixture" in page.title
     assert '<h3 id="cluster-0"' in page.html
+
+
+def test_a_section_that_is_left_out_keeps_its_heading():
+    def refused(material):
+        raise mx.InputError("no rows")
+
+    for name in (*SECTIONS, *BRIEF):
+        section = _made(name, refused, None)
+        assert (section.title, words_of(section)) == (TITLES[name], ["This section is left out: no rows."])
 
 
 @pytest.mark.long
