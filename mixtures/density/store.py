@@ -7,6 +7,7 @@ is unpickled. Files are written beside and renamed, so that processes never see 
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +30,7 @@ VARIABLE, OFF = "MIXTURES_CACHE", ("", "off")
 MAGIC = b"mixtures program 1\n"
 
 
-SUFFIX = ".program"
+SUFFIX, DIGEST = ".program", re.compile(r"[0-9a-f]{64}")
 
 
 DESCRIPTION = "model"
@@ -182,13 +183,9 @@ def _bound(folder: Path, keep: str) -> None:
 def _folders(folder: Path) -> list[Path]:
     """Folders of models: those whose name is a digest."""
     try:
-        return [each for each in folder.iterdir() if _is_digest(each.name) and each.is_dir()]
+        return [each for each in folder.iterdir() if DIGEST.fullmatch(each.name) and each.is_dir()]
     except OSError:
         return []
-
-
-def _is_digest(name: str) -> bool:
-    return len(name) == 64 and set(name) <= set("0123456789abcdef")
 
 
 def _files(folder: Path) -> list[tuple[Path, int]]:

@@ -88,7 +88,8 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     draws = draws_of_free(compiled, tree)
     function, arrays = graph_of_free(compiled, [log_joint(model, rows)])
     every = [draws[free].reshape(-1, *shape) for free, shape in compiled.rv_shapes.items()]
-    n_draws, k = len(every[0]), _clusters(function, every, arrays)
+    first = jax.eval_shape(function, [jnp.asarray(x[0]) for x in every], arrays)[0]
+    n_draws, k = len(every[0]), int(first.shape[-1])
     n_values = n_draws * int(np.prod(compiled.shape_of(rows))) * k
     if n_values > MOST_VALUES:
         raise InputError(
@@ -125,12 +126,6 @@ def _chosen(model: pm.Model, name: str | None) -> Any:
     if name is None and len(known) > 1:
         raise InputError(f"the model has the mixtures {', '.join(known)}: name one")
     return known[name or next(iter(known))]
-
-
-def _clusters(function: Any, every: list[Any], arrays: Any) -> int:
-    """Number of clusters, from the shape of what the function returns."""
-    shapes = jax.eval_shape(function, [jnp.asarray(x[0]) for x in every], arrays)
-    return int(shapes[0].shape[-1])
 
 
 def _dims(model: pm.Model, rows: Any, n: int) -> tuple[str, ...]:
