@@ -1,5 +1,6 @@
 """How often two rows share a cluster."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import Fit, with_sample
 from mixtures.progress import track
+from mixtures.types import Array
 
 __all__ = ["coclustering", "coclustering_of_draws"]
 
@@ -83,13 +85,12 @@ def coclustering(
     draws = checked_draws(spec, tree)
     n_draws = len(draws["alpha"])
     size = max(1, BLOCK // (n * k))
-    total = np.zeros((n, n))
-    for first in track(range(0, n_draws, size), "Co-clustering", shown=progressbar):
-        block = {name: x[first : first + size] for name, x in draws.items()}
-        r = Draws.of(spec, data, block).responsibilities(data.values, data)
-        flat = r.swapaxes(0, 1).reshape(n, -1)
-        total += flat @ flat.T
-    return _pairs(total / n_draws, data.obs_id)
+    parts = (
+        {name: x[first : first + size] for name, x in draws.items()}
+        for first in track(range(0, n_draws, size), "Co-clustering", shown=progressbar)
+    )
+    blocks = (Draws.of(spec, data, part).responsibilities(data.values, data) for part in parts)
+    return _pairs(blocks, n_draws, data.obs_id)
 
 
 def coclustering_of_draws(draws: xr.DataArray, *, dim: str = "cluster") -> xr.DataArray:
@@ -139,13 +140,9 @@ def coclustering_of_draws(draws: xr.DataArray, *, dim: str = "cluster") -> xr.Da
     n = draws.sizes[row]
     _check_rows(n)
     r = _memberships(draws.transpose("chain", "draw", row, ...), n, dim)
-    total = np.zeros((n, n))
     size = max(1, BLOCK // (n * r.shape[-1]))
-    for first in range(0, len(r), size):
-        flat = r[first : first + size].astype(np.float64).swapaxes(0, 1).reshape(n, -1)
-        total += flat @ flat.T
-    obs_id = draws[row].values if row in draws.coords else np.arange(n)
-    return _pairs(total / len(r), obs_id)
+    blocks = (r[first : first + size].astype(np.float64) for first in range(0, len(r), size))
+    return _pairs(blocks, len(r), draws[row].values if row in draws.coords else np.arange(n))
 
 
 def _memberships(draws: xr.DataArray, n: int, dim: str) -> np.ndarray:
@@ -169,8 +166,14 @@ def _check_rows(n: int) -> None:
         )
 
 
-def _pairs(together: np.ndarray, obs_id: np.ndarray) -> xr.DataArray:
-    """Probabilities of pairs, without what rounding left."""
+def _pairs(blocks: Iterable[Array], n_draws: int, obs_id: np.ndarray) -> xr.DataArray:
+    """Probabilities of pairs, from responsibilities of draws in blocks, with rows along the second axis."""
+    n = len(obs_id)
+    together = np.zeros((n, n))
+    for r in blocks:
+        flat = r.swapaxes(0, 1).reshape(n, -1)
+        together += flat @ flat.T
+    together /= n_draws
     np.fill_diagonal(together, 1)
     np.clip(together, 0, 1, out=together)
     coords = {"obs_id": obs_id, "obs_id_bis": obs_id}

@@ -21,7 +21,7 @@ from mixtures.given import Fit, Parameters, names_of, with_params
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering, name_cluster
 from mixtures.types import Array, Params
 
-__all__ = ["clusters", "met", "outlines", "scatter"]
+__all__ = ["clusters", "model_and_rows", "outlines", "scatter"]
 
 GRID = 400
 """Number of points of a density over one feature."""
@@ -146,7 +146,7 @@ def clusters(
     6
     """
     named = names_of(spec) if names is None else names
-    spec, data, params = met(*with_params(spec, X, params), missing, labels)
+    spec, data, params = model_and_rows(*with_params(spec, X, params), missing, labels)
     called = [str(k) for k in range(spec.n_components)]
     if named is not None:
         called = list(map(lettering, check_names(named, spec.n_components)))
@@ -192,7 +192,7 @@ def outlines(
     ax.autoscale_view()
 
 
-def met(
+def model_and_rows(
     spec: Mixture, X: Any, params: Parameters, missing: str | None, labels: Any
 ) -> tuple[Mixture, Data, Parameters]:
     """Return model, rows and parameters, with the columns in the order of the fit."""

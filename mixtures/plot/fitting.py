@@ -166,11 +166,7 @@ def surface(
         raise InputError("a surface is of rows without known labels")
     spec = resolve(spec, data)
     params = spec.check_params(params, data.n_features)
-    places = entries(
-        spec.shapes(data.n_features),
-        spec.dims,
-        spec.coords(data.features),
-    )
+    places = entries(spec.shapes(data.n_features), spec.dims, spec.coords(data.features))
     for label in over:
         if label not in places:
             hint = did_you_mean(label, places)

@@ -13,7 +13,7 @@ from mixtures.arguments import cluster_names
 from mixtures.clusters.responsibilities import responsibilities as membership
 from mixtures.families.mixture import Mixture
 from mixtures.given import Fit, Parameters, names_of, with_params
-from mixtures.plot.clusters import met
+from mixtures.plot.clusters import model_and_rows
 from mixtures.plot.style import INK, axes_or_new, cluster_colour, columns, lettering
 
 __all__ = ["responsibilities"]
@@ -61,7 +61,7 @@ def responsibilities(
     'waiting'
     """
     named = names_of(spec) if names is None else names
-    spec, data, params = met(*with_params(spec, X, params), missing, labels)
+    spec, data, params = model_and_rows(*with_params(spec, X, params), missing, labels)
     called = cluster_names(named, spec.n_components)
     assigned = membership(spec, data, params)
     places, ax = columns(data, features), axes_or_new(ax)

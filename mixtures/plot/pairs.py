@@ -7,7 +7,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -15,11 +14,11 @@ from mixtures.arguments import cluster_names
 from mixtures.clusters.plane import separating_plane
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.table import Data
-from mixtures.draws import evenly_spaced, of_sample, sets_of
+from mixtures.draws import evenly_spaced, sets_of
 from mixtures.errors import InputError
 from mixtures.families.profiles import profile_parts
 from mixtures.given import Given, fitted_rows, given
-from mixtures.plot.clusters import outlines
+from mixtures.plot.clusters import model_and_rows, outlines
 from mixtures.plot.style import cluster_colour, cluster_legend, lettering, panels, places_of, shares_written
 from mixtures.types import Array
 
@@ -101,7 +100,8 @@ def pairs(
     """
     found = given(result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
-    data, params = _rows(found, result, X, missing, labels)
+    X = fitted_rows(found, result, X)
+    _, data, params = model_and_rows(found.named, X, found.params, missing, labels)
     places = _places(found, data, features)
     assigned = responsibilities(found.named, data, params)
     picture = _Picture.of(found, data, places, assigned["label"].values, n_draws)
@@ -125,15 +125,6 @@ def pairs(
     handles = [Line2D([], [], marker="o", ls="", color=cluster_colour(k)) for k in range(len(called))]
     cluster_legend(drawn, handles, texts, outside=own_figure)
     return drawn
-
-
-def _rows(found: Given, result: Any, X: Any, missing: str | None, labels: Any) -> tuple[Data, Any]:
-    """The rows, columns in the order of the fit, and the parameters."""
-    X = fitted_rows(found, result, X)
-    if isinstance(found.params, xr.DataTree):
-        _, data, tree = of_sample(found.named, X, found.params, missing=missing, labels=labels)
-        return data, tree
-    return found.named.read(X, missing=missing, labels=labels), found.params
 
 
 def _places(found: Given, data: Data, features: Sequence[str] | None) -> list[int]:
