@@ -41,6 +41,7 @@ PROGRAMS_LOADED = 64
 
 
 Build = Callable[[Mixture, Data], "CompiledModel"]
+"""Declares and compiles a resolved model of checked data."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,7 @@ NOT_KEPT = b"null"
 
 
 def kept_or_built(spec: Mixture, data: Data, build: Build) -> Density:
-    """The log density of a declared mixture: with its programs from the cache, if it can be kept there.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    data : Data
-        Checked data.
-    build : callable
-        Declares and compiles a model of given data.
-    """
+    """The log density of a resolved model: with its programs from the cache, if it can be kept there."""
     store = _store_of(spec, data)
     if store is None:
         return build(spec, data)
@@ -127,19 +118,7 @@ def kept_or_built(spec: Mixture, data: Data, build: Build) -> Density:
 
 
 def kept_text(spec: Mixture, data: Data, name: str, make: Callable[[], str]) -> str:
-    """A text that depends on no more than the programs do: as it was kept with them, or made now and kept.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    data : Data
-        Checked data.
-    name : str
-        Name of the text.
-    make : callable
-        Makes the text.
-    """
+    """A text that depends on no more than the programs do: as it was kept with them, or made now and kept."""
     store = _store_of(spec, data)
     found = None if store is None else store.read(name)
     if found is not None:

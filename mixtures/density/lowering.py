@@ -99,11 +99,6 @@ def lift(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Lifted:
 def compile_graph(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[JaxFunction, list[Any]]:
     """Turn a PyTensor graph into a JAX function of its inputs and its arrays.
 
-    Parameters
-    ----------
-    inputs, outputs : sequence of Variable
-        The graph.
-
     Returns
     -------
     function : callable

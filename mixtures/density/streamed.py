@@ -54,16 +54,7 @@ class Chart:
 
 
 class StreamedModel(CompiledModel):
-    """Log density of a mixture over rows in any storage.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    rows : Rows
-        All rows.
-    rng : numpy.random.Generator
-        Draws the rows of the table.
+    """Log density of a resolved model over rows in any storage, of which some are drawn as a table.
 
     Attributes
     ----------

@@ -29,24 +29,8 @@ def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np
     Where a cluster has no rows, its parameters follow their prior and the others are a mixture of K - 1
     clusters. The mass there is the prior probability of such an allocation times the evidence of K - 1
     clusters, times K, since any cluster may be the empty one. It is compared with Laplace's evidence of the
-    modes.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    peaks : sequence of Peak
-        The modes.
-    data : Data
-        The data. Known labels are left out of the fit of K - 1 clusters, which errs upwards. With labels in
-        every cluster the share is 0.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    float
-        From 0 to 1; 0 if no cluster can be without rows.
+    modes. Known labels are left out of the fit of K - 1 clusters, which errs upwards. The share is 0 if no
+    cluster can be without rows, as with labels in every cluster.
     """
     if not _can_be_empty(spec, data):
         return 0.0
@@ -58,20 +42,8 @@ def share_without_rows(spec: Mixture, peaks: Sequence[Peak], data: Data, rng: np
 def likely_share_without_rows(spec: Mixture, em: EMFit, data: Data) -> float:
     """Estimate the same without erring upwards on purpose, by Laplace's evidence at EM's modes.
 
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    em : EMFit
-        Its fit.
-    data : Data
-        The data.
-
-    Returns
-    -------
-    float
-        From 0 to 1; not a number if it is unknown: where labels of rows are known, weights have no mode, or
-        a mode is on the boundary.
+    It is not a number if it is unknown: where labels of rows are known, weights have no mode, or a mode is on
+    the boundary.
     """
     if not _can_be_empty(spec, data):
         return 0.0

@@ -91,21 +91,6 @@ def independent_draws(
 ) -> Independent:
     """Draw from the posterior by independence chains.
 
-    Parameters
-    ----------
-    density : Density
-        The log density.
-    em : EMFit
-        The fit.
-    rows : Rows
-        The data.
-    peaks : tuple of Peak
-        The modes.
-    how : Chains
-        Draws to keep, number of chains, and whether to show the progress.
-    rng : numpy.random.Generator
-        Source of randomness.
-
     Returns
     -------
     Independent
@@ -133,14 +118,14 @@ def independent_draws(
         if status is Status.INTERRUPTED:  # nobody waits for another sampler
             raise nothing_kept() from error
         raise
-    log_evidence, error = _evidence(made.log_weights, spec.n_components - len(anchored))
+    log_evidence, log_evidence_se = _evidence(made.log_weights, spec.n_components - len(anchored))
     attrs = {
         "tune": 0,
         "pareto_k": k,
         "acceptance": share,
         "n_proposals": PILOT + len(made.x),
         "log_evidence": log_evidence,
-        "log_evidence_se": error,
+        "log_evidence_se": log_evidence_se,
     }
     draws = replace(draws, stopped=INTERRUPTED if status is Status.INTERRUPTED else "", status=status)
     return Independent(draws, attrs, peaks, *masses(made.log_weights, made.mode, len(peaks)))

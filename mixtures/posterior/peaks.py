@@ -105,16 +105,7 @@ class Peak:
 def find_peaks(density: Density, em: EMFit, rows: Rows, rng: np.random.Generator) -> tuple[Peak, ...]:
     """Climb from every distinct optimum that EM's restarts found, on small data also from further starts.
 
-    Parameters
-    ----------
-    density : Density
-        The log density.
-    em : EMFit
-        The fit; its clusters set the labels of all modes.
-    rows : Rows
-        The data.
-    rng : numpy.random.Generator
-        Source of randomness of further starts.
+    EM's clusters set the labels of all modes.
 
     Returns
     -------

@@ -40,19 +40,7 @@ STEPS, WARM_UP = (2, 3, 4, 6, 8), 50
 
 
 def split_hmc(density: Density, peak: Peak, how: Chains, rng: np.random.Generator) -> Drawn:
-    """Draw from the posterior about its mode.
-
-    Parameters
-    ----------
-    density : Density
-        The log density.
-    peak : Peak
-        The mode.
-    how : Chains
-        Draws to keep, number of chains, threads, the acceptance rate that the number of steps is for, and
-        whether to show the progress.
-    rng : numpy.random.Generator
-        Source of randomness.
+    """Draw from the posterior about its mode, with steps enough for the acceptance rate that is asked for.
 
     Returns
     -------

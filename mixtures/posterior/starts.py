@@ -19,14 +19,7 @@ from mixtures.posterior.target import MixtureTarget, Target
 from mixtures.results.em import EMFit
 from mixtures.types import Array
 
-__all__ = [
-    "chain_starts",
-    "em_starts",
-    "fit_of",
-    "kinds_in_turn",
-    "partition_starts",
-    "starts_of",
-]
+__all__ = ["chain_starts", "em_starts", "fit_of", "kinds_in_turn", "partition_starts", "starts_of"]
 
 MODEL_STARTS = 10
 """Starts of the search for the modes of a user's model; chains start at the highest."""
@@ -77,13 +70,7 @@ def fit_of(target: MixtureTarget, em: EMFit | None, rng: np.random.Generator) ->
     return complete(fit_em(target.spec.for_mode(), target.data, random_seed=rng)) if em is None else em
 
 
-def em_starts(
-    density: Density,
-    em: EMFit,
-    chains: int,
-    rng: np.random.Generator,
-    data: Data,
-) -> list[Array]:
+def em_starts(density: Density, em: EMFit, chains: int, rng: np.random.Generator, data: Data) -> list[Array]:
     """Starts of chains from EM: its best fit, rival modes, then the other restarts.
 
     Clusters are in random order, but for anchored ones, which keep their places. NUTS seldom moves between
