@@ -188,18 +188,7 @@ def _rows(spec: Mixture, data: Data) -> np.ndarray:
 class KeptModel(Density):
     """Log density of a declared mixture, its programs read from a store or written there.
 
-    Parameters
-    ----------
-    store : Store
-        Where the programs are.
-    outline : Outline
-        The model without its graph.
-    spec, data
-        The model and its data.
-    build : callable
-        Declares and compiles the model, if a program is missing.
-    built : CompiledModel, optional
-        The compiled model, if it was built already.
+    The model is built when a program is missing, unless it was built already.
     """
 
     def __init__(

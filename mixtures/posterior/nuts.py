@@ -151,16 +151,7 @@ def compile_nuts(density: Density, frame: Frame, how: Chains) -> None:
 class Loop:
     """NUTS transitions with warm-up, as two programs over flat lists of arrays.
 
-    Parameters
-    ----------
-    density : Density
-        The log density.
-    dense : bool
-        Whether frames have a dense basis.
-    target_accept : float
-        Acceptance rate that warm-up aims at.
-    max_treedepth : int
-        A trajectory has at most ``2**max_treedepth - 1`` steps.
+    They are for frames with a dense basis, or for those with one scale per coordinate.
     """
 
     def __init__(self, density: Density, dense: bool, target_accept: float, max_treedepth: int) -> None:

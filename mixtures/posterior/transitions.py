@@ -20,17 +20,7 @@ FIRST_STEP = 0.5
 
 
 class Transitions:
-    """NUTS transitions with warm-up, compiled for one log density.
-
-    Parameters
-    ----------
-    log_density : callable
-        ``(x, arrays, jacobian) -> log density``.
-    target_accept : float
-        Acceptance rate that warm-up aims at.
-    max_treedepth : int
-        A trajectory has at most ``2**max_treedepth - 1`` steps.
-    """
+    """NUTS with warm-up for one log density ``(x, arrays, jacobian)``; options are those of `Chains`."""
 
     def __init__(self, log_density: Callable[..., Any], target_accept: float, max_treedepth: int) -> None:
         self._log_density = log_density
