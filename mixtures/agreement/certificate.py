@@ -129,9 +129,9 @@ def _allowed_slopes(
     """
     distance = float(np.linalg.norm(curvature.newton(here)))
     if distance < TOLERANCES.map_distance_sd:
-        reason = f"clusters are tight: the top is {distance:.1e} posterior sds away by Newton's method"
+        reason = f"clusters are tight: the maximum is {distance:.1e} posterior sds away by Newton's method"
         return np.abs(here) * (TOLERANCES.map_distance_sd / distance), reason
-    reason = "the last digits of the parameters make as much: clusters are tight, or columns far from 0"
+    reason = "rounding the parameters changes the slope as much: clusters are tight, or columns far from 0"
     return _rounding_error(gradient, here, rounded), reason
 
 

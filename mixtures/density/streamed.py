@@ -34,12 +34,12 @@ PIECE = 2**14
 """Rows that the graph is compiled for; a shorter piece is filled up with rows of weight zero."""
 
 
-CHARTS_KEPT = 4
+TEMPLATES_KEPT = 4
 """Number of compiled models that a process keeps."""
 
 
 @dataclass(frozen=True)
-class Chart:
+class Template:
     """A model and the table it is declared on, compared by a key since it is sent to the blocks."""
 
     key: str
@@ -64,22 +64,22 @@ class StreamedModel(CompiledModel):
 
     def __init__(self, spec: Mixture, rows: Rows, rng: np.random.Generator) -> None:
         self.sub = some_rows(rows, rng)
-        self.chart = Chart(uuid.uuid4().hex, spec, _example(self.sub, rows))
-        super().__init__(self.chart.declared())
+        self.template = Template(uuid.uuid4().hex, spec, _example(self.sub, rows))
+        super().__init__(self.template.declared())
         self.rows = rows
 
     def value_and_grad(self, x: Array, *, jacobian: bool = False) -> tuple[float, Array]:
         """Log density over all rows and its gradient at a flat vector."""
         log_prior, arrays = self.log_prior
         value, slope = gradient_of(log_prior)(jnp.asarray(x), arrays, float(jacobian))
-        total = np.append(value, slope) + self.rows.sum_over(partial(_value_and_slope, self.chart, x))
+        total = np.append(value, slope) + self.rows.sum_over(partial(_value_and_slope, self.template, x))
         return float(total[0]), total[1:]
 
     def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
         """Second derivatives of the log density over all rows, (size, size); always exact."""
         log_prior, arrays = self.log_prior
         own = np.asarray(hessian_of(log_prior)(jnp.asarray(x), arrays, float(jacobian)))
-        return own + self.rows.sum_over(partial(_curvature, self.chart, x))
+        return own + self.rows.sum_over(partial(_curvature, self.template, x))
 
     def of_table(self, x: Array) -> tuple[float, Array]:
         """Log density and gradient for the rows drawn alone."""
@@ -113,26 +113,26 @@ def _filled(values: Array) -> Array:
 # What runs on the workers.
 
 
-@lru_cache(maxsize=CHARTS_KEPT)
-def _of_rows(chart: Chart) -> tuple[JaxFunction, list[Any]]:
-    return CompiledModel(chart.declared()).of_other_rows(chart.spec.family, chart.table.n_features)
+@lru_cache(maxsize=TEMPLATES_KEPT)
+def _of_rows(template: Template) -> tuple[JaxFunction, list[Any]]:
+    return CompiledModel(template.declared()).of_other_rows(template.spec.family, template.table.n_features)
 
 
-def _value_and_slope(chart: Chart, x: Array, block: Data) -> Array:
+def _value_and_slope(template: Template, x: Array, block: Data) -> Array:
     """Log-likelihood of a block and its gradient, (1 + size,)."""
-    log_likelihood, arrays = _of_rows(chart)
+    log_likelihood, arrays = _of_rows(template)
     total = np.zeros(1 + x.size)
-    for piece in _pieces(block, chart.table.labelled):
+    for piece in _pieces(block, template.table.labelled):
         value, slope = gradient_of(log_likelihood)(jnp.asarray(x), [*piece, *arrays], 0.0)
         total += np.append(value, slope)
     return total
 
 
-def _curvature(chart: Chart, x: Array, block: Data) -> Array:
+def _curvature(template: Template, x: Array, block: Data) -> Array:
     """Second derivatives of the log-likelihood of a block, (size, size)."""
-    log_likelihood, arrays = _of_rows(chart)
+    log_likelihood, arrays = _of_rows(template)
     total = np.zeros((x.size, x.size))
-    for piece in _pieces(block, chart.table.labelled):
+    for piece in _pieces(block, template.table.labelled):
         total += hessian_of(log_likelihood)(jnp.asarray(x), [*piece, *arrays], 0.0)
     return total
 

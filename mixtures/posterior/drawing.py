@@ -13,7 +13,7 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.errors import ConvergenceWarning, NoApproximation
 from mixtures.interrupts import INTERRUPTED, Status
 from mixtures.messages import Option, warn, worded
-from mixtures.posterior.about_modes import Refused, draw_about_modes, note_of
+from mixtures.posterior.about_modes import Refused, draw_about_modes, in_words, note_of
 from mixtures.posterior.chains import FALLBACK, Chains
 from mixtures.posterior.independent import Independent, modes_of
 from mixtures.posterior.runs import Drawn, Draws
@@ -95,7 +95,7 @@ def _sample(
         return _by_nuts(target, how.sampler, how, rng, em)
     if not isinstance(target, MixtureTarget):
         how.check_model()
-        refused = {"independent draws": "a model of your own, whose modes are not known"}
+        refused = {in_words("laplace"): "a model of your own, whose modes are not known"}
         return _by_nuts(target, FALLBACK, how, rng, em, refused)
     em = fit_of(target, em, rng)
     drawn, refused = draw_about_modes(target, how, rng, em)

@@ -43,10 +43,6 @@ SENSITIVE_ROWS = 15
 """Number of parameters listed by their sensitivity."""
 
 
-OF_PAIRS = {"association", "co-occurrence", "correlation"}
-"""Statistics of pairs of columns; a column of categories has no correlation with others."""
-
-
 NOT_REPLICATED = (
     "Not checked: replicated data sets are drawn from a specification of the whole model, such as GMM(2), "
     "and a model of your own has none. Draw them with pm.sample_posterior_predictive(cc.posterior) within "
@@ -83,7 +79,7 @@ def predictive_section(material: Material) -> Section:
             "Data sets were drawn from the posterior and compared with the one observed. "
             f"{found} the middle 95% of their replicates{': ' if each else ''}{each}."
         ),
-        *_predictive_figures(material, spec, shown.data, tree, {each.name for each in table.index}),
+        *_predictive_figures(material, spec, shown.data, tree, table.index),
         Table.of_frame(
             "Statistics of the data and of their replicates, the most extreme first",
             table.loc[order],
@@ -97,19 +93,19 @@ def predictive_section(material: Material) -> Section:
 
 
 def _predictive_figures(
-    material: Material, spec: Mixture, data: Data, tree: xr.DataTree, statistics: set[str]
+    material: Material, spec: Mixture, data: Data, tree: xr.DataTree, statistics: pd.Index
 ) -> list[Figure]:
     """Densities and leave-one-out transforms of a family that has marginal densities; else statistics."""
     pictured = material.pictured.cc.posterior
     assert pictured is not None
     if material.cc.em is None or marginals(spec.family, [material.cc.em.params]) is None:
-        name = "mean" if "mean" in statistics else "entropy"
+        name = "mean" if any(each.name == "mean" for each in statistics) else "entropy"
         by_column = Figure(
             drawn(lambda: predictive_statistic(spec, data, pictured, name, **REPLICATES)),
             f"{name.capitalize()} of every feature and its interval",
             f"{name.capitalize()} of every feature over its interval in replicated data sets.",
         )
-        if not statistics & OF_PAIRS:
+        if all(len(each.columns) < 2 for each in statistics):
             return [by_column]
         pairs = Figure(
             drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES)),
