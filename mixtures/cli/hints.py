@@ -9,9 +9,17 @@ import pandas as pd
 from mixtures.data.columns import Column, Kind, examine, writings_in
 from mixtures.data.lines import last_lines, without_units
 from mixtures.data.preparation import option_of, option_with, written_as
-from mixtures.data.roles import exposure_in, is_called_id, known_in_part, pair_of_labels
+from mixtures.data.roles import (
+    exposure_in,
+    is_called_id,
+    known_in_part,
+    known_labels,
+    labels_rows,
+    pair_of_labels,
+    repeats_labels,
+)
 from mixtures.data.spoilt import codes_in, has_infinite, limits_in, may_have_codes, signs_in, words_in
-from mixtures.messages import named, shortened
+from mixtures.messages import named, shortened, them
 
 __all__ = ["hints_for", "told_of_fits"]
 
@@ -49,7 +57,7 @@ def hints_for(columns: Sequence[Column]) -> list[str]:
     columns = columns if below is None else below
     known = known_in_part(columns)
     plain = [column for column in columns if column not in known or not column.kind.is_number]
-    to_fit = [column for column in columns if not _labels_rows(column)]
+    to_fit = [column for column in columns if not labels_rows(column)]
     for hint in HINTS:
         own = [column for column in plain if hint.holds(column)]
         alone = hint.alone is not None and own == to_fit
@@ -91,9 +99,11 @@ def _last_lines(frame: pd.DataFrame) -> list[str]:
 
 def _known_clusters(column: Column) -> str:
     numbered = column.kind.is_number and column.known[0] == 0
-    first = "" if numbered else ", once they are numbered from 0 in the file"
+    known = known_labels(column)
+    empty = " and the others left empty" if len(known) + column.n_missing < len(column.cells) else ""
+    first = "" if numbered else f", once they are numbered from 0{empty} in the file"
     return (
-        f"known for {column.different} levels in {len(column.cells) - column.n_missing:,} of "
+        f"known for {known.nunique()} levels in {len(known):,} of "
         f"{len(column.cells):,} rows: if these are known clusters, {option_with('--labels', column.name)} "
         f"takes them{first}; {option_of('--exclude', [column.name])} leaves it out"
     )
@@ -118,10 +128,6 @@ def _paired(columns: Sequence[Column]) -> list[str]:
     return [
         f"{shortened(names)}: together they number the rows, each pair once: {out} if they only name them"
     ]
-
-
-def _labels_rows(column: Column) -> bool:
-    return column.kind is Kind.ID or is_called_id(column)
 
 
 def _is(*names: str) -> Callable[[Column], bool]:
@@ -203,6 +209,15 @@ def _called_ids(columns: Sequence[Column]) -> str:
     )
 
 
+def _repeated(columns: Sequence[Column]) -> str:
+    names = [column.name for column in columns]
+    return (
+        "labels that repeat, under a name of row labels: rows of one unit are not independent, as the models "
+        f"take them to be, and labels are hardly a measurement: {option_of('--exclude', names)} leaves "
+        f"{them(names)} out"
+    )
+
+
 def _skewed(columns: Sequence[Column]) -> str:
     before = ", ".join(f"{column.skewness[0]:.1f}" for column in columns[:5])
     after = ", ".join(f"{column.skewness[1]:.1f}" for column in columns[:5])
@@ -239,6 +254,7 @@ def _counts_or_steps(columns: Sequence[Column]) -> str:
 HINTS: Sequence[Hint] = (
     Hint(_is("ID"), _with_one("--id", "carries it into the table of predict; --columns fits it")),
     Hint(is_called_id, _called_ids),
+    Hint(repeats_labels, _repeated),
     Hint(lambda column: bool(signs_in(column)), _signed),
     Hint(lambda column: bool(words_in(column)), _spoilt),
     Hint(lambda column: bool(limits_in(column)), _limited),
@@ -280,6 +296,6 @@ HINTS: Sequence[Hint] = (
         _option("--exclude", "leaves out columns without information"),
         "no information, and no other column is there to fit",
     ),
-    Hint(lambda column: column.wants_logarithm and not is_called_id(column), _skewed),
+    Hint(lambda column: column.wants_logarithm and not labels_rows(column), _skewed),
     Hint(_has_gaps, lambda _: "cells are missing: --missing integrate"),
 )

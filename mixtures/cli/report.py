@@ -154,7 +154,7 @@ def report_command(
             how = as_fitted(header.about, typed, quiet=not shown)
             reading = replace(reading, weights=how["weights"])
             options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": not shown}
-            rows_read = read_as_fitted(data, reading, header.about.get("index"), same=True, **options)
+            rows_read = read_as_fitted(data, reading, header.about.get("index"), **options)
             missing = how["missing"]
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
