@@ -16,7 +16,7 @@ from mixtures.errors import InputError
 from mixtures.messages import worded
 from mixtures.posterior.chains import SAMPLERS
 
-__all__ = ["Reading", "with_groups", "written"]
+__all__ = ["Modelling", "Reading", "Sampling", "with_groups", "written"]
 
 DataArgument = Annotated[
     str,
@@ -337,6 +337,34 @@ class Reading:
     log: LogOption = None
     exposure: ExposureOption = None
     weights: WeightsOption = None
+
+
+@dataclass(frozen=True)
+class Modelling:
+    """What a model is, but for its number of clusters."""
+
+    model: ModelOption = "gmm"
+    kinds: KindsOption = None
+    covariance: CovarianceOption = None
+    prior: PriorOption = "default"
+    weight_concentration: ConcentrationOption = 1.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a posterior is sampled, from the best of several starts of EM."""
+
+    n_init: StartsOption = 10
+    draws: DrawsOption = 1000
+    tune: TuneOption = 500
+    chains: ChainsOption = 4
+    seed: SeedOption = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The options as Python's arguments."""
+        own = dict(vars(self))
+        return own | {"random_seed": own.pop("seed")}
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,8 +12,8 @@ import typer
 
 from mixtures.arguments import about, check_names
 from mixtures.cli.choices import DATASETS
-from mixtures.cli.options import Reading
-from mixtures.cli.running import tell_as_fitted
+from mixtures.cli.options import Modelling, Reading
+from mixtures.cli.running import tell_as_fitted, tell_notes
 from mixtures.cli.streams import standard_input
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, visible
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Loaded",
+    "fit_now",
     "load_frame",
     "load_rows",
     "names_in",
@@ -251,6 +252,20 @@ def with_kinds(
     options: dict[str, Any] = {"prior": spec.prior, "weight_concentration": spec.weight_concentration}
     options["exposure"] = exposure
     return Mixed(spec.n_components, covariance_type=spec.covariance_type, **options, **blocks)
+
+
+def fit_now(
+    spec: "Mixture", rows: Loaded, modelling: Modelling, reading: Reading, *, quiet: bool, **options: Any
+) -> "Given":
+    """EM of rows that were read, with what it notes said."""
+    from mixtures.em.fit import fit_em
+    from mixtures.given import given
+    from mixtures.interrupts import complete
+
+    spec = with_kinds(spec, rows.frame, modelling.kinds, reading.exposure, quiet=quiet)
+    em = complete(fit_em(spec, rows.frame, weights=rows.weights, labels=rows.labels, **options))
+    tell_notes(em.notes, quiet=quiet)
+    return given(em)
 
 
 def _kind_of(each: str) -> tuple[str, str]:
