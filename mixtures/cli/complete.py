@@ -33,6 +33,7 @@ from mixtures.cli.running import (
     tell_written,
 )
 from mixtures.cli.text import PARQUET, write_table
+from mixtures.data.table import LARGEST_WHOLE
 from mixtures.messages import counted, visible
 from mixtures.saving.spreadsheets import as_csv
 
@@ -45,9 +46,6 @@ EXAMPLES = examples(
     "mixtures complete table.csv -k 3 --seed 1 -o completed.csv --csv cells.csv",
     "mixtures complete new.csv --from table.mix > completed.csv",
 )
-
-LARGEST = 2.0**53
-"""Whole numbers up to which neighbours differ in double precision."""
 
 
 @reports_errors
@@ -169,8 +167,7 @@ def _with_whole_numbers(table: "pd.DataFrame", read: "pd.DataFrame") -> "pd.Data
 
 
 def _is_whole(cells: "pd.Series") -> "pd.Series":
-    """Which numbers are whole, and have all their digits."""
-    return (cells == np.floor(cells)) & (np.abs(cells) < LARGEST)
+    return (cells == np.floor(cells)) & (np.abs(cells) < LARGEST_WHOLE)
 
 
 def _under_labels(table: "pd.DataFrame") -> "pd.DataFrame":

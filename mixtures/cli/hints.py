@@ -33,17 +33,7 @@ MOST_QUOTED = 10
 
 @dataclass(frozen=True)
 class Hint:
-    """Columns that a hint is about, and its words.
-
-    Attributes
-    ----------
-    holds : callable
-        Whether it is about a column.
-    words : callable
-        Its words for such columns.
-    alone : str, optional
-        Its words where these are all the columns that could be fitted.
-    """
+    """Whether it is about a column, its words for such columns, and those where no other could be fitted."""
 
     holds: Callable[[Column], bool]
     words: Callable[[Sequence[Column]], str]
@@ -93,7 +83,7 @@ def _last_lines(frame: pd.DataFrame) -> list[str]:
         return []
     if len(said) == 1:
         return [f"the last line says {named(said[0])}, and would count as a row: remove it in the file"]
-    told = " and ".join(filter(None, [", ".join(map(named, said[:-1])), named(said[-1])]))
+    told = f"{', '.join(map(named, said[:-1]))} and {named(said[-1])}"
     return [f"the last {len(said)} lines say {told}, and would count as rows: remove them in the file"]
 
 
@@ -140,11 +130,7 @@ def _has_gaps(column: Column) -> bool:
 
 def _option(option: str, rest: str) -> Callable[[Sequence[Column]], str]:
     """Words of a hint that names an option with all the columns."""
-
-    def words(columns: Sequence[Column]) -> str:
-        return f"{option_of(option, [column.name for column in columns])} {rest}"
-
-    return words
+    return lambda columns: f"{option_of(option, [column.name for column in columns])} {rest}"
 
 
 def _one(option: str, columns: Sequence[Column]) -> str:
@@ -227,8 +213,7 @@ def _skewed(columns: Sequence[Column]) -> str:
 
 
 def _written(columns: Sequence[Column]) -> str:
-    ways = writings_in(columns)
-    offers = [f"{written_as(way)} reads them as numbers" for way in ways]
+    offers = [f"{written_as(way)} reads them as numbers" for way in writings_in(columns)]
     return " or ".join(offers) or "numbers written in several ways"
 
 
@@ -259,10 +244,7 @@ HINTS: Sequence[Hint] = (
     Hint(lambda column: bool(words_in(column)), _spoilt),
     Hint(lambda column: bool(limits_in(column)), _limited),
     Hint(lambda column: bool(codes_in(column)), _coded),
-    Hint(
-        has_infinite,
-        lambda _: f"infinite cells, which no model takes: {LEFT_EMPTY}",
-    ),
+    Hint(has_infinite, lambda _: f"infinite cells, which no model takes: {LEFT_EMPTY}"),
     Hint(_names_rows, _names_of_rows),
     Hint(
         _is("TEXT", "DATES"),

@@ -155,7 +155,6 @@ def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
 
 
 def _range(column: "Column") -> tuple[str, str]:
-    """The least and the greatest number of a column; nothing of text."""
     return (_digits(column.known[0]), _digits(column.known[-1])) if len(column.known) else ("", "")
 
 

@@ -120,7 +120,6 @@ def predict_command(
 
 
 def _say_what_is_lost(text: str) -> None:
-    """Report characters that standard output prints as question marks."""
     encoding = sys.stdout.encoding
     if codecs.lookup(encoding).name == "ascii":  # unknown encoding: text is written as UTF-8
         return

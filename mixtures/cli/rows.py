@@ -52,7 +52,6 @@ class Piped:
 
 
 def _piped(data: str) -> Piped:
-    """What standard input holds, or another pipe."""
     from mixtures.data.files import content_of, opened
 
     with standard_input() if data == "-" else opened(data) as stream:
@@ -95,7 +94,6 @@ def _and_exposure(beside: Mapping[str, str], reading: Reading) -> dict[str, str]
 
 
 def _check_there(frame: "pd.DataFrame", beside: Mapping[str, str]) -> None:
-    """Refuse options that name columns which the table does not have."""
     from mixtures.data.files import NoColumn
 
     there = list(map(str, frame.columns))
@@ -269,7 +267,6 @@ def fit_now(
 
 
 def _kind_of(each: str) -> tuple[str, str]:
-    """Name and kind of a column as an option has them."""
     name, equals, kind = each.rpartition("=")
     if not equals:
         raise InputError(f"--kinds: {named(each)} is not of the form NAME=KIND")

@@ -146,7 +146,6 @@ def as_numbers(value: Any, subject: str, *, truth: bool = True) -> np.ndarray:
 
 
 def _floats(cells: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """Return objects as doubles, and the position of the first that is not a number."""
     floats = np.empty(len(cells))
     for place, cell in enumerate(cells):
         if isinstance(cell, Real | Decimal | np.bool):

@@ -43,8 +43,6 @@ PIECE = 2**20
 
 
 _PARQUET = (".parquet", ".pq")
-
-
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Suffixes of files that hold another, packed."""
 
@@ -118,7 +116,10 @@ def read_table(
         If the file is missing, empty, unreadable, too large or of an unknown kind, lacks one of the columns,
         or can be read in more than one way.
     """
-    path = _path(path)
+    try:
+        path = Path(path)
+    except TypeError as error:
+        raise InputError(f"{path!r:.80} is a {type(path).__name__}, not the path of a file") from error
     suffix = path.suffix.lower()
     check_reading(header, index, columns, exclude)
     if os.path.isdir(path):
@@ -206,13 +207,6 @@ def check_reading(
             raise InputError(worded(*both, f" both name column {named(index)}; choose one"))
 
 
-def _path(path: Any) -> Path:
-    try:
-        return Path(path)
-    except TypeError as error:
-        raise InputError(f"{path!r:.80} is a {type(path).__name__}, not the path of a file") from error
-
-
 def is_pipe(path: Path) -> bool:
     """Whether a path is that of a pipe, which can be read once only."""
     try:
@@ -222,7 +216,6 @@ def is_pipe(path: Path) -> bool:
 
 
 def _checked(separator: str | None) -> str | None:
-    """Check a separator that a user names."""
     if separator is None:
         return None
     if not isinstance(separator, str):
@@ -338,18 +331,14 @@ def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
     """Row labels from their columns; long texts stay dictionary-encoded if together they are too many."""
     levels = [frame[name] for name in names]
     for i, level in enumerate(levels):
-        if isinstance(level.dtype, pd.CategoricalDtype) and _total_length(level.cat) < LARGEST_TABLE:
-            levels[i] = level.astype(level.cat.categories.dtype)
+        if isinstance(level.dtype, pd.CategoricalDtype):
+            lengths = np.array([len(str(text)) for text in level.cat.categories] + [0])  # code -1: missing
+            if lengths[level.cat.codes].sum() < LARGEST_TABLE:
+                levels[i] = level.astype(level.cat.categories.dtype)
     own = [None if _NAMELESS.fullmatch(name) else name for name in names]
     if len(levels) == 1:
         return pd.Index(levels[0]).rename(own[0])
     return pd.MultiIndex.from_arrays(levels, names=own)
-
-
-def _total_length(texts: Any) -> int:
-    """Total number of characters of all texts if each were stored separately."""
-    lengths = np.array([len(str(text)) for text in texts.categories] + [0])  # code -1: missing
-    return int(lengths[texts.codes].sum())
 
 
 def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[str], path: Path) -> None:

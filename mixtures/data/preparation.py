@@ -33,15 +33,7 @@ RECODED = {1.0: 1.0, 2.0: 0.0}
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A table, and what was done to it.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        The columns to be modelled.
-    notes : tuple of str
-        What was done, in words.
-    """
+    """The columns to be modelled, and what was done to them, in words."""
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
@@ -135,7 +127,6 @@ class Preparation:
         return so_far.noting(frame, *notes) if notes else so_far
 
     def _without_texts(self, so_far: Prepared) -> Prepared:
-        """Leave out, or refuse, columns that hold no numbers."""
         frame = so_far.frame
         if self.categories and not self.numeric_only:
             _refuse_names([c for c in so_far.columns if c.names_rows and c.name not in self.named])
@@ -297,7 +288,6 @@ def _refuse_names(columns: Sequence[Column]) -> None:
 
 
 def _refuse_codes(columns: Sequence[Column]) -> None:
-    """Refuse answers that are coded 1 and 2, with the options that help."""
     coded = [column.name for column in columns if column.kind is Kind.CODES]
     if coded:
         raise InputError(
@@ -338,7 +328,6 @@ RULES = (
 
 
 def _logarithm(cells: pd.Series) -> np.ndarray:
-    """Natural logarithms of cells; missing ones stay missing."""
     try:
         x = numbers_in(cells)
     except InputError as error:

@@ -48,12 +48,8 @@ EXPOSURES = {
 """Last words of names of columns that say how long or how many were watched while events were counted."""
 
 
-MOST_LABELS = 10
-"""Largest number of different known clusters."""
-
-
-FEWEST_UNKNOWN = 0.25
-"""Share of empty cells from which a column is known in part of the rows, not with gaps."""
+MOST_LABELS, FEWEST_UNKNOWN = 10, 0.25
+"""Most known clusters, and the share of empty cells from which a column is known in part, not with gaps."""
 
 
 LOOKED_AT = 6

@@ -25,7 +25,6 @@ def profiles_section(material: Material) -> Section | None:
 
 
 def _profiles(material: Material, pages: tuple[str, ...]) -> Section | None:
-    """Sentences that lead to these pages, and a picture."""
     if material.known is None:
         return None
     spec, found = material.known.spec, material.described
@@ -69,7 +68,6 @@ def _pixels(features: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure:
-    """The clusters as pictures, of columns that are pixels."""
     sample = material.cc.posterior is not None
     what = "Posterior means, and below them standard deviations," if sample else "EM's estimates"
     caption = f"{what} of {name} in every cluster; the columns are {pixels[0]} x {pixels[1]} pixels."

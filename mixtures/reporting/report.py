@@ -212,7 +212,6 @@ def report(
 
 
 def _rows_of(cc: Crosscheck) -> Data | None:
-    """The rows that a crosscheck's sample holds, if its mixture is known."""
     return None if cc.mode.spec is None and cc.mixture is None else rows_in(cc)
 
 
