@@ -24,14 +24,7 @@ from mixtures.cli.options import (
     written,
 )
 from mixtures.cli.rows import fit_now, read_as_fitted
-from mixtures.cli.running import (
-    FAILS,
-    check_outputs,
-    examples,
-    model_to_use,
-    reports_errors,
-    tell_written,
-)
+from mixtures.cli.running import FAILS, check_outputs, examples, model_to_use, reports_errors, tell_written
 from mixtures.cli.text import PARQUET, write_table
 from mixtures.data.table import LARGEST_WHOLE
 from mixtures.messages import counted, visible

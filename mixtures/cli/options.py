@@ -21,8 +21,7 @@ __all__ = ["Modelling", "Reading", "Sampling", "with_groups", "written"]
 DataArgument = Annotated[
     str,
     typer.Argument(
-        metavar="DATA",
-        help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(DATASETS)}.",
+        metavar="DATA", help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(DATASETS)}."
     ),
 ]
 
@@ -213,8 +212,7 @@ ConcentrationOption = Annotated[
 
 
 CriteriaOption = Annotated[
-    str,
-    option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+    str, option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all.")
 ]
 
 
@@ -261,8 +259,7 @@ ResamplesOption = Annotated[int, whole(FITTING, metavar="N", help="Replicates of
 
 
 FromOption = Annotated[
-    Path | None,
-    option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k."),
+    Path | None, option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k.")
 ]
 
 
@@ -290,8 +287,7 @@ NamesOption = Annotated[
 
 
 SaveOption = Annotated[
-    Path | None,
-    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from."),
+    Path | None, option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from.")
 ]
 
 
@@ -310,8 +306,7 @@ StrictOption = Annotated[
 
 
 VerboseOption = Annotated[
-    bool,
-    option(OUTPUT, "--verbose", "-v", metavar="", help="List every check of the sample and the model."),
+    bool, option(OUTPUT, "--verbose", "-v", metavar="", help="List every check of the sample and the model.")
 ]
 
 

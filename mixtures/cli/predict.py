@@ -28,14 +28,7 @@ from mixtures.cli.options import (
     written,
 )
 from mixtures.cli.rows import fit_now, names_of, read_as_fitted
-from mixtures.cli.running import (
-    FAILS,
-    as_fitted,
-    check_outputs,
-    examples,
-    model_to_use,
-    reports_errors,
-)
+from mixtures.cli.running import FAILS, as_fitted, check_outputs, examples, model_to_use, reports_errors
 from mixtures.cli.text import check_table, finite, write_table
 from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream

@@ -153,12 +153,7 @@ def report_command(
         asked = [name.strip() for name in criteria.split(",")]
         if max_k is not None:
             check_comparison(spec, frame, asked, sampling.draws, missing=missing, **beside)
-        common: dict[str, Any] = {
-            "missing": missing,
-            **beside,
-            **sampling.arguments,
-            "progressbar": shown,
-        }
+        common: dict[str, Any] = {"missing": missing, **beside, **sampling.arguments, "progressbar": shown}
         cc, selection = _computed(spec, frame, max_k, asked, {"sampler": sampler, "names": called}, common)
         made = written(result=(save_as, partial(save, cc, X=frame, **beside, about=told)))
     from mixtures.reporting.report import report  # PyMC and JAX, only now

@@ -114,10 +114,7 @@ def select_command(
     )
     made = written(
         table=(csv, partial(write_table, selection.table)),
-        result=(
-            save_as,
-            partial(save, selection, X=frame, **beside, about=about(context, data)),
-        ),
+        result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data))),
     )
     if as_json:
         typer.echo(json.dumps(as_typed(selection_as_json(selection)), indent=2, allow_nan=False))

@@ -37,13 +37,7 @@ from mixtures.results.verdict import Check, State, explained
 from mixtures.selection.criteria import columns_by_sense
 from mixtures.trees import labels_in
 
-__all__ = [
-    "crosscheck_as_json",
-    "selection_as_json",
-    "show_crosscheck",
-    "show_interrupt",
-    "show_selection",
-]
+__all__ = ["crosscheck_as_json", "selection_as_json", "show_crosscheck", "show_interrupt", "show_selection"]
 
 
 COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
@@ -203,10 +197,7 @@ def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
 
 def _say_left_out(out: Console, cells: Mapping[str, Sequence[str]], kept: Sequence[str]) -> None:
     if left_out := [name for name in cells if name not in kept]:
-        out.print(
-            f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)",
-            style="dim",
-        )
+        out.print(f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)", style="dim")
 
 
 def _cell(column: str, value: float) -> str:

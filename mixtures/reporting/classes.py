@@ -85,14 +85,7 @@ def apart(
             f"Share of the {shares} assigned to each cluster, and average probability of every cluster there"
         )
         blocks.append(
-            Table.of_frame(
-                caption,
-                table,
-                formats=formats,
-                helps=helps,
-                index="cluster",
-                source=source,
-            )
+            Table.of_frame(caption, table, formats=formats, helps=helps, index="cluster", source=source)
         )
     return blocks
 
