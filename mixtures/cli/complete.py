@@ -23,12 +23,12 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
+from mixtures.cli.predict import print_table
 from mixtures.cli.rows import fit_now, read_as_fitted
 from mixtures.cli.running import FAILS, check_outputs, examples, model_to_use, reports_errors, tell_written
 from mixtures.cli.text import PARQUET, write_table
 from mixtures.data.table import LARGEST_WHOLE
-from mixtures.messages import counted, visible
-from mixtures.saving.spreadsheets import as_csv
+from mixtures.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +101,7 @@ def complete_command(
         cells=(csv, partial(write_table, _unlogged(found.cells).reset_index("column"))),
     )
     if output is None:
-        text = as_csv(_under_labels(table))
-        typer.echo(visible(text, keep="\r\n", longest=len(text)), nl=False, color=True)
+        print_table(_under_labels(table))
     elif not quiet:
         typer.echo(counted(len(found.cells), "missing cell"))
     if not (output is None and csv is None):

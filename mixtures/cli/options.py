@@ -333,6 +333,11 @@ class Reading:
     exposure: ExposureOption = None
     weights: WeightsOption = None
 
+    @property
+    def exposed(self) -> dict[str, str]:
+        """The column of exposures by its option, if there is one."""
+        return {} if self.exposure is None else {"--exposure": self.exposure}
+
 
 @dataclass(frozen=True)
 class Modelling:

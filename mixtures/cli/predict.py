@@ -5,7 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -34,7 +34,10 @@ from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
 from mixtures.saving.spreadsheets import as_csv
 
-__all__ = ["EXAMPLES", "predict_command"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXAMPLES", "predict_command", "print_table"]
 
 EXAMPLES = examples(
     "mixtures predict new.csv --from faithful.mix -o clusters.csv",
@@ -101,15 +104,19 @@ def predict_command(
         records = table.reset_index().to_dict("records")
         typer.echo(json.dumps([finite(row) for row in records], indent=2, allow_nan=False, default=str))
     elif output is None:
-        text = as_csv(table)
-        _say_what_is_lost(text)
-        typer.echo(
-            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
-        )
+        print_table(table)
     elif made and not (quiet or is_stream(output)):
         typer.echo(visible(f"{counted(len(table), 'row')} written to {output}"))
     if output is not None and not made:
         raise typer.Exit(FAILS)
+
+
+def print_table(table: "pd.DataFrame") -> None:
+    """Print a table as CSV: as it is into a pipe, and harmless on a terminal."""
+    text = as_csv(table)
+    _say_what_is_lost(text)
+    shown = visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text
+    typer.echo(shown, nl=False, color=True)
 
 
 def _say_what_is_lost(text: str) -> None:

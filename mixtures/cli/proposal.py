@@ -28,9 +28,6 @@ LEVELS = {Kind.CATEGORIES, Kind.STEPS, *TWO_VALUES}
 """Kinds of columns that a latent class analysis takes."""
 
 
-GAUSSIAN = "gaussian"
-
-
 def next_command(data: str, reading: Reading, proposed: "Proposal") -> str:
     """A command to go on with: a model, the options that its columns ask for, and those that were given.
 
@@ -133,7 +130,7 @@ class Proposal:
             return "mixed" if "poisson" in kinds and len(kinds) > 1 else "pmm"
         if self.found & LEVELS:
             return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
-        return "gmm" if kinds <= {GAUSSIAN} else "mixed" if GAUSSIAN in kinds else "pmm"
+        return "gmm" if kinds <= {"gaussian"} else "mixed" if "gaussian" in kinds else "pmm"
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -149,11 +146,11 @@ class Proposal:
     def model_options(self) -> tuple[str, ...]:
         """Options of the model; --kinds states what is no plain number."""
         model = "" if self.model == "gmm" else f"--model {self.model}"
-        singular = [*self.kinds.values()].count(GAUSSIAN) >= len(self.frame)
+        singular = [*self.kinds.values()].count("gaussian") >= len(self.frame)
         shape = "--covariance diag" if singular and self.model in ("gmm", "mixed") else ""
         if self.model != "mixed":
             return model, shape
-        told = [f"{name}={kind}" for name, kind in self.kinds.items() if kind != GAUSSIAN]
+        told = [f"{name}={kind}" for name, kind in self.kinds.items() if kind != "gaussian"]
         return model, option_of("--kinds", told), shape
 
     @property
@@ -203,7 +200,7 @@ class Proposal:
     def _logs(self) -> list[str]:
         """Columns that --log names: those given that have logarithms, and skewed ones of a Gaussian."""
         kinds = self.kinds if self.model == "mixed" else {}
-        gaussian = [c for c in self.usable if kinds.get(c.name, GAUSSIAN) == GAUSSIAN]
+        gaussian = [c for c in self.usable if kinds.get(c.name, "gaussian") == "gaussian"]
         own = [c.name for c in gaussian if c.wants_logarithm] if self.model in ("gmm", "mixed") else []
         positive = {c.name for c in self.columns if len(c.known) and c.known[0] > 0}
         return list(dict.fromkeys((*(name for name in names_in(self.reading.log) if name in positive), *own)))

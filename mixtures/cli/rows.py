@@ -68,7 +68,7 @@ def load_frame(
     """
     from mixtures.data.files import NoColumn
 
-    beside = _and_exposure(beside or {}, reading)
+    beside = {**(beside or {}), **reading.exposed}
     try:
         frame = _loaded(data, reading, _asked(reading, beside))
     except NoColumn as error:
@@ -86,11 +86,6 @@ def _asked(reading: Reading, beside: Mapping[str, str]) -> list[str] | None:
         return None
     names = names_in(reading.columns)
     return names + [name for name in beside.values() if name not in names]
-
-
-def _and_exposure(beside: Mapping[str, str], reading: Reading) -> dict[str, str]:
-    """Columns beside those that are fitted, and the one of exposures, by their options."""
-    return dict(beside) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
 
 
 def _check_there(frame: "pd.DataFrame", beside: Mapping[str, str]) -> None:
@@ -157,7 +152,7 @@ def load_rows(
     table = load_frame(data, replace(reading, columns=None, exclude=None) if whole else reading, beside)
     frame = table
     if whole:
-        asked_for = _asked(reading, _and_exposure(beside, reading))
+        asked_for = _asked(reading, beside | reading.exposed)
         frame = table[choose_columns(list(table.columns), asked_for, names_in(reading.exclude))]
         _check_there(frame, beside)
     if not len(frame.columns):

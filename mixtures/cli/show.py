@@ -66,15 +66,8 @@ DIAGNOSTICS = ("ess_tail", "gap", "z", "ess_bulk", "r_hat")
 
 NEEDED_LEAST = (
     *DIAGNOSTICS,
-    *(
-        "p_loo",
-        "bad_pareto_k",
-        "n_parameters",
-        "restarts",
-        "log_likelihood",
-        "elpd_loo_se",
-        "log_evidence_se",
-    ),
+    *("p_loo", "bad_pareto_k", "n_parameters", "restarts", "log_likelihood", "elpd_loo_se"),
+    "log_evidence_se",
     *("lr", "sabic", "caic", "icl", "aic"),  # the BIC, LOO and the evidence decide
 )
 """Columns of tables in the order in which they are left out of a narrow terminal."""
@@ -209,15 +202,7 @@ def _cell(column: str, value: float) -> str:
 
 
 def _checks(title: str, checks: Sequence[Check]) -> Table:
-    shown = ruled_table(title)
-    for name, justify in (
-        ("line", "left"),
-        ("figure", "right"),
-        ("tolerance", "right"),
-        ("holds", "left"),
-        ("note", "left"),
-    ):
-        shown.add_column(name, justify=justify)  # type: ignore[arg-type]
+    shown = ruled_table(title, line="left", figure="right", tolerance="right", holds="left", note="left")
     for check in checks:
         fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
         verdict = "" if check.informs else "[green]yes[/]" if check.passed else fails
@@ -233,9 +218,7 @@ def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
         "passed": cc.passed,
         "certificate": [finite(asdict(check)) for check in cc.certificate],
         "converged": None if cc.convergence is None else cc.convergence.passed,
-        "convergence": []
-        if cc.convergence is None
-        else [finite(asdict(check)) for check in cc.convergence.checks],
+        "convergence": [finite(asdict(check)) for check in cc.convergence.checks] if cc.convergence else [],
         "state": cc.headline.state.name.lower(),
         "verdict": cc.headline.title,
         "reasons": list(cc.headline.reasons),

@@ -15,7 +15,6 @@ from mixtures.families.mixture import Mixture
 from mixtures.given import Given, given
 from mixtures.reporting.figures import short_names
 from mixtures.results.crosscheck import Crosscheck
-from mixtures.results.em import EMFit
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles
 from mixtures.results.selection import Selection
 from mixtures.trees import feature_dims, levels_in, with_levels
@@ -33,11 +32,6 @@ class Pictured:
 
     data: Data | None
     cc: Crosscheck
-
-    @property
-    def em(self) -> EMFit | None:
-        """EM's fit."""
-        return self.cc.em
 
     @property
     def posterior(self) -> xr.DataTree | None:
