@@ -124,10 +124,6 @@ def _is(*names: str) -> Callable[[Column], bool]:
     return lambda column: column.kind.name in names
 
 
-def _has_gaps(column: Column) -> bool:
-    return 0 < column.n_missing < len(column.cells)
-
-
 def _option(option: str, rest: str) -> Callable[[Sequence[Column]], str]:
     """Words of a hint that names an option with all the columns."""
     return lambda columns: f"{option_of(option, [column.name for column in columns])} {rest}"
@@ -181,10 +177,6 @@ def _coded(columns: Sequence[Column]) -> str:
 
 def _called(*names: str) -> Callable[[Column], bool]:
     return lambda column: column.kind.is_number and column.name.casefold() in names
-
-
-def _names_of_rows(columns: Sequence[Column]) -> str:
-    return f"a text of its own in every row: {_one('--id', columns)} carries it into the table of predict"
 
 
 def _called_ids(columns: Sequence[Column]) -> str:
@@ -245,7 +237,12 @@ HINTS: Sequence[Hint] = (
     Hint(lambda column: bool(limits_in(column)), _limited),
     Hint(lambda column: bool(codes_in(column)), _coded),
     Hint(has_infinite, lambda _: f"infinite cells, which no model takes: {LEFT_EMPTY}"),
-    Hint(_names_rows, _names_of_rows),
+    Hint(
+        _names_rows,
+        lambda own: (
+            f"a text of its own in every row: {_one('--id', own)} carries it into the table of predict"
+        ),
+    ),
     Hint(
         _is("TEXT", "DATES"),
         _option("--exclude", "or --numeric-only leaves out text and dates"),
@@ -279,5 +276,5 @@ HINTS: Sequence[Hint] = (
         "no information, and no other column is there to fit",
     ),
     Hint(lambda column: column.wants_logarithm and not labels_rows(column), _skewed),
-    Hint(_has_gaps, lambda _: "cells are missing: --missing integrate"),
+    Hint(lambda c: 0 < c.n_missing < len(c.cells), lambda _: "cells are missing: --missing integrate"),
 )

@@ -194,10 +194,6 @@ def _look_like_dates(texts: Sequence[str]) -> bool:
     return bool(len(texts)) and bool(dates.all())
 
 
-def _are_answers(column: Column) -> bool:
-    return column.values is None and {text.lower() for text in column.texts} <= ANSWERS.keys()
-
-
 def _are_ids(column: Column) -> bool:
     x = column.known
     if len(x) < FEWEST_IDS or column.n_missing or not np.isfinite(x[[0, -1]]).all():
@@ -227,7 +223,7 @@ def _are_whole(column: Column) -> bool:
 KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.BLANK, lambda column: column.n_missing == len(column.cells)),
     (Kind.DATES, _are_dates),
-    (Kind.ANSWERS, _are_answers),
+    (Kind.ANSWERS, lambda c: c.values is None and {text.lower() for text in c.texts} <= ANSWERS.keys()),
     (Kind.NUMERALS, lambda column: bool(column.writings)),
     (Kind.CATEGORIES, _are_categories),
     (Kind.TEXT, lambda column: column.values is None),

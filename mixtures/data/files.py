@@ -294,7 +294,11 @@ def _read_parquet(
             schema, metadata = file.schema_arrow, file.metadata
         refuse_repeats(schema.names, f"in {path}")
         names = schema.names
-        labels = _label_columns(schema) if index is None else choose_columns(names, index, asked_by="index")
+        if index is None:
+            of_pandas = (schema.pandas_metadata or {}).get("index_columns", [])
+            labels = [name for name in names if name in of_pandas]
+        else:
+            labels = choose_columns(names, index, asked_by="index")
         chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
         wanted = {*labels, *chosen}
         kept = [field for field in schema if _is_read(field.name, wanted)]
@@ -318,13 +322,6 @@ def _is_read(name: str, wanted: set[str]) -> bool:
     """Whether pyarrow reads a column: it takes a name with a dot for a part of another column."""
     parts = name.split(".")
     return any(".".join(parts[:i]) in wanted for i in range(1, len(parts) + 1))
-
-
-def _label_columns(schema: Any) -> list[str]:
-    """Columns in which pandas keeps row labels, according to its metadata."""
-    described = schema.pandas_metadata or {}
-    named_there = described.get("index_columns", [])
-    return [name for name in schema.names if name in named_there]
 
 
 def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:

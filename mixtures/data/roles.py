@@ -48,8 +48,8 @@ EXPOSURES = {
 """Last words of names of columns that say how long or how many were watched while events were counted."""
 
 
-MOST_LABELS, FEWEST_UNKNOWN = 10, 0.25
-"""Most known clusters, and the share of empty cells from which a column is known in part, not with gaps."""
+MOST_LABELS, FEWEST_UNKNOWN, MOST_KNOWN = 10, 0.25, 2
+"""Most known clusters; share of empty cells from which a column is known in part; most texts that are so."""
 
 
 LOOKED_AT = 6
@@ -132,9 +132,10 @@ def known_in_part(columns: Sequence[Column]) -> list[Column]:
     >>> [column.name for column in known_in_part(examine(table))]
     ['grp']
     """
-    found = [column for column in columns if _could_be_labels(column)]
+    every = [column for column in columns if _could_be_labels(column)]
+    found = every if len(every) == 1 else [column for column in every if column.kind is Kind.CATEGORIES]
     rest = [c for c in columns if c.kind.is_number and c.kind is not Kind.ID and c.varies and not c.n_missing]
-    return found if rest and len(found) == 1 else []
+    return found if rest and len(found) <= MOST_KNOWN else []
 
 
 def known_labels(column: Column) -> pd.Series:

@@ -44,6 +44,11 @@ TOLD = {
         "takes them, once they are numbered from 0 and the others left empty in the file",
         "--numeric-only",
     ),
+    "two in part": (
+        {"x": X, "y": Y, "species": KNOWN, "flag": ["H", "L", None, None] * (N // 4)},
+        "flag: known for 2 levels in 20 of 40 rows",
+        "--numeric-only",
+    ),
     "customers": ({"customer": IDS // 1800, "x": X}, "customer: labels that repeat", "--exclude customer"),
     "patients": (
         {"Patient ID": [f"P{i // 2}" for i in range(N)], "x": X},
