@@ -6,21 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 
-from mixtures.arguments import about
 from mixtures.cli.options import (
-    ConcentrationOption,
-    CovarianceOption,
     CsvOption,
     DataArgument,
     FreeComponentsOption,
     FromOption,
     IntervalOption,
-    KindsOption,
     LabelsOption,
     MissingOption,
-    ModelOption,
+    Modelling,
     OutputOption,
-    PriorOption,
     QuietOption,
     Reading,
     SeedOption,
@@ -28,23 +23,12 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import read_as_fitted, with_kinds
-from mixtures.cli.running import (
-    FAILS,
-    OF_A_FIT,
-    check_outputs,
-    examples,
-    reports_errors,
-    spec_of,
-    tell_notes,
-    tell_unused,
-    tell_written,
-)
-from mixtures.cli.text import PARQUET, TABLES, write_table
-from mixtures.errors import InputError
-from mixtures.messages import counted, visible
-from mixtures.saving.archive import is_stream
-from mixtures.saving.spreadsheets import as_csv
+from mixtures.cli.predict import print_table
+from mixtures.cli.rows import fit_now, read_as_fitted
+from mixtures.cli.running import FAILS, check_outputs, examples, model_to_use, reports_errors, tell_written
+from mixtures.cli.text import PARQUET, write_table
+from mixtures.data.table import LARGEST_WHOLE
+from mixtures.messages import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +40,6 @@ EXAMPLES = examples(
     "mixtures complete new.csv --from table.mix > completed.csv",
 )
 
-LARGEST = 2.0**53
-"""Whole numbers up to which neighbours differ in double precision."""
-
 
 @reports_errors
 @with_groups
@@ -67,11 +48,7 @@ def complete_command(
     data: DataArgument,
     *,
     k: FreeComponentsOption = None,
-    model: ModelOption = "gmm",
-    kinds: KindsOption = None,
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
+    modelling: Modelling,
     reading: Reading,
     missing: MissingOption = "integrate",
     labels: LabelsOption = None,
@@ -99,29 +76,10 @@ def complete_command(
     from mixtures.clusters.prediction import select_features
     from mixtures.data.known_labels import numbered
     from mixtures.data.reading import check_missing
-    from mixtures.em.fit import fit_em
-    from mixtures.given import given
-    from mixtures.interrupts import complete as whole
-    from mixtures.saving.save import load, read_header
 
     check_outputs(seed, data, saved, o=output, csv=csv)
     check_missing(missing)
-    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
-        raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
-    if (saved is None) is (k is None):
-        raise InputError(
-            "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)"
-        )
-    with about("--from"):
-        fitted = None if saved is None else given(load(saved))
-        kept = {} if saved is None else read_header(saved).about
-    if saved is not None:
-        tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
-    spec = (
-        None
-        if k is None
-        else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
-    )
+    spec, fitted, kept = model_to_use(context, modelling, k, reading.exposure, saved, output, quiet=quiet)
     read = partial(read_as_fitted, index=kept.get("index"), spec=spec, fitted=fitted, labels=labels)
     rows_read = read(data, reading, whole=True, quiet=quiet)
     frame, known = rows_read.frame, rows_read.labels
@@ -129,11 +87,8 @@ def complete_command(
         frame, _ = select_features(frame, fitted.features)
     else:
         assert spec is not None  # one of the two was given
-        spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
-        beside: dict[str, Any] = {"weights": rows_read.weights, "labels": known}
-        em = whole(fit_em(spec, frame, n_init=n_init, random_seed=seed, missing=missing, **beside))
-        tell_notes(em.notes, quiet=quiet)
-        fitted = given(em)
+        options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "missing": missing}
+        fitted = fit_now(spec, rows_read, modelling, reading, quiet=quiet, **options)
     how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
     found = complete(fitted.spec, frame, fitted.params, **how)
     assert rows_read.table is not None  # it was asked for
@@ -146,8 +101,7 @@ def complete_command(
         cells=(csv, partial(write_table, _unlogged(found.cells).reset_index("column"))),
     )
     if output is None:
-        text = as_csv(_under_labels(table))
-        typer.echo(visible(text, keep="\r\n", longest=len(text)), nl=False, color=True)
+        print_table(_under_labels(table))
     elif not quiet:
         typer.echo(counted(len(found.cells), "missing cell"))
     if not (output is None and csv is None):
@@ -205,8 +159,7 @@ def _with_whole_numbers(table: "pd.DataFrame", read: "pd.DataFrame") -> "pd.Data
 
 
 def _is_whole(cells: "pd.Series") -> "pd.Series":
-    """Which numbers are whole, and have all their digits."""
-    return (cells == np.floor(cells)) & (np.abs(cells) < LARGEST)
+    return (cells == np.floor(cells)) & (np.abs(cells) < LARGEST_WHOLE)
 
 
 def _under_labels(table: "pd.DataFrame") -> "pd.DataFrame":

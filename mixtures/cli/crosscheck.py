@@ -9,30 +9,24 @@ import typer
 
 from mixtures.arguments import check_whole
 from mixtures.cli.options import (
-    ChainsOption,
     ComponentsOption,
-    ConcentrationOption,
-    CovarianceOption,
     CsvOption,
     DataArgument,
     DrawsOption,
     JsonOption,
-    KindsOption,
     LabelsOption,
     MissingOption,
-    ModelOption,
+    Modelling,
     NamesOption,
-    PriorOption,
     QuietOption,
     Reading,
     ResamplesOption,
     RowsOption,
     SamplerOption,
+    Sampling,
     SaveOption,
     SeedOption,
-    StartsOption,
     StrictOption,
-    TuneOption,
     UncertaintyOption,
     VerboseOption,
     with_groups,
@@ -73,19 +67,11 @@ def crosscheck_command(
     data: DataArgument,
     *,
     k: ComponentsOption = None,
-    model: ModelOption = "gmm",
-    kinds: KindsOption = None,
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
+    modelling: Modelling,
     reading: Reading,
     missing: MissingOption = None,
     labels: LabelsOption = None,
-    n_init: StartsOption = 10,
-    draws: DrawsOption = 1000,
-    tune: TuneOption = 500,
-    chains: ChainsOption = 4,
-    seed: SeedOption = None,
+    sampling: Sampling,
     sampler: SamplerOption = "blackjax",
     uncertainty: UncertaintyOption = None,
     n_resamples: ResamplesOption = 1000,
@@ -113,8 +99,8 @@ def crosscheck_command(
         context.fail(
             "Missing option '--components' / '-k'; mixtures select DATA compares several numbers of clusters"
         )
-    spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
-    check_outputs(seed, data, csv=csv, save=save_as)
+    spec = spec_of(modelling, k, reading.exposure)
+    check_outputs(sampling.seed, data, csv=csv, save=save_as)
     check_whole(0, rows=rows)
     called = names_of(names, k)
     if uncertainty is None:
@@ -124,7 +110,7 @@ def crosscheck_command(
     rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
     frame = rows_read.frame
     beside: dict[str, Any] = {"weights": rows_read.weights, "labels": rows_read.labels}
-    spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
+    spec = with_kinds(spec, frame, modelling.kinds, reading.exposure, quiet=quiet or as_json)
     if save_as is not None:
         check_labels(spec.table(frame, None, missing).obs_id)
     if csv is not None:
@@ -134,11 +120,7 @@ def crosscheck_command(
         frame,
         missing=missing,
         **beside,
-        n_init=n_init,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        random_seed=seed,
+        **sampling.arguments,
         sampler=sampler,
         uncertainty=uncertainty,
         n_resamples=n_resamples,
@@ -147,7 +129,7 @@ def crosscheck_command(
     )
     made = written(
         table=(csv, partial(write_table, cc.table)),
-        result=(save_as, partial(save, cc, X=frame, **beside, about=about(context, data, seed))),
+        result=(save_as, partial(save, cc, X=frame, **beside, about=about(context, data))),
     )
     if as_json:
         typer.echo(json.dumps(as_typed(crosscheck_as_json(cc)), indent=2, allow_nan=False))

@@ -29,9 +29,7 @@ def datasets_command(name: NameArgument = None, as_json: JsonOption = False) -> 
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in listed], indent=2))
         return
-    shown = ruled_table("Built-in data sets")
-    for column, justify in (("name", "left"), ("rows", "right"), ("columns", "right"), ("what", "left")):
-        shown.add_column(column, justify=justify)  # type: ignore[arg-type]
+    shown = ruled_table("Built-in data sets", name="left", rows="right", columns="right", what="left")
     for each in listed:
         what = f"{each.summary}\n[dim]{plain(each.source)}[/]"
         shown.add_row(each.name, str(each.n_rows), str(each.n_columns), what)

@@ -9,9 +9,17 @@ import pandas as pd
 from mixtures.data.columns import Column, Kind, examine, writings_in
 from mixtures.data.lines import last_lines, without_units
 from mixtures.data.preparation import option_of, option_with, written_as
-from mixtures.data.roles import exposure_in, is_called_id, known_in_part, pair_of_labels
+from mixtures.data.roles import (
+    exposure_in,
+    is_called_id,
+    known_in_part,
+    known_labels,
+    labels_rows,
+    pair_of_labels,
+    repeats_labels,
+)
 from mixtures.data.spoilt import codes_in, has_infinite, limits_in, may_have_codes, signs_in, words_in
-from mixtures.messages import named, shortened
+from mixtures.messages import named, shortened, them
 
 __all__ = ["hints_for", "told_of_fits"]
 
@@ -25,17 +33,7 @@ MOST_QUOTED = 10
 
 @dataclass(frozen=True)
 class Hint:
-    """Columns that a hint is about, and its words.
-
-    Attributes
-    ----------
-    holds : callable
-        Whether it is about a column.
-    words : callable
-        Its words for such columns.
-    alone : str, optional
-        Its words where these are all the columns that could be fitted.
-    """
+    """Whether it is about a column, its words for such columns, and those where no other could be fitted."""
 
     holds: Callable[[Column], bool]
     words: Callable[[Sequence[Column]], str]
@@ -49,7 +47,7 @@ def hints_for(columns: Sequence[Column]) -> list[str]:
     columns = columns if below is None else below
     known = known_in_part(columns)
     plain = [column for column in columns if column not in known or not column.kind.is_number]
-    to_fit = [column for column in columns if not _labels_rows(column)]
+    to_fit = [column for column in columns if not labels_rows(column)]
     for hint in HINTS:
         own = [column for column in plain if hint.holds(column)]
         alone = hint.alone is not None and own == to_fit
@@ -85,15 +83,17 @@ def _last_lines(frame: pd.DataFrame) -> list[str]:
         return []
     if len(said) == 1:
         return [f"the last line says {named(said[0])}, and would count as a row: remove it in the file"]
-    told = " and ".join(filter(None, [", ".join(map(named, said[:-1])), named(said[-1])]))
+    told = f"{', '.join(map(named, said[:-1]))} and {named(said[-1])}"
     return [f"the last {len(said)} lines say {told}, and would count as rows: remove them in the file"]
 
 
 def _known_clusters(column: Column) -> str:
     numbered = column.kind.is_number and column.known[0] == 0
-    first = "" if numbered else ", once they are numbered from 0 in the file"
+    known = known_labels(column)
+    empty = " and the others left empty" if len(known) + column.n_missing < len(column.cells) else ""
+    first = "" if numbered else f", once they are numbered from 0{empty} in the file"
     return (
-        f"known for {column.different} levels in {len(column.cells) - column.n_missing:,} of "
+        f"known for {known.nunique()} levels in {len(known):,} of "
         f"{len(column.cells):,} rows: if these are known clusters, {option_with('--labels', column.name)} "
         f"takes them{first}; {option_of('--exclude', [column.name])} leaves it out"
     )
@@ -120,25 +120,13 @@ def _paired(columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def _labels_rows(column: Column) -> bool:
-    return column.kind is Kind.ID or is_called_id(column)
-
-
 def _is(*names: str) -> Callable[[Column], bool]:
     return lambda column: column.kind.name in names
 
 
-def _has_gaps(column: Column) -> bool:
-    return 0 < column.n_missing < len(column.cells)
-
-
 def _option(option: str, rest: str) -> Callable[[Sequence[Column]], str]:
     """Words of a hint that names an option with all the columns."""
-
-    def words(columns: Sequence[Column]) -> str:
-        return f"{option_of(option, [column.name for column in columns])} {rest}"
-
-    return words
+    return lambda columns: f"{option_of(option, [column.name for column in columns])} {rest}"
 
 
 def _one(option: str, columns: Sequence[Column]) -> str:
@@ -191,15 +179,20 @@ def _called(*names: str) -> Callable[[Column], bool]:
     return lambda column: column.kind.is_number and column.name.casefold() in names
 
 
-def _names_of_rows(columns: Sequence[Column]) -> str:
-    return f"a text of its own in every row: {_one('--id', columns)} carries it into the table of predict"
-
-
 def _called_ids(columns: Sequence[Column]) -> str:
     out = option_of("--exclude", [column.name for column in columns])
     return (
         f"a number of its own in every row, under a name of row labels: {_one('--id', columns)} carries it "
         f"into the table of predict; {out} leaves it out; otherwise it is fitted as a measurement"
+    )
+
+
+def _repeated(columns: Sequence[Column]) -> str:
+    names = [column.name for column in columns]
+    return (
+        "labels that repeat, under a name of row labels: rows of one unit are not independent, as the models "
+        f"take them to be, and labels are hardly a measurement: {option_of('--exclude', names)} leaves "
+        f"{them(names)} out"
     )
 
 
@@ -212,8 +205,7 @@ def _skewed(columns: Sequence[Column]) -> str:
 
 
 def _written(columns: Sequence[Column]) -> str:
-    ways = writings_in(columns)
-    offers = [f"{written_as(way)} reads them as numbers" for way in ways]
+    offers = [f"{written_as(way)} reads them as numbers" for way in writings_in(columns)]
     return " or ".join(offers) or "numbers written in several ways"
 
 
@@ -239,15 +231,18 @@ def _counts_or_steps(columns: Sequence[Column]) -> str:
 HINTS: Sequence[Hint] = (
     Hint(_is("ID"), _with_one("--id", "carries it into the table of predict; --columns fits it")),
     Hint(is_called_id, _called_ids),
+    Hint(repeats_labels, _repeated),
     Hint(lambda column: bool(signs_in(column)), _signed),
     Hint(lambda column: bool(words_in(column)), _spoilt),
     Hint(lambda column: bool(limits_in(column)), _limited),
     Hint(lambda column: bool(codes_in(column)), _coded),
+    Hint(has_infinite, lambda _: f"infinite cells, which no model takes: {LEFT_EMPTY}"),
     Hint(
-        has_infinite,
-        lambda _: f"infinite cells, which no model takes: {LEFT_EMPTY}",
+        _names_rows,
+        lambda own: (
+            f"a text of its own in every row: {_one('--id', own)} carries it into the table of predict"
+        ),
     ),
-    Hint(_names_rows, _names_of_rows),
     Hint(
         _is("TEXT", "DATES"),
         _option("--exclude", "or --numeric-only leaves out text and dates"),
@@ -280,6 +275,6 @@ HINTS: Sequence[Hint] = (
         _option("--exclude", "leaves out columns without information"),
         "no information, and no other column is there to fit",
     ),
-    Hint(lambda column: column.wants_logarithm and not is_called_id(column), _skewed),
-    Hint(_has_gaps, lambda _: "cells are missing: --missing integrate"),
+    Hint(lambda column: column.wants_logarithm and not labels_rows(column), _skewed),
+    Hint(lambda c: 0 < c.n_missing < len(c.cells), lambda _: "cells are missing: --missing integrate"),
 )

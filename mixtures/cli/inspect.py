@@ -12,13 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixtures.arguments import check_whole
-from mixtures.cli.options import (
-    DataArgument,
-    JsonOption,
-    Reading,
-    RowsOption,
-    with_groups,
-)
+from mixtures.cli.options import DataArgument, JsonOption, Reading, RowsOption, with_groups
 from mixtures.cli.rows import load_rows, preparation_of
 from mixtures.cli.running import examples, reports_errors
 from mixtures.cli.text import LONGEST_LABEL, console, finite, folded, plain, ruled_table
@@ -62,10 +56,7 @@ LONGEST_WHOLE = 11
 @reports_errors
 @with_groups
 def inspect_command(
-    data: DataArgument,
-    reading: Reading,
-    rows: RowsOption = 60,
-    as_json: JsonOption = False,
+    data: DataArgument, reading: Reading, rows: RowsOption = 60, as_json: JsonOption = False
 ) -> None:
     """Show what would be read as what: every column, with hints, and a command to go on with.
 
@@ -155,7 +146,6 @@ def _table(title: str, columns: "Sequence[Column]", width: int) -> Table:
 
 
 def _range(column: "Column") -> tuple[str, str]:
-    """The least and the greatest number of a column; nothing of text."""
     return (_digits(column.known[0]), _digits(column.known[-1])) if len(column.known) else ("", "")
 
 

@@ -16,13 +16,12 @@ from mixtures.errors import InputError
 from mixtures.messages import worded
 from mixtures.posterior.chains import SAMPLERS
 
-__all__ = ["Reading", "with_groups", "written"]
+__all__ = ["Modelling", "Reading", "Sampling", "with_groups", "written"]
 
 DataArgument = Annotated[
     str,
     typer.Argument(
-        metavar="DATA",
-        help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(DATASETS)}.",
+        metavar="DATA", help=f"CSV or Parquet file, - for CSV on standard input, or {', '.join(DATASETS)}."
     ),
 ]
 
@@ -213,8 +212,7 @@ ConcentrationOption = Annotated[
 
 
 CriteriaOption = Annotated[
-    str,
-    option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all."),
+    str, option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all.")
 ]
 
 
@@ -261,8 +259,7 @@ ResamplesOption = Annotated[int, whole(FITTING, metavar="N", help="Replicates of
 
 
 FromOption = Annotated[
-    Path | None,
-    option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k."),
+    Path | None, option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k.")
 ]
 
 
@@ -290,8 +287,7 @@ NamesOption = Annotated[
 
 
 SaveOption = Annotated[
-    Path | None,
-    option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from."),
+    Path | None, option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from.")
 ]
 
 
@@ -310,8 +306,7 @@ StrictOption = Annotated[
 
 
 VerboseOption = Annotated[
-    bool,
-    option(OUTPUT, "--verbose", "-v", metavar="", help="List every check of the sample and the model."),
+    bool, option(OUTPUT, "--verbose", "-v", metavar="", help="List every check of the sample and the model.")
 ]
 
 
@@ -337,6 +332,39 @@ class Reading:
     log: LogOption = None
     exposure: ExposureOption = None
     weights: WeightsOption = None
+
+    @property
+    def exposed(self) -> dict[str, str]:
+        """The column of exposures by its option, if there is one."""
+        return {} if self.exposure is None else {"--exposure": self.exposure}
+
+
+@dataclass(frozen=True)
+class Modelling:
+    """What a model is, but for its number of clusters."""
+
+    model: ModelOption = "gmm"
+    kinds: KindsOption = None
+    covariance: CovarianceOption = None
+    prior: PriorOption = "default"
+    weight_concentration: ConcentrationOption = 1.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a posterior is sampled, from the best of several starts of EM."""
+
+    n_init: StartsOption = 10
+    draws: DrawsOption = 1000
+    tune: TuneOption = 500
+    chains: ChainsOption = 4
+    seed: SeedOption = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The options as Python's arguments."""
+        own = dict(vars(self))
+        return own | {"random_seed": own.pop("seed")}
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

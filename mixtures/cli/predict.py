@@ -5,26 +5,21 @@ import json
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mixtures.arguments import about
 from mixtures.cli.options import (
-    ConcentrationOption,
-    CovarianceOption,
     DataArgument,
     FreeComponentsOption,
     FromOption,
     IntervalOption,
     JsonOption,
-    KindsOption,
     LabelsOption,
     MissingOption,
-    ModelOption,
+    Modelling,
     NamesOption,
     OutputOption,
-    PriorOption,
     QuietOption,
     Reading,
     SeedOption,
@@ -32,25 +27,17 @@ from mixtures.cli.options import (
     with_groups,
     written,
 )
-from mixtures.cli.rows import names_of, read_as_fitted, with_kinds
-from mixtures.cli.running import (
-    FAILS,
-    OF_A_FIT,
-    as_fitted,
-    check_outputs,
-    examples,
-    reports_errors,
-    spec_of,
-    tell_notes,
-    tell_unused,
-)
-from mixtures.cli.text import TABLES, check_table, finite, write_table
-from mixtures.errors import InputError
+from mixtures.cli.rows import fit_now, names_of, read_as_fitted
+from mixtures.cli.running import FAILS, as_fitted, check_outputs, examples, model_to_use, reports_errors
+from mixtures.cli.text import check_table, finite, write_table
 from mixtures.messages import counted, visible
 from mixtures.saving.archive import is_stream
 from mixtures.saving.spreadsheets import as_csv
 
-__all__ = ["EXAMPLES", "predict_command"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXAMPLES", "predict_command", "print_table"]
 
 EXAMPLES = examples(
     "mixtures predict new.csv --from faithful.mix -o clusters.csv",
@@ -66,11 +53,7 @@ def predict_command(
     data: DataArgument,
     *,
     k: FreeComponentsOption = None,
-    model: ModelOption = "gmm",
-    kinds: KindsOption = None,
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
+    modelling: Modelling,
     reading: Reading,
     missing: MissingOption = None,
     labels: LabelsOption = None,
@@ -90,32 +73,14 @@ def predict_command(
     place of their numbers. Without -o the table is printed as CSV. Exits with 2 on bad input.
     """
     from mixtures.clusters.prediction import prediction_table, select_features
-    from mixtures.em.fit import fit_em
-    from mixtures.given import given
-    from mixtures.interrupts import complete
-    from mixtures.saving.save import load, read_header
 
     check_outputs(seed, data, saved, o=output)
-    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
-        raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
-    if (saved is None) is (k is None):
-        raise InputError(
-            "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)"
-        )
-    with about("--from"):
-        fitted = None if saved is None else given(load(saved))
-        kept = {} if saved is None else read_header(saved).about
+    spec, fitted, kept = model_to_use(context, modelling, k, reading.exposure, saved, output, quiet=quiet)
     if saved is not None:
-        tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
         missing = as_fitted(kept, {"missing": missing}, quiet=quiet)["missing"]
     n_clusters = k if fitted is None else fitted.spec.n_components
     assert n_clusters is not None  # one of the two was given
     called = names_of(names, n_clusters)
-    spec = (
-        None
-        if k is None
-        else spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
-    )
     read = partial(read_as_fitted, index=kept.get("index"), spec=spec, fitted=fitted, labels=labels)
     rows_read = read(data, reading, quiet=quiet)
     frame, known = rows_read.frame, rows_read.labels
@@ -129,12 +94,8 @@ def predict_command(
             typer.echo(visible(note), err=True)
     else:
         assert spec is not None  # one of the two was given
-        spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet)
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
-        rows: dict[str, Any] = {"weights": rows_read.weights, "missing": missing, "labels": known}
-        em = complete(fit_em(spec, frame, **rows, **options))
-        tell_notes(em.notes, quiet=quiet)
-        fitted = given(em)
+        fitted = fit_now(spec, rows_read, modelling, reading, quiet=quiet, missing=missing, **options)
     fitted = fitted if called is None else replace(fitted, names=called)
     how: dict[str, Any] = {"missing": missing, "labels": known, "progressbar": progress}
     table = prediction_table(fitted, frame, ci_prob=ci_prob, **how)
@@ -143,19 +104,22 @@ def predict_command(
         records = table.reset_index().to_dict("records")
         typer.echo(json.dumps([finite(row) for row in records], indent=2, allow_nan=False, default=str))
     elif output is None:
-        text = as_csv(table)
-        _say_what_is_lost(text)
-        typer.echo(
-            visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text, nl=False, color=True
-        )
+        print_table(table)
     elif made and not (quiet or is_stream(output)):
         typer.echo(visible(f"{counted(len(table), 'row')} written to {output}"))
     if output is not None and not made:
         raise typer.Exit(FAILS)
 
 
+def print_table(table: "pd.DataFrame") -> None:
+    """Print a table as CSV: as it is into a pipe, and harmless on a terminal."""
+    text = as_csv(table)
+    _say_what_is_lost(text)
+    shown = visible(text, keep="\r\n", longest=len(text)) if is_terminal() else text
+    typer.echo(shown, nl=False, color=True)
+
+
 def _say_what_is_lost(text: str) -> None:
-    """Report characters that standard output prints as question marks."""
     encoding = sys.stdout.encoding
     if codecs.lookup(encoding).name == "ascii":  # unknown encoding: text is written as UTF-8
         return

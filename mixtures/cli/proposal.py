@@ -11,7 +11,7 @@ from mixtures.cli.rows import names_in
 from mixtures.data.columns import Column, Kind, codes_among, writings_in
 from mixtures.data.lines import without_units
 from mixtures.data.preparation import option_of, option_with, written_as
-from mixtures.data.roles import exposure_in, is_called_id, known_in_part
+from mixtures.data.roles import exposure_in, is_called_id, known_in_part, pair_of_labels, repeats_labels
 from mixtures.data.spoilt import has_infinite
 from mixtures.families.kinds import kinds_of
 
@@ -26,9 +26,6 @@ TWO_VALUES = {Kind.ANSWERS, Kind.BINARY, Kind.CODES}
 
 LEVELS = {Kind.CATEGORIES, Kind.STEPS, *TWO_VALUES}
 """Kinds of columns that a latent class analysis takes."""
-
-
-GAUSSIAN = "gaussian"
 
 
 def next_command(data: str, reading: Reading, proposed: "Proposal") -> str:
@@ -97,22 +94,24 @@ class Proposal:
     @cached_property
     def index(self) -> str | None:
         """A column of numbers that are called row labels, and not asked for by name, to become such."""
-        own = [c.name for c in self._called_ids if not c.n_missing]
+        own = [c.name for c in self._labels_of_rows if is_called_id(c) and not c.n_missing]
         return own[0] if own and self.reading.index is None else None
 
-    @property
-    def _called_ids(self) -> list[Column]:
-        asked = names_in(self.reading.columns)
-        return [c for c in self.columns if is_called_id(c) and c.name not in asked]
+    @cached_property
+    def _labels_of_rows(self) -> list[Column]:
+        """Columns that are called labels of rows, and two that number them together, if not asked for."""
+        asked, pair = names_in(self.reading.columns), pair_of_labels(self.columns) or ()
+        labels = [c for c in self.columns if is_called_id(c) or repeats_labels(c) or c in pair]
+        return [c for c in labels if c.name not in asked]
 
     @cached_property
     def _labels(self) -> list[Column]:
-        """Numbers known for some of the rows, which may be known clusters, unless asked for by name."""
+        """Columns known for some of the rows, which may be known clusters, unless asked for by name."""
         asked = names_in(self.reading.columns)
-        return [c for c in known_in_part(self.columns) if c.kind.is_number and c.name not in asked]
+        return [c for c in known_in_part(self.columns) if c.name not in asked]
 
     def _takes(self, column: Column) -> bool:
-        if column in self._labels or column in self._called_ids:
+        if column in self._labels or column in self._labels_of_rows:
             return False
         if column.kind is Kind.ID:
             return column.name in names_in(self.reading.columns)
@@ -131,7 +130,7 @@ class Proposal:
             return "mixed" if "poisson" in kinds and len(kinds) > 1 else "pmm"
         if self.found & LEVELS:
             return "bmm" if self.found <= TWO_VALUES else "lca" if self.found <= LEVELS else "mixed"
-        return "gmm" if kinds <= {GAUSSIAN} else "mixed" if GAUSSIAN in kinds else "pmm"
+        return "gmm" if kinds <= {"gaussian"} else "mixed" if "gaussian" in kinds else "pmm"
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -147,11 +146,11 @@ class Proposal:
     def model_options(self) -> tuple[str, ...]:
         """Options of the model; --kinds states what is no plain number."""
         model = "" if self.model == "gmm" else f"--model {self.model}"
-        singular = [*self.kinds.values()].count(GAUSSIAN) >= len(self.frame)
+        singular = [*self.kinds.values()].count("gaussian") >= len(self.frame)
         shape = "--covariance diag" if singular and self.model in ("gmm", "mixed") else ""
         if self.model != "mixed":
             return model, shape
-        told = [f"{name}={kind}" for name, kind in self.kinds.items() if kind != GAUSSIAN]
+        told = [f"{name}={kind}" for name, kind in self.kinds.items() if kind != "gaussian"]
         return model, option_of("--kinds", told), shape
 
     @property
@@ -180,7 +179,7 @@ class Proposal:
     def kept(self) -> "pd.DataFrame":
         """The table without the columns that the command leaves out unasked."""
         if self.reading.numeric_only or not self.usable or writings_in(self.columns):
-            return self.frame.drop(columns=[c.name for c in self._called_ids])
+            return self.frame.drop(columns=[c.name for c in self._labels_of_rows])
         used = {*(c.name for c in self.usable), *names_in(self.reading.log), self.exposure}
         return self.frame[[c.name for c in self.columns if c.name in used or c.kind is Kind.ID]]
 
@@ -191,15 +190,17 @@ class Proposal:
 
     def _left_out(self) -> list[str]:
         """Columns that --exclude names: without information, and texts unless --numeric-only has them out."""
-        texts = set() if self.reading.numeric_only or self._only_numbers() else {Kind.TEXT, Kind.DATES}
-        aside = [*self._labels, *(c for c in self._called_ids if c.name != self.index)]
+        numeric_only = self.reading.numeric_only or self._only_numbers()
+        texts = set() if numeric_only else {Kind.TEXT, Kind.DATES}
+        aside = [*self._labels, *(c for c in self._labels_of_rows if c.name != self.index)]
+        aside = [c for c in aside if c.kind.is_number or not numeric_only]
         own = [c.name for c in self.columns if c.kind in texts or not _informs(c) or c in aside]
         return [*names_in(self.reading.exclude), *own]
 
     def _logs(self) -> list[str]:
         """Columns that --log names: those given that have logarithms, and skewed ones of a Gaussian."""
         kinds = self.kinds if self.model == "mixed" else {}
-        gaussian = [c for c in self.usable if kinds.get(c.name, GAUSSIAN) == GAUSSIAN]
+        gaussian = [c for c in self.usable if kinds.get(c.name, "gaussian") == "gaussian"]
         own = [c.name for c in gaussian if c.wants_logarithm] if self.model in ("gmm", "mixed") else []
         positive = {c.name for c in self.columns if len(c.known) and c.known[0] > 0}
         return list(dict.fromkeys((*(name for name in names_in(self.reading.log) if name in positive), *own)))

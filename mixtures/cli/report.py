@@ -10,28 +10,20 @@ import typer
 
 from mixtures.arguments import about as asked_by
 from mixtures.cli.options import (
-    ChainsOption,
-    ConcentrationOption,
-    CovarianceOption,
     CriteriaOption,
     DataArgument,
-    DrawsOption,
     FreeComponentsOption,
     FromOption,
     JsonOption,
-    KindsOption,
     LabelsOption,
     MissingOption,
-    ModelOption,
+    Modelling,
     NamesOption,
-    PriorOption,
     QuietOption,
     Reading,
     SamplerOption,
+    Sampling,
     SaveOption,
-    SeedOption,
-    StartsOption,
-    TuneOption,
     with_groups,
     written,
 )
@@ -94,21 +86,13 @@ def report_command(
     data: DataArgument = "",
     *,
     k: FreeComponentsOption = None,
-    model: ModelOption = "gmm",
-    kinds: KindsOption = None,
     max_k: CompareOption = None,
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
+    modelling: Modelling,
     reading: Reading,
     missing: MissingOption = None,
     labels: LabelsOption = None,
     saved: FromOption = None,
-    n_init: StartsOption = 10,
-    draws: DrawsOption = 1000,
-    tune: TuneOption = 500,
-    chains: ChainsOption = 4,
-    seed: SeedOption = None,
+    sampling: Sampling,
     sampler: SamplerOption = "blackjax",
     criteria: CriteriaOption = "aic,bic,icl",
     output: PageOption = Path("report.html"),
@@ -131,12 +115,12 @@ def report_command(
     from mixtures.saving.save import check_labels, save
     from mixtures.selection.checking import check_comparison
 
-    check_outputs(seed, data, saved, o=output, save=save_as)
+    check_outputs(sampling.seed, data, saved, o=output, save=save_as)
     of_data = {"--labels": labels, "--weights": reading.weights}
     _check_asked(data, k, saved, of_data, output, save_as, max_k)
     if save_as is not None:
         require_netcdf()
-    shown, told = not (quiet or as_json), about(context, data, seed)
+    shown, told = not (quiet or as_json), about(context, data)
     if max_k is None:
         tell_unused(context, {"criteria"}, " without --max-k", quiet=not shown)
     header, selection, made = None, None, {}
@@ -154,31 +138,22 @@ def report_command(
             how = as_fitted(header.about, typed, quiet=not shown)
             reading = replace(reading, weights=how["weights"])
             options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": not shown}
-            rows_read = read_as_fitted(data, reading, header.about.get("index"), same=True, **options)
+            rows_read = read_as_fitted(data, reading, header.about.get("index"), **options)
             missing = how["missing"]
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
     else:
         called = names_of(names, k)
-        spec = spec_of(model, k, covariance, prior, weight_concentration, kinds, reading.exposure)
+        spec = spec_of(modelling, k, reading.exposure)
         rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=not shown)
         frame, beside = rows_read.frame, {"weights": rows_read.weights, "labels": rows_read.labels}
-        spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=not shown)
+        spec = with_kinds(spec, frame, modelling.kinds, reading.exposure, quiet=not shown)
         if save_as is not None:
             check_labels(spec.table(frame, None, missing).obs_id)
         asked = [name.strip() for name in criteria.split(",")]
         if max_k is not None:
-            check_comparison(spec, frame, asked, draws, missing=missing, **beside)
-        common: dict[str, Any] = {
-            "missing": missing,
-            **beside,
-            "n_init": n_init,
-            "draws": draws,
-            "tune": tune,
-            "chains": chains,
-            "random_seed": seed,
-            "progressbar": shown,
-        }
+            check_comparison(spec, frame, asked, sampling.draws, missing=missing, **beside)
+        common: dict[str, Any] = {"missing": missing, **beside, **sampling.arguments, "progressbar": shown}
         cc, selection = _computed(spec, frame, max_k, asked, {"sampler": sampler, "names": called}, common)
         made = written(result=(save_as, partial(save, cc, X=frame, **beside, about=told)))
     from mixtures.reporting.report import report  # PyMC and JAX, only now

@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,11 @@ import typer
 
 from mixtures.arguments import about, check_names
 from mixtures.cli.choices import DATASETS
-from mixtures.cli.options import Reading
-from mixtures.cli.running import tell_as_fitted
+from mixtures.cli.options import Modelling, Reading
+from mixtures.cli.running import tell_as_fitted, tell_notes
 from mixtures.cli.streams import standard_input
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, visible
-from mixtures.saving.archive import is_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Loaded",
+    "fit_now",
     "load_frame",
     "load_rows",
     "names_in",
@@ -41,14 +42,33 @@ MARKS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ",
 """Names of marks that are hard to type in a shell."""
 
 
-def load_frame(data: str, reading: Reading, beside: Mapping[str, str] | None = None) -> "pd.DataFrame":
+@dataclass(frozen=True)
+class Piped:
+    """What came out of a pipe, which can be read once only, and the suffix of its name."""
+
+    name: str
+    content: bytes
+    suffix: str = ".csv"
+
+
+def _piped(data: str) -> Piped:
+    from mixtures.data.files import content_of, opened
+
+    with standard_input() if data == "-" else opened(data) as stream:
+        name = "standard input" if data == "-" else data
+        return Piped(name, content_of(stream, name), Path(data).suffix.lower() or ".csv")
+
+
+def load_frame(
+    data: str | Piped, reading: Reading, beside: Mapping[str, str] | None = None
+) -> "pd.DataFrame":
     """Load data by name, from a file or from standard input, and select the requested columns.
 
     Columns that options such as --weights name come too, if --columns does not have them.
     """
     from mixtures.data.files import NoColumn
 
-    beside = _and_exposure(beside or {}, reading)
+    beside = {**(beside or {}), **reading.exposed}
     try:
         frame = _loaded(data, reading, _asked(reading, beside))
     except NoColumn as error:
@@ -68,13 +88,7 @@ def _asked(reading: Reading, beside: Mapping[str, str]) -> list[str] | None:
     return names + [name for name in beside.values() if name not in names]
 
 
-def _and_exposure(beside: Mapping[str, str], reading: Reading) -> dict[str, str]:
-    """Columns beside those that are fitted, and the one of exposures, by their options."""
-    return dict(beside) | ({} if reading.exposure is None else {"--exposure": reading.exposure})
-
-
 def _check_there(frame: "pd.DataFrame", beside: Mapping[str, str]) -> None:
-    """Refuse options that name columns which the table does not have."""
     from mixtures.data.files import NoColumn
 
     there = list(map(str, frame.columns))
@@ -83,7 +97,7 @@ def _check_there(frame: "pd.DataFrame", beside: Mapping[str, str]) -> None:
             raise NoColumn(option, name, there)
 
 
-def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFrame":
+def _loaded(data: str | Piped, reading: Reading, keep: list[str] | None) -> "pd.DataFrame":
     from mixtures.data.datasets import load
     from mixtures.data.files import check_reading, choose_columns, read_stream, read_table
     from mixtures.data.numerals import Numerals
@@ -102,10 +116,10 @@ def _loaded(data: str, reading: Reading, keep: list[str] | None) -> "pd.DataFram
             if value is not None:
                 raise InputError(f"{name} does not go with the data set {data!r}; leave it out")
         table = load(data)
-    elif data == "-":
+    elif isinstance(data, Piped) or data == "-":
         check_reading(reading.header, reading.index, keep, drop or ())
-        with standard_input() as stream:
-            table = read_stream(stream, "standard input", **how)
+        piped = data if isinstance(data, Piped) else _piped(data)
+        table = read_stream(BytesIO(piped.content), piped.name, piped.suffix, **how)
     else:
         if not os.path.exists(data) and not Path(data).suffix:
             raise InputError(f"no file and no data set {named(data)}{did_you_mean(data, DATASETS)}")
@@ -126,7 +140,9 @@ class Loaded:
     table: "pd.DataFrame | None" = None
 
 
-def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: bool = False) -> Loaded:
+def load_rows(
+    data: str | Piped, reading: Reading, labels: str | None = None, *, whole: bool = False
+) -> Loaded:
     """Load data as `load_frame` does, and set aside the columns of known labels and of weights."""
     from mixtures.data.files import choose_columns
 
@@ -136,7 +152,7 @@ def load_rows(data: str, reading: Reading, labels: str | None = None, *, whole: 
     table = load_frame(data, replace(reading, columns=None, exclude=None) if whole else reading, beside)
     frame = table
     if whole:
-        asked_for = _asked(reading, _and_exposure(beside, reading))
+        asked_for = _asked(reading, beside | reading.exposed)
         frame = table[choose_columns(list(table.columns), asked_for, names_in(reading.exclude))]
         _check_there(frame, beside)
     if not len(frame.columns):
@@ -162,7 +178,7 @@ def _refuse_two_uses(columns: Mapping[str, str | None]) -> None:
 
 
 def read_rows(
-    data: str,
+    data: str | Piped,
     reading: Reading,
     *,
     spec: "Mixture | None" = None,
@@ -189,22 +205,20 @@ def read_rows(
 
 
 def read_as_fitted(
-    data: str, reading: Reading, index: str | None, *, same: bool = False, quiet: bool = False, **options: Any
+    data: str, reading: Reading, index: str | None, *, quiet: bool = False, **options: Any
 ) -> Loaded:
-    """Rows for a saved result as `read_rows`, under its column of row labels where they have that column.
+    """Rows for a saved result as `read_rows`, under its column of row labels where they have that column."""
+    if index is None or reading.index is not None:
+        return read_rows(data, reading, quiet=quiet, **options)
+    from mixtures.data.files import is_pipe
+    from mixtures.data.textfiles import SEPARATORS
 
-    New rows from a stream, which can be read once only, go without, unless --id names it; the same rows
-    as were fitted are to have it there.
-    """
-    once = data == "-" or is_stream(data)
-    if index is None or reading.index is not None or (once and not same):
-        return read_rows(data, reading, quiet=quiet, **options)
+    once = data == "-" or (is_pipe(Path(data)) and Path(data).suffix.lower() in ("", *SEPARATORS))
+    source = _piped(data) if once else data
     try:
-        loaded = read_rows(data, replace(reading, index=index), quiet=quiet, **options)
+        loaded = read_rows(source, replace(reading, index=index), quiet=quiet, **options)
     except InputError:
-        if once:
-            raise
-        return read_rows(data, reading, quiet=quiet, **options)
+        return read_rows(source, reading, quiet=quiet, **options)
     if not quiet:
         tell_as_fitted({"index": index})
     return loaded
@@ -233,8 +247,21 @@ def with_kinds(
     return Mixed(spec.n_components, covariance_type=spec.covariance_type, **options, **blocks)
 
 
+def fit_now(
+    spec: "Mixture", rows: Loaded, modelling: Modelling, reading: Reading, *, quiet: bool, **options: Any
+) -> "Given":
+    """EM of rows that were read, with what it notes said."""
+    from mixtures.em.fit import fit_em
+    from mixtures.given import given
+    from mixtures.interrupts import complete
+
+    spec = with_kinds(spec, rows.frame, modelling.kinds, reading.exposure, quiet=quiet)
+    em = complete(fit_em(spec, rows.frame, weights=rows.weights, labels=rows.labels, **options))
+    tell_notes(em.notes, quiet=quiet)
+    return given(em)
+
+
 def _kind_of(each: str) -> tuple[str, str]:
-    """Name and kind of a column as an option has them."""
     name, equals, kind = each.rpartition("=")
     if not equals:
         raise InputError(f"--kinds: {named(each)} is not of the form NAME=KIND")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mixtures.arguments import about as asked_by
 from mixtures.cli.choices import DATASETS
 from mixtures.cli.stopping import STOPPED
 from mixtures.cli.streams import complain, file_of, flushed
-from mixtures.cli.text import plain
+from mixtures.cli.text import TABLES, plain
 from mixtures.cli.values import BAD_INPUT
 from mixtures.cli.wording import in_options
 from mixtures.errors import (
@@ -29,7 +30,9 @@ from mixtures.messages import did_you_mean, named, visible, worded
 from mixtures.saving.archive import check_writable, is_stream
 
 if TYPE_CHECKING:
+    from mixtures.cli.options import Modelling
     from mixtures.families.mixture import Mixture
+    from mixtures.given import Given
 
 HOLDS, FAILS = 0, 1
 """Exit codes of a result that holds, and of one that does not or is not there."""
@@ -102,8 +105,9 @@ def check_outputs(seed: int | None, *inputs: str | Path | None, **files: Path | 
         taken[place] = option
 
 
-def about(context: typer.Context, data: str, seed: int | None) -> dict[str, str]:
+def about(context: typer.Context, data: str) -> dict[str, str]:
     """The origin of a result, to save with it: also how its rows were read."""
+    seed = context.params.get("seed")
     told = {"data": Path(data).name, "seed": "" if seed is None else str(seed)}
     kept = {name: str(context.params[name]) for name in KEPT if context.params.get(name) is not None}
     return told | {"command": command_of(context)} | kept
@@ -170,26 +174,48 @@ def tell_written(quiet: bool, made: Mapping[str, Path]) -> None:
             typer.echo(visible(f"{what} written to {file}"))
 
 
-def spec_of(
-    model: str,
-    k: int,
-    covariance: str | None,
-    prior: str,
-    weight_concentration: float,
-    kinds: str | None = None,
-    exposure: str | None = None,
-) -> "Mixture":
+def model_to_use(
+    context: typer.Context,
+    modelling: "Modelling",
+    k: int | None,
+    exposure: str | None,
+    saved: Path | None,
+    output: Path | None,
+    *,
+    quiet: bool,
+) -> "tuple[Mixture | None, Given | None, Mapping[str, Any]]":
+    """The model that is to be fitted, or what was saved, and the record of how it was fitted."""
+    from mixtures.given import given
+    from mixtures.saving.save import load, read_header
+
+    if output is not None and output.suffix.lower() not in TABLES and not is_stream(output):
+        raise InputError(f"-o {str(output)!r}: the files that can be written are {', '.join(TABLES)}")
+    if (saved is None) is (k is None):
+        raise InputError(
+            "name either a saved result (--from FILE) or a number of clusters to fit (-k K, see select)"
+        )
+    if saved is None:
+        assert k is not None  # one of the two was given
+        return spec_of(modelling, k, exposure), None, {}
+    with asked_by("--from"):
+        fitted, record = given(load(saved)), read_header(saved).about
+    tell_unused(context, {*OF_A_FIT, "weights"}, quiet=quiet)
+    return None, fitted, record
+
+
+def spec_of(modelling: "Modelling", k: int, exposure: str | None = None) -> "Mixture":
     """Specification given by the options; the kinds of columns, which go with some models, come later."""
     from mixtures.families.mixed_model import Mixed
     from mixtures.families.registry import MODELS
 
+    model, prior, covariance = modelling.model, modelling.prior, modelling.covariance
     if model not in MODELS:
         raise InputError(f"--model {model!r} is not one of {', '.join(MODELS)}{did_you_mean(model, MODELS)}")
     if prior not in ("default", "none"):
         raise InputError(f"--prior {prior!r} is not one of default, none; other priors are stated in Python")
     options: dict[str, Any] = {
         "prior": None if prior == "none" else prior,
-        "weight_concentration": weight_concentration,
+        "weight_concentration": modelling.weight_concentration,
     }
     if covariance is not None:
         if "covariance_type" not in {field.name for field in fields(MODELS[model])}:
@@ -199,6 +225,6 @@ def spec_of(
         if "exposure" not in {field.name for field in fields(MODELS[model])}:
             raise InputError(f"--exposure goes with --model pmm or mixed, not with {model}; leave it out")
         options |= {} if MODELS[model] is Mixed else {"exposure": exposure}
-    if kinds is not None and MODELS[model] is not Mixed:
+    if modelling.kinds is not None and MODELS[model] is not Mixed:
         raise InputError("--kinds goes with --model mixed; leave it out")
     return replace(next(iter(MODELS[model].variants())), n_components=k, **options)

@@ -9,27 +9,19 @@ import typer
 
 from mixtures.cli.options import (
     BlrtOption,
-    ChainsOption,
-    ConcentrationOption,
-    CovarianceOption,
     CriteriaOption,
     CsvOption,
     DataArgument,
-    DrawsOption,
     JsonOption,
-    KindsOption,
     LabelsOption,
     MaxOption,
     MinOption,
     MissingOption,
-    ModelOption,
-    PriorOption,
+    Modelling,
     QuietOption,
     Reading,
+    Sampling,
     SaveOption,
-    SeedOption,
-    StartsOption,
-    TuneOption,
     with_groups,
     written,
 )
@@ -69,23 +61,15 @@ def select_command(
     context: typer.Context,
     data: DataArgument,
     *,
-    model: ModelOption = "gmm",
-    kinds: KindsOption = None,
     min_k: MinOption = 1,
     max_k: MaxOption = 6,
-    covariance: CovarianceOption = None,
-    prior: PriorOption = "default",
-    weight_concentration: ConcentrationOption = 1.0,
+    modelling: Modelling,
     reading: Reading,
     missing: MissingOption = None,
     labels: LabelsOption = None,
     criteria: CriteriaOption = "aic,bic,icl",
     blrt: BlrtOption = None,
-    n_init: StartsOption = 10,
-    draws: DrawsOption = 1000,
-    tune: TuneOption = 500,
-    chains: ChainsOption = 4,
-    seed: SeedOption = None,
+    sampling: Sampling,
     csv: CsvOption = None,
     save_as: SaveOption = None,
     as_json: JsonOption = False,
@@ -101,8 +85,8 @@ def select_command(
     from mixtures.selection.criteria import SAMPLED
     from mixtures.selection.select import select
 
-    spec = spec_of(model, 1, covariance, prior, weight_concentration, kinds, reading.exposure)
-    check_outputs(seed, data, csv=csv, save=save_as)
+    spec = spec_of(modelling, 1, reading.exposure)
+    check_outputs(sampling.seed, data, csv=csv, save=save_as)
     if not 1 <= min_k <= max_k:
         raise InputError(f"--min-k must be at least 1 and --max-k not below it, got {min_k} and {max_k}")
     asked = [name.strip() for name in criteria.split(",")]
@@ -112,7 +96,7 @@ def select_command(
     rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
     frame = rows_read.frame
     beside: dict[str, Any] = {"weights": rows_read.weights, "labels": rows_read.labels}
-    spec = with_kinds(spec, frame, kinds, reading.exposure, quiet=quiet or as_json)
+    spec = with_kinds(spec, frame, modelling.kinds, reading.exposure, quiet=quiet or as_json)
     if sampled:
         check_labels(spec.table(frame, None, missing).obs_id)
     if csv is not None:
@@ -125,16 +109,12 @@ def select_command(
         **beside,
         criteria=asked,
         blrt=blrt,
-        n_init=n_init,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        random_seed=seed,
+        **sampling.arguments,
         progressbar=not (quiet or as_json),
     )
     made = written(
         table=(csv, partial(write_table, selection.table)),
-        result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data, seed))),
+        result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data))),
     )
     if as_json:
         typer.echo(json.dumps(as_typed(selection_as_json(selection)), indent=2, allow_nan=False))

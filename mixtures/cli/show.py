@@ -37,13 +37,7 @@ from mixtures.results.verdict import Check, State, explained
 from mixtures.selection.criteria import columns_by_sense
 from mixtures.trees import labels_in
 
-__all__ = [
-    "crosscheck_as_json",
-    "selection_as_json",
-    "show_crosscheck",
-    "show_interrupt",
-    "show_selection",
-]
+__all__ = ["crosscheck_as_json", "selection_as_json", "show_crosscheck", "show_interrupt", "show_selection"]
 
 
 COLOURS = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "red"}
@@ -72,15 +66,8 @@ DIAGNOSTICS = ("ess_tail", "gap", "z", "ess_bulk", "r_hat")
 
 NEEDED_LEAST = (
     *DIAGNOSTICS,
-    *(
-        "p_loo",
-        "bad_pareto_k",
-        "n_parameters",
-        "restarts",
-        "log_likelihood",
-        "elpd_loo_se",
-        "log_evidence_se",
-    ),
+    *("p_loo", "bad_pareto_k", "n_parameters", "restarts", "log_likelihood", "elpd_loo_se"),
+    "log_evidence_se",
     *("lr", "sabic", "caic", "icl", "aic"),  # the BIC, LOO and the evidence decide
 )
 """Columns of tables in the order in which they are left out of a narrow terminal."""
@@ -203,10 +190,7 @@ def _fitting(cells: Mapping[str, Sequence[str]], room: int) -> list[str]:
 
 def _say_left_out(out: Console, cells: Mapping[str, Sequence[str]], kept: Sequence[str]) -> None:
     if left_out := [name for name in cells if name not in kept]:
-        out.print(
-            f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)",
-            style="dim",
-        )
+        out.print(f"(no room for {', '.join(left_out)}: a wider window, --csv or --json)", style="dim")
 
 
 def _cell(column: str, value: float) -> str:
@@ -218,15 +202,7 @@ def _cell(column: str, value: float) -> str:
 
 
 def _checks(title: str, checks: Sequence[Check]) -> Table:
-    shown = ruled_table(title)
-    for name, justify in (
-        ("line", "left"),
-        ("figure", "right"),
-        ("tolerance", "right"),
-        ("holds", "left"),
-        ("note", "left"),
-    ):
-        shown.add_column(name, justify=justify)  # type: ignore[arg-type]
+    shown = ruled_table(title, line="left", figure="right", tolerance="right", holds="left", note="left")
     for check in checks:
         fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
         verdict = "" if check.informs else "[green]yes[/]" if check.passed else fails
@@ -242,9 +218,7 @@ def crosscheck_as_json(cc: Crosscheck) -> dict[str, Any]:
         "passed": cc.passed,
         "certificate": [finite(asdict(check)) for check in cc.certificate],
         "converged": None if cc.convergence is None else cc.convergence.passed,
-        "convergence": []
-        if cc.convergence is None
-        else [finite(asdict(check)) for check in cc.convergence.checks],
+        "convergence": [finite(asdict(check)) for check in cc.convergence.checks] if cc.convergence else [],
         "state": cc.headline.state.name.lower(),
         "verdict": cc.headline.title,
         "reasons": list(cc.headline.reasons),

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -86,9 +86,9 @@ def folded(text: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def ruled_table(title: str) -> Table:
-    """An empty table with a rule below its head."""
-    return Table(
+def ruled_table(title: str, **heads: Literal["left", "right"]) -> Table:
+    """An empty table with a rule below its head, and columns under these heads."""
+    shown = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -96,6 +96,9 @@ def ruled_table(title: str) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
+    for name, justify in heads.items():
+        shown.add_column(name, justify=justify)
+    return shown
 
 
 def stacked(cells: Mapping[str, Sequence[str]], room: int) -> list[list[str]]:

@@ -146,12 +146,11 @@ def as_numbers(value: Any, subject: str, *, truth: bool = True) -> np.ndarray:
 
 
 def _floats(cells: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """Return objects as doubles, and the position of the first that is not a number."""
     floats = np.empty(len(cells))
     for place, cell in enumerate(cells):
         if isinstance(cell, Real | Decimal | np.bool):
             floats[place] = _float(cell)
-        elif cell is None or _is_missing(cell) or _is_masked(cell):
+        elif cell is None or _is_missing(cell):
             floats[place] = np.nan
         else:
             return floats, place
@@ -168,13 +167,10 @@ def _float(number: Any) -> float:
 
 
 def _is_missing(cell: Any) -> bool:
-    """Whether a cell is ``pandas.NA`` or ``NaT``; where pandas is not loaded, there are none."""
+    """Whether a cell is masked, ``pandas.NA`` or ``NaT``; without pandas none are."""
     pd = sys.modules.get("pandas")
-    return pd is not None and (cell is pd.NA or cell is pd.NaT)
-
-
-def _is_masked(cell: Any) -> bool:
-    return isinstance(cell, np.ma.MaskedArray) and cell.ndim == 0 and bool(cell.mask)
+    masked = isinstance(cell, np.ma.MaskedArray) and cell.ndim == 0 and bool(cell.mask)
+    return masked or (pd is not None and (cell is pd.NA or cell is pd.NaT))
 
 
 def uncovered(X: Any) -> Any:

@@ -20,20 +20,12 @@ ANSWERS: Mapping[str, float] = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n
 """Words of answers, in any case, and the numbers that they are recoded to."""
 
 
-FEWEST_IDS = 10
-"""Number of rows from which consecutive whole numbers in a column are not a coincidence."""
+FEWEST_IDS, MOST_CODES = 10, 20
+"""Rows from which consecutive numbers are no coincidence; most texts that look like categories."""
 
 
-MOST_CODES = 20
-"""Largest number of different texts of a column that look like categories."""
-
-
-SHOWN_TEXTS = 1000
-"""Cells examined to find out how the numbers of a column of text are written."""
-
-
-SKEWED = 1.0
-"""Skewness from which a positive column is called skewed."""
+SHOWN_TEXTS, SKEWED = 1000, 1.0
+"""Cells examined of a column of text; skewness from which a positive column is called skewed."""
 
 
 WEIGHTS = {"w", "wt", "wgt", "weight", "weights", "pweight", "fweight", "freq", "frequency", "gewicht"}
@@ -74,14 +66,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column of a table.
+    """A column of a table, with its cells as they were read.
 
     Attributes
     ----------
-    name : str
-        Its name.
-    cells : Series
-        Its cells, as they were read.
     values : ndarray or None
         The cells as doubles, NaN where missing; None if they are not numbers.
     refusal : InputError or None
@@ -206,10 +194,6 @@ def _look_like_dates(texts: Sequence[str]) -> bool:
     return bool(len(texts)) and bool(dates.all())
 
 
-def _are_answers(column: Column) -> bool:
-    return column.values is None and {text.lower() for text in column.texts} <= ANSWERS.keys()
-
-
 def _are_ids(column: Column) -> bool:
     x = column.known
     if len(x) < FEWEST_IDS or column.n_missing or not np.isfinite(x[[0, -1]]).all():
@@ -224,7 +208,7 @@ def _are_categories(column: Column) -> bool:
 
 
 def _within(*allowed: float) -> Callable[[Column], bool]:
-    return lambda column: column.values is not None and bool(np.isin(column.known, allowed).all())
+    return lambda column: bool(np.isin(column.known, allowed).all())
 
 
 def are_codes(column: Column) -> bool:
@@ -233,13 +217,13 @@ def are_codes(column: Column) -> bool:
 
 
 def _are_whole(column: Column) -> bool:
-    return column.values is not None and bool((column.known == np.floor(column.known)).all())
+    return bool((column.known == np.floor(column.known)).all())
 
 
 KINDS: Sequence[tuple[Kind, Callable[[Column], bool]]] = (
     (Kind.BLANK, lambda column: column.n_missing == len(column.cells)),
     (Kind.DATES, _are_dates),
-    (Kind.ANSWERS, _are_answers),
+    (Kind.ANSWERS, lambda c: c.values is None and {text.lower() for text in c.texts} <= ANSWERS.keys()),
     (Kind.NUMERALS, lambda column: bool(column.writings)),
     (Kind.CATEGORIES, _are_categories),
     (Kind.TEXT, lambda column: column.values is None),

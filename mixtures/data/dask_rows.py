@@ -93,7 +93,6 @@ def import_dask() -> Any:
 
 
 def _client() -> Any:
-    """Return the active client of ``dask.distributed``, or None."""
     try:
         from distributed import default_client
 
@@ -235,7 +234,6 @@ def _refuse_bad(
 
 
 def _tables(X: Any) -> list[Any]:
-    """Delayed blocks of rows of a Dask collection."""
     if not _has_blocks(X):
         raise InputError(f"a Dask {type(X).__name__} is not a table; pass a Dask array or DataFrame")
     if X.ndim > 2:
@@ -290,7 +288,6 @@ def _read(
 
 
 def _report(block: Data | InputError | None) -> tuple[int, tuple[str, ...], bool, bool]:
-    """Number of rows, the columns, whether the block is bad, and whether cells are missing."""
     if isinstance(block, Data):
         return block.n_rows, block.features, False, block.has_missing
     return 0, (), block is not None, False
@@ -301,7 +298,6 @@ def _labels(block: Data) -> np.ndarray:
 
 
 def _placed(data: Data, first: int, weights: Any, known: Any, labelled: bool) -> Data | InputError:
-    """Return a block with its position in the whole, its weights and its known labels."""
     import pandas as pd
 
     index = pd.Index(data.obs_id) if labelled else None
@@ -315,7 +311,6 @@ def _placed(data: Data, first: int, weights: Any, known: Any, labelled: bool) ->
 
 
 def _counted(block: Data | InputError) -> tuple[float, bool] | InputError:
-    """Total weight, and whether the cluster of some row is known."""
     return (block.total, block.labelled) if isinstance(block, Data) else block
 
 

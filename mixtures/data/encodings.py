@@ -18,12 +18,8 @@ MARKS = {
 """Byte order marks, and the encodings that they name."""
 
 
-WIDE = ("utf-32-le", "utf-32-be")
-"""Encodings of four bytes a character, which other text is not by chance."""
-
-
-GUESSED_BY = 4096
-"""Bytes of an unmarked text by which its encoding is guessed: a multiple of four."""
+WIDE, GUESSED_BY = ("utf-32-le", "utf-32-be"), 4096
+"""Encodings of four bytes a character; bytes by which that of an unmarked text is guessed."""
 
 
 SEPARATOR_LINE = re.compile(rb'"?sep=(?P<mark>[^\r\n"])"?[ \t]*(?=\r|\n|$)', re.IGNORECASE)
@@ -55,11 +51,6 @@ def as_utf8(content: bytes, encoding: str | None, source: str) -> bytes:
     if (place := content.find(b"\0")) >= 0:
         _refuse_nul(content, encoding, place, source)
     return content.removeprefix(codecs.BOM_UTF8)
-
-
-def _is_mark(mark: bytes, encoding: str) -> bool:
-    """Whether bytes, if there are any, are a byte order mark in an encoding."""
-    return mark.decode(encoding, errors="replace") in ("", "\N{ZERO WIDTH NO-BREAK SPACE}")
 
 
 def _refuse_nul(content: bytes, encoding: str | None, place: int, source: str) -> None:
@@ -104,7 +95,7 @@ def said_of(encoding: str) -> Option:
 
 def _decoded(content: bytes, mark: bytes, encoding: str, source: str) -> str:
     try:
-        if _is_mark(mark, encoding):
+        if mark.decode(encoding, errors="replace") in ("", "\N{ZERO WIDTH NO-BREAK SPACE}"):
             return content.decode(encoding)
     except (LookupError, TypeError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):

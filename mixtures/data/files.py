@@ -7,7 +7,8 @@ and is refused if that is too large: a few kilobytes can expand to terabytes.
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,16 @@ from mixtures.data.textfiles import MOST_COLUMNS, SEPARATORS, read_text, refuse_
 from mixtures.errors import InputError
 from mixtures.messages import Option, counted, did_you_mean, named, shortened, worded
 
-__all__ = ["NoColumn", "check_reading", "choose_columns", "read_stream", "read_table"]
+__all__ = [
+    "NoColumn",
+    "check_reading",
+    "choose_columns",
+    "content_of",
+    "is_pipe",
+    "opened",
+    "read_stream",
+    "read_table",
+]
 
 LARGEST_TABLE = 2**32
 """Largest number of bytes of a text file, or of the values of a Parquet file, that are read."""
@@ -33,8 +43,6 @@ PIECE = 2**20
 
 
 _PARQUET = (".parquet", ".pq")
-
-
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Suffixes of files that hold another, packed."""
 
@@ -108,20 +116,23 @@ def read_table(
         If the file is missing, empty, unreadable, too large or of an unknown kind, lacks one of the columns,
         or can be read in more than one way.
     """
-    path = _path(path)
+    try:
+        path = Path(path)
+    except TypeError as error:
+        raise InputError(f"{path!r:.80} is a {type(path).__name__}, not the path of a file") from error
     suffix = path.suffix.lower()
     check_reading(header, index, columns, exclude)
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; name a file in it")
-    is_pipe, is_file = (is_kind(path) for is_kind in (_is_pipe, os.path.isfile))
-    if not is_pipe and not is_file:
+    piped, is_file = is_pipe(path), os.path.isfile(path)
+    if not piped and not is_file:
         exists = os.path.exists(path)
         raise InputError(
             f"{path} is a device or socket, not a file" if exists else f"there is no file {path}"
         )
     if is_file and path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
-    if is_pipe and not suffix:
+    if piped and not suffix:
         suffix = ".csv"
     if suffix not in (*SEPARATORS, *_PARQUET):
         kinds = ", ".join((*SEPARATORS, *_PARQUET))
@@ -129,19 +140,13 @@ def read_table(
         raise InputError(f"{path} has the suffix {suffix!r}; the files that can be read are {kinds}; {way}")
     if suffix in _PARQUET and (of_text := _set(separator, header, encoding, numerals)):
         raise InputError(worded(f"{path} is not a text file: leave out ", *of_text))
-    if suffix in _PARQUET and is_pipe:
+    if suffix in _PARQUET and piped:
         raise InputError(f"{path} is a pipe, and Parquet is not read from one; write it to a file first")
     if suffix in _PARQUET:
         return _read_parquet(path, columns, exclude, index)
-    try:
-        with open(path, "rb") as file:
-            content = _content(file, str(path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
-    if not content:
-        raise InputError(f"{path} is empty")
-    content, separator = _text(content, encoding, str(path), _checked(separator), SEPARATORS[suffix])
-    table = read_text(content, separator, str(path), header=header, index=index, numerals=numerals)
+    how: dict[str, Any] = {"header": header, "index": index, "numerals": numerals, "encoding": encoding}
+    with opened(path) as file:
+        table = read_stream(file, str(path), suffix, separator=separator, **how)
     return table[choose_columns(list(table.columns), columns, exclude)]
 
 
@@ -155,9 +160,20 @@ def _set(
     return tuple(Option(name, value) for name, value in told.items() if value is not None)[:1]
 
 
+@contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """Read a file as bytes; an `InputError` says why that fails."""
+    try:
+        with open(path, "rb") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
+
+
 def read_stream(
     stream: BinaryIO,
     name: str,
+    suffix: str = ".csv",
     *,
     separator: str | None = None,
     header: bool | None = None,
@@ -165,21 +181,14 @@ def read_stream(
     numerals: Numerals = AS_IN_PYTHON,
     encoding: str | None = None,
 ) -> pd.DataFrame:
-    """Read CSV from an open stream, such as standard input; the keywords are those of `read_table`."""
+    """Read text from a stream, as from a file of this suffix; the keywords are those of `read_table`."""
     check_reading(header, index)
-    content = _content(stream, name)
-    if not content:
+    if not (content := content_of(stream, name)):
         raise InputError(f"{name} is empty")
-    content, separator = _text(content, encoding, name, _checked(separator), ",")
+    asked = _checked(separator)
+    content, stated = without_separator_line(as_utf8(content, encoding, name))
+    separator = asked or _checked(stated) or SEPARATORS[suffix]
     return read_text(content, separator, name, header=header, index=index, numerals=numerals)
-
-
-def _text(
-    content: bytes, encoding: str | None, source: str, asked: str | None, usual: str
-) -> tuple[bytes, str]:
-    """Text in UTF-8, and its separator: the one asked for, or that its first line names, or the usual one."""
-    content, stated = without_separator_line(as_utf8(content, encoding, source))
-    return content, asked or _checked(stated) or usual
 
 
 def check_reading(
@@ -198,14 +207,8 @@ def check_reading(
             raise InputError(worded(*both, f" both name column {named(index)}; choose one"))
 
 
-def _path(path: Any) -> Path:
-    try:
-        return Path(path)
-    except TypeError as error:
-        raise InputError(f"{path!r:.80} is a {type(path).__name__}, not the path of a file") from error
-
-
-def _is_pipe(path: Path) -> bool:
+def is_pipe(path: Path) -> bool:
+    """Whether a path is that of a pipe, which can be read once only."""
     try:
         return path.is_fifo()
     except OSError:  # not a possible file name
@@ -213,7 +216,6 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _checked(separator: str | None) -> str | None:
-    """Check a separator that a user names."""
     if separator is None:
         return None
     if not isinstance(separator, str):
@@ -261,7 +263,7 @@ def _there(names: str | Sequence[str], available: Sequence[str], known: set[str]
     return found
 
 
-def _content(stream: BinaryIO, source: str) -> bytes:
+def content_of(stream: BinaryIO, source: str) -> bytes:
     """Read a whole stream, up to the size limit."""
     pieces: list[bytes] = []
     room = LARGEST_TABLE
@@ -292,7 +294,11 @@ def _read_parquet(
             schema, metadata = file.schema_arrow, file.metadata
         refuse_repeats(schema.names, f"in {path}")
         names = schema.names
-        labels = _label_columns(schema) if index is None else choose_columns(names, index, asked_by="index")
+        if index is None:
+            of_pandas = (schema.pandas_metadata or {}).get("index_columns", [])
+            labels = [name for name in names if name in of_pandas]
+        else:
+            labels = choose_columns(names, index, asked_by="index")
         chosen = choose_columns([name for name in schema.names if name not in labels], columns, exclude)
         wanted = {*labels, *chosen}
         kept = [field for field in schema if _is_read(field.name, wanted)]
@@ -318,29 +324,18 @@ def _is_read(name: str, wanted: set[str]) -> bool:
     return any(".".join(parts[:i]) in wanted for i in range(1, len(parts) + 1))
 
 
-def _label_columns(schema: Any) -> list[str]:
-    """Columns in which pandas keeps row labels, according to its metadata."""
-    described = schema.pandas_metadata or {}
-    named_there = described.get("index_columns", [])
-    return [name for name in schema.names if name in named_there]
-
-
 def _labels(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index:
     """Row labels from their columns; long texts stay dictionary-encoded if together they are too many."""
     levels = [frame[name] for name in names]
     for i, level in enumerate(levels):
-        if isinstance(level.dtype, pd.CategoricalDtype) and _total_length(level.cat) < LARGEST_TABLE:
-            levels[i] = level.astype(level.cat.categories.dtype)
+        if isinstance(level.dtype, pd.CategoricalDtype):
+            lengths = np.array([len(str(text)) for text in level.cat.categories] + [0])  # code -1: missing
+            if lengths[level.cat.codes].sum() < LARGEST_TABLE:
+                levels[i] = level.astype(level.cat.categories.dtype)
     own = [None if _NAMELESS.fullmatch(name) else name for name in names]
     if len(levels) == 1:
         return pd.Index(levels[0]).rename(own[0])
     return pd.MultiIndex.from_arrays(levels, names=own)
-
-
-def _total_length(texts: Any) -> int:
-    """Total number of characters of all texts if each were stored separately."""
-    lengths = np.array([len(str(text)) for text in texts.categories] + [0])  # code -1: missing
-    return int(lengths[texts.codes].sum())
 
 
 def _check_claims(pa: Any, metadata: Any, kept: Sequence[Any], labels: Sequence[str], path: Path) -> None:

@@ -10,7 +10,7 @@ from narwhals.dependencies import is_pandas_series
 
 from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows, sum_once
-from mixtures.data.table import UNKNOWN, Data, places_by_index, read_only
+from mixtures.data.table import LARGEST_WHOLE, UNKNOWN, Data, places_by_index, read_only
 from mixtures.errors import InputError
 from mixtures.messages import Option, counted, did_you_mean, named, rows_are, shortened, worded
 from mixtures.types import Array
@@ -42,10 +42,6 @@ UNKNOWN_WORDS = worded(
 
 NOT_FROM_ZERO = "no row is labelled 0, and clusters are numbered from 0: subtract 1 if labels begin at 1"
 """What to say of labels that seem to begin at 1."""
-
-
-LARGEST = 2.0**53
-"""Numbers from which on neighbours differ in double precision."""
 
 
 LABEL = Option("labels", said="label", typed="the label in --labels")
@@ -106,7 +102,7 @@ def check_labels(
         by_place = pd.RangeIndex(first, first + n)
         array = array[places_by_index(labels.index, index, by_place, "labels")]
     known = np.where(np.isnan(array), UNKNOWN, array)
-    bad = np.flatnonzero(~((known >= UNKNOWN) & (known == np.floor(known)) & (known < LARGEST)))
+    bad = np.flatnonzero(~((known >= UNKNOWN) & (known == np.floor(known)) & (known < LARGEST_WHOLE)))
     if len(bad):
         row = rows_are(bad[:1], obs_id, first).removesuffix(" is")
         meaning = worded("labels are whole numbers from 0, and ", UNKNOWN_WORDS)
@@ -179,7 +175,6 @@ def numbered_from_one(rows: Rows) -> bool:
 
 
 def _first_beyond(n_components: int, data: Data) -> tuple[str, int] | None:
-    """Name and label of the first row whose cluster the model does not have."""
     bad = np.flatnonzero(_labels_of(data) >= n_components)
     if not len(bad):
         return None

@@ -8,12 +8,8 @@ from mixtures.data.patterns import patterns_of
 
 __all__ = ["Layout", "layout_of"]
 
-FEW = 16
-"""Up to this many patterns, their number is rounded up to a power of two; above, by at most a quarter."""
-
-
-SHORTEST = 8
-"""Smallest number of rows of a block."""
+FEW, SHORTEST = 16, 8
+"""Patterns up to which their number becomes a power of two, and fewest rows of a block."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixtures.data.odd_cells import ADVICE, kind_of, shown
 from mixtures.data.rows import Rows
-from mixtures.data.table import Data, Levels, LevelsOfColumns, read_only
+from mixtures.data.table import LARGEST_WHOLE, Data, Levels, LevelsOfColumns, read_only
 from mixtures.errors import InputError
 from mixtures.messages import Option, did_you_mean, locate, named, shortened, worded
 
@@ -30,10 +30,6 @@ __all__ = [
 
 Categories = bool | frozenset[str] | frozenset[int]
 """Which columns hold the levels of categories: all, none, or those of these names or positions."""
-
-
-LARGEST = 2.0**53
-"""Whole numbers up to which neighbours differ in double precision."""
 
 
 MOST_LEVELS = 1000
@@ -119,7 +115,7 @@ def _numbers(
     """Place of every cell among the distinct whole numbers of a column, -1 where it is missing; and these."""
     values = column.astype(np.float64)
     seen = ~np.isnan(values)
-    wrong = seen & ((values != np.floor(values)) | (np.abs(values) > LARGEST))
+    wrong = seen & ((values != np.floor(values)) | (np.abs(values) > LARGEST_WHOLE))
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])
         raise InputError(_why_no_label(values[place], place, feature, obs_id, first))
@@ -129,7 +125,6 @@ def _numbers(
 
 
 def _objects(cells: np.ndarray, feature: str, obs_id: np.ndarray, first: int) -> tuple[np.ndarray, list[Any]]:
-    """Do the same for a column of objects."""
     import pandas as pd
 
     places, distinct = pd.factorize(cells)  # -1 where missing
@@ -155,7 +150,6 @@ def _why_no_label(cell: Any, place: int, feature: str, obs_id: np.ndarray, first
 
 
 def _ordered(labels: set[Any], feature: str) -> Levels:
-    """Labels in ascending order."""
     if len({isinstance(label, str) for label in labels}) > 1:
         raise InputError(
             f"column {named(feature)} holds text and numbers, such as "
@@ -219,7 +213,6 @@ def _levels(categories: Categories, block: Data) -> LevelsOfColumns:
 
 
 def _joined(one: LevelsOfColumns, other: LevelsOfColumns) -> LevelsOfColumns:
-    """Levels of the columns of two tables."""
     return tuple(_union(a, b, j) for j, (a, b) in enumerate(zip(one, other, strict=True)))
 
 
@@ -250,7 +243,6 @@ def _recoded(wanted: LevelsOfColumns, block: Data) -> Data:
 
 
 def _unknown(data: Data, j: int, unknown: np.ndarray, levels: Levels) -> str:
-    """Name cells whose level is not known."""
     mask = np.zeros(data.values.shape, dtype=bool)
     mask[:, j] = unknown
     own = (data.levels or ())[j] or ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mixtures.data.columns import Column, examine
-from mixtures.data.numerals import AS_IN_PYTHON, writings_of
+from mixtures.data.numerals import AS_IN_PYTHON, are_numbers, writings_of
 
 __all__ = ["last_lines", "without_units"]
 
@@ -17,12 +17,8 @@ TOTALS = {
 """Words, in small letters, that mark a last line of a spreadsheet that is not a row."""
 
 
-LAST = 6
-"""Lines at the end of a table that are looked at."""
-
-
-FEWEST_UNITS = 2
-"""Units from which a first line looks like a line of units."""
+LAST, FEWEST_UNITS = 6, 2
+"""Lines at the end of a table that are looked at; units from which a first line looks like units."""
 
 
 def last_lines(table: pd.DataFrame) -> list[str]:
@@ -46,7 +42,7 @@ def last_lines(table: pd.DataFrame) -> list[str]:
         words = [text for text in texts if text.rstrip(":").casefold() in TOTALS]
         first = label_is_text or (filled[0] and isinstance(cells[0], str))
         empty = len(cells) - (not label_is_text) > 1 and len(texts) == 1  # several cells, none of them filled
-        if not words and not (first and empty and not _is_number(texts[0])):
+        if not words and not (first and empty and not are_numbers(texts[:1])):
             return [text for text in said if _shape(text) != _shape(texts[0])]  # p8 after p7 is a row
         said.insert(0, words[0] if words else texts[0])
     return said if len(table) < LAST and len(said) < len(table) else []
@@ -65,14 +61,13 @@ def without_units(columns: Sequence[Column]) -> tuple[Column, ...] | None:
         return None
     numbers = [column for column in columns if column.values is not None or _numbers_below(column)]
     tops = [column.cells.iloc[0] for column in numbers if column.cells.notna().iloc[0]]
-    units = [top for top in tops if isinstance(top, str) and not _is_number(top)]
+    units = [top for top in tops if isinstance(top, str) and not are_numbers([top])]
     if len(units) < len(tops) or len(units) < FEWEST_UNITS or 2 * len(units) <= len(numbers):
         return None
     return examine(pd.concat([_read(column.cells.iloc[1:]) for column in columns], axis=1))
 
 
 def _read(cells: pd.Series) -> pd.Series:
-    """Cells as numbers, if they are texts that are numbers in some writing."""
     known = cells.dropna()
     if not len(known) or not all(isinstance(cell, str) for cell in known):
         return cells
@@ -89,8 +84,4 @@ def _numbers_below(column: Column) -> bool:
     """Whether most of the texts below a first word are numbers."""
     top = str(column.cells.iloc[0]).strip()
     below = column.texts[1:]
-    return not _is_number(top) and 2 * sum(map(_is_number, below)) > len(below)
-
-
-def _is_number(text: str) -> bool:
-    return AS_IN_PYTHON.fit([text]) or bool(writings_of([text]))
+    return not are_numbers([top]) and 2 * sum(are_numbers([text]) for text in below) > len(below)

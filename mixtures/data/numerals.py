@@ -11,12 +11,9 @@ import pandas as pd
 from mixtures.errors import InputError
 from mixtures.messages import Option, worded
 
-__all__ = ["AS_IN_PYTHON", "MISSING", "Numerals", "writings_of"]
+__all__ = ["AS_IN_PYTHON", "MISSING", "Numerals", "are_numbers", "writings_of"]
 
-DECIMALS = (".", ",")
-
-
-THOUSANDS = (",", ".", " ", "'", "\N{RIGHT SINGLE QUOTATION MARK}", "_")
+DECIMALS, THOUSANDS = (".", ","), (",", ".", " ", "'", "\N{RIGHT SINGLE QUOTATION MARK}", "_")
 
 
 BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
@@ -29,24 +26,8 @@ TRUTH = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": Fals
 
 MISSING = frozenset(
     [
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "None",
-        "n/a",
-        "nan",
-        "null",
+        *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+        *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     ]
 )
 """Words that pandas reads as a missing value."""
@@ -140,6 +121,11 @@ GUESSES = tuple(
     for decimal, thousands in ((",", None), (".", ","), (",", "."), (",", " "), (".", " "), (".", "'"))
 )
 """Writings that are tried on text, the likeliest first."""
+
+
+def are_numbers(texts: Sequence[str]) -> bool:
+    """Whether all texts are numbers, in one writing."""
+    return AS_IN_PYTHON.fit(texts) or bool(writings_of(texts))
 
 
 def writings_of(texts: Sequence[str]) -> tuple[Numerals, ...]:

@@ -61,13 +61,10 @@ def _is_word(cell: Any) -> bool:
 def why_no_array(X: Any, error: Exception) -> str:
     """Say why something cannot be made an array."""
     if isinstance(X, list | tuple):
-        widths = [1 if _is_single(row) else len(row) for row in X]
+        single = [not isinstance(row, Sized) or getattr(row, "ndim", 1) == 0 for row in X]
+        widths = [1 if one else len(row) for one, row in zip(single, X, strict=True)]
         for i, width in enumerate(widths):
             if width != widths[0]:
                 here = f"row {i} has {counted(width, 'value')}"
                 return f"{here} but row 0 has {widths[0]}; give every row the same number"
     return f"{type(X).__name__} cannot be read as a table of numbers: {error}"
-
-
-def _is_single(row: Any) -> bool:
-    return not isinstance(row, Sized) or (isinstance(row, np.ndarray) and row.ndim == 0)

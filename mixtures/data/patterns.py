@@ -1,5 +1,6 @@
 """Patterns of missing cells: which columns of a row were observed, and which columns meet in some row."""
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -91,12 +92,7 @@ class Seen:
 
     def __add__(self, other: "Seen") -> "Seen":
         """What is seen in both sets of rows."""
-        return Seen(
-            self.rows + other.rows,
-            self.cells + other.cells,
-            self.empty + other.empty,
-            self.together + other.together,
-        )
+        return Seen(*map(operator.add, vars(self).values(), vars(other).values()))
 
     @property
     def share(self) -> str:
@@ -116,11 +112,6 @@ def _seen_in_block(data: Data) -> Seen:
         counted = slice(None) if data.weights is None else data.weights[place] > 0
         observed = ~np.isnan(block[counted])
         as_numbers = observed.astype(np.float64)
-        part = Seen(
-            len(observed),
-            int(observed.size - np.count_nonzero(observed)),
-            int(np.count_nonzero(~observed.any(axis=1))),
-            as_numbers.T @ as_numbers,
-        )
-        total += part
+        cells, empty = np.count_nonzero(~observed), np.count_nonzero(~observed.any(axis=1))
+        total += Seen(len(observed), int(cells), int(empty), as_numbers.T @ as_numbers)
     return total

@@ -20,7 +20,7 @@ from mixtures.data.files import choose_columns
 from mixtures.data.lines import without_units
 from mixtures.data.numerals import AS_IN_PYTHON, Numerals
 from mixtures.data.odd_cells import cell_at
-from mixtures.data.roles import is_called_id
+from mixtures.data.roles import is_called_id, pair_of_labels, repeats_labels
 from mixtures.data.spoilt import limits_in
 from mixtures.errors import InputError
 from mixtures.messages import NAMES_LISTED, are, columns_are, counted, named, shortened, them, worded
@@ -33,15 +33,7 @@ RECODED = {1.0: 1.0, 2.0: 0.0}
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A table, and what was done to it.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        The columns to be modelled.
-    notes : tuple of str
-        What was done, in words.
-    """
+    """The columns to be modelled, and what was done to them, in words."""
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
@@ -91,7 +83,7 @@ class Preparation:
         """Prepare a table for a fit."""
         found = self._recoded(Prepared(frame))
         self._check_numbers(found)
-        found = self._without_ids(self._without_texts(found))
+        found = self._without_ids(self._without_texts(found), pair_of_labels(found.columns) or ())
         if self.binary:
             _refuse_codes(found.columns)
         return self._with_logs(found)
@@ -135,7 +127,6 @@ class Preparation:
         return so_far.noting(frame, *notes) if notes else so_far
 
     def _without_texts(self, so_far: Prepared) -> Prepared:
-        """Leave out, or refuse, columns that hold no numbers."""
         frame = so_far.frame
         if self.categories and not self.numeric_only:
             _refuse_names([c for c in so_far.columns if c.names_rows and c.name not in self.named])
@@ -150,10 +141,10 @@ class Preparation:
         rest = frame.drop(columns=[column.name for column in bad])
         return so_far.noting(rest, f"left out, as they hold no numbers: {_told(bad)}")
 
-    def _without_ids(self, so_far: Prepared) -> Prepared:
+    def _without_ids(self, so_far: Prepared, pair: Sequence[Column]) -> Prepared:
         """Leave out columns that number the rows, unless they were asked for, or nothing else is there."""
         asked = self.named | {*self.log, self.exposure}
-        so_far = _noting_called_ids(so_far, asked)
+        so_far = _noting_labels(so_far, asked, pair)
         found = [c for c in so_far.columns if c.kind is Kind.ID and c.name not in asked]
         if not found or len(found) == len(so_far.frame.columns):
             return so_far
@@ -177,15 +168,27 @@ class Preparation:
         return so_far.noting(frame.assign(**own).rename(columns=new), note)
 
 
-def _noting_called_ids(so_far: Prepared, asked: Container[str | None]) -> Prepared:
-    """Note that numbers which seem to be row labels are fitted, as nobody said that they are not."""
-    own = [c.name for c in so_far.columns if is_called_id(c) and c.name not in asked]
-    notes = [
-        f"column {named(name)} is fitted as a measurement, though by its name and its numbers, which are all "
-        f"different, it labels the rows: {option_of('--exclude', [name])} leaves it out, "
-        f"{option_with('--id', name)} carries it into the table of predict"
-        for name in own
-    ]
+def _noting_labels(so_far: Prepared, asked: Container[str | None], pair: Sequence[Column]) -> Prepared:
+    """Note that columns which seem to be row labels are fitted, as nobody said that they are not."""
+    notes = []
+    for column in (column for column in so_far.columns if column.name not in asked):
+        out = option_of("--exclude", [column.name])
+        fitted = f"column {named(column.name)} is fitted as a measurement, though by its name"
+        if is_called_id(column):
+            label = option_with("--id", column.name)
+            notes.append(
+                f"{fitted} and its numbers, which are all different, it labels the rows: {out} leaves it "
+                f"out, {label} carries it into the table of predict"
+            )
+        elif repeats_labels(column):
+            notes.append(f"{fitted} it labels units that have several rows: {out} leaves it out")
+    there = {column.name for column in so_far.columns}
+    if own := [c.name for c in pair if c.name in there and c.name not in asked]:
+        both = " and ".join(named(column.name) for column in pair)
+        notes.append(
+            f"{columns_are(own)} fitted, though {both} together number the rows, each pair once: "
+            f"{option_of('--exclude', own)} leaves {them(own)} out"
+        )
     return so_far.noting(so_far.frame, *notes) if notes else so_far
 
 
@@ -285,7 +288,6 @@ def _refuse_names(columns: Sequence[Column]) -> None:
 
 
 def _refuse_codes(columns: Sequence[Column]) -> None:
-    """Refuse answers that are coded 1 and 2, with the options that help."""
     coded = [column.name for column in columns if column.kind is Kind.CODES]
     if coded:
         raise InputError(
@@ -326,7 +328,6 @@ RULES = (
 
 
 def _logarithm(cells: pd.Series) -> np.ndarray:
-    """Natural logarithms of cells; missing ones stay missing."""
     try:
         x = numbers_in(cells)
     except InputError as error:

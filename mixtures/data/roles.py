@@ -4,10 +4,19 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from mixtures.data.columns import FEWEST_IDS, Column, Kind
 
-__all__ = ["exposure_in", "is_called_id", "known_in_part", "pair_of_labels"]
+__all__ = [
+    "exposure_in",
+    "is_called_id",
+    "known_in_part",
+    "known_labels",
+    "labels_rows",
+    "pair_of_labels",
+    "repeats_labels",
+]
 
 IDS = {"id", "ids", "nr", "no", "num", "number", "nummer", "code", "key", "identifier"}
 """Words, in small letters, that names of columns of row labels have."""
@@ -21,6 +30,17 @@ NO_ID = ("acid", "aid", "fluid", "grid", "humid", "lipid", "liquid", "oid", "sol
 """Ends of words that measurements have."""
 
 
+UNITS = (
+    *("customer", "client", "user", "patient", "subject", "participant", "respondent", "person"),
+    *("kunde", "kundin", "patientin", "proband", "probandin"),
+)
+"""Words, in small letters, for what may have several rows."""
+
+
+UNKNOWN = {"unknown", "unbekannt", "unlabelled", "unlabeled", "not known", "?", "-"}
+"""Words, in small letters, that stand for a cluster that is not known."""
+
+
 EXPOSURES = {
     *("exposure", "population", "inhabitants", "einwohner", "time", "duration", "dauer", "zeit"),
     *("hours", "days", "weeks", "months", "years", "minutes", "seconds", "stunden", "tage", "jahre"),
@@ -28,12 +48,8 @@ EXPOSURES = {
 """Last words of names of columns that say how long or how many were watched while events were counted."""
 
 
-MOST_LABELS = 10
-"""Largest number of different known clusters."""
-
-
-FEWEST_UNKNOWN = 0.25
-"""Share of empty cells from which a column is known in part of the rows, not with gaps."""
+MOST_LABELS, FEWEST_UNKNOWN, MOST_KNOWN = 10, 0.25, 2
+"""Most known clusters; share of empty cells from which a column is known in part; most texts that are so."""
 
 
 LOOKED_AT = 6
@@ -54,11 +70,33 @@ def is_called_id(column: Column) -> bool:
     x = column.known
     if column.kind not in (Kind.COUNTS, Kind.WHOLE) or not FEWEST_IDS <= len(x) == column.different:
         return False
-    words = _words(column.name)
-    if not words or "of" in words:  # "number of visits"
+    return _is_name_of_labels(_words(column.name))
+
+
+def repeats_labels(column: Column) -> bool:
+    """Whether it holds text or whole numbers, some of them repeated, under a name of labels of units.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mixtures.data.columns import examine
+    >>> x = [7 * (i // 2) ** 2 for i in range(12)]
+    >>> table = pd.DataFrame({"site_id": x, "kundennr": x, "Patient": x, "patients": x, "code": x})
+    >>> [repeats_labels(c) for c in examine(table)]
+    [True, True, True, False, False]
+    """
+    n = len(column.cells) - column.n_missing
+    if column.kind not in (Kind.COUNTS, Kind.WHOLE, Kind.TEXT, Kind.CATEGORIES) or n < FEWEST_IDS:
         return False
-    joined = words[-1].endswith(ENDINGS) and not words[-1].endswith(NO_ID)
-    return joined or not IDS.isdisjoint((words[0], words[-1]))
+    words = _words(column.name)
+    unit = any(word.startswith(UNITS) for word in words) and _is_name_of_labels(words[-1:])
+    called = unit or (len(words) == 1 and words[0] in UNITS) or "id" in (*words[:1], *words[-1:])
+    return 2 < column.different < n and called
+
+
+def labels_rows(column: Column) -> bool:
+    """Whether it numbers the rows, or is called as labels of them are, whether or not they repeat."""
+    return column.kind is Kind.ID or is_called_id(column) or repeats_labels(column)
 
 
 def exposure_in(columns: Sequence[Column]) -> Column | None:
@@ -84,7 +122,7 @@ def exposure_in(columns: Sequence[Column]) -> Column | None:
 def known_in_part(columns: Sequence[Column]) -> list[Column]:
     """Columns of few levels, known for some of the rows, beside complete numbers: perhaps known clusters.
 
-    Numbers must be whole and without a gap, from 0 or 1.
+    Numbers must be whole and without a gap, from 0 or 1. Of text, words such as "unknown" are no level.
 
     Examples
     --------
@@ -94,9 +132,16 @@ def known_in_part(columns: Sequence[Column]) -> list[Column]:
     >>> [column.name for column in known_in_part(examine(table))]
     ['grp']
     """
-    found = [column for column in columns if _could_be_labels(column)]
+    every = [column for column in columns if _could_be_labels(column)]
+    found = every if len(every) == 1 else [column for column in every if column.kind is Kind.CATEGORIES]
     rest = [c for c in columns if c.kind.is_number and c.kind is not Kind.ID and c.varies and not c.n_missing]
-    return found if rest and len(found) == 1 else []
+    return found if rest and len(found) <= MOST_KNOWN else []
+
+
+def known_labels(column: Column) -> pd.Series:
+    """Its cells that are neither missing nor a word for what is not known."""
+    cells = column.cells.dropna()
+    return cells[~cells.astype(str).str.strip().str.casefold().isin(UNKNOWN)]
 
 
 def pair_of_labels(columns: Sequence[Column]) -> tuple[Column, Column] | None:
@@ -126,16 +171,24 @@ def _words(name: str) -> list[str]:
     return [word.casefold() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+", name)]
 
 
+def _is_name_of_labels(words: Sequence[str]) -> bool:
+    if not words or "of" in words:  # "number of visits"
+        return False
+    joined = words[-1].endswith(ENDINGS) and not words[-1].endswith(NO_ID)
+    return joined or not IDS.isdisjoint((words[0], words[-1]))
+
+
 def _positive(column: Column) -> bool:
     x = column.known
     return bool(column.kind.is_number and len(x) and not column.n_missing and x[0] > 0 and np.isfinite(x[-1]))
 
 
 def _could_be_labels(column: Column) -> bool:
+    if column.kind is Kind.CATEGORIES:
+        known = known_labels(column)
+        return 1 < known.nunique() <= MOST_LABELS and len(known) <= (1 - FEWEST_UNKNOWN) * len(column.cells)
     n = len(column.cells)
     if not 1 < column.different <= MOST_LABELS or not FEWEST_UNKNOWN * n <= column.n_missing < n:
         return False
-    if column.kind is Kind.CATEGORIES:
-        return True
     levels = np.unique(column.known)
     return bool(len(levels) and levels[0] in (0, 1) and (np.diff(levels) == 1).all())

@@ -269,7 +269,6 @@ def _of_view[T](f: Callable[..., T], view: Callable[[Data], Data], block: Data, 
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:
-    """Rows of all blocks, some of which may have no labelled row."""
     weights = None if parts[0].weights is None else np.concatenate([part.weights for part in parts])
     labels = [np.full(len(x), UNKNOWN) if own is None else own for x, _, own in parts]
     known = any(own is not None for *_, own in parts)

@@ -8,12 +8,8 @@ import numpy as np
 
 __all__ = ["Scale", "scales_of"]
 
-FEWEST_COLUMNS = 3
-"""Columns of one range from which it looks like a scale."""
-
-
-SHORTEST, LONGEST = 2, 10
-"""Smallest and largest difference of the last and the first step of a scale."""
+FEWEST_COLUMNS, SHORTEST, LONGEST = 3, 2, 10
+"""Columns of one range from which it looks like a scale; least and most from its first to its last step."""
 
 
 RARE = 0.25

@@ -94,7 +94,6 @@ def _chunks(
     missing: str | None,
     categories: Categories,
 ) -> Chunks:
-    """Read all chunks once, to check and count them."""
     sizes: list[int] = []
     has_missing = False
     for block in checked_blocks(opened, missing, categories=categories):

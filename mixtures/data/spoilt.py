@@ -1,13 +1,12 @@
 """Columns of numbers that something else is mixed into: signs, words, codes for missing cells, infinities."""
 
 import re
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from mixtures.data.columns import Column
-from mixtures.data.numerals import AS_IN_PYTHON, writings_of
+from mixtures.data.numerals import are_numbers
 
 __all__ = ["codes_in", "has_infinite", "limits_in", "may_have_codes", "signs_in", "words_in"]
 
@@ -23,12 +22,8 @@ LIMIT = re.compile(r"(?:[<>]=?|[≤≥])\s*(.+)")
 """A limit of detection, which a value is below or above."""
 
 
-MOST_WORDS = 3
-"""Different words up to which they look like codes in a column of numbers."""
-
-
-FEWEST_CODED = 2
-"""Cells from which a number that lies far from all others looks like a code."""
+MOST_WORDS, FEWEST_CODED = 3, 2
+"""Different words up to which they look like codes; cells from which a number far from all others does."""
 
 
 def signs_in(column: Column) -> str:
@@ -46,7 +41,7 @@ def signs_in(column: Column) -> str:
         return ""
     found = [match.groups() for text in column.texts if (match := SIGNED.fullmatch(text))]
     signs = dict.fromkeys(sign for before, _, after in found for sign in (before, after) if sign)
-    return " ".join(signs) if signs and _are_numbers([number for _, number, _ in found]) else ""
+    return " ".join(signs) if signs and are_numbers([number for _, number, _ in found]) else ""
 
 
 def words_in(column: Column) -> list[str]:
@@ -60,17 +55,14 @@ def words_in(column: Column) -> list[str]:
     >>> [words_in(column) for column in examine(cells)]
     [['.'], []]
     """
-    if column.values is not None:
-        return []
     words: list[str] = []
-    for text in dict.fromkeys(column.texts):
-        if not (_is_limit(text) or _are_numbers([text])):
+    for text in dict.fromkeys([] if column.values is not None else column.texts):
+        if not (_is_limit(text) or are_numbers([text])):
             words.append(text)
         if len(words) > MOST_WORDS:
             return []
     spoilt = sum(text in words for text in column.texts)
-    numbers = [text for text in column.texts if text not in words and not _is_limit(text)]
-    return words if numbers and 0 < 2 * spoilt < len(column.texts) and _are_numbers(numbers) else []
+    return words if 0 < 2 * spoilt < len(column.texts) and _numbers_beside(words, column) else []
 
 
 def limits_in(column: Column) -> list[str]:
@@ -84,12 +76,8 @@ def limits_in(column: Column) -> list[str]:
     >>> [limits_in(column) for column in examine(cells)]
     [['<0.4'], []]
     """
-    if column.values is not None:
-        return []
-    limits = [text for text in column.texts if _is_limit(text)]
-    words = words_in(column)
-    numbers = [text for text in column.texts if not _is_limit(text) and text not in words]
-    return list(dict.fromkeys(limits)) if numbers and _are_numbers(numbers) else []
+    limits = dict.fromkeys(text for text in column.texts if column.values is None and _is_limit(text))
+    return list(limits) if limits and _numbers_beside(words_in(column), column) else []
 
 
 def codes_in(column: Column) -> str:
@@ -126,8 +114,10 @@ def has_infinite(column: Column) -> bool:
 
 def _is_limit(text: str) -> bool:
     match = LIMIT.fullmatch(text)
-    return match is not None and _are_numbers([match[1]])
+    return match is not None and are_numbers([match[1]])
 
 
-def _are_numbers(texts: Sequence[str]) -> bool:
-    return AS_IN_PYTHON.fit(texts) or bool(writings_of(texts))
+def _numbers_beside(words: list[str], column: Column) -> bool:
+    """Whether there are cells beside words and limits, all of them numbers."""
+    numbers = [text for text in column.texts if text not in words and not _is_limit(text)]
+    return bool(numbers) and are_numbers(numbers)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCK_ROWS",
     "LARGEST_TOTAL",
+    "LARGEST_WHOLE",
     "UNKNOWN",
     "Data",
     "Drawn",
@@ -194,7 +195,7 @@ class Data:
         """
         places = np.linspace(0, max(0, self.n_rows - PROBED), PROBES).astype(int)
         rows = np.unique(places[:, None] + np.arange(min(PROBED, self.n_rows)))
-        distinct = np.unique(_comparable(self.take(rows)), axis=0)
+        distinct = np.unique(np.nan_to_num(self.take(rows), nan=np.inf), axis=0)  # missing cells are equal
         if len(distinct) > (1 - WORTH_COMPRESSING) * len(rows):
             return self
         import pandas as pd  # its hashing is faster than NumPy's sorting
@@ -216,13 +217,12 @@ class Data:
         )
 
 
-def _comparable(values: Array) -> Array:
-    """Rows in which missing cells are equal to each other."""
-    return np.where(np.isnan(values), np.inf, values)
-
-
 BLOCK_ROWS = 65_536
 """Rows checked at once."""
+
+
+LARGEST_WHOLE = 2.0**53
+"""Whole numbers up to which neighbours differ in double precision."""
 
 
 LARGEST_TOTAL = 1e100
@@ -237,14 +237,12 @@ def row_labels(X: Any) -> "pd.Index | None":
     """Labels of the rows, to which a Series of weights is matched; None if rows have none."""
     if isinstance(X, Data):
         counted = np.array_equal(X.obs_id, np.arange(X.first, X.first + X.n_rows))
-        return None if counted else _index(X.obs_id)
+        if counted:
+            return None
+        import pandas as pd
+
+        return pd.Index(X.obs_id)
     return X.index if is_pandas_dataframe(X) or is_pandas_series(X) else None
-
-
-def _index(labels: np.ndarray) -> "pd.Index":
-    import pandas as pd
-
-    return pd.Index(labels)
 
 
 def places_by_index(

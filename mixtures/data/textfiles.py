@@ -27,20 +27,12 @@ MOST_COLUMNS = 100_000
 
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}
-
-
 _BY_NAME = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", r"\s+": "white space"}
 
 
 _WIDER = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
-
-
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-
-
 _YEAR = re.compile(r"(19|20)\d\d")
-
-
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 
@@ -49,8 +41,6 @@ _UNNAMED = re.compile(r"Unnamed: \d+")
 
 
 _TRUTH = ("true", "false")
-
-
 _QUOTED = rb'"(?:[^"]++|"")*+"'
 
 
@@ -289,7 +279,6 @@ def refuse_repeats(names: Sequence[str], what: str, source: str = "") -> None:
 
 
 def _is_word(text: str) -> bool:
-    """Whether a cell can only be a name."""
     value = text in MISSING or text.lower() in _TRUTH or _is_number(text)
     return not value and any(map(str.isalpha, text))
 
@@ -334,7 +323,6 @@ def _without_texts(column: pd.Series) -> pd.Series:
 
 
 def _check_size(body: bytes, separator: str, source: str) -> None:
-    """Refuse text without a line, and lines on which pandas would spend minutes."""
     if not body:
         raise InputError(f"{source} is blank; it needs a line of column names, and rows")
     first = body[: body.find(b"\n")] if b"\n" in body else body
@@ -346,7 +334,6 @@ def _check_size(body: bytes, separator: str, source: str) -> None:
 def _why_unread(
     error: Exception, body: bytes, separator: str, source: str, lines_before: int, header: bool | None
 ) -> str:
-    """Say what pandas could not read."""
     if isinstance(error, UnicodeDecodeError):
         line = body.count(b"\n", 0, _first_undecodable(body)) + 1 + lines_before
         return worded(

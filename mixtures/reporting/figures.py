@@ -131,7 +131,6 @@ def in_light_and_dark(svg: str) -> str:
 
 
 def _as_pixels(figure: Figure) -> bytes:
-    """A figure as PNG of 256 colours."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=130, bbox_inches="tight")
     Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)

@@ -278,7 +278,6 @@ def brief_parameters_section(material: Material) -> Section | None:
 
 
 def _sizes(material: Material) -> Table:
-    """Table of the weights of the clusters, as shares of the rows."""
     cc, found = material.cc, [each for each in material.described.figures if each.figure == "share"]
     sample = cc.posterior is not None
     kinds = {"value": "mean", "lower": "2.5%", "upper": "97.5%"} if sample else {"value": "EM"}

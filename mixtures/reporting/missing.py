@@ -86,7 +86,6 @@ def _cluster(spec: Mixture, name: str, index: tuple[int, ...]) -> int:
 
 
 def _most(cc: Crosscheck, frame: pd.DataFrame) -> str:
-    """The largest fraction of every cluster, in words."""
     first = frame[frame["cluster"] >= 0].groupby("cluster")[FRACTION].idxmax()
     each = [f"{cc.in_words(label)}, {frame.loc[label, FRACTION]:.0%}" for label in first]
     return f"In each cluster it is largest for: {'; '.join(each)}." if each else ""

@@ -95,7 +95,6 @@ def data_section(material: Material) -> Section:
 
 
 def _labelled(data: Data) -> str:
-    """Say how many rows have a known cluster."""
     if data.labels is None:
         return ""
     return f" In {counted(int(known_rows(data.labels).sum()), 'row')} the cluster is known."
@@ -118,7 +117,6 @@ def _what_is_missing(data: Data) -> str:
 
 
 def _tables(data: Data) -> list[Block]:
-    """Ranges of the numeric columns, and levels of the categorical ones."""
     levels = data.levels or (None,) * data.n_features
     numbers = [j for j, own in enumerate(levels) if own is None]
     categories = [j for j, own in enumerate(levels) if own is not None]
@@ -145,7 +143,6 @@ def _columns(data: Data) -> Table:
 
 
 def _levels(data: Data) -> Table:
-    """Count the rows of every level, item by item."""
     rows = []
     for feature, labels, column in zip(data.features, data.levels or (), data.values.T, strict=True):
         labels = labels or ()
@@ -213,7 +210,6 @@ def _priors(spec: Mixture) -> Table:
 
 
 def _written(value: np.ndarray) -> str:
-    """Write the numbers of an array: a single one if all are equal, and not too many."""
     flat = np.unique(value) if value.ndim < 2 else value.ravel()
     if len(flat) == 1:
         return f"{flat[0]:.4g}" + (" everywhere" if value.size > 1 else "")

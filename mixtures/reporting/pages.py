@@ -72,7 +72,6 @@ def pages_section(material: Material) -> Section | None:
 
 
 def _page(material: Material, k: int) -> list[Block]:
-    """What there is to say of cluster k."""
     found, said = material.described, material.described.words[k]
     own = [each for each in found.figures if each.cluster == said.name and each.of not in found.implied]
     title = said.name if material.cc.names is None else f"Cluster {said.name}"
@@ -184,7 +183,6 @@ def _table(caption: str, columns: Sequence[tuple[Column, list[Cell]]]) -> Table:
 
 
 def _correlations(own: Sequence[ClusterFigure], name: str, ci_prob: float) -> list[Table]:
-    """The correlations within a cluster, the largest of many."""
     found = [each for each in own if each.figure == "correlation"]
     if not found:
         return []
@@ -222,7 +220,6 @@ def _separation(material: Material, own: Sequence[ClusterFigure], k: int) -> lis
 
 
 def _typical(material: Material, name: str) -> list[Table]:
-    """The most and the least typical rows of a cluster."""
     rows, data = [row for row in material.described.rows if row.cluster == name], material.data
     if data is None or not rows:
         return []

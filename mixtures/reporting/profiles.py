@@ -67,7 +67,6 @@ def _pixels(features: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _as_images(material: Material, pixels: tuple[int, int], name: str) -> Figure:
-    """The clusters as pictures, of columns that are pixels."""
     sample = material.cc.posterior is not None
     what = "Posterior means, and below them standard deviations," if sample else "EM's estimates"
     caption = f"{what} of {name} in every cluster; the columns are {pixels[0]} x {pixels[1]} pixels."

@@ -80,7 +80,6 @@ def _map_of_doubt(material: Material) -> Figure:
 def _least_sure(
     data: Data, found: xr.Dataset, names: Sequence[str] | None, figures: Sequence[ClusterFigure]
 ) -> Table:
-    """Table of the rows whose most probable cluster is least certain."""
     sure, r = found["label_probability"].values, found["responsibilities"].values
     chosen = np.argsort(sure, kind="stable")[:UNSURE_ROWS]
     label = found["label"].values[chosen]

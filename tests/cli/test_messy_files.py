@@ -15,6 +15,7 @@ X, Y = RNG.normal(size=N).round(3), RNG.normal(size=N).round(3)
 HOURS = RNG.uniform(5, 400, N).round(1)
 MANY, FEW = RNG.poisson(0.3 * HOURS), RNG.poisson(0.01 * HOURS)
 GROUP = [1, None, None, 2, None, 3, None, None] * (N // 8)
+KNOWN = ["a", "unknown", None, "b", "Unknown", "c", None, None] * (N // 8)
 LAB = ["<0.4", *(f"{x:.2f}" for x in np.abs(X[1:]) + 0.5)]
 UNITS = pd.DataFrame({"who": [None, *"ab" * 20], "Na": ["mmol/L", *X], "Hb": ["g/dL", *Y]})
 SHOPS = {"region": np.repeat(["N", "S", "E", "W"], 10), "shop": [*range(1, 11)] * 4}
@@ -37,6 +38,24 @@ TOLD = {
         "grp: known for 3 levels in 15 of 40 rows: if these are known clusters, --labels grp takes them",
         "--exclude grp",
     ),
+    "known species": (
+        {"x": X, "y": Y, "species": KNOWN},
+        "species: known for 3 levels in 15 of 40 rows: if these are known clusters, --labels species "
+        "takes them, once they are numbered from 0 and the others left empty in the file",
+        "--numeric-only",
+    ),
+    "two in part": (
+        {"x": X, "y": Y, "species": KNOWN, "flag": ["H", "L", None, None] * (N // 4)},
+        "flag: known for 2 levels in 20 of 40 rows",
+        "--numeric-only",
+    ),
+    "customers": ({"customer": IDS // 1800, "x": X}, "customer: labels that repeat", "--exclude customer"),
+    "patients": (
+        {"Patient ID": [f"P{i // 2}" for i in range(N)], "x": X},
+        "of one unit are not independent, as the models take them to be, and labels are hardly a "
+        "measurement: --exclude 'Patient ID' leaves it out",
+        "--numeric-only",
+    ),
     "exposure": (
         {"falls": MANY, "alarms": FEW, "hours": HOURS},
         "hours: --exposure hours with --model pmm",
@@ -45,7 +64,11 @@ TOLD = {
     "age is none": ({"falls": FEW, "age_years": HOURS}, None, "--model mixed --kinds falls=poisson"),
     "limit": ({"lead": LAB, "x": X}, "lead: numbers but for '<0.4': censored at a limit", "--numeric-only"),
     "units": (UNITS, "- row 0 looks like units: remove that line in the file\n", None),
-    "pivot": (SHOPS | {"x": X}, "region, shop: together they number the rows, each pair once", None),
+    "pivot": (
+        SHOPS | {"x": X},
+        "region, shop: together they number the rows, each pair once: --exclude region,shop",
+        "--numeric-only --exclude shop",
+    ),
     "don't know": (
         {"a": UNSURE, "b": UNSURE[::-1]},
         'a, b: numbers but for "don\'t know": leave such cells empty in the file if they are missing; as '
@@ -95,6 +118,13 @@ def test_a_footer_does_not_hide_totals_and_a_fit_tells_them_too(tmp_path):
 
 def test_ids_and_labels_from_1_are_noted_by_a_fit(tmp_path):
     file = tmp_path / "t.csv"
+    pair = SHOPS | {"visitor": IDS // 1800, "user": IDS // 1800}
+    pd.DataFrame(pair | {"x": X}).to_csv(file, index=False)
+    _, _, err = run("predict", file, "-k", 1, "--n-init", 1, "--numeric-only")
+    assert "note: column 'user' is fitted as a measurement, though by its name it labels units" in err
+    assert "note: column 'shop' is fitted, though 'region' and 'shop' together number the rows" in err
+    _, _, err = run("predict", file, "-k", 1, "--n-init", 1, "--columns", "shop,user,x")
+    assert err == ""
     pd.DataFrame({"nr": IDS, "x": X, "y": Y, "grp": GROUP}).to_csv(file, index=False)
     fit = ["--labels", "grp", "--n-init", 1, "--seed", 1]
     code, _, err = run("predict", file, "-k", 4, *fit)

@@ -101,10 +101,14 @@ def test_customers_from_inspect_to_clusters_of_new_rows(customers, tmp_path):
     assert agreement(table["label"], z[:50]) > 0.95
     _, whole, _ = run("complete", tmp_path / "new.csv", "--from", saved)
     assert whole.startswith("customer_id,")
+    piped = (tmp_path / "new.csv").read_text()
+    assert run("predict", "-", "--from", saved, stdin=piped) == (code, out, err)
+    assert run("complete", "-", "--from", saved, stdin=piped)[1] == whole
     new.drop(columns="customer_id").to_csv(tmp_path / "new.csv", index=False)
     code, out, err = run("predict", tmp_path / "new.csv", "--from", saved)
     assert (code, "--id" in err) == (0, False)
     assert list(pd.read_csv(io.StringIO(out))["label"]) == list(table["label"])
+    assert run("predict", "-", "--from", saved, stdin=(tmp_path / "new.csv").read_text()) == (code, out, err)
 
 
 @pytest.mark.long
