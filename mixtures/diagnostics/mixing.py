@@ -106,12 +106,8 @@ def invariants(tree: xr.DataTree) -> dict[str, Array]:
             density.append(rows.sum(axis=-1))
             by_level = np.argsort(rows.mean(axis=(0, 1)))
             probes += [rows[..., i] for i in by_level[np.linspace(0, len(by_level) - 1, PROBES).astype(int)]]
-    roles, posterior = Labelled.of(tree), tree["posterior"].to_dataset()
-    weights = [
-        np.sort(_flat(posterior[name]), axis=-1)
-        for name in roles.axes
-        if name in posterior and len(inner(posterior[name])) == 1
-    ]
+    posterior = Labelled.of(tree).canonical(tree["posterior"].to_dataset())
+    weights = [np.sort(_flat(v), axis=-1) for v in posterior.data_vars.values() if inner(v) == ("cluster",)]
     found = {}
     if density:
         found["log density"] = np.stack(density, axis=-1)
