@@ -13,7 +13,16 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
-__all__ = ["LEAST_DRAWS", "constant", "invariants", "modes_of_chains", "parameters", "summarise", "worst"]
+__all__ = [
+    "LEAST_DRAWS",
+    "constant",
+    "invariants",
+    "modes_of_chains",
+    "parameters",
+    "same_number",
+    "summarise",
+    "worst",
+]
 
 LEAST_DRAWS = 4
 """Draws of a chain without which there is neither R-hat nor ESS."""
@@ -21,6 +30,10 @@ LEAST_DRAWS = 4
 
 PROBES = 5
 """Number of fixed rows at which the density is monitored."""
+
+
+ROUNDING = 16 * np.finfo(float).eps
+"""Difference between numbers, as a share of them, that may come from rounding alone."""
 
 
 def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
@@ -85,8 +98,18 @@ def modes_of_chains(draws: Array) -> list[list[int]]:
 
 
 def constant(draws: Array) -> np.ndarray:
-    """Mask of the quantities that are the same finite number in every draw; NaN is never the same."""
-    return np.asarray((np.isfinite(draws) & (draws == draws[:1, :1])).all(axis=(0, 1)))
+    """Mask of the quantities that are the same finite number in every draw, up to rounding."""
+    finite = np.isfinite(draws).all(axis=(0, 1))
+    known = np.where(finite, draws, 0.0)
+    low, high = known.min(axis=(0, 1)), known.max(axis=(0, 1))
+    return np.asarray(finite & same_number(low, high))
+
+
+def same_number(a: Array, b: Array) -> np.ndarray:
+    """Whether numbers are equal up to rounding, as the ones on the diagonal of a matrix of correlations."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a difference of or beyond infinities is not small
+        near = np.abs(a - b) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
+    return np.asarray((a == b) | (near & np.isfinite(a) & np.isfinite(b)))
 
 
 def parameters(tree: xr.DataTree) -> Array:
