@@ -74,7 +74,10 @@ class Sample:
         """The model whose parameters these are, of the columns that their dims have for labels."""
         spec = recognise_mixture(self.dims, self.sizes[2])
         if spec is None:
-            raise InputError("this posterior is not of a model of this package: give the model, spec=...")
+            raise InputError(
+                "this posterior does not have the variables of a model of this package, by which this method "
+                "classifies the rows: use method='parameters' or 'order', or give the model, spec=..."
+            )
         return spec.with_columns(feature_labels(self.tree["posterior"].to_dataset()))
 
     def classified(self) -> tuple[Mixture, Data]:

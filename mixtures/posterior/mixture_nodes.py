@@ -7,11 +7,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.mixture import MixtureRV
+from pytensor.tensor.elemwise import DimShuffle
 
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
 from mixtures.distributions.missing import Cells, cells_of
 
-__all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
+__all__ = ["cluster_axes", "dim_of_clusters", "labelled_clusters", "log_joint", "mixtures_of"]
 
 
 def mixtures_of(model: pm.Model) -> list[Any]:
@@ -42,6 +43,15 @@ def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
             for *own, core in zip(*parts, cores, strict=True)
         ]
     return [(_weights(node), -1), *found]
+
+
+def dim_of_clusters(model: pm.Model, rows: Any) -> str | None:
+    """Name that the model has for a mixture's clusters: the last dim of its weights, if it is named."""
+    weights = _weights(node_of(rows))
+    while weights.owner is not None and isinstance(weights.owner.op, DimShuffle) and weights.name is None:
+        weights = weights.owner.inputs[0]
+    dims = model.named_vars_to_dims.get(weights.name, ())
+    return str(dims[-1]) if dims and model.named_vars[weights.name] is weights else None
 
 
 def labelled_clusters(rows: Any) -> Sequence[int]:

@@ -318,6 +318,12 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
         assert list(cc.table.index[1:3]) == [f"w[{called[1]}]", f"heads[{called[0]}, left]"]
     with pytest.raises(InputError, match="must be 2 different ones"):
         cc.named(["few"])
+    occupied = mx.occupied_clusters(cc, random_seed=1)
+    assert [check.name for check in occupied.verdict.checks if check.name.startswith("R-hat of label")]
+    with pytest.raises(InputError, match=r"pass what crosscheck\(model\) returns"):
+        mx.describe(cc.posterior)
+    with pytest.raises(InputError, match="variables are w, heads, odds, is not known here"):
+        mx.describe(replace(cc, mixture=None))
     with pytest.raises(InputError, match="none was found"):
         replace(cc, mixture=None).named(called)
     with pytest.raises(InputError, match="brings its own data"):
