@@ -38,7 +38,8 @@ __all__ = [
 UNKNOWN = (
     "the sample is not of a mixture known here: its variables are {}; they need the names and dims of a "
     "model of this package, such as GMM, BMM, LCA or PMM. Of a model of your own, pass what "
-    "crosscheck(model) returns, which knows its mixture; model_responsibilities(model, tree) gives the responsibilities alone"
+    "crosscheck(model) returns, which knows its mixture; model_responsibilities(model, tree) gives the "
+    "responsibilities alone"
 )
 """Why a sample with other variables is refused."""
 
