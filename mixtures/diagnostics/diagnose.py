@@ -214,7 +214,7 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
     if "energy" in stats:
         from arviz_stats.base import array_stats  # slow to load
 
-        with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # it never moved, or ran off
             energies = stats["energy"].values
             bfmi = float(np.min(array_stats.bfmi(energies))) if energies.shape[1] > 1 else np.nan
         advice = "heavy tails: tune longer"

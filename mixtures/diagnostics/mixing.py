@@ -45,20 +45,23 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
     from arviz_stats.base import array_stats  # slow to load
 
     tail = (1 - ci_prob) / 2
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+    with np.errstate(over="ignore", invalid="ignore"):  # of infinite numbers, or of those near the largest
+        lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+        mean = draws.mean(axis=(0, 1))
+        sd = draws.std(axis=(0, 1), ddof=1) if lower.size < draws.size else np.full(lower.shape, np.nan)
     varies = np.isfinite(draws).all(axis=(0, 1)) & ~constant(draws)
     moving = draws[..., varies]
 
     def filled(statistic: Callable[..., Any], **options: Any) -> Array:
         values = np.full(draws.shape[-1], np.nan)
         if moving.shape[-1] and draws.shape[1] >= LEAST_DRAWS:
-            with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a chain that never moved
                 values[varies] = statistic(moving, chain_axis=0, draw_axis=1, **options)
         return values
 
     return {
-        "mean": draws.mean(axis=(0, 1)),
-        "sd": draws.std(axis=(0, 1), ddof=1) if lower.size < draws.size else np.full(lower.shape, np.nan),
+        "mean": mean,
+        "sd": sd,
         "lower": lower,
         "upper": upper,
         "ess_bulk": filled(array_stats.ess, method="bulk"),
