@@ -8,7 +8,7 @@ from mixtures.agreement.certificate import count_starts, independent, maximum, r
 from mixtures.agreement.modes import displaced
 from mixtures.agreement.notes import arbitrary, how_drawn, incomplete, where_mode_sits
 from mixtures.agreement.table import parameter_table
-from mixtures.clusters.labelled import ALIGNED, EXCHANGEABLE, label_state
+from mixtures.clusters.labelled import ALIGNED, EXCHANGEABLE, FIXED, label_state
 from mixtures.density.curvature import curvature_at
 from mixtures.density.search import reach
 from mixtures.diagnostics.diagnose import diagnose
@@ -60,7 +60,7 @@ def crosscheck_model(
         "a model of your own: MAP against posterior, without EM",
         *how_drawn(posterior),
         *incomplete(posterior, how),
-        *([f"labels are not aligned: {why}"] if why else ()),
+        *([f"labels {'need no aligning' if state == FIXED else 'are not aligned'}: {why}"] if why else ()),
         *arbitrary(names if state == ALIGNED else None),
         where_mode_sits(posterior, multi.log_posterior, x.size),
     )

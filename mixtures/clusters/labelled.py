@@ -30,6 +30,7 @@ __all__ = [
     "anchored_of",
     "interchanged",
     "label_state",
+    "not_aligned",
 ]
 
 EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
@@ -70,6 +71,16 @@ def label_state(tree: xr.DataTree) -> tuple[str, str]:
         return ALIGNED, ""
     state = tree.attrs.get("labels", RAW)
     return (RAW, "") if state not in (FIXED, UNALIGNABLE) else (state, str(tree.attrs.get("labels_why", "")))
+
+
+def not_aligned(tree: xr.DataTree, so: str) -> InputError:
+    """Refusal of a tree without permutation: labels that are fixed, cannot be aligned, or are still to be."""
+    state, why = label_state(tree)
+    if state == FIXED:
+        return InputError(f"the labels of this tree are fixed, so {so}: {why}")
+    if state == UNALIGNABLE:
+        return InputError(f"the labels of this tree cannot be aligned, so {so}: {why}")
+    return InputError(f"this tree is not aligned, so {so}: align it first")
 
 
 def anchor(tree: xr.DataTree, anchored: Sequence[int] | np.ndarray) -> xr.DataTree:

@@ -313,8 +313,9 @@ def _by_name(
         return Symmetry(
             UNALIGNABLE,
             {},
-            "the model has no mixture of this package or of PyMC, and no free variable a dim named "
-            "'cluster'; name the dims of clusters, dim=...",
+            "the model has no mixture of this package, no pm.Mixture of components of one kind, and no free "
+            "variable a dim named 'cluster'; name the dims of clusters, dim=..., or order the clusters "
+            "in the model (transform=pm.distributions.transforms.ordered)",
         )
     first = next(iter(axes))
     return _judged(compiled, points, [axes], compiled.rv_shapes[first][axes[first]])

@@ -490,6 +490,12 @@ def no_mixture_no_name():
     by_hand(pm.Dirichlet("w", np.ones(2)), means(name="m"))
 
 
+def inflated_components():
+    """Zero-inflated components, whose parameters are those of the distributions within them."""
+    w, psi, rate = weights(), pm.Beta("psi", 1, 1), pm.Gamma("rate", 2, 1, shape=2)
+    pm.Mixture("x", w, [pm.ZeroInflatedPoisson.dist(psi, r) for r in rate], observed=[0, 0, 1, 3])
+
+
 def inflated():
     """PyMC's mixture of two distributions, which are no clusters."""
     pm.ZeroInflatedPoisson("x", pm.Beta("psi", 1, 1), pm.Gamma("rate", 2, 1), observed=[0, 0, 1, 3])
@@ -528,6 +534,14 @@ def test_what_cannot_be_aligned_is_told_and_refused(declare, state, why):
     tree = make_tree({"posterior": values}, {}, {})
     with pytest.raises(InputError, match=f"cannot be aligned: .*{why}"):
         align(tree, to={name: v[0, 0] for name, v in values.items()}, model=model)
+
+
+def test_components_with_distributions_within_them_are_exchanged():
+    with pm.Model(coords={"cluster": range(2)}) as model:
+        inflated_components()
+    compiled = CompiledModel(model)
+    found = find_symmetry(compiled, compiled.initial_point(1))
+    assert (found.state, found.axes) == ("exchangeable", {"alpha": 0, "rate": 0})
 
 
 def test_two_mixtures_of_the_same_clusters_have_one_relabelling():
