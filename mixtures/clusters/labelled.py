@@ -310,7 +310,7 @@ def interchanged(
     values: Mapping[str, np.ndarray], groups: Iterable[Sequence[str]], order: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Values (chain, draw, ...) of the variables that change places, in the order (chain, draw, cluster)."""
-    new = {}
+    new: dict[str, np.ndarray] = {}
     for names in groups:
         stacked = np.stack([values[name] for name in names], axis=2)
         index = order.reshape(*order.shape, *(1 for _ in stacked.shape[3:]))

@@ -107,7 +107,8 @@ def _kind(component: Any) -> Any:
 
 def _parameters(component: Any) -> list[tuple[Any, int]]:
     """Parameters of a component, and of distributions within it, each with its number of core axes."""
-    op, found = component.owner.op, []
+    op = component.owner.op
+    found: list[tuple[Any, int]] = []
     for x, core in zip(op.dist_params(component.owner), op.ndims_params, strict=True):
         found += _parameters(x) if _is_distribution(x) else [(x, core)]
     return found

@@ -332,6 +332,13 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
         crosscheck(model, names=called)
 
 
+def test_a_model_of_the_users_own_without_a_mode_is_refused_in_words():
+    with pm.Model() as model:
+        pm.Bernoulli("y", pm.Beta("p", 0.5, 0.5), observed=np.ones(3))
+    with pytest.raises(mx.CollapseError, match=r"no highest point.*sample\(model\) needs no mode"):
+        crosscheck(model, **QUICK)
+
+
 def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch):
     """Half an sd away may lie beyond the ridge between a mode and its mirror image."""
     calls = mirrored(monkeypatch, compare_model)

@@ -646,10 +646,17 @@ def test_a_sample_of_two_mixtures_is_judged_by_what_knows_no_labels():
         swapped = tree["posterior"][name].copy(deep=True)
         swapped[1] = swapped[1, :, ::-1].values
         tree["posterior"][name] = swapped
+    with pytest.raises(InputError, match="cannot be aligned, so there are no switches to count: x, y each"):
+        mx.switching(tree)
     verdict = diagnose(tree)
     lines = {line.name: line for line in verdict.checks}
     assert verdict.passed
     assert not any("labels aligned" in name for name in lines)
+    for name in ("lp", "log_posterior"):
+        tree["sample_stats"][name][1] += 100.0
+    notes = {line.name: str(line.note) for line in diagnose(tree).checks}
+    assert "draw" in notes["R-hat of label-invariant quantities"]
+    assert "auto" not in notes["R-hat of label-invariant quantities"]  # it knows no modes of such models
     assert not lines["R-hat of parameters, labels not aligned"].judged
     assert not lines["R-hat of parameters, labels not aligned"].passed
     with pytest.raises(InputError, match="cannot be aligned: x, y each have"):
