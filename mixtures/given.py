@@ -35,6 +35,24 @@ __all__ = [
     "with_sample",
 ]
 
+UNKNOWN = (
+    "the sample is not of a mixture known here: its variables are {}; they need the names and dims of a "
+    "model of this package, such as GMM, BMM, LCA or PMM. Of a model of your own, pass what "
+    "crosscheck(model) returns, which knows its mixture; model_responsibilities(model, tree) gives the "
+    "responsibilities alone"
+)
+"""Why a sample with other variables is refused."""
+
+
+UNKNOWN_OWN = (
+    "the mixture in this model of your own, whose variables are {}, is not known here: it must be the only "
+    "observed GaussianMixture, BernoulliMixture, PoissonMixture or CategoricalMixture, of a table, with the "
+    "same parameters for all rows and labels that can be aligned. model_responsibilities(model, "
+    "cc.posterior) gives the responsibilities of every mixture, also of a pm.Mixture"
+)
+"""Why the crosscheck of a user's own model is refused if no mixture was found in it."""
+
+
 Fit = EMFit | MAPFit | Crosscheck | xr.DataTree
 """What knows its model and parameters."""
 
@@ -152,7 +170,7 @@ def _given_crosscheck(result: Crosscheck) -> Given:
     if result.posterior is None:
         return given(result.em or result.mode)
     if result.mode.spec is None:
-        return given(result.posterior)
+        return _given_sample(result.posterior, UNKNOWN_OWN)
     point = given(result.mode)
     return Given(point.spec, point.features, result.posterior)
 
@@ -179,17 +197,18 @@ def _(result: Selection) -> Given:
 
 @given.register
 def _(result: xr.DataTree) -> Given:
+    return _given_sample(result, UNKNOWN)
+
+
+def _given_sample(result: xr.DataTree, otherwise: str) -> Given:
+    """What a sample says by the names and dims of its variables, or refusal in these words."""
     result = sorted_sample(result)
     posterior = result["posterior"].to_dataset()
     found = {str(name): tuple(map(str, x.dims)) for name, x in posterior.data_vars.items()}
     dims = {name: tuple(d for d in own if d not in ("chain", "draw")) for name, own in found.items()}
     model = recognise_mixture(dims, posterior.sizes.get("cluster", 0))
     if model is None:
-        raise InputError(
-            f"the sample is not of a mixture known here: its variables are {', '.join(dims) or 'none'}; they "
-            "need the names and dims of a model of this package, such as GMM, BMM, LCA or PMM. Of a model of "
-            "your own, model_responsibilities(model, tree) gives the responsibilities"
-        )
+        raise InputError(otherwise.format(", ".join(dims) or "none"))
     spec = named_after(model.with_columns(feature_labels(posterior)), result)
     return Given(spec, features_of(result), result, prior_known=False)
 

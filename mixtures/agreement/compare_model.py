@@ -8,16 +8,17 @@ from mixtures.agreement.certificate import count_starts, independent, maximum, r
 from mixtures.agreement.modes import displaced
 from mixtures.agreement.notes import arbitrary, how_drawn, incomplete, where_mode_sits
 from mixtures.agreement.table import parameter_table
-from mixtures.clusters.labelled import ALIGNED, EXCHANGEABLE, label_state
+from mixtures.clusters.labelled import ALIGNED, EXCHANGEABLE, FIXED, label_state
 from mixtures.density.curvature import curvature_at
 from mixtures.density.search import reach
 from mixtures.diagnostics.diagnose import diagnose
+from mixtures.errors import CollapseError
 from mixtures.interrupts import attaching, complete, status_of
 from mixtures.posterior.by_model import align_by_model
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.model_starts import model_starts
-from mixtures.posterior.modes import best_mode
+from mixtures.posterior.modes import NO_MODE, best_mode
 from mixtures.posterior.own_mixture import mixture_within, names_within
 from mixtures.posterior.symmetry import find_symmetry
 from mixtures.posterior.target import ModelTarget
@@ -35,6 +36,8 @@ def crosscheck_model(
     multi = complete(best_mode(compiled, model_starts(compiled, n_init, rng)))
     with attaching(multi):
         x = compiled.unconstrain(multi.params)
+        if not np.isfinite(compiled.value_and_grad(x)[0]):
+            raise CollapseError(NO_MODE, multi.params, [])
         curvature = curvature_at(compiled, x)
         step = displaced(x, curvature, rng) - x
         mode = complete(best_mode(compiled, [x + reach(compiled, x, step) * step]))
@@ -60,7 +63,7 @@ def crosscheck_model(
         "a model of your own: MAP against posterior, without EM",
         *how_drawn(posterior),
         *incomplete(posterior, how),
-        *([f"labels are not aligned: {why}"] if why else ()),
+        *([f"labels {'need no aligning' if state == FIXED else 'are not aligned'}: {why}"] if why else ()),
         *arbitrary(names if state == ALIGNED else None),
         where_mode_sits(posterior, multi.log_posterior, x.size),
     )

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mixtures.density.curvature import Curvature
 from mixtures.density.density import Density
-from mixtures.diagnostics.mixing import summarise
+from mixtures.diagnostics.mixing import same_number, summarise
 from mixtures.entries import entries
 from mixtures.types import Array
 
@@ -67,14 +67,17 @@ def parameter_table(
         figures["lower"],
         figures["upper"],
     )
-    table["z"] = np.divide(table["EM"] - figures["mean"], unit, out=np.zeros_like(sd), where=unit > 0)
+    beside = table["EM"] - figures["mean"]
+    varies = (unit > 0) & ~same_number(table["EM"].to_numpy(), figures["mean"])
+    table["z"] = np.divide(beside, unit, out=np.zeros_like(sd), where=varies)
     for name in ("ess_bulk", "ess_tail", "r_hat"):
         table[name] = figures[name]
     return table
 
 
 def _in_sds(table: pd.DataFrame, sd: Array) -> Array:
-    gap = np.abs(table["EM"] - table["MAP"]).to_numpy()
+    em, mode = table["EM"].to_numpy(), table["MAP"].to_numpy()
+    gap = np.where(same_number(em, mode), 0.0, np.abs(table["EM"] - table["MAP"]))
     return np.divide(gap, sd, out=np.where(gap > 0, np.inf, 0.0), where=sd > 0)
 
 

@@ -93,7 +93,7 @@ def coclustering(
     return _pairs(blocks, n_draws, data.obs_id)
 
 
-def coclustering_of_draws(draws: xr.DataArray, *, dim: str = "cluster") -> xr.DataArray:
+def coclustering_of_draws(draws: xr.DataArray, *, dim: str | None = None) -> xr.DataArray:
     """Posterior probability that rows share a cluster, from draws of anyone's mixture.
 
     The draws are either numbers of clusters, such as an allocation ``z`` that was sampled or
@@ -105,8 +105,8 @@ def coclustering_of_draws(draws: xr.DataArray, *, dim: str = "cluster") -> xr.Da
     draws : xarray.DataArray
         Whole numbers with dims chain, draw and one of rows; or probabilities with one more dim, of
         clusters, such as those of `model_responsibilities`. At most 5,000 rows.
-    dim : str, default "cluster"
-        The dim of clusters, for probabilities.
+    dim : str, optional
+        The dim of clusters, for probabilities; by default ``cluster``, or else the last of the four.
 
     Returns
     -------
@@ -132,6 +132,8 @@ def coclustering_of_draws(draws: xr.DataArray, *, dim: str = "cluster") -> xr.Da
     [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     check_kind(xr.DataArray, "an xarray.DataArray of draws", draws=draws)
+    if dim is None:
+        dim = "cluster" if "cluster" in draws.dims or draws.ndim < 4 else str(draws.dims[-1])
     rows = [d for d in draws.dims if d not in ("chain", "draw", dim)]
     if len(rows) != 1 or not {"chain", "draw"} <= set(draws.dims):
         found = ", ".join(map(str, draws.dims))

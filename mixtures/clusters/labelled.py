@@ -28,7 +28,9 @@ __all__ = [
     "Labelled",
     "anchor",
     "anchored_of",
+    "interchanged",
     "label_state",
+    "not_aligned",
 ]
 
 EXCHANGEABLE, FIXED, UNALIGNABLE = "exchangeable", "fixed", "unalignable"
@@ -51,6 +53,10 @@ NAMED = "cluster_dims"
 """Attribute of a tree: the dims that index clusters, as the user named them."""
 
 
+GROUPS = "cluster_variables"
+"""Attribute of a tree: variables that change places as wholes, one of every cluster."""
+
+
 NUMBERS = "cluster_numbers"
 """Attribute of a tree: variables whose values are numbers of clusters."""
 
@@ -65,6 +71,16 @@ def label_state(tree: xr.DataTree) -> tuple[str, str]:
         return ALIGNED, ""
     state = tree.attrs.get("labels", RAW)
     return (RAW, "") if state not in (FIXED, UNALIGNABLE) else (state, str(tree.attrs.get("labels_why", "")))
+
+
+def not_aligned(tree: xr.DataTree, so: str) -> InputError:
+    """Refusal of a tree without permutation: labels that are fixed, cannot be aligned, or are still to be."""
+    state, why = label_state(tree)
+    if state == FIXED:
+        return InputError(f"the labels of this tree are fixed, so {so}: {why}")
+    if state == UNALIGNABLE:
+        return InputError(f"the labels of this tree cannot be aligned, so {so}: {why}")
+    return InputError(f"this tree is not aligned, so {so}: align it first")
 
 
 def anchor(tree: xr.DataTree, anchored: Sequence[int] | np.ndarray) -> xr.DataTree:
@@ -96,6 +112,8 @@ class Labelled:
         Variables whose values are numbers of clusters, such as draws of the cluster of every row.
     named : tuple of str
         Dims that the user said index clusters; empty if nobody did.
+    groups : tuple of tuple of str
+        Variables that change places as wholes, as ``mu0`` and ``mu1`` do: one of every cluster, in order.
     """
 
     axes: Mapping[str, int]
@@ -104,6 +122,7 @@ class Labelled:
     derived: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     named: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def of(
@@ -126,7 +145,10 @@ class Labelled:
             every = {**stored["free"], **stored["derived"]}
             axes = {name: axis for name, axis in every.items() if isinstance(axis, int)}
             functions = frozenset(name for name, axis in every.items() if axis == FUNCTION)
-            return cls(axes, functions, frozenset(stored["free"]), frozenset(stored["derived"]))
+            groups = tuple(map(tuple, json.loads(tree.attrs.get(GROUPS, "[]"))))
+            return cls(
+                axes, functions, frozenset(stored["free"]), frozenset(stored["derived"]), groups=groups
+            )
         posterior = tree["posterior"].to_dataset()
         return cls(axes_along(posterior, cluster_dims(posterior)))
 
@@ -138,11 +160,13 @@ class Labelled:
         new.attrs.update({key: json.dumps(names) for key, names in said.items() if names})
         return new
 
-    def attribute(self) -> str:
-        """Attribute of a tree that `of` reads."""
+    def attributes(self) -> dict[str, str]:
+        """Attributes of a tree that `of` reads."""
         role = {**self.axes, **dict.fromkeys(self.functions, FUNCTION)}
-        groups = {"free": self.free, "derived": self.derived}
-        return json.dumps({key: {name: role.get(name) for name in sorted(v)} for key, v in groups.items()})
+        every = {"free": self.free, "derived": self.derived}
+        axes = {key: {name: role.get(name) for name in sorted(v)} for key, v in every.items()}
+        groups = {GROUPS: json.dumps(self.groups)} if self.groups else {}
+        return {"cluster_axes": json.dumps(axes), **groups}
 
     @property
     def known(self) -> frozenset[str]:
@@ -163,8 +187,32 @@ class Labelled:
         }
 
     def canonical(self, posterior: xr.Dataset) -> xr.Dataset:
-        """The same draws with every cluster axis, and no other, named ``cluster``."""
-        return xr.Dataset({str(name): self._canonical(v) for name, v in posterior.data_vars.items()})
+        """The same draws with every cluster axis, and no other, named ``cluster``.
+
+        Variables that change places are joined into one, along ``cluster``.
+        """
+        found = {str(name): self._canonical(v) for name, v in posterior.data_vars.items()}
+        for group in self.groups:
+            if set(group) <= found.keys():
+                parts = [found.pop(name).transpose("chain", "draw", ...) for name in group]
+                values = np.stack([part.values for part in parts], axis=2)
+                dims = ("chain", "draw", "cluster", *parts[0].dims[2:])
+                found[joined_name(group)] = xr.DataArray(values, parts[0].coords, dims)
+        return xr.Dataset(found)
+
+    @property
+    def alone(self) -> frozenset[str]:
+        """Free variables by their names in `canonical`."""
+        return self.free | {joined_name(group) for group in self.groups if self.free.issuperset(group)}
+
+    def joined(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Values by name, and those of variables that change places also joined as in `canonical`."""
+        new = dict(point)
+        for group in self.groups:
+            parts = [np.asarray(point[name]) for name in group if name in point]
+            if len(parts) == len(group) and len({part.shape for part in parts}) == 1:
+                new[joined_name(group)] = np.stack(parts)
+        return new
 
     def _canonical(self, variable: xr.DataArray) -> xr.DataArray:
         dim = self.dim(variable)
@@ -185,6 +233,7 @@ class Labelled:
                 continue
             dataset = node.to_dataset()
             moved = {name: self._moved(group, x, order, again, dims) for name, x in dataset.data_vars.items()}
+            moved |= self._interchanged(group, dataset, order)
             known = {name: x for name, x in moved.items() if x is not None}
             new[group] = xr.DataTree(dataset.drop_vars(moved.keys() - known.keys()).assign(known))
             kept = {name: dataset[name] for name in dataset.data_vars if name in self.functions}
@@ -210,12 +259,24 @@ class Labelled:
             return _renumbered(variable, order)
         if dim is None:
             return variable
-        if (variable.sizes["chain"], variable.sizes["draw"]) != order.shape[:2]:
-            raise InputError(
-                f"{group} has {variable.sizes['draw']} draws of {name} a chain and the posterior "
-                f"{order.shape[1]}: which belongs to which is not known; drop the group {group}"
-            )
+        _check_draws(group, variable, order)
         return _taken(variable, dim, order)
+
+    def _interchanged(self, group: str, dataset: xr.Dataset, order: np.ndarray) -> dict[Any, xr.DataArray]:
+        """The variables of any group that change places, under the new labels."""
+        found: dict[Any, xr.DataArray] = {}
+        for names in self.groups:
+            there = [dataset[name].transpose("chain", "draw", ...) for name in names if name in dataset]
+            if 0 < len(there) < len(names):
+                raise InputError(
+                    f"{group} has not all of {', '.join(names)}, which change places with the labels: give "
+                    "the whole sample"
+                )
+            for variable in there:
+                _check_draws(group, variable, order)
+            new = interchanged({str(x.name): x.values for x in there}, [names] if there else [], order)
+            found |= {x.name: x.copy(data=new[str(x.name)]).transpose(*dataset[x.name].dims) for x in there}
+        return found
 
     def restored(self, tree: xr.DataTree, stored: np.ndarray) -> xr.DataTree:
         """Return the tree with raw labels, given the raw label ``stored`` for each of its own."""
@@ -238,6 +299,33 @@ class Labelled:
             axis = self.axes.get(name)  # a density lacks the last dims of its variable
             return own[axis] if axis is not None and axis < len(own) else None
         return next((dim for dim in own if dim in dims), None)
+
+
+def joined_name(group: Sequence[str]) -> str:
+    """Name of variables that change places, joined into one."""
+    return ", ".join(group)
+
+
+def interchanged(
+    values: Mapping[str, np.ndarray], groups: Iterable[Sequence[str]], order: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Values (chain, draw, ...) of the variables that change places, in the order (chain, draw, cluster)."""
+    new: dict[str, np.ndarray] = {}
+    for names in groups:
+        stacked = np.stack([values[name] for name in names], axis=2)
+        index = order.reshape(*order.shape, *(1 for _ in stacked.shape[3:]))
+        moved = np.take_along_axis(stacked, index, axis=2)
+        new |= {name: moved[:, :, k] for k, name in enumerate(names)}
+    return new
+
+
+def _check_draws(group: str, variable: xr.DataArray, order: np.ndarray) -> None:
+    """Refuse draws other than those of the posterior, whose order they cannot take."""
+    if (variable.sizes["chain"], variable.sizes["draw"]) != order.shape[:2]:
+        raise InputError(
+            f"{group} has {variable.sizes['draw']} draws of {variable.name} a chain and the posterior "
+            f"{order.shape[1]}: which belongs to which is not known; drop the group {group}"
+        )
 
 
 def _replaced(variable: xr.DataArray, again: np.ndarray, order: np.ndarray) -> xr.DataArray:

@@ -48,7 +48,7 @@ class Sample:
     @cached_property
     def labelled(self) -> list[str]:
         """Variables that have clusters; only free ones, if the model is known."""
-        free = self.roles.free or set(map(str, self.posterior.data_vars))
+        free = self.roles.alone or set(map(str, self.posterior.data_vars))
         return [str(n) for n, v in self.posterior.data_vars.items() if "cluster" in v.dims and n in free]
 
     @cached_property
@@ -74,7 +74,10 @@ class Sample:
         """The model whose parameters these are, of the columns that their dims have for labels."""
         spec = recognise_mixture(self.dims, self.sizes[2])
         if spec is None:
-            raise InputError("this posterior is not of a model of this package: give the model, spec=...")
+            raise InputError(
+                "this posterior does not have the variables of a model of this package, by which this method "
+                "classifies the rows: use method='parameters' or 'order', or give the model, spec=..."
+            )
         return spec.with_columns(feature_labels(self.tree["posterior"].to_dataset()))
 
     def classified(self) -> tuple[Mixture, Data]:
@@ -200,6 +203,7 @@ def _draws_and_pivot(sample: Sample, names: list[str], to: Any) -> tuple[dict[st
     """Draws along one axis, and the pivot, of some variables."""
     if not isinstance(to, Mapping):
         raise InputError(f"to must be parameters of a pivot, such as em.params, got {type(to).__name__}")
+    to = sample.roles.joined(to)
     missing = [name for name in names if name not in to]
     if missing:
         raise InputError(f"the pivot lacks {', '.join(missing)}; pass parameters of the same model")

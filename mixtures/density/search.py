@@ -124,7 +124,8 @@ def polish(density: Density, x: Array, *, jacobian: bool = False) -> Optimum:
         for share in (1.0, 0.5, 0.25, 0.1, 0.01):
             trial = x + share * step
             trial_value, trial_gradient = density.value_and_grad(trial, jacobian=jacobian)
-            flatter = np.linalg.norm(curvature.newton(trial_gradient)) < distance
+            finite = np.isfinite(trial_gradient).all()
+            flatter = finite and np.linalg.norm(curvature.newton(trial_gradient)) < distance
             if trial_value > value + rounding or (trial_value > value - same_height(value) and flatter):
                 break
         else:

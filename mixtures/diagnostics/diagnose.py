@@ -149,7 +149,8 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
         yield check(
             "R-hat of label-invariant quantities", np.nan, TOLERANCES.rhat, False, advice, source=MIXING
         )
-    was_tried = "sampler_note" in tree.attrs  # which says why it drew by NUTS
+    own = tree.attrs.get("model", "").startswith(("'", '"'))  # a model of the user's own, by its name
+    no_use = own or "sampler_note" in tree.attrs  # which says why it drew by NUTS
     auto = ("try ", Option("sampler", "auto"), ", which weighs modes where it can, ")
     apart = modes_of_chains(quantities)
     what = "slow mixing, or chains in different modes, whose weights are then unknown: draw more, "
@@ -159,7 +160,7 @@ def label_free(tree: xr.DataTree) -> Iterator[Check]:
             f"the chains sit in {len(apart)} modes (chains {places}), between which none moved, so that the "
             "weights of the modes are unknown, and more draws would not reveal them: "
         )
-    advice = worded(what, *(() if was_tried else auto), "lower K, or state a prior")
+    advice = worded(what, *(() if no_use else auto), "lower K, or state a prior")
     yield from _mixing("label-invariant quantities", quantities, advice, cause=len(apart) > 1)
     yield from _sampler(sampler_stats(tree))
     yield from _proposals(tree)
@@ -214,7 +215,7 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
     if "energy" in stats:
         from arviz_stats.base import array_stats  # slow to load
 
-        with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # it never moved, or ran off
             energies = stats["energy"].values
             bfmi = float(np.min(array_stats.bfmi(energies))) if energies.shape[1] > 1 else np.nan
         advice = "heavy tails: tune longer"

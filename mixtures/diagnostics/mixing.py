@@ -13,7 +13,16 @@ from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
 
-__all__ = ["LEAST_DRAWS", "constant", "invariants", "modes_of_chains", "parameters", "summarise", "worst"]
+__all__ = [
+    "LEAST_DRAWS",
+    "constant",
+    "invariants",
+    "modes_of_chains",
+    "parameters",
+    "same_number",
+    "summarise",
+    "worst",
+]
 
 LEAST_DRAWS = 4
 """Draws of a chain without which there is neither R-hat nor ESS."""
@@ -21,6 +30,10 @@ LEAST_DRAWS = 4
 
 PROBES = 5
 """Number of fixed rows at which the density is monitored."""
+
+
+ROUNDING = 16 * np.finfo(float).eps
+"""Difference between numbers, as a share of them, that may come from rounding alone."""
 
 
 def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
@@ -32,20 +45,23 @@ def summarise(draws: Array, ci_prob: float) -> dict[str, Array]:
     from arviz_stats.base import array_stats  # slow to load
 
     tail = (1 - ci_prob) / 2
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+    with np.errstate(over="ignore", invalid="ignore"):  # of infinite numbers, or of those near the largest
+        lower, upper = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+        mean = draws.mean(axis=(0, 1))
+        sd = draws.std(axis=(0, 1), ddof=1) if lower.size < draws.size else np.full(lower.shape, np.nan)
     varies = np.isfinite(draws).all(axis=(0, 1)) & ~constant(draws)
     moving = draws[..., varies]
 
     def filled(statistic: Callable[..., Any], **options: Any) -> Array:
         values = np.full(draws.shape[-1], np.nan)
         if moving.shape[-1] and draws.shape[1] >= LEAST_DRAWS:
-            with np.errstate(divide="ignore", invalid="ignore"):  # a chain that never moved
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a chain that never moved
                 values[varies] = statistic(moving, chain_axis=0, draw_axis=1, **options)
         return values
 
     return {
-        "mean": draws.mean(axis=(0, 1)),
-        "sd": draws.std(axis=(0, 1), ddof=1) if lower.size < draws.size else np.full(lower.shape, np.nan),
+        "mean": mean,
+        "sd": sd,
         "lower": lower,
         "upper": upper,
         "ess_bulk": filled(array_stats.ess, method="bulk"),
@@ -85,8 +101,18 @@ def modes_of_chains(draws: Array) -> list[list[int]]:
 
 
 def constant(draws: Array) -> np.ndarray:
-    """Mask of the quantities that are the same finite number in every draw; NaN is never the same."""
-    return np.asarray((np.isfinite(draws) & (draws == draws[:1, :1])).all(axis=(0, 1)))
+    """Mask of the quantities that are the same finite number in every draw, up to rounding."""
+    finite = np.isfinite(draws).all(axis=(0, 1))
+    known = np.where(finite, draws, 0.0)
+    low, high = known.min(axis=(0, 1)), known.max(axis=(0, 1))
+    return np.asarray(finite & same_number(low, high))
+
+
+def same_number(a: Array, b: Array) -> np.ndarray:
+    """Whether numbers are equal up to rounding, as the ones on the diagonal of a matrix of correlations."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a difference of or beyond infinities is not small
+        near = np.abs(a - b) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
+    return np.asarray((a == b) | (near & np.isfinite(a) & np.isfinite(b)))
 
 
 def parameters(tree: xr.DataTree) -> Array:
@@ -106,12 +132,8 @@ def invariants(tree: xr.DataTree) -> dict[str, Array]:
             density.append(rows.sum(axis=-1))
             by_level = np.argsort(rows.mean(axis=(0, 1)))
             probes += [rows[..., i] for i in by_level[np.linspace(0, len(by_level) - 1, PROBES).astype(int)]]
-    roles, posterior = Labelled.of(tree), tree["posterior"].to_dataset()
-    weights = [
-        np.sort(_flat(posterior[name]), axis=-1)
-        for name in roles.axes
-        if name in posterior and len(inner(posterior[name])) == 1
-    ]
+    posterior = Labelled.of(tree).canonical(tree["posterior"].to_dataset())
+    weights = [np.sort(_flat(v), axis=-1) for v in posterior.data_vars.values() if inner(v) == ("cluster",)]
     found = {}
     if density:
         found["log density"] = np.stack(density, axis=-1)

@@ -8,10 +8,10 @@ import pandas as pd
 import xarray as xr
 
 from mixtures.clusters.align import unalign
+from mixtures.clusters.labelled import not_aligned
 from mixtures.clusters.orders import find_orders
 from mixtures.diagnostics.mixing import invariants, parameters, worst
 from mixtures.draws import thinned
-from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.given import posterior_of
 from mixtures.results.crosscheck import Crosscheck
@@ -60,7 +60,7 @@ def switching(tree: xr.DataTree | Crosscheck) -> Switching:
     tree = posterior_of(tree)
     stored = permutation(tree)
     if stored is None:
-        raise InputError("this tree is not aligned, so switches cannot be counted: align it first")
+        raise not_aligned(tree, "there are no switches to count")
     quantities = {
         "raw labels": parameters(unalign(tree)),
         "aligned labels": parameters(tree),

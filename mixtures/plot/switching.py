@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mixtures.clusters.align import unalign
-from mixtures.clusters.labelled import Labelled
+from mixtures.clusters.labelled import Labelled, not_aligned
 from mixtures.errors import InputError
 from mixtures.given import posterior_of
 from mixtures.plot.style import INK, cluster_colour, lettering, panels
@@ -59,7 +59,7 @@ def switching(tree: xr.DataTree | Crosscheck, *, axes: Any = None) -> np.ndarray
     """
     tree = posterior_of(tree)
     if permutation(tree) is None:
-        raise InputError("this tree is not aligned, so there is no before and after: align it first")
+        raise not_aligned(tree, "there is no before and after")
     label, name, entry = _most_telling(tree)
     if axes is None:
         axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")[1]

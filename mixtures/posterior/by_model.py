@@ -15,7 +15,8 @@ from mixtures.clusters.orders import find_orders
 from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
 from mixtures.posterior.free_variables import draws_of_free, functions_of_free, recompute
-from mixtures.posterior.symmetry import Symmetry, alike, find_symmetry, labelled_by
+from mixtures.posterior.label_roles import labelled_by
+from mixtures.posterior.symmetry import Symmetry, alike, find_symmetry
 from mixtures.types import Array
 
 __all__ = ["align_by_model", "align_to_model", "with_own_labels"]
@@ -69,8 +70,13 @@ def align_by_model(
             for name in again.keys() & set(moved["posterior"].data_vars)
             if not alike(again[name], posterior_values(moved, name))
         )
-        axes = {name: axis for name, axis in roles.axes.items() if name not in wrong}
-        roles = replace(roles, axes=axes, functions=roles.functions | wrong)
+        wrong |= {name for group in roles.groups if wrong.intersection(group) for name in group}
+        roles = replace(
+            roles,
+            axes={name: axis for name, axis in roles.axes.items() if name not in wrong},
+            groups=tuple(group for group in roles.groups if wrong.isdisjoint(group)),
+            functions=roles.functions | wrong,
+        )
     return with_roles(relabelled(raw, order, roles, again), roles)
 
 
@@ -86,7 +92,7 @@ def with_own_labels(tree: xr.DataTree, to: Any, compiled: CompiledModel, x: Arra
 def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
     """Tree that records which variables are permuted with the labels of its exchangeable clusters."""
     tree = roles.recorded(tree)
-    tree.attrs.update(labels=EXCHANGEABLE, cluster_axes=roles.attribute())
+    tree.attrs.update(labels=EXCHANGEABLE, **roles.attributes())
     return tree
 
 

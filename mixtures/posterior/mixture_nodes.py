@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.distributions.mixture import MixtureRV
+from pytensor.tensor.elemwise import DimShuffle
+from pytensor.tensor.random.op import RandomVariable
 
 from mixtures.distributions.marginal import MarginalMixtureRV, as_given, node_of
 from mixtures.distributions.missing import Cells, cells_of
 
-__all__ = ["cluster_axes", "labelled_clusters", "log_joint", "mixtures_of"]
+__all__ = ["cluster_axes", "dim_of_clusters", "labelled_clusters", "log_joint", "mixtures_of"]
 
 
 def mixtures_of(model: pm.Model) -> list[Any]:
@@ -32,16 +35,24 @@ def cluster_axes(rows: Any) -> list[tuple[Any, int]]:
     if isinstance(node.op, MarginalMixtureRV):
         own = zip(node.op.dist_params(node), node.op.ndims_params, strict=True)
         return [(x, -core) for x, core in own if core]  # without core axes it is of the row, as an exposure
-    parts = [each.owner.op.dist_params(each.owner) for each in _components(rows)]
-    cores = _components(rows)[0].owner.op.ndims_params
+    parts = [_parameters(each) for each in _components(rows)]
     if len(parts) == 1:
-        found = [(x, -1 - core) for x, core in zip(parts[0], cores, strict=True)]
+        found = [(x, -1 - core) for x, core in parts[0]]
     else:
         found = [
-            (pt.stack(pt.broadcast_arrays(*own), axis=-1 - core), -1 - core)
-            for *own, core in zip(*parts, cores, strict=True)
+            (pt.stack(pt.broadcast_arrays(*(x for x, _ in own)), axis=-1 - own[0][1]), -1 - own[0][1])
+            for own in zip(*parts, strict=True)
         ]
     return [(_weights(node), -1), *found]
+
+
+def dim_of_clusters(model: pm.Model, rows: Any) -> str | None:
+    """Name that the model has for a mixture's clusters: the last dim of its weights, if it is named."""
+    weights = _weights(node_of(rows))
+    while weights.owner is not None and isinstance(weights.owner.op, DimShuffle) and weights.name is None:
+        weights = weights.owner.inputs[0]
+    dims = model.named_vars_to_dims.get(weights.name, ())
+    return str(dims[-1]) if dims and model.named_vars[weights.name] is weights else None
 
 
 def labelled_clusters(rows: Any) -> Sequence[int]:
@@ -82,8 +93,31 @@ def _components(rows: Any) -> list[Any]:
     if not isinstance(node.op, MixtureRV):
         return []
     components = list(node.inputs[2:])
-    kinds = {(type(each.owner.op), each.type.ndim) for each in components}
-    return components if len(kinds) == 1 and hasattr(components[0].owner.op, "dist_params") else []
+    return components if len({_kind(each) for each in components}) == 1 and _kind(components[0]) else []
+
+
+def _kind(component: Any) -> Any:
+    """What the distribution of a component is, also within, as of a zero-inflated one; None if not known."""
+    op = component.owner.op
+    if not hasattr(op, "dist_params"):
+        return None
+    within = tuple(_kind(x) for x in op.dist_params(component.owner) if _is_distribution(x))
+    return None if None in within else (type(op), component.type.ndim, within)
+
+
+def _parameters(component: Any) -> list[tuple[Any, int]]:
+    """Parameters of a component, and of distributions within it, each with its number of core axes."""
+    op = component.owner.op
+    found: list[tuple[Any, int]] = []
+    for x, core in zip(op.dist_params(component.owner), op.ndims_params, strict=True):
+        found += _parameters(x) if _is_distribution(x) else [(x, core)]
+    return found
+
+
+def _is_distribution(x: Any) -> bool:
+    """Whether a parameter is itself a distribution, not a variable of the model: these have names."""
+    random = (RandomVariable, SymbolicRandomVariable)
+    return x.name is None and x.owner is not None and isinstance(x.owner.op, random)
 
 
 def _joint_of_rows(op: MarginalMixtureRV, x: Any, params: Sequence[Any]) -> Any:

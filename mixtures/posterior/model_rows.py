@@ -14,7 +14,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.errors import IdentifiabilityWarning, InputError
 from mixtures.messages import did_you_mean, warn
 from mixtures.posterior.free_variables import draws_of_free, graph_of_free
-from mixtures.posterior.mixture_nodes import log_joint, mixtures_of
+from mixtures.posterior.mixture_nodes import dim_of_clusters, log_joint, mixtures_of
 
 __all__ = ["model_responsibilities"]
 
@@ -43,9 +43,10 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     Returns
     -------
     xarray.DataArray
-        Responsibilities with dims chain, draw, those of the observed variable, and ``cluster``. Their mean
-        over chain and draw is what `responsibilities` gives for a specification;
-        `coclustering_of_draws` takes them as they are.
+        Responsibilities with dims chain, draw, those of the observed variable, and the dim that the mixture's
+        weights have for clusters in the model, or ``cluster`` if that has no name. Their mean over chain
+        and draw is what `responsibilities` gives for a specification; `coclustering_of_draws` takes them
+        as they are.
 
     Raises
     ------
@@ -102,11 +103,13 @@ def model_responsibilities(model: pm.Model, tree: xr.DataTree, name: str | None 
     sizes = tuple(posterior.sizes[dim] for dim in ("chain", "draw"))
     own = _dims(model, rows, values.ndim - 2)
     index = {dim: posterior[dim].values for dim in ("chain", "draw") if dim in posterior.coords}
-    labels = {dim: list(model.coords[dim]) for dim in own if model.coords.get(dim) is not None}
+    cluster = dim_of_clusters(model, rows) or "cluster"
+    dims = (*own, cluster)
+    labels = {dim: list(model.coords[dim]) for dim in dims if model.coords.get(dim) is not None}
     return xr.DataArray(
         values.reshape(*sizes, *values.shape[1:]),
-        {**index, **labels, "cluster": np.arange(k)},
-        ("chain", "draw", *own, "cluster"),
+        {cluster: np.arange(k), **index, **labels},
+        ("chain", "draw", *dims),
         name="responsibilities",
     )
 

@@ -14,7 +14,14 @@ from mixtures.progress import track
 from mixtures.results.map import MAPFit
 from mixtures.types import Array
 
-__all__ = ["best_mode"]
+__all__ = ["NO_MODE", "best_mode"]
+
+NO_MODE = (
+    "the search for the mode ran off to where the log density of the model is not finite: it has no highest "
+    "point, as where a scale may be zero or a pm.Beta or pm.Dirichlet has parameters below 1. Give priors "
+    "that are bounded there; sample(model) needs no mode"
+)
+"""Why a user's own model without a mode is refused."""
 
 
 def best_mode(
@@ -39,6 +46,8 @@ def best_mode(
         if not ends:
             raise
     heights = _heights(density, ends, spec, data)
+    if np.isnan(heights).all() and spec is None:
+        raise CollapseError(NO_MODE, density.constrain(ends[0]), [])
     if np.isnan(heights).all():
         raise CollapseError(
             worded(

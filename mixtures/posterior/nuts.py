@@ -62,8 +62,9 @@ class Frame:
     start: Array
 
     def to_x(self, y: Any) -> Any:
-        """Unconstrained coordinates of ``y (..., size)``."""
-        return self.centre + (y * self.basis if self.basis.ndim == 1 else y @ self.basis.T)
+        """Unconstrained coordinates of ``y (..., size)``; not finite where a chain ran off to infinity."""
+        with np.errstate(over="ignore", invalid="ignore"):  # as in XLA; the draws are judged later
+            return self.centre + (y * self.basis if self.basis.ndim == 1 else y @ self.basis.T)
 
 
 def run_nuts(
@@ -174,7 +175,8 @@ class Loop:
     def start(self, frame: Frame) -> list[Any]:
         """State of a chain before its first transition: position, step size, mass matrix."""
         value, gradient = self._density.value_and_grad(frame.to_x(frame.start), jacobian=True)
-        in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
+        with np.errstate(over="ignore", invalid="ignore"):  # as in XLA; a chain cannot leave an endless slope
+            in_frame = gradient * frame.basis if frame.basis.ndim == 1 else gradient @ frame.basis
         state: list[Any] = self._begin(frame.start, value, in_frame)
         return state
 

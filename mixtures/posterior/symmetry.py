@@ -2,26 +2,28 @@
 
 The model itself shows this, whatever its axes are called. The parameters of its
 mixtures are functions of the free variables. Entries along axes of the free
-variables are exchanged; the axes index clusters if every parameter of the mixture
-is exchanged along its own cluster axis. Then the density is compared.
+variables are exchanged, or whole variables that each belong to one cluster; this exchanges clusters
+if every parameter of the mixture is exchanged along its own cluster axis. Then the density is compared.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
+from itertools import chain, product
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE, Labelled
+from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE
 from mixtures.density.compiled import CompiledModel
-from mixtures.posterior.free_variables import graph_of_free, recompute
+from mixtures.posterior.free_variables import graph_of_free
 from mixtures.posterior.mixture_nodes import cluster_axes, labelled_clusters, mixtures_of
+from mixtures.posterior.separate import Group, correspondences
 from mixtures.types import Array
 
-__all__ = ["Symmetry", "alike", "find_symmetry", "labelled_by"]
+__all__ = ["Symmetry", "alike", "find_symmetry"]
 
 JITTERS = (0.1, 0.01, 0.001)
 """Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
@@ -31,11 +33,19 @@ WAYS = 4096
 """Largest number of choices of axes that are tried."""
 
 
-CLASSIFIED_DRAWS = 200
-"""Number of draws used to test whether a function of the parameters is permuted with the labels."""
+Way = Mapping[str, int | Group | None]
+"""What moves with the clusters, for every variable: an axis, it with others of its kind, or nothing."""
 
 
-Way = Mapping[str, int | None]
+Options = Mapping[str, Sequence[int | Group | None]]
+
+
+UNEXCHANGED = (
+    "no exchange of free variables, or of their entries, exchanges the clusters of {}; labels can be aligned "
+    "where every parameter has one variable with an axis of clusters (shape=K), or one variable for each "
+    "cluster, and the weights are a pm.Dirichlet"
+)
+"""Why the labels of a mixture of this name cannot be aligned."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,14 @@ class Symmetry:
         Cluster axis of every free variable that has one; for exchangeable models only.
     why : str
         Why labels cannot be aligned, in words; empty if they can.
+    groups : tuple of tuple of str
+        Free variables that change places as wholes: one of every cluster, in the clusters' order.
     """
 
     state: str
     axes: Mapping[str, int]
     why: str = ""
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,46 +123,15 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
         return Symmetry(FIXED, {}, "known labels of rows say which cluster is which")
     if len(mixtures) == 1 and _n_constant(targets, points, k) >= k - 1:
         return Symmetry(FIXED, {}, "constants of the model tell its clusters apart")
-    options = _options(compiled, k)
-    ways = _ways(targets, points, options, k, None)
-    if not ways:
-        why = f"no exchange of entries of the free variables exchanges the clusters of {names}"
-        return Symmetry(UNALIGNABLE, {}, why)
-    found = _judged(compiled, points, ways, k)
+    search = _Search(compiled, targets, points, k)
+    found, options = search.best()
+    if found is None:
+        return Symmetry(UNALIGNABLE, {}, UNEXCHANGED.format(names))
     if found.state == EXCHANGEABLE and len(mixtures) > 1:
-        for one in range(len(mixtures)):
-            apart = _ways(targets, points, options, k, one)
-            if apart and _judged(compiled, points, apart, k).state == EXCHANGEABLE:
-                return Symmetry(UNALIGNABLE, {}, several)
+        apart = (search.judged(search.ways(search.of_one(options, i), i)) for i in range(len(mixtures)))
+        if any(own is not None and own.state == EXCHANGEABLE for own in apart):
+            return Symmetry(UNALIGNABLE, {}, several)
     return found
-
-
-def labelled_by(
-    compiled: CompiledModel, symmetry: Symmetry, draws: Mapping[str, Array], names: Sequence[str]
-) -> Labelled:
-    """How every variable changes with the labels, from draws (chain, draw, ...) of the free variables.
-
-    The functions named are computed at draws with randomly permuted clusters. This shows
-    which of them are permuted along an axis and which do not change.
-    """
-    flat = {name: v.reshape(-1, *v.shape[2:]) for name, v in draws.items()}
-    n = len(next(iter(flat.values())))
-    few = {name: v[None, :: -(-n // CLASSIFIED_DRAWS)] for name, v in flat.items()}
-    axes, functions = dict(symmetry.axes), set()
-    if names and axes:
-        first, axis = next(iter(axes.items()))
-        k, sizes = few[first].shape[2 + axis], few[first].shape[:2]
-        order = np.random.default_rng(0).permuted(np.tile(np.arange(k), (*sizes, 1)), axis=-1)
-        order[:, 0] = np.roll(np.arange(k), 1)
-        before = recompute(compiled, few, names)
-        after = recompute(compiled, _permuted(few, axes, order), names)
-        for name in names:
-            found = _axis_of(before[name], after[name], order)
-            if found is None:
-                functions.add(name)
-            elif found >= 0:
-                axes[name] = found
-    return Labelled(axes, frozenset(functions), frozenset(compiled.rv_shapes), frozenset(names))
 
 
 def _targets(compiled: CompiledModel, mixtures: Sequence[Any], point: Mapping[str, Array]) -> _Targets:
@@ -197,7 +179,7 @@ def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array]
     return None
 
 
-def _options(compiled: CompiledModel, k: int) -> dict[str, list[int | None]]:
+def _options(compiled: CompiledModel, k: int) -> dict[str, Sequence[int | Group | None]]:
     """Candidate cluster axes, including none, of every free variable that has any."""
     found = {
         name: [None, *(i for i, length in enumerate(shape) if length == k)]
@@ -206,43 +188,86 @@ def _options(compiled: CompiledModel, k: int) -> dict[str, list[int | None]]:
     return {name: axes for name, axes in found.items() if len(axes) > 1}
 
 
-def _ways(
-    targets: _Targets,
-    points: tuple[dict[str, Array], dict[str, Array]],
-    options: Mapping[str, list[int | None]],
-    k: int,
-    only: int | None,
-) -> list[Way]:
-    """Find axes of free variables whose exchange exchanges the clusters of all mixtures, or of only one.
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Search for what moves with the clusters: axes of free variables, and variables of single clusters."""
 
-    The search goes parameter by parameter, so that only variables that affect it are tried together.
-    """
-    point, other = points
-    base = targets.evaluate(point)
-    changed = {name: targets.evaluate({**point, name: other[name]}) for name in options}
-    ways: list[Way] = [{}]
-    for i, (value, axis, owner) in enumerate(zip(base, targets.axes, targets.owners, strict=True)):
-        deciding = [name for name in options if not np.array_equal(changed[name][i], value)]
-        moving = axis if only in (None, owner) else None
-        ways = [
-            way
-            for start in ways
-            for way in _longer(start, deciding, options)
-            if all(
-                alike(targets.evaluate(_exchanged(point, way, order))[i], _take(value, moving, order))
-                for order in _orders(k)
+    compiled: CompiledModel
+    targets: _Targets
+    points: tuple[dict[str, Array], dict[str, Array]]
+    k: int
+
+    @cached_property
+    def base(self) -> list[Array]:
+        """Parameters of the mixtures at the first point."""
+        return self.targets.evaluate(self.points[0])
+
+    @cached_property
+    def changed(self) -> dict[str, list[Array]]:
+        """The same with one free variable as at the second point, for every one."""
+        point, other = self.points
+        return {name: self.targets.evaluate({**point, name: other[name]}) for name in point}
+
+    def best(self) -> tuple[Symmetry | None, Options]:
+        """Judge the choices of axes and, if none will do, of separate variables; None if there is none."""
+        shapes, found = self.compiled.rv_shapes, None
+        by_axis = options = _options(self.compiled, self.k)
+        separate = correspondences(self.base, self.changed, self.targets.axes, shapes, self.k)
+        for groups in chain([[]], separate):
+            options = {**by_axis, **{name: [group] for group in groups for name in group}}
+            found = self.judged(self.ways(options, None)) or found
+            if found is not None and found.state == EXCHANGEABLE:
+                break
+        return found, options
+
+    def of_one(self, options: Options, only: int) -> Options:
+        """The same choices, with separate variables of other mixtures left where they are."""
+
+        def elsewhere(group: Group) -> bool:
+            return any(
+                owner != only and not np.array_equal(self.changed[name][i], self.base[i])
+                for name in group
+                for i, owner in enumerate(self.targets.owners)
             )
+
+        return {
+            name: [None] if isinstance(own[0], tuple) and elsewhere(own[0]) else own
+            for name, own in options.items()
+        }
+
+    def ways(self, options: Options, only: int | None) -> list[Way]:
+        """Find choices whose exchange exchanges the clusters of all mixtures, or of only one.
+
+        The search goes parameter by parameter, so that only variables that affect it are tried together.
+        """
+        ways: list[Way] = [{}]
+        targets, point = self.targets, self.points[0]
+        for i, (value, axis, owner) in enumerate(zip(self.base, targets.axes, targets.owners, strict=True)):
+            deciding = [name for name in options if not np.array_equal(self.changed[name][i], value)]
+            moving = axis if only in (None, owner) else None
+            ways = [
+                way
+                for start in ways
+                for way in _longer(start, deciding, options)
+                if all(
+                    alike(targets.evaluate(_exchanged(point, way, order))[i], _take(value, moving, order))
+                    for order in _orders(self.k)
+                )
+            ]
+        rest = [
+            name
+            for name in options
+            if all(np.array_equal(x, y) for x, y in zip(self.changed[name], self.base, strict=True))
         ]
-    rest = [
-        name
-        for name in options
-        if all(np.array_equal(x, y) for x, y in zip(changed[name], base, strict=True))
-    ]
-    longest = [way for start in ways for way in _longer(start, rest, options)]
-    return sorted(longest, key=lambda way: sum(axis is not None for axis in way.values()))
+        longest = [way for start in ways for way in _longer(start, rest, options)]
+        return sorted(longest, key=lambda way: sum(axis is not None for axis in way.values()))
+
+    def judged(self, ways: Sequence[Way]) -> Symmetry | None:
+        """Judge the choices by the density; None if there are none."""
+        return _judged(self.compiled, self.points, ways, self.k) if ways else None
 
 
-def _longer(way: Way, names: Sequence[str], options: Mapping[str, list[int | None]]) -> Iterator[Way]:
+def _longer(way: Way, names: Sequence[str], options: Options) -> Iterator[Way]:
     """Extend a choice by every choice for more variables."""
     new = [name for name in names if name not in way]
     if np.prod([len(options[name]) for name in new]) <= WAYS:
@@ -268,8 +293,9 @@ def _judged(
                 possible |= bool(np.isfinite(after))
                 unchanged = unchanged and bool(np.isclose(own, after, rtol=1e-8, atol=1e-8))
         if unchanged:
-            axes = {name: axis for name, axis in way.items() if axis is not None}
-            return Symmetry(EXCHANGEABLE, axes)
+            axes = {name: axis for name, axis in way.items() if isinstance(axis, int)}
+            groups = dict.fromkeys(own for own in way.values() if isinstance(own, tuple))
+            return Symmetry(EXCHANGEABLE, axes, groups=tuple(groups))
     if not possible:
         return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
     return Symmetry(UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged")
@@ -287,8 +313,9 @@ def _by_name(
         return Symmetry(
             UNALIGNABLE,
             {},
-            "the model has no mixture of this package or of PyMC, and no free variable a dim named "
-            "'cluster'; name the dims of clusters, dim=...",
+            "the model has no mixture of this package, no pm.Mixture of components of one kind, and no free "
+            "variable a dim named 'cluster'; name the dims of clusters, dim=..., or order the clusters "
+            "in the model (transform=pm.distributions.transforms.ordered)",
         )
     first = next(iter(axes))
     return _judged(compiled, points, [axes], compiled.rv_shapes[first][axes[first]])
@@ -302,31 +329,18 @@ def _orders(k: int) -> list[np.ndarray]:
 
 
 def _exchanged(point: Mapping[str, Array], way: Way, order: np.ndarray) -> dict[str, Array]:
-    return {name: _take(v, way.get(name), order) for name, v in point.items()}
+    new = {}
+    for name, v in point.items():
+        own = way.get(name)
+        if isinstance(own, tuple):
+            new[name] = point[own[order[own.index(name)]]]
+        else:
+            new[name] = _take(v, own, order)
+    return new
 
 
 def _take(value: Array, axis: int | None, order: np.ndarray) -> Array:
     return value if axis is None else np.take(value, order, axis=axis)
-
-
-def _permuted(draws: Mapping[str, Array], axes: Mapping[str, int], order: np.ndarray) -> dict[str, Array]:
-    """Draws (chain, draw, ...) in another order (chain, draw, cluster) of their clusters."""
-    return {name: _take_draws(v, axes[name], order) if name in axes else v for name, v in draws.items()}
-
-
-def _take_draws(values: Array, axis: int, order: np.ndarray) -> Array:
-    leading = np.moveaxis(values, 2 + axis, 2)
-    index = order.reshape(*order.shape, *(1 for _ in leading.shape[3:]))
-    return np.moveaxis(np.take_along_axis(leading, index, axis=2), 2, 2 + axis)
-
-
-def _axis_of(before: Array, after: Array, order: np.ndarray) -> int | None:
-    """Axis along which values were permuted with the order; -1 if unchanged; None if neither."""
-    if alike(after, before):
-        return -1
-    lengths = enumerate(before.shape[2:])
-    along = [axis for axis, length in lengths if length == order.shape[-1]]
-    return next((axis for axis in along if alike(after, _take_draws(before, axis, order))), None)
 
 
 def alike(a: Array, b: Array) -> bool:

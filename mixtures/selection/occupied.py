@@ -83,6 +83,7 @@ def occupied_clusters(
     >>> mx.occupied_clusters(tree, random_seed=1).most_probable
     2
     """
+    drawn = tree
     if spec is None:
         spec, X, tree = with_sample(tree, X, None)
     elif isinstance(tree, Crosscheck):
@@ -105,7 +106,7 @@ def occupied_clusters(
     by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
     shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size
     index = pd.RangeIndex(1, k + 1, name="occupied clusters")
-    verdict = Verdict((*_mixing(by_chain), *label_free(tree)))
+    verdict = Verdict((*_mixing(by_chain), *label_free(posterior_of(drawn))))
     return OccupiedClusters(pd.Series(shares, index, name="probability"), by_chain, verdict)
 
 

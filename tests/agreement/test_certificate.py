@@ -99,6 +99,8 @@ def test_every_gap_counts_and_map_must_have_arrived():
     assert check.note == "a slope"
     found = _in_sds(pd.DataFrame({"EM": [1.0, 1.0, 1.5], "MAP": [1.0, 2.0, 1.0]}), np.array([0.0, 0.0, 2.0]))
     np.testing.assert_array_equal(found, [0.0, np.inf, 0.25])
+    by_rounding = pd.DataFrame({"EM": [1.0], "MAP": [1.0 + 2e-16]})  # as on a diagonal of correlations
+    np.testing.assert_array_equal(_in_sds(by_rounding, np.array([1e-16])), [0.0])
 
 
 def test_an_entry_that_never_moved_has_its_gap_in_sds_of_the_curvature():

@@ -318,12 +318,25 @@ def test_a_model_of_the_users_own_is_held_against_its_posterior():
         assert list(cc.table.index[1:3]) == [f"w[{called[1]}]", f"heads[{called[0]}, left]"]
     with pytest.raises(InputError, match="must be 2 different ones"):
         cc.named(["few"])
+    occupied = mx.occupied_clusters(cc, random_seed=1)
+    assert [check.name for check in occupied.verdict.checks if check.name.startswith("R-hat of label")]
+    with pytest.raises(InputError, match=r"pass what crosscheck\(model\) returns"):
+        mx.describe(cc.posterior)
+    with pytest.raises(InputError, match="variables are w, heads, odds, is not known here"):
+        mx.describe(replace(cc, mixture=None))
     with pytest.raises(InputError, match="none was found"):
         replace(cc, mixture=None).named(called)
     with pytest.raises(InputError, match="brings its own data"):
         crosscheck(model, FAITHFUL)
     with pytest.raises(InputError, match=r"crosscheck\(model\).named"):
         crosscheck(model, names=called)
+
+
+def test_a_model_of_the_users_own_without_a_mode_is_refused_in_words():
+    with pm.Model() as model:
+        pm.Bernoulli("y", pm.Beta("p", 0.5, 0.5), observed=np.ones(3))
+    with pytest.raises(mx.CollapseError, match=r"no highest point.*sample\(model\) needs no mode"):
+        crosscheck(model, **QUICK)
 
 
 def test_a_mode_that_returns_with_its_labels_exchanged_has_returned(monkeypatch):

@@ -635,14 +635,19 @@ def test_figures_are_those_of_arviz(ci_prob):
 
 def test_figures_of_constants_and_of_nan():
     rng = np.random.default_rng(1)
-    draws = rng.normal(size=(CHAINS, 100, 3))
+    draws = rng.normal(size=(CHAINS, 100, 5))
+    draws[:, ::2, 3], draws[:, 1::2, 3] = np.inf, -np.inf
+    draws[..., 4] *= 1e200
     alone = summarise(draws[..., 1:2], 0.9)
-    draws[..., 0] = 2.0
+    draws[..., 0] = np.where(draws[..., 0] < 0, 2.0, np.nextafter(2.0, 3.0))  # by rounding
     draws[0, 0, 2] = np.nan
     figures = summarise(draws, 0.9)
     for name, values in figures.items():
         assert values[1] == pytest.approx(alone[name][0], rel=1e-10), name
         assert np.isnan(values[2]), name
+        assert not np.isfinite(values[3]), name
+    assert np.isfinite(figures["r_hat"][4])
     for name in ("ess_bulk", "ess_tail", "r_hat"):
         assert np.isnan(figures[name][0])
-    assert (figures["mean"][0], figures["sd"][0], figures["lower"][0], figures["upper"][0]) == (2, 0, 2, 2)
+    of_constant = [figures[name][0] for name in ("mean", "sd", "lower", "upper")]
+    np.testing.assert_allclose(of_constant, [2, 0, 2, 2], atol=1e-14)

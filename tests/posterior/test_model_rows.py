@@ -30,8 +30,8 @@ def shares(density):
 
 
 def normal_mixture():
-    with pm.Model(coords={"row": list("abcde")}) as model:
-        w, mu = pm.Dirichlet("w", np.ones(2)), pm.Normal("mu", 0, 5, shape=2)
+    with pm.Model(coords={"row": list("abcde"), "kind": ["low", "high"]}) as model:
+        w, mu = pm.Dirichlet("w", np.ones(2), dims="kind"), pm.Normal("mu", 0, 5, shape=2)
         pm.NormalMixture("y", w, mu, pm.HalfNormal("s", 1), observed=Y, dims="row")
     return model
 
@@ -41,7 +41,8 @@ def test_pymcs_mixture_of_one_batched_component():
     tree.attrs.update(labels="unalignable", labels_why="priors differ")
     with pytest.warns(mx.IdentifiabilityWarning, match="other numbers in other draws.*: priors differ"):
         r = mx.model_responsibilities(normal_mixture(), tree)
-    assert r.dims == ("chain", "draw", "row", "cluster")
+    assert r.dims == ("chain", "draw", "row", "kind")
+    assert r["kind"].values.tolist() == ["low", "high"]
     expected = shares(W[:, :, None] * stats.norm.pdf(Y[:, None], MU[:, :, None], S[..., None, None]))
     np.testing.assert_allclose(r, expected, rtol=1e-8)
     together = mx.coclustering_of_draws(r)
@@ -107,6 +108,7 @@ def test_models_and_draws_that_do_not_fit_are_refused():
     for wrong, dim, message in [
         (r, "cluster", "they need chain, draw and one of rows"),
         (r, "k", "sum to one along k"),
+        (r, None, "sum to one along k"),
         (r.isel(k=0), "cluster", "must be whole"),
         (xr.DataArray(np.zeros((1, 1, 5001), int), dims=["chain", "draw", "row"]), "cluster", "at most 5000"),
     ]:
