@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.pace import Pace
 from mixtures.em.problem import Point, Problem
 from mixtures.errors import InputError

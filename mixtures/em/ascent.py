@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixtures.em.acceleration import EM, Accelerator, Jump, Plain, Stage
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Point, Problem, Run
 from mixtures.errors import CollapseError, NonMonotoneError

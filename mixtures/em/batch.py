@@ -18,8 +18,8 @@ import numpy as np
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.em.acceleration import EM
-from mixtures.em.grouped import Grouped, can_group
-from mixtures.em.natural import POSSIBLE, NaturalForm
+from mixtures.em.grouped import Found, Grouped, can_group
+from mixtures.em.natural import POSSIBLE, NaturalForm, largest_loss
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
@@ -80,19 +80,19 @@ def advance(
     """
     with ThreadPoolExecutor(cpu_count() or 1) as pool:  # a thread is started when there is work for it
         spec = problem.spec
-        batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data, pool)
+        batch = Grouped(spec, data) if data.has_missing else _Batch(spec, data, pool)
         return _advanced(problem, batch, starts, max_steps, tol)
 
 
 def _advanced(
     problem: Problem,
-    batch: "_Batch | _OfObserved",
+    batch: "Grouped | _Batch",
     starts: Sequence[Params],
     max_steps: int,
     tol: float | None,
 ) -> list[Run]:
     """What `advance` returns."""
-    spec, largest_loss = problem.spec, COARSE_LOSS if tol is None else batch.largest_loss(tol)
+    spec, most = problem.spec, COARSE_LOSS if tol is None else largest_loss(tol, batch.n_rows)
     found = _Found.none_yet(starts, max_steps)
     moving = np.flatnonzero(~_collapsed(problem, found.now.params))
     if not len(moving):
@@ -101,8 +101,8 @@ def _advanced(
     params = Kept({name: x[moving] for name, x in found.now.params.items()})
     try:
         for _ in range(max_steps + 1):
-            at = batch.passed(params)
-            fits = (at.loss < largest_loss) & (at.objective >= found.now.height[moving] - at.rounding)
+            at = _Passed.over(batch, params)
+            fits = (at.loss < most) & (at.objective >= found.now.height[moving] - at.rounding)
             new = _unless(~fits, params, Kept(problem.m_step(at.statistics)))
             collapsed = _collapsed(problem, new)
             new = _unless(collapsed, params, new)
@@ -208,7 +208,7 @@ def _unless(which: np.ndarray, params: Params, new: Kept) -> Kept:
 
 @dataclass(frozen=True, eq=False)
 class _Passed:
-    """Results of a pass over the rows at R sets of parameters: arrays (R,), except the statistics."""
+    """A pass over the rows at R sets of parameters, with the prior: arrays (R,), except the statistics."""
 
     log_likelihood: Array
     objective: Array
@@ -216,32 +216,19 @@ class _Passed:
     loss: Array
     statistics: Any
 
-
-class _OfObserved:
-    """The E-step of many sets of parameters at once, where cells are missing."""
-
-    def __init__(self, spec: Mixture, data: Data) -> None:
-        self.spec, self.n_rows, self.grouped = spec, data.n_rows, Grouped(spec, data)
-
-    def largest_loss(self, tol: float) -> float:
-        """Largest error of a log density for which the natural form is used, as in `Kernel.e_step`."""
-        return _largest_loss(tol, self.n_rows)
-
-    def passed(self, params: Params) -> _Passed:
+    @classmethod
+    def over(cls, batch: "Grouped | _Batch", params: Params) -> Self:
         """One pass at sets of parameters along a leading axis."""
-        found, log_prior = self.grouped.passed(params), self.spec.log_prior(params)
-        magnitude = TOLERANCES.em_rounding * (np.abs(found.log_likelihood) + np.abs(log_prior))
-        return _Passed(
-            found.log_likelihood,
-            found.log_likelihood + log_prior,
-            EPS * (magnitude + self.n_rows * found.terms),
-            EPS * found.terms,
-            found.statistics,
-        )
-
-
-def _largest_loss(tol: float, n_rows: int) -> float:
-    return min(TOLERANCES.natural_loss, 0.1 * tol / float(np.sqrt(n_rows)))
+        with np.errstate(invalid="ignore", over="ignore"):  # of sets without a natural form
+            found, log_prior = batch.passed(params), batch.spec.log_prior(params)
+            magnitude = TOLERANCES.em_rounding * (np.abs(found.log_likelihood) + np.abs(log_prior))
+            return cls(
+                found.log_likelihood,
+                found.log_likelihood + log_prior,
+                EPS * (magnitude + batch.n_rows * found.terms),
+                EPS * found.terms,
+                found.statistics,
+            )
 
 
 class _Batch:
@@ -250,6 +237,7 @@ class _Batch:
     def __init__(self, spec: Mixture, data: Data, pool: ThreadPoolExecutor) -> None:
         assert isinstance(spec.family, ExponentialFamily)
         self.spec, self.family, self.data, self.pool = spec, spec.family, data, pool
+        self.n_rows = data.n_rows
         self.location, self.scale = self.family.affine_units(data)
         self.log_scale = float(np.log(self.scale).sum())
         rows = np.ascontiguousarray(((data.values - self.location) / self.scale).T)
@@ -258,31 +246,18 @@ class _Batch:
         h = self.family.base_measure(rows)
         self.base = float(h.sum() if data.weights is None else data.weights @ h)
 
-    def largest_loss(self, tol: float) -> float:
-        """Largest error of a log density for which the natural form is used, as in `Kernel.e_step`."""
-        return _largest_loss(tol, self.data.n_rows)
-
-    def passed(self, params: Params) -> _Passed:
+    def passed(self, params: Params) -> Found:
         """One pass at sets of parameters along a leading axis."""
         form = NaturalForm.of(self.family, params, self.location, self.scale, self.largest, self.log_scale)
-        with np.errstate(invalid="ignore", over="ignore"):  # of sets without a natural form
-            sums, log_likelihood = self._sums(form.eta)
-            log_likelihood += self.base
-            log_prior = self.spec.log_prior(params)
-            magnitude = TOLERANCES.em_rounding * (np.abs(log_likelihood) + np.abs(log_prior))
-            return _Passed(
-                log_likelihood,
-                log_likelihood + log_prior,
-                EPS * (magnitude + self.data.n_rows * form.terms),
-                form.loss,
-                self.family.from_sums(sums, self.location, self.scale),
-            )
+        sums, log_likelihood = self._sums(form.eta)
+        log_likelihood += self.base
+        return Found(log_likelihood, form.terms, self.family.from_sums(sums, self.location, self.scale))
 
     def _sums(self, eta: Array) -> tuple[Array, Array]:
         """Sums ``S = r phi'`` (R, K, P), and log-likelihoods (R,) without the base measure."""
         sets, k, _ = eta.shape
         size = max(1, CHUNK_VALUES // (sets * k))
-        chunks = [slice(first, first + size) for first in range(0, self.data.n_rows, size)]
+        chunks = [slice(first, first + size) for first in range(0, self.n_rows, size)]
         parts = (self.pool.map if len(chunks) > 1 else map)(partial(self._sums_of, eta), chunks)
         sums, log_likelihood = next(parts)
         for more, higher in parts:  # in the order of the rows, however many threads there are

@@ -10,7 +10,7 @@ from mixtures.data.table import Data
 from mixtures.em.acceleration import Accelerator, Plain
 from mixtures.em.ascent import ascend
 from mixtures.em.batch import advance, can_advance
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import Problem, Run
 from mixtures.errors import CollapseError

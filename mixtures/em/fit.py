@@ -19,7 +19,6 @@ from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Climb
 from mixtures.em.estep import e_step
 from mixtures.em.given import given_start
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import Sample
 from mixtures.em.newton import ACCELERATORS
 from mixtures.em.notes import notes_on
@@ -274,7 +273,7 @@ def fit_em(
             "hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    with one_thread(), fast_e_step(problem) as kernel, _likelihoods_traced(problem.spec):
+    with one_thread(), problem.fast_e_step() as kernel, _likelihoods_traced(problem.spec):
         accelerator = Plain() if hard else ACCELERATORS[accelerate]
         sample = Sample.of(problem.spec, rows, rng) if start is None else None
         climb = Climb(problem, kernel, max_iter, accelerator, _table(problem, sample))

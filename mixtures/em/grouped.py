@@ -6,12 +6,10 @@ what is expected of the missing cells follows from the sums, for a pattern and c
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -21,18 +19,16 @@ from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.em.curvature import Curvature, Moments, pair_weights, symmetric_products
 from mixtures.em.estep import EStep
-from mixtures.em.fast import FastEStep
 from mixtures.em.kernel import Kernel
-from mixtures.em.natural import exponential, has_natural_form, on_edge
+from mixtures.em.natural import exponential, has_natural_form, largest_loss, on_edge
 from mixtures.em.pattern_moments import PatternMoments
-from mixtures.em.problem import Problem
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import ObservedForm
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import EPS, Array, Params
 
-__all__ = ["Found", "Grouped", "GroupedKernel", "can_group", "fast_e_step"]
+__all__ = ["FastEStep", "Found", "Grouped", "GroupedKernel", "can_group"]
 
 CHUNK_VALUES = 262_144
 """Number of responsibilities in a chunk of rows, over all sets of parameters: a share of a core's cache."""
@@ -126,7 +122,7 @@ class Grouped:
     """
 
     def __init__(self, spec: Mixture, data: Data) -> None:
-        self.spec, self.family = spec, exponential(spec)
+        self.spec, self.family, self.n_rows = spec, exponential(spec), data.n_rows
         self.location, self.scale = self.family.affine_units(data)
         self.patterns = _patterns(self.family, data)
         order = self.patterns.order
@@ -251,16 +247,7 @@ class GroupedKernel:
     """The fast E-step of rows with missing cells, by the interface of `mixtures.em.kernel.Kernel`."""
 
     def __init__(self, spec: Mixture, data: Data) -> None:
-        self.grouped, self.family = Grouped(spec, data), exponential(spec)
-        self.n_rows = data.n_rows
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+        self.grouped, self.family, self.n_rows = Grouped(spec, data), exponential(spec), data.n_rows
 
     @property
     def units(self) -> tuple[Array, Array]:
@@ -309,8 +296,7 @@ class GroupedKernel:
         return self._is_exact(self.grouped.passed({name: x[None] for name, x in params.items()}), tol)
 
     def _is_exact(self, found: Found, tol: float) -> bool:
-        noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.n_rows))
-        return bool(EPS * found.terms[0] < noticed)
+        return bool(EPS * found.terms[0] < largest_loss(tol, self.n_rows))
 
     def natural(self, params: Params) -> Array:
         """Natural parameters (R, S, K, P) of the patterns, of many sets of parameters."""
@@ -333,12 +319,5 @@ class GroupedKernel:
             yield {name: x[some] for name, x in params.items()}, some
 
 
-def fast_e_step(problem: Problem) -> AbstractContextManager[FastEStep | None]:
-    """The E-step in natural form, where there is one."""
-    if not problem.has_fast_e_step:
-        return nullcontext()
-    if not problem.data.has_missing:
-        return Kernel(problem.spec, problem.data)
-    if isinstance(problem.data, Data) and can_group(problem.spec, problem.data):
-        return GroupedKernel(problem.spec, problem.data)
-    return nullcontext()
+type FastEStep = Kernel | GroupedKernel
+"""The E-step in natural form, with data prepared for many passes."""

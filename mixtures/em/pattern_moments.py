@@ -10,7 +10,7 @@ from mixtures.em.curvature import Curvature
 from mixtures.em.estep import EStep
 from mixtures.types import Array
 
-__all__ = ["PatternMoments"]
+__all__ = ["PatternMoments", "SecondMoments"]
 
 SHARE = 1e-3
 """Share of a cluster's rows that is the least spread of a feature."""
@@ -73,3 +73,11 @@ class PatternMoments:
         for s, (kept, part) in enumerate(zip(self.kept, parts, strict=True)):
             found[..., s, :, kept] = np.moveaxis(part, -1, 0)
         return found
+
+
+type SecondMoments = Curvature | PatternMoments
+"""An E-step with second moments of the features, and what they do to changes along some coordinates.
+
+Sums and slopes have the shape of the natural parameters, ``(K, P)`` for a single pattern of observed
+columns and ``(S, K, P)`` for several; slopes have a leading axis of coordinates before it.
+"""

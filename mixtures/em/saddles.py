@@ -3,7 +3,7 @@
 import numpy as np
 
 from mixtures.em.acceleration import existing
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.newton import LEAVING, MOST_COORDINATES
 from mixtures.em.problem import Problem
 from mixtures.em.tangent import SADDLE, Tangent, tangent_at

@@ -12,7 +12,6 @@ from mixtures.data.known_labels import exclude, match_labels, one_hot
 from mixtures.data.rows import Rows
 from mixtures.em.batch import advance, can_advance
 from mixtures.em.climb import Climb
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition, swapped
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
@@ -261,7 +260,7 @@ class Portfolio:
         some = self._some.data()
         problem = replace(self.problem, data=some)
         try:
-            with fast_e_step(problem) as kernel:
+            with problem.fast_e_step() as kernel:
                 climb = replace(self.climb, problem=problem, kernel=kernel, table=some)
                 begun = climb.together([start.params for start in starts], END)
                 runs = [run if run.converged or run.collapse else climb.on(run, END) for run in begun]

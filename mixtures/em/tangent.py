@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
-from mixtures.em.curvature import SecondMoments
-from mixtures.em.fast import FastEStep
 from mixtures.em.free import Chart
+from mixtures.em.grouped import FastEStep
+from mixtures.em.pattern_moments import SecondMoments
 from mixtures.em.problem import Point, Problem
 from mixtures.types import Array, Params
 

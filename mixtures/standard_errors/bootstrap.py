@@ -15,7 +15,6 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import soft_assignment
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.newton import Auto
 from mixtures.em.problem import Problem
 from mixtures.errors import CollapseError
@@ -128,7 +127,7 @@ def bootstrap(
         for _ in track(range(n_resamples), "Bootstrap", shown=progressbar):
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:
-                with fast_e_step(problem) as kernel:
+                with problem.fast_e_step() as kernel:
                     run = ascend(problem, kernel, em.params, tol, MAX_ITER, accelerator=Auto())
             except CollapseError:
                 collapsed += 1
