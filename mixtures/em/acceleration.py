@@ -112,27 +112,16 @@ class Step:
     how: str = EM
     curved: bool = False
 
-    def landing(self, _stage: Stage, _there: Point) -> Landing:
+    def landing(self, stage: Stage, there: Point) -> Landing:
         """Accept the step."""
         return Landing(self.then)
 
 
 @dataclass(frozen=True)
-class Extrapolation:
-    """A jump that is accepted if it raises the objective.
+class Extrapolation(Step):
+    """A jump that is accepted if it raises the objective."""
 
-    Attributes
-    ----------
-    params : dict of ndarray
-        The parameters that the move leads to.
-    then : Accelerator
-        The rule for the next iteration.
-    """
-
-    params: Params
-    then: "Accelerator"
     how: str = "squarem"
-    curved: bool = False
 
     def landing(self, stage: Stage, there: Point) -> Landing:
         """Accept the jump if it raises the objective; else take EM's step."""

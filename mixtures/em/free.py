@@ -10,7 +10,7 @@ from mixtures.families.family import ExponentialFamily
 from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["Chart", "vacant"]
+__all__ = ["Chart", "central_slopes", "vacant"]
 
 VACANT = 1e-6
 """Expected rows below which a cluster is on the boundary with all that is its own: it informs no row."""
@@ -85,6 +85,12 @@ class Chart:
         held = self.problem.held
         return {**back, **{name: np.broadcast_to(x, back[name].shape) for name, x in held.items()}}
 
+    def both_ways(self, u: Array, places: np.ndarray, steps: Array) -> dict[str, Array]:
+        """Parameters (2 q, ...) after steps (q,) up, and then down, of the coordinates at these places."""
+        shifts = np.zeros((len(places), len(u)))
+        shifts[np.arange(len(places)), places] = steps
+        return self.params(np.concatenate([u + shifts, u - shifts]))
+
     def interior(self, *points: Params) -> np.ndarray:
         """Which coordinates (q,) belong to entries that are on no boundary at any of these points.
 
@@ -112,6 +118,12 @@ class Chart:
             else x
             for name, x in params.items()
         }
+
+
+def central_slopes(values: Array, steps: Array) -> Array:
+    """Derivatives (q, ...) by central differences, of values (2 q, ...) after steps (q,) up and then down."""
+    up, down = np.split(values, 2)
+    return (up - down) / (2 * steps.reshape(-1, *[1] * (up.ndim - 1)))
 
 
 def _interior(parameter: Parameter, points: tuple[Params, ...], sizes: dict[str, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 
 from mixtures.data.table import Data
 from mixtures.em.differenced import differenced_information
-from mixtures.em.free import Chart, vacant
+from mixtures.em.free import Chart, central_slopes, vacant
 from mixtures.em.grouped import GroupedKernel, can_group
 from mixtures.em.kernel import Kernel
 from mixtures.em.natural import has_natural_form
@@ -60,13 +60,9 @@ class ObservedInformation:
         """Derivative (..., q) of every free parameter with respect to the coordinates inside."""
         places = np.flatnonzero(self.information.inside)
         steps = DIFFERENCE / np.sqrt(np.diag(self.information.observed))
-        shift = np.zeros((len(places), len(self.u)))
-        shift[np.arange(len(places)), places] = steps
-        up, down = (self.chart.params(self.u + sign * shift) for sign in (1, -1))
-        return {
-            each.name: np.moveaxis(up[each.name] - down[each.name], 0, -1) / (2 * steps)
-            for each in self.chart.moving
-        }
+        moved = self.chart.both_ways(self.u, places, steps)
+        names = [parameter.name for parameter in self.chart.moving]
+        return {name: np.moveaxis(central_slopes(moved[name], steps), 0, -1) for name in names}
 
     @property
     def root(self) -> Array:

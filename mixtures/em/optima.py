@@ -27,9 +27,7 @@ STEPS = 300
 
 def more_optima(spec: Mixture, rows: Rows, n: int, rng: np.random.Generator) -> list[Run]:
     """Runs from ``n`` starts of all kinds, all in one batch; none where the data are too large for that."""
-    if not (isinstance(rows, Data) and has_natural_form(spec)):
-        return []
-    if rows.n_rows * spec.n_components > BATCH_VALUES:
+    if not has_natural_form(spec) or rows.n_rows * spec.n_components > BATCH_VALUES:
         return []
     problem = problem_of(spec, rows, None, None, False)
     table = problem.data

@@ -53,7 +53,7 @@ def ways_off(problem: Problem, kernel: FastEStep | None, params: Params) -> list
     if tangent is None or along is None:
         return []
     return [
-        there for sign in (1, -1) if (there := existing(problem, tangent.beside(sign * along))) is not None
+        there for sign in (1, -1) if (there := existing(problem, tangent.displaced(sign * along))) is not None
     ]
 
 

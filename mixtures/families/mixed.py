@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtures.data.matching import columns_of
 from mixtures.data.patterns import partly_observed
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
@@ -107,6 +108,10 @@ class MixedColumns(ExponentialFamily):
             found[(slice(None),) * axis + (block.at,)] = part
         return found
 
+    def _spread_both(self, parts: Sequence[tuple[Array, Array]], axis: int) -> tuple[Array, Array]:
+        first, second = zip(*parts, strict=True)
+        return self._spread(first, axis), self._spread(second, axis)
+
     def _joined(self, parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
         """Parameters of the whole model from those of the blocks."""
         joined: dict[str, Array] = {}
@@ -126,7 +131,7 @@ class MixedColumns(ExponentialFamily):
     def check_rows(self, data: Data) -> None:
         for block in self.blocks:
             try:
-                block.family.check_rows(block.table(data))
+                block.family.check_rows(columns_of(data, block.known_places))
             except InputError as error:
                 raise InputError(worded(f"{block.kind} columns: ", error)) from error
 
@@ -146,14 +151,11 @@ class MixedColumns(ExponentialFamily):
         return self if kept else replace(self, prior=Blocks(**found))
 
     def units(self, data: Rows) -> tuple[Array, Array]:
-        location, scale = zip(*(block.family.units(block.rows(data)) for block in self.blocks), strict=True)
-        return self._spread(location, 0), self._spread(scale, 0)
+        return self._spread_both([block.family.units(block.rows(data)) for block in self.blocks], 0)
 
     def affine_units(self, data: Rows) -> tuple[Array, Array]:
         """Location and scale of every block: only Gaussian columns may be shifted and scaled."""
-        each = [block.family.affine_units(block.rows(data)) for block in self.blocks]
-        location, scale = zip(*each, strict=True)
-        return self._spread(location, 0), self._spread(scale, 0)
+        return self._spread_both([block.family.affine_units(block.rows(data)) for block in self.blocks], 0)
 
     def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
         own = [
@@ -233,8 +235,7 @@ class MixedColumns(ExponentialFamily):
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
         each = [block.family.conditional(block.own(params), X[block.at]) for block in self.blocks]
-        mean, variance = zip(*each, strict=True)
-        return self._spread(mean, 1), self._spread(variance, 1)
+        return self._spread_both(each, 1)
 
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
         each = [block.family.fill(block.own(params), X[block.at], z, rng) for block in self.blocks]

@@ -32,14 +32,9 @@ class DirichletWeights:
 
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("alpha", ("cluster",), SIMPLEX),)
 
-    @property
-    def has_mode(self) -> bool:
-        """Whether the prior leaves a finite mode."""
-        return self.concentration >= 1
-
     def for_mode(self) -> Self:
         """The nearest prior that leaves a finite mode."""
-        return self if self.has_mode else replace(self, concentration=1.0)
+        return self if self.concentration >= 1 else replace(self, concentration=1.0)
 
     def log_weights(self, params: Params, X: Array) -> Array:
         """Log weights (K, n) of the rows of a chunk ``X (D, n)``; here (K, 1), the same for all."""

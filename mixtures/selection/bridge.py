@@ -29,10 +29,7 @@ PROPOSAL_COMPONENTS, DRAWS_PER_COORDINATE, PROPOSAL_TOLERANCE = 12, 8, 1e-2
 """Most Gaussians of a proposal, draws that each needs per coordinate, and EM's tolerance."""
 
 
-BRIDGE_STEPS = 1000
-
-
-BRIDGE_CLOSE = 1e-10
+BRIDGE_STEPS, BRIDGE_CLOSE = 1000, 1e-10
 """Largest number of iterations of the bridge, and the change (nats) at which they stop."""
 
 
