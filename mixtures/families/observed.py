@@ -20,7 +20,7 @@ import numpy as np
 
 from mixtures.data.patterns import patterns_of
 from mixtures.families.covariance import COVARIANCES, Dense
-from mixtures.families.statistics import GaussianStatistics, shares_of, statistics_of
+from mixtures.families.statistics import GaussianStatistics, shares_of, stacked, statistics_of
 from mixtures.families.structure import LOG_2PI, Covariance
 from mixtures.types import Array
 
@@ -188,10 +188,7 @@ def _(structure: Dense, mu: Array, value: Array, X: Array, r: Array) -> Gaussian
     filled = np.where(np.isnan(X), 0, X)
     for part, groups in _factored(mu, structure.matrices(value, *mu.shape), X):
         each = [statistics_of(COVARIANCES["full"], filled[:, rows], r[:, rows]) for rows in groups]
-        count, mean, scatter = (
-            np.stack([getattr(one, name) for one in each]) for name in ("count", "mean", "scatter")
-        )
-        found = part.completed(structure, count, mean, scatter)
+        found = part.completed(structure, *stacked(each))
         total = found if total is None else total + found
     assert total is not None  # chunks have rows
     return total

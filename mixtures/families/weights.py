@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
+from scipy.special import gammaln, xlogy
 
 from mixtures.families.parameters import Parameter
-from mixtures.families.priors import dirichlet_log_density
 from mixtures.families.supports import SIMPLEX
 from mixtures.types import Array, Params
 
@@ -56,7 +56,9 @@ class DirichletWeights:
 
     def log_prior(self, params: Params) -> Array:
         """Log prior density (...), normaliser included."""
-        return dirichlet_log_density(params["alpha"], self.concentration)
+        alpha, a = params["alpha"], self.concentration
+        k = alpha.shape[-1]
+        return np.asarray(gammaln(k * a) - k * gammaln(a) + xlogy(a - 1, alpha).sum(axis=-1))
 
     def distance(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence (...) of a row's weights; infinite where one has become 0."""
