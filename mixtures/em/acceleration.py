@@ -152,7 +152,7 @@ class Outlook:
 class Accelerator(Protocol):
     """A rule for jumping ahead of EM. It is immutable: what it learns is in the next rule."""
 
-    alone: ClassVar[float]
+    batch_steps: ClassVar[float]
     """Number of EM steps that cost a start as much as the rule's own way to its limit: as long as it is
     cheaper, the starts of a small problem make steps of EM together. 0 where the rule applies at once."""
 
@@ -164,7 +164,7 @@ class Accelerator(Protocol):
 class Plain:
     """Plain EM."""
 
-    alone: ClassVar[float] = np.inf
+    batch_steps: ClassVar[float] = np.inf
 
     def outlook(self, stage: Stage) -> Outlook:
         """EM's own step."""
@@ -184,7 +184,7 @@ class Squarem:
         Steps since the last jump.
     """
 
-    alone: ClassVar[float] = 0.0
+    batch_steps: ClassVar[float] = 0.0
     steps: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:

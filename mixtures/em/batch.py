@@ -18,12 +18,12 @@ import numpy as np
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.em.acceleration import EM
-from mixtures.em.grouped import Found, Grouped, can_group
+from mixtures.em.grouped import BatchEStep, Grouped, can_group
 from mixtures.em.natural import POSSIBLE, NaturalForm, largest_loss
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
-from mixtures.families.kept import Kept
+from mixtures.families.memo import MemoParams
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
@@ -93,17 +93,17 @@ def _advanced(
 ) -> list[Run]:
     """What `advance` returns."""
     spec, most = problem.spec, COARSE_LOSS if tol is None else largest_loss(tol, batch.n_rows)
-    found = _Found.none_yet(starts, max_steps)
-    moving = np.flatnonzero(~_collapsed(problem, found.now.params))
+    progress = _Progress.at_starts(starts, max_steps)
+    moving = np.flatnonzero(~_collapsed(problem, progress.state.params))
     if not len(moving):
-        return found.runs()
+        return progress.runs()
     pace = Pace(*np.full((3, len(moving)), [[np.nan], [np.inf], [np.inf]]))
-    params = Kept({name: x[moving] for name, x in found.now.params.items()})
+    params = MemoParams({name: x[moving] for name, x in progress.state.params.items()})
     try:
         for _ in range(max_steps + 1):
-            at = _Passed.over(batch, params)
-            fits = (at.loss < most) & (at.objective >= found.now.height[moving] - at.rounding)
-            new = _unless(~fits, params, Kept(problem.m_step(at.statistics)))
+            at = _Evaluation.at(batch, params)
+            valid = (at.loss < most) & (at.objective >= progress.state.height[moving] - at.rounding)
+            new = _unless(~valid, params, MemoParams(problem.m_step(at.statistics)))
             collapsed = _collapsed(problem, new)
             new = _unless(collapsed, params, new)
             near = np.zeros(len(moving), dtype=bool)
@@ -112,18 +112,18 @@ def _advanced(
                 near = pace.has_arrived(tol)
                 if (short := pace.step < LONG_STEP).any():
                     near |= short & only_rounding(spec, pace, new, at.statistics.count)
-            arrived = fits & ~collapsed & near
-            found.note(moving, fits, params, at, arrived)
-            going = fits & ~arrived & ~collapsed
+            arrived = valid & ~collapsed & near
+            progress.record(moving, valid, params, at, arrived)
+            going = valid & ~arrived & ~collapsed
             if not going.any():
-                return found.runs()
+                return progress.runs()
             if not going.all():
-                moving, pace = moving[going], pace.of(going)
-                new = new.of(going)
+                moving, pace = moving[going], pace.subset(going)
+                new = new.subset(going)
             params = new
     except KeyboardInterrupt as error:
-        raise Interrupted(found.runs()) from error
-    return found.runs()
+        raise Interrupted(progress.runs()) from error
+    return progress.runs()
 
 
 class _State(NamedTuple):
@@ -137,56 +137,56 @@ class _State(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Found:
+class _Progress:
     """How far every start has come, and traces (R, T) filled from the left.
 
     An interrupt may come between any two lines, so that a state is never changed, but replaced as a whole;
     of a trace only as many values count as the state has passes.
     """
 
-    now: _State
+    state: _State
     traces: Array
 
     @classmethod
-    def none_yet(cls, starts: Sequence[Params], max_steps: int) -> Self:
+    def at_starts(cls, starts: Sequence[Params], max_steps: int) -> Self:
         """At the starts, before any pass."""
         n = len(starts)
         params = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
         nothing = np.full(n, np.nan), np.full(n, -np.inf), np.zeros(n, dtype=int), np.zeros(n, dtype=bool)
         return cls(_State(params, *nothing), np.empty((n, max_steps + 1)))
 
-    def note(
-        self, moving: np.ndarray, fits: np.ndarray, params: Params, at: "_Passed", arrived: np.ndarray
+    def record(
+        self, moving: np.ndarray, valid: np.ndarray, params: Params, at: "_Evaluation", arrived: np.ndarray
     ) -> None:
         """Write down a pass of those that move, where it is valid."""
-        there, now = moving[fits], self.now
-        self.traces[there, now.passes[there]] = at.objective[fits]
+        there, state = moving[valid], self.state
+        self.traces[there, state.passes[there]] = at.objective[valid]
 
         def updated(old: np.ndarray, new: np.ndarray) -> np.ndarray:
             array = old.copy()
-            array[there] = new[fits]
+            array[there] = new[valid]
             return array
 
-        self.now = _State(
-            {name: updated(now.params[name], x) for name, x in params.items()},
-            updated(now.log_likelihood, at.log_likelihood),
-            updated(now.height, at.objective),
-            updated(now.passes, now.passes[moving] + 1),
-            updated(now.converged, arrived),
+        self.state = _State(
+            {name: updated(state.params[name], x) for name, x in params.items()},
+            updated(state.log_likelihood, at.log_likelihood),
+            updated(state.height, at.objective),
+            updated(state.passes, state.passes[moving] + 1),
+            updated(state.converged, arrived),
         )
 
     def runs(self) -> list[Run]:
         """One run for each start."""
-        now = self.now
+        state = self.state
         return [
             Run(
-                {name: x[i].copy() for name, x in now.params.items()},
-                float(now.log_likelihood[i]),
+                {name: x[i].copy() for name, x in state.params.items()},
+                float(state.log_likelihood[i]),
                 tuple(self.traces[i, :passes].tolist()),
-                bool(now.converged[i]),
+                bool(state.converged[i]),
                 (EM,) * max(0, int(passes) - 1),
             )
-            for i, passes in enumerate(now.passes)
+            for i, passes in enumerate(state.passes)
         ]
 
 
@@ -197,17 +197,17 @@ def _collapsed(problem: Problem, params: Params) -> np.ndarray:
     )
 
 
-def _unless(which: np.ndarray, params: Params, new: Kept) -> Kept:
+def _unless(which: np.ndarray, params: Params, new: MemoParams) -> MemoParams:
     """New sets of parameters, except those marked, which keep the old values: the new may be invalid."""
     if not which.any():
         return new
-    return Kept(
+    return MemoParams(
         {name: np.where(which.reshape(-1, *[1] * (x.ndim - 1)), params[name], x) for name, x in new.items()}
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Passed:
+class _Evaluation:
     """A pass over the rows at R sets of parameters, with the prior: arrays (R,), except the statistics."""
 
     log_likelihood: Array
@@ -217,7 +217,7 @@ class _Passed:
     statistics: Any
 
     @classmethod
-    def over(cls, batch: "Grouped | _Batch", params: Params) -> Self:
+    def at(cls, batch: "Grouped | _Batch", params: Params) -> Self:
         """One pass at sets of parameters along a leading axis."""
         with np.errstate(invalid="ignore", over="ignore"):  # of sets without a natural form
             found, log_prior = batch.passed(params), batch.spec.log_prior(params)
@@ -246,12 +246,12 @@ class _Batch:
         h = self.family.base_measure(rows)
         self.base = float(h.sum() if data.weights is None else data.weights @ h)
 
-    def passed(self, params: Params) -> Found:
+    def passed(self, params: Params) -> BatchEStep:
         """One pass at sets of parameters along a leading axis."""
         form = NaturalForm.of(self.family, params, self.location, self.scale, self.largest, self.log_scale)
         sums, log_likelihood = self._sums(form.eta)
         log_likelihood += self.base
-        return Found(log_likelihood, form.terms, self.family.from_sums(sums, self.location, self.scale))
+        return BatchEStep(log_likelihood, form.terms, self.family.from_sums(sums, self.location, self.scale))
 
     def _sums(self, eta: Array) -> tuple[Array, Array]:
         """Sums ``S = r phi'`` (R, K, P), and log-likelihoods (R,) without the base measure."""
@@ -268,9 +268,9 @@ class _Batch:
     def _sums_of(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         """The same of some of the rows; of sets without a natural form it is not a number."""
         with np.errstate(invalid="ignore", over="ignore"):  # threads do not inherit it
-            return self._shared_out(eta, rows)
+            return self._responsibilities(eta, rows)
 
-    def _shared_out(self, eta: Array, rows: slice) -> tuple[Array, Array]:
+    def _responsibilities(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         sets, k, p = eta.shape
         phi, weights = self.phi[:, rows], self.data.weights
         joint = self._joint(eta, rows)

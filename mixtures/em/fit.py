@@ -262,7 +262,7 @@ def fit_em(
     """
     check_kind(Mixture, "a model such as GMM(2)", spec=spec)
     rows = spec.rows(X, weights, missing, labels)
-    problem = problem_of(spec, rows, None, hold, hard)
+    problem = problem_of(spec, rows, hold=hold, hard=hard)
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:
         raise InputError(f"tol must be positive, got {tol!r:.80}")

@@ -61,7 +61,7 @@ class ObservedInformation:
         places = np.flatnonzero(self.information.inside)
         steps = DIFFERENCE / np.sqrt(np.diag(self.information.observed))
         moved = self.chart.both_ways(self.u, places, steps)
-        names = [parameter.name for parameter in self.chart.moving]
+        names = [parameter.name for parameter in self.chart.not_held]
         return {name: np.moveaxis(central_slopes(moved[name], steps), 0, -1) for name in names}
 
     @property
@@ -90,7 +90,7 @@ class ObservedInformation:
         if not self.information.inside.all():
             raise NoApproximation("a parameter is on the boundary of its space")
         slopes, sizes = self.slopes, self.chart.sizes
-        steps = np.concatenate([slopes[each.name][each.independent(sizes)] for each in self.chart.moving])
+        steps = np.concatenate([slopes[p.name][p.independent(sizes)] for p in self.chart.not_held])
         return float(len(steps) / 2 * np.log(2 * np.pi) + np.linalg.slogdet(steps @ self.root)[1])
 
     @property
@@ -142,7 +142,7 @@ def observed_information(
     ----------
     Louis (1982), *JRSS B* 44, 226-233; Meng and Rubin (1991), *JASA* 86, 899-909.
     """
-    problem = problem_of(spec, X, weights, None, False, missing, labels)
+    problem = problem_of(spec, X, weights, missing=missing, labels=labels)
     params = problem.check(params)
     if not has_natural_form(problem.spec):
         raise NoApproximation(f"a {type(spec).__name__} has no natural form")

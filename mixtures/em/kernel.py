@@ -314,7 +314,9 @@ class Table:
         """``S`` and the log-likelihood of a stretch of rows."""
         total, log_likelihood, lowest = np.zeros_like(eta), 0.0, np.inf
         for begin in range(*span, self.chunk):
-            phi, r, height, low = self._shared_out(eta, begin, min(begin + self.chunk, span[1]), scratch)
+            phi, r, height, low = self._responsibilities(
+                eta, begin, min(begin + self.chunk, span[1]), scratch
+            )
             log_likelihood, lowest = log_likelihood + height, min(lowest, low)
             np.matmul(r, phi.T, out=scratch.sums)
             total += scratch.sums
@@ -331,13 +333,13 @@ class Table:
         weights = np.empty((products.n_weights, chunk))
         for begin in range(*span, chunk):
             end = min(begin + chunk, span[1])
-            phi, r, height, low = self._shared_out(eta, begin, end, scratch)
+            phi, r, height, low = self._responsibilities(eta, begin, end, scratch)
             log_likelihood, lowest = log_likelihood + height, min(lowest, low)
             w = None if self.data.weights is None else self.data.weights[begin:end]
             total += products.sums(phi, pair_weights(r, w, weights[:, : end - begin]))
         return Moments(total[:k], total[k:], log_likelihood, lowest)
 
-    def _shared_out(
+    def _responsibilities(
         self, eta: Array, begin: int, end: int, scratch: Scratch
     ) -> tuple[Array, Array, float, float]:
         """Features (P, n) of a chunk, responsibilities (K, n) times the rows' weights, log-likelihood.

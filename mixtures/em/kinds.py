@@ -251,19 +251,8 @@ def _ward(rows: Array) -> Array:
 def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
     """Responsibilities (K, n) of a fit with one cluster taken away and another put around a random row.
 
-    Parameters
-    ----------
-    sample : Sample
-        The rows.
-    joint : ndarray, shape (K, n)
-        Log joint density of cluster and row of the fit, at least two clusters.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray, shape (K, n)
-        Responsibilities, weights left out; the new cluster is in the place of the old one.
+    Of the fit, which has two clusters or more, the log joint densities ``joint (K, n)`` are given. The new
+    cluster is in the place of the old one, and weights of rows are left out.
 
     References
     ----------

@@ -29,7 +29,7 @@ def more_optima(spec: Mixture, rows: Rows, n: int, rng: np.random.Generator) -> 
     """Runs from ``n`` starts of all kinds, all in one batch; none where the data are too large for that."""
     if not has_natural_form(spec) or rows.n_rows * spec.n_components > BATCH_VALUES:
         return []
-    problem = problem_of(spec, rows, None, None, False)
+    problem = problem_of(spec, rows)
     table = problem.data
     if not isinstance(table, Data):
         return []

@@ -208,9 +208,9 @@ class Run:
 def problem_of(
     spec: Mixture,
     X: Any,
-    weights: Any,
-    hold: Mapping[str, Any] | None,
-    hard: bool,
+    weights: Any = None,
+    hold: Mapping[str, Any] | None = None,
+    hard: bool = False,
     missing: str | None = None,
     labels: Any = None,
 ) -> Problem:

@@ -27,21 +27,8 @@ def ways_off(problem: Problem, kernel: FastEStep | None, params: Params) -> list
     """Parameters on both sides of a saddle point at which EM stopped; none if it is not a saddle.
 
     The objective curves up there in some direction. Where clusters are alike it may be flat, to second
-    order, in the directions that separate them; one of these is then tried.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is maximised.
-    kernel : FastEStep or None
-        The fast E-step; without one nothing is known of the curvature.
-    params : dict of ndarray
-        A fixed point of EM.
-
-    Returns
-    -------
-    list of dict
-        Two sets of parameters, or none: also where the model has too many of them.
+    order, in the directions that separate them; one of these is then tried. None either where nothing is
+    known of the curvature: without a fast E-step, or with too many parameters.
     """
     spec = problem.spec
     wide = spec.parameter_count(problem.data.n_features) > MOST_COORDINATES

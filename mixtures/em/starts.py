@@ -55,7 +55,7 @@ FEW, SEVERAL = 3, 4
 """From these numbers of clusters on, all starts of one round, and of two, may agree on a lower optimum."""
 
 
-MOST, MOST_DEAR = 8, 4
+MOST, MOST_COSTLY = 8, 4
 """Most starts in multiples of ``n_init``, where they run together and not."""
 
 
@@ -85,26 +85,10 @@ class Start:
 def random_starts(
     spec: Mixture, sample: Sample, kinds: Sequence[str], rng: np.random.Generator
 ) -> list[Start]:
-    """Parameters from random responsibilities of these kinds, by one M-step.
+    """Parameters from random responsibilities of these kinds, by one M-step: a start of each.
 
     Clusters are in random order, or in that which agrees best with the labels of rows.
     Sums over rows are in one order, however many threads there are.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    sample : Sample
-        Rows that the starts use.
-    kinds : sequence of str
-        Kind of each start.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    list of Start
-        One of each kind.
     """
     with one_thread():
         found = _maxima(spec, sample, (_partition(spec, sample, kind, rng) for kind in kinds))
@@ -172,7 +156,7 @@ class Portfolio:
         """Largest number of starts: fewer where they cost more."""
         if self.n_init == 1:
             return 1
-        return self.n_init * (MOST if self.climb.runs_together else MOST_DEAR)
+        return self.n_init * (MOST if self.climb.runs_together else MOST_COSTLY)
 
     def next(self, done: Restarts) -> list[Start]:
         """The next starts after those of the record; none when the search is over.
@@ -262,8 +246,8 @@ class Portfolio:
         try:
             with problem.fast_e_step() as kernel:
                 climb = replace(self.climb, problem=problem, kernel=kernel, table=some)
-                begun = climb.together([start.params for start in starts], END)
-                runs = [run if run.converged or run.collapse else climb.on(run, END) for run in begun]
+                begun = climb.begin([start.params for start in starts], END)
+                runs = [run if run.converged or run.collapse else climb.resume(run, END) for run in begun]
         except Interrupted as error:  # the runs that it carries are not of all rows
             raise KeyboardInterrupt from error
         ends = [self._optimum(run) for run in runs]
@@ -317,27 +301,11 @@ def _log_joint(spec: Mixture, sample: Sample, params: Params) -> Array:
 def split_starts(
     spec: Mixture, fewer: Params, data: Rows, rng: np.random.Generator
 ) -> Iterator[dict[str, Array]]:
-    """Parameters of K clusters from K - 1, each of which is split in turn.
+    """Parameters of K clusters from those of K - 1, ``fewer``, each of which is split in turn.
 
     The first is one with two clusters in the place of one: no better and no
-    worse than K - 1, whatever EM makes of it. With labels the clusters keep their
-    places, and the second part of the split cluster comes last.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model of K clusters.
-    fewer : dict of ndarray
-        Parameters of K - 1 clusters of the same family.
-    data : Rows
-        Checked data.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Yields
-    ------
-    dict of ndarray
-        Parameters, the parts of the split cluster last.
+    worse than K - 1, whatever EM makes of it. The parts of the split cluster come last. With labels the
+    clusters keep their places, and only the second part comes last. ``spec`` is resolved, of K clusters.
     """
     k = spec.n_components - 1
     largest = int(np.argmax(fewer["alpha"]))

@@ -179,10 +179,10 @@ class Tangent:
             return np.inf
         if not np.isfinite(ahead).all():
             return np.inf
-        met = self.across @ (ahead - u)
-        foretold = met - self.step * self._power(steps)
+        found = self.across @ (ahead - u)
+        error = found - self.step * self._power(steps)
         stretch = np.minimum(self._stretch(steps), steps)
-        return float(np.linalg.norm(stretch * foretold) / self.length(steps))
+        return float(np.linalg.norm(stretch * error) / self.length(steps))
 
     def _power(self, steps: Any) -> Array:
         """Factor of EM's step after a number of steps; bounded so that its square is finite."""

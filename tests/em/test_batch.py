@@ -98,7 +98,7 @@ def begun(X, starts, missing=None):
     problem = problem_of(GMM(2), X, None, None, hard=False, missing=missing)
     with problem.fast_e_step() as kernel:
         table = as_data(np.vstack(X) if isinstance(X, list) else X, missing=missing)
-        return Climb(problem, kernel, 5, Auto(), table).together(starts, 1e-12)
+        return Climb(problem, kernel, 5, Auto(), table).begin(starts, 1e-12)
 
 
 @pytest.mark.parametrize("holes", [False, True])
