@@ -93,27 +93,9 @@ def bootstrap(
     *,
     progressbar: bool = False,
 ) -> Replicates:
-    """Fit resampled data repeatedly by EM, accelerated where it is slow.
+    """Fit data that are resampled by `simulated` or `weighted`, each time by EM from the fit.
 
-    Parameters
-    ----------
-    em : EMFit
-        The fit to start from.
-    data : Data
-        The data that were fitted.
-    resample : callable
-        `simulated` or `weighted`, applied to the data.
-    n_resamples : int
-        Number of replicates.
-    rng : numpy.random.Generator
-        Source of randomness.
-    progressbar : bool, default False
-        Show the progress.
-
-    Returns
-    -------
-    Replicates
-        Parameters of the replicates, and counts of those that failed.
+    EM is accelerated where it is slow.
 
     References
     ----------
