@@ -92,7 +92,7 @@ def _advanced(
     tol: float | None,
 ) -> list[Run]:
     """What `advance` returns."""
-    spec, most = problem.spec, COARSE_LOSS if tol is None else largest_loss(tol, batch.n_rows)
+    spec, allowed = problem.spec, COARSE_LOSS if tol is None else largest_loss(tol, batch.n_rows)
     progress = _Progress.at_starts(starts, max_steps)
     moving = np.flatnonzero(~_collapsed(problem, progress.state.params))
     if not len(moving):
@@ -102,7 +102,7 @@ def _advanced(
     try:
         for _ in range(max_steps + 1):
             at = _Evaluation.at(batch, params)
-            valid = (at.loss < most) & (at.objective >= progress.state.height[moving] - at.rounding)
+            valid = (at.loss < allowed) & (at.objective >= progress.state.height[moving] - at.rounding)
             new = _unless(~valid, params, MemoParams(problem.m_step(at.statistics)))
             collapsed = _collapsed(problem, new)
             new = _unless(collapsed, params, new)

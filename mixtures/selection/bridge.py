@@ -97,9 +97,8 @@ class _Labellings:
         """Log of target over proposal, both restricted to the set of labellings."""
         logs = []
         for order in self.orders:
-            x = self.compiled.unconstrain_draws(_leading(self.spec.relabel_each(params, np.argsort(order))))[
-                0
-            ]
+            relabelled = self.spec.relabel_each(params, np.argsort(order))
+            x = self.compiled.unconstrain_draws(_leading(relabelled))[0]
             logs.append(proposal.log_density(x) - self.compiled.constrain_with_jacobian(x)[1])
         log_proposal = logsumexp(logs, axis=0) - np.log(len(self.orders))
         log_target = self.compiled.log_densities(x)  # the same in every labelling
@@ -119,9 +118,6 @@ class _Labellings:
         )
 
 
-# Bridge sampling
-
-
 def bridge_sampling(
     compiled: Density,
     spec: Mixture,
@@ -133,7 +129,7 @@ def bridge_sampling(
     half = draws["alpha"].shape[1] // 2
     first = {name: x[:, :half].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
     second = {name: x[:, half:].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
-    x = compiled.unconstrain_draws({name: v[None] for name, v in first.items()})[0]
+    x = compiled.unconstrain_draws(_leading(first))[0]
     best = int(np.argmax(compiled.log_densities(x)))
     labellings = _Labellings(compiled, spec, {name: v[best] for name, v in first.items()}, anchored)
     proposal = _Proposal.fitted(compiled.unconstrain_draws(_leading(labellings.aligned(first)))[0], rng)

@@ -127,9 +127,9 @@ def marginal_likelihood(
         spec, X, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
         weights = labels = None
     target = mixture_target(spec, X, weights, missing=missing, labels=labels)
-    if tree is not None and set(anchored_of(tree)) != set(anchored_clusters(target.data)):
-        raise InputError("the sample was drawn with other labels than these: pass the same labels=")
     if tree is not None:
+        if set(anchored_of(tree)) != set(anchored_clusters(target.data)):
+            raise InputError("the sample was drawn with other labels than these: pass the same labels=")
         target.check_drawn(tree)
     from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
     from mixtures.selection.bridge import bridge_sampling
