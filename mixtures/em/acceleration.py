@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.pace import Pace
 from mixtures.em.problem import Point, Problem
 from mixtures.errors import InputError
@@ -112,27 +112,16 @@ class Step:
     how: str = EM
     curved: bool = False
 
-    def landing(self, _stage: Stage, _there: Point) -> Landing:
+    def landing(self, stage: Stage, there: Point) -> Landing:
         """Accept the step."""
         return Landing(self.then)
 
 
 @dataclass(frozen=True)
-class Extrapolation:
-    """A jump that is accepted if it raises the objective.
+class Extrapolation(Step):
+    """A jump that is accepted if it raises the objective."""
 
-    Attributes
-    ----------
-    params : dict of ndarray
-        The parameters that the move leads to.
-    then : Accelerator
-        The rule for the next iteration.
-    """
-
-    params: Params
-    then: "Accelerator"
     how: str = "squarem"
-    curved: bool = False
 
     def landing(self, stage: Stage, there: Point) -> Landing:
         """Accept the jump if it raises the objective; else take EM's step."""
@@ -163,7 +152,7 @@ class Outlook:
 class Accelerator(Protocol):
     """A rule for jumping ahead of EM. It is immutable: what it learns is in the next rule."""
 
-    alone: ClassVar[float]
+    batch_steps: ClassVar[float]
     """Number of EM steps that cost a start as much as the rule's own way to its limit: as long as it is
     cheaper, the starts of a small problem make steps of EM together. 0 where the rule applies at once."""
 
@@ -175,7 +164,7 @@ class Accelerator(Protocol):
 class Plain:
     """Plain EM."""
 
-    alone: ClassVar[float] = np.inf
+    batch_steps: ClassVar[float] = np.inf
 
     def outlook(self, stage: Stage) -> Outlook:
         """EM's own step."""
@@ -195,7 +184,7 @@ class Squarem:
         Steps since the last jump.
     """
 
-    alone: ClassVar[float] = 0.0
+    batch_steps: ClassVar[float] = 0.0
     steps: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:

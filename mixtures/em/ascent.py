@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixtures.em.acceleration import EM, Accelerator, Jump, Plain, Stage
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Point, Problem, Run
 from mixtures.errors import CollapseError, NonMonotoneError
@@ -124,8 +124,8 @@ def _refuse_fall(spec: Mixture, before: Point | None, here: Point, trace: Sequen
         return
     points = (before.params, here.params)
     moved = [spec.family.distance(spec.family.perturbed(params, EPS), params).max() for params in points]
-    grain = np.sqrt(2 * max(moved))  # what rounding does to a row's log density, relative to it
-    rounding = grain * terms + max(_prior_noise(spec, params) for params in points)
+    relative = np.sqrt(2 * max(moved))  # what rounding does to a row's log density, relative to it
+    rounding = relative * terms + max(_prior_noise(spec, params) for params in points)
     if not here.objective >= before.objective - TOLERANCES.em_rounding * rounding:
         raise NonMonotoneError(
             f"the EM objective fell from {before.objective:.12g} to {here.objective:.12g} "

@@ -18,12 +18,12 @@ import numpy as np
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
 from mixtures.em.acceleration import EM
-from mixtures.em.grouped import Grouped, can_group
-from mixtures.em.natural import POSSIBLE, NaturalForm
+from mixtures.em.grouped import BatchEStep, Grouped, can_group
+from mixtures.em.natural import POSSIBLE, NaturalForm, largest_loss
 from mixtures.em.pace import Pace, only_rounding
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
-from mixtures.families.kept import Kept
+from mixtures.families.memo import MemoParams
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import Interrupted
 from mixtures.tolerances import TOLERANCES
@@ -80,30 +80,30 @@ def advance(
     """
     with ThreadPoolExecutor(cpu_count() or 1) as pool:  # a thread is started when there is work for it
         spec = problem.spec
-        batch = _OfObserved(spec, data) if data.has_missing else _Batch(spec, data, pool)
+        batch = Grouped(spec, data) if data.has_missing else _Batch(spec, data, pool)
         return _advanced(problem, batch, starts, max_steps, tol)
 
 
 def _advanced(
     problem: Problem,
-    batch: "_Batch | _OfObserved",
+    batch: "Grouped | _Batch",
     starts: Sequence[Params],
     max_steps: int,
     tol: float | None,
 ) -> list[Run]:
     """What `advance` returns."""
-    spec, largest_loss = problem.spec, COARSE_LOSS if tol is None else batch.largest_loss(tol)
-    found = _Found.none_yet(starts, max_steps)
-    moving = np.flatnonzero(~_collapsed(problem, found.now.params))
+    spec, allowed = problem.spec, COARSE_LOSS if tol is None else largest_loss(tol, batch.n_rows)
+    progress = _Progress.at_starts(starts, max_steps)
+    moving = np.flatnonzero(~_collapsed(problem, progress.state.params))
     if not len(moving):
-        return found.runs()
+        return progress.runs()
     pace = Pace(*np.full((3, len(moving)), [[np.nan], [np.inf], [np.inf]]))
-    params = Kept({name: x[moving] for name, x in found.now.params.items()})
+    params = MemoParams({name: x[moving] for name, x in progress.state.params.items()})
     try:
         for _ in range(max_steps + 1):
-            at = batch.passed(params)
-            fits = (at.loss < largest_loss) & (at.objective >= found.now.height[moving] - at.rounding)
-            new = _unless(~fits, params, Kept(problem.m_step(at.statistics)))
+            at = _Evaluation.at(batch, params)
+            valid = (at.loss < allowed) & (at.objective >= progress.state.height[moving] - at.rounding)
+            new = _unless(~valid, params, MemoParams(problem.m_step(at.statistics)))
             collapsed = _collapsed(problem, new)
             new = _unless(collapsed, params, new)
             near = np.zeros(len(moving), dtype=bool)
@@ -112,18 +112,18 @@ def _advanced(
                 near = pace.has_arrived(tol)
                 if (short := pace.step < LONG_STEP).any():
                     near |= short & only_rounding(spec, pace, new, at.statistics.count)
-            arrived = fits & ~collapsed & near
-            found.note(moving, fits, params, at, arrived)
-            going = fits & ~arrived & ~collapsed
+            arrived = valid & ~collapsed & near
+            progress.record(moving, valid, params, at, arrived)
+            going = valid & ~arrived & ~collapsed
             if not going.any():
-                return found.runs()
+                return progress.runs()
             if not going.all():
-                moving, pace = moving[going], pace.of(going)
-                new = new.of(going)
+                moving, pace = moving[going], pace.subset(going)
+                new = new.subset(going)
             params = new
     except KeyboardInterrupt as error:
-        raise Interrupted(found.runs()) from error
-    return found.runs()
+        raise Interrupted(progress.runs()) from error
+    return progress.runs()
 
 
 class _State(NamedTuple):
@@ -137,56 +137,56 @@ class _State(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Found:
+class _Progress:
     """How far every start has come, and traces (R, T) filled from the left.
 
     An interrupt may come between any two lines, so that a state is never changed, but replaced as a whole;
     of a trace only as many values count as the state has passes.
     """
 
-    now: _State
+    state: _State
     traces: Array
 
     @classmethod
-    def none_yet(cls, starts: Sequence[Params], max_steps: int) -> Self:
+    def at_starts(cls, starts: Sequence[Params], max_steps: int) -> Self:
         """At the starts, before any pass."""
         n = len(starts)
         params = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
         nothing = np.full(n, np.nan), np.full(n, -np.inf), np.zeros(n, dtype=int), np.zeros(n, dtype=bool)
         return cls(_State(params, *nothing), np.empty((n, max_steps + 1)))
 
-    def note(
-        self, moving: np.ndarray, fits: np.ndarray, params: Params, at: "_Passed", arrived: np.ndarray
+    def record(
+        self, moving: np.ndarray, valid: np.ndarray, params: Params, at: "_Evaluation", arrived: np.ndarray
     ) -> None:
         """Write down a pass of those that move, where it is valid."""
-        there, now = moving[fits], self.now
-        self.traces[there, now.passes[there]] = at.objective[fits]
+        there, state = moving[valid], self.state
+        self.traces[there, state.passes[there]] = at.objective[valid]
 
         def updated(old: np.ndarray, new: np.ndarray) -> np.ndarray:
             array = old.copy()
-            array[there] = new[fits]
+            array[there] = new[valid]
             return array
 
-        self.now = _State(
-            {name: updated(now.params[name], x) for name, x in params.items()},
-            updated(now.log_likelihood, at.log_likelihood),
-            updated(now.height, at.objective),
-            updated(now.passes, now.passes[moving] + 1),
-            updated(now.converged, arrived),
+        self.state = _State(
+            {name: updated(state.params[name], x) for name, x in params.items()},
+            updated(state.log_likelihood, at.log_likelihood),
+            updated(state.height, at.objective),
+            updated(state.passes, state.passes[moving] + 1),
+            updated(state.converged, arrived),
         )
 
     def runs(self) -> list[Run]:
         """One run for each start."""
-        now = self.now
+        state = self.state
         return [
             Run(
-                {name: x[i].copy() for name, x in now.params.items()},
-                float(now.log_likelihood[i]),
+                {name: x[i].copy() for name, x in state.params.items()},
+                float(state.log_likelihood[i]),
                 tuple(self.traces[i, :passes].tolist()),
-                bool(now.converged[i]),
+                bool(state.converged[i]),
                 (EM,) * max(0, int(passes) - 1),
             )
-            for i, passes in enumerate(now.passes)
+            for i, passes in enumerate(state.passes)
         ]
 
 
@@ -197,18 +197,18 @@ def _collapsed(problem: Problem, params: Params) -> np.ndarray:
     )
 
 
-def _unless(which: np.ndarray, params: Params, new: Kept) -> Kept:
+def _unless(which: np.ndarray, params: Params, new: MemoParams) -> MemoParams:
     """New sets of parameters, except those marked, which keep the old values: the new may be invalid."""
     if not which.any():
         return new
-    return Kept(
+    return MemoParams(
         {name: np.where(which.reshape(-1, *[1] * (x.ndim - 1)), params[name], x) for name, x in new.items()}
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Passed:
-    """Results of a pass over the rows at R sets of parameters: arrays (R,), except the statistics."""
+class _Evaluation:
+    """A pass over the rows at R sets of parameters, with the prior: arrays (R,), except the statistics."""
 
     log_likelihood: Array
     objective: Array
@@ -216,32 +216,19 @@ class _Passed:
     loss: Array
     statistics: Any
 
-
-class _OfObserved:
-    """The E-step of many sets of parameters at once, where cells are missing."""
-
-    def __init__(self, spec: Mixture, data: Data) -> None:
-        self.spec, self.n_rows, self.grouped = spec, data.n_rows, Grouped(spec, data)
-
-    def largest_loss(self, tol: float) -> float:
-        """Largest error of a log density for which the natural form is used, as in `Kernel.e_step`."""
-        return _largest_loss(tol, self.n_rows)
-
-    def passed(self, params: Params) -> _Passed:
+    @classmethod
+    def at(cls, batch: "Grouped | _Batch", params: Params) -> Self:
         """One pass at sets of parameters along a leading axis."""
-        found, log_prior = self.grouped.passed(params), self.spec.log_prior(params)
-        magnitude = TOLERANCES.em_rounding * (np.abs(found.log_likelihood) + np.abs(log_prior))
-        return _Passed(
-            found.log_likelihood,
-            found.log_likelihood + log_prior,
-            EPS * (magnitude + self.n_rows * found.terms),
-            EPS * found.terms,
-            found.statistics,
-        )
-
-
-def _largest_loss(tol: float, n_rows: int) -> float:
-    return min(TOLERANCES.natural_loss, 0.1 * tol / float(np.sqrt(n_rows)))
+        with np.errstate(invalid="ignore", over="ignore"):  # of sets without a natural form
+            found, log_prior = batch.passed(params), batch.spec.log_prior(params)
+            magnitude = TOLERANCES.em_rounding * (np.abs(found.log_likelihood) + np.abs(log_prior))
+            return cls(
+                found.log_likelihood,
+                found.log_likelihood + log_prior,
+                EPS * (magnitude + batch.n_rows * found.terms),
+                EPS * found.terms,
+                found.statistics,
+            )
 
 
 class _Batch:
@@ -250,6 +237,7 @@ class _Batch:
     def __init__(self, spec: Mixture, data: Data, pool: ThreadPoolExecutor) -> None:
         assert isinstance(spec.family, ExponentialFamily)
         self.spec, self.family, self.data, self.pool = spec, spec.family, data, pool
+        self.n_rows = data.n_rows
         self.location, self.scale = self.family.affine_units(data)
         self.log_scale = float(np.log(self.scale).sum())
         rows = np.ascontiguousarray(((data.values - self.location) / self.scale).T)
@@ -258,31 +246,18 @@ class _Batch:
         h = self.family.base_measure(rows)
         self.base = float(h.sum() if data.weights is None else data.weights @ h)
 
-    def largest_loss(self, tol: float) -> float:
-        """Largest error of a log density for which the natural form is used, as in `Kernel.e_step`."""
-        return _largest_loss(tol, self.data.n_rows)
-
-    def passed(self, params: Params) -> _Passed:
+    def passed(self, params: Params) -> BatchEStep:
         """One pass at sets of parameters along a leading axis."""
         form = NaturalForm.of(self.family, params, self.location, self.scale, self.largest, self.log_scale)
-        with np.errstate(invalid="ignore", over="ignore"):  # of sets without a natural form
-            sums, log_likelihood = self._sums(form.eta)
-            log_likelihood += self.base
-            log_prior = self.spec.log_prior(params)
-            magnitude = TOLERANCES.em_rounding * (np.abs(log_likelihood) + np.abs(log_prior))
-            return _Passed(
-                log_likelihood,
-                log_likelihood + log_prior,
-                EPS * (magnitude + self.data.n_rows * form.terms),
-                form.loss,
-                self.family.from_sums(sums, self.location, self.scale),
-            )
+        sums, log_likelihood = self._sums(form.eta)
+        log_likelihood += self.base
+        return BatchEStep(log_likelihood, form.terms, self.family.from_sums(sums, self.location, self.scale))
 
     def _sums(self, eta: Array) -> tuple[Array, Array]:
         """Sums ``S = r phi'`` (R, K, P), and log-likelihoods (R,) without the base measure."""
         sets, k, _ = eta.shape
         size = max(1, CHUNK_VALUES // (sets * k))
-        chunks = [slice(first, first + size) for first in range(0, self.data.n_rows, size)]
+        chunks = [slice(first, first + size) for first in range(0, self.n_rows, size)]
         parts = (self.pool.map if len(chunks) > 1 else map)(partial(self._sums_of, eta), chunks)
         sums, log_likelihood = next(parts)
         for more, higher in parts:  # in the order of the rows, however many threads there are
@@ -293,9 +268,9 @@ class _Batch:
     def _sums_of(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         """The same of some of the rows; of sets without a natural form it is not a number."""
         with np.errstate(invalid="ignore", over="ignore"):  # threads do not inherit it
-            return self._shared_out(eta, rows)
+            return self._responsibilities(eta, rows)
 
-    def _shared_out(self, eta: Array, rows: slice) -> tuple[Array, Array]:
+    def _responsibilities(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         sets, k, p = eta.shape
         phi, weights = self.phi[:, rows], self.data.weights
         joint = self._joint(eta, rows)

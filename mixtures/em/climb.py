@@ -10,7 +10,7 @@ from mixtures.data.table import Data
 from mixtures.em.acceleration import Accelerator, Plain
 from mixtures.em.ascent import ascend
 from mixtures.em.batch import advance, can_advance
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import Problem, Run
 from mixtures.errors import CollapseError
@@ -18,7 +18,7 @@ from mixtures.interrupts import Interrupted
 from mixtures.tolerances import same_height
 from mixtures.types import Params
 
-__all__ = ["Begun", "Climb"]
+__all__ = ["Climb", "Unfinished"]
 
 BATCH_VALUES = 50_000
 """Largest number of responsibilities of a start for which all starts are run together."""
@@ -38,7 +38,7 @@ OFF = "off a saddle"
 
 
 @dataclass(frozen=True)
-class Begun:
+class Unfinished:
     """Runs that are all unfinished, for an interrupt."""
 
     runs: tuple[Run, ...]
@@ -82,9 +82,9 @@ class Climb:
     def _common_steps(self, n_runs: int) -> float:
         """How many steps of EM this many runs make together before each is cheaper by itself."""
         share = self._values / CALL_VALUES
-        return self.accelerator.alone * n_runs * (1 + share) / (1 + n_runs * share)
+        return self.accelerator.batch_steps * n_runs * (1 + share) / (1 + n_runs * share)
 
-    def on(self, run: Run, tol: float) -> Run:
+    def resume(self, run: Run, tol: float) -> Run:
         """Continue a run."""
         accelerator = self.accelerator if run.accelerator is None else run.accelerator
         given = self.problem, self.kernel, run.params, tol, self.max_iter, run.trace[:-1]
@@ -93,13 +93,13 @@ class Climb:
         except CollapseError as error:
             return Run(error.params, np.nan, [*error.objective_trace, np.nan], False, collapse=error)
 
-    def past(self, run: Run, ways: Sequence[Params], tol: float) -> Run | None:
+    def leave_saddle(self, run: Run, ways: Sequence[Params], tol: float) -> Run | None:
         """Continue past a saddle point from each of these points; None if no run ends higher.
 
         Where all of them collapse, one of those is returned: the objective rises without bound.
         """
         first, begun = len(run.trace), (*run.trace, np.nan)
-        ends = [self.on(Run(dict(there), np.nan, begun, False, (*run.steps, OFF)), tol) for there in ways]
+        ends = [self.resume(Run(dict(there), np.nan, begun, False, (*run.steps, OFF)), tol) for there in ways]
         best = max(ends, key=lambda end: -np.inf if end.collapse else end.height)
         if best.collapse:
             return best
@@ -109,12 +109,12 @@ class Climb:
         trace = (*run.trace, *best.trace[higher:])
         return replace(best, trace=trace, steps=(*run.steps, OFF, *best.steps[higher:]))
 
-    def look(self, params: Params) -> Run:
+    def evaluate(self, params: Params) -> Run:
         """One pass over the rows, for the objective at a start from which EM is not run."""
         point = self.problem.point(params, self.kernel)
         return Run(dict(params), point.log_likelihood, (point.objective,), False)
 
-    def together(self, starts: Sequence[Params], tol: float, known: float = -np.inf) -> list[Run]:
+    def begin(self, starts: Sequence[Params], tol: float, known: float = -np.inf) -> list[Run]:
         """Begin from every start, with steps of EM in one batch as long as that is cheaper: on small data.
 
         Runs that fall hopelessly behind go no further. The steps are the same wherever the rows are, so
@@ -135,7 +135,7 @@ class Climb:
             One for each start.
         """
         begun = [Run(dict(start), np.nan, (), False) for start in starts]
-        if len(starts) == 1 or not self.accelerator.alone or not self.runs_together:
+        if len(starts) == 1 or not self.accelerator.batch_steps or not self.runs_together:
             return begun
         made, until, going = 0, JUDGED, []
         try:
@@ -156,7 +156,7 @@ class Climb:
         except KeyboardInterrupt as error:
             if isinstance(error, Interrupted):
                 begun = _with(begun, going, error.partial)
-            raise Interrupted(Begun(tuple(begun))) from error
+            raise Interrupted(Unfinished(tuple(begun))) from error
 
     def _steps(self, runs: Sequence[Run], most: int, tol: float) -> list[Run]:
         """Continue all runs to this number of steps of EM.
@@ -174,7 +174,7 @@ class Climb:
             plain = replace(self, accelerator=Plain(), max_iter=most)
             for i, run in enumerate(ends):
                 if not run.converged and len(run.trace) <= most:
-                    ends[i] = replace(plain.on(run, tol), accelerator=None)
+                    ends[i] = replace(plain.resume(run, tol), accelerator=None)
         except KeyboardInterrupt as error:
             partial = error.partial if isinstance(error, Interrupted) else None
             if isinstance(partial, Run):  # of one that goes on by itself

@@ -6,10 +6,9 @@ missing because the clusters are hidden. Its rows of blocks add up to zero, so t
 on the diagonal follow from those off it, without cancellation.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from itertools import combinations
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from mixtures.em.estep import EStep
 from mixtures.families.family import ExponentialFamily
 from mixtures.types import Array
 
-__all__ = ["Curvature", "Moments", "Products", "SecondMoments", "pair_weights", "symmetric_products"]
+__all__ = ["Curvature", "Moments", "Products", "pair_weights", "symmetric_products"]
 
 TINY = float(np.finfo(float).tiny)
 """Used as a divisor instead of 0."""
@@ -26,32 +25,6 @@ TINY = float(np.finfo(float).tiny)
 PRODUCTS_A_WEIGHT = 30
 """Largest number of distinct products per row of weights for which each product is computed only once; with
 more, memory is slower than arithmetic (measured for 2 to 10 clusters and 3 to 251 features)."""
-
-
-class SecondMoments(Protocol):
-    """An E-step with second moments of the features, and what they do to changes along some coordinates.
-
-    Sums and slopes have the shape of the natural parameters, ``(K, P)`` for a single pattern of observed
-    columns and ``(S, K, P)`` for several; slopes have a leading axis of coordinates before it.
-    """
-
-    @property
-    def passed(self) -> EStep:
-        """What the E-step itself finds."""
-
-    @property
-    def sums(self) -> Array:
-        """The sums ``S = r phi'``."""
-
-    @property
-    def spread(self) -> Array:
-        """Weighted squares of the features about their means."""
-
-    def tilted(self, slopes: Array) -> Array:
-        """Sums of rows whose weights are multiplied by their scores."""
-
-    def changed(self, slopes: Array) -> Array:
-        """Changes of the sums as the natural parameters change along the slopes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +110,7 @@ class Moments:
         """C, shape (K, P, K, P)."""
         k, p, _ = self.within.shape
         C = np.zeros((k, p, k, p))
-        for (a, b), between in zip(_pairs(k), self.between, strict=True):
+        for (a, b), between in zip(combinations(range(k), 2), self.between, strict=True):
             C[a, :, b] = C[b, :, a] = -between
             C[a, :, a] += between
             C[b, :, b] += between
@@ -214,10 +187,6 @@ def symmetric_products(phi: Array, weights: Array) -> Array:
         np.multiply(phi, root, out=scaled)
         np.matmul(scaled, scaled.T, out=total)  # half the work of two different factors
     return out
-
-
-def _pairs(k: int) -> Iterator[tuple[int, int]]:
-    return ((a, b) for a in range(k) for b in range(a + 1, k))
 
 
 def pair_weights(r: Array, w: Array | None, out: Array) -> Array:

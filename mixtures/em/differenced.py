@@ -10,7 +10,7 @@ by two passes over the rows for each coordinate, the rest without the rows.
 
 import numpy as np
 
-from mixtures.em.free import Chart
+from mixtures.em.free import Chart, central_slopes
 from mixtures.em.grouped import Grouped
 from mixtures.em.tangent import Information, unit_steps
 from mixtures.errors import NoApproximation
@@ -52,12 +52,9 @@ def differenced_information(chart: Chart, grouped: Grouped, params: Params) -> I
     for first in range(0, len(places), size):
         some = slice(first, first + size)
         step = STEP * units[some]
-        shift = np.zeros((len(step), len(u)))
-        shift[np.arange(len(step)), places[some]] = step
-        moved = chart.params(np.concatenate([u + shift, u - shift]))
+        moved = chart.both_ways(u, places[some], step)
         for out, values in ((slopes, grouped.eta(moved)), (changes, grouped.sums(moved)[0])):
-            up, down = values.reshape(2, len(step), -1)
-            out[some] = (up - down) / (2 * step[:, None])
+            out[some] = central_slopes(values, step).reshape(len(step), -1)
     missing = slopes @ changes.T
     complete = -_second_differences(chart, grouped, base.ravel(), u, places, CURVATURE_STEP * units)
     return Information(inside, complete, (missing + missing.T) / 2)
@@ -81,14 +78,14 @@ def _crossed(
     u: Array,
     places: tuple[np.ndarray, np.ndarray],
     steps: Array,
-    of: tuple[np.ndarray, np.ndarray],
+    pairs: tuple[np.ndarray, np.ndarray],
 ) -> Array:
     """Second differences along pairs of coordinates at these places."""
     found = np.empty(len(places[0]))
     size = max(1, BLOCK // (4 * sums.size))
     for first in range(0, len(found), size):
         a, b = (place[first : first + size] for place in places)
-        h, k = (steps[which[first : first + size]] for which in of)
+        h, k = (steps[which[first : first + size]] for which in pairs)
         moved = np.repeat(u[None], 4 * len(a), axis=0).reshape(4, len(a), -1)
         rows = np.arange(len(a))
         for out, (s, t) in zip(moved, ((1, 1), (1, -1), (-1, 1), (-1, -1)), strict=True):

@@ -61,22 +61,7 @@ def soft_assignment(log_joint: Array) -> tuple[Array, Array]:
 def e_step(spec: Mixture, data: Rows, params: Params, assign: Assign = soft_assignment) -> EStep:
     """Responsibilities, and the sufficient statistics under them, in one pass over the rows.
 
-    Parameters
-    ----------
-    spec : Mixture
-        The model.
-    data : Rows
-        Checked data, with their weights.
-    params : dict of ndarray
-        Current parameters.
-    assign : callable
-        How rows are assigned: `soft_assignment`, or `hard_assignment` for
-        classification EM (Celeux and Govaert 1992).
-
-    Returns
-    -------
-    EStep
-        Statistics, log-likelihood and its scale.
+    ``assign`` is `soft_assignment`, or `hard_assignment` for classification EM (Celeux and Govaert 1992).
     """
     return data.sum_over(partial(_e_step_block, spec, params, assign))
 

@@ -19,7 +19,6 @@ from mixtures.em.acceleration import Plain
 from mixtures.em.climb import Climb
 from mixtures.em.estep import e_step
 from mixtures.em.given import given_start
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import Sample
 from mixtures.em.newton import ACCELERATORS
 from mixtures.em.notes import notes_on
@@ -263,7 +262,7 @@ def fit_em(
     """
     check_kind(Mixture, "a model such as GMM(2)", spec=spec)
     rows = spec.rows(X, weights, missing, labels)
-    problem = problem_of(spec, rows, None, hold, hard)
+    problem = problem_of(spec, rows, hold=hold, hard=hard)
     check_whole(1, n_init=n_init, max_iter=max_iter)
     if not isinstance(tol, Real) or not tol > 0:
         raise InputError(f"tol must be positive, got {tol!r:.80}")
@@ -274,7 +273,7 @@ def fit_em(
             "hard=True, which soon ends"
         )
     rng = generator(random_seed)
-    with one_thread(), fast_e_step(problem) as kernel, _likelihoods_traced(problem.spec):
+    with one_thread(), problem.fast_e_step() as kernel, _likelihoods_traced(problem.spec):
         accelerator = Plain() if hard else ACCELERATORS[accelerate]
         sample = Sample.of(problem.spec, rows, rng) if start is None else None
         climb = Climb(problem, kernel, max_iter, accelerator, _table(problem, sample))

@@ -10,7 +10,7 @@ from mixtures.families.family import ExponentialFamily
 from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
 
-__all__ = ["Chart", "vacant"]
+__all__ = ["Chart", "central_slopes", "vacant"]
 
 VACANT = 1e-6
 """Expected rows below which a cluster is on the boundary with all that is its own: it informs no row."""
@@ -47,9 +47,9 @@ class Chart:
     like: Params
 
     @property
-    def moving(self) -> tuple[Parameter, ...]:
+    def not_held(self) -> tuple[Parameter, ...]:
         """The parameters that are not held."""
-        return tuple(each for each in self.problem.spec.parameters if each.name not in self.problem.held)
+        return tuple(p for p in self.problem.spec.parameters if p.name not in self.problem.held)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -72,18 +72,24 @@ class Chart:
         """Coordinates (..., q) of parameters; not finite on a boundary."""
         standard = self.family.rescaled(self._ordered(params, self.order), self.location, self.scale)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.concatenate([each.to_free(standard[each.name]) for each in self.moving], axis=-1)
+            return np.concatenate([p.to_free(standard[p.name]) for p in self.not_held], axis=-1)
 
     def params(self, u: Array) -> dict[str, Array]:
         """Parameters of coordinates (..., q)."""
         full = {name: np.broadcast_to(x, (*u.shape[:-1], *x.shape)) for name, x in self._standard.items()}
-        ends = np.cumsum([each.free_count(self.sizes) for each in self.moving])
-        for each, part in zip(self.moving, np.split(u, ends[:-1], axis=-1), strict=True):
-            full[each.name] = each.from_free(part, self.sizes)
+        ends = np.cumsum([p.free_count(self.sizes) for p in self.not_held])
+        for parameter, part in zip(self.not_held, np.split(u, ends[:-1], axis=-1), strict=True):
+            full[parameter.name] = parameter.from_free(part, self.sizes)
         back = self.family.rescaled(full, -self.location / self.scale, 1 / self.scale)
         back = self._ordered(back, np.argsort(self.order))
         held = self.problem.held
         return {**back, **{name: np.broadcast_to(x, back[name].shape) for name, x in held.items()}}
+
+    def both_ways(self, u: Array, places: np.ndarray, steps: Array) -> dict[str, Array]:
+        """Parameters (2 q, ...) after steps (q,) up, and then down, of the coordinates at these places."""
+        shifts = np.zeros((len(places), len(u)))
+        shifts[np.arange(len(places)), places] = steps
+        return self.params(np.concatenate([u + shifts, u - shifts]))
 
     def interior(self, *points: Params) -> np.ndarray:
         """Which coordinates (q,) belong to entries that are on no boundary at any of these points.
@@ -96,9 +102,9 @@ class Chart:
         for params in ordered:
             occupied[vacant(self.problem, params)] = False
         inside = [np.zeros(0, dtype=bool)]  # where every parameter is held
-        for each in self.moving:
-            own = _interior(each, ordered, self.sizes)
-            if "cluster" in self.problem.spec.dims[each.name]:
+        for parameter in self.not_held:
+            own = _interior(parameter, ordered, self.sizes)
+            if "cluster" in self.problem.spec.dims[parameter.name]:
                 own &= np.repeat(occupied, -(-own.size // occupied.size))[: own.size]
             inside.append(own)
         return np.concatenate(inside)
@@ -112,6 +118,12 @@ class Chart:
             else x
             for name, x in params.items()
         }
+
+
+def central_slopes(values: Array, steps: Array) -> Array:
+    """Derivatives (q, ...) by central differences, of values (2 q, ...) after steps (q,) up and then down."""
+    up, down = np.split(values, 2)
+    return (up - down) / (2 * steps.reshape(-1, *[1] * (up.ndim - 1)))
 
 
 def _interior(parameter: Parameter, points: tuple[Params, ...], sizes: dict[str, int]) -> np.ndarray:

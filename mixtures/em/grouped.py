@@ -6,12 +6,10 @@ what is expected of the missing cells follows from the sums, for a pattern and c
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -21,18 +19,16 @@ from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.em.curvature import Curvature, Moments, pair_weights, symmetric_products
 from mixtures.em.estep import EStep
-from mixtures.em.fast import FastEStep
 from mixtures.em.kernel import Kernel
-from mixtures.em.natural import exponential, has_natural_form, on_edge
+from mixtures.em.natural import exponential, has_natural_form, largest_loss, on_edge
 from mixtures.em.pattern_moments import PatternMoments
-from mixtures.em.problem import Problem
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import ObservedForm
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import EPS, Array, Params
 
-__all__ = ["Found", "Grouped", "GroupedKernel", "can_group", "fast_e_step"]
+__all__ = ["BatchEStep", "FastEStep", "Grouped", "GroupedKernel", "can_group"]
 
 CHUNK_VALUES = 262_144
 """Number of responsibilities in a chunk of rows, over all sets of parameters: a share of a core's cache."""
@@ -77,7 +73,7 @@ def _patterns(family: ExponentialFamily, data: Data) -> Patterns:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class BatchEStep:
     """Results of a pass over the rows at R sets of parameters: arrays (R,), except the statistics.
 
     ``terms`` is the largest sum of absolute terms of a log density: rounding errors are relative to it.
@@ -88,7 +84,7 @@ class Found:
     statistics: Any
 
     @classmethod
-    def joined(cls, parts: "Sequence[Found]") -> "Found":
+    def joined(cls, parts: "Sequence[BatchEStep]") -> "BatchEStep":
         """The same of all sets of parameters, from some of them each."""
         if len(parts) == 1:
             return parts[0]
@@ -126,7 +122,7 @@ class Grouped:
     """
 
     def __init__(self, spec: Mixture, data: Data) -> None:
-        self.spec, self.family = spec, exponential(spec)
+        self.spec, self.family, self.n_rows = spec, exponential(spec), data.n_rows
         self.location, self.scale = self.family.affine_units(data)
         self.patterns = _patterns(self.family, data)
         order = self.patterns.order
@@ -138,7 +134,7 @@ class Grouped:
         h = self.family.base_measure(rows)
         self.base = float(h.sum() if self.weights is None else self.weights @ h)
 
-    def passed(self, params: Params) -> Found:
+    def passed(self, params: Params) -> BatchEStep:
         """One pass at sets of parameters along a leading axis."""
         sets = len(params["alpha"])
         d, k = len(self.location), self.spec.n_components
@@ -147,7 +143,7 @@ class Grouped:
             self._passed({name: x[first : first + size] for name, x in params.items()})
             for first in range(0, sets, size)
         ]
-        return Found.joined(parts)
+        return BatchEStep.joined(parts)
 
     def eta(self, params: Params) -> Array:
         """Natural parameters (R, S, K, P) of the patterns, the logarithm of the weights in them."""
@@ -167,12 +163,14 @@ class Grouped:
             eta[..., 0] += np.log(params["alpha"])[:, None, :]
             return form, eta
 
-    def _passed(self, params: Params) -> Found:
+    def _passed(self, params: Params) -> BatchEStep:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             form, eta = self._formed(params)
             terms = (np.abs(eta) @ self.largest).max(axis=(-2, -1))
             sums, log_likelihood = self._sums(eta)
-            return Found(log_likelihood + self.base, terms, form.statistics(sums, self.location, self.scale))
+            return BatchEStep(
+                log_likelihood + self.base, terms, form.statistics(sums, self.location, self.scale)
+            )
 
     def _sums(self, eta: Array) -> tuple[Array, Array]:
         """Sums ``S = r phi'`` (R, S, K, P) of the patterns' rows, and log-likelihoods (R,)."""
@@ -181,7 +179,7 @@ class Grouped:
         for s in range(len(self.patterns)):
             own = np.ascontiguousarray(eta[:, s])
             for rows in self._chunks(s, max(1, CHUNK_VALUES // (sets * k))):
-                r, heights = self._shared_out(own, rows)
+                r, heights = self._responsibilities(own, rows)
                 log_likelihood += heights
                 sums[:, s] += (r.reshape(sets * k, -1) @ self.phi[:, rows].T).reshape(sets, k, p)
         return sums, log_likelihood
@@ -191,7 +189,7 @@ class Grouped:
         begin, end = self.patterns.ends[pattern : pattern + 2]
         return (slice(first, min(first + size, end)) for first in range(begin, end, size))
 
-    def _shared_out(self, eta: Array, rows: slice) -> tuple[Array, Array]:
+    def _responsibilities(self, eta: Array, rows: slice) -> tuple[Array, Array]:
         """Responsibilities (R, K, n) of rows of a pattern times their weights, and log-likelihoods (R,)."""
         sets, k, p = eta.shape
         joint = (eta.reshape(-1, p) @ self.phi[:, rows]).reshape(sets, k, -1)
@@ -210,33 +208,33 @@ class Grouped:
         return joint, per_row @ w
 
     @cached_property
-    def kept(self) -> list[np.ndarray]:
+    def nonzero(self) -> list[np.ndarray]:
         """For every pattern, the features that are not 0 in all of its rows."""
         ends = self.patterns.ends
         return [np.flatnonzero(self.phi[:, first:last].any(axis=1)) for first, last in pairwise(ends)]
 
-    def moments(self, params: Params) -> tuple[Found, list[Moments]]:
+    def moments(self, params: Params) -> tuple[BatchEStep, list[Moments]]:
         """One pass at a single set of parameters, with the second moments of every pattern's features."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             form, eta = self._formed({name: x[None] for name, x in params.items()})
             terms = (np.abs(eta) @ self.largest).max(axis=(-2, -1))
             each = [self._moments(eta[:, s], s) for s in range(len(self.patterns))]
         sums = np.zeros_like(eta)
-        for s, (kept, own) in enumerate(zip(self.kept, each, strict=True)):
-            sums[0, s][:, kept] = own.features
+        for s, (nonzero, own) in enumerate(zip(self.nonzero, each, strict=True)):
+            sums[0, s][:, nonzero] = own.features
         log_likelihood = np.array([sum(own.log_likelihood for own in each) + self.base])
-        return Found(log_likelihood, terms, form.statistics(sums, self.location, self.scale)), each
+        return BatchEStep(log_likelihood, terms, form.statistics(sums, self.location, self.scale)), each
 
     def _moments(self, eta: Array, s: int) -> Moments:
-        k, kept = eta.shape[1], self.kept[s]
+        k, nonzero = eta.shape[1], self.nonzero[s]
         n_weights = k * (k + 1) // 2
-        size = max(NARROWEST, CHUNK_VALUES // (n_weights + len(kept)))
-        total, height = np.zeros((n_weights, len(kept), len(kept))), 0.0
+        size = max(NARROWEST, CHUNK_VALUES // (n_weights + len(nonzero)))
+        total, height = np.zeros((n_weights, len(nonzero), len(nonzero))), 0.0
         weights = np.empty((n_weights, size))
         for rows in self._chunks(s, size):
-            r, heights = self._shared_out(eta, rows)
+            r, heights = self._responsibilities(eta, rows)
             w = None if self.weights is None else self.weights[rows]
-            phi = self.phi[kept, rows]
+            phi = self.phi[nonzero, rows]
             total += symmetric_products(phi, pair_weights(r[0], w, weights[:, : phi.shape[1]]))
             height += float(heights[0])
         return Moments(total[:k], total[k:], height, -np.inf)
@@ -251,16 +249,7 @@ class GroupedKernel:
     """The fast E-step of rows with missing cells, by the interface of `mixtures.em.kernel.Kernel`."""
 
     def __init__(self, spec: Mixture, data: Data) -> None:
-        self.grouped, self.family = Grouped(spec, data), exponential(spec)
-        self.n_rows = data.n_rows
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+        self.grouped, self.family, self.n_rows = Grouped(spec, data), exponential(spec), data.n_rows
 
     @property
     def units(self) -> tuple[Array, Array]:
@@ -294,9 +283,9 @@ class GroupedKernel:
             return None
         shape = len(each), self.grouped.spec.n_components, len(self.grouped.phi)
         parts = [Curvature(passed, own.within, own.missing) for own in each]
-        return PatternMoments(passed, shape, self.grouped.kept, parts)
+        return PatternMoments(passed, shape, self.grouped.nonzero, parts)
 
-    def _passed(self, found: Found, tol: float) -> EStep | None:
+    def _passed(self, found: BatchEStep, tol: float) -> EStep | None:
         if not self._is_exact(found, tol):
             return None
         log_likelihood = float(found.log_likelihood[0])
@@ -308,9 +297,8 @@ class GroupedKernel:
         """Whether no digits are lost at these parameters that a step of this size would show."""
         return self._is_exact(self.grouped.passed({name: x[None] for name, x in params.items()}), tol)
 
-    def _is_exact(self, found: Found, tol: float) -> bool:
-        noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.n_rows))
-        return bool(EPS * found.terms[0] < noticed)
+    def _is_exact(self, found: BatchEStep, tol: float) -> bool:
+        return bool(EPS * found.terms[0] < largest_loss(tol, self.n_rows))
 
     def natural(self, params: Params) -> Array:
         """Natural parameters (R, S, K, P) of the patterns, of many sets of parameters."""
@@ -333,12 +321,5 @@ class GroupedKernel:
             yield {name: x[some] for name, x in params.items()}, some
 
 
-def fast_e_step(problem: Problem) -> AbstractContextManager[FastEStep | None]:
-    """The E-step in natural form, where there is one."""
-    if not problem.has_fast_e_step:
-        return nullcontext()
-    if not problem.data.has_missing:
-        return Kernel(problem.spec, problem.data)
-    if isinstance(problem.data, Data) and can_group(problem.spec, problem.data):
-        return GroupedKernel(problem.spec, problem.data)
-    return nullcontext()
+type FastEStep = Kernel | GroupedKernel
+"""The E-step in natural form, with data prepared for many passes."""

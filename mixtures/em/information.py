@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 
 from mixtures.data.table import Data
 from mixtures.em.differenced import differenced_information
-from mixtures.em.free import Chart, vacant
+from mixtures.em.free import Chart, central_slopes, vacant
 from mixtures.em.grouped import GroupedKernel, can_group
 from mixtures.em.kernel import Kernel
 from mixtures.em.natural import has_natural_form
@@ -60,13 +60,9 @@ class ObservedInformation:
         """Derivative (..., q) of every free parameter with respect to the coordinates inside."""
         places = np.flatnonzero(self.information.inside)
         steps = DIFFERENCE / np.sqrt(np.diag(self.information.observed))
-        shift = np.zeros((len(places), len(self.u)))
-        shift[np.arange(len(places)), places] = steps
-        up, down = (self.chart.params(self.u + sign * shift) for sign in (1, -1))
-        return {
-            each.name: np.moveaxis(up[each.name] - down[each.name], 0, -1) / (2 * steps)
-            for each in self.chart.moving
-        }
+        moved = self.chart.both_ways(self.u, places, steps)
+        names = [parameter.name for parameter in self.chart.not_held]
+        return {name: np.moveaxis(central_slopes(moved[name], steps), 0, -1) for name in names}
 
     @property
     def root(self) -> Array:
@@ -94,7 +90,7 @@ class ObservedInformation:
         if not self.information.inside.all():
             raise NoApproximation("a parameter is on the boundary of its space")
         slopes, sizes = self.slopes, self.chart.sizes
-        steps = np.concatenate([slopes[each.name][each.independent(sizes)] for each in self.chart.moving])
+        steps = np.concatenate([slopes[p.name][p.independent(sizes)] for p in self.chart.not_held])
         return float(len(steps) / 2 * np.log(2 * np.pi) + np.linalg.slogdet(steps @ self.root)[1])
 
     @property
@@ -146,7 +142,7 @@ def observed_information(
     ----------
     Louis (1982), *JRSS B* 44, 226-233; Meng and Rubin (1991), *JASA* 86, 899-909.
     """
-    problem = problem_of(spec, X, weights, None, False, missing, labels)
+    problem = problem_of(spec, X, weights, missing=missing, labels=labels)
     params = problem.check(params)
     if not has_natural_form(problem.spec):
         raise NoApproximation(f"a {type(spec).__name__} has no natural form")

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import methodcaller
-from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -25,7 +24,7 @@ from mixtures.data.rows import Blocks, Rows
 from mixtures.data.table import Data
 from mixtures.em.curvature import Curvature, Moments, Products, pair_weights
 from mixtures.em.estep import EStep
-from mixtures.em.natural import POSSIBLE, NaturalForm, exponential
+from mixtures.em.natural import POSSIBLE, NaturalForm, exponential, largest_loss
 from mixtures.families.family import LOG_NOTHING
 from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
@@ -69,10 +68,6 @@ class Scratch(NamedTuple):
     density: Array
     sums: Array
     rows: Array
-
-
-def _allocate(k: int, p: int, d: int, n: int) -> Scratch:
-    return Scratch(np.empty((p, n)), np.empty((k, n)), np.empty(n), np.empty((k, p)), np.empty((d, n)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +127,10 @@ class Kernel:
     """
 
     has_curvature: ClassVar[bool] = True
+    """Whether there is a pass with second moments, which Newton's method needs."""
+
     n_patterns: ClassVar[int] = 0
+    """Number of patterns of observed columns that have sums of their own; 0 where no cell is missing."""
 
     def __init__(self, spec: Mixture, rows: Rows) -> None:
         self.rows, self.family = rows, exponential(spec)
@@ -147,9 +145,7 @@ class Kernel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.table is not None:
             self.table.close()
 
@@ -213,8 +209,8 @@ class Kernel:
             form = NaturalForm.of(self.family, params, *self.units, self.largest, self.log_scale)
         except np.linalg.LinAlgError:  # a covariance that is singular up to rounding
             return None
-        noticed = min(TOLERANCES.natural_loss, 0.1 * tol / np.sqrt(self.rows.n_rows))
-        return form if form.loss < noticed else None  # nor if the loss is not finite
+        fits = form.loss < largest_loss(tol, self.rows.n_rows)  # nor if the loss is not finite
+        return form if fits else None
 
     def _passed(self, form: NaturalForm, sums: Sums | Moments) -> EStep | None:
         """The E-step of a pass; None if some row may be impossible under every cluster."""
@@ -266,7 +262,8 @@ class Table:
         self.chunk = min(n, max(SHORTEST, min(LONGEST, CHUNK_VALUES // (k + p))))
         threads = max(1, min(os.cpu_count() or 1, threads, n * (k + p) // THREAD_VALUES))
         self.spans = [(n * t // threads, n * (t + 1) // threads) for t in range(threads)]
-        self.scratch = [_allocate(k, p, d, self.chunk) for _ in self.spans]
+        shapes = (p, self.chunk), (k, self.chunk), (self.chunk,), (k, p), (d, self.chunk)
+        self.scratch = [Scratch(*map(np.empty, shapes)) for _ in self.spans]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.standardised: Array | None = None
         if copied and data.values.nbytes <= COPIED_BYTES and data.mapping is None:
@@ -317,7 +314,9 @@ class Table:
         """``S`` and the log-likelihood of a stretch of rows."""
         total, log_likelihood, lowest = np.zeros_like(eta), 0.0, np.inf
         for begin in range(*span, self.chunk):
-            phi, r, height, low = self._shared_out(eta, begin, min(begin + self.chunk, span[1]), scratch)
+            phi, r, height, low = self._responsibilities(
+                eta, begin, min(begin + self.chunk, span[1]), scratch
+            )
             log_likelihood, lowest = log_likelihood + height, min(lowest, low)
             np.matmul(r, phi.T, out=scratch.sums)
             total += scratch.sums
@@ -334,13 +333,13 @@ class Table:
         weights = np.empty((products.n_weights, chunk))
         for begin in range(*span, chunk):
             end = min(begin + chunk, span[1])
-            phi, r, height, low = self._shared_out(eta, begin, end, scratch)
+            phi, r, height, low = self._responsibilities(eta, begin, end, scratch)
             log_likelihood, lowest = log_likelihood + height, min(lowest, low)
             w = None if self.data.weights is None else self.data.weights[begin:end]
             total += products.sums(phi, pair_weights(r, w, weights[:, : end - begin]))
         return Moments(total[:k], total[k:], log_likelihood, lowest)
 
-    def _shared_out(
+    def _responsibilities(
         self, eta: Array, begin: int, end: int, scratch: Scratch
     ) -> tuple[Array, Array, float, float]:
         """Features (P, n) of a chunk, responsibilities (K, n) times the rows' weights, log-likelihood.

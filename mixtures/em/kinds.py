@@ -95,17 +95,17 @@ class Sample:
         return cls(filled, weights, *units, data.n_rows, np.isnan(rows), single, labels, compared)
 
     @property
-    def given(self) -> Array:
+    def observed_rows(self) -> Array:
         """The rows (n, D) as they are: NaN where a cell is missing."""
         return self.rows if self.holes is None else np.where(self.holes, np.nan, self.rows)
 
-    def alone(self, spec: Mixture) -> dict[str, Array] | None:
+    def one_cluster(self, spec: Mixture) -> dict[str, Array] | None:
         """Parameters under which every cluster is that single one; None if no cell is missing."""
         return None if self.holes is None else spec.alike(self.single)
 
     def data(self) -> Data:
         """The rows as they are, to run EM on."""
-        return as_data(self.given, self.weights, missing=INTEGRATE, labels=self.labels)
+        return as_data(self.observed_rows, self.weights, missing=INTEGRATE, labels=self.labels)
 
     def fewer(self, size: int, rng: np.random.Generator) -> "Sample":
         """A subsample of these rows, drawn by weight."""
@@ -156,12 +156,12 @@ class Sample:
         return {units: _ward(getattr(self, units)) for units in ("standardised", "whitened")}
 
     @cached_property
-    def whole(self) -> Array:
+    def complete_shares(self) -> Array:
         """Shares (n,) of the rows without missing cells alone, if there are some: filled cells lie close."""
         if self.holes is None:
             return self.shares
-        whole = np.where(self.holes.any(axis=1), 0.0, self.shares)
-        return whole / whole.sum() if whole.any() else self.shares
+        shares = np.where(self.holes.any(axis=1), 0.0, self.shares)
+        return shares / shares.sum() if shares.any() else self.shares
 
 
 Kind = Callable[[Sample, int, np.random.Generator], Array]
@@ -217,7 +217,7 @@ def _dense_rows(sample: Sample, k: int, rng: np.random.Generator) -> Array:
     size = int(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * k), fewest)))))
     r = np.zeros((k, n))
     tree = sample.trees[rng.integers(len(sample.trees))]
-    for cluster, near in enumerate(dense_groups(tree, sample.whole, k - wide, size, rng)):
+    for cluster, near in enumerate(dense_groups(tree, sample.complete_shares, k - wide, size, rng)):
         r[wide + cluster, near] = 1
     left = np.flatnonzero(~r.any(axis=0))
     rest = left if sample.shares[left].any() else np.arange(n)
@@ -251,19 +251,8 @@ def _ward(rows: Array) -> Array:
 def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
     """Responsibilities (K, n) of a fit with one cluster taken away and another put around a random row.
 
-    Parameters
-    ----------
-    sample : Sample
-        The rows.
-    joint : ndarray, shape (K, n)
-        Log joint density of cluster and row of the fit, at least two clusters.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray, shape (K, n)
-        Responsibilities, weights left out; the new cluster is in the place of the old one.
+    Of the fit, which has two clusters or more, the log joint densities ``joint (K, n)`` are given. The new
+    cluster is in the place of the old one, and weights of rows are left out.
 
     References
     ----------

@@ -8,6 +8,7 @@ import numpy as np
 from mixtures.arguments import generator
 from mixtures.data.known_labels import exclude
 from mixtures.data.table import Data
+from mixtures.em.free import central_slopes
 from mixtures.em.information import ObservedInformation, observed_information
 from mixtures.em.natural import NaturalForm
 from mixtures.families.assignment import assigned, share_out
@@ -149,7 +150,4 @@ def _natural(found: ObservedInformation, family: ExponentialFamily, params: Para
         return NaturalForm.of(family, at, chart.location, chart.scale, np.ones(p)).eta
 
     steps = STEP / np.sqrt(np.diag(found.information.observed))
-    shift = np.zeros((len(places), len(found.u)))
-    shift[np.arange(len(places)), places] = steps
-    up, down = (natural(chart.params(found.u + sign * shift)) for sign in (1, -1))
-    return natural(params), (up - down) / (2 * steps[:, None, None])
+    return natural(params), central_slopes(natural(chart.both_ways(found.u, places, steps)), steps)

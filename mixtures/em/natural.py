@@ -21,7 +21,7 @@ from mixtures.families.mixture import Mixture
 from mixtures.tolerances import TOLERANCES
 from mixtures.types import Array, Params
 
-__all__ = ["Draws", "NaturalForm", "exponential", "has_natural_form", "on_edge"]
+__all__ = ["Draws", "NaturalForm", "exponential", "has_natural_form", "largest_loss", "on_edge"]
 
 
 def has_natural_form(spec: Mixture) -> bool:
@@ -81,6 +81,11 @@ class NaturalForm:
     def loss(self) -> Array:
         """Error of a log density by rounding, (...,)."""
         return np.finfo(float).eps * self.terms
+
+
+def largest_loss(tol: float, n_rows: int) -> float:
+    """Largest error of a log density that a step of ``tol`` standard deviations would not show."""
+    return min(TOLERANCES.natural_loss, 0.1 * tol / float(np.sqrt(n_rows)))
 
 
 def on_edge(family: ExponentialFamily, params: Params) -> np.ndarray:

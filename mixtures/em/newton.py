@@ -86,7 +86,7 @@ OF_PATTERN, OF_MATRIX = 0.3, 1 / 70
 the matrices of a jump for each coordinate, pattern, cluster and column (measured for 1 to 112 patterns)."""
 
 
-DEAR = 25
+MOST_COST = 25
 """Steps of EM that a jump may cost where cells are missing; with more, SQUAREM is cheaper."""
 
 
@@ -108,7 +108,7 @@ class Newton:
         Steps of EM before the next attempt, and after the next one that fails.
     """
 
-    alone: ClassVar[float] = 0.0
+    batch_steps: ClassVar[float] = 0.0
     radius: float | None = None
     wait: int = FIRST_STEPS
     pause: int = PAUSE
@@ -136,9 +136,9 @@ class Newton:
                 return ManySteps(params, self, tangent, steps)
             radius = tangent.length(steps) / SHRINKAGE
             steps = tangent.steps_within(radius)
-        return replace(self, radius=radius).resting(stage)
+        return replace(self, radius=radius).wait_longer(stage)
 
-    def resting(self, stage: Stage) -> Step:
+    def wait_longer(self, stage: Stage) -> Step:
         """EM's step, and some more before the next attempt."""
         pause = min(2 * self.pause, LONGEST_PAUSE)
         radius = None if self.radius is None else 2 * self.radius
@@ -179,7 +179,7 @@ class ManySteps:
         if abs(self.tangent.rise(self.steps)) < hidden:  # the predicted gain is below rounding
             if there.objective > here.objective - hidden:
                 return Landing(replace(self.rule, pause=PAUSE))
-            return Landing(None, self.rule.resting(stage))
+            return Landing(None, self.rule.wait_longer(stage))
         new = stage.problem.m_step(there.statistics)
         surprise = self.tangent.surprise(self.steps, there.params, new)
         share = AT_SADDLE if self.tangent.is_saddle else 1.0
@@ -200,14 +200,14 @@ class Auto:
         How many of the last steps in a row were slow.
     """
 
-    alone: ClassVar[float] = 100.0
+    batch_steps: ClassVar[float] = 100.0
     slow: int = 0
 
     def outlook(self, stage: Stage) -> Outlook:
         """Return what EM proposes, or the rule that takes over."""
         slow = self.slow + 1 if stage.pace.step > SLOW * stage.last else 0
         if slow >= SLOW_STEPS and not stage.pace.has_arrived(stage.tol):
-            if not _has_newton(stage) or _is_dear(stage):
+            if not _has_newton(stage) or _is_costly(stage):
                 return Squarem().outlook(stage)
             if _newton_pays(stage):
                 return Newton(wait=0).outlook(stage)
@@ -233,10 +233,10 @@ def _costs(stage: Stage) -> tuple[float, float]:
     return float(jump), e_step + 1
 
 
-def _is_dear(stage: Stage) -> bool:
-    """Whether the many patterns of missing cells make a jump dear."""
+def _is_costly(stage: Stage) -> bool:
+    """Whether the many patterns of missing cells make a jump cost more than SQUAREM."""
     jump, step = _costs(stage)
-    return stage.kernel is not None and stage.kernel.n_patterns > 1 and jump > DEAR * step
+    return stage.kernel is not None and stage.kernel.n_patterns > 1 and jump > MOST_COST * step
 
 
 def _newton_pays(stage: Stage) -> bool:

@@ -58,7 +58,8 @@ def notes_on(
         warn(unfinished, ConvergenceWarning)
     if found.beyond is not None:
         notes += (AT_SADDLE if found.beyond.collapse is None else UNBOUNDED,)
-    if doubtful := doubts(spec, rows, params, problem.scale, None if sample is None else sample.given):
+    examined = None if sample is None else sample.observed_rows
+    if doubtful := doubts(spec, rows, params, problem.scale, examined):
         notes += doubtful
         warn("; ".join(doubtful), DataWarning)
     return notes

@@ -27,11 +27,9 @@ STEPS = 300
 
 def more_optima(spec: Mixture, rows: Rows, n: int, rng: np.random.Generator) -> list[Run]:
     """Runs from ``n`` starts of all kinds, all in one batch; none where the data are too large for that."""
-    if not (isinstance(rows, Data) and has_natural_form(spec)):
+    if not has_natural_form(spec) or rows.n_rows * spec.n_components > BATCH_VALUES:
         return []
-    if rows.n_rows * spec.n_components > BATCH_VALUES:
-        return []
-    problem = problem_of(spec, rows, None, None, False)
+    problem = problem_of(spec, rows)
     table = problem.data
     if not isinstance(table, Data):
         return []

@@ -52,7 +52,7 @@ class Pace:
         """The pace after a move, where the next step cannot be compared with the last one."""
         return Pace(np.nan, self.left, self.left_before)
 
-    def of(self, which: np.ndarray) -> "Pace":
+    def subset(self, which: np.ndarray) -> "Pace":
         """The pace of some of many starts."""
         return Pace(self.step[which], self.left[which], self.left_before[which])
 

@@ -10,7 +10,7 @@ from mixtures.em.curvature import Curvature
 from mixtures.em.estep import EStep
 from mixtures.types import Array
 
-__all__ = ["PatternMoments"]
+__all__ = ["PatternMoments", "SecondMoments"]
 
 SHARE = 1e-3
 """Share of a cluster's rows that is the least spread of a feature."""
@@ -26,7 +26,7 @@ class PatternMoments:
         What the E-step itself finds.
     shape : tuple of int
         Shape (S, K, P) of the natural parameters of all patterns.
-    kept : sequence of ndarray of int
+    nonzero : sequence of ndarray of int
         The features that are not 0 in every row of the pattern, for each of them.
     parts : sequence of Curvature
         The moments of these.
@@ -34,7 +34,7 @@ class PatternMoments:
 
     passed: EStep
     shape: tuple[int, ...]
-    kept: Sequence[np.ndarray]
+    nonzero: Sequence[np.ndarray]
     parts: Sequence[Curvature]
 
     @cached_property
@@ -48,8 +48,8 @@ class PatternMoments:
 
         At least a share of the cluster's rows, as a cluster may have none of the few rows of a pattern.
         """
-        kept, count = self._of_all([np.ones_like(part.sums) for part in self.parts]), self.sums[..., :1]
-        found = np.where(kept > 0, self._of_all([part.spread for part in self.parts]), count)
+        nonzero, count = self._of_all([np.ones_like(part.sums) for part in self.parts]), self.sums[..., :1]
+        found = np.where(nonzero > 0, self._of_all([part.spread for part in self.parts]), count)
         return np.maximum(found, SHARE * count.sum(axis=0))
 
     def tilted(self, slopes: Array) -> Array:
@@ -63,13 +63,21 @@ class PatternMoments:
     def _each(self, slopes: Array) -> list[tuple[Curvature, Array]]:
         """Every part with the slopes of its features."""
         return [
-            (part, slopes[:, s][..., kept])
-            for s, (kept, part) in enumerate(zip(self.kept, self.parts, strict=True))
+            (part, slopes[:, s][..., nonzero])
+            for s, (nonzero, part) in enumerate(zip(self.nonzero, self.parts, strict=True))
         ]
 
     def _of_all(self, parts: Sequence[Array]) -> Array:
         """What is known of the features of each pattern (..., K, p), put in its place of (..., S, K, P)."""
         found = np.zeros((*parts[0].shape[:-2], *self.shape))
-        for s, (kept, part) in enumerate(zip(self.kept, parts, strict=True)):
-            found[..., s, :, kept] = np.moveaxis(part, -1, 0)
+        for s, (nonzero, part) in enumerate(zip(self.nonzero, parts, strict=True)):
+            found[..., s, :, nonzero] = np.moveaxis(part, -1, 0)
         return found
+
+
+type SecondMoments = Curvature | PatternMoments
+"""An E-step with second moments of the features, and what they do to changes along some coordinates.
+
+Sums and slopes have the shape of the natural parameters, ``(K, P)`` for a single pattern of observed
+columns and ``(S, K, P)`` for several; slopes have a leading axis of coordinates before it.
+"""

@@ -1,6 +1,7 @@
 """What EM maximises: a model on data, with some parameters held."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 from mixtures.arguments import check_kind
 from mixtures.data.cells import as_numbers
 from mixtures.data.rows import Rows
-from mixtures.em.curvature import SecondMoments
+from mixtures.data.table import Data
 from mixtures.em.estep import Assign, EStep, e_step, soft_assignment
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep, GroupedKernel, can_group
 from mixtures.em.hard import hard_assignment, worst_rows
+from mixtures.em.kernel import Kernel
 from mixtures.em.natural import has_natural_form
+from mixtures.em.pattern_moments import SecondMoments
 from mixtures.errors import CollapseError, InputError
 from mixtures.families.assignment import NO_DENSITY
 from mixtures.families.labelled import by_name
@@ -41,6 +44,14 @@ class Problem:
     def has_fast_e_step(self) -> bool:
         """Whether assignment is soft and the components have a natural form."""
         return self.assign is soft_assignment and has_natural_form(self.spec)
+
+    def fast_e_step(self) -> AbstractContextManager[FastEStep | None]:
+        """The E-step in natural form, where there is one."""
+        if self.has_fast_e_step and not self.data.has_missing:
+            return Kernel(self.spec, self.data)
+        if self.has_fast_e_step and isinstance(self.data, Data) and can_group(self.spec, self.data):
+            return nullcontext(GroupedKernel(self.spec, self.data))
+        return nullcontext()
 
     @property
     def may_collapse(self) -> bool:
@@ -197,9 +208,9 @@ class Run:
 def problem_of(
     spec: Mixture,
     X: Any,
-    weights: Any,
-    hold: Mapping[str, Any] | None,
-    hard: bool,
+    weights: Any = None,
+    hold: Mapping[str, Any] | None = None,
+    hard: bool = False,
     missing: str | None = None,
     labels: Any = None,
 ) -> Problem:

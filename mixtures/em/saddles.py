@@ -3,7 +3,7 @@
 import numpy as np
 
 from mixtures.em.acceleration import existing
-from mixtures.em.fast import FastEStep
+from mixtures.em.grouped import FastEStep
 from mixtures.em.newton import LEAVING, MOST_COORDINATES
 from mixtures.em.problem import Problem
 from mixtures.em.tangent import SADDLE, Tangent, tangent_at
@@ -27,21 +27,8 @@ def ways_off(problem: Problem, kernel: FastEStep | None, params: Params) -> list
     """Parameters on both sides of a saddle point at which EM stopped; none if it is not a saddle.
 
     The objective curves up there in some direction. Where clusters are alike it may be flat, to second
-    order, in the directions that separate them; one of these is then tried.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is maximised.
-    kernel : FastEStep or None
-        The fast E-step; without one nothing is known of the curvature.
-    params : dict of ndarray
-        A fixed point of EM.
-
-    Returns
-    -------
-    list of dict
-        Two sets of parameters, or none: also where the model has too many of them.
+    order, in the directions that separate them; one of these is then tried. None either where nothing is
+    known of the curvature: without a fast E-step, or with too many parameters.
     """
     spec = problem.spec
     wide = spec.parameter_count(problem.data.n_features) > MOST_COORDINATES
@@ -53,7 +40,7 @@ def ways_off(problem: Problem, kernel: FastEStep | None, params: Params) -> list
     if tangent is None or along is None:
         return []
     return [
-        there for sign in (1, -1) if (there := existing(problem, tangent.beside(sign * along))) is not None
+        there for sign in (1, -1) if (there := existing(problem, tangent.displaced(sign * along))) is not None
     ]
 
 

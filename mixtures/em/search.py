@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixtures.em.acceleration import Plain
-from mixtures.em.climb import Begun, Climb
+from mixtures.em.climb import Climb, Unfinished
 from mixtures.em.pace import is_hopeless
 from mixtures.em.problem import Run
 from mixtures.em.saddles import ways_off
@@ -59,7 +59,7 @@ def search(
     try:
         while new := next_starts(_record(starts, runs)):
             starts += new
-            begun += climb.together([start.params for start in new], loose, _best_height(runs))
+            begun += climb.begin([start.params for start in new], loose, _best_height(runs))
             for start in track(new, "EM", shown=shown):
                 runs.append(_climbed(climb, start, begun, starts, runs, loose))
         while True:
@@ -69,11 +69,11 @@ def search(
             best = runs[winner]
             if loose > tol:
                 may_go_on = len(best.trace) <= climb.max_iter
-                best = climb.on(best, tol) if may_go_on else replace(best, converged=False)
+                best = climb.resume(best, tol) if may_go_on else replace(best, converged=False)
                 runs[winner] = best  # also if it has collapsed, and the next best goes on
             if best.collapse is None:
                 ways = ways_off(climb.problem, climb.kernel, best.params) if best.converged else []
-                higher = climb.past(best, ways, tol) if ways else None
+                higher = climb.leave_saddle(best, ways, tol) if ways else None
                 if higher is None or higher.collapse or isinstance(climb.accelerator, Plain):
                     return Search(best, restarts, beyond=higher)
                 runs[winner] = higher
@@ -90,7 +90,7 @@ def _climbed(
     best = _best_height([*runs, *begun])
     if run.converged or run.collapse or is_hopeless(run.trace, best):
         return run
-    return next(same, None) or (climb.on(run, tol) if start.promising else climb.look(start.params))
+    return next(same, None) or (climb.resume(run, tol) if start.promising else climb.evaluate(start.params))
 
 
 def _best_height(runs: Sequence[Run]) -> float:
@@ -102,7 +102,7 @@ def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], 
     """The best run after an interrupt; if there is none, the interrupt is raised."""
     partial = error.partial if isinstance(error, Interrupted) else None
     cut = [partial] if isinstance(partial, Run) else []
-    begun = [*begun, *partial.runs] if isinstance(partial, Begun) else begun
+    begun = [*begun, *partial.runs] if isinstance(partial, Unfinished) else begun
     searching = len(runs) < len(starts)  # else the best run was going on
     found = [*runs, *(cut if searching else [])]
     found += begun[len(found) :]

@@ -12,7 +12,6 @@ from mixtures.data.known_labels import exclude, match_labels, one_hot
 from mixtures.data.rows import Rows
 from mixtures.em.batch import advance, can_advance
 from mixtures.em.climb import Climb
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.kinds import KINDS, SOFTNESS, Sample, random_partition, swapped
 from mixtures.em.problem import Problem, Run
 from mixtures.families.family import ExponentialFamily
@@ -44,19 +43,19 @@ ENOUGH_ROWS, SHARE = 5_000, 5
 """With at least twice as many rows, EM first runs on this number, or on a fifth of all if that is more."""
 
 
-END, ALIKE, ENDS = 1e-3, 1e-2, 3
+LOOSE, SAME_OPTIMUM, MOST_OPTIMA = 1e-3, 1e-2, 3
 """Tolerance of these runs, largest difference of equal optima, and number of optima that EM goes on from."""
 
 
-WORSE = 3.0
+BEHIND = 3.0
 """Standard errors by which the log-likelihood of an optimum is lower if EM does not go on from it."""
 
 
-FEW, SEVERAL = 3, 4
+SECOND_ROUND_FROM, THIRD_ROUND_FROM = 3, 4
 """From these numbers of clusters on, all starts of one round, and of two, may agree on a lower optimum."""
 
 
-MOST, MOST_DEAR = 8, 4
+MOST, MOST_COSTLY = 8, 4
 """Most starts in multiples of ``n_init``, where they run together and not."""
 
 
@@ -86,26 +85,10 @@ class Start:
 def random_starts(
     spec: Mixture, sample: Sample, kinds: Sequence[str], rng: np.random.Generator
 ) -> list[Start]:
-    """Parameters from random responsibilities of these kinds, by one M-step.
+    """Parameters from random responsibilities of these kinds, by one M-step: a start of each.
 
     Clusters are in random order, or in that which agrees best with the labels of rows.
     Sums over rows are in one order, however many threads there are.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model.
-    sample : Sample
-        Rows that the starts use.
-    kinds : sequence of str
-        Kind of each start.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    list of Start
-        One of each kind.
     """
     with one_thread():
         found = _maxima(spec, sample, (_partition(spec, sample, kind, rng) for kind in kinds))
@@ -121,14 +104,14 @@ def _partition(spec: Mixture, sample: Sample, kind: str, rng: np.random.Generato
 def _maxima(spec: Mixture, sample: Sample, partitions: Iterable[Array]) -> Iterator[dict[str, Array]]:
     """Parameters that maximise the objective given each of these responsibilities (K, n) and the labels."""
     n, d = sample.rows.shape
-    alone, X = sample.alone(spec), sample.given.T
-    one_by_one = alone is not None or not isinstance(spec.family, ExponentialFamily)
+    one_cluster, X = sample.one_cluster(spec), sample.observed_rows.T
+    one_by_one = one_cluster is not None or not isinstance(spec.family, ExponentialFamily)
     together = 1 if one_by_one else max(1, MAXIMA_VALUES // (spec.n_components * n * d))
     for some in batched(partitions, together):
         r = np.stack([one if sample.labels is None else one_hot(one, sample.labels) for one in some])
         r = r if sample.weights is None else r * sample.weights
         if one_by_one:
-            yield spec.maximize(spec.expect(alone, X, r[0]))
+            yield spec.maximize(spec.expect(one_cluster, X, r[0]))
         else:
             found = spec.maximize(spec.expect(None, X, r))
             yield from ({name: x[i] for name, x in found.items()} for i in range(len(r)))
@@ -173,7 +156,7 @@ class Portfolio:
         """Largest number of starts: fewer where they cost more."""
         if self.n_init == 1:
             return 1
-        return self.n_init * (MOST if self.climb.runs_together else MOST_DEAR)
+        return self.n_init * (MOST if self.climb.runs_together else MOST_COSTLY)
 
     def next(self, done: Restarts) -> list[Start]:
         """The next starts after those of the record; none when the search is over.
@@ -201,8 +184,8 @@ class Portfolio:
     def _again(self, made: int, k: int, share: float) -> bool:
         """Whether to go on although the best of the starts made so far is confirmed."""
         if made == self.n_init:
-            return self.climb.runs_together and (k >= FEW or share < 1)
-        return self.climb.runs_together and k >= SEVERAL and share < 1 and made == 2 * self.n_init
+            return self.climb.runs_together and (k >= SECOND_ROUND_FROM or share < 1)
+        return self.climb.runs_together and k >= THIRD_ROUND_FROM and share < 1 and made == 2 * self.n_init
 
     def draw(self, n: int, first: int = 0) -> list[Start]:
         """A number of starts, the kinds taking turns from the ``first`` on."""
@@ -261,17 +244,17 @@ class Portfolio:
         some = self._some.data()
         problem = replace(self.problem, data=some)
         try:
-            with fast_e_step(problem) as kernel:
+            with problem.fast_e_step() as kernel:
                 climb = replace(self.climb, problem=problem, kernel=kernel, table=some)
-                begun = climb.together([start.params for start in starts], END)
-                runs = [run if run.converged or run.collapse else climb.on(run, END) for run in begun]
+                begun = climb.begin([start.params for start in starts], LOOSE)
+                runs = [run if run.converged or run.collapse else climb.resume(run, LOOSE) for run in begun]
         except Interrupted as error:  # the runs that it carries are not of all rows
             raise KeyboardInterrupt from error
         ends = [self._optimum(run) for run in runs]
         best = sorted(
             {id(end): end for end in ends if not end.collapse}.values(), key=lambda end: -end.height
         )
-        promising = self._promising(best[:ENDS])
+        promising = self._promising(best[:MOST_OPTIMA])
         return [
             Start(start.kind, end.params, promising=any(end is other for other in promising))
             for start, end in zip(starts, ends, strict=True)
@@ -281,7 +264,7 @@ class Portfolio:
         """The first run that ended at the same optimum of some of the rows."""
         if run.collapse:
             return run
-        alike = (other for other in self.optima if abs(other.height - run.height) < ALIKE)
+        alike = (other for other in self.optima if abs(other.height - run.height) < SAME_OPTIMUM)
         if (first := next(alike, None)) is None:
             self.optima.append(first := run)
         return first
@@ -303,13 +286,13 @@ class Portfolio:
         mean = np.average(behind, axis=1, weights=some.weights)
         squares = np.average((behind - mean[:, None]) ** 2, axis=1, weights=some.weights)
         n = len(some.rows) if some.weights is None else some.weights.sum()
-        may_be_best = mean <= WORSE * np.sqrt(squares / n)
+        may_be_best = mean <= BEHIND * np.sqrt(squares / n)
         return list(compress(runs, may_be_best))
 
 
 def _log_joint(spec: Mixture, sample: Sample, params: Params) -> Array:
     """Log joint density (K, n) of clusters and rows; -inf for a cluster that a row's label excludes."""
-    joint = spec.log_joint(params)(sample.given.T)
+    joint = spec.log_joint(params)(sample.observed_rows.T)
     if sample.labels is not None:
         exclude(joint, sample.labels)
     return joint
@@ -318,27 +301,11 @@ def _log_joint(spec: Mixture, sample: Sample, params: Params) -> Array:
 def split_starts(
     spec: Mixture, fewer: Params, data: Rows, rng: np.random.Generator
 ) -> Iterator[dict[str, Array]]:
-    """Parameters of K clusters from K - 1, each of which is split in turn.
+    """Parameters of K clusters from those of K - 1, ``fewer``, each of which is split in turn.
 
     The first is one with two clusters in the place of one: no better and no
-    worse than K - 1, whatever EM makes of it. With labels the clusters keep their
-    places, and the second part of the split cluster comes last.
-
-    Parameters
-    ----------
-    spec : Mixture
-        A resolved model of K clusters.
-    fewer : dict of ndarray
-        Parameters of K - 1 clusters of the same family.
-    data : Rows
-        Checked data.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Yields
-    ------
-    dict of ndarray
-        Parameters, the parts of the split cluster last.
+    worse than K - 1, whatever EM makes of it. The parts of the split cluster come last. With labels the
+    clusters keep their places, and only the second part comes last. ``spec`` is resolved, of K clusters.
     """
     k = spec.n_components - 1
     largest = int(np.argmax(fewer["alpha"]))

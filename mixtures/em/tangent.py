@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
-from mixtures.em.curvature import SecondMoments
-from mixtures.em.fast import FastEStep
-from mixtures.em.free import Chart
+from mixtures.em.free import Chart, central_slopes
+from mixtures.em.grouped import FastEStep
+from mixtures.em.pattern_moments import SecondMoments
 from mixtures.em.problem import Point, Problem
 from mixtures.types import Array, Params
 
@@ -152,11 +152,15 @@ class Tangent:
 
     def after(self, steps: float) -> dict[str, Array]:
         """Parameters after a number of EM steps; coordinates on a boundary go on towards it."""
-        return self._moved(self._along(steps))
+        return self.displaced(self._along(steps))
 
-    def beside(self, along: Array) -> dict[str, Array]:
+    def displaced(self, along: Array) -> dict[str, Array]:
         """Parameters at this displacement from the point along the eigenvectors."""
-        return self._moved(along)
+        outwards = np.isfinite(self.ahead) & (np.abs(self.ahead) > np.abs(self.u))
+        there = self.ahead.copy()
+        there[outwards] += OUTWARDS * (self.ahead[outwards] - self.u[outwards])
+        there[self.inside] = self.u[self.inside] + self.directions @ along
+        return self.chart.params(there)
 
     def rise(self, steps: float) -> float:
         """The predicted rise of the objective over a number of EM steps."""
@@ -175,10 +179,10 @@ class Tangent:
             return np.inf
         if not np.isfinite(ahead).all():
             return np.inf
-        met = self.across @ (ahead - u)
-        foretold = met - self.step * self._power(steps)
+        found = self.across @ (ahead - u)
+        error = found - self.step * self._power(steps)
         stretch = np.minimum(self._stretch(steps), steps)
-        return float(np.linalg.norm(stretch * foretold) / self.length(steps))
+        return float(np.linalg.norm(stretch * error) / self.length(steps))
 
     def _power(self, steps: Any) -> Array:
         """Factor of EM's step after a number of steps; bounded so that its square is finite."""
@@ -195,13 +199,6 @@ class Tangent:
 
     def _along(self, steps: Any) -> Array:
         return np.asarray(self.step * self._stretch(steps))
-
-    def _moved(self, along: Array) -> dict[str, Array]:
-        outwards = np.isfinite(self.ahead) & (np.abs(self.ahead) > np.abs(self.u))
-        there = self.ahead.copy()
-        there[outwards] += OUTWARDS * (self.ahead[outwards] - self.u[outwards])
-        there[self.inside] = self.u[self.inside] + self.directions @ along
-        return self.chart.params(there)
 
 
 def tangent_at(problem: Problem, kernel: FastEStep, here: Point, new: Params, tol: float) -> Tangent | None:
@@ -237,10 +234,8 @@ def information_at(
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused by the caller
             steps = unit_steps(chart, u, places, pass_.passed.statistics.count, STEP)
-            shifts = np.zeros((len(places), len(u)))
-            shifts[np.arange(len(places)), places] = steps
-            moved = chart.params(u + _both_ways(shifts))
-            J = _slopes(kernel.natural(moved), steps)
+            moved = chart.both_ways(u, places, steps)
+            J = central_slopes(kernel.natural(moved), steps)
             changes, squares = _changes(J, pass_)
             largest = pass_.passed.statistics.count.sum() * (STEP / steps) ** 2  # if all rows informed of it
             scale = np.minimum(1, largest / np.diag(squares))  # so that no change moves the M-step far
@@ -287,24 +282,13 @@ def unit_steps(chart: Chart, u: Array, places: np.ndarray, count: Array, length:
     return length / np.sqrt(1 + apart / PILOT**2)
 
 
-def _both_ways(changes: Array) -> Array:
-    """Changes (q, ...), and after them the same with the other sign."""
-    return np.concatenate([changes, -changes])
-
-
-def _slopes(values: Array, steps: Array) -> Array:
-    """Derivatives (q, ...) by central differences, of values (2 q, ...) after steps (q,) both ways."""
-    up, down = np.split(values, 2)
-    return (up - down) / (2 * _along_first(steps, up))
-
-
 def _slopes_of_m_step(
     chart: Chart, kernel: FastEStep, params: Params, sums: Array, along: Array, steps: Array
 ) -> Array:
     """Derivative (q, all) of the M-step's coordinates, along changes of sums and of parameters."""
-    changes = _both_ways(along * _along_first(steps, along))
-    new = chart.problem.m_step(kernel.expected(params, sums + changes))
-    return _slopes(chart.free(new), steps)  # not a number on a boundary
+    change = along * _along_first(steps, along)
+    new = chart.problem.m_step(kernel.expected(params, sums + np.concatenate([change, -change])))
+    return central_slopes(chart.free(new), steps)  # not a number on a boundary
 
 
 def _along_first(steps: Array, like: Array) -> Array:

@@ -166,10 +166,6 @@ class Bernoulli(ColumnFamily):
             return _one_flip(float(alpha @ params["p"][:, 0]), "at this fit")
         return unidentified(alpha, item_tables(self, params), item_levels(self, d), partly_observed(data))
 
-    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """None: a Bernoulli likelihood is bounded."""
-        return np.zeros(params["p"].shape[:-1], dtype=bool)
-
 
 def binary_values(data: Data) -> Array:
     """Values (n, D) of data whose observed cells hold only zeros and ones; names those that do not."""

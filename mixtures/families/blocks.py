@@ -15,7 +15,6 @@ import numpy as np
 
 from mixtures.data.matching import columns_of
 from mixtures.data.rows import Rows
-from mixtures.data.table import Data
 from mixtures.errors import InputError
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import ObservedForm
@@ -182,7 +181,10 @@ class Block:
 
     def with_prior(self, prior: Any) -> "Block":
         """The block with this prior."""
-        return self if prior is self.family.prior else replace(self, family=_with_prior(self.family, prior))
+        if prior is self.family.prior:
+            return self
+        family: ExponentialFamily = replace(self.family, prior=prior)  # type: ignore[type-var]
+        return replace(self, family=family)
 
     def own(self, params: Params) -> dict[str, Array]:
         """The block's parameters by the names of its family, and the weights where they are there."""
@@ -213,10 +215,6 @@ class Block:
         found: R = rows.sums[key]
         return found
 
-    def table(self, data: Data) -> Data:
-        """The same of rows in memory."""
-        return columns_of(data, self.known_places)
-
     @cached_property
     def n_features(self) -> int:
         """Number of features phi(x), the constant left out."""
@@ -231,11 +229,6 @@ class Block:
         """Size of every dim that its parameters have."""
         own = self.family.sizes(n_components, self.width)
         return {block_dim(self.kind, dim): size for dim, size in own.items()}
-
-
-def _with_prior(family: ExponentialFamily, prior: Any) -> ExponentialFamily:
-    changed: ExponentialFamily = replace(family, prior=prior)  # type: ignore[type-var]
-    return changed
 
 
 @dataclass(frozen=True, eq=False)

@@ -306,17 +306,20 @@ def codes(data: Data, levels: Sequence[int]) -> Array:
     """Values (n, D) of data, all codes of the given numbers of levels; names the cells that are not."""
     most = np.array(levels)
     for _, block in data.blocks(BLOCK_ROWS):
-        if not (((block >= 0) & (block < most) & (block == np.floor(block))) | np.isnan(block)).all():
-            values = data.values
-            bad = ~((values >= 0) & (values < most) & (values == np.floor(values))) & ~np.isnan(values)
+        if not _are_codes(block, most).all():
+            bad = ~_are_codes(data.values, most)
             row, column = np.argwhere(bad)[0]
             known = counted(levels[column], "level")
             coded = "0" if levels[column] == 1 else f"0 to {levels[column] - 1}"
             raise InputError(
-                f"{data.locate(bad)}: not the code of a level (the first is {values[row, column]:g}); column "
-                f"{named(data.features[column])} has {known}, coded {coded}"
+                f"{data.locate(bad)}: not the code of a level (the first is {data.values[row, column]:g}); "
+                f"column {named(data.features[column])} has {known}, coded {coded}"
             )
     return data.values
+
+
+def _are_codes(values: Array, most: np.ndarray) -> np.ndarray:
+    return ((values >= 0) & (values < most) & (values == np.floor(values))) | np.isnan(values)
 
 
 @lru_cache(maxsize=64)

@@ -1,15 +1,13 @@
-"""Features of the data that make a fit doubtful although it could be computed; optional for a family."""
+"""Features of the data that make a fit of Gaussians doubtful although it could be computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import singledispatch
 
 import numpy as np
 
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
-from mixtures.families.family import Family
 from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Mixture
 from mixtures.messages import Cluster, Option, joined, named, worded
@@ -51,26 +49,16 @@ def doubts(
     sample : ndarray, shape (m, D), optional
         Rows to examine; a subsample is drawn if not given.
     """
+    family = spec.family
+    if not isinstance(family, Gaussian):
+        return ()
     X = rows.subsample(ROWS, np.random.default_rng(0))[0] if sample is None else sample
-    return tuple(_doubts(spec.family, spec, rows, X, params, scale))
-
-
-@singledispatch
-def _doubts(
-    family: Family, spec: Mixture, rows: Rows, X: Array, params: Params, scale: Array | None
-) -> Iterator[str]:
-    yield from ()
-
-
-@_doubts.register
-def _gaussian_doubts(
-    family: Gaussian, spec: Mixture, rows: Rows, X: Array, params: Params, scale: Array | None
-) -> Iterator[str]:
+    far: Iterable[str] = ()
     if family.prior is not None:
         scale = family.units(rows)[1] if scale is None else scale
-        yield from _far_rows(family, rows, spec.n_components, X, scale)
+        far = _far_rows(family, rows, spec.n_components, X, scale)
     r = spec.responsibilities(as_data(X, missing=INTEGRATE), params)
-    yield from _single_values(X, r, rows.features)
+    return *far, *_single_values(X, r, rows.features)
 
 
 def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
 from mixtures.families.forms import ObservedForm
-from mixtures.families.parameters import Parameter, bound_coordinates, on_boundary
+from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
 
 __all__ = ["IMPOSSIBLE", "LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
@@ -212,7 +212,8 @@ class Family(ABC):
 
     def bound_coordinates(self, params: Params) -> dict[str, np.ndarray]:
         """Which free coordinates of each parameter are those of entries on the boundary, if any can be."""
-        return bound_coordinates(self.parameters, params)
+        supports = {parameter.name: parameter.support for parameter in self.parameters}
+        return {name: ~supports[name].interior(mask) for name, mask in self.on_boundary(params).items()}
 
     def never_identified(self, n_components: int, data: Rows) -> str:
         """What data of this shape cannot identify, whatever the parameters, in words; else empty."""

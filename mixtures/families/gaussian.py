@@ -14,7 +14,7 @@ from mixtures.families.columns import check_pairs, check_sizes, check_spread
 from mixtures.families.covariance import Dense
 from mixtures.families.family import ExponentialFamily
 from mixtures.families.forms import DenseForm, IndependentForm, ObservedForm
-from mixtures.families.kept import Kept, kept
+from mixtures.families.memo import MemoParams, memoised
 from mixtures.families.moments import moments_of
 from mixtures.families.observed import (
     Factored,
@@ -34,7 +34,7 @@ from mixtures.types import Array, Params
 __all__ = ["Gaussian"]
 
 SCALE, INVERSE = "scale", "inverse of the scale"
-"""What is kept of parameters: see `kept`."""
+"""What is kept of parameters: see `memoised`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,12 +226,11 @@ class Gaussian(ExponentialFamily):
     def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
         """Means shifted and divided by the scale, covariances divided by its square."""
         name = self.covariance.parameter
-        moved = {
-            **params,
-            "mu": (params["mu"] - location) / scale,
-            name: self.covariance.rescaled(params[name], scale),
-        }
-        return Kept(moved, {INVERSE: self._inverse(params) * scale}) if isinstance(params, Kept) else moved
+        value = self.covariance.rescaled(params[name], scale)
+        moved = {**params, "mu": (params["mu"] - location) / scale, name: value}
+        if not isinstance(params, MemoParams):
+            return moved
+        return MemoParams(moved, {INVERSE: self._inverse(params) * scale})
 
     def maximize(self, stats: GaussianStatistics) -> dict[str, Array]:
         """Posterior mode; with ``prior=None`` the weighted mean and covariance of the tutorial's S5."""
@@ -346,10 +345,10 @@ class Gaussian(ExponentialFamily):
 
     def _scale(self, params: Params) -> Array:
         value, shape = params[self.covariance.parameter], params["mu"].shape[-2:]
-        return kept(params, SCALE, lambda: self.covariance.scale(value, *shape))
+        return memoised(params, SCALE, lambda: self.covariance.scale(value, *shape))
 
     def _inverse(self, params: Params) -> Array:
-        return kept(params, INVERSE, lambda: self.covariance.inverse(self._scale(params)))
+        return memoised(params, INVERSE, lambda: self.covariance.inverse(self._scale(params)))
 
     def _narrowest(self, params: Params, scale: Array) -> Array:
         return self.covariance.narrowest(params[self.covariance.parameter], scale, params["mu"].shape[-2])

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtures.data.matching import columns_of
 from mixtures.data.patterns import partly_observed
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
@@ -48,37 +49,30 @@ class MixedColumns(ExponentialFamily):
 
     @property
     def parts(self) -> tuple[Block, ...]:
-        """The blocks."""
         return self.blocks
 
     @property
     def title(self) -> str:
-        """Name in the title of a report."""
         return "Mixed-column"
 
     @property
     def flat_is_proper(self) -> bool:  # type: ignore[override]
-        """Whether ``prior=None`` gives a proper posterior: in every block."""
         return all(block.family.flat_is_proper for block in self.blocks)
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
-        """Whether cells may be missing: if they may in every block."""
         return all(block.family.takes_missing for block in self.blocks)
 
     @property
     def takes_categories(self) -> bool:  # type: ignore[override]
-        """Whether some block has categories."""
         return any(block.family.takes_categories for block in self.blocks)
 
     @property
     def monomial(self) -> bool:  # type: ignore[override]
-        """Whether the features are monomials, in every block."""
         return all(block.family.monomial for block in self.blocks)
 
     @property
     def by_pattern(self) -> bool:  # type: ignore[override]
-        """Whether the natural parameters of some block depend on the pattern of observed cells."""
         return any(block.family.by_pattern for block in self.blocks)
 
     @property
@@ -88,7 +82,6 @@ class MixedColumns(ExponentialFamily):
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters of every block."""
         return tuple(each for block in self.blocks for each in block.parameters)
 
     @property
@@ -115,6 +108,10 @@ class MixedColumns(ExponentialFamily):
             found[(slice(None),) * axis + (block.at,)] = part
         return found
 
+    def _spread_both(self, parts: Sequence[tuple[Array, Array]], axis: int) -> tuple[Array, Array]:
+        first, second = zip(*parts, strict=True)
+        return self._spread(first, axis), self._spread(second, axis)
+
     def _joined(self, parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
         """Parameters of the whole model from those of the blocks."""
         joined: dict[str, Array] = {}
@@ -123,7 +120,6 @@ class MixedColumns(ExponentialFamily):
         return joined
 
     def check(self, data: Rows) -> tuple[str, ...]:
-        """Check the columns of every block; return the notes of all."""
         notes: tuple[str, ...] = ()
         for block in self.blocks:
             try:
@@ -133,15 +129,13 @@ class MixedColumns(ExponentialFamily):
         return notes
 
     def check_rows(self, data: Data) -> None:
-        """Refuse cells that are not of the kind of their column."""
         for block in self.blocks:
             try:
-                block.family.check_rows(block.table(data))
+                block.family.check_rows(columns_of(data, block.known_places))
             except InputError as error:
                 raise InputError(worded(f"{block.kind} columns: ", error)) from error
 
     def resolve(self, data: Rows, n_components: int) -> Self:
-        """Every block's prior, made concrete by its columns."""
         if self.prior is None:
             return self
         found = {
@@ -150,7 +144,6 @@ class MixedColumns(ExponentialFamily):
         return replace(self, prior=Blocks(**found))
 
     def for_mode(self) -> Self:
-        """Every block's nearest prior with a mode."""
         if not isinstance(self.prior, Blocks):
             return self
         found = {block.kind: block.family.for_mode().prior for block in self.blocks}
@@ -158,18 +151,13 @@ class MixedColumns(ExponentialFamily):
         return self if kept else replace(self, prior=Blocks(**found))
 
     def units(self, data: Rows) -> tuple[Array, Array]:
-        """Location and scale of every feature, block by block."""
-        location, scale = zip(*(block.family.units(block.rows(data)) for block in self.blocks), strict=True)
-        return self._spread(location, 0), self._spread(scale, 0)
+        return self._spread_both([block.family.units(block.rows(data)) for block in self.blocks], 0)
 
     def affine_units(self, data: Rows) -> tuple[Array, Array]:
         """Location and scale of every block: only Gaussian columns may be shifted and scaled."""
-        each = [block.family.affine_units(block.rows(data)) for block in self.blocks]
-        location, scale = zip(*each, strict=True)
-        return self._spread(location, 0), self._spread(scale, 0)
+        return self._spread_both([block.family.affine_units(block.rows(data)) for block in self.blocks], 0)
 
     def rescaled(self, params: Params, location: Array, scale: Array) -> dict[str, Array]:
-        """Parameters of every block in its units."""
         own = [
             dict(block.family.rescaled(block.own(params), location[block.at], scale[block.at]))
             for block in self.blocks
@@ -187,12 +175,10 @@ class MixedColumns(ExponentialFamily):
         return out
 
     def largest_features(self, furthest: Array) -> Array:
-        """Largest size of every feature, block by block."""
         each = [block.family.largest_features(furthest[block.at]) for block in self.blocks]
         return np.concatenate([[1.0], *(own[1:] for own in each)])
 
     def base_measure(self, X: Array) -> Array:
-        """Sum over the blocks."""
         return np.sum([block.family.base_measure(X[block.at]) for block in self.blocks], axis=0)
 
     def natural(self, params: Params) -> Array:
@@ -202,12 +188,10 @@ class MixedColumns(ExponentialFamily):
         return np.concatenate([constant, *(eta[..., 1:] for eta in each)], axis=-1)
 
     def textbook_log_density(self, X: Array, params: Params) -> Array:
-        """Sum over the blocks."""
         each = [block.family.textbook_log_density(X[block.at], block.own(params)) for block in self.blocks]
         return np.asarray(np.sum(each, axis=0))
 
     def density(self, params: Params) -> Callable[[Array], Array]:
-        """Sum over the blocks."""
         each = [(block.at, block.family.density(block.own(params))) for block in self.blocks]
 
         def log_density(X: Array) -> Array:
@@ -216,12 +200,10 @@ class MixedColumns(ExponentialFamily):
         return log_density
 
     def statistics(self, X: Array, r: Array) -> BlockStatistics:
-        """Statistics of every block."""
         parts = tuple(block.family.statistics(X[block.at], r) for block in self.blocks)
         return BlockStatistics(r.sum(axis=-1), parts)
 
     def expect(self, params: Params | None, X: Array, r: Array) -> BlockStatistics:
-        """The same, with what is expected of missing cells under the parameters."""
         parts = tuple(
             block.family.expect(None if params is None else block.own(params), X[block.at], r)
             for block in self.blocks
@@ -229,7 +211,6 @@ class MixedColumns(ExponentialFamily):
         return BlockStatistics(r.sum(axis=-1), parts)
 
     def from_sums(self, sums: Array, location: Array, scale: Array) -> BlockStatistics:
-        """The statistics of every block from the sums of its own features."""
         parts, begin = [], 1
         for block in self.blocks:
             end = begin + block.n_features
@@ -239,12 +220,10 @@ class MixedColumns(ExponentialFamily):
         return BlockStatistics(sums[..., 0], tuple(parts))
 
     def observed_features(self, X: Array) -> Array:
-        """The blocks' features of the observed cells, after a single constant."""
         each = [block.family.observed_features(X[block.at]) for block in self.blocks]
         return np.concatenate([each[0][:1], *(phi[1:] for phi in each)])
 
     def observed_form(self, params: Params, observed: np.ndarray, log_scale: Array) -> BlockForm:
-        """The blocks' forms, side by side."""
         forms = tuple(
             block.family.observed_form(block.own(params), observed[:, block.at], log_scale[block.at])
             for block in self.blocks
@@ -252,37 +231,29 @@ class MixedColumns(ExponentialFamily):
         return BlockForm(self.blocks, forms)
 
     def single(self, data: Rows) -> dict[str, Array]:
-        """Maximum likelihood estimates of every block."""
         return self._joined([block.family.single(block.rows(data)) for block in self.blocks])
 
     def conditional(self, params: Params, X: Array) -> tuple[Array, Array]:
-        """Mean and variance of every cell, block by block: given the cluster, blocks are independent."""
         each = [block.family.conditional(block.own(params), X[block.at]) for block in self.blocks]
-        mean, variance = zip(*each, strict=True)
-        return self._spread(mean, 1), self._spread(variance, 1)
+        return self._spread_both(each, 1)
 
     def fill(self, params: Params, X: Array, z: np.ndarray, rng: np.random.Generator) -> Array:
-        """Missing cells drawn block by block."""
         each = [block.family.fill(block.own(params), X[block.at], z, rng) for block in self.blocks]
         return self._spread(each, 0)
 
     def maximize(self, stats: BlockStatistics) -> dict[str, Array]:
-        """The mode of every block."""
         each = zip(self.blocks, stats.parts, strict=True)
         return self._joined([block.family.maximize(own) for block, own in each])
 
     def log_prior(self, params: Params) -> Array:
-        """Sum over the blocks."""
         return np.asarray(np.sum([b.family.log_prior(b.own(params)) for b in self.blocks], axis=0))
 
     def sample(self, params: Params, z: NDArray[np.intp], rng: np.random.Generator) -> Array:
-        """Rows drawn block by block."""
         return self._spread([block.family.sample(block.own(params), z, rng) for block in self.blocks], 1)
 
     def sample_like(
         self, rows: Array, params: Params, z: NDArray[np.intp], rng: np.random.Generator
     ) -> Array:
-        """The same with what the blocks condition on."""
         each = [b.family.sample_like(rows[:, b.at], b.own(params), z, rng) for b in self.blocks]
         return self._spread(each, 1)
 
@@ -297,7 +268,6 @@ class MixedColumns(ExponentialFamily):
         return {"x": [d for d in range(n_columns) if d not in beside.values()], **beside}
 
     def compared(self, rows: Array) -> Array:
-        """Rows as starts compare them, block by block."""
         return self._spread([block.family.compared(rows[:, block.at]) for block in self.blocks], 1)
 
     def moments(self, params: Params) -> tuple[Array, Array]:
@@ -311,7 +281,6 @@ class MixedColumns(ExponentialFamily):
         return mean, covariance
 
     def margin(self, params: Params, features: Sequence[int]) -> dict[str, Array]:
-        """Parameters of the blocks that have some of the columns."""
         kept: dict[str, Array] = {}
         for block in self.blocks:
             if own := block.among(features):
@@ -319,31 +288,25 @@ class MixedColumns(ExponentialFamily):
         return kept
 
     def marginal_family(self, features: Sequence[int]) -> "MixedColumns":
-        """The blocks that have some of the columns, with those alone."""
         kept = [block.margin(features) for block in self.blocks if block.among(features)]
         return MixedColumns(tuple(kept), None)
 
     def marginal_moments(self, params: Params, features: Sequence[int]) -> tuple[Array, Array]:
-        """Mean and covariance of some of the columns."""
         at, (mean, covariance) = list(features), self.moments(params)
         return mean[:, at], covariance[:, at][:, :, at]
 
     def distance(self, a: Params, b: Params) -> Array:
-        """Sum over the blocks."""
         each = [block.family.distance(block.own(a), block.own(b)) for block in self.blocks]
         return np.asarray(np.sum(each, axis=0))
 
     def divergence(self, a: Params, b: Params) -> Array:
-        """Sum over the blocks, for every pair of clusters, (..., K, K)."""
         each = [block.family.divergence(block.own(a), block.own(b)) for block in self.blocks]
         return np.asarray(np.sum(each, axis=0))
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
-        """The parameters of every block, each number changed by this relative amount."""
         return self._joined([block.family.perturbed(block.own(params), by) for block in self.blocks])
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
-        """The notes of every block."""
         return tuple(r for block in self.blocks for r in block.family.remarks(block.own(params), count))
 
     def never_identified(self, n_components: int, data: Rows) -> str:
@@ -373,7 +336,6 @@ class MixedColumns(ExponentialFamily):
         return [c for block in self.blocks for c in item_levels(block.family, block.width)]
 
     def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """Clusters that are degenerate in some block."""
         each = [block.family.degenerate(block.own(params), scale[block.at]) for block in self.blocks]
         return np.asarray(np.any(each, axis=0))
 

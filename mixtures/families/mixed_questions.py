@@ -24,11 +24,11 @@ from mixtures.types import Array, Params
 
 __all__: list[str] = []
 
-KINDS = {"gaussian": "Gaussian", "bernoulli": "binary", "poisson": "count"}
+KIND_WORDS = {"gaussian": "Gaussian", "bernoulli": "binary", "poisson": "count"}
 """Words for kinds of columns."""
 
 
-FILLS = "value"
+COMPLETED_WITH = "value"
 """Name of what a missing cell is completed with, where blocks have different names for it."""
 
 
@@ -59,7 +59,7 @@ def _renamed(block: Block, own: Description) -> Description:
 
 def _size(block: Block) -> str:
     n = np.arange(block.width)[block.family.row_columns(block.width)["x"]].size
-    kind = KINDS.get(block.kind, block.kind)
+    kind = KIND_WORDS.get(block.kind, block.kind)
     return f"{kind} column" if n == 1 else counted(n, f"{kind} column")
 
 
@@ -113,7 +113,7 @@ def mixed_cells(
     for mine, own in parts:
         first = next(iter(own))
         for name, x in own.items():
-            public = FILLS if name == first and len(firsts) > 1 else name
+            public = COMPLETED_WITH if name == first and len(firsts) > 1 else name
             found.setdefault(public, np.full(len(row), np.nan))[mine] = x
     return found
 

@@ -29,7 +29,7 @@ from mixtures.families.assignment import refuse_unassigned, share_out
 from mixtures.families.columns import check_seen
 from mixtures.families.family import Family
 from mixtures.families.labelled import by_name
-from mixtures.families.parameters import Parameter, free_count, inside, shapes_of
+from mixtures.families.parameters import Parameter, shapes_of
 from mixtures.families.priors import Prior
 from mixtures.families.weights import DirichletWeights
 from mixtures.messages import Option, worded
@@ -125,7 +125,8 @@ class Mixture(ABC):
 
     def parameter_count(self, n_features: int) -> int:
         """Number of free parameters."""
-        return free_count(self.parameters, self.family.sizes(self.n_components, n_features))
+        sizes = self.family.sizes(self.n_components, n_features)
+        return sum(parameter.free_count(sizes) for parameter in self.parameters)
 
     def of(self, features: Sequence[str], *, whose: str = "the fit is") -> Self:
         """The same model with its columns in this order; its prior follows the names of the columns.
@@ -254,7 +255,7 @@ class Mixture(ABC):
 
     def inside(self, params: Params) -> dict[str, Array]:
         """Parameters moved off the boundary of their space, where unconstrained coordinates end."""
-        return inside(self.parameters, params)
+        return {**params, **{each.name: each.support.inside(params[each.name]) for each in self.parameters}}
 
     def log_joint(self, params: Params) -> Callable[[Array], Array]:
         """Log Pr(x_i, z_i = k) as a function of chunks, ``(D, n) -> (K, n)``."""

@@ -14,7 +14,7 @@ from mixtures.data.rows import Rows, sum_once
 from mixtures.data.table import Data
 from mixtures.families.covariance import covariance
 from mixtures.families.observed import Factored, observed_statistics, statistics_of_observed
-from mixtures.families.statistics import GaussianStatistics, statistics_of
+from mixtures.families.statistics import GaussianStatistics, stacked, statistics_of
 from mixtures.families.structure import Covariance
 from mixtures.types import Array
 
@@ -92,8 +92,7 @@ def _by_pattern(data: Data) -> ByPattern | None:
         each = [
             statistics_of(covariance("full"), filled[own].T, w[None, own]) for _, own in patterns.groups()
         ]
-        arrays = (np.stack([getattr(one, name) for one in each]) for name in ("count", "mean", "scatter"))
-        part = ByPattern(patterns.observed, *arrays)
+        part = ByPattern(patterns.observed, *stacked(each))
         total = part if rows.start == 0 else _joined(total, part)
         if total is None:
             return None

@@ -5,7 +5,8 @@ which assumes that they are missing at random (Rubin 1976). Where features covar
 needs the mean and covariance of the missing cells given the observed ones,
 ``mu_m + Sigma_mo Sigma_oo^-1 (x_o - mu_o)`` and ``Sigma_mm - Sigma_mo Sigma_oo^-1 Sigma_om``. Rows are
 grouped by their pattern: one factorisation for each pattern and cluster, with the block of the observed
-columns embedded in the identity. Where they do not covary, missing factors drop out.
+columns embedded in the identity. Where they do not covary, missing factors drop out: these are the
+defaults below, and structures with covariances register their own.
 
 Little and Rubin, *Statistical Analysis with Missing Data*, 3rd ed. (2019), sections 8.2 and 11.2.
 """
@@ -19,9 +20,8 @@ import numpy as np
 
 from mixtures.data.patterns import patterns_of
 from mixtures.families.covariance import COVARIANCES, Dense
-from mixtures.families.statistics import GaussianStatistics, shares_of, statistics_of
+from mixtures.families.statistics import GaussianStatistics, shares_of, stacked, statistics_of
 from mixtures.families.structure import LOG_2PI, Covariance
-from mixtures.families.variances import Independent
 from mixtures.types import Array
 
 __all__ = [
@@ -37,10 +37,17 @@ FACTORED_VALUES = 2**21
 """Number of entries of the matrices that are factored at once."""
 
 
+# Features do not covary
+
+
 @singledispatch
 def observed_log_density(structure: Covariance, mu: Array, value: Array, X: Array) -> Array:
     """Log density (K, n) of the observed cells of rows ``X (D, n)``; 0 for a row without any."""
-    raise NotImplementedError(type(structure).__name__)
+    sd, seen = structure.scale(value, *mu.shape), ~np.isnan(X)
+    with np.errstate(over="ignore"):  # beyond the range of floats
+        residuals = np.where(seen, X - mu[:, :, None], 0) / sd[:, :, None]
+        constant = (np.log(sd) + LOG_2PI / 2) @ seen
+        return -constant - np.einsum("kdn,kdn->kn", residuals, residuals) / 2
 
 
 @singledispatch
@@ -48,13 +55,26 @@ def observed_statistics(
     structure: Covariance, mu: Array, value: Array, X: Array, r: Array
 ) -> GaussianStatistics:
     """Expected statistics of rows ``X (D, n)`` under ``r (K, n)`` and the parameters."""
-    raise NotImplementedError(type(structure).__name__)
+    return statistics_of_observed(structure, X, r)
+
+
+def statistics_of_observed(structure: Covariance, X: Array, r: Array) -> GaussianStatistics:
+    """Count, mean and scatter of the observed cells of columns that do not covary."""
+    seen = ~np.isnan(X)
+    number = seen.sum(axis=1, keepdims=True)
+    origin = np.where(seen, X, 0).sum(axis=1, keepdims=True) / np.maximum(number, 1)
+    apart = np.where(seen, X - origin, 0)
+    cells = r @ seen.T.astype(np.float64)
+    mean = origin.T + shares_of(r @ apart.T, cells)
+    residuals = np.where(seen, X - mean[..., None], 0)
+    return GaussianStatistics(r.sum(axis=-1), mean, structure.outer(residuals, r), structure, cells)
 
 
 @singledispatch
 def conditional_moments(structure: Covariance, mu: Array, value: Array, X: Array) -> tuple[Array, Array]:
     """Mean and variance (K, D, n) of every cell given the observed ones of its row and the cluster."""
-    raise NotImplementedError(type(structure).__name__)
+    seen, variance = ~np.isnan(X), structure.variances(value, *mu.shape)
+    return np.where(seen, X, mu[:, :, None]), np.where(seen, 0, variance[:, :, None])
 
 
 @singledispatch
@@ -62,7 +82,8 @@ def drawn_cells(
     structure: Covariance, mu: Array, value: Array, X: Array, z: np.ndarray, rng: np.random.Generator
 ) -> Array:
     """Rows (D, n) of the clusters ``z (n,)``, missing cells drawn given the observed ones."""
-    raise NotImplementedError(type(structure).__name__)
+    sd = structure.scale(value, *mu.shape)
+    return np.where(np.isnan(X), mu[z].T + sd[z].T * rng.standard_normal(X.shape), X)
 
 
 # Features covary
@@ -167,10 +188,7 @@ def _(structure: Dense, mu: Array, value: Array, X: Array, r: Array) -> Gaussian
     filled = np.where(np.isnan(X), 0, X)
     for part, groups in _factored(mu, structure.matrices(value, *mu.shape), X):
         each = [statistics_of(COVARIANCES["full"], filled[:, rows], r[:, rows]) for rows in groups]
-        count, mean, scatter = (
-            np.stack([getattr(one, name) for one in each]) for name in ("count", "mean", "scatter")
-        )
-        found = part.completed(structure, count, mean, scatter)
+        found = part.completed(structure, *stacked(each))
         total = found if total is None else total + found
     assert total is not None  # chunks have rows
     return total
@@ -201,46 +219,3 @@ def _(structure: Dense, mu: Array, value: Array, X: Array, z: np.ndarray, rng: n
             own = np.einsum("nhg,gn->hn", factor[k], noise[np.ix_(hidden, rows)])
             filled[np.ix_(hidden, rows)] = mu[k][:, hidden].T + predicted + own
     return filled
-
-
-# Features do not covary
-
-
-@observed_log_density.register
-def _(structure: Independent, mu: Array, value: Array, X: Array) -> Array:
-    sd, seen = structure.scale(value, *mu.shape), ~np.isnan(X)
-    with np.errstate(over="ignore"):  # beyond the range of floats
-        residuals = np.where(seen, X - mu[:, :, None], 0) / sd[:, :, None]
-        constant = (np.log(sd) + LOG_2PI / 2) @ seen
-        return -constant - np.einsum("kdn,kdn->kn", residuals, residuals) / 2
-
-
-@observed_statistics.register
-def _(structure: Independent, mu: Array, value: Array, X: Array, r: Array) -> GaussianStatistics:
-    return statistics_of_observed(structure, X, r)
-
-
-def statistics_of_observed(structure: Covariance, X: Array, r: Array) -> GaussianStatistics:
-    """Count, mean and scatter of the observed cells of columns that do not covary."""
-    seen = ~np.isnan(X)
-    number = seen.sum(axis=1, keepdims=True)
-    origin = np.where(seen, X, 0).sum(axis=1, keepdims=True) / np.maximum(number, 1)
-    apart = np.where(seen, X - origin, 0)
-    cells = r @ seen.T.astype(np.float64)
-    mean = origin.T + shares_of(r @ apart.T, cells)
-    residuals = np.where(seen, X - mean[..., None], 0)
-    return GaussianStatistics(r.sum(axis=-1), mean, structure.outer(residuals, r), structure, cells)
-
-
-@conditional_moments.register
-def _(structure: Independent, mu: Array, value: Array, X: Array) -> tuple[Array, Array]:
-    seen, variance = ~np.isnan(X), structure.variances(value, *mu.shape)
-    return np.where(seen, X, mu[:, :, None]), np.where(seen, 0, variance[:, :, None])
-
-
-@drawn_cells.register
-def _(
-    structure: Independent, mu: Array, value: Array, X: Array, z: np.ndarray, rng: np.random.Generator
-) -> Array:
-    sd = structure.scale(value, *mu.shape)
-    return np.where(np.isnan(X), mu[z].T + sd[z].T * rng.standard_normal(X.shape), X)

@@ -8,14 +8,7 @@ import numpy as np
 from mixtures.families.supports import Support
 from mixtures.types import Array, Params
 
-__all__ = [
-    "Parameter",
-    "bound_coordinates",
-    "free_count",
-    "inside",
-    "on_boundary",
-    "shapes_of",
-]
+__all__ = ["Parameter", "on_boundary", "shapes_of"]
 
 
 @dataclass(frozen=True)
@@ -72,25 +65,7 @@ def shapes_of(parameters: Iterable[Parameter], sizes: Mapping[str, int]) -> dict
     return {each.name: each.shape(sizes) for each in parameters}
 
 
-def free_count(parameters: Iterable[Parameter], sizes: Mapping[str, int]) -> int:
-    """Free coordinates of all parameters together."""
-    return sum(each.free_count(sizes) for each in parameters)
-
-
-def inside(parameters: Iterable[Parameter], params: Params) -> dict[str, Array]:
-    """Parameters moved off the boundary of their space, where free coordinates end."""
-    moved = {each.name: each.support.inside(params[each.name]) for each in parameters}
-    return {**params, **moved}
-
-
 def on_boundary(parameters: Iterable[Parameter], params: Params) -> dict[str, np.ndarray]:
     """Which entries of each parameter sit on the boundary of its space, of those that can."""
     masks = {each.name: each.support.on_boundary(params[each.name]) for each in parameters}
     return {name: mask for name, mask in masks.items() if mask is not None}
-
-
-def bound_coordinates(parameters: Iterable[Parameter], params: Params) -> dict[str, np.ndarray]:
-    """Which free coordinates of each parameter are those of entries on the boundary, of those that can be."""
-    parameters = list(parameters)
-    masks = on_boundary(parameters, params)
-    return {each.name: ~each.support.interior(masks[each.name]) for each in parameters if each.name in masks}

@@ -160,10 +160,6 @@ class Poisson(ColumnFamily):
         logs = [np.log(np.maximum(params["rate"], TINY)) for params in (a, b)]
         return np.asarray(((a["rate"] - b["rate"]) * (logs[0] - logs[1])).sum(axis=-1))
 
-    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
-        """None: a Poisson likelihood is bounded."""
-        return np.zeros(params["rate"].shape[:-1], dtype=bool)
-
 
 def counts(data: Data) -> Array:
     """Values (n, D) of data whose observed cells hold only counts; names those that do not."""

@@ -27,7 +27,6 @@ __all__ = [
     "NormalInverseGamma",
     "NormalInverseWishart",
     "Prior",
-    "dirichlet_log_density",
     "positive_definite",
 ]
 
@@ -338,13 +337,6 @@ class Dirichlet(Prior):
             exists, gammaln(np.where(exists, counts, 1)), 0
         ).sum(axis=-1)
         return np.asarray(kernel + normaliser)
-
-
-def dirichlet_log_density(alpha: Array, concentration: float) -> Array:
-    """Log density (...) of a symmetric Dirichlet at the weights ``alpha (..., K)``."""
-    k = alpha.shape[-1]
-    kernel = xlogy(concentration - 1, alpha).sum(axis=-1)
-    return np.asarray(gammaln(k * concentration) - k * gammaln(concentration) + kernel)
 
 
 def positive_definite(matrices: Array) -> bool:

@@ -1,5 +1,6 @@
 """Sufficient statistics of Gaussian components: counts, means and scatter, added without cancellation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -8,7 +9,7 @@ import numpy as np
 from mixtures.families.structure import Covariance
 from mixtures.types import Array
 
-__all__ = ["GaussianStatistics", "shares_of", "statistics_of"]
+__all__ = ["GaussianStatistics", "shares_of", "stacked", "statistics_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,12 @@ class GaussianStatistics:
 def shares_of(part: Array, whole: Array) -> Array:
     """Shares of a total; 0 where the total is 0."""
     return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0)
+
+
+def stacked(parts: Sequence[GaussianStatistics]) -> tuple[Array, Array, Array]:
+    """Counts, means and scatters of several parts, along a leading axis."""
+    count, mean, scatter = zip(*((part.count, part.mean, part.scatter) for part in parts), strict=True)
+    return np.stack(count), np.stack(mean), np.stack(scatter)
 
 
 def statistics_of(structure: Covariance, X: Array, r: Array) -> GaussianStatistics:

@@ -78,15 +78,12 @@ class Real(Support):
     """Any real number."""
 
     def fault(self, value: Array) -> str:
-        """Every number is valid."""
         return ""
 
     def to_free(self, value: Array) -> Array:
-        """The number itself."""
         return value[..., None]
 
     def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
-        """The coordinate itself."""
         return x[..., 0]
 
 
@@ -94,15 +91,12 @@ class Positive(Support):
     """Numbers above 0, by their logarithm."""
 
     def fault(self, value: Array) -> str:
-        """Whether a number is 0 or less."""
         return "" if (value > 0).all() else "must be positive"
 
     def to_free(self, value: Array) -> Array:
-        """The logarithm."""
         return np.log(value)[..., None]
 
     def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
-        """The exponential."""
         return np.exp(x[..., 0])
 
     def reach(self, value: Array, sd: Array, z: float) -> tuple[Array, Array]:
@@ -115,15 +109,12 @@ class NonNegative(Positive):
     """Numbers from 0 up, by their logarithm; 0 is the boundary."""
 
     def fault(self, value: Array) -> str:
-        """Whether a number is below 0."""
         return "" if (value >= 0).all() else f"must not be negative, got {value.min():g}"
 
     def inside(self, value: Array) -> Array:
-        """Moved off 0."""
         return np.maximum(value, TOLERANCES.inside)
 
     def on_boundary(self, value: Array) -> np.ndarray:
-        """Those at 0."""
         return value < TOLERANCES.boundary
 
 
@@ -140,25 +131,20 @@ class UnitInterval(Probability):
     """Probabilities, by their logit; 0 and 1 are the boundary."""
 
     def fault(self, value: Array) -> str:
-        """Whether a number is outside [0, 1]."""
         if ((value >= 0) & (value <= 1)).all():
             return ""
         return f"must lie between 0 and 1, got {value.min():g} to {value.max():g}"
 
     def inside(self, value: Array) -> Array:
-        """Moved off 0 and 1."""
         return np.clip(value, TOLERANCES.inside, 1 - TOLERANCES.inside)
 
     def on_boundary(self, value: Array) -> np.ndarray:
-        """Those at 0 or 1."""
         return np.minimum(value, 1 - value) < TOLERANCES.boundary
 
     def to_free(self, value: Array) -> Array:
-        """The logit."""
         return np.asarray(logit(value))[..., None]
 
     def from_free(self, x: Array, core: tuple[int, ...]) -> Array:
-        """The inverse logit."""
         return np.asarray(expit(x[..., 0]))
 
 
@@ -177,7 +163,6 @@ class Simplex(Probability):
         return np.asarray(value / value.sum(axis=-1, keepdims=True))
 
     def inside(self, value: Array) -> Array:
-        """No share of 0."""
         kept = np.maximum(value, TOLERANCES.inside)
         return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
 
@@ -190,7 +175,6 @@ class Simplex(Probability):
         return np.arange(core[0]) < core[0] - 1
 
     def free_size(self, core: tuple[int, ...]) -> int:
-        """One less than there are shares."""
         return core[0] - 1
 
     def to_free(self, value: Array) -> Array:
@@ -244,12 +228,10 @@ class Simplexes(Probability):
         return np.asarray(value / value.sum(axis=-1, keepdims=True))
 
     def inside(self, value: Array) -> Array:
-        """No share of 0, of levels that there are."""
         kept = np.where(self.exists(value.shape[-2:]), np.maximum(value, TOLERANCES.inside), 0)
         return self.exact(kept)
 
     def on_boundary(self, value: Array) -> np.ndarray:
-        """Shares at 0, of levels that there are."""
         return np.asarray((value < TOLERANCES.boundary) & self.exists(value.shape[-2:]))
 
     def interior(self, mask: np.ndarray) -> np.ndarray:
@@ -259,7 +241,6 @@ class Simplexes(Probability):
         return np.asarray((off & (_later(off) > 0))[..., self.independent(core)])
 
     def free_size(self, core: tuple[int, ...]) -> int:
-        """One less than there are levels, for every item."""
         return int(self.independent(core).sum())
 
     def to_free(self, value: Array) -> Array:
@@ -309,7 +290,6 @@ class PositiveDefinite(Support):
         return np.tri(core[0], dtype=bool)
 
     def free_size(self, core: tuple[int, ...]) -> int:
-        """Entries of a triangle."""
         return core[0] * (core[0] + 1) // 2
 
     def to_free(self, value: Array) -> Array:

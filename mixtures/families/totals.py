@@ -32,14 +32,6 @@ class ColumnTotals:
     total: Array
     cells: Array | None = None
 
-    @classmethod
-    def of(cls, X: Array, r: Array) -> Self:
-        """Totals of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        seen = ~np.isnan(X)
-        if seen.all():
-            return cls(r.sum(axis=-1), r @ X.T)
-        return cls(r.sum(axis=-1), r @ np.where(seen, X, 0).T, r @ seen.T.astype(np.float64))
-
     @property
     def rows(self) -> Array:
         """Rows behind each total, shape (..., K, D), or (..., K, 1) if the same for all."""
@@ -91,7 +83,10 @@ class ColumnFamily(ExponentialFamily):
 
     def statistics(self, X: Array, r: Array) -> ColumnTotals:
         """Expected rows and totals of a chunk ``X (D, n)`` under ``r (..., K, n)``."""
-        return ColumnTotals.of(X, r)
+        seen = ~np.isnan(X)
+        if seen.all():
+            return ColumnTotals(r.sum(axis=-1), r @ X.T)
+        return ColumnTotals(r.sum(axis=-1), r @ np.where(seen, X, 0).T, r @ seen.T.astype(np.float64))
 
     def from_sums(self, sums: Array, location: Array, scale: Array) -> ColumnTotals:
         """The sums themselves."""
@@ -108,3 +103,8 @@ class ColumnFamily(ExponentialFamily):
         """phi(x) = [1, seen, x], 0 where a cell is missing."""
         seen = ~np.isnan(X)
         return np.concatenate([np.ones((1, X.shape[1])), seen, np.where(seen, X, 0)])
+
+    def degenerate(self, params: Params, scale: Array) -> np.ndarray:
+        """None: the likelihood of such columns is bounded."""
+        (name,) = self.dims
+        return np.zeros(params[name].shape[:-1], dtype=bool)

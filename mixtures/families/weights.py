@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
+from scipy.special import gammaln, xlogy
 
 from mixtures.families.parameters import Parameter
-from mixtures.families.priors import dirichlet_log_density
 from mixtures.families.supports import SIMPLEX
 from mixtures.types import Array, Params
 
@@ -32,14 +32,9 @@ class DirichletWeights:
 
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("alpha", ("cluster",), SIMPLEX),)
 
-    @property
-    def has_mode(self) -> bool:
-        """Whether the prior leaves a finite mode."""
-        return self.concentration >= 1
-
     def for_mode(self) -> Self:
         """The nearest prior that leaves a finite mode."""
-        return self if self.has_mode else replace(self, concentration=1.0)
+        return self if self.concentration >= 1 else replace(self, concentration=1.0)
 
     def log_weights(self, params: Params, X: Array) -> Array:
         """Log weights (K, n) of the rows of a chunk ``X (D, n)``; here (K, 1), the same for all."""
@@ -61,7 +56,9 @@ class DirichletWeights:
 
     def log_prior(self, params: Params) -> Array:
         """Log prior density (...), normaliser included."""
-        return dirichlet_log_density(params["alpha"], self.concentration)
+        alpha, a = params["alpha"], self.concentration
+        k = alpha.shape[-1]
+        return np.asarray(gammaln(k * a) - k * gammaln(a) + xlogy(a - 1, alpha).sum(axis=-1))
 
     def distance(self, a: Params, b: Params) -> Array:
         """Symmetric Kullback-Leibler divergence (...) of a row's weights; infinite where one has become 0."""

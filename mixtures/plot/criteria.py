@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from mixtures.arguments import check_kind
 from mixtures.plot.style import COLOURS, INK
 from mixtures.results.selection import Selection
-from mixtures.selection.criteria import COLUMNS, HIGHER_IS_BETTER
+from mixtures.selection.criteria import COLUMNS, SAMPLED
 
 __all__ = ["selection"]
 
@@ -79,7 +79,7 @@ def selection(selection: Selection, *, axes: Any = None) -> np.ndarray:
             k = selection.best[name]
             ax.plot(k, table.loc[k, column], marker="D", ms=9, color=TAKEN, zorder=3)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        sense = "higher" if HIGHER_IS_BETTER[name] else "lower"
+        sense = "higher" if name in SAMPLED else "lower"
         chosen = f"; best at K = {selection.best[name]}" if name in selection.best else ""
         ax.set_title(f"{sense} is better{chosen}", fontsize="medium")
         ax.set(xlabel="number of clusters K", ylabel=NAMES[name])

@@ -131,10 +131,10 @@ class Crosscheck(Value):
         called = check_names(names, k)
         labels = dict(zip(self._labels(self.names), self._labels(called), strict=True))
         said = partial(with_names, names=called)
-        beside, verdict = self.uncertainty, self.convergence
-        if beside is not None:
-            notes = tuple(map(said, beside.notes))
-            beside = replace(beside, table=beside.table.rename(index=labels), notes=notes)
+        methods, verdict = self.uncertainty, self.convergence
+        if methods is not None:
+            notes = tuple(map(said, methods.notes))
+            methods = replace(methods, table=methods.table.rename(index=labels), notes=notes)
         if verdict is not None:
             verdict = replace(verdict, checks=_noting(verdict.checks, said))
         return replace(
@@ -143,7 +143,7 @@ class Crosscheck(Value):
             certificate=_noting(self.certificate, said),
             convergence=verdict,
             notes=tuple(map(said, self.notes)),
-            uncertainty=beside,
+            uncertainty=methods,
             names=called,
         )
 
@@ -227,8 +227,8 @@ class Crosscheck(Value):
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C cut the crosscheck short; a note says where."""
-        beside = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
-        return beside or self.status is Status.INTERRUPTED
+        methods = self.uncertainty is not None and self.uncertainty.status is Status.INTERRUPTED
+        return methods or self.status is Status.INTERRUPTED
 
 
 def _noting(checks: Iterable[Check], said: Callable[[str], str]) -> tuple[Check, ...]:

@@ -153,10 +153,8 @@ def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
     if not causes:
         return _sentences(checks)
     rest = dict.fromkeys(_figure(check) for check in checks if not check.cause)
-    return (
-        *_sentences(causes),
-        *([f"These fail too, perhaps for the same reason: {'; '.join(rest)}."] if rest else []),
-    )
+    also = (f"These fail too, perhaps for the same reason: {'; '.join(rest)}.",) if rest else ()
+    return _sentences(causes) + also
 
 
 def _sentences(checks: Iterable[Check]) -> tuple[str, ...]:

@@ -202,11 +202,8 @@ def explained(checks: Iterable[Check]) -> list[Check]:
     cause = next((c.name for c in every if c.cause and not c.passed), None)
     if cause is None:
         return every
-    follows = [not c.passed and c.judged and not c.cause for c in every]
-    return [
-        replace(c, note=f"may follow from: {cause}") if own else c
-        for c, own in zip(every, follows, strict=True)
-    ]
+    note = f"may follow from: {cause}"
+    return [c if c.passed or c.cause or not c.judged else replace(c, note=note) for c in every]
 
 
 def cautions(checks: Iterable[Check]) -> list[Check]:

@@ -61,13 +61,13 @@ class RatioTest:
         for _ in track(range(self.n_resamples), what, shown=self.progressbar):
             drawn = replace(resample(self.rng), levels=self.data.levels)
             found = self._ratio(fewer, em.spec, drawn)
-            ratios += [] if found is None else [found]
+            if found is not None:
+                ratios.append(found)
         failed = self.n_resamples - len(ratios)
-        notes = (
-            [f"blrt: {failed} of {self.n_resamples} simulated data sets could not be fitted and are left out"]
-            if failed
-            else []
-        )
+        notes = []
+        if failed:
+            left_out = f"{failed} of {self.n_resamples} simulated data sets"
+            notes.append(f"blrt: {left_out} could not be fitted and are left out")
         lr, p = 2 * (em.log_likelihood - fewer.log_likelihood), np.nan
         if ratio is None:
             notes += ["blrt: no p, as the data could not be fitted from as few starts as those simulated"]

@@ -29,10 +29,7 @@ PROPOSAL_COMPONENTS, DRAWS_PER_COORDINATE, PROPOSAL_TOLERANCE = 12, 8, 1e-2
 """Most Gaussians of a proposal, draws that each needs per coordinate, and EM's tolerance."""
 
 
-BRIDGE_STEPS = 1000
-
-
-BRIDGE_CLOSE = 1e-10
+BRIDGE_STEPS, BRIDGE_CLOSE = 1000, 1e-10
 """Largest number of iterations of the bridge, and the change (nats) at which they stop."""
 
 
@@ -100,9 +97,8 @@ class _Labellings:
         """Log of target over proposal, both restricted to the set of labellings."""
         logs = []
         for order in self.orders:
-            x = self.compiled.unconstrain_draws(_leading(self.spec.relabel_each(params, np.argsort(order))))[
-                0
-            ]
+            relabelled = self.spec.relabel_each(params, np.argsort(order))
+            x = self.compiled.unconstrain_draws(_leading(relabelled))[0]
             logs.append(proposal.log_density(x) - self.compiled.constrain_with_jacobian(x)[1])
         log_proposal = logsumexp(logs, axis=0) - np.log(len(self.orders))
         log_target = self.compiled.log_densities(x)  # the same in every labelling
@@ -122,9 +118,6 @@ class _Labellings:
         )
 
 
-# Bridge sampling
-
-
 def bridge_sampling(
     compiled: Density,
     spec: Mixture,
@@ -136,7 +129,7 @@ def bridge_sampling(
     half = draws["alpha"].shape[1] // 2
     first = {name: x[:, :half].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
     second = {name: x[:, half:].reshape(-1, *x.shape[2:]) for name, x in draws.items()}
-    x = compiled.unconstrain_draws({name: v[None] for name, v in first.items()})[0]
+    x = compiled.unconstrain_draws(_leading(first))[0]
     best = int(np.argmax(compiled.log_densities(x)))
     labellings = _Labellings(compiled, spec, {name: v[best] for name, v in first.items()}, anchored)
     proposal = _Proposal.fitted(compiled.unconstrain_draws(_leading(labellings.aligned(first)))[0], rng)

@@ -14,7 +14,6 @@ __all__ = [
     "COLUMNS",
     "CRITERIA",
     "DEFAULT",
-    "HIGHER_IS_BETTER",
     "POINT",
     "SAMPLED",
     "TEST",
@@ -30,7 +29,7 @@ DEFAULT = ("aic", "bic", "icl")
 
 
 POINT, SAMPLED = (*DEFAULT, "caic", "sabic"), ("loo", "evidence")
-"""Criteria from EM's fit alone, and those that need draws."""
+"""Criteria from EM's fit alone, of which lower is better, and those that need draws: higher is better."""
 
 
 CRITERIA = (*POINT, *SAMPLED)
@@ -49,14 +48,11 @@ COLUMNS = {
 """Columns of the table by criterion; the first one is compared."""
 
 
-HIGHER_IS_BETTER = {name: name in SAMPLED for name in CRITERIA}
-
-
 def columns_by_sense(criteria: Sequence[str]) -> dict[str, list[str]]:
     """The compared columns of which "lower" or "higher" is better."""
     found: dict[str, list[str]] = {}
     for word, up in (("lower", False), ("higher", True)):
-        if names := [COLUMNS[name][0] for name in criteria if HIGHER_IS_BETTER[name] is up]:
+        if names := [COLUMNS[name][0] for name in criteria if (name in SAMPLED) is up]:
             found[word] = names
     return found
 
@@ -83,7 +79,7 @@ def best_by(table: pd.DataFrame, criterion: str) -> int | None:
     figures = figures[np.isfinite(figures)]
     if figures.empty:
         return None
-    return int(figures.idxmax() if HIGHER_IS_BETTER[criterion] else figures.idxmin())
+    return int(figures.idxmax() if criterion in SAMPLED else figures.idxmin())
 
 
 def recommend(
@@ -97,7 +93,7 @@ def recommend(
     if decides == "evidence":
         k, rule = _by_evidence(table, k, doubtful)
     else:
-        sense = "highest" if HIGHER_IS_BETTER[decides] else "lowest"
+        sense = "highest" if decides in SAMPLED else "lowest"
         rule = f"{sense} {decides.upper()}: K = {k}"
     others = {name: other for name, other in best.items() if name != decides and other != k}
     if others:

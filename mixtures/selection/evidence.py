@@ -25,6 +25,8 @@ from mixtures.types import Array
 
 __all__ = ["FEWEST_DRAWS", "marginal_likelihood"]
 
+METHODS = ("bridge", "smc")
+
 FEWEST_DRAWS = 100
 """Draws per chain that a bridge needs: half of them fit its proposal."""
 
@@ -125,9 +127,9 @@ def marginal_likelihood(
         spec, X, tree = of_sample(spec, X, tree, weights, missing=missing, labels=labels)
         weights = labels = None
     target = mixture_target(spec, X, weights, missing=missing, labels=labels)
-    if tree is not None and set(anchored_of(tree)) != set(anchored_clusters(target.data)):
-        raise InputError("the sample was drawn with other labels than these: pass the same labels=")
     if tree is not None:
+        if set(anchored_of(tree)) != set(anchored_clusters(target.data)):
+            raise InputError("the sample was drawn with other labels than these: pass the same labels=")
         target.check_drawn(tree)
     from mixtures.posterior.drawing import draw  # PyMC and JAX, only now
     from mixtures.selection.bridge import bridge_sampling
@@ -144,21 +146,12 @@ def marginal_likelihood(
     return bridge_sampling(target.compiled, target.spec, draws, rng, anchored)
 
 
-METHODS = ("bridge", "smc")
-
-
 def _of_runs(logs: Array) -> Evidence:
     """Average unbiased estimates of the marginal likelihood; return the log and its standard error."""
     ratios = np.exp(logs - logs.max())
     relative = ratios.std(ddof=1) / np.sqrt(len(ratios)) / ratios.mean()
-    log = float(logs.max() + np.log(ratios.mean()))
-    return Evidence(
-        log,
-        float(relative),
-        f"SMC from the prior, {len(logs)} runs",
-        standard_error_notes(float(relative)),
-        len(logs) - 1,
-    )
+    log, error, n = float(logs.max() + np.log(ratios.mean())), float(relative), len(logs)
+    return Evidence(log, error, f"SMC from the prior, {n} runs", standard_error_notes(error), n - 1)
 
 
 def _draws(tree: xr.DataTree, spec: Mixture) -> dict[str, Array]:

@@ -101,8 +101,8 @@ def occupied_clusters(
     for s, params in enumerate(sets_of(draws)):
         joint = spec.log_joint(params)(data.values.T)
         r = assigned(data, joint)
-        dealt = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
-        numbers[s] = np.count_nonzero(dealt.any(axis=0))
+        counted = rng.multinomial(counts.astype(np.int64), r.T / r.T.sum(axis=1, keepdims=True))
+        numbers[s] = np.count_nonzero(counted.any(axis=0))
     by_chain = numbers.reshape(posterior.sizes["chain"], posterior.sizes["draw"])
     shares = np.bincount(numbers, minlength=k + 1)[1:] / numbers.size
     index = pd.RangeIndex(1, k + 1, name="occupied clusters")

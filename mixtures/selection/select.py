@@ -210,10 +210,7 @@ class _Run:
         per_parameter = {"aic": 2, "bic": np.log(n), "caic": np.log(n) + 1, "sabic": np.log((n + 2) / 24)}
         figures |= {name: -2 * em.log_likelihood + p * each for name, each in per_parameter.items()}
         if p > n:
-            notes = [
-                *notes,
-                f"{p} parameters of {n:g} rows: AIC, BIC and similar criteria want far more rows",
-            ]
+            notes.append(f"{p} parameters of {n:g} rows: AIC, BIC and similar criteria want far more rows")
         figures["icl"] = figures["bic"] - 2 * _log_assigned(em, self.data)
         figures |= {"n_best": em.restarts.n_best, "n_init": len(em.restarts.log_posterior)}
         if self.test is not None and k - 1 in self.fits:
@@ -248,12 +245,10 @@ class _Run:
         found = self._from_splits(spec, fewer, floor=True)
         above = -np.inf if found is None else found.log_posterior - em.log_posterior
         if found is None or above < -same_height(em.log_posterior):
-            alone = (
-                [worded("the optimum is unconfirmed: raise ", Option("n_init"))]
-                if em.restarts.unconfirmed
-                else []
-            )
-            return em, [*_fit_notes(em), *alone]
+            notes = _fit_notes(em)
+            if em.restarts.unconfirmed:
+                notes.append(worded("the optimum is unconfirmed: raise ", Option("n_init")))
+            return em, notes
         if above <= 0:
             return em, _fit_notes(em)
         found = replace(found, restarts=replace(em.restarts, best=found.log_posterior))
@@ -304,26 +299,22 @@ class _Run:
             figures["log_evidence"] = found.log_marginal_likelihood
             figures["log_evidence_se"] = found.standard_error
             notes += [worded("evidence: ", note) for note in found.notes]
-            self.doubtful.extend([em.spec.n_components] if found.notes else [])
+            if found.notes:
+                self.doubtful.append(em.spec.n_components)
         return figures, notes
 
 
 def _fit_notes(em: EMFit) -> list[str]:
-    collapsed = len(em.restarts.collapsed)
-    return [
-        *em.notes,
-        *([f"{collapsed} of {len(em.restarts.log_posterior)} restarts collapsed"] if collapsed else []),
-    ]
+    notes = list(em.notes)
+    if collapsed := len(em.restarts.collapsed):
+        notes.append(f"{collapsed} of {len(em.restarts.log_posterior)} restarts collapsed")
+    return notes
 
 
 def _log_assigned(em: EMFit, data: Data) -> float:
     """Sum over rows of the log probability of their most probable cluster; 0 for labelled rows."""
-    log_r = np.concatenate(
-        [
-            log_softmax(em.spec.log_joint(em.params)(block.T), axis=0).max(axis=0)
-            for _, block in data.blocks(65_536)
-        ]
-    )
+    log_joint, blocks = em.spec.log_joint(em.params), data.blocks(65_536)
+    log_r = np.concatenate([log_softmax(log_joint(block.T), axis=0).max(axis=0) for _, block in blocks])
     if data.labels is not None:
         log_r[known_rows(data.labels)] = 0
     return float(log_r.sum() if data.weights is None else data.weights @ log_r)

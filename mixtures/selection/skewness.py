@@ -92,5 +92,5 @@ def _to_symmetry(column: Array) -> tuple[Array, float]:
         return changed, (power - 1) * np.log(column / sd).sum() - len(column) * np.log(sd)
     scores = (column - np.median(column)) / sd
     changed, power = stats.yeojohnson(scores)
-    bent = (np.sign(scores) * np.log1p(np.abs(scores))).sum()
-    return changed, (power - 1) * bent - len(column) * np.log(sd)
+    log_size = (np.sign(scores) * np.log1p(np.abs(scores))).sum()
+    return changed, (power - 1) * log_size - len(column) * np.log(sd)

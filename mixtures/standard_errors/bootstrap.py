@@ -15,7 +15,6 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.ascent import ascend
 from mixtures.em.estep import soft_assignment
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.newton import Auto
 from mixtures.em.problem import Problem
 from mixtures.errors import CollapseError
@@ -94,27 +93,9 @@ def bootstrap(
     *,
     progressbar: bool = False,
 ) -> Replicates:
-    """Fit resampled data repeatedly by EM, accelerated where it is slow.
+    """Fit data that are resampled by `simulated` or `weighted`, each time by EM from the fit.
 
-    Parameters
-    ----------
-    em : EMFit
-        The fit to start from.
-    data : Data
-        The data that were fitted.
-    resample : callable
-        `simulated` or `weighted`, applied to the data.
-    n_resamples : int
-        Number of replicates.
-    rng : numpy.random.Generator
-        Source of randomness.
-    progressbar : bool, default False
-        Show the progress.
-
-    Returns
-    -------
-    Replicates
-        Parameters of the replicates, and counts of those that failed.
+    EM is accelerated where it is slow.
 
     References
     ----------
@@ -128,7 +109,7 @@ def bootstrap(
         for _ in track(range(n_resamples), "Bootstrap", shown=progressbar):
             problem = Problem(em.spec, resample(rng), scale, {}, soft_assignment)
             try:
-                with fast_e_step(problem) as kernel:
+                with problem.fast_e_step() as kernel:
                     run = ascend(problem, kernel, em.params, tol, MAX_ITER, accelerator=Auto())
             except CollapseError:
                 collapsed += 1

@@ -50,10 +50,10 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Sds and interval bounds by name, draws, and notes; only notes if the method gives no answer."""
+    """Sds by name, lower and upper bounds, draws, and notes; only notes if the method gives no answer."""
 
     sd: Mapping[str, Array] | None = None
-    bounds: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
+    bounds: Sequence[Mapping[str, Array]] | None = None
     tree: xr.DataTree | None = None
     notes: tuple[str, ...] = ()
 
@@ -77,12 +77,8 @@ def _information(task: _Task, rng: np.random.Generator) -> _Answer:
     drawn = normal.sample(task.how.total, rng)
     held = sum(int(bound.sum()) for bound in normal.bound.values())
     notes = (f"information: {held} probabilities at 0 or 1 are held there and have no sd",) if held else ()
-    return _Answer(
-        normal.sd,
-        (bounds[0], bounds[1]),
-        _tree(task, drawn, "normal at EM, covariance by the delta method"),
-        notes,
-    )
+    tree = _tree(task, drawn, "normal at EM, covariance by the delta method")
+    return _Answer(normal.sd, bounds, tree, notes)
 
 
 def _laplace(task: _Task, rng: np.random.Generator) -> _Answer:
@@ -149,13 +145,15 @@ def compare(
     ci_prob: float,
 ) -> Uncertainty:
     """What `uncertainty` returns, for checked arguments."""
-    own, *each = rng.spawn(1 + len(ANSWERS))
+    of_em, *of_methods = rng.spawn(1 + len(ANSWERS))
     if em is None:
         tol = TOLERANCES.em_step_certificate
-        em = complete(fit_em(target.spec, target.data, random_seed=own, tol=tol, progressbar=how.progressbar))
+        em = complete(
+            fit_em(target.spec, target.data, random_seed=of_em, tol=tol, progressbar=how.progressbar)
+        )
     task = _Task(target, em, posterior, how, n_resamples, ci_prob)
     answers: dict[str, _Answer] = {}
-    for (name, method), rng in zip(ANSWERS.items(), each, strict=True):
+    for (name, method), rng in zip(ANSWERS.items(), of_methods, strict=True):
         if name not in chosen:
             continue
         try:
@@ -163,7 +161,7 @@ def compare(
         except KeyboardInterrupt as error:
             if not answers:
                 raise Interrupted(em) from error
-            left = [each for each in chosen if each not in answers]
+            left = [other for other in chosen if other not in answers]
             answers[name] = _Answer(notes=(f"{INTERRUPTED}: without {', '.join(left)}",))
             return replace(_side_by_side(em, target.data, answers), status=Status.INTERRUPTED)
     return _side_by_side(em, target.data, answers)
@@ -184,7 +182,7 @@ def _from_draws(task: _Task, tree: xr.DataTree, notes: tuple[str, ...] = ()) -> 
     tail = (1 - task.ci_prob) / 2
     bounds = [{name: np.quantile(x, q, axis=0) for name, x in drawn.items()} for q in (tail, 1 - tail)]
     sd = {name: x.std(axis=0, ddof=1) for name, x in drawn.items()}
-    return _Answer(sd, (bounds[0], bounds[1]), tree, notes)
+    return _Answer(sd, bounds, tree, notes)
 
 
 def _side_by_side(em: EMFit, data: Data, answers: Mapping[str, _Answer]) -> Uncertainty:

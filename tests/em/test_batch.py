@@ -9,7 +9,6 @@ from mixtures.data.reading import as_data
 from mixtures.em.ascent import ascend
 from mixtures.em.batch import CHUNK_VALUES, advance
 from mixtures.em.climb import Climb
-from mixtures.em.grouped import fast_e_step
 from mixtures.em.newton import Auto
 from mixtures.em.problem import problem_of
 from mixtures.errors import CollapseError
@@ -97,9 +96,9 @@ def test_a_start_without_a_natural_form_stays_as_it_is():
 def begun(X, starts, missing=None):
     """Runs of five steps from these starts, as a search begins them."""
     problem = problem_of(GMM(2), X, None, None, hard=False, missing=missing)
-    with fast_e_step(problem) as kernel:
+    with problem.fast_e_step() as kernel:
         table = as_data(np.vstack(X) if isinstance(X, list) else X, missing=missing)
-        return Climb(problem, kernel, 5, Auto(), table).together(starts, 1e-12)
+        return Climb(problem, kernel, 5, Auto(), table).begin(starts, 1e-12)
 
 
 @pytest.mark.parametrize("holes", [False, True])

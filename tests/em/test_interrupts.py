@@ -19,7 +19,7 @@ MOMENTS = 8
     ("owner", "name"),
     [
         (batch._Batch, "passed"),
-        (batch._Passed, "__getattribute__"),  # while a pass is written down
+        (batch._Evaluation, "__getattribute__"),  # while a pass is written down
         (Problem, "m_step"),
         (Problem, "point"),
         (Run, "then"),

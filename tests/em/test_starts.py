@@ -164,7 +164,7 @@ def test_rows_with_missing_cells_are_no_dense_rows():
     X = np.array([[0.0, 1.0], [2.0, np.nan], [3.0, np.nan], [4.0, 5.0], [1.0, 1.0]])
     problem = problem_of(GMM(2), as_data(X, missing="integrate"), None, None, False)
     sample = Sample.of(problem.spec, problem.data, rng())
-    np.testing.assert_allclose(sample.whole, [1 / 3, 0, 0, 1 / 3, 1 / 3])
+    np.testing.assert_allclose(sample.complete_shares, [1 / 3, 0, 0, 1 / 3, 1 / 3])
 
 
 def test_variants_of_k_means_are_no_evidence_for_one_another():
