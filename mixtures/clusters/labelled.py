@@ -138,14 +138,14 @@ class Labelled:
 
     @classmethod
     def _of(cls, tree: xr.DataTree, named: tuple[str, ...]) -> Self:
+        groups = tuple(map(tuple, json.loads(tree.attrs.get(GROUPS, "[]"))))
         if named:
-            return cls(axes_along(tree["posterior"].to_dataset(), named), named=named)
+            return cls(axes_along(tree["posterior"].to_dataset(), named), named=named, groups=groups)
         if "cluster_axes" in tree.attrs:
             stored = json.loads(tree.attrs["cluster_axes"])
             every = {**stored["free"], **stored["derived"]}
             axes = {name: axis for name, axis in every.items() if isinstance(axis, int)}
             functions = frozenset(name for name, axis in every.items() if axis == FUNCTION)
-            groups = tuple(map(tuple, json.loads(tree.attrs.get(GROUPS, "[]"))))
             return cls(
                 axes, functions, frozenset(stored["free"]), frozenset(stored["derived"]), groups=groups
             )

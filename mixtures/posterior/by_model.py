@@ -16,7 +16,7 @@ from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
 from mixtures.posterior.free_variables import draws_of_free, functions_of_free, recompute
 from mixtures.posterior.label_roles import labelled_by
-from mixtures.posterior.symmetry import Symmetry, alike, find_symmetry
+from mixtures.posterior.symmetry import Symmetry, alike_in_draws, evenly, find_symmetry
 from mixtures.types import Array
 
 __all__ = ["align_by_model", "align_to_model", "with_own_labels"]
@@ -35,7 +35,7 @@ def align_to_model(
     """`align` with a user's model."""
     compiled = CompiledModel(model)
     named = None if dim is None else Labelled.of(tree, dim).axes
-    symmetry = find_symmetry(compiled, _finite_draw(compiled, tree), named)
+    symmetry = find_symmetry(compiled, _finite_draws(compiled, tree), named)
     numbers = frozenset(as_names(allocations or ()))
     return align_by_model(tree, to, method, compiled=compiled, symmetry=symmetry, numbers=numbers, **given)
 
@@ -68,7 +68,7 @@ def align_by_model(
         wrong = frozenset(
             name
             for name in again.keys() & set(moved["posterior"].data_vars)
-            if not alike(again[name], posterior_values(moved, name))
+            if not alike_in_draws(again[name], posterior_values(moved, name))
         )
         wrong |= {name for group in roles.groups if wrong.intersection(group) for name in group}
         roles = replace(
@@ -81,7 +81,7 @@ def align_by_model(
 
 
 def with_own_labels(tree: xr.DataTree, to: Any, compiled: CompiledModel, x: Array) -> xr.DataTree:
-    """Tree with the labels of a user's model aligned, or with why not; ``x`` is one of its draws."""
+    """Tree with the labels of a user's model aligned, or with why not; ``x (..., size)`` are its draws."""
     symmetry = find_symmetry(compiled, x)
     if symmetry.state == EXCHANGEABLE:
         return align_by_model(tree, to, compiled=compiled, symmetry=symmetry)
@@ -96,12 +96,12 @@ def with_roles(tree: xr.DataTree, roles: Labelled) -> xr.DataTree:
     return tree
 
 
-def _finite_draw(compiled: CompiledModel, tree: xr.DataTree) -> Array:
-    """Coordinates of the last finite draw."""
+def _finite_draws(compiled: CompiledModel, tree: xr.DataTree) -> Array:
+    """Coordinates (n, size) of a few of the finite draws."""
     draws = {name: x.reshape(-1, *x.shape[2:]) for name, x in draws_of_free(compiled, tree).items()}
     n = len(next(iter(draws.values())))
     finite = np.all([np.isfinite(x).reshape(n, -1).all(axis=1) for x in draws.values()], axis=0)
     if not finite.any():
         raise InputError("no draw of this tree is finite")
-    last = int(np.flatnonzero(finite)[-1])
-    return compiled.unconstrain({name: x[last] for name, x in draws.items()})
+    some = np.flatnonzero(finite)[evenly(int(finite.sum()))]
+    return np.stack([compiled.unconstrain({name: x[i] for name, x in draws.items()}) for i in some])

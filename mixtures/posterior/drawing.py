@@ -57,7 +57,7 @@ def draw(
             return _aligned(tree, target, made, to)
         from mixtures.posterior.by_model import with_own_labels  # loads PyMC
 
-        return with_own_labels(tree, to, target.compiled, drawn.x[0, -1])
+        return with_own_labels(tree, to, target.compiled, drawn.x)
 
     try:
         return finished(made.draws)

@@ -8,7 +8,7 @@ from mixtures.clusters.labelled import Labelled, interchanged
 from mixtures.density.compiled import CompiledModel
 from mixtures.posterior.free_variables import recompute
 from mixtures.posterior.separate import Group
-from mixtures.posterior.symmetry import Symmetry, alike
+from mixtures.posterior.symmetry import Symmetry, alike_in_draws
 from mixtures.types import Array
 
 __all__ = ["labelled_by"]
@@ -63,11 +63,11 @@ def _take_draws(values: Array, axis: int, order: np.ndarray) -> Array:
 
 def _axis_of(before: Array, after: Array, order: np.ndarray) -> int | None:
     """Axis along which values were permuted with the order; -1 if unchanged; None if neither."""
-    if alike(after, before):
+    if alike_in_draws(after, before):
         return -1
     lengths = enumerate(before.shape[2:])
     along = [axis for axis, length in lengths if length == order.shape[-1]]
-    return next((axis for axis in along if alike(after, _take_draws(before, axis, order))), None)
+    return next((axis for axis in along if alike_in_draws(after, _take_draws(before, axis, order))), None)
 
 
 def _groups_of(
@@ -78,7 +78,7 @@ def _groups_of(
     while left:
         cycle = [left.pop(0)]  # the first draw has every cluster moved by one
         while len(cycle) < k:
-            taken = (x for x in left if alike(after[x][:, 0], before[cycle[-1]][:, 0]))
+            taken = (x for x in left if alike_in_draws(after[x][:, :1], before[cycle[-1]][:, :1]))
             if (following := next(taken, None)) is None:
                 break
             left.remove(following)
@@ -86,6 +86,6 @@ def _groups_of(
         turned = (tuple(cycle[i:] + cycle[:i]) for i in range(k if len(cycle) == k else 0))
         for group in turned:
             expected = interchanged(before, [group], order)
-            if all(alike(after[name], expected[name]) for name in group):
+            if all(alike_in_draws(after[name], expected[name]) for name in group):
                 yield group
                 break

@@ -5,7 +5,7 @@ found from the parameters of the mixture that each of them changes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, permutations, product
+from itertools import islice, permutations
 
 import numpy as np
 
@@ -43,26 +43,42 @@ def correspondences(
     k : int
         Number of clusters.
     """
-    of: list[dict[object, list[str]]] = [{} for _ in range(k)]
-    for name, values in changed.items():
-        hit = [_clusters(x, y, axis, k) for x, y, axis in zip(base, values, axes, strict=True)]
-        clusters = np.flatnonzero(np.any(hit, axis=0))
-        if len(clusters) == 1:
-            kind = (shapes[name], tuple(i for i, own in enumerate(hit) if own.any()))
-            of[clusters[0]].setdefault(kind, []).append(name)
-    counts = [{kind: len(names) for kind, names in own.items()} for own in of]
-    if not of[0] or any(own != counts[0] for own in counts):
-        return
-    later = [permutations(own[kind]) for own in of[1:] for kind in of[0]]
-    for chosen in islice(product(*later), MOST):
+    for by_entries in (True, False):  # entries may fail to move by rounding alone
+        of: list[dict[object, list[str]]] = [{} for _ in range(k)]
+        for name, values in changed.items():
+            moved = [_moved(x, y, axis, k) for x, y, axis in zip(base, values, axes, strict=True)]
+            clusters = np.flatnonzero(np.any([each.any(axis=1) for each in moved], axis=0))
+            if len(clusters) == 1:
+                entries = (each.any(axis=0) for each in moved)
+                what = tuple(each.tobytes() if by_entries else bool(each.any()) for each in entries)
+                of[clusters[0]].setdefault((shapes[name], what), []).append(name)
+        counts = [{kind: len(names) for kind, names in own.items()} for own in of]
+        if of[0] and all(own == counts[0] for own in counts):
+            yield from islice(_pairings(of), MOST)
+            return
+
+
+def _pairings(of: Sequence[Mapping[object, list[str]]]) -> Iterator[list[Group]]:
+    """Every way to pair the variables of the first cluster with those of the others, kind by kind."""
+    for chosen in _choices([own[kind] for own in of[1:] for kind in of[0]]):
         by_cluster = [chosen[i : i + len(of[0])] for i in range(0, len(chosen), len(of[0]))]
         kinds = zip(of[0].values(), *by_cluster, strict=True)
         yield [group for kind in kinds for group in zip(*kind, strict=True)]
 
 
-def _clusters(before: Array, after: Array, axis: int | None, k: int) -> Array:
-    """Clusters (k,) of which a parameter changed; all, where it has no clusters."""
+def _choices(lists: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str], ...]]:
+    """Every choice of an order for every list, one at a time: there may be too many to hold."""
+    if not lists:
+        yield ()
+        return
+    for first in permutations(lists[0]):
+        for rest in _choices(lists[1:]):
+            yield first, *rest
+
+
+def _moved(before: Array, after: Array, axis: int | None, k: int) -> Array:
+    """Which entries (k, ...) of a parameter changed; where it has no clusters, those of all."""
     moved = before != after
     if axis is None:
-        return np.full(k, moved.any())
-    return np.asarray(np.moveaxis(moved, axis, 0).reshape(k, -1).any(axis=1))
+        return np.broadcast_to(moved.ravel(), (k, moved.size))
+    return np.moveaxis(moved, axis, 0).reshape(k, -1)

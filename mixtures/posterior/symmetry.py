@@ -6,11 +6,11 @@ variables are exchanged, or whole variables that each belong to one cluster; thi
 if every parameter of the mixture is exchanged along its own cluster axis. Then the density is compared.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, product
-from typing import Any
+from itertools import chain, combinations, permutations, product
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ from mixtures.posterior.mixture_nodes import cluster_axes, labelled_clusters, mi
 from mixtures.posterior.separate import Group, correspondences
 from mixtures.types import Array
 
-__all__ = ["Symmetry", "alike", "find_symmetry"]
+__all__ = ["Symmetry", "alike", "alike_in_draws", "evenly", "find_symmetry"]
 
 JITTERS = (0.1, 0.01, 0.001)
 """Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
@@ -31,6 +31,14 @@ JITTERS = (0.1, 0.01, 0.001)
 
 WAYS = 4096
 """Largest number of choices of axes that are tried."""
+
+
+DRAWS = 50
+"""Largest number of draws at which the density is compared: supports may agree at one and not at others."""
+
+
+ALL_ORDERS = 4
+"""Number of clusters up to which every order is tried; pairs change places where there are more."""
 
 
 Way = Mapping[str, int | Group | None]
@@ -56,8 +64,8 @@ class Symmetry:
     ----------
     state : str
         ``"exchangeable"``: it does not. ``"fixed"``: only one order has positive
-        density, or rows with known labels or constants tell the clusters apart. ``"unalignable"``: neither,
-        or the clusters' axes were not found.
+        density, wherever it was computed, or rows with known labels or constants tell the
+        clusters apart. ``"unalignable"``: neither, or the clusters' axes were not found.
     axes : dict of str to int
         Cluster axis of every free variable that has one; for exchangeable models only.
     why : str
@@ -91,8 +99,8 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
     ----------
     compiled : CompiledModel
         The model.
-    x : ndarray
-        Unconstrained coordinates of a point where the density is finite.
+    x : ndarray, shape (..., size)
+        Unconstrained coordinates of draws; the density is finite at the last.
     named : dict of str to int, optional
         Cluster axis of every free variable that has one, if it is known; only the density is then judged.
 
@@ -101,12 +109,14 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
     Symmetry
         The axes, and whether the labels can be aligned.
     """
-    points = _generic_points(compiled, x)
+    draws = x.reshape(-1, x.shape[-1])
+    points = _generic_points(compiled, draws[-1])
     if points is None:
         return Symmetry(UNALIGNABLE, {}, "the log density is not finite about a draw")
+    density = _DensityAt.of(compiled, points, draws[evenly(len(draws))])
     mixtures = mixtures_of(compiled.model)
     if named is not None or not mixtures:
-        return _by_name(compiled, points, named)
+        return _by_name(density, named)
     targets = _targets(compiled, mixtures, points[0])
     values = targets.evaluate(points[0])
     lengths = {
@@ -123,15 +133,19 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
         return Symmetry(FIXED, {}, "known labels of rows say which cluster is which")
     if len(mixtures) == 1 and _n_constant(targets, points, k) >= k - 1:
         return Symmetry(FIXED, {}, "constants of the model tell its clusters apart")
-    search = _Search(compiled, targets, points, k)
-    found, options = search.best()
-    if found is None:
-        return Symmetry(UNALIGNABLE, {}, UNEXCHANGED.format(names))
-    if found.state == EXCHANGEABLE and len(mixtures) > 1:
-        apart = (search.judged(search.ways(search.of_one(options, i), i)) for i in range(len(mixtures)))
-        if any(own is not None and own.state == EXCHANGEABLE for own in apart):
+    search, tried = _Search(compiled, targets, points, k), []
+    for options in search.choices():
+        apart = range(len(mixtures) if len(mixtures) > 1 else 0)
+        alone = [way for i in apart for way in search.ways(search.of_one(options, i), i)]
+        if density.unchanged_by(alone, k) is not None:
             return Symmetry(UNALIGNABLE, {}, several)
-    return found
+        together = search.ways(options, None)
+        if (way := density.unchanged_by(together, k)) is not None:
+            return _exchangeable(way)
+        tried += [*together, *alone]
+    if not tried:
+        return Symmetry(UNALIGNABLE, {}, UNEXCHANGED.format(names))
+    return density.fixed_or_changed(tried, k)
 
 
 def _targets(compiled: CompiledModel, mixtures: Sequence[Any], point: Mapping[str, Array]) -> _Targets:
@@ -208,17 +222,12 @@ class _Search:
         point, other = self.points
         return {name: self.targets.evaluate({**point, name: other[name]}) for name in point}
 
-    def best(self) -> tuple[Symmetry | None, Options]:
-        """Judge the choices of axes and, if none will do, of separate variables; None if there is none."""
-        shapes, found = self.compiled.rv_shapes, None
-        by_axis = options = _options(self.compiled, self.k)
-        separate = correspondences(self.base, self.changed, self.targets.axes, shapes, self.k)
-        for groups in chain([[]], separate):
-            options = {**by_axis, **{name: [group] for group in groups for name in group}}
-            found = self.judged(self.ways(options, None)) or found
-            if found is not None and found.state == EXCHANGEABLE:
-                break
-        return found, options
+    def choices(self) -> Iterator[Options]:
+        """What may move: axes, and beside them separate variables in each way that they may correspond."""
+        by_axis = _options(self.compiled, self.k)
+        shapes, axes = self.compiled.rv_shapes, self.targets.axes
+        for groups in chain([[]], correspondences(self.base, self.changed, axes, shapes, self.k)):
+            yield {**by_axis, **{name: [group] for group in groups for name in group}}
 
     def of_one(self, options: Options, only: int) -> Options:
         """The same choices, with separate variables of other mixtures left where they are."""
@@ -262,10 +271,6 @@ class _Search:
         longest = [way for start in ways for way in _longer(start, rest, options)]
         return sorted(longest, key=lambda way: sum(axis is not None for axis in way.values()))
 
-    def judged(self, ways: Sequence[Way]) -> Symmetry | None:
-        """Judge the choices by the density; None if there are none."""
-        return _judged(self.compiled, self.points, ways, self.k) if ways else None
-
 
 def _longer(way: Way, names: Sequence[str], options: Options) -> Iterator[Way]:
     """Extend a choice by every choice for more variables."""
@@ -275,36 +280,62 @@ def _longer(way: Way, names: Sequence[str], options: Options) -> Iterator[Way]:
             yield {**way, **dict(zip(new, axes, strict=True))}
 
 
-def _judged(
-    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], ways: Sequence[Way], k: int
-) -> Symmetry:
-    """Judge the choices of axes by the density: the first that leaves it unchanged."""
+@dataclass(frozen=True, eq=False)
+class _DensityAt:
+    """The log density at some points, held against that after an exchange of clusters there."""
 
-    def density(point: Mapping[str, Array]) -> float:
-        return compiled.value_and_grad(compiled.unconstrain(point))[0]
+    compiled: CompiledModel
+    points: tuple[dict[str, Array], ...]
+    before: tuple[float, ...]
 
-    before = [density(point) for point in points]
-    possible = False
-    for way in ways:
-        unchanged = True
-        for point, own in zip(points, before, strict=True):
-            for order in _orders(k):
-                after = density(_exchanged(point, way, order))
-                possible |= bool(np.isfinite(after))
-                unchanged = unchanged and bool(np.isclose(own, after, rtol=1e-8, atol=1e-8))
-        if unchanged:
-            axes = {name: axis for name, axis in way.items() if isinstance(axis, int)}
-            groups = dict.fromkeys(own for own in way.values() if isinstance(own, tuple))
-            return Symmetry(EXCHANGEABLE, axes, groups=tuple(groups))
-    if not possible:
+    @classmethod
+    def of(cls, compiled: CompiledModel, generic: Iterable[dict[str, Array]], draws: Array) -> Self:
+        """The density at generic points, and at those draws where it is finite."""
+        values = compiled.constrain(draws)
+        points = [*generic, *({name: x[i] for name, x in values.items()} for i in range(len(draws)))]
+        heights = [_height(compiled, {name: point[name] for name in compiled.rv_shapes}) for point in points]
+        finite = [pair for pair in zip(points, heights, strict=True) if np.isfinite(pair[1])]
+        return cls(compiled, tuple(point for point, _ in finite), tuple(height for _, height in finite))
+
+    def unchanged_by(self, ways: Sequence[Way], k: int) -> Way | None:
+        """Find the first choice whose exchanges leave the density unchanged at every point."""
+        return next(
+            (way for way in ways if all(self._is_unchanged(way, order) for order in _orders(k))), None
+        )
+
+    def _is_unchanged(self, way: Way, order: np.ndarray) -> bool:
+        pairs = zip(self.points, self.before, strict=True)
+        return all(
+            np.isclose(before, _height(self.compiled, _exchanged(point, way, order)), rtol=1e-7, atol=1e-7)
+            for point, before in pairs
+        )
+
+    def fixed_or_changed(self, ways: Sequence[Way], k: int) -> Symmetry:
+        """Tell labels that are fixed, as no exchange of clusters has a density, from others."""
+        exchanges = product(self.points, ways, _orders(k, every=True))
+        if any(np.isfinite(_height(self.compiled, _exchanged(*exchange))) for exchange in exchanges):
+            return Symmetry(UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged")
         return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
-    return Symmetry(UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged")
 
 
-def _by_name(
-    compiled: CompiledModel, points: Sequence[Mapping[str, Array]], named: Mapping[str, int] | None
-) -> Symmetry:
+def evenly(n: int) -> np.ndarray:
+    """Places of a few of ``n`` draws, the last among them."""
+    return np.unique(np.linspace(0, n - 1, DRAWS).round().astype(int))
+
+
+def _height(compiled: CompiledModel, point: Mapping[str, Array]) -> float:
+    return compiled.value_and_grad(compiled.unconstrain(point))[0]
+
+
+def _exchangeable(way: Way) -> Symmetry:
+    axes = {name: axis for name, axis in way.items() if isinstance(axis, int)}
+    groups = dict.fromkeys(own for own in way.values() if isinstance(own, tuple))
+    return Symmetry(EXCHANGEABLE, axes, groups=tuple(groups))
+
+
+def _by_name(density: _DensityAt, named: Mapping[str, int] | None) -> Symmetry:
     """Axes of a model whose mixture is not found: those that are known, or have a dim named ``cluster``."""
+    compiled = density.compiled
     dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}
     axes = {name: own.index("cluster") for name, own in dims.items() if "cluster" in own}
     if named is not None:
@@ -318,14 +349,23 @@ def _by_name(
             "in the model (transform=pm.distributions.transforms.ordered)",
         )
     first = next(iter(axes))
-    return _judged(compiled, points, [axes], compiled.rv_shapes[first][axes[first]])
+    k = compiled.rv_shapes[first][axes[first]]
+    return _exchangeable(axes) if density.unchanged_by([axes], k) else density.fixed_or_changed([axes], k)
 
 
-def _orders(k: int) -> list[np.ndarray]:
-    """Two permutations that generate all others."""
-    swap = np.arange(k)
-    swap[:2] = [1, 0]
-    return [swap, np.roll(np.arange(k), 1)][: 1 if k == 2 else 2]
+def _orders(k: int, *, every: bool = False) -> list[np.ndarray]:
+    """Two permutations that generate all others; or every one, of pairs only where there are many."""
+    if not every:
+        return [_swapped(k, 0, 1), np.roll(np.arange(k), 1)][: 1 if k == 2 else 2]
+    if k <= ALL_ORDERS:
+        return [np.array(order) for order in list(permutations(range(k)))[1:]]
+    return [_swapped(k, i, j) for i, j in combinations(range(k), 2)]
+
+
+def _swapped(k: int, i: int, j: int) -> np.ndarray:
+    order = np.arange(k)
+    order[[i, j]] = [j, i]
+    return order
 
 
 def _exchanged(point: Mapping[str, Array], way: Way, order: np.ndarray) -> dict[str, Array]:
@@ -347,3 +387,13 @@ def alike(a: Array, b: Array) -> bool:
     """Whether values are equal up to rounding."""
     largest = np.abs(b[np.isfinite(b)]).max(initial=0)
     return bool(a.shape == b.shape and np.allclose(a, b, rtol=1e-7, atol=1e-10 * largest, equal_nan=True))
+
+
+def alike_in_draws(a: Array, b: Array) -> bool:
+    """The same of draws (chain, draw, ...), where a huge value of one draw excuses nothing in the others."""
+    if a.shape != b.shape:
+        return False
+    sizes = np.where(np.isfinite(b), np.abs(b), 0).reshape(*b.shape[:2], -1).max(axis=-1, initial=0)
+    scale = np.maximum(sizes, np.median(sizes)).reshape(*sizes.shape, *(1,) * (b.ndim - 2))
+    close = np.isclose(a, b, rtol=1e-7, atol=0, equal_nan=True) | (np.abs(a - b) <= 1e-10 * scale)
+    return bool(close.all())

@@ -18,6 +18,7 @@ from mixtures.clusters.labelled import label_state
 from mixtures.clusters.rules import by_parameters
 from mixtures.density.compiled import CompiledModel, model_dims
 from mixtures.diagnostics.mixing import invariants
+from mixtures.posterior.separate import correspondences
 from mixtures.posterior.symmetry import find_symmetry
 from mixtures.trees import make_tree
 
@@ -472,6 +473,29 @@ def two_mixtures():
         gaussian(name, weights(name=f"alpha {name}"), means(name=f"mu {name}", dims="cluster"))
 
 
+def one_of_two_mixtures():
+    """The order of the first mixture's clusters is fixed, that of the second's is not."""
+    ordered()
+    separate_means("y", [pm.Normal(f"nu{k}", 0, 3) for k in range(2)])
+
+
+def two_of_three():
+    """The second and third cluster may change places; the first may not."""
+    separate_means("x", [pm.Uniform("mu0", 3, 10), pm.Uniform("mu1", -10, 10), pm.Uniform("mu2", -10, 10)])
+
+
+def two_pairings():
+    """Exchanging ``a0`` with ``b1`` exchanges the means too, and has no density."""
+    factors = [(pm.Normal(f"a{k}", [-0.1, 0.1][k], 1), pm.LogNormal(f"b{k}", 0, 0.3)) for k in range(2)]
+    separate_means("x", [a * b for a, b in factors])
+
+
+def separate_means(name, mu):
+    """A mixture of normals whose means are variables of their own."""
+    w = pm.Dirichlet(f"w {name}", 10 * np.ones(len(mu)))
+    pm.Mixture(name, w=w, comp_dists=[pm.Normal.dist(each, 1.2) for each in mu], observed=X[:, 0])
+
+
 def two_sizes():
     for k, name in enumerate("xy", start=2):
         gaussian(name, weights(k, f"alpha {name}"), means(k, f"mu {name}"))
@@ -513,6 +537,9 @@ def inflated():
         (turned_but_not_swapped, "unalignable", "density changes"),
         (sorted_means, "unalignable", "no exchange of free variables.*pm.Dirichlet"),
         (two_mixtures, "unalignable", "x, y each have clusters of their own"),
+        (one_of_two_mixtures, "unalignable", "x, y each have clusters of their own"),
+        (two_of_three, "unalignable", "density changes"),
+        (two_pairings, "unalignable", "density changes"),
         pytest.param(
             two_sizes, "unalignable", "x, y each have clusters of their own", marks=pytest.mark.long
         ),
@@ -534,6 +561,48 @@ def test_what_cannot_be_aligned_is_told_and_refused(declare, state, why):
     tree = make_tree({"posterior": values}, {}, {})
     with pytest.raises(InputError, match=f"cannot be aligned: .*{why}"):
         align(tree, to={name: v[0, 0] for name, v in values.items()}, model=model)
+
+
+def test_supports_that_agree_at_one_draw_only_are_no_symmetry():
+    with pm.Model() as model:
+        separate_means("x", [pm.Uniform("mu0", -10, 0.5), pm.Uniform("mu1", -0.5, 10)])
+    compiled = CompiledModel(model)
+    apart, near = (
+        compiled.unconstrain({"w x": np.array([0.4, 0.6]), "mu0": -mu, "mu1": mu})
+        for mu in (np.array(3.0), np.array(0.2))
+    )
+    assert find_symmetry(compiled, near).state == "exchangeable"
+    assert find_symmetry(compiled, np.stack([apart, near])).state == "unalignable"
+
+
+def test_a_huge_value_at_one_draw_does_not_hide_that_a_deterministic_follows_the_labels():
+    with pm.Model() as model:
+        eta = [pm.Normal(f"eta{k}", 0, 10) for k in range(2)]
+        rates = [pm.Deterministic(f"rate{k}", pt.exp(each)) for k, each in enumerate(eta)]
+        w = pm.Dirichlet("w", np.ones(2))
+        pm.Mixture("x", w=w, comp_dists=[pm.Poisson.dist(rate) for rate in rates], observed=[2, 1, 3, 30, 28])
+    rng = np.random.default_rng(0)
+    kept = np.log([2, 30]) + 0.1 * rng.normal(size=(2, 50, 2))
+    kept[0, 4, 1] = 30.0
+    order = rng.permuted(np.tile([0, 1], (2, 50, 1)), axis=-1)
+    order[0, 4] = [0, 1]
+    raw, w = (np.take_along_axis(np.broadcast_to(v, kept.shape), order, axis=2) for v in (kept, [0.6, 0.4]))
+    values = {"w": w, **{f"eta{k}": raw[..., k] for k in range(2)}}
+    values |= {f"rate{k}": np.exp(raw[..., k]) for k in range(2)}
+    aligned = align(
+        make_tree({"posterior": values}, {}, {}), to={"w": [0.6, 0.4], "eta0": 0.7, "eta1": 3.4}, model=model
+    )
+    for k in range(2):
+        np.testing.assert_allclose(aligned["posterior"][f"rate{k}"], np.exp(kept[..., k]), rtol=1e-12)
+
+
+def test_pairings_of_many_variables_are_made_one_at_a_time():
+    names = [(f"a{k}_{i}", k) for k in range(2) for i in range(12)]
+    base = [np.zeros((3, 2))]
+    changed = {name: [np.where(np.arange(2) == k, 1.0, 0.0) + base[0]] for name, k in names}
+    found = correspondences(base, changed, [1], {name: () for name, _ in names}, 2)
+    assert next(found) == [(f"a0_{i}", f"a1_{i}") for i in range(12)]
+    assert len(list(found)) == 199
 
 
 def test_components_with_distributions_within_them_are_exchanged():
