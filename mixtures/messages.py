@@ -147,7 +147,7 @@ class Cluster:
 
     def __str__(self) -> str:
         """Word it."""
-        return f"{'C' if self.begins else 'c'}luster {self.name or self.number}"
+        return f"{'C' if self.begins else 'c'}luster {self.name.removeprefix('cluster ') or self.number}"
 
 
 Part = str | Option | Cluster
