@@ -137,8 +137,8 @@ class Cluster:
 
     Examples
     --------
-    >>> print(Cluster(1), Cluster(1, "short"))
-    cluster 1 cluster short
+    >>> print(Cluster(1), Cluster(1, "short"), Cluster(2, "cluster 2"))
+    cluster 1 cluster short cluster 2
     """
 
     number: int
