@@ -137,8 +137,8 @@ class Cluster:
 
     Examples
     --------
-    >>> print(Cluster(1), Cluster(1, "short"))
-    cluster 1 cluster short
+    >>> print(Cluster(1), Cluster(1, "short"), Cluster(2, "cluster 2"))
+    cluster 1 cluster short cluster 2
     """
 
     number: int
@@ -147,7 +147,7 @@ class Cluster:
 
     def __str__(self) -> str:
         """Word it."""
-        return f"{'C' if self.begins else 'c'}luster {self.name or self.number}"
+        return f"{'C' if self.begins else 'c'}luster {self.name.removeprefix('cluster ') or self.number}"
 
 
 Part = str | Option | Cluster

@@ -74,22 +74,21 @@ def complete_command(
 
     from mixtures.clusters.completion import complete
     from mixtures.clusters.prediction import select_features
-    from mixtures.data.known_labels import numbered
     from mixtures.data.reading import check_missing
 
     check_outputs(seed, data, saved, o=output, csv=csv)
     check_missing(missing)
     spec, fitted, kept = model_to_use(context, modelling, k, reading.exposure, saved, output, quiet=quiet)
-    read = partial(read_as_fitted, index=kept.get("index"), spec=spec, fitted=fitted, labels=labels)
-    rows_read = read(data, reading, whole=True, quiet=quiet)
-    frame, known = rows_read.frame, rows_read.labels
+    own: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels}
+    rows_read = read_as_fitted(data, reading, kept, whole=True, quiet=quiet, **own)
+    frame = rows_read.frame
     if fitted is not None:
         frame, _ = select_features(frame, fitted.features)
     else:
         assert spec is not None  # one of the two was given
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "missing": missing}
         fitted = fit_now(spec, rows_read, modelling, reading, quiet=quiet, **options)
-    how: dict[str, Any] = {"labels": numbered(known, fitted.names), "ci_prob": ci_prob, "random_seed": seed}
+    how: dict[str, Any] = {"labels": rows_read.labels, "ci_prob": ci_prob, "random_seed": seed}
     found = complete(fitted.spec, frame, fitted.params, **how)
     assert rows_read.table is not None  # it was asked for
     before = _prepared(rows_read.table, frame)

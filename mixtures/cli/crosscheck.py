@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from mixtures.arguments import check_whole
+from mixtures.cli.labels import with_texts
 from mixtures.cli.options import (
     ComponentsOption,
     CsvOption,
@@ -107,7 +108,7 @@ def crosscheck_command(
         tell_unused(context, {"n_resamples"}, " without --uncertainty", quiet=quiet or as_json)
     if save_as is not None:
         require_netcdf()
-    rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    rows_read = read_rows(data, reading, spec=spec, labels=labels, names=called, quiet=quiet or as_json)
     frame = rows_read.frame
     beside: dict[str, Any] = {"weights": rows_read.weights, "labels": rows_read.labels}
     spec = with_kinds(spec, frame, modelling.kinds, reading.exposure, quiet=quiet or as_json)
@@ -124,12 +125,13 @@ def crosscheck_command(
         sampler=sampler,
         uncertainty=uncertainty,
         n_resamples=n_resamples,
-        names=called,
+        names=rows_read.names,
         progressbar=not (quiet or as_json),
     )
+    origin = with_texts(about(context, data), rows_read.texts)
     made = written(
         table=(csv, partial(write_table, cc.table)),
-        result=(save_as, partial(save, cc, X=frame, **beside, about=about(context, data))),
+        result=(save_as, partial(save, cc, X=frame, **beside, about=origin)),
     )
     if as_json:
         typer.echo(json.dumps(as_typed(crosscheck_as_json(cc)), indent=2, allow_nan=False))

@@ -88,10 +88,8 @@ def _last_lines(frame: pd.DataFrame) -> list[str]:
 
 
 def _known_clusters(column: Column) -> str:
-    numbered = column.kind.is_number and column.known[0] == 0
-    known = known_labels(column)
-    empty = " and the others left empty" if len(known) + column.n_missing < len(column.cells) else ""
-    first = "" if numbered else f", once they are numbered from 0{empty} in the file"
+    known, from_one = known_labels(column), column.kind.is_number and column.known[0] != 0
+    first = ", once they are numbered from 0 in the file" if from_one else ""
     return (
         f"known for {known.nunique()} levels in {len(known):,} of "
         f"{len(column.cells):,} rows: if these are known clusters, {option_with('--labels', column.name)} "

@@ -146,7 +146,8 @@ LabelsOption = Annotated[
     option(
         DATA,
         metavar="COLUMN",
-        help="Column of known clusters, from 0; empty or -1 where the cluster is not known.",
+        help="Column of known clusters: numbers from 0, or texts, which become their names (in alphabetical "
+        "order, if --names lists no others); empty, -1 or unknown where the cluster is not known.",
     ),
 ]
 

@@ -81,8 +81,8 @@ def predict_command(
     n_clusters = k if fitted is None else fitted.spec.n_components
     assert n_clusters is not None  # one of the two was given
     called = names_of(names, n_clusters)
-    read = partial(read_as_fitted, index=kept.get("index"), spec=spec, fitted=fitted, labels=labels)
-    rows_read = read(data, reading, quiet=quiet)
+    own: dict[str, Any] = {"spec": spec, "fitted": fitted, "labels": labels, "names": called}
+    rows_read = read_as_fitted(data, reading, kept, quiet=quiet, **own)
     frame, known = rows_read.frame, rows_read.labels
     if output is not None and frame.index.nlevels == 1:  # a MultiIndex becomes text
         check_table(frame.index.to_numpy(), output)
@@ -96,7 +96,7 @@ def predict_command(
         assert spec is not None  # one of the two was given
         options: dict[str, Any] = {"n_init": n_init, "random_seed": seed, "progressbar": progress}
         fitted = fit_now(spec, rows_read, modelling, reading, quiet=quiet, missing=missing, **options)
-    fitted = fitted if called is None else replace(fitted, names=called)
+    fitted = fitted if rows_read.names is None else replace(fitted, names=rows_read.names)
     how: dict[str, Any] = {"missing": missing, "labels": known, "progressbar": progress}
     table = prediction_table(fitted, frame, ci_prob=ci_prob, **how)
     made = written(table=(output, partial(write_table, table)))

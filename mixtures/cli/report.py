@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixtures.arguments import about as asked_by
+from mixtures.cli.labels import with_texts
 from mixtures.cli.options import (
     CriteriaOption,
     DataArgument,
@@ -137,15 +138,16 @@ def report_command(
             typed = {"labels": labels, "weights": reading.weights, "missing": missing}
             how = as_fitted(header.about, typed, quiet=not shown)
             reading = replace(reading, weights=how["weights"])
-            options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "quiet": not shown}
-            rows_read = read_as_fitted(data, reading, header.about.get("index"), **options)
+            options: dict[str, Any] = {"fitted": fitted, "labels": how["labels"], "names": called}
+            rows_read = read_as_fitted(data, reading, header.about, quiet=not shown, **options)
             missing = how["missing"]
             frame, _ = select_features(rows_read.frame, fitted.features)
             beside = {"weights": rows_read.weights, "labels": rows_read.labels}
     else:
         called = names_of(names, k)
         spec = spec_of(modelling, k, reading.exposure)
-        rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=not shown)
+        rows_read = read_rows(data, reading, spec=spec, labels=labels, names=called, quiet=not shown)
+        called, told = rows_read.names, with_texts(told, rows_read.texts)
         frame, beside = rows_read.frame, {"weights": rows_read.weights, "labels": rows_read.labels}
         spec = with_kinds(spec, frame, modelling.kinds, reading.exposure, quiet=not shown)
         if save_as is not None:

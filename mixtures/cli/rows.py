@@ -12,8 +12,9 @@ import typer
 
 from mixtures.arguments import about, check_names
 from mixtures.cli.choices import DATASETS
+from mixtures.cli.labels import as_numbers, called_by, numbering_of, texts_of
 from mixtures.cli.options import Modelling, Reading
-from mixtures.cli.running import tell_as_fitted, tell_notes
+from mixtures.cli.running import OF_TEXT, tell_as_fitted, tell_notes
 from mixtures.cli.streams import standard_input
 from mixtures.errors import InputError
 from mixtures.messages import did_you_mean, named, visible
@@ -131,13 +132,16 @@ def _loaded(data: str | Piped, reading: Reading, keep: list[str] | None) -> "pd.
 class Loaded:
     """Columns to fit, and those of the same table that stand beside them: known labels and weights.
 
-    The table as it was read has all of its columns if it was asked for whole.
+    The table as it was read has all of its columns if it was asked for whole. The clusters may have names:
+    those that were given, or else the texts of the labels, which are numbers once rows are ready.
     """
 
     frame: "pd.DataFrame"
     labels: "pd.Series | None" = None
     weights: "pd.Series | None" = None
     table: "pd.DataFrame | None" = None
+    names: tuple[str, ...] | None = None
+    texts: tuple[str, ...] = ()
 
 
 def load_rows(
@@ -184,12 +188,15 @@ def read_rows(
     spec: "Mixture | None" = None,
     fitted: "Given | None" = None,
     labels: str | None = None,
+    names: tuple[str, ...] | None = None,
+    kept: Mapping[str, str] | None = None,
     whole: bool = False,
     quiet: bool = False,
 ) -> Loaded:
     """Rows ready for a model, or for a fit that is there, with known labels and weights.
 
-    What was done to them is said on standard error.
+    Labels that are texts become numbers: of a fit, those in what it keeps, else in alphabetical order. What
+    was done to the rows is said on standard error.
     """
     if fitted is not None and reading.exposure is not None:
         raise InputError("--exposure goes with -k: the model of a saved result knows its own; leave it out")
@@ -199,29 +206,51 @@ def read_rows(
     frame = loaded.frame
     how = preparation_of(reading, spec if fitted is None else fitted.spec)
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
-    for note in () if quiet else (*found.notes, *told_of_fits(frame)):
+    model = spec if fitted is None else fitted.spec
+    assert model is not None  # one of the two was given
+    texts, said, known = texts_of(kept or {}), [], loaded.labels
+    if known is not None and fitted is not None:
+        known, _ = as_numbers(known, None, names, (texts, fitted.names))
+    elif known is not None:
+        known, texts = as_numbers(known, model.n_components, names)
+        said = [numbering_of(texts)] if texts else []
+    if names is None and (fitted is None or fitted.names is None):
+        names = called_by(texts, model.n_components)
+    for note in () if quiet else (*said, *found.notes, *told_of_fits(frame)):
         typer.echo(visible(f"note: {note}"), err=True)
-    return replace(loaded, frame=found.frame)
+    return replace(loaded, frame=found.frame, labels=known, names=names, texts=texts)
 
 
 def read_as_fitted(
-    data: str, reading: Reading, index: str | None, *, quiet: bool = False, **options: Any
+    data: str, reading: Reading, kept: Mapping[str, str], *, quiet: bool = False, **options: Any
 ) -> Loaded:
-    """Rows for a saved result as `read_rows`, under its column of row labels where they have that column."""
-    if index is None or reading.index is not None:
-        return read_rows(data, reading, quiet=quiet, **options)
+    """Rows for a saved result as `read_rows`, with what it keeps: marks of text files, and its row labels.
+
+    Rows that cannot be read so are read without these.
+    """
     from mixtures.data.files import is_pipe
     from mixtures.data.textfiles import SEPARATORS
 
-    once = data == "-" or (is_pipe(Path(data)) and Path(data).suffix.lower() in ("", *SEPARATORS))
-    source = _piped(data) if once else data
-    try:
-        loaded = read_rows(source, replace(reading, index=index), quiet=quiet, **options)
-    except InputError:
-        return read_rows(source, reading, quiet=quiet, **options)
-    if not quiet:
-        tell_as_fitted({"index": index})
-    return loaded
+    of_text = data not in DATASETS and Path(data).suffix.lower() in ("", *SEPARATORS)
+    names = [*(OF_TEXT if of_text else ()), "index"]
+    taken: dict[str, Any] = {
+        name: kept[name] for name in names if name in kept and getattr(reading, name) is None
+    }
+    marks = {name: value for name, value in taken.items() if name != "index"}
+    index = {name: value for name, value in taken.items() if name == "index"}
+    once = bool(taken) and (data == "-" or (is_pipe(Path(data)) and of_text))
+    source, failed = _piped(data) if once else data, None
+    for own in (taken, marks, index, {}) if marks and index else (taken, {}) if taken else ({},):
+        try:
+            loaded = read_rows(source, replace(reading, **own), kept=kept, quiet=quiet, **options)
+        except InputError as error:
+            failed = error if own == marks else failed
+            continue
+        if own and not quiet:
+            tell_as_fitted(own)
+        return loaded
+    assert failed is not None  # without row labels
+    raise failed
 
 
 def with_kinds(

@@ -45,7 +45,13 @@ OF_A_FIT = {
 """Parameters of commands that say how to fit, and have no effect on a result that is saved."""
 
 
-KEPT = {"labels": "--labels", "weights": "--weights", "index": "--id", "missing": "--missing"}
+OF_TEXT = ("separator", "decimal", "thousands", "encoding")
+"""Parameters of commands that say how a text file is written."""
+
+
+KEPT = {"labels": "--labels", "weights": "--weights", "index": "--id", "missing": "--missing"} | {
+    name: f"--{name}" for name in OF_TEXT
+}
 """Parameters of commands that a saved result keeps, for those that read rows as it did, and their options."""
 
 

@@ -1,12 +1,14 @@
 """``mixtures select``: several numbers of clusters compared."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import typer
 
+from mixtures.cli.labels import with_texts
 from mixtures.cli.options import (
     BlrtOption,
     CriteriaOption,
@@ -93,7 +95,8 @@ def select_command(
     sampled = save_as is not None and {*asked} & {*SAMPLED, "all"}
     if sampled:
         require_netcdf()
-    rows_read = read_rows(data, reading, spec=spec, labels=labels, quiet=quiet or as_json)
+    most = replace(spec, n_components=max_k)
+    rows_read = read_rows(data, reading, spec=most, labels=labels, quiet=quiet or as_json)
     frame = rows_read.frame
     beside: dict[str, Any] = {"weights": rows_read.weights, "labels": rows_read.labels}
     spec = with_kinds(spec, frame, modelling.kinds, reading.exposure, quiet=quiet or as_json)
@@ -112,9 +115,10 @@ def select_command(
         **sampling.arguments,
         progressbar=not (quiet or as_json),
     )
+    origin = with_texts(about(context, data), rows_read.texts)
     made = written(
         table=(csv, partial(write_table, selection.table)),
-        result=(save_as, partial(save, selection, X=frame, **beside, about=about(context, data))),
+        result=(save_as, partial(save, selection, X=frame, **beside, about=origin)),
     )
     if as_json:
         typer.echo(json.dumps(as_typed(selection_as_json(selection)), indent=2, allow_nan=False))

@@ -9,6 +9,7 @@ import pandas as pd
 from mixtures.data.columns import FEWEST_IDS, Column, Kind
 
 __all__ = [
+    "are_known",
     "exposure_in",
     "is_called_id",
     "known_in_part",
@@ -140,8 +141,12 @@ def known_in_part(columns: Sequence[Column]) -> list[Column]:
 
 def known_labels(column: Column) -> pd.Series:
     """Its cells that are neither missing nor a word for what is not known."""
-    cells = column.cells.dropna()
-    return cells[~cells.astype(str).str.strip().str.casefold().isin(UNKNOWN)]
+    return column.cells[are_known(column.cells)]
+
+
+def are_known(cells: pd.Series) -> pd.Series:
+    """Which labels are neither missing nor a word for what is not known."""
+    return cells.notna() & ~cells.astype(str).str.strip().str.casefold().isin({"", *UNKNOWN})
 
 
 def pair_of_labels(columns: Sequence[Column]) -> tuple[Column, Column] | None:

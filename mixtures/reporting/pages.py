@@ -74,9 +74,9 @@ def pages_section(material: Material) -> Section | None:
 def _page(material: Material, k: int) -> list[Block]:
     found, said = material.described, material.described.words[k]
     own = [each for each in found.figures if each.cluster == said.name and each.of not in found.implied]
-    title = said.name if material.cc.names is None else f"Cluster {said.name}"
+    title = f"Cluster {said.name.removeprefix('cluster ')}"
     blocks: list[Block] = [
-        Heading(material.pages[k], title[0].upper() + title[1:]),
+        Heading(material.pages[k], title),
         Paragraph(prose(f"{found.sentences[k]}.")),
         *_picture(own, k),
         _profile(own, said.name, found.ci_prob),

@@ -78,7 +78,8 @@ class Responsibilities(xr.Dataset):
             "label_probability": self["label_probability"].values,
         }
         endings = {"responsibilities": "", "lower": "_lower", "upper": "_upper"}
-        for place, k in enumerate(called):
+        short = [place if k == f"cluster {place}" else k for place, k in enumerate(called)]
+        for place, k in enumerate(short):
             for name, ending in endings.items():
                 if name in self:
                     columns[f"cluster_{k}{ending}"] = self[name].values[:, place]

@@ -9,6 +9,7 @@ import pytest
 from command import run
 
 import mixtures as mx
+from mixtures.cli.labels import as_numbers
 
 
 @pytest.fixture
@@ -24,16 +25,17 @@ def table(tmp_path):
 
 @pytest.fixture(scope="module")
 def crosschecked(tmp_path_factory):
-    """The rows with weights, and the file of a crosscheck of them."""
+    """The rows with weights and labels that are texts, and the file of a crosscheck of them."""
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("crosschecked")
     z = rng.integers(2, size=80)
     rows = pd.DataFrame({"a": 6.0 * z + rng.normal(size=80), "b": rng.normal(size=80), "n": 1 + z})
-    rows["group"] = np.where(rng.random(80) < 0.2, 1 - z, np.nan)
+    rows["group"] = np.where(rng.random(80) < 0.2, np.where(z == 1, "early", "late"), "?")
     rows.to_csv(folder / "t.csv", index=False)
     beside, short = ["--labels", "group", "--weights", "n"], ["--covariance", "spherical", "--prior", "none"]
     arguments = [folder / "t.csv", "-k", 2, *beside, *short, "--seed", 1, "--save", folder / "t.mix"]
     code, _, err = run("crosscheck", *arguments)
     assert code in (0, 1), err
+    assert "note: labels: early is cluster 0, late 1\n" in err
     return folder / "t.csv", folder / "t.mix", beside
 
 
@@ -136,7 +138,8 @@ def test_columns_beside_the_rows_that_cannot_be_had(table, command, options, sai
 def test_a_saved_crosscheck_is_reported_with_its_labels_and_weights_only(crosschecked, tmp_path, column):
     file, saved, beside = crosschecked
     rows = pd.read_csv(file)
-    rows[column] = 1 - rows[column] if column == "group" else rows[column] + 1
+    other = {"early": "late", "late": "early"}
+    rows[column] = rows[column].replace(other) if column == "group" else rows[column] + 1
     rows.to_csv(tmp_path / "other.csv", index=False)
     page = tmp_path / "page.html"
     code, _, err = run("report", tmp_path / "other.csv", *beside, "--from", saved, "-o", page)
@@ -159,4 +162,71 @@ def test_a_report_takes_the_labels_and_weights_of_the_fit(crosschecked, tmp_path
     assert f"as the saved result was fitted: --labels group{'' if typed else ', --weights n'}\n" in err
     rows = pd.read_csv(file)
     pd.testing.assert_series_equal(taken["weights"], rows["n"])
-    pd.testing.assert_series_equal(taken["labels"], rows["group"])
+    numbers = rows["group"].map({"early": 0.0, "late": 1.0})
+    pd.testing.assert_series_equal(taken["labels"], numbers, check_dtype=False)
+
+
+def test_new_rows_have_the_names_that_labels_gave_the_clusters(crosschecked, tmp_path):
+    """Texts of new rows are those of the fit, whichever of them are there and however they are renamed."""
+    file, saved, _ = crosschecked
+    assert mx.load(saved).names == ("early", "late")
+    rows = pd.read_csv(file)[["a", "b"]].assign(group=["late", *[""] * 79])
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    for names, expected in ([], "late"), (["--names", "A,B"], "B"):
+        how = ["--from", saved, "--labels", "group", *names]
+        code, out, err = run("predict", tmp_path / "new.csv", *how)
+        assert (code, err) == (0, "")
+        found = pd.read_csv(io.StringIO(out))
+        assert found.loc[0, ["label", f"cluster_{expected}"]].tolist() == [expected, 1]
+
+
+TEXTS = ["b", None, " Unknown ", "a", "?", "-1", ""]
+
+
+@pytest.mark.parametrize(
+    ("cells", "how", "numbers", "texts"),
+    [
+        (TEXTS, {}, [1, -1, -1, 0, -1, -1, -1], ("a", "b")),
+        (TEXTS, {"names": ["b", "c", "a"]}, [0, -1, -1, 2, -1, -1, -1], ("b", "c", "a")),
+        (TEXTS, {"names": ["x", "y", "z"]}, [1, -1, -1, 0, -1, -1, -1], ("a", "b")),
+        (["b", None], {"k": None, "kept": [("a", "b"), None]}, [1, -1], ("a", "b")),
+        (["0", "unknown", "2", "-1"], {}, [0, -1, 2, -1], ()),
+        (pd.Categorical(["b", None, "a"], ["b", "a"]), {}, [1, -1, 0], ("a", "b")),
+        (["a", "b", "c", "d"], {}, "4 different texts (a, b, c, d), a cluster each, and at most 3", ()),
+        (["a", "1"], {}, "'kind' holds text ('a') and numbers (1)", ()),
+        (TEXTS, {"names": ["A", "b", "C"]}, "'a' is not a cluster; these are A, b, C", ()),
+        (TEXTS, {"k": None}, "the clusters of the saved result have no names", ()),
+        (["aa"], {"k": None, "kept": [("a", "b")]}, "'aa' (did you mean 'a'?) is not a cluster", ()),
+    ],
+)  # fmt: skip
+def test_labels_may_be_texts(cells, how, numbers, texts):
+    cells = pd.Series(cells, name="kind", index=["i"] * len(cells))
+    given = {"k": 3, "names": None, **how}
+    if isinstance(numbers, str):
+        with pytest.raises(mx.InputError) as error:
+            as_numbers(cells, **given)
+        assert numbers in str(error.value)
+        return
+    found, its_texts = as_numbers(cells, **given)
+    assert (found.fillna(-1).tolist(), its_texts) == (numbers, texts)
+
+
+def test_clusters_have_their_texts_as_names(table, tmp_path):
+    file, z = table
+    rows = pd.read_csv(file)
+    rows["group"] = rows["group"].map({0: "late", 1: "early"})
+    rows.to_csv(file, index=False)
+    fit = ["--labels", "group", "--seed", 1]
+    code, out, err = run("predict", file, "-k", 3, *fit)
+    assert code == 0
+    assert "note: labels: early is cluster 0, late 1\n" in err
+    found = pd.read_csv(io.StringIO(out))
+    assert list(found.columns[3:]) == ["cluster_early", "cluster_late", "cluster_2"]  # not cluster_cluster 2
+    assert set(found["label"]) == {"early", "late", "cluster 2"}
+    saved = tmp_path / "k.mix"
+    assert run("select", file, "--min-k", 2, "--max-k", 2, *fit, "--save", saved, "-q")[0] == 0
+    code, out, err = run("predict", file, "--from", saved)
+    assert "columns that were not fitted are left out: group" in err
+    assert (pd.read_csv(io.StringIO(out))["label"] == np.where(z == 1, "late", "early")).mean() > 0.97
+    code, _, err = run("select", file, "--max-k", 1, "--labels", "group")
+    assert (code, "holds 2 different texts (early, late), a cluster each, and at most 1" in err) == (2, True)

@@ -41,7 +41,7 @@ TOLD = {
     "known species": (
         {"x": X, "y": Y, "species": KNOWN},
         "species: known for 3 levels in 15 of 40 rows: if these are known clusters, --labels species "
-        "takes them, once they are numbered from 0 and the others left empty in the file",
+        "takes them; --exclude species",
         "--numeric-only",
     ),
     "two in part": (

@@ -191,6 +191,43 @@ def test_a_fit_reads_answers_as_it_was_fitted(model, tmp_path):
     assert ("note: recoded: yes, y and true are 1" in err) is (model != "lca")
 
 
+MARKS = {"separator": ";", "decimal": ",", "thousands": ".", "encoding": "cp1252"}
+WHO, CODED, COMMAS = "--id who", "--encoding cp1252", "--decimal , --thousands ."
+MARKED = "who;größe;b\nAnn;1.000,5;1,5\nBob;2.000,5;2,5\n"
+PLAIN = "who,größe,b\nAnn,1000.5,1.5\nBob,2000.5,2.5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "typed", "said"),
+    [
+        (MARKED, "cp1252", [], f"--separator ';' {COMMAS} {CODED} {WHO}"),
+        (MARKED.replace("who", "x"), "cp1252", [], f"--separator ';' {COMMAS} {CODED}"),
+        (MARKED.replace(";", "|"), "cp1252", ["--separator", "|"], f"{COMMAS} {CODED} {WHO}"),
+        (MARKED, "utf-8", ["--encoding", "utf-8"], f"--separator ';' {COMMAS} {WHO}"),
+        (PLAIN, "utf-8", [], WHO),
+        (PLAIN.replace("who", "x"), "utf-8", [], ""),
+        (MARKED.replace("größe", "a"), "cp1252", [], "the data have no column 'größe'"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["predict", "complete"])
+def test_new_rows_are_read_as_those_of_the_fit_were(text, encoding, typed, said, command, tmp_path):
+    """The marks of the saved result where they fit, whatever is typed first; rows written otherwise too."""
+    saved, file = tmp_path / "em.mix", tmp_path / "t.csv"
+    fitted = mx.fit_em(mx.GMM(1), pd.DataFrame({"größe": [1, 2, 4.0], "b": [1, 5, 2.0]}))
+    mx.save(fitted, saved, about=MARKS | {"index": "who"})
+    file.write_text(text, encoding=encoding)
+    code, out, err = run(command, file, "--from", saved, *typed)
+    if "no column" in said:
+        assert (code, said in err) == (2, True)
+        return
+    assert code == 0, err
+    notes = [line.partition("as the saved result was fitted: ")[2] for line in err.splitlines()]
+    assert "".join(notes).replace(", --", " --") == said
+    assert command == "predict" or "2000.5" in out
+    if encoding == "utf-8":
+        assert run(command, "-", "--from", saved, *typed, stdin=text) == (code, out, err)
+
+
 def test_a_fit_of_categories_beside_numbers_takes_new_rows(tmp_path):
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"city": rng.choice(["Hull", "York"], 60), "income": rng.normal(0, 1, 60)})
