@@ -207,7 +207,8 @@ def _checks(title: str, checks: Sequence[Check]) -> Table:
         fails = "[bold red]NO[/]" if check.judged else "[yellow]no[/]"
         verdict = "" if check.informs else "[green]yes[/]" if check.passed else fails
         limit = "" if check.informs else f"{check.tolerance:.4g}"
-        shown.add_row(plain(check.name), f"{check.figure:.4g}", limit, verdict, plain(check.note))
+        figure = "-" if np.isnan(check.figure) else check.found
+        shown.add_row(plain(check.name), figure, limit, verdict, plain(check.note))
     return shown
 
 

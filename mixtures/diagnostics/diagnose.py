@@ -32,7 +32,7 @@ from mixtures.messages import Option, joined, worded
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit, check_fit
-from mixtures.results.verdict import Check, Verdict, check, none_of
+from mixtures.results.verdict import Check, Unchecked, Verdict, check, none_of
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import sampler_stats
 from mixtures.types import Array
@@ -125,13 +125,13 @@ def diagnose(
         MixtureTarget(spec, data).check_drawn(tree)
     case = Case(tree, spec, data, em)
     checks = [*_parameters(tree), *label_free(tree)]
-    unchecked = []
+    left_out = []
     for question in QUESTIONS:
-        if lacking := question.lacks(case):
-            unchecked.append(f"{question.name} (needs {lacking})")
+        if lacks := question.lacks(case):
+            left_out.append(Unchecked(question.name, lacks))
         elif answer := question.answer(case):
             checks.append(answer)
-    return Verdict(tuple(checks), tuple(unchecked))
+    return Verdict(tuple(checks), tuple(map(str, left_out)), tuple(left_out))
 
 
 def label_free(tree: xr.DataTree) -> Iterator[Check]:
@@ -219,6 +219,8 @@ def _sampler(stats: xr.Dataset) -> Iterator[Check]:
             energies = stats["energy"].values
             bfmi = float(np.min(array_stats.bfmi(energies))) if energies.shape[1] > 1 else np.nan
         advice = "heavy tails: tune longer"
+        if np.isnan(bfmi):
+            advice = "it is of energies that vary from draw to draw: draw more, or tune longer"
         yield check(
             "E-BFMI", bfmi, TOLERANCES.bfmi, bfmi > TOLERANCES.bfmi, advice, source="Betancourt (2016)"
         )

@@ -37,16 +37,8 @@ COMPARED_DRAWS, COMPARED_ROWS = 200, 500
 """Numbers of draws and rows on which relabelling methods are compared."""
 
 
-NEEDS = {
-    "spec": "spec",
-    "data": "X",
-    "rows": "X without weights",
-    "em": "em",
-    "switches": "an aligned tree",
-    "log_densities": "log_prior and log_likelihood, or spec and X",
-    "point": "finite draws",
-}
-"""In words, what a question may need."""
+NO_DRAW = "no draw is finite: the sampler ran off; tune longer, or start elsewhere"
+"""Advice of a check that no draw can answer."""
 
 
 REPLICATED_VALUES, FEWEST_SETS, MOST_SETS = 20_000_000, 100, 500
@@ -104,15 +96,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Question:
-    """A check that needs more than the draws: its name, its needs, and how it is answered."""
+    """A check that needs more than the draws: its name, its needs (see `NEEDS`), and how it is answered."""
 
     name: str
     needs: tuple[str, ...]
     check: Callable[..., Check | None]
 
-    def lacks(self, case: Case) -> str:
-        """What is missing to answer it, in words; empty if nothing is."""
-        return ", ".join(NEEDS[need] for need in self.needs if getattr(case, need) is None)
+    def lacks(self, case: Case) -> tuple[str, ...]:
+        """What is missing to answer it."""
+        return tuple(need for need in self.needs if getattr(case, need) is None)
 
     def answer(self, case: Case) -> Check | None:
         """The check for the verdict; None if there is nothing to check."""
@@ -207,14 +199,15 @@ def _collapsed(case: Case, spec: Mixture, data: Data) -> Check:
     scale = flat.units(data)[1]
     draws, finite = finite_sets(case.few, spec)
     found = np.flatnonzero(flat.degenerate(draws, scale).any(axis=-1))
-    cluster, reason = 0, "no draw is finite"
+    advice = NO_DRAW
     if len(found):
         first = {name: x[found[0]] for name, x in draws.items()}
         cluster, reason = next(iter(flat.defects(first, scale).items()))
+        advice = worded(Cluster(cluster), f": {reason}; state a prior, or drop repeated rows")
     return none_of(
         "draws with a collapsed cluster",
         len(found) if finite.any() else np.nan,
-        worded(Cluster(cluster), f": {reason}; state a prior, or drop repeated rows"),
+        advice,
         source="Bishop (2006), section 9.2.1",
         cause=True,
     )
@@ -281,14 +274,15 @@ def _misfit(case: Case, spec: Mixture, rows: Data) -> Check:
     compared = compare(spec, plain, draws, n_sets, 0) if draws else {}
     beyond = implausible(compared, rows.features)
     more = f"; and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+    advice = worded(
+        f"{'; '.join(beyond[:3])}{more} (in {n_sets} data sets simulated from the model): raise ",
+        Option("n_components"),
+        ", transform the columns, or take another family",
+    )
     return none_of(
         "statistics of the data that the model does not produce",
         len(beyond) if draws else np.nan,
-        worded(
-            f"{'; '.join(beyond[:3])}{more} (in {n_sets} data sets simulated from the model): raise ",
-            Option("n_components"),
-            ", transform the columns, or take another family",
-        ),
+        advice if draws else NO_DRAW,
         source="Gelman, Meng and Stern (1996)",
         caution=True,
     )

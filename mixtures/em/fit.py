@@ -306,7 +306,7 @@ def fit_em(
             best=best.trace[-1],
             traces=tuple(trace - flat for trace in found.restarts.traces),
         ),
-        notes=(*found.interrupted, *notes_on(problem, rows, sample, found, max_iter)),
+        notes=(*found.interrupted, *notes_on(problem, rows, sample, found, params, max_iter)),
         features=problem.data.features,
         status=Status.INTERRUPTED if found.interrupted else Status.WHOLE,
         steps=best.steps,

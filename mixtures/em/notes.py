@@ -12,7 +12,7 @@ from mixtures.families.doubts import doubts
 from mixtures.families.mixture import Mixture
 from mixtures.messages import Option, clusters_are, counted, warn, worded
 from mixtures.tolerances import TOLERANCES
-from mixtures.types import Array
+from mixtures.types import Array, Params
 
 __all__ = ["AT_SADDLE", "UNBOUNDED", "notes_on"]
 
@@ -39,10 +39,10 @@ UNBOUNDED = worded(
 
 
 def notes_on(
-    problem: Problem, rows: Rows, sample: Sample | None, found: Search, max_iter: int
+    problem: Problem, rows: Rows, sample: Sample | None, found: Search, params: Params, max_iter: int
 ) -> tuple[str, ...]:
-    """Notes for the reader of a fit; the serious ones are also warnings."""
-    spec, params = problem.spec, found.best.params
+    """Notes for the reader of a fit with these parameters; the serious ones are also warnings."""
+    spec = problem.spec
     shares = spec.weights.shares(params)
     notes = (
         spec.check(rows)

@@ -1,14 +1,13 @@
-"""Features of the data that make a fit of Gaussians doubtful although it could be computed."""
+"""Features of the data that make a fit of Gaussian columns doubtful although it could be computed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
 from mixtures.data.table import Data
-from mixtures.families.gaussian import Gaussian
 from mixtures.families.mixture import Mixture
 from mixtures.messages import Cluster, Option, joined, named, worded
 from mixtures.tolerances import TOLERANCES
@@ -49,19 +48,23 @@ def doubts(
     sample : ndarray, shape (m, D), optional
         Rows to examine; a subsample is drawn if not given.
     """
-    family = spec.family
-    if not isinstance(family, Gaussian):
+    parts = list(spec.family.gaussian_columns(rows))
+    if not parts:
         return ()
     X = rows.subsample(ROWS, np.random.default_rng(0))[0] if sample is None else sample
-    far: Iterable[str] = ()
-    if family.prior is not None:
-        scale = family.units(rows)[1] if scale is None else scale
-        far = _far_rows(family, rows, spec.n_components, X, scale)
-    r = spec.responsibilities(as_data(X, missing=INTEGRATE), params)
-    return *far, *_single_values(X, r, rows.features)
+    holes = bool(np.isnan(X).any())
+    examined = Data(X, rows.features, np.arange(len(X)), has_missing=holes, levels=rows.levels)
+    r = spec.responsibilities(examined, params)
+    found: list[str] = []
+    for family, own, at in parts:
+        if family.prior is not None:
+            unit = family.units(own)[1] if scale is None else scale[at]
+            found += _far_rows(family, own, spec.n_components, X[:, at], unit)
+        found += _single_values(X[:, at], r, own.features)
+    return tuple(found)
 
 
-def _far_rows(family: Gaussian, rows: Rows, k: int, X: Array, scale: Array) -> Iterator[str]:
+def _far_rows(family: Any, rows: Rows, k: int, X: Array, scale: Array) -> Iterator[str]:
     """Columns whose scale, which a default prior uses, is determined by a few rows."""
     columns = [column[~np.isnan(column)] for column in X.T]
     kept = [_trimmed(column) for column in columns]

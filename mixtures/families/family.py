@@ -1,7 +1,7 @@
 """The contract of a component family."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, Self
 
@@ -225,6 +225,10 @@ class Family(ABC):
         Data matter where cells are missing: by their patterns of observed columns.
         """
         return ""
+
+    def gaussian_columns(self, rows: Rows) -> Iterator[tuple[Any, Rows, Any]]:
+        """Gaussian columns among those of the rows: their family, the rows of them alone, and their index."""
+        yield from ()
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
         """Notes for the reader of a fit whose clusters hold ``count (K,)`` rows."""

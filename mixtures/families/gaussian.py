@@ -1,6 +1,6 @@
 """Gaussian components with one of the covariance structures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -292,6 +292,10 @@ class Gaussian(ExponentialFamily):
         """Means moved, and covariances widened where they are narrowest."""
         name = self.covariance.parameter
         return {"mu": params["mu"] * (1 + by), name: self.covariance.perturbed(params[name], by)}
+
+    def gaussian_columns(self, rows: Rows) -> Iterator[tuple[Any, Rows, Any]]:
+        """All of them."""
+        yield self, rows, slice(None)
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
         """Clusters whose covariance is determined by the prior more than by the data, the worst first."""

@@ -1,6 +1,6 @@
 """Mixed columns: blocks of Gaussian, binary, categorical and count columns, independent given the cluster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -305,6 +305,11 @@ class MixedColumns(ExponentialFamily):
 
     def perturbed(self, params: Params, by: float) -> dict[str, Array]:
         return self._joined([block.family.perturbed(block.own(params), by) for block in self.blocks])
+
+    def gaussian_columns(self, rows: Rows) -> Iterator[tuple[Any, Rows, Any]]:
+        for block in self.blocks:
+            for family, own, _ in block.family.gaussian_columns(block.rows(rows)):
+                yield family, own, block.at  # all columns of a block are of one kind
 
     def remarks(self, params: Params, count: Array) -> tuple[str, ...]:
         return tuple(r for block in self.blocks for r in block.family.remarks(block.own(params), count))

@@ -12,7 +12,7 @@ from mixtures.diagnostics.predictive import checks_by_statistic, unweighted
 from mixtures.diagnostics.sensitivity import prior_sensitivity
 from mixtures.diagnostics.switching import switching
 from mixtures.families.mixture import Mixture
-from mixtures.families.questions import marginals
+from mixtures.families.questions import continuous, marginals
 from mixtures.messages import are, sentence
 from mixtures.plot import switching as draw_switching
 from mixtures.plot.criteria import selection as draw_selection
@@ -95,26 +95,36 @@ def predictive_section(material: Material) -> Section:
 def _predictive_figures(
     material: Material, spec: Mixture, data: Data, tree: xr.DataTree, statistics: pd.Index
 ) -> list[Figure]:
-    """Densities and leave-one-out transforms of a family that has marginal densities; else statistics."""
+    """Densities and leave-one-out transforms, if columns are continuous, or else statistics; and pairs."""
     pictured = material.pictured.cc.posterior
     assert pictured is not None
-    if material.cc.em is None or marginals(spec.family, [material.cc.em.params]) is None:
+    point = [] if material.cc.em is None else [material.cc.em.params]
+    if point and continuous(spec.family, point)[1] is not None:
+        figures = _of_continuous(spec, data, pictured, tree)
+        if marginals(spec.family, point) is not None:
+            return figures
+    else:
         name = "mean" if any(each.name == "mean" for each in statistics) else "entropy"
         by_column = Figure(
             drawn(lambda: predictive_statistic(spec, data, pictured, name, **REPLICATES)),
             f"{name.capitalize()} of every feature and its interval",
             f"{name.capitalize()} of every feature over its interval in replicated data sets.",
         )
-        if all(len(each.columns) < 2 for each in statistics):
-            return [by_column]
-        pairs = Figure(
-            drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES)),
-            "Pairs of features",
-            "Whether pairs of features occur together as often as in replicated data sets.",
-        )
-        return [by_column, pairs]
+        figures = [by_column]
+    if all(len(each.columns) < 2 for each in statistics):
+        return figures
+    pairs = Figure(
+        drawn(lambda: predictive_pairs(spec, data, pictured, **REPLICATES)),
+        "Pairs of features",
+        "Whether pairs of features occur together as often as in replicated data sets.",
+    )
+    return [*figures, pairs]
+
+
+def _of_continuous(spec: Mixture, data: Data, pictured: xr.DataTree, tree: xr.DataTree) -> list[Figure]:
+    """Densities of every column, and leave-one-out transforms of those that are continuous."""
     densities = Figure(
-        drawn(lambda: predictive_density(spec, data, pictured)),
+        drawn(lambda: predictive_density(spec, data, pictured, random_seed=REPLICATES["random_seed"])),
         "Predicted densities and histograms",
         "Density that the model predicts over a histogram of the data.",
     )

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
@@ -93,6 +94,8 @@ def standard_error_notes(standard_error: float) -> tuple[str, ...]:
     """A note if the standard error is so large that it is unreliable itself."""
     if standard_error < TOLERANCES.evidence_se:
         return ()
+    if np.isnan(standard_error):
+        return ("the standard error could not be computed: draw more, or compare the methods",)
     return (
         f"the standard error {standard_error:.2g} is large, and itself not reliable then: draw more, or "
         "compare the methods",

@@ -7,6 +7,7 @@ optimum, the chains have converged, and the model could have made the data.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -17,13 +18,15 @@ from mixtures.results.verdict import Check, State, Verdict, cautions, failures
 
 __all__ = ["Headline", "conclude", "not_checked"]
 
+OWN = "a model of your own has no specification, such as GMM(2)"
 LACKING = {
-    "spec": "a model of your own has no specification, such as GMM(2)",
+    "spec": OWN,
+    "log_densities": OWN,
     "em": "the sample is of some of the rows, and EM's fit of all",
-    "X without weights": "rows have weights, and replicated rows have none",
-    "finite draws": "no draw is finite",
+    "rows": "rows have weights, and replicated rows have none",
+    "point": "no draw is finite",
 }
-"""What a check may have needed, and why it is not there."""
+"""Why it is not there, by the name of what a check may need."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +140,12 @@ def conclude(
 def not_checked(verdict: Verdict) -> tuple[str, ...]:
     """Sentences on what was not checked, by the reason; labels that do not switch do not matter."""
     names: dict[str, list[str]] = {}
-    own = any("needs spec" in line for line in verdict.unchecked)
-    for line in verdict.unchecked:
-        name, _, needs = line.partition(" (needs ")
-        reason = next((words for need, words in LACKING.items() if need in needs), "")
+    own = any("spec" in each.lacks for each in verdict.left_out)
+    for each in verdict.left_out:
+        reason = next((words for need, words in LACKING.items() if need in each.lacks), "")
         if reason:
-            names.setdefault(LACKING["spec"] if own else reason, []).append(name)
-    return tuple(f"Not checked, since {reason}: {', '.join(each)}." for reason, each in names.items())
+            names.setdefault(OWN if own else reason, []).append(each.name)
+    return tuple(f"Not checked, since {reason}: {', '.join(own)}." for reason, own in names.items())
 
 
 def _reasons(failed: Iterable[Check]) -> tuple[str, ...]:
@@ -175,4 +177,5 @@ def _sentence(checks: Sequence[Check]) -> str:
 
 
 def _figure(check: Check) -> str:
-    return f"{check.name}: {check.figure:.4g}, limit {check.tolerance:.4g}"
+    limit = "" if np.isnan(check.figure) else f", limit {check.tolerance:.4g}"
+    return f"{check.name}: {check.found}{limit}"

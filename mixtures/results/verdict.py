@@ -18,6 +18,7 @@ __all__ = [
     "Check",
     "Starts",
     "State",
+    "Unchecked",
     "Verdict",
     "cautions",
     "check",
@@ -28,6 +29,18 @@ __all__ = [
 
 IDENTIFIED = "directions that the data do not identify"
 """Name of a check that a certificate and the verdict on a sample share."""
+
+
+NEEDS = {
+    "spec": "spec",
+    "data": "X",
+    "rows": "X without weights",
+    "em": "em",
+    "switches": "an aligned tree",
+    "log_densities": "log_prior and log_likelihood, or spec and X",
+    "point": "finite draws",
+}
+"""In words, what a check may need."""
 
 
 class State(Enum):
@@ -80,17 +93,24 @@ class Check:
     of_sample: bool = False
 
     @property
+    def found(self) -> str:
+        """The figure, or, where it is no number, that it could not be computed; the note says why."""
+        return "could not be computed" if np.isnan(self.figure) else f"{self.figure:.4g}"
+
+    @property
     def informs(self) -> bool:
         """Whether it has no limit and only says what was found."""
         return bool(np.isinf(self.tolerance))
 
     def __str__(self) -> str:
         """Word the check; the note is left out if it holds."""
-        if self.informs:
-            return f"{self.name}: {self.figure:.4g}, for information"
-        holds = "holds" if self.passed else "fails" if self.judged else "stands out"
         note = "" if self.passed or not self.note else f": {self.note}"
-        return f"{self.name}: {self.figure:.4g} (limit {self.tolerance:.4g}), {holds}{note}"
+        if np.isnan(self.figure):
+            return f"{self.name}: {self.found}{', fails' if self.judged else ''}{note}"
+        if self.informs:
+            return f"{self.name}: {self.found}, for information"
+        holds = "holds" if self.passed else "fails" if self.judged else "stands out"
+        return f"{self.name}: {self.found} (limit {self.tolerance:.4g}), {holds}{note}"
 
     def __repr__(self) -> str:
         """Word the check as an item of a list."""
@@ -143,6 +163,37 @@ class Starts:
         return text + (f", all of one kind: {self.kinds[0]}" if self.kinds and not self.kinds[1:] else "")
 
 
+@dataclass(frozen=True)
+class Unchecked:
+    """A check that was not made.
+
+    Attributes
+    ----------
+    name : str
+        What would have been checked.
+    lacks : tuple of str
+        What it would have needed, by its name in `NEEDS`.
+    """
+
+    name: str
+    lacks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Word it: "empty clusters (needs X)"."""
+        return f"{self.name} (needs {', '.join(NEEDS[need] for need in self.lacks)})"
+
+    @classmethod
+    def told(cls, sentence: str) -> "Unchecked":
+        """What such words say: files of earlier versions have no others."""
+        name, _, words = sentence.partition(" (needs ")
+        lacks = []
+        for need in sorted(NEEDS, key=lambda need: -len(NEEDS[need])):  # some words are part of longer ones
+            if NEEDS[need] in words:
+                lacks.append(need)
+                words = words.replace(NEEDS[need], "")
+        return cls(name, tuple(need for need in NEEDS if need in lacks))
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict(Value):
     """All checks of a posterior sample.
@@ -153,10 +204,13 @@ class Verdict(Value):
         The checks, one per line of the printed verdict.
     unchecked : tuple of str
         What was not checked, each with what the check would have needed.
+    left_out : tuple of Unchecked
+        The same as values.
     """
 
     checks: tuple[Check, ...]
     unchecked: tuple[str, ...] = ()
+    left_out: tuple[Unchecked, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -170,7 +224,7 @@ class Verdict(Value):
     def __str__(self) -> str:
         """List the judged checks that fail, or say that none does."""
         failed = [
-            f"{c.name} {c.figure:.4g} (limit {c.tolerance:.4g}): {c.note}"
+            f"{c.name} {c.found} (limit {c.tolerance:.4g}): {c.note}"
             for c in failures(explained(self.checks))
         ]
         return "converged" if not failed else "not to be trusted: " + "; ".join(failed)

@@ -21,6 +21,7 @@ from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.families.priors import Prior
 from mixtures.interrupts import INTERRUPTED, Status
+from mixtures.results.verdict import Unchecked
 from mixtures.saving.checks import check_keys, expect
 from mixtures.saving.texts import read_text, write_text
 
@@ -265,6 +266,8 @@ def _read_record(raw: Any, hint: Any, where: str, fetch: Fetch) -> Any:
     read = {name: decode(raw[name], kind, f"{where}.{name}", fetch) for name, kind, _ in own if name in raw}
     if "status" in rest and "status" not in raw and _told_of_interrupt(read):
         read["status"] = Status.INTERRUPTED
+    if "left_out" in rest and "left_out" not in raw:
+        read["left_out"] = tuple(map(Unchecked.told, read.get("unchecked", ())))
     return hint(**read)
 
 

@@ -140,7 +140,9 @@ def bridge_sampling(
     at_proposal = labellings.log_ratio(labellings.shuffled(drawn, rng), proposal)
     log, error, r_hat = _cross(at_posterior.reshape(chains, -1), at_proposal)
     notes = standard_error_notes(error)
-    if not r_hat < TOLERANCES.rhat:
+    if np.isnan(r_hat):
+        notes += ("R-hat of the bridge could not be computed: draw two or more chains, and more draws",)
+    elif not r_hat < TOLERANCES.rhat:
         notes += (f"R-hat of the bridge is {r_hat:.3f}: the chains disagree, draw more",)
     return Evidence(log, error, f"bridge over {len(labellings.orders)} labellings", notes)
 

@@ -9,7 +9,6 @@ from mixtures.data.known_labels import anchored_clusters
 from mixtures.data.table import Data
 from mixtures.em.fit import fit_em
 from mixtures.errors import CollapseError
-from mixtures.families.gaussian_model import GMM
 from mixtures.families.mixture import Mixture
 from mixtures.interrupts import complete
 from mixtures.messages import shortened
@@ -31,7 +30,7 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
     Parameters
     ----------
     spec : Mixture
-        The model that was compared; only a GMM can split skewed clusters.
+        The model that was compared; only its Gaussian columns can split skewed clusters.
     data : Data
         The rows.
     k : int
@@ -52,16 +51,18 @@ def skewness_note(spec: Mixture, data: Data, k: int, bic: float, rng: np.random.
     *Statistics and Computing* 22 (mixtures after a transformation).
     """
     weighted = data.weights is not None and (data.weights != 1).any()
-    if not isinstance(spec, GMM) or k < 2 or weighted or data.has_missing:
+    places = [np.arange(data.n_features)[at] for _, _, at in spec.named(data).family.gaussian_columns(data)]
+    if not places or k < 2 or weighted or data.has_missing:
         return ""
-    skewed = np.flatnonzero(np.abs(stats.skew(data.values, axis=0)) > TOLERANCES.skewness)
+    gaussian = np.concatenate(places)
+    skewed = gaussian[np.abs(stats.skew(data.values[:, gaussian], axis=0)) > TOLERANCES.skewness]
     if not len(skewed):
         return ""
     values, log_jacobian = data.values.copy(), 0.0
     for d in skewed:
         values[:, d], change = _to_symmetry(data.values[:, d])
         log_jacobian += change
-    transformed = Data(values, data.features, data.obs_id, labels=data.labels)
+    transformed = replace(data, values=values, weights=None)
     prior, known = None if spec.prior is None else "default", anchored_clusters(data)
     for fewer in range(1, k):
         if len(known) and fewer <= known[-1]:

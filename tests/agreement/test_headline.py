@@ -18,6 +18,7 @@ from mixtures.posterior.target import MixtureTarget
 from mixtures.results.headline import conclude
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import Check, Starts, State
+from mixtures.selection.skewness import skewness_note
 
 SHORT = {"n_init": 4, "random_seed": 1, "progressbar": False}
 FEW = {**SHORT, "draws": 100, "tune": 100, "chains": 2}
@@ -307,6 +308,25 @@ def test_a_row_that_makes_the_scale_of_the_prior_is_named(value):
         assert len(fit_em(GMM(2), X, n_init=1, random_seed=1).notes) == 1  # of both columns
 
 
+def test_gaussian_columns_of_a_mixed_model_are_doubted():
+    rng = np.random.default_rng(1)
+    z = np.arange(200) % 2
+    X = pd.DataFrame(
+        {"n": rng.poisson(3 + 4 * z), "a": rng.normal(4.0 * z), "y": z, "b": rng.normal(size=200)}
+    )
+    spec = mx.Mixed(2, gaussian=["a", "b"], poisson=["n"], bernoulli=["y"])
+    far, single = X.copy(), X.assign(a=np.where(z == 0, 1.0, X["a"].round(1) + 5))
+    far.loc[17, "b"] = 1e6
+    for rows, said in (
+        (far, "row 17, column 'b' lies far from"),
+        (single, r"single value.*\(cluster \d: a = 1\)"),
+    ):
+        with pytest.warns(mx.DataWarning, match=said):
+            em = fit_em(spec, rows, n_init=2, random_seed=1)
+        assert doubts(em.spec, as_data(rows), em.params) == em.notes
+    assert fit_em(spec, X, n_init=2, random_seed=1).notes == ()
+
+
 @pytest.mark.parametrize("covariance_type", COVARIANCES)
 def test_clusters_within_one_value_are_named(covariance_type):
     rng = np.random.default_rng(0)
@@ -366,6 +386,16 @@ def test_clusters_that_skewness_split_are_told(make, k):
     told = [note for note in found.notes if note.startswith("skewed columns")]
     assert len(told) == 1
     assert f"K = {k} describes the data better" in told[0]
+
+
+def test_only_gaussian_columns_of_a_mixed_model_are_called_skewed():
+    rng = np.random.default_rng(3)
+    data = as_data(np.c_[rng.random(400) < 0.1, np.exp(rng.normal(size=400))])
+    spec = mx.Mixed(2, bernoulli=[0], gaussian=[1])
+    bic = (
+        spec.parameter_count(2) * np.log(400) - 2 * fit_em(spec, data, n_init=2, random_seed=1).log_likelihood
+    )
+    assert skewness_note(spec, data, 2, bic, rng).startswith("skewed columns (x1): after a power")
 
 
 def test_the_jacobian_of_the_transformation_is_counted():

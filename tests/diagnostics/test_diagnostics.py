@@ -1,5 +1,6 @@
 """Verdicts on draws made up to be good or bad in one way each; figures against ArviZ's."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,7 +16,8 @@ from mixtures.data.reading import as_data
 from mixtures.diagnostics.mixing import summarise
 from mixtures.diagnostics.questions import QUESTIONS, Case
 from mixtures.diagnostics.sensitivity import log_densities, prior_effects
-from mixtures.results.headline import conclude
+from mixtures.results.headline import conclude, not_checked
+from mixtures.results.verdict import Unchecked
 from mixtures.tolerances import TOLERANCES
 from mixtures.trees import make_tree
 
@@ -366,6 +368,13 @@ def test_what_is_not_given_is_named(rows):
     for spec in (None, SPEC):  # a default prior is no number before it has seen the data
         said = "prior sensitivity (needs log_prior and log_likelihood, or spec and X)"
         assert said in diagnose(tree, spec=spec).unchecked
+    without = diagnose(tree, X=X)
+    assert without.left_out[2] == Unchecked("empty clusters", ("spec",))
+    assert not_checked(without)[0].startswith("Not checked, since a model of your own has no specification")
+    for verdict in (without, diagnose(tree), diagnose(tree, spec=em.spec)):
+        assert (
+            tuple(map(Unchecked.told, verdict.unchecked)) == verdict.left_out
+        )  # of files of earlier versions
     with pytest.raises(InputError, match="the posterior lacks p"):
         diagnose(tree, spec=BMM(2), X=X)
 
@@ -583,6 +592,21 @@ def test_a_prior_that_cannot_be_scaled_never_passes(rows, broken):
     assert not check.passed
     assert np.isnan(check.figure)
     assert "draw more" in check.note
+    assert str(check).startswith(f"{SENSITIVE}: could not be computed: too few effective draws")
+
+
+def test_no_sentence_holds_nan():
+    """With one draw of a single chain hardly anything can be computed."""
+    groups = {
+        group: {name: x[:1, :1] for name, x in variables.items()} for group, variables in good().items()
+    }
+    groups["log_prior"] = {"mu": np.zeros((1, 1))}
+    verdict = diagnose(tree_of(groups))
+    assert sum(np.isnan(check.figure) for check in verdict.checks) > 1
+    headline = conclude((), verdict, None, (), interrupted=False, confirmed=True, with_em=True)
+    texts = [*map(str, verdict.checks), str(verdict), *headline.reasons, *headline.remarks]
+    assert not [text for text in texts if re.search(r"\bnan\b", text)]
+    assert any("could not be computed" in text for text in headline.reasons)
 
 
 @pytest.mark.parametrize("which", [(0, 4), slice(None)], ids=["one", "all"])
@@ -598,6 +622,8 @@ def test_draws_that_are_not_finite_are_judged_without_an_error(rows, name, which
         assert not found[SENSITIVE].passed
         assert found[SMALLEST].passed is (name != "alpha")
         assert found[COLLAPSED].passed is (which == (0, 4))
+        told = [str(check) for check in verdict.checks if np.isnan(check.figure)]
+        assert all("could not be computed" in text and "cluster 0" not in text for text in told)
     unanswered = "identification (needs finite draws)" in diagnose(tree_of(groups), spec=SPEC, X=X).unchecked
     assert unanswered is (which != (0, 4))
 

@@ -160,6 +160,7 @@ def test_the_code_that_reproduces_a_report_is_that_of_its_crosscheck(spec, optio
         (mx.PMM(1), ["Mean of every", "Pairs"]),
         (mx.LCA(1), ["Entropy of every", "Pairs"]),
         (mx.Mixed(1, categorical=["a"], bernoulli=["b"]), ["Mean of every"]),
+        (mx.Mixed(1, gaussian=["a"], bernoulli=["b"]), ["Predicted densities", "Pairs"]),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -33,6 +33,7 @@ from mixtures.data.reading import as_data
 from mixtures.errors import InputError
 from mixtures.families.mixture import Mixture
 from mixtures.messages import Option, parts_of, worded
+from mixtures.results.verdict import Unchecked, Verdict
 from mixtures.saving import archive, netcdf
 from mixtures.saving import save as saving
 from mixtures.saving.encoding import decode, encode
@@ -896,3 +897,11 @@ def test_an_interrupt_is_read_from_the_notes_of_a_file_without_status(notes, int
     assert read.interrupted is interrupted
     with pytest.raises(mx.InputError, match="status is 'half', not one of whole, interrupted, chains lost"):
         decode({**raw, "status": "half"}, type(em), "result", lambda name, where: None)
+
+
+def test_what_a_check_lacked_is_read_from_the_words_of_a_file_without_it():
+    left_out = (Unchecked("weights", ("data",)), Unchecked("predictive checks", ("spec", "rows")))
+    raw = encode(Verdict((), tuple(map(str, left_out)), left_out), Verdict, lambda tree: "unused")
+    assert decode(raw, Verdict, "result", lambda name, where: None).left_out == left_out
+    del raw["left_out"]
+    assert decode(raw, Verdict, "result", lambda name, where: None).left_out == left_out
