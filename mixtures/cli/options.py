@@ -25,17 +25,14 @@ DataArgument = Annotated[
     ),
 ]
 
-
 ColumnsOption = Annotated[
     str | None,
     option(DATA, metavar="NAMES", help="Columns to use, separated by commas; quote one that has a comma."),
 ]
 
-
 ExcludeOption = Annotated[
     str | None, option(DATA, metavar="NAMES", help="Columns to leave out, separated by commas.")
 ]
-
 
 SeparatorOption = Annotated[
     str | None,
@@ -45,7 +42,6 @@ SeparatorOption = Annotated[
         help="Separator of cells in a text file, such as ';' or tab; by default from the suffix.",
     ),
 ]
-
 
 HeaderOption = Annotated[
     bool | None,
@@ -57,7 +53,6 @@ HeaderOption = Annotated[
         show_default=False,
     ),
 ]
-
 
 IndexOption = Annotated[
     str | None,
@@ -71,11 +66,9 @@ IndexOption = Annotated[
     ),
 ]
 
-
 DecimalOption = Annotated[
     str | None, option(DATA, metavar="MARK", help="Mark before decimals in a text file, such as ','.")
 ]
-
 
 EncodingOption = Annotated[
     str | None,
@@ -84,17 +77,14 @@ EncodingOption = Annotated[
     ),
 ]
 
-
 ThousandsOption = Annotated[
     str | None,
     option(DATA, metavar="MARK", help="Mark between thousands in a text file, such as ',', '.' or space."),
 ]
 
-
 NumericOption = Annotated[
     bool, option(DATA, "--numeric-only", metavar="", help="Leave out columns of text and dates.")
 ]
-
 
 RecodeOption = Annotated[
     bool,
@@ -106,12 +96,10 @@ RecodeOption = Annotated[
     ),
 ]
 
-
 LogOption = Annotated[
     str | None,
     option(DATA, metavar="NAMES", help="Positive columns to take the natural logarithm of, as log(NAME)."),
 ]
-
 
 ExposureOption = Annotated[
     str | None,
@@ -122,7 +110,6 @@ ExposureOption = Annotated[
     ),
 ]
 
-
 WeightsOption = Annotated[
     str | None,
     option(
@@ -132,14 +119,12 @@ WeightsOption = Annotated[
     ),
 ]
 
-
 MissingOption = Annotated[
     str | None,
     option(
         DATA, metavar="integrate", help="integrate: rows may have missing cells, which are integrated out."
     ),
 ]
-
 
 LabelsOption = Annotated[
     str | None,
@@ -150,7 +135,6 @@ LabelsOption = Annotated[
         "order, if --names lists no others); empty, -1 or unknown where the cluster is not known.",
     ),
 ]
-
 
 ComponentsOption = Annotated[
     int | None,
@@ -163,23 +147,18 @@ ComponentsOption = Annotated[
     ),
 ]
 
-
 FreeComponentsOption = Annotated[
     int | None,
     whole(MODEL, "--components", "-k", metavar="K", help="Number of clusters to fit, without --from."),
 ]
 
-
 MinOption = Annotated[int, whole(MODEL, "--min-k", metavar="K", help="Fewest clusters.")]
 
-
 MaxOption = Annotated[int, whole(MODEL, "--max-k", metavar="K", help="Most clusters.")]
-
 
 ModelOption = Annotated[
     str, option(MODEL, "--model", "-m", metavar="KIND", help=f"Kind of mixture: {', '.join(MODELS)}.")
 ]
-
 
 KindsOption = Annotated[
     str | None,
@@ -190,7 +169,6 @@ KindsOption = Annotated[
         "others are read off the data.",
     ),
 ]
-
 
 CovarianceOption = Annotated[
     str | None,
@@ -203,19 +181,15 @@ CovarianceOption = Annotated[
     ),
 ]
 
-
 PriorOption = Annotated[str, option(MODEL, metavar="default|none", help="none is maximum likelihood.")]
-
 
 ConcentrationOption = Annotated[
     float, option(MODEL, parser=NUMBER, metavar="NUMBER", help="Dirichlet concentration of the weights.")
 ]
 
-
 CriteriaOption = Annotated[
     str, option(FITTING, metavar="NAMES", help=f"Some of {', '.join(CRITERIA)}, separated by commas, or all.")
 ]
-
 
 BlrtOption = Annotated[
     int | None,
@@ -227,24 +201,17 @@ BlrtOption = Annotated[
     ),
 ]
 
-
 StartsOption = Annotated[int, whole(FITTING, metavar="N", help="Starts of EM, and of MAP.")]
-
 
 DrawsOption = Annotated[int, whole(FITTING, metavar="N", help="Posterior draws per chain.")]
 
-
 TuneOption = Annotated[int, whole(FITTING, metavar="N", help="Warm-up draws per chain.")]
-
 
 ChainsOption = Annotated[int, whole(FITTING, metavar="N", help="Chains.")]
 
-
 SeedOption = Annotated[int | None, whole(FITTING, metavar="N", help="Seed of everything.")]
 
-
 SamplerOption = Annotated[str, option(FITTING, metavar="NAME", help=f"One of {', '.join(SAMPLERS)}.")]
-
 
 UncertaintyOption = Annotated[
     str | None,
@@ -255,27 +222,21 @@ UncertaintyOption = Annotated[
     ),
 ]
 
-
 ResamplesOption = Annotated[int, whole(FITTING, metavar="N", help="Replicates of each bootstrap.")]
-
 
 FromOption = Annotated[
     Path | None, option(FITTING, "--from", metavar="FILE", help="A result that --save wrote, instead of -k.")
 ]
 
-
 IntervalOption = Annotated[
     float, option(FITTING, parser=NUMBER, metavar="P", help="Probability of the intervals.")
 ]
 
-
 RowsOption = Annotated[int, whole(OUTPUT, metavar="N", help="Rows of the table to print at most.")]
-
 
 CsvOption = Annotated[
     Path | None, option(OUTPUT, metavar="FILE", help="Write the whole table to this CSV file.")
 ]
-
 
 NamesOption = Annotated[
     str | None,
@@ -286,30 +247,24 @@ NamesOption = Annotated[
     ),
 ]
 
-
 SaveOption = Annotated[
     Path | None, option(OUTPUT, "--save", metavar="FILE", help="Save the result to this file, for --from.")
 ]
-
 
 OutputOption = Annotated[
     Path | None,
     option(OUTPUT, "--output", "-o", metavar="FILE", help="Write to this CSV or Parquet file instead."),
 ]
 
-
 JsonOption = Annotated[bool, option(OUTPUT, "--json", metavar="", help="Print JSON for machines instead.")]
-
 
 StrictOption = Annotated[
     bool, option(OUTPUT, "--strict", metavar="", help="Exit with 1 unless the verdict is green.")
 ]
 
-
 VerboseOption = Annotated[
     bool, option(OUTPUT, "--verbose", "-v", metavar="", help="List every check of the sample and the model.")
 ]
-
 
 QuietOption = Annotated[
     bool, option(OUTPUT, "--quiet", "-q", metavar="", help="No progress, and no word on files and columns.")
