@@ -32,5 +32,5 @@ def choices(variables):
 def is_natural(compiled, x):
     """Whether the guard lets the natural form be used at a vector."""
     (choice,) = choices(compiled._row_terms)
-    (taken,) = compiled._map([choice.owner.inputs[0]], x)
+    (taken,) = compiled.values_of([choice.owner.inputs[0]], x)
     return bool(taken)

@@ -236,14 +236,18 @@ class CompiledModel(Density):
         ]
         return tuple(jax.eval_shape(function, values, arrays)[0].shape)
 
+    def values_of(self, outputs: Sequence[Any], x: Array) -> list[Array]:
+        """Values of other graphs at flat vectors."""
+        function, arrays = self._compile(outputs)
+        return self._mapped((over_vectors(function, self.value_shapes, False), arrays), x)
+
     def objections(self, x: Array) -> list[str]:
         """Why the log density is not finite at a flat vector: the checks that fail, or else the terms."""
         terms, _ = self._own
         named = [*self._free, *self.model.observed_RVs, *self.model.potentials]
         checks = [checks_of([term]) for term in terms]
         truths = [holds(check) for own in checks for check in own]
-        function, arrays = self._compile([*truths, *terms])
-        values = iter(self._mapped((over_vectors(function, self.value_shapes, False), arrays), x))
+        values = iter(self.values_of([*truths, *terms], x))
         found = [
             f"'{v.name}' fails the check \"{check.op.msg}\""
             for v, own in zip(named, checks, strict=True)
