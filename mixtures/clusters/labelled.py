@@ -23,6 +23,7 @@ __all__ = [
     "ALIGNED",
     "EXCHANGEABLE",
     "FIXED",
+    "IN_PLACE",
     "RAW",
     "UNALIGNABLE",
     "Labelled",
@@ -59,6 +60,10 @@ GROUPS = "cluster_variables"
 
 NUMBERS = "cluster_numbers"
 """Attribute of a tree: variables whose values are numbers of clusters."""
+
+
+IN_PLACE = "labels_in_place"
+"""Attribute of a tree whose labels cannot be aligned: share of draws that need no relabelling."""
 
 
 OF_THEIR_OWN = ("prior", "warmup", KEPT)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, UNALIGNABLE, label_state
+from mixtures.clusters.labelled import ALIGNED, FIXED, IN_PLACE, RAW, UNALIGNABLE, label_state
 from mixtures.data.reading import as_data
 from mixtures.diagnostics.mixing import (
     LEAST_DRAWS,
@@ -182,6 +182,18 @@ def _parameters(tree: xr.DataTree) -> Iterator[Check]:
     for line in _mixing(f"parameters{ending}", parameters(tree), advice):
         note = joined("; ", filter(None, (line.note, why)))
         yield line if judged else replace(line, judged=False, caution=True, note=note)
+    if state == UNALIGNABLE and IN_PLACE in tree.attrs:
+        share, limit = float(tree.attrs[IN_PLACE]), TOLERANCES.labelled_alike
+        yield check(
+            "share of draws whose clusters keep their places",
+            share,
+            limit,
+            share > limit,
+            f"the labels cannot be aligned: {why}; figures of single clusters mix several, so order the "
+            "clusters in the model, or read what does not depend on labels",
+            source="Stephens (2000)",
+            caution=True,
+        )
 
 
 def _mixing(name: str, draws: Array, advice: str, *, cause: bool = False) -> Iterator[Check]:

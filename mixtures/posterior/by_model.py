@@ -9,7 +9,7 @@ import pymc as pm
 import xarray as xr
 
 from mixtures.clusters.align import posterior_values, raw_labels, relabelled, warn_of_doubtful
-from mixtures.clusters.labelled import EXCHANGEABLE, Labelled
+from mixtures.clusters.labelled import EXCHANGEABLE, IN_PLACE, Labelled
 from mixtures.clusters.named import as_names
 from mixtures.clusters.orders import find_orders
 from mixtures.density.compiled import CompiledModel
@@ -86,6 +86,10 @@ def with_own_labels(tree: xr.DataTree, to: Any, compiled: CompiledModel, x: Arra
     if symmetry.state == EXCHANGEABLE:
         return align_by_model(tree, to, compiled=compiled, symmetry=symmetry)
     tree.attrs.update(labels=symmetry.state, labels_why=symmetry.why)
+    if symmetry.possible is not None:
+        roles = labelled_by(compiled, symmetry.possible, draws_of_free(compiled, tree), ())
+        order = find_orders(tree, to, "parameters", roles=roles)
+        tree.attrs[IN_PLACE] = float((order == np.arange(order.shape[-1])).all(axis=-1).mean())
     return tree
 
 

@@ -72,12 +72,15 @@ class Symmetry:
         Why labels cannot be aligned, in words; empty if they can.
     groups : tuple of tuple of str
         Free variables that change places as wholes: one of every cluster, in the clusters' order.
+    possible : Symmetry or None
+        Of an unalignable model: an exchange of its clusters that has a positive density, if one was found.
     """
 
     state: str
     axes: Mapping[str, int]
     why: str = ""
     groups: tuple[Group, ...] = ()
+    possible: "Symmetry | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +140,8 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
     for options in search.choices():
         apart = range(len(mixtures) if len(mixtures) > 1 else 0)
         alone = [way for i in apart for way in search.ways(search.of_one(options, i), i)]
-        if density.unchanged_by(alone, k) is not None:
-            return Symmetry(UNALIGNABLE, {}, several)
+        if (way := density.unchanged_by(alone, k)) is not None:
+            return Symmetry(UNALIGNABLE, {}, several, possible=_exchangeable(way))
         together = search.ways(options, None)
         if (way := density.unchanged_by(together, k)) is not None:
             return _exchangeable(way)
@@ -312,9 +315,10 @@ class _DensityAt:
 
     def fixed_or_changed(self, ways: Sequence[Way], k: int) -> Symmetry:
         """Tell labels that are fixed, as no exchange of clusters has a density, from others."""
-        exchanges = product(self.points, ways, _orders(k, every=True))
-        if any(np.isfinite(_height(self.compiled, _exchanged(*exchange))) for exchange in exchanges):
-            return Symmetry(UNALIGNABLE, {}, "the model's density changes when its clusters are exchanged")
+        why = "the model's density changes when its clusters are exchanged"
+        for point, way, order in product(self.points, ways, _orders(k, every=True)):
+            if np.isfinite(_height(self.compiled, _exchanged(point, way, order))):
+                return Symmetry(UNALIGNABLE, {}, why, possible=_exchangeable(way))
         return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
 
 

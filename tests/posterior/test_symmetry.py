@@ -18,6 +18,7 @@ from mixtures.clusters.labelled import label_state
 from mixtures.clusters.rules import by_parameters
 from mixtures.density.compiled import CompiledModel, model_dims
 from mixtures.diagnostics.mixing import invariants
+from mixtures.posterior.by_model import with_own_labels
 from mixtures.posterior.separate import correspondences
 from mixtures.posterior.symmetry import find_symmetry
 from mixtures.trees import make_tree
@@ -682,6 +683,25 @@ def test_lines_on_parameters_say_under_which_labels(attrs, ending, judged, swap)
     assert diagnose(tree).passed is not (swap and judged)
     if not judged:
         assert "two mixtures" in line.note
+
+
+@pytest.mark.parametrize(("share", "passed"), [(0.5, False), (0.0, True)])
+def test_clusters_that_change_places_though_priors_differ_call_for_care(share, passed):
+    with pm.Model() as model:
+        separate_means("x", [pm.Normal("mu0", -1, 5), pm.Normal("mu1", 1, 5)])
+    compiled, rng = CompiledModel(model), np.random.default_rng(0)
+    kept = np.array([-3.0, 3.0]) + 0.1 * rng.normal(size=(2, 100, 2))
+    mu = np.where(rng.random((2, 100, 1)) < share, kept[..., ::-1], kept)
+    values = {"w x": np.broadcast_to([0.5, 0.5], mu.shape), "mu0": mu[..., 0], "mu1": mu[..., 1]}
+    stats = {"lp": rng.normal(size=(2, 100))}
+    tree = make_tree({"posterior": values, "sample_stats": stats}, {}, {})
+    pivot = {"w x": np.array([0.5, 0.5]), "mu0": np.array(-3.0), "mu1": np.array(3.0)}
+    told = with_own_labels(tree, pivot, compiled, compiled.unconstrain_draws(values))
+    line = {each.name: each for each in diagnose(told).checks}[
+        "share of draws whose clusters keep their places"
+    ]
+    assert (told.attrs["labels"], line.passed, line.caution) == ("unalignable", passed, True)
+    assert abs(line.figure - (1 - share)) < 0.1
 
 
 def test_a_sample_without_names_of_dims_is_aligned():
