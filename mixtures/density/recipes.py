@@ -73,7 +73,7 @@ def named_arrays(spec: Mixture, data: Data) -> dict[str, np.ndarray]:
         found |= {f"{kind} {field.name}": getattr(layout, field.name) for field in fields(layout)}
     found |= _of_components(spec.family, data, spec.prior)
     for block in spec.family.parts:
-        own = _of_components(block.family, block.table(data), block.family.prior)
+        own = _of_components(block.family, block.rows(data), block.family.prior)
         found |= {f"{block.kind}: {name}": value for name, value in own.items()}
     return {name: np.asarray(value) for name, value in found.items()}
 
@@ -82,7 +82,9 @@ def layouts_of(spec: Mixture, data: Data) -> dict[str, Layout]:
     """Rows by pattern of the missing cells, for the blocks of columns whose densities depend on it."""
     if not data.has_missing:
         return {}
-    blocks = [(block.kind, block.family, block.table(data)) for block in spec.family.parts]
+    blocks: list[tuple[str, Family, Data]] = [
+        (block.kind, block.family, block.rows(data)) for block in spec.family.parts
+    ]
     tables = blocks or [("rows", spec.family, data)]
     return {kind: layout_of(~np.isnan(table.values)) for kind, family, table in tables if family.by_pattern}
 

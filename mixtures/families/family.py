@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from mixtures.data.table import Data
 from mixtures.families.forms import ObservedForm
 from mixtures.families.parameters import Parameter, on_boundary
 from mixtures.types import Array, Params
+
+if TYPE_CHECKING:
+    from mixtures.families.blocks import Block
 
 __all__ = ["IMPOSSIBLE", "LOG_NOTHING", "ExponentialFamily", "Family", "Statistics"]
 
@@ -72,7 +75,7 @@ class Family(ABC):
         return {"cluster": n_components, "feature": n_features, "feature_bis": n_features}
 
     @property
-    def parts(self) -> tuple[Any, ...]:
+    def parts(self) -> "tuple[Block, ...]":
         """The blocks of columns that are independent within a cluster, where there are several kinds."""
         return ()
 

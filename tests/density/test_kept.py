@@ -437,6 +437,20 @@ def test_mixed_columns_are_kept_and_their_places_are_in_the_key(folder):
     assert key_of(moved.spec, moved.data) not in (None, key_of(cold.spec, cold.data))
 
 
+def test_every_block_of_mixed_columns_has_its_arrays():
+    rng = np.random.default_rng(0)
+    X = np.column_stack(
+        [rng.normal(size=(40, 2)), rng.random(40) < 0.5, rng.poisson(3.0, 40), np.arange(40) % 3]
+    )
+    X[::9, 0] = np.nan
+    spec = mx.Mixed(2, gaussian=[0, 1], bernoulli=[2], poisson=[3], categorical=[4])
+    target = mixture_target(spec, X, missing="integrate")
+    found = named_arrays(target.spec, target.data)
+    for block in target.spec.family.parts:
+        assert found[f"{block.kind}: location"].shape == (block.width,)
+    assert key_of(target.spec, target.data) is not None
+
+
 def test_equal_arrays_are_told_wherever_they_are():
     beta, others = mx.priors.Beta([2.0, 3.0], [3.0, 2.0]), ([2.0, 3.0], [2.0, 4.0])
     X = np.zeros((4, 4)) + np.eye(4)
