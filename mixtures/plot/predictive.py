@@ -106,6 +106,8 @@ def predictive_density(
         replicated = np.stack(list(replicated_sets(spec, data, draws, n_draws, random_seed)))
         for d, ax in bars.items():
             _bars(ax, data.values[:, d], replicated[..., d])
+            if data.levels is not None and (levels := data.levels[d]) is not None:
+                ax.set_xticks(range(len(levels)), [lettering(str(level)) for level in levels])
     for ax, d in zip(axes, places, strict=True):
         ax.set_xlabel(lettering(data.features[d]))
     axes[0].legend(fontsize="small")

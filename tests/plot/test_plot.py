@@ -402,6 +402,16 @@ def test_columns_of_categories_have_no_correlation():
         mx.plot.predictive_pairs(alone, X[["x", "city"]], n_draws=20, random_seed=1)
 
 
+def test_bars_of_categories_have_their_levels():
+    frame = pd.DataFrame({"channel": ["web", "shop", "phone", "web"] * 10, "plan": ["a", "b"] * 20})
+    em = mx.fit_em(mx.LCA(2), frame, random_seed=1)
+    axes = plot.predictive_density(em, frame, random_seed=1)
+    assert [[label.get_text() for label in ax.get_xticklabels()] for ax in axes] == [
+        ["phone", "shop", "web"],
+        ["a", "b"],
+    ]
+
+
 def test_a_long_pair_is_told_on_two_lines():
     assert _lines("log(Annual income), log(Spend 2025)") == "log(Annual income),\nlog(Spend 2025)"
     assert _lines("waiting, eruptions") == "waiting, eruptions"
