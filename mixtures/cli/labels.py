@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from mixtures.errors import InputError
 from mixtures.messages import named, shortened
@@ -17,8 +18,8 @@ KEY = "label_texts"
 """Under what a saved result has the texts, in the order of their clusters."""
 
 
-NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-"""A number in a column of text."""
+NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d*)?")
+"""A number in a column of text; 01 is none, since 1 may be another."""
 
 
 def with_texts(about: Mapping[str, str], texts: Sequence[str]) -> dict[str, str]:
@@ -52,10 +53,19 @@ def called_by(texts: Sequence[str], k: int) -> tuple[str, ...] | None:
     return (*texts, *(f"other {name}" if name in texts else name for name in rest)) if texts else None
 
 
-def numbering_of(texts: Sequence[str]) -> str:
-    """Say which text is which cluster."""
-    (first, *_), (_, *more) = texts[:1], texts
-    return f"labels: {first} is cluster 0" + "".join(f", {text} {k}" for k, text in enumerate(more, 1))
+def numbering_of(texts: Sequence[str], names: Sequence[str] | None = None) -> str:
+    """Say which text is which cluster, and what it is called if it has another name.
+
+    Examples
+    --------
+    >>> numbering_of(["adelie", "gentoo"]), numbering_of(["adelie", "gentoo"], ["small", "large"])
+    ('labels: adelie is cluster 0, gentoo 1', 'labels: adelie is cluster 0 (small), gentoo 1 (large)')
+    """
+    called = [f" ({name})" if name != text else "" for text, name in zip(texts, names or texts, strict=False)]
+    first, *more = (
+        f"{text} is cluster {k}{name}" for k, (text, name) in enumerate(zip(texts, called, strict=True))
+    )
+    return ", ".join([f"labels: {first}", *(each.replace(" is cluster ", " ", 1) for each in more)])
 
 
 def as_numbers(
@@ -87,7 +97,8 @@ def as_numbers(
     cells, texts = _read(column)
     if not texts:
         return cells, ()
-    lists = [tuple(each) for each in (names, *kept) if each]
+    lists = [tuple(each) for each in (*kept, names) if each]
+    _refuse_other_spellings(texts, {name for each in lists for name in each})
     found = next((each for each in lists if set(texts) <= set(each)), None)
     if found is None and k is None and not lists:
         raise InputError(
@@ -102,6 +113,18 @@ def as_numbers(
             )
         found = tuple(texts)
     return numbered(cells, found or lists[0]), found or ()
+
+
+def _refuse_other_spellings(texts: Sequence[str], names: Iterable[str]) -> None:
+    """Refuse texts that are another text or name but for their case or the code of an accent."""
+    spelled: dict[str, str] = {}
+    for each in (*names, *texts):
+        there = spelled.setdefault(normalize("NFC", each).casefold(), each)
+        if there != each:
+            raise InputError(
+                f"--labels: {named(each)} and {named(there)} differ in spelling alone: write them alike, "
+                "in the column and in --names"
+            )
 
 
 def _read(column: "pd.Series") -> "tuple[pd.Series, list[str]]":

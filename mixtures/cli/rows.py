@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,17 +209,27 @@ def read_rows(
     found = how.of(frame) if fitted is None else how.like(frame, fitted.features, fitted.levels_by_feature)
     model = spec if fitted is None else fitted.spec
     assert model is not None  # one of the two was given
-    texts, said, known = texts_of(kept or {}), [], loaded.labels
+    texts, said, known = texts_of(kept or {}), [], _counted(loaded)
     if known is not None and fitted is not None:
         known, _ = as_numbers(known, None, names, (texts, fitted.names))
     elif known is not None:
         known, texts = as_numbers(known, model.n_components, names)
-        said = [numbering_of(texts)] if texts else []
+        said = [numbering_of(texts, names)] if texts else []
     if names is None and (fitted is None or fitted.names is None):
         names = called_by(texts, model.n_components)
     for note in () if quiet else (*said, *found.notes, *told_of_fits(frame)):
         typer.echo(visible(f"note: {note}"), err=True)
     return replace(loaded, frame=found.frame, labels=known, names=names, texts=texts)
+
+
+def _counted(loaded: Loaded) -> "pd.Series | None":
+    """Known labels, those of text without rows of weight 0, which say nothing of a cluster."""
+    import pandas as pd
+
+    known, weights = loaded.labels, loaded.weights
+    if known is None or weights is None or known.dtype.kind in "biuf":
+        return known
+    return known.astype(object).where(pd.to_numeric(weights, errors="coerce") != 0)
 
 
 def read_as_fitted(
@@ -240,7 +251,8 @@ def read_as_fitted(
     index = {name: value for name, value in taken.items() if name == "index"}
     once = bool(taken) and (data == "-" or (is_pipe(Path(data)) and of_text))
     source, failed = _piped(data) if once else data, None
-    for own in (taken, marks, index, {}) if marks and index else (taken, {}) if taken else ({},):
+    tries = (taken, marks, index, {}) if marks and index else (taken, {}) if taken else ({},)
+    for own in chain.from_iterable(_by_encoding(each) for each in tries):
         try:
             loaded = read_rows(source, replace(reading, **own), kept=kept, quiet=quiet, **options)
         except InputError as error:
@@ -251,6 +263,11 @@ def read_as_fitted(
         return loaded
     assert failed is not None  # without row labels
     raise failed
+
+
+def _by_encoding(taken: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The same, but first as UTF-8: text in another encoding is hardly ever valid UTF-8."""
+    return [{k: v for k, v in taken.items() if k != "encoding"}, taken] if "encoding" in taken else [taken]
 
 
 def with_kinds(
