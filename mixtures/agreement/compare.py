@@ -17,7 +17,7 @@ from mixtures.posterior.samplers import compile_beside
 from mixtures.posterior.starts import kinds_in_turn, partition_starts
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
-from mixtures.types import Params
+from mixtures.types import Array, Params
 
 __all__ = ["crosscheck_mixture"]
 
@@ -32,10 +32,15 @@ def crosscheck_mixture(
 ) -> Crosscheck:
     """Compare EM, MAP and posterior of a mixture."""
     density, spec, data = target.compiled, target.spec, target.data
-    if how.sampler == "blackjax" and not target.is_improper:
-        origin = np.zeros(density.size)
-        density.value_and_grad(origin)
-        compile_beside(density, origin, how)
+
+    def starts() -> list[Array]:
+        """Starts of MAP; NUTS compiles from now on, since EM has taken what it was given."""
+        if how.sampler == "blackjax" and not target.is_improper:
+            origin = np.zeros(density.size)
+            density.value_and_grad(origin)
+            compile_beside(density, origin, how)
+        return partition_starts(density, spec, data, n_init, rng)
+
     found = find_modes(
         density,
         spec,

@@ -48,6 +48,7 @@ def sorted_and_gap():
         sigma2 = pm.HalfNormal("sigma2", 3, dims=("cluster", "feature"), shape=(2, 1))
         pm.Deterministic("mu_sorted", pt.sort(mu[:, 0]), dims="cluster")
         pm.Deterministic("gap", mu[1, 0] - mu[0, 0])
+        pm.Deterministic("rises", mu[1, 0] > mu[0, 0])
         pm.Deterministic("sd", pt.sqrt(sigma2), dims=("cluster", "feature"))
         mx.GaussianMixture("x", alpha=alpha, mu=mu, sigma2=sigma2, observed=X)
     return Case(
@@ -57,6 +58,7 @@ def sorted_and_gap():
         lambda p: {
             "mu_sorted": np.sort(p["mu"][..., 0], axis=-1),
             "gap": p["mu"][..., 1, 0] - p["mu"][..., 0, 0],
+            "rises": p["mu"][..., 1, 0] > p["mu"][..., 0, 0],
             "sd": np.sqrt(p["sigma2"]),
         },
     )
@@ -320,18 +322,18 @@ def test_a_tree_that_was_told_its_model_is_aligned_without_it(drawn, tmp_path):
 def test_deterministics_are_of_the_parameters_beside_them(example):
     aligned = align(example.tree, to=example.pivot, model=example.case.model)
     told = json.loads(aligned.attrs["cluster_axes"])
-    assert told["derived"] == {"gap": "function", "mu_sorted": None, "sd": 0}
+    assert told["derived"] == {"gap": "function", "mu_sorted": None, "rises": "function", "sd": 0}
     posterior = aligned["posterior"]
     assert (posterior["gap"] > 5).all()
     np.testing.assert_array_equal(aligned["raw_posterior"]["gap"], example.tree["posterior"]["gap"])
-    assert set(aligned["raw_posterior"].data_vars) == {"gap"}
+    assert set(aligned["raw_posterior"].data_vars) == {"gap", "rises"}
     swapped = align(aligned, to=lambda p: -p["mu"][..., 0], method="order", model=example.case.model)
     assert (swapped["posterior"]["gap"] < -5).all()
     assert_same_groups(unalign(swapped), example.tree)
 
 
 def test_a_tree_of_an_unknown_model_says_what_it_may_get_wrong(example):
-    with pytest.warns(DataWarning, match=r"^gap, mu_sorted, sd: permuted where .*pass model="):
+    with pytest.warns(DataWarning, match=r"^gap, mu_sorted, rises, sd: permuted where .*pass model="):
         aligned = align(example.tree, to=example.pivot)
     np.testing.assert_array_equal(aligned["posterior"]["mu"], example.free["mu"])
     assert_same_groups(unalign(aligned), example.tree)
