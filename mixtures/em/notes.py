@@ -88,8 +88,13 @@ def _of_labels(rows: Rows, k: int) -> tuple[str, ...]:
         return ()
     n, names = count_known(rows), ", ".join(map(str, anchored[:SHOWN]))
     rest = " and others" if len(anchored) > SHOWN else ""
-    fixed = "all clusters keep" if len(anchored) >= k - 1 else f"clusters {names}{rest} keep"
-    known = f"the clusters of {n} of {rows.n_rows} rows are known: {fixed} their numbers"
+    fixed = (
+        f"cluster {names} keeps its number"
+        if len(anchored) == 1
+        else f"clusters {names}{rest} keep their numbers"
+    )
+    fixed = "all clusters keep their numbers" if len(anchored) >= k - 1 else fixed
+    known = f"the clusters of {n} of {rows.n_rows} rows are known: {fixed}"
     return (known, NOT_FROM_ZERO) if numbered_from_one(rows) else (known,)
 
 
