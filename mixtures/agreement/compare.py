@@ -13,11 +13,10 @@ from mixtures.interrupts import INTERRUPTED, Status, attaching, status_of
 from mixtures.messages import Option, worded
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
-from mixtures.posterior.samplers import compile_beside
 from mixtures.posterior.starts import kinds_in_turn, partition_starts
 from mixtures.posterior.target import MixtureTarget
 from mixtures.results.crosscheck import Crosscheck
-from mixtures.types import Array, Params
+from mixtures.types import Params
 
 __all__ = ["crosscheck_mixture"]
 
@@ -32,15 +31,6 @@ def crosscheck_mixture(
 ) -> Crosscheck:
     """Compare EM, MAP and posterior of a mixture."""
     density, spec, data = target.compiled, target.spec, target.data
-
-    def starts() -> list[Array]:
-        """Starts of MAP; NUTS compiles from now on, since EM has taken what it was given."""
-        if how.sampler == "blackjax" and not target.is_improper:
-            origin = np.zeros(density.size)
-            density.value_and_grad(origin)
-            compile_beside(density, origin, how)
-        return partition_starts(density, spec, data, n_init, rng)
-
     found = find_modes(
         density,
         spec,

@@ -14,9 +14,10 @@ from mixtures.clusters.named import as_names
 from mixtures.clusters.orders import find_orders
 from mixtures.density.compiled import CompiledModel
 from mixtures.errors import InputError
+from mixtures.posterior.exchanges import Symmetry, alike_in_draws, evenly
 from mixtures.posterior.free_variables import draws_of_free, functions_of_free, recompute
 from mixtures.posterior.label_roles import labelled_by
-from mixtures.posterior.symmetry import Symmetry, alike_in_draws, evenly, find_symmetry
+from mixtures.posterior.symmetry import find_symmetry
 from mixtures.types import Array
 
 __all__ = ["align_by_model", "align_to_model", "with_own_labels"]

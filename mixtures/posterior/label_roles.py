@@ -6,9 +6,9 @@ import numpy as np
 
 from mixtures.clusters.labelled import Labelled, interchanged
 from mixtures.density.compiled import CompiledModel
+from mixtures.posterior.exchanges import Symmetry, alike_in_draws
 from mixtures.posterior.free_variables import recompute
 from mixtures.posterior.separate import Group
-from mixtures.posterior.symmetry import Symmetry, alike_in_draws
 from mixtures.types import Array
 
 __all__ = ["labelled_by"]

@@ -6,7 +6,6 @@ and a diagonal mass matrix, in coordinates that the caller may have whitened.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import jax
@@ -26,9 +25,6 @@ CHUNK = 200
 
 FAST, SLOW, FAST_AT_END, SHORTEST = 75, 25, 50, 20
 """Lengths of Stan's windows: the first, the first slow one, the last; with fewer than 20 all is fast."""
-
-
-_COMPILING = Lock()
 
 
 STATISTICS = {
@@ -144,9 +140,8 @@ def _windows(tune: int) -> np.ndarray:
 
 def compile_nuts(density: Density, frame: Frame, how: Chains) -> None:
     """Compile the program of `run_nuts` in advance, by running a chunk without transitions."""
-    with _COMPILING:  # or threads that need the same program would each compile it
-        loop = Loop(density, frame.basis.ndim == 2, how.target_accept, how.max_treedepth)
-        loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
+    loop = Loop(density, frame.basis.ndim == 2, how.target_accept, how.max_treedepth)
+    loop.run(loop.start(frame), (0, 0, 0), np.zeros((0, 3), dtype=np.int32), frame)
 
 
 class Loop:

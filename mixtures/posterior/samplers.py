@@ -5,7 +5,7 @@ PyMC and nutpie give up all chains if one fails; here the others are then drawn 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.progress import counting
 from mixtures.types import Array
 
-__all__ = ["DRAW", "compile_beside", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
+__all__ = ["DRAW", "draw_by_blackjax", "draw_by_nutpie", "draw_by_pymc"]
 
 
 def draw_by_pymc(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
@@ -152,24 +152,15 @@ def _read_back(density: Density, tree: xr.DataTree) -> list[tuple[Array, dict[st
 Sampler = Callable[[Density, list[Array], np.random.Generator, Chains], Draws]
 
 
-def compile_beside(density: Density, x: Array, how: Chains) -> Future[None]:
-    """Compile NUTS in a thread while something else is computed.
-
-    The gradient has its program already, since PyTensor is not to lower a model in two threads.
-    """
-    basis = np.eye(density.size) if density.size <= WHITEN_SIZE else np.ones(density.size)
-    pool = ThreadPoolExecutor(1)
-    compiling = pool.submit(compile_nuts, density, Frame(x, basis, np.zeros(density.size)), how)
-    pool.shutdown(wait=False)
-    return compiling
-
-
 def draw_by_blackjax(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
     """Draw by BlackJAX's NUTS with the whole loop inside XLA, in whitened coordinates."""
     seed = int(rng.integers(2**31))
-    compiling = compile_beside(density, starts[0], how)
-    frames = [jitter_inside(density, frame) for frame in frames_at(density, starts, rng)]
-    compiling.result()
+    basis = np.eye(density.size) if density.size <= WHITEN_SIZE else np.ones(density.size)
+    like = Frame(starts[0], basis, np.zeros(density.size))
+    with ThreadPoolExecutor(1) as pool:  # XLA compiles the sampler while the starts are whitened
+        compiling = pool.submit(compile_nuts, density, like, how)
+        frames = [jitter_inside(density, frame) for frame in frames_at(density, starts, rng)]
+        compiling.result()
     with counting("NUTS", len(starts) * (how.tune + how.draws), shown=how.progressbar) as on_progress:
         drawn = run_nuts(density, frames, how, seed, on_progress=on_progress)
     saturated: Any = drawn.statistics["tree_depth"] >= how.max_treedepth

@@ -6,24 +6,35 @@ variables are exchanged, or whole variables that each belong to one cluster; thi
 if every parameter of the mixture is exchanged along its own cluster axis. Then the density is compared.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, combinations, permutations, product
-from typing import Any, Self
+from itertools import chain, product
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixtures.clusters.labelled import EXCHANGEABLE, FIXED, UNALIGNABLE
+from mixtures.clusters.labelled import FIXED, UNALIGNABLE
 from mixtures.density.compiled import CompiledModel
+from mixtures.posterior.exchanges import (
+    DensityAt,
+    Symmetry,
+    Way,
+    alike,
+    evenly,
+    exchangeable,
+    exchanged,
+    generators,
+    taken,
+)
 from mixtures.posterior.free_variables import graph_of_free
 from mixtures.posterior.mixture_nodes import cluster_axes, labelled_clusters, mixtures_of
 from mixtures.posterior.separate import Group, correspondences
 from mixtures.types import Array
 
-__all__ = ["Symmetry", "alike", "alike_in_draws", "evenly", "find_symmetry"]
+__all__ = ["find_symmetry"]
 
 JITTERS = (0.1, 0.01, 0.001)
 """Step sizes, in units of the coordinates, to points where no two clusters are equal by chance."""
@@ -31,22 +42,6 @@ JITTERS = (0.1, 0.01, 0.001)
 
 WAYS = 4096
 """Largest number of choices of axes that are tried."""
-
-
-DRAWS = 50
-"""Largest number of draws at which the density is compared: supports may agree at one and not at others."""
-
-
-EXCHANGES = 500
-"""About how many exchanges are tried before labels are called fixed; at two points at least."""
-
-
-ALL_ORDERS = 4
-"""Number of clusters up to which every order is tried; pairs change places where there are more."""
-
-
-Way = Mapping[str, int | Group | None]
-"""What moves with the clusters, for every variable: an axis, it with others of its kind, or nothing."""
 
 
 Options = Mapping[str, Sequence[int | Group | None]]
@@ -58,33 +53,6 @@ UNEXCHANGED = (
     "cluster, and the weights are a pm.Dirichlet"
 )
 """Why the labels of a mixture of this name cannot be aligned."""
-
-
-@dataclass(frozen=True)
-class Symmetry:
-    """Whether a model's density depends on the order of its clusters.
-
-    Attributes
-    ----------
-    state : str
-        ``"exchangeable"``: it does not. ``"fixed"``: only one order has positive
-        density, wherever it was computed, or rows with known labels or constants tell the
-        clusters apart. ``"unalignable"``: neither, or the clusters' axes were not found.
-    axes : dict of str to int
-        Cluster axis of every free variable that has one; for exchangeable models only.
-    why : str
-        Why labels cannot be aligned, in words; empty if they can.
-    groups : tuple of tuple of str
-        Free variables that change places as wholes: one of every cluster, in the clusters' order.
-    possible : Symmetry or None
-        Of an unalignable model: an exchange of its clusters that has a positive density, if one was found.
-    """
-
-    state: str
-    axes: Mapping[str, int]
-    why: str = ""
-    groups: tuple[Group, ...] = ()
-    possible: "Symmetry | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +88,7 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
     points = _generic_points(compiled, draws[-1])
     if points is None:
         return Symmetry(UNALIGNABLE, {}, "the log density is not finite about a draw")
-    density = _DensityAt.of(compiled, points, draws[evenly(len(draws))])
+    density = DensityAt.of(compiled, points, draws[evenly(len(draws))])
     mixtures = mixtures_of(compiled.model)
     if named is not None or not mixtures:
         return _by_name(density, named)
@@ -145,10 +113,10 @@ def find_symmetry(compiled: CompiledModel, x: Array, named: Mapping[str, int] | 
         apart = range(len(mixtures) if len(mixtures) > 1 else 0)
         alone = [way for i in apart for way in search.ways(search.of_one(options, i), i)]
         if (way := density.unchanged_by(alone, k)) is not None:
-            return Symmetry(UNALIGNABLE, {}, several, possible=_exchangeable(way))
+            return Symmetry(UNALIGNABLE, {}, several, possible=exchangeable(way))
         together = search.ways(options, None)
         if (way := density.unchanged_by(together, k)) is not None:
-            return _exchangeable(way)
+            return exchangeable(way)
         tried += [*together, *alone]
     if not tried:
         return Symmetry(UNALIGNABLE, {}, UNEXCHANGED.format(names))
@@ -266,8 +234,8 @@ class _Search:
                 for start in ways
                 for way in _longer(start, deciding, options)
                 if all(
-                    alike(targets.evaluate(_exchanged(point, way, order))[i], _take(value, moving, order))
-                    for order in _orders(self.k)
+                    alike(targets.evaluate(exchanged(point, way, order))[i], taken(value, moving, order))
+                    for order in generators(self.k)
                 )
             ]
         rest = [
@@ -287,63 +255,7 @@ def _longer(way: Way, names: Sequence[str], options: Options) -> Iterator[Way]:
             yield {**way, **dict(zip(new, axes, strict=True))}
 
 
-@dataclass(frozen=True, eq=False)
-class _DensityAt:
-    """The log density at some points, held against that after an exchange of clusters there."""
-
-    compiled: CompiledModel
-    points: tuple[dict[str, Array], ...]
-    before: tuple[float, ...]
-
-    @classmethod
-    def of(cls, compiled: CompiledModel, generic: Iterable[dict[str, Array]], draws: Array) -> Self:
-        """The density at generic points, and at those draws where it is finite."""
-        values = compiled.constrain(draws)
-        points = [*generic, *({name: x[i] for name, x in values.items()} for i in range(len(draws)))]
-        heights = [_height(compiled, {name: point[name] for name in compiled.rv_shapes}) for point in points]
-        finite = [pair for pair in zip(points, heights, strict=True) if np.isfinite(pair[1])]
-        return cls(compiled, tuple(point for point, _ in finite), tuple(height for _, height in finite))
-
-    def unchanged_by(self, ways: Sequence[Way], k: int) -> Way | None:
-        """Find the first choice whose exchanges leave the density unchanged at every point."""
-        return next(
-            (way for way in ways if all(self._is_unchanged(way, order) for order in _orders(k))), None
-        )
-
-    def _is_unchanged(self, way: Way, order: np.ndarray) -> bool:
-        pairs = zip(self.points, self.before, strict=True)
-        return all(
-            np.isclose(before, _height(self.compiled, _exchanged(point, way, order)), rtol=1e-7, atol=1e-7)
-            for point, before in pairs
-        )
-
-    def fixed_or_changed(self, ways: Sequence[Way], k: int) -> Symmetry:
-        """Tell labels that are fixed, as no exchange of clusters has a density, from others."""
-        why, orders = "the model's density changes when its clusters are exchanged", _orders(k, every=True)
-        n = min(len(self.points), max(2, EXCHANGES // (len(ways) * len(orders))))
-        some = [self.points[i] for i in np.linspace(0, len(self.points) - 1, n).round().astype(int)]
-        for point, way, order in product(some, ways, orders):
-            if np.isfinite(_height(self.compiled, _exchanged(point, way, order))):
-                return Symmetry(UNALIGNABLE, {}, why, possible=_exchangeable(way))
-        return Symmetry(FIXED, {}, "the model allows a single order of the clusters")
-
-
-def evenly(n: int) -> np.ndarray:
-    """Places of a few of ``n`` draws, the last among them."""
-    return np.unique(np.linspace(0, n - 1, DRAWS).round().astype(int))
-
-
-def _height(compiled: CompiledModel, point: Mapping[str, Array]) -> float:
-    return compiled.value_and_grad(compiled.unconstrain(point))[0]
-
-
-def _exchangeable(way: Way) -> Symmetry:
-    axes = {name: axis for name, axis in way.items() if isinstance(axis, int)}
-    groups = dict.fromkeys(own for own in way.values() if isinstance(own, tuple))
-    return Symmetry(EXCHANGEABLE, axes, groups=tuple(groups))
-
-
-def _by_name(density: _DensityAt, named: Mapping[str, int] | None) -> Symmetry:
+def _by_name(density: DensityAt, named: Mapping[str, int] | None) -> Symmetry:
     """Axes of a model whose mixture is not found: those that are known, or have a dim named ``cluster``."""
     compiled = density.compiled
     dims = {rv.name: compiled.model.named_vars_to_dims.get(rv.name, ()) for rv in compiled.model.free_RVs}
@@ -360,54 +272,5 @@ def _by_name(density: _DensityAt, named: Mapping[str, int] | None) -> Symmetry:
         )
     first = next(iter(axes))
     k = compiled.rv_shapes[first][axes[first]]
-    return _exchangeable(axes) if density.unchanged_by([axes], k) else density.fixed_or_changed([axes], k)
-
-
-def _orders(k: int, *, every: bool = False) -> list[np.ndarray]:
-    """Two permutations that generate all others; or every one, of pairs only where there are many."""
-    if not every:
-        return [_swapped(k, 0, 1), np.roll(np.arange(k), 1)][: 1 if k == 2 else 2]
-    if k <= ALL_ORDERS:
-        return [np.array(order) for order in list(permutations(range(k)))[1:]]
-    return [_swapped(k, i, j) for i, j in combinations(range(k), 2)]
-
-
-def _swapped(k: int, i: int, j: int) -> np.ndarray:
-    order = np.arange(k)
-    order[[i, j]] = [j, i]
-    return order
-
-
-def _exchanged(point: Mapping[str, Array], way: Way, order: np.ndarray) -> dict[str, Array]:
-    new = {}
-    for name, v in point.items():
-        own = way.get(name)
-        if isinstance(own, tuple):
-            new[name] = point[own[order[own.index(name)]]]
-        else:
-            new[name] = _take(v, own, order)
-    return new
-
-
-def _take(value: Array, axis: int | None, order: np.ndarray) -> Array:
-    return value if axis is None else np.take(value, order, axis=axis)
-
-
-def alike(a: Array, b: Array) -> bool:
-    """Whether values are equal up to rounding."""
-    largest = np.abs(b[np.isfinite(b)]).max(initial=0)
-    return bool(a.shape == b.shape and np.allclose(a, b, rtol=1e-7, atol=1e-10 * largest, equal_nan=True))
-
-
-def alike_in_draws(a: Array, b: Array) -> bool:
-    """The same of draws (chain, draw, ...), where a huge value of one draw excuses nothing in the others."""
-    if a.shape != b.shape:
-        return False
-    a, b = np.asarray(a, float), np.asarray(b, float)  # they may be truth values
-    sizes = np.where(np.isfinite(b), np.abs(b), 0).reshape(*b.shape[:2], -1).max(axis=-1, initial=0)
-    scale = np.maximum(sizes, np.median(sizes)).reshape(*sizes.shape, *(1,) * (b.ndim - 2))
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # of infinite values, which are close if they are equal
-        near = np.abs(a - b) <= 1e-10 * scale
-    return bool((near | np.isclose(a, b, rtol=1e-7, atol=0, equal_nan=True)).all())
+    unchanged = density.unchanged_by([axes], k) is not None
+    return exchangeable(axes) if unchanged else density.fixed_or_changed([axes], k)
