@@ -1,6 +1,6 @@
 """The search for the best optimum: many starts, and the best of their runs to the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from mixtures.interrupts import INTERRUPTED, Interrupted
 from mixtures.messages import Option, all_of, counted, worded
 from mixtures.progress import track
 from mixtures.results.em import Restarts
+from mixtures.types import Array
 
 __all__ = ["Search", "search"]
 
@@ -54,12 +55,13 @@ def search(
         The best run and the record of all.
     """
     starts: list[Start] = []
-    begun: list[Run] = []
+    begun: dict[int, Run] = {}
     runs: list[Run] = []
     try:
         while new := next_starts(_record(starts, runs)):
             starts += new
-            begun += climb.begin([start.params for start in new], loose, _best_height(runs))
+            fresh = _fresh(starts, begun)
+            begun |= zip(fresh, climb.begin([*fresh.values()], loose, _best_height(runs)), strict=True)
             for start in track(new, "EM", shown=shown):
                 runs.append(_climbed(climb, start, begun, starts, runs, loose))
         while True:
@@ -81,16 +83,28 @@ def search(
         return _cut_short(error, starts, begun, runs)
 
 
+def _fresh(starts: Sequence[Start], begun: Mapping[int, Run]) -> dict[int, dict[str, Array]]:
+    """Parameters from which EM has yet to begin, by their identity: starts may share them."""
+    where = {id(start.params): start.params for start in starts if start.promising}
+    return {key: params for key, params in where.items() if key not in begun}
+
+
 def _climbed(
-    climb: Climb, start: Start, begun: Sequence[Run], starts: Sequence[Start], runs: Sequence[Run], tol: float
+    climb: Climb,
+    start: Start,
+    begun: Mapping[int, Run],
+    starts: Sequence[Start],
+    runs: Sequence[Run],
+    tol: float,
 ) -> Run:
     """The run of the next start: that of another start with the same parameters, if there is one."""
-    same = (run for other, run in zip(starts, runs, strict=False) if other.params is start.params)
-    run = begun[len(runs)]
-    best = _best_height([*runs, *begun])
-    if run.converged or run.collapse or is_hopeless(run.trace, best):
+    if not start.promising:
+        return climb.evaluate(start.params)
+    run = begun[id(start.params)]
+    if run.converged or run.collapse or is_hopeless(run.trace, _best_height([*runs, *begun.values()])):
         return run
-    return next(same, None) or (climb.resume(run, tol) if start.promising else climb.evaluate(start.params))
+    same = (done for other, done in zip(starts, runs, strict=False) if other.params is start.params)
+    return next(same, None) or climb.resume(run, tol)
 
 
 def _best_height(runs: Sequence[Run]) -> float:
@@ -98,14 +112,19 @@ def _best_height(runs: Sequence[Run]) -> float:
     return max((run.height for run in runs if run.collapse is None), default=-np.inf)
 
 
-def _cut_short(error: KeyboardInterrupt, starts: list[Start], begun: list[Run], runs: list[Run]) -> Search:
+def _cut_short(
+    error: KeyboardInterrupt, starts: list[Start], begun: dict[int, Run], runs: list[Run]
+) -> Search:
     """The best run after an interrupt; if there is none, the interrupt is raised."""
     partial = error.partial if isinstance(error, Interrupted) else None
     cut = [partial] if isinstance(partial, Run) else []
-    begun = [*begun, *partial.runs] if isinstance(partial, Unfinished) else begun
+    if isinstance(partial, Unfinished):
+        begun |= zip(_fresh(starts, begun), partial.runs, strict=True)
     searching = len(runs) < len(starts)  # else the best run was going on
     found = [*runs, *(cut if searching else [])]
-    found += begun[len(found) :]
+    found += [
+        begun.get(id(start.params), Run(start.params, np.nan, (), False)) for start in starts[len(found) :]
+    ]
     found = found[: 1 + max((i for i, run in enumerate(found) if len(run.trace)), default=-1)]
     if all(run.collapse is not None for run in found):
         raise error
