@@ -95,7 +95,7 @@ def curvature_at(
     x: Array,
     *,
     jacobian: bool = False,
-    exact: bool = True,
+    exact: bool = False,
     within: np.ndarray | None = None,
 ) -> Curvature:
     """Compute curvatures along conjugate directions at ``x``, and name the flat coordinates.
@@ -108,8 +108,8 @@ def curvature_at(
         The point.
     jacobian : bool, default False
         Whether to use the density of the unconstrained coordinates.
-    exact : bool, default True
-        Whether to differentiate twice rather than take differences of the gradient.
+    exact : bool, default False
+        Whether to differentiate twice, also where differences of the gradient would do.
     within : ndarray of bool, shape (size,), optional
         Coordinates to include, the others held fixed; by default all.
 

@@ -75,7 +75,7 @@ class StreamedModel(CompiledModel):
         total = np.append(value, slope) + self.rows.sum_over(partial(_value_and_slope, self.template, x))
         return float(total[0]), total[1:]
 
-    def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = True) -> Array:
+    def hessian(self, x: Array, *, jacobian: bool = False, exact: bool = False) -> Array:
         """Second derivatives of the log density over all rows, (size, size); always exact."""
         log_prior, arrays = self.log_prior
         own = np.asarray(hessian_of(log_prior)(jnp.asarray(x), arrays, float(jacobian)))

@@ -69,10 +69,6 @@ NEWTON_STEPS, CHORD_STEPS = 8, 8
 """Largest numbers of curvatures computed on the way to a mode, and of steps with each of them."""
 
 
-EXACT_SIZE = 128
-"""Number of coordinates above which curvatures are differentiated rather than taken from differences."""
-
-
 @dataclass(frozen=True, eq=False)
 class Peak:
     """A mode of the density of the unconstrained coordinates.
@@ -249,7 +245,7 @@ def _peak(density: Density, spec: Mixture, params: Params, pivot: Params, anchor
 
 
 def _curvature(density: Density, x: Array) -> Curvature:
-    return curvature_at(density, x, jacobian=True, exact=x.size > EXACT_SIZE)
+    return curvature_at(density, x, jacobian=True)
 
 
 def _newton(density: Density, x: Array) -> tuple[Array, Curvature] | None:

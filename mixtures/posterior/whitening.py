@@ -12,10 +12,6 @@ from mixtures.types import Array
 
 __all__ = ["WHITEN_SIZE", "frames_at", "jitter_inside"]
 
-DIFFERENCES_SIZE = 64
-"""Most coordinates for which whitening uses differences of the gradient, which compile faster."""
-
-
 WHITEN_SIZE = 300
 """Most coordinates for which chains are whitened by a dense Hessian."""
 
@@ -32,7 +28,7 @@ def frames_at(density: Density, starts: list[Array], rng: np.random.Generator) -
     frames = []
     for start in starts:
         noise = rng.standard_normal(start.size)
-        curvature = curvature_at(density, start, jacobian=True, exact=start.size > DIFFERENCES_SIZE)
+        curvature = curvature_at(density, start, jacobian=True)
         if not np.isfinite(curvature.values).all():
             return _as_they_are(starts, rng)
         frames.append(Frame(start, curvature.whitening, noise))

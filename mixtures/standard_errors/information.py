@@ -86,7 +86,7 @@ def observed_information(
     """
     x = compiled.unconstrain(params)
     within = ~bound_coordinates(compiled, on_boundary if bound is None else bound)
-    steps = principal_widths(curvature_at(compiled, x, within=within))
+    steps = principal_widths(curvature_at(compiled, x, exact=True, within=within))
     slopes = compiled.constrain_slopes(x)
     root = {name: slopes[name] @ steps for name in slopes}
     return NormalAtMode({name: np.asarray(params[name]) for name in slopes}, root, on_boundary)

@@ -57,6 +57,6 @@ def laplace_draws(
     mode = polish(compiled, climb(density, compiled.unconstrain(start)), jacobian=True)
     if not mode.converged:
         raise NoApproximation(f"no mode: the search stopped on a slope (gradient {mode.gradient_norm:.1e})")
-    steps = principal_widths(curvature_at(compiled, mode.x, jacobian=True))
+    steps = principal_widths(curvature_at(compiled, mode.x, jacobian=True, exact=True))
     drawn = compiled.constrain(mode.x + rng.standard_normal((n_draws, steps.shape[1])) @ steps.T)
     return {name: drawn[name] for name in compiled.rv_shapes}
