@@ -259,17 +259,20 @@ class KeptModel(Density):
         return named_arrays(self._spec, self._data)
 
     def _prepared(self, which: str) -> Any:
-        """Arrays that the programs take, from those that have names."""
+        """Arrays that the programs take, from those that have names, or as the model built here has them."""
         recipes = self._outline.own if which == "own" else self._outline.unconstrain
         values = [recipe.make(self._named) for recipe in recipes]
+
+        def own() -> Program:
+            return self.built.own_function if which == "own" else self.built.unconstrain_function
 
         def make() -> tuple[JaxFunction, Any]:
             from mixtures.density.lowering import preparation_of
 
-            own = self.built.own_function if which == "own" else self.built.unconstrain_function
-            return preparation_of(own[0]), (_like(values),)
+            return preparation_of(own()[0]), (_like(values),)
 
-        return self._function(f"prepare-{which}", make)(values)
+        prepare = self._function(f"prepare-{which}", make)
+        return prepare(values) if self._known is None else own()[1]
 
     def _example(self, name: str, arrays: Any) -> tuple[Any, ...]:
         """Arguments like those of a program, any number of vectors as symbols."""
