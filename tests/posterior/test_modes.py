@@ -1,5 +1,6 @@
 """Modes on PyMC's log density: against EM, against algebra, and what kind of point was found."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -230,6 +231,33 @@ def test_coordinates_of_great_curvature_hide_no_other():
     mode = polish(compiled, at)
     assert mode.converged
     assert (np.abs(mode.x) < 1e-5 * np.sqrt(np.diag(cov))).all()
+
+
+@specs_compiled("GMM full", "GMM tied_diag", "BMM", "PMM", n_components=2)
+@pytest.mark.parametrize("extra", [0, 2], ids=["as many clusters", "two too many"])
+def test_differences_tell_the_curvatures_that_exact_derivatives_tell(spec, extra):
+    """With two clusters too many some directions are flat, or nearly."""
+    X = rows(spec)
+    fit = fit_em(replace(spec, n_components=2 + extra), X, n_init=4, random_seed=1)
+    compiled = CompiledModel(mx.declare(fit.spec, X))
+    modes = compiled.unconstrain(fit.spec.inside(fit.params))
+    for x in (modes, modes + np.random.default_rng(1).normal(0, 0.3, modes.size)):
+        found, exact = (curvature_at(compiled, x, jacobian=True, exact=exact) for exact in (False, True))
+        assert found.is_saddle == exact.is_saddle
+        assert found.flat == exact.flat
+        np.testing.assert_allclose(found.values, exact.values, rtol=1e-5, atol=1e-9 * exact.values.max())
+
+
+@pytest.mark.parametrize("mean, sd", [(1e6, 1.0), (0.0, 1e-4), (0.0, 1e4)])
+def test_derivatives_are_exact_where_differences_would_lose_digits(mean, sd):
+    """Far from 0, where a density is narrow, or beside a coordinate of far larger curvature."""
+    with pm.Model() as model:
+        x = pm.Normal("x", mean, sd)
+        pm.StudentT("y", nu=3, mu=x / sd, sigma=1.0)
+    compiled = CompiledModel(model)
+    at = np.array([mean, mean / sd + 0.5])
+    exact = compiled.hessian(at, exact=True)
+    np.testing.assert_allclose(compiled.hessian(at), exact, rtol=1e-9, atol=1e-14 * np.abs(exact).max())
 
 
 def test_a_users_units_are_no_flatness():
