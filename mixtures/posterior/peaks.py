@@ -204,12 +204,13 @@ def _log_evidence(density: Density, x: Array) -> float:
 def _optima(em: EMFit, size: int, rows: Rows, rng: np.random.Generator) -> Iterator[Params]:
     """Yield EM's best optimum, then others, best first, with the labels that match the best."""
     spec, kept, total, anchored = em.spec, [em.params], rows.total, anchored_clusters(rows)
+    lowest = em.log_posterior - BELOW - 2 * size
     yield em.params
     found = [(float(em.restarts.log_posterior[i]), em.restarts.params[i]) for i in em.restarts.order]
     if rows.n_rows * size <= SMALL:
-        found += [(run.trace[-1], run.params) for run in more_optima(spec, rows, STARTS, rng)]
+        found += [(run.trace[-1], run.params) for run in more_optima(spec, rows, STARTS, lowest, rng)]
     for height, params in sorted(found, key=lambda each: -each[0]):
-        if len(kept) == MOST or height < em.log_posterior - BELOW - 2 * size:
+        if len(kept) == MOST or height < lowest:
             return
         params = _matched(spec, params, em.params, anchored)
         apart = [

@@ -248,7 +248,7 @@ def test_differences_tell_the_curvatures_that_exact_derivatives_tell(spec, extra
         np.testing.assert_allclose(found.values, exact.values, rtol=1e-5, atol=1e-9 * exact.values.max())
 
 
-@pytest.mark.parametrize("mean, sd", [(1e6, 1.0), (0.0, 1e-4), (0.0, 1e4)])
+@pytest.mark.parametrize(("mean", "sd"), [(1e6, 1.0), (0.0, 1e-4), (0.0, 1e4)])
 def test_derivatives_are_exact_where_differences_would_lose_digits(mean, sd):
     """Far from 0, where a density is narrow, or beside a coordinate of far larger curvature."""
     with pm.Model() as model:
