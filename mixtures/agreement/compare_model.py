@@ -7,6 +7,7 @@ import numpy as np
 from mixtures.agreement.certificate import count_starts, independent, maximum, returns, slopes
 from mixtures.agreement.modes import displaced
 from mixtures.agreement.notes import arbitrary, how_drawn, incomplete, where_mode_sits
+from mixtures.agreement.plan import Plan
 from mixtures.agreement.table import parameter_table
 from mixtures.clusters.labelled import ALIGNED, EXCHANGEABLE, FIXED, label_state
 from mixtures.density.curvature import curvature_at
@@ -15,7 +16,6 @@ from mixtures.diagnostics.diagnose import diagnose
 from mixtures.errors import CollapseError
 from mixtures.interrupts import attaching, complete, status_of
 from mixtures.posterior.by_model import align_by_model
-from mixtures.posterior.chains import Chains
 from mixtures.posterior.drawing import draw
 from mixtures.posterior.model_starts import model_starts
 from mixtures.posterior.modes import NO_MODE, best_mode
@@ -27,13 +27,12 @@ from mixtures.results.crosscheck import Crosscheck
 __all__ = ["crosscheck_model"]
 
 
-def crosscheck_model(
-    target: ModelTarget, n_init: int, rng: np.random.Generator, how: Chains, ci_prob: float
-) -> Crosscheck:
+def crosscheck_model(target: ModelTarget, plan: Plan) -> Crosscheck:
     """Compare MAP and posterior of a user's own model, which EM does not fit."""
+    how, rng = plan.chains, plan.rng
     how.check_model()
     compiled = target.compiled
-    multi = complete(best_mode(compiled, model_starts(compiled, n_init, rng)))
+    multi = complete(best_mode(compiled, model_starts(compiled, plan.n_init, rng)))
     with attaching(multi):
         x = compiled.unconstrain(multi.params)
         if not np.isfinite(compiled.value_and_grad(x)[0]):
@@ -47,7 +46,7 @@ def crosscheck_model(
             again = aligned["posterior"].to_dataset()
             mode = replace(mode, params={name: again[name].values[0, 0] for name in mode.params})
         posterior = draw(target, how, rng, pivot=multi.params)
-    table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, ci_prob)
+    table = parameter_table(compiled, multi.params, mode.params, posterior, x, curvature, rng, plan.ci_prob)
     table = table.rename(columns={"EM": "MAP", "MAP": "MAP again"})
     starts = count_starts(multi)
     certificate = (

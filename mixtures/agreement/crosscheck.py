@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtures.agreement.plan import Plan
 from mixtures.arguments import check_names, check_share, check_whole, generator
 from mixtures.data.chunks import in_blocks
 from mixtures.data.rows import Blocks
@@ -136,26 +137,15 @@ def crosscheck(
                 "posterior; name them then, crosscheck(model).named(names)"
             )
         check_names(names, spec.n_components)
-    rng = generator(random_seed)
     given = {"weights": weights, "missing": missing, "labels": labels}
-    cc = _fitted(spec, X, given, n_init, rng, how, ci_prob, methods, n_resamples, start)
+    plan = Plan(n_init, how, generator(random_seed), ci_prob, start, methods, n_resamples)
+    cc = _fitted(spec, X, given, plan)
     if isinstance(random_seed, int | np.integer):
         cc = replace(cc, random_seed=int(random_seed))
     return cc if names is None else cc.named(names)
 
 
-def _fitted(
-    spec: "Mixture | pm.Model",
-    X: Any,
-    given: dict[str, Any],
-    n_init: int,
-    rng: np.random.Generator,
-    how: Chains,
-    ci_prob: float,
-    methods: Sequence[str],
-    n_resamples: int,
-    start: Params | None,
-) -> Crosscheck:
+def _fitted(spec: "Mixture | pm.Model", X: Any, given: dict[str, Any], plan: Plan) -> Crosscheck:
     """Crosscheck by the kind of model and rows, after all checks of arguments."""
     rows = None
     if isinstance(spec, Mixture) and X is not None:
@@ -165,30 +155,37 @@ def _fitted(
 
         rows = in_blocks(rows) if rows.values.size > MOST_CELLS else rows
     if isinstance(spec, Mixture) and isinstance(rows, Blocks):
-        if methods:
+        if plan.methods:
             raise InputError(
                 "uncertainty= needs the rows in memory: pass an array, of a subsample if need be"
             )
         resolved = resolve(spec, rows)
         from mixtures.agreement.large import crosscheck_blocks  # PyMC and JAX, only now
 
-        return crosscheck_blocks(resolved, rows, n_init, rng, how, ci_prob, start)
+        return crosscheck_blocks(resolved, rows, plan)
     own = given if rows is None else {}
     target = target_of(spec, X if rows is None else rows, **own)
     if isinstance(target, ModelTarget):
         from mixtures.agreement.compare_model import crosscheck_model
 
-        return crosscheck_model(target, n_init, rng, how, ci_prob)
+        return crosscheck_model(target, plan)
     from mixtures.agreement.compare import crosscheck_mixture
 
-    cc = crosscheck_mixture(target, n_init, rng, how, ci_prob, start)
-    if not methods or cc.interrupted:
+    cc = crosscheck_mixture(target, plan)
+    if not plan.methods or cc.interrupted:
         return cc
     from mixtures.standard_errors.methods import compare
 
     try:
         beside = compare(
-            target, methods, how, rng, cc.em, cc.posterior, n_resamples=n_resamples, ci_prob=ci_prob
+            target,
+            plan.methods,
+            plan.chains,
+            plan.rng,
+            cc.em,
+            cc.posterior,
+            n_resamples=plan.n_resamples,
+            ci_prob=plan.ci_prob,
         )
     except KeyboardInterrupt:
         notes = (*cc.notes, f"{INTERRUPTED}: without sds by several methods")

@@ -7,6 +7,7 @@ import xarray as xr
 
 from mixtures.agreement.modes import find_modes
 from mixtures.agreement.notes import incomplete
+from mixtures.agreement.plan import Plan
 from mixtures.clusters.align import align_tree
 from mixtures.clusters.labelled import anchor
 from mixtures.data.known_labels import anchored_clusters
@@ -28,7 +29,7 @@ from mixtures.results.crosscheck import Crosscheck
 from mixtures.results.em import EMFit
 from mixtures.standard_errors.laplace import laplace_draws
 from mixtures.trees import draws_tree
-from mixtures.types import Array, Params
+from mixtures.types import Array
 
 __all__ = ["crosscheck_blocks"]
 
@@ -39,26 +40,19 @@ MOST_CELLS = 2**26
 LAPLACE = "Laplace approximation in unconstrained coordinates; its mode is not the MAP"
 
 
-def crosscheck_blocks(
-    spec: Mixture,
-    blocks: Blocks,
-    n_init: int,
-    rng: np.random.Generator,
-    how: Chains,
-    ci_prob: float,
-    start: Params | None,
-) -> Crosscheck:
+def crosscheck_blocks(spec: Mixture, blocks: Blocks, plan: Plan) -> Crosscheck:
     """Crosscheck rows that come in blocks: Laplace for all of them, NUTS for a subset.
 
     With missing cells they are read into memory: PyMC's density of a table is that of its patterns.
     """
+    how, rng = plan.chains, plan.rng
     rows, density, of_some, some = _density(spec, blocks, rng)
 
     def starts() -> list[Array]:
-        ends = [climb(of_some, x) for x in partition_starts(density, spec, some, n_init, rng)]
+        ends = [climb(of_some, x) for x in partition_starts(density, spec, some, plan.n_init, rng)]
         return list({round(of_some(x)[0], 3): x for x in ends}.values())
 
-    found = find_modes(density, spec, rows, starts, n_init, rng, how.progressbar, start)
+    found = find_modes(density, spec, rows, starts, plan)
     em, notes = found.em, list(found.em.notes)
     notes += spec.family.remarks(em.params, rows.total * em.params["alpha"])
     posterior, table, convergence, status = None, None, None, Status.WHOLE
@@ -70,7 +64,7 @@ def crosscheck_blocks(
             posterior = _laplace_tree(density, spec, rows, em, rng, how)
         except NoApproximation as error:
             notes.append(f"no Laplace approximation: the log density is {error}")
-    table = found.table(posterior, rng, ci_prob)
+    table = found.table(posterior, plan)
     if posterior is not None:
         notes.append(
             f"the posterior of all {rows.n_rows:,} rows is a Laplace approximation from their observed "
@@ -80,7 +74,7 @@ def crosscheck_blocks(
         notes += incomplete(drawn, how)
         status = status_of(drawn)
         convergence = diagnose(drawn, spec=spec, X=some)
-        width = found.table(drawn, rng, ci_prob)["sd"] * np.sqrt(some.total / rows.total)
+        width = found.table(drawn, plan)["sd"] * np.sqrt(some.total / rows.total)
         table["sd_nuts"], ratio = width, width / table["sd"]
         notes.append(
             f"sd_nuts: NUTS on {some.n_rows:,} rows drawn at random, its sds times "

@@ -20,6 +20,7 @@ from mixtures.agreement.certificate import (
     slopes,
     with_record,
 )
+from mixtures.agreement.plan import Plan
 from mixtures.agreement.table import parameter_table
 from mixtures.clusters.rules import match_params
 from mixtures.data.known_labels import anchored_clusters
@@ -34,7 +35,7 @@ from mixtures.results.em import EMFit
 from mixtures.results.map import MAPFit
 from mixtures.results.verdict import Check, Starts
 from mixtures.tolerances import TOLERANCES, same_height
-from mixtures.types import Array, Params
+from mixtures.types import Array
 
 __all__ = ["Modes", "displaced", "find_modes"]
 
@@ -55,11 +56,11 @@ class Modes:
     bound: np.ndarray
     curvature: Curvature
 
-    def table(self, posterior: xr.DataTree | None, rng: np.random.Generator, ci_prob: float) -> pd.DataFrame:
+    def table(self, posterior: xr.DataTree | None, plan: Plan) -> pd.DataFrame:
         """EM, MAP and a posterior sample side by side."""
         em, mode, coords = self.em.params, self.mode.params, self.spec.coords(self.em.features)
         return parameter_table(
-            self.density, em, mode, posterior, self.x, self.curvature, rng, ci_prob, coords
+            self.density, em, mode, posterior, self.x, self.curvature, plan.rng, plan.ci_prob, coords
         )
 
     def certificate(self, table: pd.DataFrame) -> tuple[Check, ...]:
@@ -87,18 +88,15 @@ def find_modes(
     spec: Mixture,
     rows: Rows,
     starts: Callable[[], list[Array]],
-    n_init: int,
-    rng: np.random.Generator,
-    shown: bool,
-    start: Params | None = None,
+    plan: Plan,
     kinds: Sequence[str] = (),
 ) -> Modes:
     """Search by EM and by MAP; if MAP or a known start is higher, EM continues from there."""
-    tol = TOLERANCES.em_step_certificate
-    em = complete(fit_em(spec, rows, n_init=n_init, random_seed=rng, tol=tol, progressbar=shown))
+    rng, shown, tol = plan.rng, plan.chains.progressbar, TOLERANCES.em_step_certificate
+    em = complete(fit_em(spec, rows, n_init=plan.n_init, random_seed=rng, tol=tol, progressbar=shown))
     with attaching(em):
-        if start is not None:
-            known = complete(fit_em(spec, rows, start=start, tol=tol))
+        if plan.start is not None:
+            known = complete(fit_em(spec, rows, start=plan.start, tol=tol))
             em = with_record(em, known) if known.log_posterior > em.log_posterior else em
         multi = complete(best_mode(density, starts(), spec, rows, progressbar=shown))
         missed = multi.log_posterior - em.log_posterior
