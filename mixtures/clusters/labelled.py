@@ -9,7 +9,7 @@ with the dim ``cluster``, or the dims that the user names, which the tree then r
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -56,6 +56,10 @@ NAMED = "cluster_dims"
 
 GROUPS = "cluster_variables"
 """Attribute of a tree: variables that change places as wholes, one of every cluster."""
+
+
+MIRRORS = "cluster_mirrors"
+"""Attribute of a tree: variables that are mirrored where two clusters change places, and at which value."""
 
 
 NUMBERS = "cluster_numbers"
@@ -119,6 +123,9 @@ class Labelled:
         Dims that the user said index clusters; empty if nobody did.
     groups : tuple of tuple of str
         Variables that change places as wholes, as ``mu0`` and ``mu1`` do: one of every cluster, in order.
+    mirrored : dict of str to float
+        Variables that are mirrored at a value where two clusters change places, as ``p`` is at one half if
+        the weights are ``[p, 1 - p]``.
     """
 
     axes: Mapping[str, int]
@@ -128,6 +135,7 @@ class Labelled:
     numbers: frozenset[str] = frozenset()
     named: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
+    mirrored: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -144,16 +152,15 @@ class Labelled:
     @classmethod
     def _of(cls, tree: xr.DataTree, named: tuple[str, ...]) -> Self:
         groups = tuple(map(tuple, json.loads(tree.attrs.get(GROUPS, "[]"))))
+        whole: dict[str, Any] = {"groups": groups, "mirrored": json.loads(tree.attrs.get(MIRRORS, "{}"))}
         if named:
-            return cls(axes_along(tree["posterior"].to_dataset(), named), named=named, groups=groups)
+            return cls(axes_along(tree["posterior"].to_dataset(), named), named=named, **whole)
         if "cluster_axes" in tree.attrs:
             stored = json.loads(tree.attrs["cluster_axes"])
             every = {**stored["free"], **stored["derived"]}
             axes = {name: axis for name, axis in every.items() if isinstance(axis, int)}
             functions = frozenset(name for name, axis in every.items() if axis == FUNCTION)
-            return cls(
-                axes, functions, frozenset(stored["free"]), frozenset(stored["derived"]), groups=groups
-            )
+            return cls(axes, functions, frozenset(stored["free"]), frozenset(stored["derived"]), **whole)
         posterior = tree["posterior"].to_dataset()
         return cls(axes_along(posterior, cluster_dims(posterior)))
 
@@ -170,8 +177,8 @@ class Labelled:
         role = {**self.axes, **dict.fromkeys(self.functions, FUNCTION)}
         every = {"free": self.free, "derived": self.derived}
         axes = {key: {name: role.get(name) for name in sorted(v)} for key, v in every.items()}
-        groups = {GROUPS: json.dumps(self.groups)} if self.groups else {}
-        return {"cluster_axes": json.dumps(axes), **groups}
+        whole = {GROUPS: self.groups, MIRRORS: self.mirrored}
+        return {"cluster_axes": json.dumps(axes)} | {key: json.dumps(x) for key, x in whole.items() if x}
 
     @property
     def known(self) -> frozenset[str]:
@@ -230,18 +237,20 @@ class Labelled:
         """Return the tree in another order (chain, draw, cluster) of the labels.
 
         Functions of the parameters take the values given, or are left out. Their
-        former values are kept in a separate group for `restored`.
+        former values, and those of variables that are mirrored, are kept in a separate group for `restored`.
         """
         dims, new = self.dims(tree["posterior"].to_dataset()), tree.copy()
         for group, node in tree.children.items():
             if group.startswith(OF_THEIR_OWN):
                 continue
+            own = Labelled({}) if group == "sample_stats" else self  # whose names are the sampler's
             dataset = node.to_dataset()
-            moved = {name: self._moved(group, x, order, again, dims) for name, x in dataset.data_vars.items()}
-            moved |= self._interchanged(group, dataset, order)
+            moved = {name: own._moved(group, x, order, again, dims) for name, x in dataset.data_vars.items()}
+            moved |= own._interchanged(group, dataset, order)
             known = {name: x for name, x in moved.items() if x is not None}
             new[group] = xr.DataTree(dataset.drop_vars(moved.keys() - known.keys()).assign(known))
-            kept = {name: dataset[name] for name in dataset.data_vars if name in self.functions}
+            changed = own.functions.union(own.mirrored if group == "posterior" else ())
+            kept = {name: dataset[name] for name in dataset.data_vars if name in changed}
             if kept:
                 new[KEPT + group] = xr.DataTree(xr.Dataset(kept))
         return new
@@ -260,6 +269,9 @@ class Labelled:
             return (
                 _replaced(variable, again[name], order) if group != "predictions" and name in again else None
             )
+        if name in self.mirrored and group == "posterior":
+            image = 2 * self.mirrored[name] - variable.transpose("chain", "draw", ...).values
+            return _replaced(variable, image, order)
         if name in self.numbers and {"chain", "draw"} <= set(variable.dims):
             return _renumbered(variable, order)
         if dim is None:
@@ -285,7 +297,8 @@ class Labelled:
 
     def restored(self, tree: xr.DataTree, stored: np.ndarray) -> xr.DataTree:
         """Return the tree with raw labels, given the raw label ``stored`` for each of its own."""
-        new = replace(self, functions=frozenset()).permuted(tree, np.argsort(stored, axis=-1), {})
+        other = replace(self, functions=frozenset(), mirrored={})  # whose former values are kept
+        new = other.permuted(tree, np.argsort(stored, axis=-1), {})
         for group in [name for name in new.children if name.startswith(KEPT)]:
             of = group.removeprefix(KEPT)
             places = list(tree[of].data_vars)

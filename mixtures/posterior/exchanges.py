@@ -1,7 +1,7 @@
 """Exchanges of clusters: what they do to free variables, and whether the density notices them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, permutations, product
 from typing import Self
 
@@ -13,7 +13,9 @@ from mixtures.posterior.separate import Group
 from mixtures.types import Array
 
 __all__ = [
+    "MIRRORS",
     "DensityAt",
+    "Mirrored",
     "Symmetry",
     "Way",
     "alike",
@@ -22,6 +24,7 @@ __all__ = [
     "exchangeable",
     "exchanged",
     "generators",
+    "mirrored",
     "taken",
 ]
 
@@ -37,8 +40,20 @@ ALL_ORDERS = 4
 """Number of clusters up to which every order is tried; pairs change places where there are more."""
 
 
-Way = Mapping[str, int | Group | None]
-"""What moves with the clusters, for every variable: an axis, it with others of its kind, or nothing."""
+@dataclass(frozen=True)
+class Mirrored:
+    """A variable that becomes ``2 centre - value`` where two clusters change places."""
+
+    centre: float
+
+
+MIRRORS = (Mirrored(0.5), Mirrored(0.0))
+"""That of ``p`` with the weights ``[p, 1 - p]``, and that of its log odds."""
+
+
+Way = Mapping[str, int | Group | Mirrored | None]
+"""What moves with the clusters, for every variable: an axis, it with others of its kind, it by itself to
+its mirror image, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,9 @@ class Symmetry:
         Why labels cannot be aligned, in words; empty if they can.
     groups : tuple of tuple of str
         Free variables that change places as wholes: one of every cluster, in the clusters' order.
+    mirrored : dict of str to float
+        Free variables that are mirrored at a value where two clusters change places, as ``p`` is at one half
+        if the weights are ``[p, 1 - p]``.
     possible : Symmetry or None
         Of an unalignable model: an exchange of its clusters that has a positive density, if one was found.
     """
@@ -65,6 +83,7 @@ class Symmetry:
     axes: Mapping[str, int]
     why: str = ""
     groups: tuple[Group, ...] = ()
+    mirrored: Mapping[str, float] = field(default_factory=dict)
     possible: "Symmetry | None" = None
 
 
@@ -122,7 +141,8 @@ def exchangeable(way: Way) -> Symmetry:
     """The symmetry of a model whose clusters change places in this way."""
     axes = {name: axis for name, axis in way.items() if isinstance(axis, int)}
     groups = dict.fromkeys(own for own in way.values() if isinstance(own, tuple))
-    return Symmetry(EXCHANGEABLE, axes, groups=tuple(groups))
+    mirrors = {name: own.centre for name, own in way.items() if isinstance(own, Mirrored)}
+    return Symmetry(EXCHANGEABLE, axes, groups=tuple(groups), mirrored=mirrors)
 
 
 def generators(k: int) -> list[np.ndarray]:
@@ -150,9 +170,18 @@ def exchanged(point: Mapping[str, Array], way: Way, order: np.ndarray) -> dict[s
         own = way.get(name)
         if isinstance(own, tuple):
             new[name] = point[own[order[own.index(name)]]]
+        elif isinstance(own, Mirrored):
+            new[name] = mirrored(v, own.centre, order)
         else:
             new[name] = taken(v, own, order)
     return new
+
+
+def mirrored(value: Array, centre: float, order: np.ndarray) -> Array:
+    """Values (..., *rest), mirrored at a centre where the order (..., 2) of two clusters is reversed."""
+    turned = order[..., 0] != 0
+    turned = turned.reshape((*turned.shape, *(1,) * (np.ndim(value) - turned.ndim)))
+    return np.where(turned, 2 * centre - value, value)
 
 
 def taken(value: Array, axis: int | None, order: np.ndarray) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtures.clusters.labelled import Labelled, interchanged
 from mixtures.density.compiled import CompiledModel
-from mixtures.posterior.exchanges import Symmetry, alike_in_draws
+from mixtures.posterior.exchanges import Symmetry, alike_in_draws, mirrored
 from mixtures.posterior.free_variables import recompute
 from mixtures.posterior.separate import Group
 from mixtures.types import Array
@@ -29,14 +29,16 @@ def labelled_by(
     n = len(next(iter(flat.values())))
     few = {name: v[None, :: -(-n // CLASSIFIED_DRAWS)] for name, v in flat.items()}
     axes, groups, functions = dict(symmetry.axes), symmetry.groups, set()
-    if names and (axes or groups):
+    if names and (axes or groups or symmetry.mirrored):
         first = next(iter(few))
-        k = len(groups[0]) if groups else next(few[name].shape[2 + axis] for name, axis in axes.items())
+        lengths = [len(group) for group in groups] + [few[v].shape[2 + axis] for v, axis in axes.items()]
+        k = lengths[0] if lengths else 2
         sizes = few[first].shape[:2]
         order = np.random.default_rng(0).permuted(np.tile(np.arange(k), (*sizes, 1)), axis=-1)
         order[:, 0] = np.roll(np.arange(k), 1)
         before = recompute(compiled, few, names)
         moved = {**_permuted(few, axes, order), **interchanged(few, groups, order)}
+        moved |= {name: mirrored(few[name], centre, order) for name, centre in symmetry.mirrored.items()}
         after = recompute(compiled, moved, names)
         for name in names:
             found = _axis_of(before[name], after[name], order)
@@ -47,7 +49,9 @@ def labelled_by(
         groups = (*groups, *_groups_of(before, after, functions, order))
     functions -= {name for group in groups for name in group}
     free = frozenset(compiled.rv_shapes)
-    return Labelled(axes, frozenset(functions), free, frozenset(names), groups=groups)
+    return Labelled(
+        axes, frozenset(functions), free, frozenset(names), groups=groups, mirrored=symmetry.mirrored
+    )
 
 
 def _permuted(draws: Mapping[str, Array], axes: Mapping[str, int], order: np.ndarray) -> dict[str, Array]:

@@ -19,7 +19,9 @@ import numpy as np
 from mixtures.clusters.labelled import FIXED, UNALIGNABLE
 from mixtures.density.compiled import CompiledModel
 from mixtures.posterior.exchanges import (
+    MIRRORS,
     DensityAt,
+    Mirrored,
     Symmetry,
     Way,
     alike,
@@ -44,13 +46,13 @@ WAYS = 4096
 """Largest number of choices of axes that are tried."""
 
 
-Options = Mapping[str, Sequence[int | Group | None]]
+Options = Mapping[str, Sequence[int | Group | Mirrored | None]]
 
 
 UNEXCHANGED = (
     "no exchange of free variables, or of their entries, exchanges the clusters of {}; labels can be aligned "
     "where every parameter has one variable with an axis of clusters (shape=K), or one variable for each "
-    "cluster, and the weights are a pm.Dirichlet"
+    "cluster, and the weights are a pm.Dirichlet, or [p, 1 - p] of two clusters"
 )
 """Why the labels of a mixture of this name cannot be aligned."""
 
@@ -168,9 +170,9 @@ def _generic_points(compiled: CompiledModel, x: Array) -> tuple[dict[str, Array]
     return None
 
 
-def _options(compiled: CompiledModel, k: int) -> dict[str, Sequence[int | Group | None]]:
+def _options(compiled: CompiledModel, k: int) -> dict[str, Sequence[int | Group | Mirrored | None]]:
     """Candidate cluster axes, including none, of every free variable that has any."""
-    found = {
+    found: dict[str, list[int | Group | Mirrored | None]] = {
         name: [None, *(i for i, length in enumerate(shape) if length == k)]
         for name, shape in compiled.rv_shapes.items()
     }
@@ -200,9 +202,20 @@ class _Search:
     def choices(self) -> Iterator[Options]:
         """What may move: axes, and beside them separate variables in each way that they may correspond."""
         by_axis = _options(self.compiled, self.k)
+        by_axis |= {name: [*by_axis.get(name, [None]), *MIRRORS] for name in self._of_weights()}
         shapes, axes = self.compiled.rv_shapes, self.targets.axes
         for groups in chain([[]], correspondences(self.base, self.changed, axes, shapes, self.k)):
             yield {**by_axis, **{name: [group] for group in groups for name in group}}
+
+    def _of_weights(self) -> list[str]:
+        """Free variables from which the weights of two clusters are computed."""
+        owners = self.targets.owners
+        weights = [owners.index(owner) for owner in dict.fromkeys(owners)] if self.k == 2 else []
+        return [
+            name
+            for name, values in self.changed.items()
+            if any(not np.array_equal(values[i], self.base[i]) for i in weights)
+        ]
 
     def of_one(self, options: Options, only: int) -> Options:
         """The same choices, with separate variables of other mixtures left where they are."""
