@@ -97,14 +97,20 @@ def _climbed(
     runs: Sequence[Run],
     tol: float,
 ) -> Run:
-    """The run of the next start: that of another start with the same parameters, if there is one."""
+    """The run of the next start: that of another start with the same parameters, if EM went on from there."""
+    same = (
+        done
+        for other, done in zip(starts, runs, strict=False)
+        if other.promising and other.params is start.params
+    )
+    if (twin := next(same, None)) is not None:
+        return twin
     if not start.promising:
         return climb.evaluate(start.params)
     run = begun[id(start.params)]
     if run.converged or run.collapse or is_hopeless(run.trace, _best_height([*runs, *begun.values()])):
         return run
-    same = (done for other, done in zip(starts, runs, strict=False) if other.params is start.params)
-    return next(same, None) or climb.resume(run, tol)
+    return climb.resume(run, tol)
 
 
 def _best_height(runs: Sequence[Run]) -> float:

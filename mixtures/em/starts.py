@@ -238,7 +238,10 @@ class Portfolio:
         return self.sample.fewer(size, self.rng) if self.n_init > 1 and n >= 2 * size else None
 
     def _on_some(self, starts: list[Start]) -> list[Start]:
-        """Where EM ends on some of the rows; with all rows it continues from the best few of these."""
+        """Where EM ends on some of the rows; with all rows it continues from the best few of these.
+
+        It also continues where it collapsed, to collapse there too: a height would look like an optimum.
+        """
         if self._some is None:
             return starts
         some = self._some.data()
@@ -256,7 +259,7 @@ class Portfolio:
         )
         promising = self._promising(best[:MOST_OPTIMA])
         return [
-            Start(start.kind, end.params, promising=any(end is other for other in promising))
+            Start(start.kind, end.params, any(end is other for other in promising) or bool(end.collapse))
             for start, end in zip(starts, ends, strict=True)
         ]
 

@@ -16,8 +16,9 @@ from mixtures.em.climb import JUDGED, Climb
 from mixtures.em.dense import dense_groups
 from mixtures.em.kinds import KINDS, TREE_ROWS, Sample, swapped
 from mixtures.em.pace import is_hopeless
-from mixtures.em.problem import problem_of
-from mixtures.em.starts import MOST, SHORT_RUNS, SWAP_STEPS, Portfolio, random_starts
+from mixtures.em.problem import Run, problem_of
+from mixtures.em.search import search
+from mixtures.em.starts import MOST, SHORT_RUNS, SWAP_STEPS, Portfolio, Start, random_starts
 from mixtures.interrupts import Interrupted
 from mixtures.results.em import SWAP
 
@@ -248,6 +249,42 @@ def test_an_optimum_that_few_starts_reach_is_unconfirmed():
     assert more.confirmed
     collapsed = replace(some, log_posterior=np.where(some.reached, some.log_posterior, np.nan))
     assert collapsed.share == 1
+
+
+class Recorded:
+    """A climb that ends 9 above each start."""
+
+    max_iter, problem, kernel, accelerator = 100, None, None, Plain()
+
+    def begin(self, starts, tol, known):
+        return [Run(start, 0.0, (), False) for start in starts]
+
+    def resume(self, run, tol):
+        return Run(run.params, 0.0, (run.params["h"], run.params["h"] + 9.0), False)
+
+    def evaluate(self, params):
+        return Run(params, 0.0, (params["h"],), False)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["run first", "evaluated first"])
+def test_starts_at_one_optimum_share_its_run_whichever_comes_first(first):
+    """An optimum of a sample that is promising in one round may not be in another."""
+    one, best = {"h": -5.0}, {"h": -1.0}
+    rounds = iter([[Start("a", best), Start("b", one, first)], [Start("c", one, not first)], []])
+    found = search(Recorded(), lambda done: next(rounds), 1e-3, 1e-3, shown=False)
+    np.testing.assert_array_equal(found.restarts.log_posterior, [8, 4, 4] if first else [8, -5, 4])
+
+
+def test_a_start_that_collapses_on_some_of_the_rows_is_no_optimum():
+    """200 equal rows among 12,000: nearly all starts collapse there, at heights of spikes."""
+    r = rng(0)
+    parts = r.normal(0, 1, (6000, 2)), r.normal(4, 1, (5800, 2)), np.full((200, 2), 7.0)
+    X = r.permuted(np.concatenate(parts), axis=0)
+    em = fit_em(GMM(2, prior=None), X, n_init=2, random_seed=0, tol=1e-4)
+    three = fit_em(GMM(3, prior=None), X, n_init=3, random_seed=0, tol=1e-4)
+    spikes = three.restarts.log_posterior > em.log_posterior + 1000
+    assert three.converged
+    assert set(np.flatnonzero(spikes)) <= set(three.restarts.collapsed)
 
 
 def test_all_specs_have_a_short_run():
