@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Density", "Facts", "Program", "bound_coordinates"]
 
+STEP = float(np.cbrt(np.finfo(float).eps))
+"""Step of differences, in coordinates of order one."""
+
+
 NARROW, FAR = 1e6, 100.0
-"""Curvature above which a finite-difference step is more than a hundredth of a posterior sd, and distance
-from 0 at which it loses digits."""
+"""Curvature above which such a step is more than a hundredth of a posterior sd, and distance from 0 at which
+it loses digits."""
 
 
-DIFFERENCES_SIZE, CLEAR = 128, 1e-5
-"""Most coordinates for which second derivatives may be differences, and smallest ratio of two curvatures."""
+DIFFERENCES_SIZE = 128
+"""Most coordinates for which second derivatives may be differences."""
+
+
+CLEAR, BENT = 1e-5, 0.02
+"""Smallest curvature, and largest difference of the two sides, as shares of the largest curvature."""
 
 
 LARGEST_UNIT = 1e100
@@ -221,27 +230,47 @@ class Density(ABC):
 
         Unless they must be exact, they are central differences of the gradient, with nothing more to
         compile, where these tell every curvature from zero: they are accurate to about 1e-9 in
-        coordinates of order one, and to 1e-6 of the largest curvature where clusters are tightest.
+        coordinates of order one.
         """
         if not exact and x.size <= DIFFERENCES_SIZE and np.abs(x).max(initial=0) < FAR:
-            steps = np.cbrt(np.finfo(float).eps) * np.eye(len(x))
-            forward, backward = (
-                np.array([self.value_and_grad(x + sign * step, jacobian=jacobian)[1] for step in steps])
-                for sign in (1, -1)
-            )
-            slopes = (forward - backward) / (2 * steps.max(initial=0))
-            if _is_clear(differences := (slopes + slopes.T) / 2):
-                return differences
+            at = partial(self.value_and_grad, jacobian=jacobian)
+            height, slope = at(x)
+            sides = [[at(x + side * step) for step in STEP * np.eye(x.size)] for side in (1, -1)]
+            rises = np.array([[value - height for value, _ in each] for each in sides]) / STEP**2
+            bends = np.array([[gradient - slope for _, gradient in each] for each in sides]) / STEP
+            found = _differences(rises, bends, np.finfo(float).eps * abs(height) / STEP**2)
+            if found is not None:
+                return found
         function, arrays = self.program("hessian")
         return np.asarray(function(np.asarray(x, float), arrays, float(jacobian)))
 
 
-def _is_clear(hessian: Array) -> bool:
-    """Whether the errors of differences are far smaller than the smallest curvature of this Hessian."""
-    if not np.isfinite(hessian).all() or np.abs(np.diag(hessian)).max(initial=0) > NARROW:
-        return False
-    curvatures = np.abs(np.linalg.eigvalsh(hessian))
-    return bool(curvatures.min(initial=1) >= CLEAR * curvatures.max(initial=1))
+def _differences(rises: Array, bends: Array, rounding: float) -> Array | None:
+    """Second derivatives from differences, or None if these do not tell every curvature from zero.
+
+    At a kink, and where the density changes within a step, the two sides differ, or the density and its
+    gradient; rounding makes the matrix asymmetric.
+
+    Parameters
+    ----------
+    rises : ndarray, shape (2, size)
+        Differences of the density a step to either side, by the square of the step.
+    bends : ndarray, shape (2, size, size)
+        Differences of the gradient there, by the step.
+    rounding : float
+        Rounding of the former.
+    """
+    slopes = (bends[0] - bends[1]) / 2
+    largest, own = np.abs(slopes).max(initial=1), np.diag(slopes)
+    if not np.isfinite(largest) or largest > NARROW:
+        return None
+    if np.abs(bends.sum(axis=0)).max(initial=0) > BENT * largest:
+        return None
+    if (np.abs(rises.sum(axis=0) - own) > np.abs(own) / 4 + 100 * rounding).any():
+        return None
+    smallest = np.abs(np.linalg.eigvalsh(slopes + slopes.T)).min(initial=np.inf) / 2
+    errors = np.abs(slopes - slopes.T).max(initial=0)
+    return (slopes + slopes.T) / 2 if smallest >= CLEAR * largest and errors <= smallest / 10 else None
 
 
 def bound_coordinates(density: Density, bound: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -260,6 +260,17 @@ def test_derivatives_are_exact_where_differences_would_lose_digits(mean, sd):
     np.testing.assert_allclose(compiled.hessian(at), exact, rtol=1e-9, atol=1e-14 * np.abs(exact).max())
 
 
+@pytest.mark.parametrize("slope", [0.3, 1.0, 30.0])
+def test_a_kink_is_no_curvature(slope):
+    with pm.Model() as model:
+        x = pm.Normal("x", 0, 1, shape=2)
+        pm.Potential("kink", slope * pm.math.maximum(x[0], 0.0) + 0.1 * x[0] * x[1])
+    compiled = CompiledModel(model)
+    for at in (0.0, 3e-6):
+        hessian = compiled.hessian(np.array([at, 0.5]))
+        np.testing.assert_allclose(hessian, [[-1, 0.1], [0.1, -1]], atol=1e-9)
+
+
 def test_a_users_units_are_no_flatness():
     """A mean income is known to within thousands; a variable that nothing is known of stays flat."""
     with pm.Model() as model:
