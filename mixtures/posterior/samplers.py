@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,29 +67,36 @@ def draw_by_pymc(density: Density, starts: list[Array], rng: np.random.Generator
                 raise nothing_kept() from error
             raise
 
-    return _gathered(density, draw, len(starts), how)
+    return _gathered(density, draw, [range(len(starts))], how)
 
 
 def draw_by_nutpie(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
-    """Draw by nutpie, with the log density from JAX."""
+    """Draw by nutpie, with the log density from JAX, and a program for every place where chains start."""
     import nutpie
 
     from mixtures.density.lowering import keep_checks
 
     keep_checks()
-    seed = int(rng.integers(2**31))
-    point = density.constrain(starts[0])
-    free = list(density.rv_shapes)
-    program = nutpie.compile_pymc_model(
-        density.built.source,
-        backend="jax",
-        gradient_backend="jax",
-        initial_points={name: point[name] for name in free},
-    )
+    seed, steps = int(rng.integers(2**31)), rng.standard_normal(density.size)
+    alike: dict[bytes, list[int]] = {}
+    for chain, start in enumerate(starts):
+        alike.setdefault(start.tobytes(), []).append(chain)
+
+    @cache
+    def program(at: bytes) -> Any:
+        x, step = np.frombuffer(at), 0.1 * steps
+        point = density.constrain(x + reach(density, x, step) * step)
+        return nutpie.compile_pymc_model(
+            density.built.source,
+            backend="jax",
+            gradient_backend="jax",
+            initial_points={name: point[name] for name in density.rv_shapes},
+            jitter_rvs=set() if len(alike) > 1 else None,  # a jitter of one unit leaves a small mode
+        )
 
     def draw(chains: Sequence[int]) -> xr.DataTree:
         return nutpie.sample(
-            program,
+            program(starts[chains[0]].tobytes()),
             draws=how.draws,
             tune=how.tune,
             chains=len(chains),
@@ -99,12 +107,18 @@ def draw_by_nutpie(density: Density, starts: list[Array], rng: np.random.Generat
             progress_bar=how.progressbar,
         )
 
-    return _gathered(density, draw, len(starts), how)
+    return _gathered(density, draw, list(alike.values()), how)
 
 
-def _gathered(density: Density, draw: Callable[[Sequence[int]], xr.DataTree], n: int, how: Chains) -> Draws:
-    """Draw by a sampler that gives up all chains if one fails; if so, draw each by itself."""
+def _gathered(
+    density: Density,
+    draw: Callable[[Sequence[int]], xr.DataTree],
+    together: Sequence[Sequence[int]],
+    how: Chains,
+) -> Draws:
+    """Draw chains together by a sampler that gives up all of them if one fails; if so, each by itself."""
     failed: dict[int, BaseException] = {}
+    n, chains = sum(map(len, together)), list[tuple[Array, dict[str, Array]]]()
 
     def alone(chain: int) -> list[xr.DataTree]:
         try:
@@ -115,15 +129,20 @@ def _gathered(density: Density, draw: Callable[[Sequence[int]], xr.DataTree], n:
             failed[chain] = error
             return []
 
-    try:
-        trees = [draw(range(n))]
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:
-        trees = [tree for chain in range(n if n > 1 else 0) for tree in alone(chain)]
-        if not trees:
-            raise
-    chains = [chain for tree in trees for chain in _read_back(density, tree)]
+    for some in together:
+        try:
+            trees = [draw(some)]
+        except (KeyboardInterrupt, SystemExit):
+            if not chains:
+                raise
+            break
+        except BaseException:
+            trees = [tree for chain in (some if n > 1 else ()) for tree in alone(chain)]
+            if n == 1 or len(failed) == n:
+                raise
+        chains += [chain for tree in trees for chain in _read_back(density, tree)]
+        if any(len(x) < how.draws for x, _ in chains):  # interrupted
+            break
     ended = len(chains) + len(failed) == n and all(len(x) == how.draws for x, _ in chains)
     return Draws.gathered(chains, not ended, failed)
 

@@ -11,8 +11,10 @@ from mixtures.data.reading import as_data
 from mixtures.density.search import climb
 from mixtures.em.fit import fit_em
 from mixtures.posterior import peaks
+from mixtures.posterior.chains import Chains
 from mixtures.posterior.model_starts import model_starts
 from mixtures.posterior.peaks import Peak, rival_ends, rivals
+from mixtures.posterior.samplers import DRAW
 from mixtures.posterior.starts import chain_starts
 from mixtures.posterior.target import ModelTarget, mixture_target
 
@@ -83,6 +85,20 @@ def test_regressions_start_from_few_rows_of_each_cluster(own):
     starts = [np.append(truth, np.log(100)), *model_starts(compiled, 10, np.random.default_rng(1))]
     best, *heights = [compiled.value_and_grad(climb(compiled.value_and_grad, x))[0] for x in starts]
     assert max(heights) > best - 1e-3, (heights, best)
+
+
+@pytest.mark.parametrize("sampler", ["blackjax", "nutpie", "pymc"])
+def test_every_sampler_starts_its_chains_where_it_is_told(sampler):
+    """In two modes, 100 sds apart, between which no chain moves."""
+    pytest.importorskip("nutpie")
+    with pm.Model() as model:
+        x = pm.Flat("x")
+        pm.Potential("modes", pm.math.logaddexp(-((x - 50) ** 2) / 2, -((x + 50) ** 2) / 2))
+    density = ModelTarget(model).compiled
+    starts = [np.array([at]) for at in (-50.5, 50.5, -50.5)]
+    how = Chains(draws=50, tune=50, chains=3, sampler=sampler, progressbar=False)
+    drawn = DRAW[sampler](density, starts, np.random.default_rng(1), how)
+    np.testing.assert_array_equal(np.sort(np.sign(drawn.x.mean(axis=(1, 2)))), [-1, -1, 1])
 
 
 # The rules, on modes made up so that the right answer is known
