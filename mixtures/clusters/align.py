@@ -12,16 +12,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixtures.clusters.labelled import ALIGNED, RAW, Labelled, label_state
+from mixtures.clusters.labelled import ALIGNED, FIXED, RAW, Labelled, label_state
 from mixtures.clusters.named import inner
 from mixtures.clusters.orders import find_orders
 from mixtures.errors import DataWarning, InputError
 from mixtures.families.registry import recognise_mixture
 from mixtures.messages import warn
-from mixtures.trees import permutation, sorted_sample
+from mixtures.trees import log_density_of, permutation, sorted_sample
 from mixtures.types import Array
 
-__all__ = ["align_tree", "posterior_values", "raw_labels", "relabelled", "unalign", "warn_of_doubtful"]
+__all__ = [
+    "align_tree",
+    "in_one_order",
+    "posterior_values",
+    "raw_labels",
+    "relabelled",
+    "unalign",
+    "warn_of_doubtful",
+]
 
 
 def align_tree(
@@ -45,6 +53,13 @@ def align_tree(
     stored, raw = raw_labels(tree)
     order = order if stored is None else np.take_along_axis(stored, order, axis=-1)
     return relabelled(raw, order, roles, {})
+
+
+def in_one_order(tree: xr.DataTree) -> xr.DataTree:
+    """Align what a sampler drew, unless its labels are known to mean one cluster throughout."""
+    known = label_state(tree)[0] in (ALIGNED, FIXED)
+    alone = tree["posterior"].sizes.get("cluster", 0) < 2
+    return tree if known or alone or log_density_of(tree) is None else align_tree(tree, None)
 
 
 def posterior_values(tree: xr.DataTree, name: str) -> Array:

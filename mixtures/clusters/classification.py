@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.special import entr
 
 from mixtures.arguments import check_share
+from mixtures.clusters.align import in_one_order
 from mixtures.data.table import Data
 from mixtures.draws import checked_draws, of_sample
 from mixtures.em.natural import Draws
@@ -59,7 +60,8 @@ def classification(
     X : array_like or frame, shape (n, D)
         Rows to assign, old or new; checked, matched and by default as in `responsibilities`.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
+        Parameters, such as ``em.params``, or a posterior sample, which is aligned
+        if it is not; left out if a fit is given.
     weights : array_like, shape (n,), optional
         Frequency weights: a row of weight 2 counts as two rows.
     missing : {None, "integrate"}, optional
@@ -106,7 +108,7 @@ def classification(
         raise InputError("n_components is 1: with a single cluster there is nothing to classify")
     if isinstance(params, xr.DataTree):
         spec, data, tree = of_sample(spec, X, params, weights, missing=missing, labels=labels)
-        draws = checked_draws(spec, tree)
+        draws = checked_draws(spec, in_one_order(tree) if data.labels is None else tree)
     else:
         data = spec.read(X, weights, missing, labels)
         draws = {name: x[None] for name, x in at_point(spec, params, data.n_features).items()}

@@ -9,8 +9,7 @@ import xarray as xr
 
 from mixtures.arguments import check_share, check_whole, cluster_names
 from mixtures.brief import grains_of_shares, rounded
-from mixtures.clusters.align import align_tree
-from mixtures.clusters.labelled import ALIGNED, FIXED, label_state
+from mixtures.clusters.align import in_one_order
 from mixtures.clusters.responsibilities import responsibilities
 from mixtures.data.preparation import logged_in
 from mixtures.data.table import Data
@@ -20,7 +19,6 @@ from mixtures.families.profiles import Figures, Profile, profile_parts
 from mixtures.given import Given, given
 from mixtures.messages import counted, decimal, named
 from mixtures.results.profiles import ClusterFigure, ClusterProfiles, ClusterRow, ClusterWords, fine
-from mixtures.trees import log_density_of
 from mixtures.types import Array
 
 __all__ = ["describe"]
@@ -136,7 +134,7 @@ def describe(
     """
     check_share(ci_prob=ci_prob)
     check_whole(1, n_rows=n_rows)
-    found = _with_one_order(given(result)) if isinstance(result, xr.DataTree) else given(result)
+    found = given(in_one_order(result) if isinstance(result, xr.DataTree) else result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     alpha, tail = found.draws["alpha"], (1 - ci_prob) / 2
     share = _Summary.of(Figures("share", ("",), alpha[:, :, None]), tail)
@@ -160,15 +158,6 @@ def describe(
     typical = tuple(row for some in rows.values() for row in some)
     implied = tuple(name for each in own for name in each.implied)
     return ClusterProfiles(tuple(words), tuple(figures), ci_prob, typical, implied)
-
-
-def _with_one_order(found: Given) -> Given:
-    """Align what a sampler drew, unless its labels are known to mean one cluster throughout."""
-    tree = found.params
-    if found.spec.n_components == 1 or not isinstance(tree, xr.DataTree) or log_density_of(tree) is None:
-        return found
-    known = label_state(tree)[0] in (ALIGNED, FIXED)
-    return found if known else replace(found, params=align_tree(tree, None))
 
 
 @dataclass(frozen=True, eq=False)

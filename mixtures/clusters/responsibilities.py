@@ -7,6 +7,7 @@ import xarray as xr
 from narwhals.dependencies import is_pandas_dataframe
 
 from mixtures.arguments import check_share
+from mixtures.clusters.align import in_one_order
 from mixtures.data.known_labels import numbered
 from mixtures.data.table import Data, chunks
 from mixtures.draws import checked_draws, of_sample
@@ -52,7 +53,8 @@ def responsibilities(
         unresolved model with a dict of parameters. By default the rows that were fitted, with their labels
         and missing cells, if a sample that holds them is given in place of the model.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
+        Parameters, such as ``em.params``, or a posterior sample, which is aligned
+        if it is not; left out if a fit is given.
     ci_prob : float, default 0.95
         Probability of the equal-tailed intervals from a sample.
     missing : {None, "integrate"}, optional
@@ -109,6 +111,7 @@ def responsibilities(
     if isinstance(params, xr.DataTree):
         names += ("lower", "upper")
         spec, data, tree = of_sample(spec, X, params, missing=missing, labels=labels)
+        tree = in_one_order(tree) if data.labels is None else tree
         values = _from_draws(
             Draws.of(spec, data, checked_draws(spec, tree)), data, (1 - ci_prob) / 2, progressbar
         )

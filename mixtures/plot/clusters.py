@@ -10,6 +10,7 @@ from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
 from mixtures.arguments import check_names
+from mixtures.clusters.align import in_one_order
 from mixtures.clusters.responsibilities import responsibilities as membership
 from mixtures.data.reading import as_data
 from mixtures.data.table import Data
@@ -106,7 +107,8 @@ def clusters(
     X : array_like or frame, shape (n, D)
         The data; checked, matched by name and by default as in `mixtures.responsibilities`.
     params : dict of ndarray or xarray.DataTree
-        Parameters, such as ``em.params``, or an aligned posterior sample; left out if a fit is given.
+        Parameters, such as ``em.params``, or a posterior sample, which is aligned
+        if it is not; left out if a fit is given.
     features : tuple of str, optional
         One or two of the columns; the first two by default.
     sds : sequence of float, optional
@@ -197,7 +199,8 @@ def model_and_rows(
 ) -> tuple[Mixture, Data, Parameters]:
     """Return model, rows and parameters, with the columns in the order of the fit."""
     if isinstance(params, xr.DataTree):
-        return of_sample(spec, X, params, missing=missing, labels=labels)
+        spec, data, tree = of_sample(spec, X, params, missing=missing, labels=labels)
+        return spec, data, in_one_order(tree) if data.labels is None else tree
     return spec, spec.read(X, missing=missing, labels=labels), params
 
 

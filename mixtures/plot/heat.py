@@ -12,6 +12,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 
 from mixtures.brief import rounded
+from mixtures.clusters.align import in_one_order
 from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
 from mixtures.given import Fit, Parameters, given, names_of
@@ -240,7 +241,7 @@ def _mean_and_sd(params: Parameters | Fit, name: str) -> tuple[Array, Array | No
             raise InputError(f"{name} has shape {mean.shape}; a picture needs (clusters, features)")
         named = features is not None and len(features) == mean.shape[1]
         return mean, None, list(features) if named and features else [str(d) for d in range(mean.shape[1])]
-    drawn = itemised(params["posterior"].to_dataset())[name]
+    drawn = itemised(in_one_order(params)["posterior"].to_dataset())[name]
     last = ITEM if ITEM in drawn.dims else next(iter(feature_dims(drawn.dims)), "feature")
     if set(drawn.dims) != {"chain", "draw", "cluster", last}:
         raise InputError(f"{name} has dims {drawn.dims}; a picture needs cluster and feature")

@@ -6,11 +6,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mixtures.arguments import check_share, cluster_names
+from mixtures.clusters.align import in_one_order
 from mixtures.errors import InputError
 from mixtures.families.profiles import Profile, profile_parts
 from mixtures.given import Given, given
@@ -98,7 +100,7 @@ def profiles(
     ['eruptions', 'waiting']
     """
     check_share(ci_prob=ci_prob)
-    found = given(result)
+    found = given(in_one_order(result) if isinstance(result, xr.DataTree) else result)
     called = cluster_names(found.names if names is None else names, found.spec.n_components)
     share = found.draws["alpha"].mean(axis=0)
     labels = [f"{lettering(name)} ({a})" for name, a in zip(called, shares_written(share), strict=True)]

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from conftest import every_spec, make_rows
 
-from mixtures import BMM, GMM, InputError, resolve, responsibilities
+from mixtures import BMM, GMM, InputError, classification, resolve, responsibilities
 from mixtures.clusters import responsibilities as membership
 from mixtures.data.reading import as_data
 from mixtures.draws import checked_draws
@@ -41,6 +41,24 @@ def test_mean_and_interval_are_those_over_the_draws(spec, rows):
     for name in ("responsibilities", "lower", "upper"):
         assert found[name].dims == ("obs_id", "cluster")
     assert (found["upper"] - found["lower"]).max() > 1e-3  # else nothing was put to the test
+
+
+@every_spec
+def test_a_sample_whose_chains_differ_in_their_labels_is_aligned(spec):
+    """As `pm.sample` draws it: the mean over raw labels would be a half for every row."""
+    spec, X, sets, tree = shaken(spec)
+    turned = [spec.relabel(one, np.roll(np.arange(spec.n_components), 1)) for one in sets[20:]]
+    arrays = {name: np.stack([one[name] for one in [*sets[:20], *turned]]) for name in spec.dims}
+    chains = {name: x.reshape(2, 20, *x.shape[1:]) for name, x in arrays.items()}
+    raw = make_tree(
+        {"posterior": chains, "sample_stats": {"lp": np.arange(40.0).reshape(2, 20)}}, spec.dims, {}
+    )
+    expected = responsibilities(spec, X, tree)["responsibilities"].values
+    found = responsibilities(spec, X, raw)["responsibilities"].values
+    orders = (np.roll(np.arange(spec.n_components), i) for i in range(spec.n_components))
+    assert min(np.abs(found[:, order] - expected).max() for order in orders) < 0.05
+    share = classification(spec, X, raw)["error"].sel(summary="mean")
+    assert share < classification(spec, X, tree)["error"].sel(summary="mean") + 0.02
 
 
 @every_spec
