@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from mixtures.data.reading import INTEGRATE, as_data
 from mixtures.data.rows import Rows
@@ -39,6 +39,10 @@ SOFTNESS = 0.1
 
 LOCAL = 0.01
 """The same for clusters that are to stay small: a larger share would make them as wide as the data."""
+
+
+FAR_SWAPS, FEW_FAR = 0.3, 5
+"""Share of the swaps that put a cluster at a row far away, and of how few such rows at the least."""
 
 
 LOWEST = -1e300
@@ -202,10 +206,14 @@ def _neighbourhoods(sample: Sample, k: int, rng: np.random.Generator) -> Array:
 
 def _nearest_rows(sample: Sample, row: int, rng: np.random.Generator) -> np.ndarray:
     """Positions of the rows nearest to one: a random number of them, from few to half of all."""
-    z = sample.standardised
-    n, d = z.shape
-    fewest, most = np.log(min(2 * (d + 1), n)), np.log(max(n / 2, min(2 * (d + 1), n)))
-    size = int(np.exp(rng.uniform(fewest, most)))
+    n, d = sample.rows.shape
+    few = min(2 * (d + 1), n)
+    return _nearest(sample, row, few, max(n / 2, few), rng)
+
+
+def _nearest(sample: Sample, row: int, fewest: int, most: float, rng: np.random.Generator) -> np.ndarray:
+    """Positions of the rows nearest to one, a random number of them, on the scale of logarithms."""
+    z, size = sample.standardised, int(np.exp(rng.uniform(np.log(fewest), np.log(most))))
     return np.argpartition(((z - z[row]) ** 2).sum(axis=1), size - 1)[:size]
 
 
@@ -248,11 +256,12 @@ def _ward(rows: Array) -> Array:
     return np.asarray(ward(pdist(rows)))
 
 
-def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
+def swapped(sample: Sample, joint: Array, rng: np.random.Generator, *, may_be_alone: bool = False) -> Array:
     """Responsibilities (K, n) of a fit with one cluster taken away and another put around a random row.
 
     Of the fit, which has two clusters or more, the log joint densities ``joint (K, n)`` are given. The new
-    cluster is in the place of the old one, and weights of rows are left out.
+    cluster is in the place of the old one, and weights of rows are left out. Where rows ``may_be_alone``
+    in a cluster, every few swaps put it at one of the rows that are the least likely, with few others.
 
     References
     ----------
@@ -260,13 +269,24 @@ def swapped(sample: Sample, joint: Array, rng: np.random.Generator) -> Array:
     """
     k = len(joint)
     cluster = int(rng.integers(k))
-    (row,) = _rows(sample, 1, rng)
-    new = np.zeros(joint.shape[1])
-    new[_nearest_rows(sample, row, rng)] = 1 - LOCAL
     finite = np.maximum(joint, LOWEST)  # rows impossible under all others may go to any
+    new = np.zeros(joint.shape[1])
+    if may_be_alone and rng.random() < FAR_SWAPS:
+        near = _far_rows(sample, logsumexp(finite, axis=0), rng)
+    else:
+        near = _nearest_rows(sample, int(_rows(sample, 1, rng)[0]), rng)
+    new[near] = 1 - LOCAL
     others = softmax(np.delete(finite, cluster, axis=0), axis=0)
     r = np.insert(others * (1 - new), cluster, new, axis=0)
     return (1 - LOCAL) * r + LOCAL / k
+
+
+def _far_rows(sample: Sample, density: Array, rng: np.random.Generator) -> np.ndarray:
+    """Positions of one of the rows of the lowest log density (n,), and of few near it, or none."""
+    n, d = sample.rows.shape
+    there = np.flatnonzero(sample.shares)
+    lowest = there[np.argsort(density[there])[: max(FEW_FAR, len(there) // 50)]]
+    return _nearest(sample, int(rng.choice(lowest)), 1, min(2 * (d + 1), n), rng)
 
 
 def _rows(sample: Sample, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -197,7 +197,8 @@ class Portfolio:
         """A number of starts from a fit, each with one cluster taken away and another put elsewhere."""
         spec, (sample, each) = self.problem.spec, self._short_runs
         joint = _log_joint(spec, sample, best)
-        partitions = (swapped(sample, joint, self.rng) for _ in range(n * each))
+        alone = spec.prior is not None or not self.problem.may_collapse
+        partitions = (swapped(sample, joint, self.rng, may_be_alone=alone) for _ in range(n * each))
         return self._best([Start(SWAP, params) for params in _maxima(spec, sample, partitions)], steps)
 
     @cached_property
