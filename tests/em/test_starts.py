@@ -205,11 +205,22 @@ def test_a_second_round_is_made_where_the_first_ends_at_several_optima():
     assert len(apart.kinds) == 20
 
 
-def test_a_second_round_finds_what_ten_starts_that_agree_have_missed():
+def test_a_swap_refutes_what_all_other_starts_of_a_round_agree_on():
     fit = fit_em(GMM(3, covariance_type="diag"), nested(72), random_seed=72)
-    first = np.sort(fit.restarts.log_posterior[:10])
-    assert first[-1] - first[0] < 1e-3
-    assert fit.log_posterior > first[-1] + 14
+    others = fit.restarts.log_posterior[:7]
+    assert SWAP not in fit.restarts.kinds[:7]
+    assert np.ptp(others) < 1e-3
+    assert fit.log_posterior > others.max() + 14
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_row_far_away_may_have_a_cluster_of_its_own(seed):
+    """Heavy tails, where fits 5.4 nats lower were called confirmed."""
+    r = rng(1001)
+    r.standard_t(2, (300, 3))
+    fit = fit_em(GMM(3), r.standard_t(3, (200, 2)), random_seed=seed)
+    assert fit.log_posterior > -731.39
+    assert fit.params["alpha"].min() < 0.01
 
 
 def test_the_search_goes_on_while_one_kind_alone_reaches_the_best():
