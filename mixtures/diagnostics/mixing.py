@@ -86,10 +86,10 @@ def worst(draws: Array) -> dict[str, float] | None:
 def modes_of_chains(draws: Array) -> list[list[int]]:
     """Chains by the mode that they sit in, from label-invariant quantities (chain, draw, quantity).
 
-    Two chains sit in different modes if the middle 90% of their draws of a quantity do not overlap though
+    Two chains sit in different modes if the middle halves of their draws of a quantity do not overlap though
     each of them has enough effective draws of it by itself, so that slow mixing is not the reason.
     """
-    low, high = np.quantile(draws, [0.05, 0.95], axis=1)
+    low, high = np.quantile(draws, [0.25, 0.75], axis=1)
     above = low[:, np.newaxis] > high
     if above.any():
         ess = np.stack([summarise(chain[np.newaxis], 0.9)["ess_bulk"] for chain in draws])

@@ -45,7 +45,9 @@ def declare(
     Returns
     -------
     pymc.Model
-        An ordinary model for ``pm.sample``, ``pm.find_MAP`` and the rest of PyMC.
+        An ordinary model for ``pm.sample``, ``pm.find_MAP`` and the rest of PyMC. At PyMC's initial point all
+        clusters are alike, and ``pm.find_MAP`` stays there, at a saddle: pass ``start=em.params``, or use
+        `fit_map`.
 
     Raises
     ------

@@ -150,11 +150,12 @@ def fit_em(
         Number of starts. Several kinds take turns: k-means in columns of one scale or of unit
         covariance, random rows, dense rows, neighbourhoods of random rows, a hierarchy. Each start is the
         best of up to six short runs. A third of them, and half of those after the first ``n_init``, are
-        swaps: the best fit so far, with one cluster put elsewhere. While only starts of one kind have
-        reached the best optimum (those by k-means are one kind), or fewer than three in ten, more are
-        made, up to eight times ``n_init``, or four times with many rows. Where rows are few, ``n_init`` more
-        are made too with three clusters or more, or if the first end at several optima, and if these do
-        twice as many swaps with four clusters or more. A single start is never repeated.
+        swaps: the best fit so far, with one cluster put elsewhere, some at a row far away. While only
+        starts of one kind have reached the best optimum (those by k-means are one kind), or fewer than
+        three in ten, more are made, up to eight times ``n_init``, or four times with many rows. Where rows
+        are few, ``n_init`` more are made too with three clusters or more, or if the first end at several
+        optima, and if these do twice as many swaps with four clusters or more. A single start is never
+        repeated.
     random_seed : int or numpy.random.Generator, optional
         Seed of the starts.
     start : dict of array_like, fit, or array_like of shape (n,) or (n, K), optional

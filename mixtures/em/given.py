@@ -89,11 +89,14 @@ def _responsibilities(array: Array, rows: Data, k: int) -> Array:
     """Responsibilities (n, K), or labels (n,) made into them."""
     n = rows.n_rows
     if array.shape == (n,):
-        _refuse(~np.isin(array, np.arange(k)), rows, f"has no label from 0 to {k - 1}")
+        bad = ~np.isin(array, np.arange(k))
+        low = "; subtract 1 from labels that begin at 1" if np.isin(array, np.arange(1, k + 1)).all() else ""
+        found = f"{array[bad][0]:g}" if bad.any() else ""
+        _refuse(bad, rows, f"has the label {found}, and labels go from 0 to {k - 1}{low}")
         r = (array[:, None] == np.arange(k)).astype(float)
     elif array.shape == (n, k):
         good = (array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) < SUM_TO_ONE)
-        _refuse(~good, rows, "has responsibilities that do not add up to one")
+        _refuse(~good, rows, "has responsibilities that do not add up to one; divide each row by its sum")
         r = array
     else:
         raise InputError(

@@ -117,8 +117,9 @@ def sample(
         and ``permutation``), observed_data, constant_data with the ``weights``, known
         ``labels`` and ``exposure`` of the rows if there are any, and log_likelihood and log_prior
         if stored. Independent draws have ``log_weight`` and ``mode`` in sample_stats, the
-        group ``modes`` with the posterior mass of each mode, its standard error and its
-        parameters, and in ``attrs`` the Pareto k-hat of the importance weights (``pareto_k``),
+        group ``modes`` with the posterior mass of each mode, its standard error, its
+        parameters and the log density of its unconstrained coordinates, and in ``attrs`` the
+        Pareto k-hat of the importance weights (``pareto_k``),
         ``acceptance``, ``n_proposals`` and ``log_evidence``, the log marginal likelihood, with
         ``log_evidence_se``. Draws by split HMC have ``n_gradients`` and ``n_densities`` in ``attrs``,
         the evaluations of the density with and without its gradient. With ``"auto"``,

@@ -73,8 +73,11 @@ def test_labels_start_a_fit_where_nothing_is_known_of_some_rows():
     ("start", "message"),
     [
         (LABELS[:5], "start has shape"),
-        (LABELS + 1, "row 0 has no label from 0 to 1"),
-        (np.where(np.arange(len(LABELS)) == 17, np.nan, LABELS), "row 17 has no label from 0 to 1"),
+        (LABELS + 1, "has the label 2, and labels go from 0 to 1; subtract 1 from labels that begin at 1"),
+        (
+            np.where(np.arange(len(LABELS)) == 17, np.nan, LABELS),
+            "row 17 has the label nan, and labels go from 0 to 1",
+        ),
         (0 * LABELS, "cluster 1 has no row"),
         (np.eye(2)[LABELS] * 0.9, "row 0 has responsibilities that do not add up to one"),
         (["short"] * len(LABELS), "start is neither a dictionary of parameters nor an array of numbers"),
