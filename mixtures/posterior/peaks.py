@@ -25,7 +25,7 @@ from mixtures.results.em import EMFit
 from mixtures.tolerances import TOLERANCES, same_height
 from mixtures.types import Array, Params
 
-__all__ = ["Peak", "find_peaks", "rival_ends", "rivals"]
+__all__ = ["Peak", "find_peaks", "reordered", "rival_ends", "rivals"]
 
 MOST = 12
 """Largest number of EM's optima from which modes are sought, the best ones."""
@@ -174,7 +174,7 @@ def rival_ends(density: Density, ends: Sequence[Array], heights: Array) -> list[
     values = [density.constrain(x) for x in ends]
     distinct: list[int] = []
     for i, height in enumerate(heights):
-        if not any(heights[j] - height <= apart and _reordered(values[i], values[j]) for j in distinct):
+        if not any(heights[j] - height <= apart and reordered(values[i], values[j]) for j in distinct):
             distinct.append(i)
     if len(distinct) < 2 or density.size > MOST_COORDINATES:
         return []
@@ -183,7 +183,7 @@ def rival_ends(density: Density, ends: Sequence[Array], heights: Array) -> list[
     return [ends[i] for i in others if evidence.get(i, -np.inf) - evidence[0] > least]
 
 
-def _reordered(a: Params, b: Params) -> bool:
+def reordered(a: Params, b: Params) -> bool:
     """Whether every variable has nearly the same values in both, in some order."""
     return all(
         np.allclose(np.sort(x, axis=None), np.sort(b[name], axis=None), rtol=0, atol=ALIKE * np.abs(x).max())

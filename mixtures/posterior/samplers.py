@@ -17,6 +17,7 @@ from mixtures.density.density import Density
 from mixtures.density.search import reach
 from mixtures.posterior.chains import Chains
 from mixtures.posterior.nuts import STATISTICS, Frame, compile_nuts, run_nuts
+from mixtures.posterior.peaks import reordered
 from mixtures.posterior.runs import Draws, nothing_kept
 from mixtures.posterior.whitening import WHITEN_SIZE, frames_at, jitter_inside
 from mixtures.progress import counting
@@ -71,32 +72,32 @@ def draw_by_pymc(density: Density, starts: list[Array], rng: np.random.Generator
 
 
 def draw_by_nutpie(density: Density, starts: list[Array], rng: np.random.Generator, how: Chains) -> Draws:
-    """Draw by nutpie, with the log density from JAX, and a program for every place where chains start."""
+    """Draw by nutpie, with the log density from JAX, and a program for every mode where chains start."""
     import nutpie
 
     from mixtures.density.lowering import keep_checks
 
     keep_checks()
     seed, steps = int(rng.integers(2**31)), rng.standard_normal(density.size)
-    alike: dict[bytes, list[int]] = {}
-    for chain, start in enumerate(starts):
-        alike.setdefault(start.tobytes(), []).append(chain)
+    values = [density.constrain(x) for x in starts]
+    places = [next(i for i, other in enumerate(values) if reordered(own, other)) for own in values]
+    together = [[chain for chain, at in enumerate(places) if at == place] for place in sorted(set(places))]
 
     @cache
-    def program(at: bytes) -> Any:
-        x, step = np.frombuffer(at), 0.1 * steps
+    def program(place: int) -> Any:
+        x, step = starts[place], 0.1 * steps
         point = density.constrain(x + reach(density, x, step) * step)
         return nutpie.compile_pymc_model(
             density.built.source,
             backend="jax",
             gradient_backend="jax",
             initial_points={name: point[name] for name in density.rv_shapes},
-            jitter_rvs=set() if len(alike) > 1 else None,  # a jitter of one unit leaves a small mode
+            jitter_rvs=set() if len(together) > 1 else None,  # a jitter of one unit leaves a small mode
         )
 
     def draw(chains: Sequence[int]) -> xr.DataTree:
         return nutpie.sample(
-            program(starts[chains[0]].tobytes()),
+            program(places[chains[0]]),
             draws=how.draws,
             tune=how.tune,
             chains=len(chains),
@@ -107,7 +108,7 @@ def draw_by_nutpie(density: Density, starts: list[Array], rng: np.random.Generat
             progress_bar=how.progressbar,
         )
 
-    return _gathered(density, draw, list(alike.values()), how)
+    return _gathered(density, draw, together, how)
 
 
 def _gathered(

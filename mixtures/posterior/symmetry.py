@@ -200,12 +200,16 @@ class _Search:
         return {name: self.targets.evaluate({**point, name: other[name]}) for name in point}
 
     def choices(self) -> Iterator[Options]:
-        """What may move: axes, and beside them separate variables in each way that they may correspond."""
+        """What may move: axes, and beside them separate variables in each way that they may correspond.
+
+        In the end also numbers from which the weights of two clusters are computed, to their mirror images.
+        """
         by_axis = _options(self.compiled, self.k)
-        by_axis |= {name: [*by_axis.get(name, [None]), *MIRRORS] for name in self._of_weights()}
+        mirrors = {name: [*by_axis.get(name, [None]), *MIRRORS] for name in self._of_weights()}
         shapes, axes = self.compiled.rv_shapes, self.targets.axes
-        for groups in chain([[]], correspondences(self.base, self.changed, axes, shapes, self.k)):
-            yield {**by_axis, **{name: [group] for group in groups for name in group}}
+        for options in (by_axis, by_axis | mirrors) if mirrors else (by_axis,):
+            for groups in chain([[]], correspondences(self.base, self.changed, axes, shapes, self.k)):
+                yield {**options, **{name: [group] for group in groups for name in group}}
 
     def _of_weights(self) -> list[str]:
         """Free variables from which the weights of two clusters are computed."""
