@@ -272,7 +272,11 @@ class KeptModel(Density):
             return preparation_of(own()[0]), (_like(values),)
 
         prepare = self._function(f"prepare-{which}", make)
-        return prepare(values) if self._known is None else own()[1]
+        if self._known is None:
+            return prepare(values)
+        return jax.device_put(
+            own()[1], jax.devices()[0]
+        )  # as those of a program are, or all is compiled again
 
     def _example(self, name: str, arrays: Any) -> tuple[Any, ...]:
         """Arguments like those of a program, any number of vectors as symbols."""
