@@ -274,9 +274,8 @@ class KeptModel(Density):
         prepare = self._function(f"prepare-{which}", make)
         if self._known is None:
             return prepare(values)
-        return jax.device_put(
-            own()[1], jax.devices()[0]
-        )  # as those of a program are, or all is compiled again
+        # placed as a program places its own: for arrays placed otherwise JAX compiles all again
+        return jax.device_put(own()[1], jax.devices()[0])
 
     def _example(self, name: str, arrays: Any) -> tuple[Any, ...]:
         """Arguments like those of a program, any number of vectors as symbols."""

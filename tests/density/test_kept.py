@@ -82,7 +82,7 @@ def answers(compiled, x):
     params = compiled.constrain(x)
     return [
         *density(compiled, x),
-        compiled.hessian(x[0]),
+        compiled.hessian(x[0], exact=True),
         compiled.log_densities(x),
         *compiled.row_log_likelihoods(x).values(),
         *compiled.log_priors(x).values(),
@@ -512,3 +512,12 @@ def test_a_warm_process_loads_no_pymc_and_finds_the_same(tmp_path):
     ((without, _, kept),) = crosschecked("off", 1)
     assert not kept
     np.testing.assert_allclose(other[0], without[0], rtol=1e-6)
+
+
+def test_a_second_model_compiles_nothing_in_the_process_that_wrote_the_programs(folder):
+    """JAX compiles a program again for arrays that are placed otherwise, of the same shapes."""
+    for seed in (0, 1):
+        found = mixture_target(mx.PMM(2), **given(mx.PMM(2), "plain", seed)).compiled
+        assert isinstance(found, KeptModel)
+        found.value_and_grad(np.zeros(found.size))
+    assert found.program("gradient")[0]._cache_size() == 1
